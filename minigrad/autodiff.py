@@ -1,0 +1,311 @@
+"""Reverse mode, graph to graph: cotangents are tensors built from tensors, so gradients print, draw, compile and differentiate again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from . import ops, tree
+from .errors import GraphError, dtype_error, message, shape_error
+from .ir import Graph, Node, ancestors
+from .origin import Origin, override
+from .primitives.control import alias, call
+from .primitives.rules import like
+from .tensor import PARAMETER, Tensor, abstract, interning, item, tensor, wrap
+from .trace import closed
+from .types import TensorType, identical
+
+# Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
+EdgeWatch = Callable[[Node, int, Tensor], None]
+
+
+def pullback(
+    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wrt: Sequence[Tensor], watch: EdgeWatch | None = None
+) -> list[Tensor | None]:
+    """Σ over outputs of ctᵀ·∂output/∂x for each x of `wrt`; None where nothing flows. A cotangent of None is zero."""
+    targets = {t.node for t in wrt}
+    cts: dict[Node, list[Any]] = {}
+    for out, ct in zip(outputs, cotangents, strict=True):
+        _deposit(cts, out.node, 0, ct)
+    order = ancestors(list(cts), lambda n: n in targets)
+    active = set(targets)
+    for node in order:
+        if node not in active and _is_float(node) and any(a in active for a in node.args):
+            active.add(node)
+    for node in reversed(order):
+        if node not in cts or node not in active or node in targets:
+            continue
+        held = cts.pop(node)
+        if node.op is item:
+            _deposit(cts, node.args[0], node.attrs["index"], held[0])
+            continue
+        needs = [a in active and _is_float(a) for a in node.args]
+        for position, ct in enumerate(_vjp(node, held, needs)):
+            if needs[position] and ct is not None:
+                if watch is not None:
+                    watch(node, position, ct)
+                _deposit(cts, node.args[position], 0, ct)
+    return [cts[t.node][0] if t.node in cts else None for t in wrt]
+
+
+def _is_float(node: Node) -> bool:
+    return not isinstance(node.type, TensorType) or node.type.is_float
+
+
+def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Tensor | None) -> None:
+    if ct is None:
+        return
+    held = cts.get(node)
+    if held is None:
+        held = cts[node] = [None] * (1 if isinstance(node.type, TensorType) else len(node.type))
+    held[index] = ct if held[index] is None else held[index] + ct
+
+
+def _vjp(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
+    if node.op.vjp is None:
+        raise dtype_error(node.op.name, "has no gradient", "Stop the gradient with mg.detach before it")
+    with override(Origin(node.origin.code, node.origin.line, node.origin.scopes, node)):
+        return node.op.vjp(cts, wrap(node), [Tensor(a) for a in node.args], needs, **node.attrs)
+
+
+# ---- the user's transformations
+
+
+def _leaf(value: Any, path: str) -> Tensor:
+    """A fresh node to differentiate with respect to: apart from every other use of the same tensor."""
+    t = tensor(value)
+    if not t.type.is_float:
+        if isinstance(value, (int, float)):
+            t = ops.astype(t, "float32")
+        else:
+            raise dtype_error(
+                "grad", f"cannot differentiate with respect to {path or t.name or 'the argument'} ({t.type})", "Only floats have gradients"
+            )
+    found = alias(t)
+    found.node.name = t.name or path.lstrip(".") or None
+    return found
+
+
+def _fresh(trees: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
+    leaves, treedef = tree.flatten(list(trees))
+    found = [_leaf(v, p.split("]", 1)[1]) for v, p in zip(leaves, tree.paths(treedef), strict=True)]
+    return found, tree.unflatten(treedef, found)
+
+
+def _zero_filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Tensor]:
+    return [like(x, 0) if g is None else g for g, x in zip(found, leaves, strict=True)]
+
+
+def _require_scalar(value: Any) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise GraphError(
+            message(
+                "grad",
+                f"the function must return one scalar tensor, got {type(value).__name__}",
+                "With has_aux=True it returns (loss, anything)",
+            )
+        )
+    if value.shape:
+        raise shape_error("grad", f"needs a scalar loss, got {value.type}", "Use mg.sum or mg.mean, or vjp with a cotangent")
+    if not value.type.is_float:
+        raise dtype_error("grad", f"needs a float loss, got {value.type}")
+    return value
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function giving (f(*args), gradient); the gradient has the structure of the argument (a tuple of them for several argnums).
+
+    f returns a float scalar, or (scalar, aux) with has_aux, and then the value is that pair. What does not influence the loss has
+    gradient 0. Raises ShapeError for a loss that is no scalar, DTypeError for integer arguments.
+    """
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, fresh = _fresh([args[i] for i in positions])
+        given = list(args)
+        for i, value in zip(positions, fresh, strict=True):
+            given[i] = value
+        result = f(*given, **kwargs)
+        loss = _require_scalar(result[0] if has_aux else result)
+        found = _zero_filled(pullback([loss], [like(loss, 1)], leaves), leaves)
+        grads = tree.unflatten(tree.flatten(fresh)[1], found)
+        return result, grads[0] if isinstance(argnums, int) else tuple(grads)
+
+    return wrapped
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Like value_and_grad, giving the gradient alone, or (gradient, aux) with has_aux."""
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        value, found = both(*args, **kwargs)
+        return (found, value[1]) if has_aux else found
+
+    return wrapped
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """(f(*args), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per argument. ct has the structure, shapes and dtypes of the output."""
+    leaves, fresh = _fresh(args)
+    out = f(*fresh)
+    outs, out_tree = tree.flatten(out)
+    outs = [tensor(o) for o in outs]
+
+    def pull(cotangent: Any) -> tuple[Any, ...]:
+        cts = _cotangents(cotangent, outs, out_tree)
+        found = _zero_filled(pullback(outs, cts, leaves), leaves)
+        return tuple(tree.unflatten(tree.flatten(fresh)[1], found))
+
+    return tree.unflatten(out_tree, outs), pull
+
+
+def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) -> list[Tensor | None]:
+    given, structure = tree.flatten(cotangent)
+    tree.require_same(out_tree, structure, "cotangent")
+    cts: list[Tensor | None] = []
+    for out, ct in zip(outs, given, strict=True):
+        ct = ops.astype(tensor(ct), out.dtype) if isinstance(ct, (int, float)) else tensor(ct)
+        if not identical(ct.shape, out.shape):
+            raise shape_error("cotangent", f"it is {ct.type}, the output is {out.type}")
+        cts.append(ops.astype(ct, out.dtype) if out.type.is_float else None)
+    return cts
+
+
+def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(f(*args), ∂f/∂args · tangents). The vjp is linear in its cotangent; its own vjp is the jvp, so no second table is needed."""
+    out, pull = vjp(f, *args)
+    outs, out_tree = tree.flatten(out)
+    given = tuple(tree.map(lambda v, x: ops.astype(tensor(v), tensor(x).dtype), t, a) for t, a in zip(tangents, args, strict=True))
+    zeros = tree.unflatten(out_tree, [like(o, 0) for o in outs])
+    _, push = vjp(pull, zeros)
+    return out, push(given)[0]
+
+
+def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> Any:
+    """The Hessian of a scalar f times vectors, one per argument; a tuple like args. The Hessian is symmetric: a vjp of the gradient."""
+    _, pull = vjp(grad(f, tuple(range(len(args)))), *args)
+    return pull(tuple(vectors))
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """∂f/∂x, of shape f.shape + x.shape; for trees, the output's tree of the argument's trees. By a vmapped vjp."""
+    from .vmap import vmap
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def of_x(x: Any) -> Any:
+            return f(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+
+        out, pull = vjp(of_x, args[argnums])
+        outs, out_tree = tree.flatten(out)
+
+        def row(position: int) -> Any:
+            size = outs[position].size
+            basis = ops.reshape(ops.eye(size, outs[position].dtype), (size, *outs[position].shape))
+
+            def one(ct: Tensor) -> Any:
+                cts = [ct if i == position else like(o, 0) for i, o in enumerate(outs)]
+                return pull(tree.unflatten(out_tree, cts))[0]
+
+            return tree.map(lambda g: ops.reshape(g, (*outs[position].shape, *g.shape[1:])), vmap(one)(basis))
+
+        return tree.unflatten(out_tree, [row(i) for i in range(len(outs))])
+
+    return wrapped
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The second derivatives of a scalar function, of shape x.shape + x.shape."""
+    return jacobian(grad(f, argnums), argnums)
+
+
+# ---- calls
+
+
+def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, rule: Callable[..., Any] | None) -> Any:
+    leaves, in_tree = tree.flatten(list(args))
+    given = [tensor(leaf) for leaf in leaves]
+    with interning():
+        params = [abstract(t.type, t.name) for t in given]
+        outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
+        graph, captured = closed(params, [tensor(o) for o in outs], name)
+    found_rule = None if rule is None else _Rule(rule, in_tree, out_tree, len(captured))
+    return tree.unflatten(out_tree, call(*captured, *given, graph=graph, rule=found_rule))
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f, whose intermediate values are not kept for the gradient but computed again. Trades time for memory."""
+
+    @wraps(f)
+    def wrapped(*args: Any) -> Any:
+        return _as_call(f, args, getattr(f, "__name__", "checkpoint"), None)
+
+    return wrapped
+
+
+class _Rule:
+    """A user's backward function, as a rule of `call`."""
+
+    def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int):
+        self.backward, self.in_tree, self.out_tree, self.captured = backward, in_tree, out_tree, captured
+
+    def __call__(
+        self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph
+    ) -> list[Any]:
+        if any(needs[: self.captured]):
+            problem = "the function takes a tensor from outside that is differentiated"
+            raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
+        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
+        found = self.backward(ct, out, *tree.unflatten(self.in_tree, args[self.captured :]))
+        leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
+        tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
+        for x, g in zip(args[self.captured :], leaves, strict=True):
+            if not identical(x.shape, tensor(g).shape):
+                raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
+        return [None] * self.captured + [tensor(g) for g in leaves]
+
+
+class custom_vjp:
+    """A function with a gradient rule of its own.
+
+    @mg.custom_vjp
+    def clipped(x): return x
+    @clipped.defvjp
+    def _(ct, out, x): return mg.clip(ct, -1, 1)      # one gradient per argument, in a tuple if there are several
+    """
+
+    def __init__(self, f: Callable[..., Any]):
+        self.f = f
+        self.backward: Callable[..., Any] | None = None
+
+    def defvjp(self, backward: Callable[..., Any]) -> Callable[..., Any]:
+        self.backward = backward
+        return backward
+
+    def __call__(self, *args: Any) -> Any:
+        if self.backward is None:
+            raise GraphError(message("custom_vjp", "it has no backward rule yet", "Define one with @f.defvjp"))
+        return _as_call(self.f, args, getattr(self.f, "__name__", "custom"), self.backward)
+
+
+# ---- define-by-run
+
+
+def backward(loss: Tensor, cotangent: Any = None) -> None:
+    """Set `.grad` of every parameter that the loss was computed from."""
+    if not loss.is_concrete:
+        raise GraphError(message("backward", f"{loss!r} has no value yet", "Inside a traced function use mg.grad"))
+    if cotangent is None:
+        _require_scalar(loss)
+        cotangent = like(loss, 1)
+    (ct,) = _cotangents(cotangent, [loss], tree.LEAF)
+    leaves = [Tensor(n) for n in ancestors([loss.node], lambda n: False) if n.op is PARAMETER]
+    if not leaves:
+        raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
+    for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):
+        leaf.node.grad = like(leaf, 0) if found is None else found

@@ -1,0 +1,60 @@
+"""Exceptions. Each also derives from the builtin that fits, and each message names the op, the types, the user's line and the fix."""
+
+from __future__ import annotations
+
+from . import origin
+
+
+class MinigradError(Exception):
+    """Base of every error that minigrad raises."""
+
+
+class ShapeError(MinigradError, ValueError):
+    """Shapes that do not fit each other or the operation."""
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that the tensor does not have."""
+
+
+class BoundsError(MinigradError, IndexError):
+    """An index outside its axis."""
+
+
+class DTypeError(MinigradError, TypeError):
+    """A dtype that the operation does not take."""
+
+
+class GraphError(MinigradError, RuntimeError):
+    """A graph that does not mean what was asked of it."""
+
+
+class AbstractValueError(MinigradError, TypeError):
+    """Python asked for the value of a tensor that has none yet (inside trace, jit, scan or vmap)."""
+
+
+class NonFiniteError(MinigradError, FloatingPointError):
+    """A NaN watch found a value that is not finite."""
+
+
+class CheckpointError(MinigradError, ValueError):
+    """A checkpoint that is not whole, not ours, or not for this model."""
+
+
+def at(place: origin.Origin | None) -> str:
+    """' (at file.py:12 `h = x @ W`)' for a message, or '' where the place is unknown."""
+    return f"\n  at {place.describe()}" if place is not None and place.code is not None else ""
+
+
+def message(what: str, problem: str, fix: str = "", place: origin.Origin | None = None) -> str:
+    """One message: 'what: problem. fix' and the user's line."""
+    text = f"{what}: {problem}" + (f". {fix}" if fix else "")
+    return text + at(place if place is not None else origin.here())
+
+
+def shape_error(what: str, problem: str, fix: str = "") -> ShapeError:
+    return ShapeError(message(what, problem, fix))
+
+
+def dtype_error(what: str, problem: str, fix: str = "") -> DTypeError:
+    return DTypeError(message(what, problem, fix))

@@ -1,0 +1,219 @@
+"""Composites: ordinary functions over the primitives, stable where the textbook formula is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dims, ops
+from .errors import dtype_error, shape_error
+from .ops import Axis, Like
+from .tensor import Tensor, tensor
+from .types import normalize_axis
+
+__all__ = [
+    "binary_cross_entropy", "circular_convolution", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
+    "layer_norm", "log_softmax", "logsumexp", "mse", "norm", "softmax", "std", "var",
+]  # fmt: skip
+
+
+def softmax(x: Like, axis: int = -1) -> Tensor:
+    """exp(x) / Σ exp(x) along an axis, shifted by the maximum. Where all of a row is −∞ (fully masked): zeros with zero gradient."""
+    t = tensor(x)
+    e = ops.exp(t - _shift(t, axis))
+    total = ops.sum(e, axis, keepdims=True)
+    return e / ops.where(total > 0, total, 1)
+
+
+def _shift(t: Tensor, axis: Axis) -> Tensor:
+    """The maximum, without gradient, and 0 where it is infinite."""
+    top = ops.detach(ops.max(t, axis, keepdims=True))
+    return ops.where(ops.isfinite(top), top, 0)
+
+
+def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log Σ exp(x) over axes; −∞ where all are −∞."""
+    t = tensor(x)
+    shift = _shift(t, axis)
+    total = ops.sum(ops.exp(t - shift), axis, keepdims=True)
+    y = ops.where(total > 0, ops.log(ops.where(total > 0, total, 1)), -math.inf) + shift
+    return y if keepdims else ops.reshape(y, ops.sum(t, axis).shape)
+
+
+def log_softmax(x: Like, axis: int = -1) -> Tensor:
+    """log(softmax(x)) along an axis, without underflow."""
+    t = tensor(x)
+    return t - logsumexp(t, axis, keepdims=True)
+
+
+def layer_norm(x: Like, scale: Like | None = None, shift: Like | None = None, epsilon: float = 1e-5) -> Tensor:
+    """(x − mean) / √(var + ε) over the last axis, times scale, plus shift (Ba et al. 2016, eq. 4)."""
+    t = tensor(x)
+    centred = t - ops.mean(t, -1, keepdims=True)
+    y = centred / ops.sqrt(ops.mean(centred * centred, -1, keepdims=True) + epsilon)
+    y = y if scale is None else y * scale
+    return y if shift is None else y + shift
+
+
+def cosine_similarity(x: Like, y: Like, axis: int = -1, epsilon: float = 1e-8) -> Tensor:
+    """x·y / √((x·x)(y·y) + ε), ε inside the root: a zero vector has similarity 0 and a finite gradient."""
+    a, b = tensor(x), tensor(y)
+    dot = ops.sum(a * b, axis)
+    return dot / ops.sqrt(ops.sum(a * a, axis) * ops.sum(b * b, axis) + epsilon)
+
+
+def circular_convolution(w: Like, s: Like) -> Tensor:
+    """w̃(i) = Σ_j w(i − j mod N) s(j) over the last axis, j = −k … k for a kernel of 2k + 1 entries, s[0] being j = −k.
+
+    A one-hot s moves w by its shift: s(+1) = 1 gives w̃(i) = w(i − 1) (Graves et al. 2014, eq. 8). Raises ShapeError for an even kernel.
+    """
+    a, kernel = tensor(w), tensor(s)
+    width = kernel.shape[-1]
+    if width % 2 == 0 or width > a.shape[-1]:
+        raise shape_error("circular_convolution", f"a kernel of odd length up to {a.shape[-1]} is needed, got {width}")
+    return sum(
+        (ops.roll(a, j - width // 2) * kernel[..., j : j + 1] for j in range(1, width)), ops.roll(a, -(width // 2)) * kernel[..., :1]
+    )
+
+
+def _labels(what: str, spec: str, operands: Sequence[Tensor]) -> tuple[list[str], str]:
+    left, arrow, right = spec.replace(" ", "").partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(operands):
+        raise shape_error(what, f"'{spec}' names {len(inputs)} operands, got {len(operands)}")
+    for letters, t in zip(inputs, operands, strict=True):
+        if len(letters) != t.ndim or len(set(letters)) < len(letters) or not all(c.isalpha() for c in letters):
+            raise shape_error(what, f"'{letters}' must name the {t.ndim} axes of {t.shape}, each with its own letter")
+    found = "".join(inputs)
+    output = right if arrow else "".join(sorted(c for c in set(found) if found.count(c) == 1))
+    if len(set(output)) < len(output) or not set(output) <= set(found):
+        raise shape_error(what, f"the output '{output}' must name axes of the operands, each once")
+    return inputs, output
+
+
+def einsum(spec: str, *operands: Like) -> Tensor:
+    """Einstein summation over matmul, from left to right: 'bij,bjk->bik'. No repeated letter in an operand, no ellipsis.
+
+    Raises ShapeError naming the letter whose lengths differ.
+    """
+    tensors = [tensor(t) for t in operands]
+    inputs, output = _labels("einsum", spec, tensors)
+    lengths: dict[str, tuple[Any, int]] = {}
+    for i, (letters, t) in enumerate(zip(inputs, tensors, strict=True)):
+        for c, n in zip(letters, t.shape, strict=True):
+            first, j = lengths.setdefault(c, (n, i))
+            if not dims.same(n, first):
+                raise shape_error("einsum", f"'{c}' is {first} in operand {j} {tensors[j].shape} but {n} in operand {i} {t.shape}")
+    have, letters = tensors[0], inputs[0]
+    for i, t in enumerate(tensors[1:], 1):
+        later = output + "".join(inputs[i + 1 :])
+        have, letters = _contract(have, letters, t, inputs[i], later)
+    gone = tuple(i for i, c in enumerate(letters) if c not in output)
+    have, letters = ops.sum(have, gone), "".join(c for c in letters if c in output)
+    return ops.permute_dims(have, [letters.index(c) for c in output])
+
+
+def _contract(a: Tensor, left: str, b: Tensor, right: str, later: str) -> tuple[Tensor, str]:
+    """Two operands as one batched matrix product: shared and kept | only in a | shared and summed | only in b."""
+    a, left = _drop(a, left, right + later)
+    b, right = _drop(b, right, left + later)
+    batch = [c for c in left if c in right and c in later]
+    inner = [c for c in left if c in right and c not in later]
+    rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
+    size = {**dict(zip(left, a.shape, strict=True)), **dict(zip(right, b.shape, strict=True))}
+    shape = tuple(size[c] for c in batch)
+    m, k, n = (dims.product(size[c] for c in group) for group in (rows, inner, columns))
+    x = ops.reshape(ops.permute_dims(a, [left.index(c) for c in batch + rows + inner]), (*shape, m, k))
+    y = ops.reshape(ops.permute_dims(b, [right.index(c) for c in batch + inner + columns]), (*shape, k, n))
+    kept = batch + rows + columns
+    return ops.reshape(ops.matmul(x, y), tuple(size[c] for c in kept)), "".join(kept)
+
+
+def _drop(t: Tensor, letters: str, wanted: str) -> tuple[Tensor, str]:
+    gone = tuple(i for i, c in enumerate(letters) if c not in wanted)
+    return (ops.sum(t, gone), "".join(c for c in letters if c in wanted)) if gone else (t, letters)
+
+
+# ---- losses
+
+
+def _reduced(values: Tensor, weights: Like | None) -> Tensor:
+    """The mean, or the weighted mean where weights (a mask, say) are given; 0 if they are all zero."""
+    if weights is None:
+        return ops.mean(values)
+    w = ops.broadcast_to(ops.astype(weights, values.dtype), values.shape)
+    total = ops.sum(w)
+    return ops.sum(values * w) / ops.where(total > 0, total, 1)
+
+
+def binary_cross_entropy(logits: Like, targets: Like, weights: Like | None = None) -> Tensor:
+    """Mean of −t·log σ(z) − (1−t)·log(1−σ(z)) in nats, from logits z: softplus(z) − z·t, finite for any z."""
+    z = tensor(logits)
+    return _reduced(ops.softplus(z) - z * ops.astype(targets, z.dtype), weights)
+
+
+def cross_entropy(logits: Like, targets: Like, axis: int = -1, weights: Like | None = None) -> Tensor:
+    """Mean of −log softmax(z)[target] in nats. Targets are integer classes, or probabilities of the shape of the logits."""
+    z, t = tensor(logits), tensor(targets)
+    a = normalize_axis("cross_entropy", axis, z.ndim)
+    logp = log_softmax(z, a)
+    if t.type.is_float:
+        return _reduced(-ops.sum(logp * t, a), weights)
+    picked = ops.take_along_axis(logp, ops.expand_dims(t, a), a)
+    return _reduced(-ops.squeeze(picked, a), weights)
+
+
+def mse(x: Like, y: Like) -> Tensor:
+    """Mean of (x − y)²."""
+    return ops.mean(ops.square(ops.subtract(x, y)))
+
+
+def huber(x: Like, y: Like, delta: float = 1.0) -> Tensor:
+    """Mean of ½d² for |d| ≤ δ, else δ(|d| − ½δ), with d = x − y (Huber 1964)."""
+    d = ops.abs(ops.subtract(x, y))
+    return ops.mean(ops.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)))
+
+
+# ---- statistics
+
+
+def var(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+    """Σ(x − mean)² / (n − correction)."""
+    t = tensor(x)
+    centred = t - ops.mean(t, axis, keepdims=True)
+    mean_square = ops.mean(ops.square(centred), axis, keepdims)
+    if not correction:
+        return mean_square
+    n = ops.astype(tensor(dims.product(t.shape)), t.dtype) / ops.astype(tensor(dims.product(mean_square.shape)), t.dtype)
+    return mean_square * (n / (n - correction))
+
+
+def _safe_sqrt(x: Tensor) -> Tensor:
+    """√x with gradient 0 at 0."""
+    return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), x * 0)
+
+
+def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
+    """The square root of var; its gradient is 0 where the elements are equal."""
+    return _safe_sqrt(var(x, axis, keepdims, correction))
+
+
+def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """√Σx²; its gradient is 0 at 0."""
+    return _safe_sqrt(ops.sum(ops.square(x), axis, keepdims))
+
+
+def dropout(x: Like, rate: float, key: Tensor | None) -> Tensor:
+    """x with a fraction `rate` of its elements set to 0 and the others scaled by 1/(1 − rate). Without a key (when testing): x itself."""
+    from .random import uniform
+
+    t = tensor(x)
+    if not 0 <= rate < 1:
+        raise dtype_error("dropout", f"the rate must be in [0, 1), got {rate}")
+    if key is None or rate == 0:
+        return t
+    kept = uniform(key, t.shape, dtype=np.dtype("float32")) >= rate
+    return ops.where(kept, t / (1 - rate), 0)

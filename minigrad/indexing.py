@@ -1,0 +1,190 @@
+"""Reading with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .dims import Dim, Extent, product, same
+from .errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
+from .types import BOOL, INT, broadcast_shapes
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+class Basic(NamedTuple):
+    """What integers, slices and new axes do: a forward slice, a flip, and the shape that remains."""
+
+    start: list[Extent]
+    stop: list[Extent]
+    step: list[int]
+    flips: list[int]
+    shape: list[Extent]
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for what is no index."""
+    from . import ops
+    from .primitives import movement
+
+    entries = _full(x, index if isinstance(index, tuple) else (index,))
+    plan, arrays, axis = Basic([], [], [], [], []), {}, 0
+    for entry in entries:
+        if entry is None:
+            plan.shape.append(1)
+            continue
+        n = x.shape[axis]
+        if _is_array(entry):
+            arrays[len(plan.shape)] = entry
+            entry = slice(None)
+        _add(plan, entry, n, axis)
+        axis += 1
+    y = x
+    whole = all(s is n or (isinstance(s, int) and s == n) for s, n in zip(plan.stop, x.shape, strict=True))
+    if not whole or any(plan.start) or any(s != 1 for s in plan.step):
+        y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
+    if plan.flips:
+        y = movement.flip(y, axes=tuple(plan.flips))
+    if len(plan.shape) != y.ndim or any(e is None for e in entries):
+        y = movement.reshape(y, shape=tuple(plan.shape))
+    separated = bool(arrays) and _separated(entries)
+    return _advanced(ops, y, arrays, separated) if arrays else y
+
+
+def _is_array(entry: Any) -> bool:
+    from .tensor import Tensor
+
+    if isinstance(entry, Tensor):
+        return True
+    return isinstance(entry, (list, np.ndarray, bool, np.bool_))
+
+
+def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
+    """Masks turned into integers, the Ellipsis spelled out, trailing slices added."""
+    entries: list[Any] = []
+    for entry in index:
+        entries += _mask_positions(entry) if _is_array(entry) else [entry]
+    used = sum(e is not None and e is not Ellipsis for e in entries)
+    if used > x.ndim:
+        raise shape_error("index", f"{used} indices for a {x.ndim}-d tensor {x.shape}")
+    dots = [i for i, e in enumerate(entries) if e is Ellipsis]
+    if len(dots) > 1:
+        raise shape_error("index", "only one Ellipsis ('...') is allowed")
+    fill = [slice(None)] * (x.ndim - used)
+    found = entries[: dots[0]] + fill + entries[dots[0] + 1 :] if dots else entries + fill
+    axis = 0
+    for entry in found:
+        if isinstance(entry, _Positions) and not same(entry.length, x.shape[axis]):
+            raise shape_error("index", f"a boolean mask of length {entry.length} for axis {axis} of length {x.shape[axis]}")
+        axis += entry is not None
+    return [e.index if isinstance(e, _Positions) else e for e in found]
+
+
+class _Positions(NamedTuple):
+    """One axis of a boolean mask: where it is true, and the length the axis must have."""
+
+    index: Any
+    length: int
+
+
+def _mask_positions(entry: Any) -> list[Any]:
+    from .tensor import Tensor, tensor
+
+    t = entry if isinstance(entry, Tensor) else tensor(np.asarray(entry) if not isinstance(entry, list) or entry else np.zeros(0, INT))
+    if t.dtype == BOOL:
+        if not t.is_concrete:
+            raise AbstractValueError(
+                message("index", "a boolean mask decides a shape, and here it has no value yet", "Use mg.where, or multiply by the mask")
+            )
+        return [_Positions(tensor(i), n) for i, n in zip(np.nonzero(t.numpy()), t.numpy().shape, strict=True)]
+    if t.dtype.kind not in "iu":
+        raise dtype_error("index", f"an index array must hold integers or bools, got {t.type}", "Convert with .astype('int64')")
+    return [t]
+
+
+def _add(plan: Basic, entry: Any, n: Extent, axis: int) -> None:
+    if isinstance(entry, slice):
+        start, stop, step = _bounds(entry, n)
+        length = (stop - start + step - 1) // step if step > 1 else stop - start
+        if _number(entry.step, 1) < 0:
+            plan.flips.append(axis)
+        plan.shape.append(length)
+    else:
+        start = _integer(entry, n, axis)
+        stop, step = start + 1, 1
+    plan.start.append(start)
+    plan.stop.append(stop)
+    plan.step.append(step)
+
+
+def _integer(entry: Any, n: Extent, axis: int) -> Extent:
+    if not isinstance(entry, Dim):
+        try:
+            entry = entry.__index__()
+        except AttributeError:
+            raise dtype_error("index", f"{entry!r} is no index", "Take integers, slices, None, ..., integer or boolean arrays") from None
+    if not -n <= entry < n:
+        raise BoundsError(message("index", f"index {entry} out of bounds for axis {axis} of size {n}"))
+    return entry + n if entry < 0 else entry
+
+
+def _number(value: Any, default: Any) -> Any:
+    if value is None:
+        return default
+    return value if isinstance(value, Dim) else value.__index__()
+
+
+def _bounds(entry: slice, n: Extent) -> tuple[Extent, Extent, int]:
+    """(start, stop, step > 0) of the elements a slice takes, in rising order."""
+    step = _number(entry.step, 1)
+    if step == 0:
+        raise shape_error("index", "a slice's step cannot be 0")
+    if step < 0:
+        low, high, step = range(n.__index__())[entry][-1:], range(n.__index__())[entry][:1], -step
+        return (low[0], high[0] + 1, step) if len(low) else (0, 0, step)
+    start, stop = (_clamp(_number(v, d), n) for v, d in ((entry.start, 0), (entry.stop, n)))
+    return start, (stop if stop >= start else start), step
+
+
+def _clamp(i: Extent, n: Extent) -> Extent:
+    if i is n:
+        return n
+    if i < 0:
+        i = i + n
+        return i if i >= 0 else 0
+    return i if i <= n else n
+
+
+def _separated(entries: list[Any]) -> bool:
+    """Whether something stands between index arrays: NumPy then puts their axes first. An integer beside an array counts as an array."""
+    kinds = [_is_array(e) or not (e is None or isinstance(e, slice)) for e in entries]
+    first, last = kinds.index(True), len(kinds) - 1 - kinds[::-1].index(True)
+    return not all(kinds[first : last + 1])
+
+
+def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
+    """Index arrays, broadcast together, as one take from the axes they index, flattened."""
+    axes = sorted(arrays)
+    shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
+    rest = [a for a in range(x.ndim) if a not in axes]
+    sizes = [x.shape[a] for a in axes]
+    flat = ops.reshape(ops.permute_dims(x, axes + rest), (product(sizes), *(x.shape[a] for a in rest)))
+    position: Any = None
+    for a, n in zip(axes, sizes, strict=True):
+        index = _wrapped(ops, arrays[a], n, a) if len(axes) > 1 else arrays[a]
+        position = index if position is None else position * n + index
+    y = ops.take(flat, ops.broadcast_to(position, shape), 0)
+    at = 0 if separated else axes[0]
+    k = len(shape)
+    return ops.permute_dims(y, (*range(k, k + at), *range(k), *range(k + at, y.ndim)))
+
+
+def _wrapped(ops: Any, index: Tensor, n: Extent, axis: int) -> Tensor:
+    if index.is_concrete and isinstance(n, int):
+        bad = index.numpy()[(index.numpy() < -n) | (index.numpy() >= n)]
+        if bad.size:
+            raise BoundsError(message("index", f"index {bad.flat[0]} out of bounds for axis {axis} of size {n}"))
+    index = ops.astype(index, INT)
+    return ops.where(index < 0, index + n, index)

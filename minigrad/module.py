@@ -1,0 +1,56 @@
+"""Models as trees of parameters with a pure __call__."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import tree
+from .tensor import Tensor
+
+
+class Module:
+    """A base for models. Attributes that are tensors, Modules, or containers of them are its parts; all others are settings.
+
+    A Module is a tree (mg.tree): it can be an argument or result of every transformation, its gradient is a Module of the same class,
+    and two Modules have the same structure when their settings are equal. Settings must be hashable.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Tensor) and value.is_concrete:
+            value.named(name)
+        object.__setattr__(self, name, value)
+
+    def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], Any]:
+        known = self.__dict__.get("_parts", ())
+        parts = tuple(k for k, v in self.__dict__.items() if k != "_parts" and (k in known or _is_part(v)))
+        settings = tuple((k, v) for k, v in self.__dict__.items() if k not in parts and k != "_parts")
+        return parts, [self.__dict__[k] for k in parts], settings
+
+    @classmethod
+    def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: Any) -> Any:
+        made = object.__new__(cls)
+        made.__dict__.update(settings)
+        made.__dict__.update(zip(parts, children, strict=True))
+        made.__dict__["_parts"] = tuple(parts)
+        return made
+
+    def __repr__(self) -> str:
+        leaves, treedef = tree.flatten(self)
+        shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
+        return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
+
+
+def _is_part(value: Any) -> bool:
+    if isinstance(value, (Tensor, Module, np.ndarray)):
+        return True
+    if isinstance(value, dict):
+        return any(map(_is_part, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_is_part, value))
+
+
+def count(model: Any) -> int:
+    """The number of numbers in a tree of tensors."""
+    return sum(int(leaf.size) for leaf in tree.leaves(model) if isinstance(leaf, Tensor))

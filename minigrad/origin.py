@@ -1,0 +1,104 @@
+"""Where a node comes from: the user's file and line, the scopes it was made in, the time step, the node it is the gradient of."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import CodeType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .ir import Node
+
+_ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_USER_SIDE = (_ENGINE + "models" + os.sep, _ENGINE + "viz" + os.sep)
+_is_engine: dict[str, bool] = {}
+
+
+class Scope(NamedTuple):
+    """One level of naming: a layer, a cell, a head; `step` is its index in time or None."""
+
+    name: str
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.step is None else f"{self.name}[{self.step}]"
+
+
+class Origin(NamedTuple):
+    """Travels with a node and is no part of its identity."""
+
+    code: CodeType | None = None
+    line: int = 0
+    scopes: tuple[Scope, ...] = ()
+    vjp_of: Node | None = None
+
+    def describe(self) -> str:
+        """'train.py:41 `h = x @ W`, in rnn[3]'."""
+        if self.code is None:
+            return "an unknown line"
+        source = linecache.getline(self.code.co_filename, self.line).strip()
+        text = f"{os.path.basename(self.code.co_filename)}:{self.line}"
+        text += f" `{source}`" if source else ""
+        text += f", in {self.scope}" if self.scopes else ""
+        return text + (", in the gradient" if self.vjp_of is not None else "")
+
+    @property
+    def scope(self) -> str:
+        """The path of scopes, 'ntm[3]/read'."""
+        return "/".join(map(str, self.scopes))
+
+    @property
+    def step(self) -> int | None:
+        """The time step: that of the innermost scope which has one."""
+        return next((s.step for s in reversed(self.scopes) if s.step is not None), None)
+
+
+_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())
+_override: ContextVar[Origin | None] = ContextVar("origin", default=None)
+
+
+def _engine_file(filename: str) -> bool:
+    known = _is_engine.get(filename)
+    if known is None:
+        path = os.path.abspath(filename)
+        known = path.startswith(_ENGINE) and not path.startswith(_USER_SIDE)
+        _is_engine[filename] = known
+    return known
+
+
+def here() -> Origin:
+    """The origin of what is being built now: the innermost line outside the engine, and the current scopes."""
+    fixed = _override.get()
+    if fixed is not None:
+        return fixed
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not _engine_file(frame.f_code.co_filename):
+            return Origin(frame.f_code, frame.f_lineno, _scopes.get())
+        frame = frame.f_back  # type: ignore[assignment]
+    return Origin(scopes=_scopes.get())
+
+
+@contextmanager
+def scope(name: str, step: int | None = None) -> Iterator[None]:
+    """Name what is built inside: `with mg.scope("rnn", step=t): ...`. Scopes nest; drawings group and order by them."""
+    token = _scopes.set((*_scopes.get(), Scope(name, step)))
+    try:
+        yield
+    finally:
+        _scopes.reset(token)
+
+
+@contextmanager
+def override(place: Origin) -> Iterator[None]:
+    """Give everything built inside this origin (passes keep origins, gradients take those of their forward node)."""
+    token = _override.set(place)
+    try:
+        yield
+    finally:
+        _override.reset(token)

@@ -1,0 +1,120 @@
+"""Control: calls of whole graphs, branches, and the barriers of differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError, dtype_error
+from ..ir import Graph, Primitive
+from ..tensor import Tensor, abstract, inline, interning
+from ..types import BOOL, TensorType, same_type
+from .rules import each, like
+
+Run = Callable[..., list[np.ndarray]]
+
+
+def default_run(graph: Graph, args: Sequence[np.ndarray], **_: Any) -> list[np.ndarray]:
+    from ..interpret import run
+
+    return run(graph, args)
+
+
+# ---- barriers
+
+# The identity, through which no gradient flows.
+detach: Primitive = Primitive(
+    "detach", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: None), look=("control", "detach"), elementwise=True
+)
+
+# The identity, but a node of its own: what a transformation differentiates with respect to, and what must not be merged.
+alias: Primitive = Primitive(
+    "alias", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: ct), look=("move", "alias"), elementwise=True, unique=True
+)
+
+
+# ---- call
+
+
+def _call_type(*types: TensorType, graph: Graph, rule: Any) -> tuple[TensorType, ...]:
+    for t, p in zip(types, graph.in_types, strict=True):
+        if not same_type(t, p):
+            raise GraphError(f"call of {graph.name}: takes {p}, got {t}")
+    return graph.out_types
+
+
+def _call_numpy(*arrays: np.ndarray, graph: Graph, rule: Any, run: Run = default_run) -> tuple[np.ndarray, ...]:
+    return tuple(run(graph, arrays))
+
+
+def _call_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequence[bool], graph: Graph, rule: Any) -> Sequence[Any]:
+    """A custom rule if there is one; else the graph is computed again (checkpointing) and differentiated."""
+    if rule is not None:
+        return rule(cts, outs, args, needs, graph)
+    from ..autodiff import pullback
+
+    again = [alias(a) for a in args]
+    wrt = [a for a, need in zip(again, needs, strict=True) if need]
+    found = iter(pullback(inline(graph, again), cts, wrt))
+    return [next(found) if need else None for need in needs]
+
+
+def _call_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], graph: Graph, rule: Any) -> Any:
+    from ..vmap import batch_graph
+
+    return batch_graph(graph, size, args, batched)
+
+
+call: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batch=_call_batch, look=("control", "call"))
+
+
+# ---- cond
+
+
+def _cond_type(condition: TensorType, *types: TensorType, then: Graph, otherwise: Graph) -> tuple[TensorType, ...]:
+    if condition.dtype != BOOL or condition.shape:
+        raise dtype_error("cond", f"the condition must be one bool, got {condition}", "For a choice per element use mg.where")
+    return then.out_types
+
+
+def _cond_numpy(
+    condition: np.ndarray, *arrays: np.ndarray, then: Graph, otherwise: Graph, run: Run = default_run
+) -> tuple[np.ndarray, ...]:
+    return tuple(run(then if condition.real else otherwise, arrays))
+
+
+def _cond_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequence[bool], then: Graph, otherwise: Graph) -> Sequence[Any]:
+    """A branch again: each side computes its values once more and differentiates them."""
+    live = [i for i, ct in enumerate(cts) if ct is not None]
+    wanted = [i for i, need in enumerate(needs) if need]
+    branches = [_branch_vjp(g, live, [i - 1 for i in wanted]) for g in (then, otherwise)]
+    found = iter(cond(*args, *(cts[i] for i in live), then=branches[0], otherwise=branches[1]))
+    return [next(found) if need else None for need in needs]
+
+
+def _branch_vjp(graph: Graph, live: Sequence[int], wanted: Sequence[int]) -> Graph:
+    from ..autodiff import pullback
+
+    with interning():
+        args = [abstract(t) for t in graph.in_types]
+        cts = [abstract(graph.out_types[i]) for i in live]
+        outs = inline(graph, args)
+        grads = pullback([outs[i] for i in live], cts, [args[i] for i in wanted])
+        full = [like(args[i], 0) if g is None else g for i, g in zip(wanted, grads, strict=True)]
+    return Graph(tuple(t.node for t in (*args, *cts)), tuple(g.node for g in full), f"{graph.name}.vjp")
+
+
+def _cond_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], then: Graph, otherwise: Graph) -> Any:
+    """One condition for all chooses a batched branch; one for each computes both branches and selects."""
+    from ..ops import where
+    from ..vmap import batch_graph, lift
+
+    if not batched[0]:
+        return cond(*args, then=lift(then, size, batched[1:]), otherwise=lift(otherwise, size, batched[1:]))
+    outs = [batch_graph(g, size, args[1:], batched[1:]) for g in (then, otherwise)]
+    return tuple(where(args[0].reshape(size, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(*outs, strict=True))
+
+
+cond: Primitive = Primitive("cond", _cond_type, _cond_numpy, vjp=_cond_vjp, batch=_cond_batch, look=("control", "cond"))

@@ -1,0 +1,198 @@
+"""Elementwise primitives. Operands share shape and dtype; broadcasting and promotion happen before, as nodes of their own.
+
+Kinks follow the minimum-norm subgradient: abs and sign 0 at 0, maximum and minimum share a tie in halves, sqrt'(0) = ∞ as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from ..errors import dtype_error, shape_error
+from ..ir import Primitive
+from ..tensor import Tensor
+from ..types import BOOL, TensorType, check_dtype, same_shape
+from .rules import each, like, require_float, same_operands
+
+Array = np.ndarray
+REAL = (-3.0, 3.0)
+POSITIVE = (0.1, 4.0)
+
+
+def _entry(name: str, type: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, **more: Any) -> Primitive:
+    return Primitive(name, type, numpy, look=("pointwise", symbol), elementwise=True, domain=more.pop("domain", (REAL,) * arity), **more)
+
+
+def unary(name: str, numpy: Any, vjp: Any, symbol: str = "", floats: bool = True, **more: Any) -> Primitive:
+    """A function of one real number; vjp(ct, y, x)."""
+
+    def rule(x: TensorType) -> TensorType:
+        if floats:
+            require_float(name, x)
+        elif x.dtype == BOOL:
+            raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")
+        return x
+
+    return _entry(name, rule, numpy, symbol or name, 1, vjp=each(vjp), **more)
+
+
+def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, floats: bool = False, **more: Any) -> Primitive:
+    """A function of two numbers of one dtype; vjp = (rule for x, rule for y), each (ct, z, x, y)."""
+
+    def rule(x: TensorType, y: TensorType) -> TensorType:
+        found = same_operands(name, x, y)
+        if floats:
+            require_float(name, found)
+        if found.dtype == BOOL and not bools:
+            raise dtype_error(name, "takes numbers, got two bool tensors", "Convert with .astype('float32'), or use & and |")
+        return found
+
+    return _entry(name, rule, numpy, symbol, 2, vjp=each(*vjp), **more)
+
+
+def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
+    def rule(x: TensorType, y: TensorType) -> TensorType:
+        return TensorType(same_operands(name, x, y).shape, BOOL)
+
+    def compared(x: Array, y: Array) -> Any:
+        return numpy(np.real(x), np.real(y))
+
+    return _entry(name, rule, numpy, symbol, 2, complex=compared)
+
+
+def _softplus(x: Array) -> Any:
+    return np.logaddexp(x, np.zeros((), x.dtype))
+
+
+def _complex_softplus(z: Array) -> Any:
+    return np.where(z.real > 0, z + np.log(1 + np.exp(-z)), np.log(1 + np.exp(np.where(z.real > 0, 0, z))))
+
+
+def _complex_sigmoid(z: Array) -> Any:
+    e = np.exp(np.where(z.real > 0, -z, z))
+    return np.where(z.real > 0, 1, e) / (1 + e)
+
+
+def _pow(x: Array, y: Array) -> Any:
+    return np.power(x, y)
+
+
+def _pow_base(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """y·x^(y−1), with 0 where y is 0 (x⁰ is constant, at x = 0 too)."""
+    zero = equal(y, like(y, 0))
+    return ct * where(zero, like(x, 0), y * pow(x, where(zero, like(y, 1), sub(y, like(y, 1)))))
+
+
+def _pow_exponent(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """z·log x, with 0 at x = 0."""
+    zero = equal(x, like(x, 0))
+    return ct * where(zero, like(x, 0), z * log(where(zero, like(x, 1), x)))
+
+
+def _chosen(first: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    """The cotangent of the operand that won; a tie is shared in halves."""
+
+    def rule(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return where(equal(x, y), ct * like(ct, 0.5), where(first(x, y), ct, like(ct, 0)))
+
+    return rule
+
+
+def _pick(test: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    return lambda x, y: np.where(test(x.real, y.real), x, y)
+
+
+neg: Primitive = unary("neg", np.negative, lambda ct, y, x: neg(ct), "−", floats=False)
+exp: Primitive = unary("exp", np.exp, lambda ct, y, x: ct * y)
+expm1: Primitive = unary("expm1", np.expm1, lambda ct, y, x: ct * (y + 1))
+log: Primitive = unary("log", np.log, lambda ct, y, x: ct / x, domain=(POSITIVE,))
+log1p: Primitive = unary("log1p", np.log1p, lambda ct, y, x: ct / (x + 1), domain=((-0.8, 3.0),))
+sqrt: Primitive = unary("sqrt", np.sqrt, lambda ct, y, x: ct / (y + y), "√", domain=(POSITIVE,))
+tanh: Primitive = unary("tanh", np.tanh, lambda ct, y, x: ct * (1 - y * y))
+sigmoid: Primitive = unary("sigmoid", special.expit, lambda ct, y, x: ct * (y * (1 - y)), "σ", complex=_complex_sigmoid)
+softplus: Primitive = unary("softplus", _softplus, lambda ct, y, x: ct * sigmoid(x), complex=_complex_softplus)
+sin: Primitive = unary("sin", np.sin, lambda ct, y, x: ct * cos(x))
+cos: Primitive = unary("cos", np.cos, lambda ct, y, x: neg(ct * sin(x)))
+erf: Primitive = unary("erf", special.erf, lambda ct, y, x: ct * (1.1283791670955126 * exp(neg(x * x))))
+abs: Primitive = unary(
+    "abs", np.abs, lambda ct, y, x: ct * sign(x), "|·|", floats=False, kinks=(0.0,), complex=lambda z: np.sign(z.real) * z
+)
+sign: Primitive = unary("sign", np.sign, lambda ct, y, x: None, floats=False, kinks=(0.0,), complex=lambda z: np.sign(z.real))
+floor: Primitive = unary("floor", np.floor, lambda ct, y, x: None, "⌊·⌋", kinks=tuple(range(-4, 5)), complex=lambda z: np.floor(z.real))
+
+add: Primitive = binary("add", np.add, (lambda ct, z, x, y: ct, lambda ct, z, x, y: ct), "+")
+sub: Primitive = binary("sub", np.subtract, (lambda ct, z, x, y: ct, lambda ct, z, x, y: neg(ct)), "−")
+mul: Primitive = binary("mul", np.multiply, (lambda ct, z, x, y: ct * y, lambda ct, z, x, y: ct * x), "×")
+div: Primitive = binary(
+    "div", np.divide, (lambda ct, z, x, y: ct / y, lambda ct, z, x, y: neg(ct * z / y)), "÷", floats=True, domain=(REAL, POSITIVE)
+)
+pow: Primitive = binary("pow", _pow, (_pow_base, _pow_exponent), "xʸ", floats=True, domain=(POSITIVE, REAL))
+maximum: Primitive = binary(
+    "maximum",
+    np.maximum,
+    (_chosen(lambda x, y: less(y, x)), _chosen(lambda x, y: less(x, y))),
+    "max",
+    bools=True,
+    complex=_pick(np.greater_equal),
+)
+minimum: Primitive = binary(
+    "minimum",
+    np.minimum,
+    (_chosen(lambda x, y: less(x, y)), _chosen(lambda x, y: less(y, x))),
+    "min",
+    bools=True,
+    complex=_pick(np.less_equal),
+)
+
+less: Primitive = comparison("less", np.less, "<")
+less_equal: Primitive = comparison("less_equal", np.less_equal, "≤")
+equal: Primitive = comparison("equal", np.equal, "=")
+not_equal: Primitive = comparison("not_equal", np.not_equal, "≠")
+
+
+def _where_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
+    if condition.dtype != BOOL:
+        raise dtype_error("where", f"the condition must be bool, got {condition}", "Compare it, as in c > 0")
+    found = same_operands("where", x, y)
+    if not same_shape(condition.shape, x.shape):
+        raise shape_error("where", f"condition {condition.shape} and values {x.shape} differ in shape")
+    return found
+
+
+# `where` selects and never multiplies: a NaN in the branch not taken stays out of value and gradient.
+where: Primitive = Primitive(
+    "where",
+    _where_type,
+    lambda c, x, y: np.where(c, x, y),
+    vjp=each(
+        lambda ct, z, c, x, y: None,
+        lambda ct, z, c, x, y: where(c, ct, like(ct, 0)),
+        lambda ct, z, c, x, y: where(c, like(ct, 0), ct),
+    ),
+    look=("pointwise", "where"),
+    domain=(REAL, REAL, REAL),
+    elementwise=True,
+)
+
+
+def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | None:
+    return cast(ct, dtype=x.dtype) if y.type.is_float else None
+
+
+def _complex_cast(z: Array, dtype: np.dtype) -> Array:
+    return z if dtype.kind == "f" else z.real.astype(dtype)
+
+
+cast: Primitive = Primitive(
+    "cast",
+    lambda x, dtype: TensorType(x.shape, check_dtype(dtype, "astype")),
+    lambda x, dtype: x.astype(dtype),
+    vjp=each(_cast_vjp),
+    complex=_complex_cast,
+    look=("move", "cast"),
+    examples=((((2, 3),), {"dtype": np.dtype("float64")}), (((),), {"dtype": np.dtype("float64")})),
+    elementwise=True,
+)

@@ -1,0 +1,289 @@
+"""Indexing primitives: gathers, the scatters that are their gradients, one-hot, sorting, and arrays made from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..dims import Extent, Shape, product
+from ..errors import BoundsError, dtype_error, message, shape_error
+from ..ir import Primitive
+from ..tensor import Tensor, concrete_shape
+from ..types import INT, TensorType, check_dtype, same_shape
+from .elementwise import add, cast, mul
+from .movement import broadcast, permute, reshape
+from .rules import each, repeat
+
+UINT64 = np.dtype("uint64")
+
+
+def require_index(name: str, type: TensorType) -> None:
+    if type.dtype.kind not in "iu":
+        raise dtype_error(name, f"indices must be integers, got {type}", "Convert with .astype('int64')")
+
+
+def in_bounds(name: str, index: np.ndarray, n: int) -> np.ndarray:
+    """Indices with negative ones counted from the end. Raises BoundsError naming the first bad one."""
+    bad = (index < -n) | (index >= n)
+    if bad.any():
+        raise BoundsError(message(name, f"index {index[bad][0]} out of bounds for an axis of size {n}"))
+    return index
+
+
+# ---- take: whole slices at integer positions of one axis; scatter adds slices back
+
+
+def _take_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
+    require_index("take", index)
+    return TensorType(x.shape[:axis] + index.shape + x.shape[axis + 1 :], x.dtype)
+
+
+def _take_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int) -> Tensor:
+    x, index = args
+    if not batched[1]:
+        return take(x, index, axis=axis + 1)
+    if not batched[0]:
+        found = take(x, index, axis=axis)
+        return permute(found, axes=(axis, *(a for a in range(found.ndim) if a != axis)))
+    front = permute(x, axes=(0, axis + 1, *(a for a in range(1, x.ndim) if a != axis + 1)))
+    rows = reshape(front, shape=(size * x.shape[axis + 1], *front.shape[2:]))
+    found = take(rows, _row_offsets(index, size, x.shape[axis + 1]), axis=0)
+    at = tuple(range(1, index.ndim))
+    rest = tuple(range(index.ndim, found.ndim))
+    return permute(found, axes=(0, *rest[:axis], *at, *rest[axis:]))
+
+
+def _row_offsets(index: Tensor, size: Extent, n: Extent) -> Tensor:
+    """index (size, …) into rows of n, as an index into all size·n rows."""
+    from ..ops import remainder
+
+    offset = mul(iota(n=size, dtype=index.dtype), broadcast(cast(extent(n=n), dtype=index.dtype), shape=(size,)))
+    column = broadcast(reshape(offset, shape=(size, *(1,) * (index.ndim - 1))), shape=index.shape)
+    return add(remainder(index, n), column)
+
+
+take: Primitive = Primitive(
+    "take",
+    _take_type,
+    lambda x, index, axis: np.take(x, in_bounds("take", index, x.shape[axis]), axis),
+    vjp=each(
+        lambda ct, y, x, index, axis: scatter(ct, index, axis=axis, n=x.shape[axis]),
+        lambda ct, y, x, index, axis: None,
+    ),
+    batch=_take_batch,
+    look=("index", "take"),
+    examples=(
+        (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0}),
+        (((2, 3), np.array([[1, 0], [2, 1]])), {"axis": 1}),
+        (((3,), np.array(2)), {"axis": 0}),
+        (((3, 2), np.zeros(0, "int64")), {"axis": 0}),
+    ),
+)
+
+
+def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
+    require_index("scatter", index)
+    return TensorType((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
+
+
+def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
+    n = int(n)
+    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
+    position: Any = (slice(None),) * axis + (in_bounds("scatter", index, n),)
+    np.add.at(out, position, updates)
+    return out
+
+
+def _scatter_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int, n: Extent) -> Tensor:
+    updates, index = repeat(args[0], size, batched[0]), args[1]
+    if not batched[1]:
+        return scatter(updates, index, axis=axis + 1, n=n)
+    last = axis + index.ndim
+    order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
+    rows = scatter(permute(updates, axes=order), _row_offsets(index, size, n), axis=0, n=size * n)
+    split = reshape(rows, shape=(size, n, *rows.shape[1:]))
+    return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
+
+
+# Zeros of length n along the axis, with every slice of updates added where index says.
+scatter: Primitive = Primitive(
+    "scatter",
+    _scatter_type,
+    _scatter_numpy,
+    vjp=each(
+        lambda ct, y, updates, index, axis, n: take(ct, index, axis=axis),
+        lambda ct, y, updates, index, axis, n: None,
+    ),
+    batch=_scatter_batch,
+    look=("index", "scatter"),
+    examples=(
+        (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0, "n": 5}),
+        (((2, 2, 2), np.array([[1, 0], [2, 1]])), {"axis": 1, "n": 3}),
+    ),
+)
+
+
+# ---- gather: one element per position, along an axis
+
+
+def _along_type(name: str, x: TensorType, index: TensorType, axis: int) -> None:
+    require_index(name, index)
+    rest = x.shape[:axis] + x.shape[axis + 1 :]
+    if index.ndim != x.ndim or not same_shape(index.shape[:axis] + index.shape[axis + 1 :], rest):
+        raise shape_error(name, f"indices {index.shape} must agree with {x.shape} except along axis {axis}")
+
+
+def _gather_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
+    _along_type("take_along_axis", x, index, axis)
+    return TensorType(index.shape, x.dtype)
+
+
+def _gather_batch(op: str) -> Any:
+    def batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int, **attrs: Any) -> Tensor:
+        x, index = (repeat(a, size, b) for a, b in zip(args, batched, strict=True))
+        return (gather if op == "gather" else scatter_along)(x, index, axis=axis + 1, **attrs)
+
+    return batch
+
+
+gather: Primitive = Primitive(
+    "gather",
+    _gather_type,
+    lambda x, index, axis: np.take_along_axis(x, in_bounds("take_along_axis", index, x.shape[axis]), axis),
+    vjp=each(
+        lambda ct, y, x, index, axis: scatter_along(ct, index, axis=axis, n=x.shape[axis]),
+        lambda ct, y, x, index, axis: None,
+    ),
+    batch=_gather_batch("gather"),
+    look=("index", "gather"),
+    examples=((((2, 4), np.array([[0, 0, 3], [1, -1, 2]])), {"axis": 1}), (((3,), np.array([2])), {"axis": 0})),
+)
+
+
+def _scatter_along_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
+    _along_type("scatter_along", updates, index, axis)
+    return TensorType((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)
+
+
+def _scatter_along_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
+    n = int(n)
+    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)
+    where: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
+    where[axis] = in_bounds("scatter_along", index, n)
+    np.add.at(out, tuple(where), updates)
+    return out
+
+
+scatter_along: Primitive = Primitive(
+    "scatter_along",
+    _scatter_along_type,
+    _scatter_along_numpy,
+    vjp=each(
+        lambda ct, y, updates, index, axis, n: gather(ct, index, axis=axis),
+        lambda ct, y, updates, index, axis, n: None,
+    ),
+    batch=_gather_batch("scatter_along"),
+    look=("index", "scatter"),
+    examples=((((2, 3), np.array([[0, 0, 3], [1, -1, 2]])), {"axis": 1, "n": 4}),),
+)
+
+
+# ---- order
+
+
+def _argsort_numpy(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    x = x.real
+    if not descending:
+        return np.argsort(x, axis, stable=True)
+    if x.dtype.kind == "f":
+        return np.argsort(-x, axis, stable=True)
+    n = x.shape[axis] - 1
+    return np.flip(n - np.argsort(np.flip(x, axis), axis, stable=True), axis)
+
+
+# Stable in both directions: among equals the lowest index first; NaN last.
+argsort: Primitive = Primitive(
+    "argsort",
+    lambda x, axis, descending: TensorType(x.shape, INT),
+    _argsort_numpy,
+    batch="axis",
+    look=("index", "argsort"),
+    examples=((((2, 4),), {"axis": 1, "descending": True}), (((3,),), {"axis": 0, "descending": False})),
+)
+
+
+def _one_hot_type(index: TensorType, n: Extent, dtype: np.dtype) -> TensorType:
+    require_index("one_hot", index)
+    return TensorType((*index.shape, n), check_dtype(dtype, "one_hot"))
+
+
+# A row of zeros where the index is outside 0..n-1.
+one_hot: Primitive = Primitive(
+    "one_hot",
+    _one_hot_type,
+    lambda index, n, dtype: (index[..., None] == np.arange(int(n))).astype(dtype),
+    batch=lambda size, args, batched, n, dtype: one_hot(args[0], n=n, dtype=dtype),
+    look=("index", "one-hot"),
+    examples=(((np.array([[0, 2], [1, 5]]),), {"n": 3, "dtype": np.dtype("float64")}),),
+)
+
+
+# ---- from nothing
+
+iota: Primitive = Primitive(
+    "iota",
+    lambda n, dtype: TensorType((n,), check_dtype(dtype, "arange")),
+    lambda n, dtype: np.arange(int(n), dtype=dtype),
+    lazy=True,
+    look=("leaf", "0…n"),
+    examples=(((), {"n": 4, "dtype": np.dtype("int64")}),),
+)
+
+extent: Primitive = Primitive(
+    "extent",
+    lambda n: TensorType((), INT),
+    lambda n: np.asarray(int(n), INT),
+    look=("leaf", "size"),
+    examples=(((), {"n": 4}),),
+)
+
+
+def _random_type(key: TensorType, stream: TensorType, shape: Shape, dtype: np.dtype, domain: int) -> TensorType:
+    if key.dtype != UINT64 or not key.shape or key.shape[-1] != 2:
+        raise dtype_error("random", f"a key is uint64(2), got {key}", "Make one with mg.random.key(seed)")
+    return TensorType((*key.shape[:-1], *shape), dtype)
+
+
+def _random_numpy(key: np.ndarray, stream: np.ndarray, shape: Shape, dtype: np.dtype, domain: int) -> np.ndarray:
+    shape = concrete_shape(shape)
+    count = int(product(shape))
+    keys, streams = key.reshape(-1, 2), np.broadcast_to(stream, key.shape[:-1]).reshape(-1)
+    counters = [np.array([0, 0, s, domain], UINT64) for s in streams]
+    rows = [np.random.Philox(key=k, counter=c).random_raw(count) for k, c in zip(keys, counters, strict=True)]
+    bits = np.array(rows, UINT64).reshape(*key.shape[:-1], *shape)
+    if dtype == UINT64:
+        return bits
+    kept = np.finfo(dtype).nmant + 1
+    return ((bits >> np.uint64(64 - kept)) * 2.0**-kept).astype(dtype)
+
+
+def _random_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], **attrs: Any) -> Tensor:
+    key, stream = (repeat(a, size, b) for a, b in zip(args, batched, strict=True))
+    return random(key, stream, **attrs)
+
+
+# Philox 4x64-10 with counter (i, 0, stream, domain): a pure function of key and stream, the same on every machine.
+# As uint64 the raw bits; as a float the leading 24 or 53 bits as a uniform number in [0, 1).
+random: Primitive = Primitive(
+    "random",
+    _random_type,
+    _random_numpy,
+    batch=_random_batch,
+    look=("leaf", "random"),
+    examples=(
+        ((np.array([3, 4], UINT64), np.array(0, UINT64)), {"shape": (2, 3), "dtype": UINT64, "domain": 0}),
+        ((np.array([3, 4], UINT64), np.array(1, UINT64)), {"shape": (2,), "dtype": np.dtype("float64"), "domain": 0}),
+    ),
+)

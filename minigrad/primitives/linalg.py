@@ -1,0 +1,52 @@
+"""Matrix products over the last two axes; the axes before them agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import dims
+from ..dims import Extent
+from ..errors import dtype_error, shape_error
+from ..ir import Primitive
+from ..tensor import Tensor
+from ..types import BOOL, TensorType, same_shape
+from .movement import permute, reshape
+from .rules import each, repeat
+
+
+def swap(x: Tensor) -> Tensor:
+    """The last two axes exchanged."""
+    n = x.ndim
+    return permute(x, axes=(*range(n - 2), n - 1, n - 2))
+
+
+def _type(x: TensorType, y: TensorType) -> TensorType:
+    if x.dtype != y.dtype or x.dtype == BOOL:
+        raise dtype_error("matmul", f"takes two tensors of one number dtype, got {x} and {y}")
+    if not dims.same(x.shape[-1], y.shape[-2]):
+        fix = "Did you mean x @ y.T?" if x.shape[-1] == y.shape[-1] else ""
+        raise shape_error("matmul", f"x has {x.shape[-1]} columns but y has {y.shape[-2]} rows: x {x.shape} @ y {y.shape}", fix)
+    if not same_shape(x.shape[:-2], y.shape[:-2]):
+        raise shape_error("matmul", f"the axes before the last two differ: x {x.shape} @ y {y.shape}")
+    return TensorType((*x.shape[:-1], y.shape[-1]), x.dtype)
+
+
+def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool]) -> Tensor:
+    x, y = args
+    if batched == (True, False) and y.ndim == 2:
+        rows = matmul(reshape(x, shape=(size * x.shape[1], x.shape[2])), y)
+        return reshape(rows, shape=(size, x.shape[1], y.shape[1]))
+    return matmul(repeat(x, size, batched[0]), repeat(y, size, batched[1]))
+
+
+matmul: Primitive = Primitive(
+    "matmul",
+    _type,
+    lambda x, y: np.matmul(x, y),
+    vjp=each(lambda ct, z, x, y: matmul(ct, swap(y)), lambda ct, z, x, y: matmul(swap(x), ct)),
+    batch=_batch,
+    look=("affine", "@"),
+    examples=((((2, 3), (3, 4)), {}), (((5, 1, 3), (5, 3, 2)), {}), (((2, 0), (0, 3)), {}), (((0, 2), (2, 3)), {})),
+)

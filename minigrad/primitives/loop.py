@@ -1,0 +1,219 @@
+"""scan: a loop over time as one node, and its gradient, which is a scan again (backpropagation through time).
+
+Arguments:  constants…, initial carries…, sequences…        Results: last carries…, stacked outputs…
+Body:       constants…, carries…, one slice of each sequence… -> next carries…, outputs…
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dims import Extent
+from ..errors import GraphError, shape_error
+from ..ir import Graph, Node, Primitive, ancestors, substitute
+from ..tensor import Tensor, abstract, concrete_shape, interning, item
+from ..types import TensorType, same_shape, same_type
+from .control import Run, default_run
+from .rules import like
+
+
+class Parts(NamedTuple):
+    """The three groups of a scan's arguments, or of its body's params."""
+
+    constants: tuple[Any, ...]
+    carries: tuple[Any, ...]
+    sequences: tuple[Any, ...]
+
+
+def split(items: Sequence[Any], constants: int, carries: int) -> Parts:
+    return Parts(tuple(items[:constants]), tuple(items[constants : constants + carries]), tuple(items[constants + carries :]))
+
+
+def _type(*types: TensorType, body: Graph, constants: int, carries: int, length: Extent, reverse: bool) -> tuple[TensorType, ...]:
+    for i, (t, p) in enumerate(zip(types, body.in_types, strict=True)):
+        if i >= constants + carries:
+            if not t.shape or not same_shape(t.shape, (length, *p.shape)) or t.dtype != p.dtype:
+                raise shape_error("scan", f"a sequence of {length} times {p} is needed, got {t}")
+        elif not same_type(t, p):
+            raise GraphError(f"scan: the body takes {p}, got {t}")
+    for i, (before, after) in enumerate(zip(body.in_types[constants : constants + carries], body.out_types, strict=False)):
+        if not same_type(before, after):
+            raise GraphError(f"scan: carry {i} is {before} before a step and {after} after it")
+    return (*body.out_types[:carries], *(TensorType((length, *t.shape), t.dtype) for t in body.out_types[carries:]))
+
+
+def _numpy(
+    *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, run: Run = default_run
+) -> tuple[np.ndarray, ...]:
+    fixed, carry, sequences = split(arrays, constants, carries)
+    length = int(length)
+    stacked: list[np.ndarray] | None = None
+    for t in reversed(range(length)) if reverse else range(length):
+        found = run(body, [*fixed, *carry, *(x[t] for x in sequences)], step=t)
+        carry, ys = tuple(found[:carries]), found[carries:]
+        if stacked is None:
+            stacked = [np.empty((length, *y.shape), y.dtype) for y in ys]
+        for store, y in zip(stacked, ys, strict=True):
+            store[t] = y
+    if stacked is None:
+        stacked = [np.empty((0, *concrete_shape(t.shape)), t.dtype) for t in body.out_types[carries:]]
+    return (*carry, *stacked)
+
+
+def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], body: Graph, constants: int, carries: int, **attrs: Any) -> Any:
+    from ..ops import permute_dims
+    from ..vmap import lift, repeat
+
+    axes = [b or constants <= i < constants + carries for i, b in enumerate(batched)]
+    given = []
+    for i, (arg, b) in enumerate(zip(args, batched, strict=True)):
+        if i >= constants + carries:
+            given.append(permute_dims(arg, (1, 0, *range(2, arg.ndim))) if b else arg)
+        else:
+            given.append(repeat(arg, size, b) if axes[i] else arg)
+    outs = scan(*given, body=lift(body, size, axes), constants=constants, carries=carries, **attrs)
+    return tuple(o if i < carries else permute_dims(o, (1, 0, *range(2, o.ndim))) for i, o in enumerate(outs))
+
+
+# ---- the gradient
+
+
+def reaches(body: Graph, sources: set[Node]) -> list[bool]:
+    """Whether each output depends on any of the sources."""
+    hit = set(sources)
+    for node in body.nodes:
+        if any(a in hit for a in node.args):
+            hit.add(node)
+    return [o in hit for o in body.outputs]
+
+
+def _varying(body: Graph, parts: Parts, needs: Parts) -> list[bool]:
+    """The carries that depend on an argument to differentiate: by a fixpoint, since they feed each other."""
+    sources = {p for p, need in zip(parts.constants + parts.sequences, needs.constants + needs.sequences, strict=True) if need}
+    found = list(needs.carries)
+    while True:
+        hit = reaches(body, sources | {p for p, f in zip(parts.carries, found, strict=True) if f})
+        new = [f or (h and p.type.is_float) for f, h, p in zip(found, hit, parts.carries, strict=False)]
+        if new == found:
+            return found
+        found = new
+
+
+def _used(body: Graph, parts: Parts, cts: Sequence[Any]) -> list[bool]:
+    """The carries whose cotangent is not zero: they reach a result that has one, at this step or a later one."""
+    n = len(parts.carries)
+    live = [ct is not None for ct in cts]
+    while True:
+        kept = Graph(body.params, tuple(o for o, a in zip(body.outputs, live, strict=True) if a))
+        below = set(ancestors(kept.outputs, lambda node: node.is_constant))
+        new = [a or p in below for a, p in zip(live[:n], parts.carries, strict=True)] + live[n:]
+        if new == live:
+            return live[:n]
+        live = new
+
+
+def _residuals(grads: Sequence[Node], body: Graph) -> list[Node]:
+    """What the backward step takes from the forward step. Movement is done again rather than stored: its argument is at hand or smaller."""
+    forward = {*body.params, *(n for n in body.nodes if not n.is_constant)}
+
+    def stored(node: Node) -> bool:
+        if node.op is item:
+            return node.args[0] in forward
+        return node in forward and (node.op.name == "input" or node.op.look[0] != "move")
+
+    return [n for n in ancestors(grads, lambda n: n.is_constant or stored(n)) if stored(n)]
+
+
+def _vjp(
+    cts: Sequence[Any],
+    outs: Sequence[Tensor],
+    args: Sequence[Tensor],
+    needs: Sequence[bool],
+    body: Graph,
+    constants: int,
+    carries: int,
+    length: Extent,
+    reverse: bool,
+) -> list[Any]:
+    from ..autodiff import pullback
+
+    params, given = split(body.params, constants, carries), split(args, constants, carries)
+    need = split(needs, constants, carries)
+    varying, used = _varying(body, params, need), _used(body, params, cts)
+    active = [v and u for v, u in zip(varying, used, strict=True)]
+
+    with interning():
+        live = [*active, *(ct is not None for ct in cts[carries:])]
+        seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
+        moving = [i for i in range(carries) if active[i]]
+        learned = [i for i, n in enumerate(need.constants) if n]
+        streamed = [i for i, n in enumerate(need.sequences) if n]
+        wrt = [params.constants[i] for i in learned] + [params.carries[i] for i in moving] + [params.sequences[i] for i in streamed]
+        found = pullback([Tensor(body.outputs[i]) for i in seeds], list(seeds.values()), [Tensor(p) for p in wrt])
+        totals = [abstract(params.constants[i].type) for i in learned]
+        grads = [like(Tensor(p), 0) if g is None else g for p, g in zip(wrt, found, strict=True)]
+        sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
+        outputs = [g.node for g in (*grads[len(learned) :][: len(moving)], *sums, *grads[len(learned) + len(moving) :])]
+
+    residuals = _residuals(outputs, body)
+    forward = _Forward(
+        body, params, given, outs, residuals, {"constants": constants, "carries": carries, "length": length, "reverse": reverse}
+    )
+    fixed = [p for p in params.constants if p in residuals]
+    ys = [i for i in seeds if i >= carries]
+    stand_in = {r: abstract(r.type, r.name).node for r in residuals}
+    order = [
+        *(stand_in[p] for p in fixed),
+        *(seeds[i].node for i in moving),
+        *(t.node for t in totals),
+        *(seeds[i].node for i in ys),
+        *(stand_in[r] for r in forward.order),
+    ]
+    step = substitute(Graph((), tuple(outputs), f"{body.name}.vjp"), stand_in, tuple(order))
+    zeros = [like(given.constants[i], 0) for i in learned]
+    start = [cts[i] if cts[i] is not None else like(given.carries[i], 0) for i in moving]
+    results = scan(
+        *(given.constants[params.constants.index(p)] for p in fixed),
+        *start,
+        *zeros,
+        *(cts[i] for i in ys),
+        *forward.stacked(),
+        body=step,
+        constants=len(fixed),
+        carries=len(moving) + len(learned),
+        length=length,
+        reverse=not reverse,
+    )
+    grad: list[Any] = [None] * len(args)
+    for i, g in zip(learned, results[len(moving) :], strict=False):
+        grad[i] = g
+    for i, g in zip(moving, results, strict=False):
+        grad[constants + i] = g if need.carries[i] else None
+    for i, g in zip(streamed, results[len(moving) + len(learned) :], strict=True):
+        grad[constants + carries + i] = g
+    return grad
+
+
+class _Forward:
+    """Where the backward loop reads what the forward loop computed: sequences again, outputs already stacked, or stacked anew."""
+
+    def __init__(self, body: Graph, params: Parts, given: Parts, outs: Sequence[Tensor], residuals: list[Node], attrs: dict[str, Any]):
+        self.body, self.params, self.given, self.outs, self.attrs = body, params, given, outs, attrs
+        self.order = [r for r in residuals if r not in params.constants]
+
+    def stacked(self) -> list[Tensor]:
+        ys = self.body.outputs[len(self.params.carries) :]
+        fresh = [r for r in self.order if r not in self.params.sequences and r not in ys]
+        source: dict[Node, Tensor] = dict(zip(self.params.sequences, self.given.sequences, strict=True))
+        source |= dict(zip(ys, self.outs[len(self.params.carries) :], strict=True))
+        if fresh:
+            body = Graph(self.body.params, (*self.body.outputs, *fresh), self.body.name)
+            results = scan(*self.given.constants, *self.given.carries, *self.given.sequences, body=body, **self.attrs)
+            source |= dict(zip(fresh, results[len(self.body.outputs) :], strict=True))
+        return [source[r] for r in self.order]
+
+
+scan: Primitive = Primitive("scan", _type, _numpy, vjp=_vjp, batch=_batch, look=("control", "scan"))

@@ -1,0 +1,54 @@
+"""What entries of the table share: type rules, vjp helpers, batching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..dims import Extent, Shape
+from ..errors import dtype_error, shape_error
+from ..tensor import Tensor, scalar
+from ..types import TensorType, identical, same_shape
+
+
+def same_operands(name: str, *types: TensorType) -> TensorType:
+    """Elementwise primitives take equal shapes and dtypes; operators broadcast and promote before."""
+    first = types[0]
+    for other in types[1:]:
+        if other.dtype != first.dtype:
+            raise dtype_error(name, f"operands have dtypes {first.dtype} and {other.dtype}")
+        if not same_shape(first.shape, other.shape):
+            raise shape_error(name, f"operands have shapes {first.shape} and {other.shape}")
+    return first
+
+
+def require_float(name: str, type: TensorType) -> None:
+    if not type.is_float:
+        raise dtype_error(name, f"takes floats, got {type}", "Convert with .astype('float32')")
+
+
+def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
+    """A vjp from one rule per argument, `(ct, out, *args, **attrs)`; only those that are needed run."""
+
+    def vjp(cts: Sequence[Any], out: Any, args: Sequence[Tensor], needs: Sequence[bool], **attrs: Any) -> list[Any]:
+        ct = cts[0]
+        return [rule(ct, out, *args, **attrs) if need else None for rule, need in zip(rules, needs, strict=True)]
+
+    return vjp
+
+
+def like(t: Tensor, value: float) -> Tensor:
+    """A scalar broadcast to the shape and dtype of t."""
+    return expand(scalar(value, t.dtype), t.shape)
+
+
+def expand(t: Tensor, shape: Shape) -> Tensor:
+    """t broadcast to shape (itself if it has it)."""
+    from .movement import broadcast
+
+    return t if identical(t.shape, shape) else broadcast(t, shape=shape)
+
+
+def repeat(t: Tensor, size: Extent, batched: bool) -> Tensor:
+    """An argument with the batch axis first: repeated along it if it has none."""
+    return t if batched else expand(t, (size, *t.shape))

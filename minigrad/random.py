@@ -1,0 +1,80 @@
+"""Random numbers as pure functions of explicit keys: the same key gives the same numbers, eager, traced or compiled.
+
+A key is used once; `split` and `fold_in` make new ones. The bits are Philox 4x64-10's (Salmon et al. 2011).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .dims import Shape
+from .errors import dtype_error, shape_error
+from .primitives import index as _i
+from .tensor import Tensor, tensor
+from .types import FLOAT, check_dtype
+
+DRAW, SPLIT = 0, 1  # the two domains of the counter, so that new keys are independent of numbers drawn
+
+
+def key(seed: int) -> Tensor:
+    """A key, uint64(2), from a seed in 0 … 2¹²⁸ − 1."""
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**128:
+        raise dtype_error("random.key", f"a seed is an integer in 0 … 2¹²⁸ − 1, got {seed!r}")
+    return tensor(np.array([int(seed) & (2**64 - 1), int(seed) >> 64], np.uint64))
+
+
+def as_key(value: int | Tensor) -> Tensor:
+    """A seed or a key as a key."""
+    return value if isinstance(value, Tensor) else key(value)
+
+
+def _draw(key: Tensor, stream: Any, shape: Any, dtype: Any, domain: int) -> Tensor:
+    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    return _i.random(key, ops.astype(stream, _i.UINT64), shape=wanted, dtype=np.dtype(dtype), domain=domain)
+
+
+def split(key: Tensor, n: int = 2) -> Tensor:
+    """n new keys, uint64(n, 2): iterate or unpack."""
+    return _draw(key, 0, (n, 2), _i.UINT64, SPLIT)
+
+
+def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
+    """A new key from a key and a number, say a step."""
+    return _draw(key, ops.add(ops.astype(data, _i.UINT64), 1), (2,), _i.UINT64, SPLIT)
+
+
+def uniform(key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: Any = FLOAT) -> Tensor:
+    """Uniform in [low, high), from the leading 24 (float32) or 53 (float64) bits."""
+    found = check_dtype(dtype, "random.uniform")
+    if found.kind != "f":
+        raise dtype_error("random.uniform", f"takes a float dtype, got {found}", "For whole numbers use random.integers")
+    u = _draw(key, 0, shape, found, DRAW)
+    return u if (low, high) == (0.0, 1.0) else u * (high - low) + low
+
+
+def normal(key: Tensor, shape: Shape = (), dtype: Any = FLOAT) -> Tensor:
+    """Standard normal by Box and Muller: √(−2 log(1 − u₁)) cos(2π u₂)."""
+    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    u = uniform(key, (2, *wanted), dtype=dtype)
+    return ops.sqrt(ops.log1p(-u[0]) * -2) * ops.cos(u[1] * (2 * math.pi))
+
+
+def bernoulli(key: Tensor, p: float | Tensor = 0.5, shape: Shape = ()) -> Tensor:
+    """True with probability p."""
+    return ops.less(uniform(key, shape), p)
+
+
+def integers(key: Tensor, low: int, high: int, shape: Shape = ()) -> Tensor:
+    """int64 uniform in [low, high)."""
+    if not high > low:
+        raise shape_error("random.integers", f"needs low < high, got {low} and {high}")
+    return ops.astype(ops.floor(uniform(key, shape, dtype="float64") * (high - low)), "int64") + low
+
+
+def permutation(key: Tensor, n: int) -> Tensor:
+    """0 … n−1 in random order, int64."""
+    return ops.argsort(uniform(key, (n,), dtype="float64"))

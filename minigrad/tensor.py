@@ -1,0 +1,459 @@
+"""The user's array: a node of the graph, with its value when it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from . import dims
+from .dims import Dim, Shape, hint
+from .errors import AbstractValueError, dtype_error, message
+from .ir import Graph, Node, Primitive, rebuild
+from .types import FLOAT, TensorType, check_dtype
+
+_interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
+
+
+@contextmanager
+def interning() -> Iterator[None]:
+    """While tracing, the same operation on the same nodes is one node. Nested traces share the table."""
+    if _interned.get() is not None:
+        yield
+        return
+    token = _interned.set({})
+    try:
+        yield
+    finally:
+        _interned.reset(token)
+
+
+def is_tracing() -> bool:
+    return _interned.get() is not None
+
+
+def apply(op: Primitive, *args: Tensor, **attrs: Any) -> Any:
+    """Apply a primitive: a new node, with its value where those of all arguments are known. Several results come as a tuple."""
+    nodes = tuple([a.node for a in args])
+    return wrap(make(op, nodes, attrs))
+
+
+def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    """The node for an operation on nodes: found again while tracing, else typed and, if it can be, computed."""
+    table = _interned.get()
+    key = None
+    if table is not None and not op.unique:
+        key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)
+        found = table.get(key)
+        if found is not None:
+            return found
+    type_ = op.type(*[n.type for n in nodes], **attrs)
+    value = None
+    if all(n.value is not None for n in nodes) and (table is None or not _symbolic(attrs)):
+        value = compute(op, [n.value for n in nodes], attrs)
+    node = Node(op, nodes, attrs, type_, value)
+    if key is not None and table is not None:
+        table[key] = node
+    return node
+
+
+def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """The NumPy rule, silent about overflow and invalid values; results are read-only."""
+    with np.errstate(all="ignore"):
+        value = op.numpy(*values, **attrs)
+    if isinstance(value, tuple):
+        return tuple(_frozen(v) for v in value)
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> np.ndarray:
+    array = value if type(value) is np.ndarray else np.asarray(value)
+    if array.flags.writeable:
+        array.flags.writeable = False
+    return array
+
+
+def _symbolic(attrs: dict[str, Any]) -> bool:
+    return any(isinstance(v, Dim) or (isinstance(v, tuple) and any(isinstance(n, Dim) for n in v)) for v in attrs.values())
+
+
+def wrap(node: Node) -> Any:
+    """The tensor of a node; for a node with several results, a tuple of tensors."""
+    if isinstance(node.type, TensorType):
+        return Tensor(node)
+    return tuple(Tensor(make(item, (node,), {"index": i})) for i in range(len(node.type)))
+
+
+def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
+    """The graph's operations once more, on these arguments."""
+    mapping = {p: a.node for p, a in zip(graph.params, args, strict=True)}
+    new = rebuild(graph.outputs, mapping, lambda node, nodes: make(node.op, nodes, node.attrs))
+    return [Tensor(new[o]) for o in graph.outputs]
+
+
+Primitive.__call__ = apply  # type: ignore[method-assign, assignment]
+
+
+def _leaf(name: str, look: str) -> Primitive:
+    return Primitive(name, type=lambda **_: None, numpy=lambda **_: None, look=(look, name), unique=True)
+
+
+INPUT = _leaf("input", "input")
+CONSTANT = _leaf("constant", "constant")
+PARAMETER = _leaf("parameter", "parameter")
+
+# A node with several results (a loop, a branch) is read through `item`, so that every argument is one tensor.
+item = Primitive(
+    "item",
+    type=lambda types, index: types[index],
+    numpy=lambda values, index: values[index],
+    look=("index", "item"),
+)
+
+
+class Tensor:
+    """An immutable array that remembers how it was made.
+
+    Inside trace, jit, scan and vmap it is abstract: it has a type but no value, and Python can't branch on it.
+    Elementwise operators broadcast as NumPy's; `==` compares elements, tensors hash by identity.
+    """
+
+    __slots__ = ("__weakref__", "node")
+    __array_priority__ = 1000
+
+    def __init__(self, node: Node):
+        self.node = node
+
+    # ---- what it is
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.type
+
+    @property
+    def shape(self) -> Any:
+        """Lengths of the axes; inside a compiled function some are run-time sizes."""
+        return self.node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.node.type.shape)
+
+    @property
+    def size(self) -> Any:
+        return dims.product(self.shape)
+
+    @property
+    def name(self) -> str | None:
+        return self.node.name
+
+    @property
+    def grad(self) -> Tensor | None:
+        """∂loss/∂self from the last `loss.backward()` that reached it, else None."""
+        return self.node.grad
+
+    @property
+    def is_concrete(self) -> bool:
+        return self.node.value is not None
+
+    def named(self, name: str) -> Tensor:
+        """Give the value a name for printing and drawing (the first one stays); returns itself."""
+        if self.node.name is None:
+            self.node.name = name
+        return self
+
+    # ---- its value
+
+    def numpy(self) -> np.ndarray:
+        """The value as a read-only array. Raises AbstractValueError where there is none yet."""
+        if self.node.value is None:
+            raise _abstract(self, "needs its value", "Keep the computation in mg functions, or return it from the function")
+        return self.node.value
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        return self.numpy().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        value = self.numpy()
+        if dtype is not None and np.dtype(dtype) != value.dtype:
+            return value.astype(dtype)
+        return value.copy() if copy else value
+
+    def __bool__(self) -> bool:
+        if self.node.value is None:
+            raise _abstract(self, "has no truth value", "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args)")
+        return bool(self.node.value)
+
+    def _number(self, kind: Any) -> Any:
+        if self.node.value is None:
+            raise _abstract(self, f"{kind.__name__}() needs its value", "Return it from the function and convert there")
+        if self.node.value.size != 1:
+            raise dtype_error(
+                f"{kind.__name__}()", f"only a tensor of one element is a number, got {self.type}", "Use .tolist() or .numpy()"
+            )
+        return kind(self.node.value.item())
+
+    def __float__(self) -> float:
+        return self._number(float)
+
+    def __int__(self) -> int:
+        return self._number(int)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iub":
+            raise dtype_error("index", f"a {self.dtype} tensor is not an index", "Use .astype('int64')")
+        return self._number(int)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise dtype_error("len()", "a 0-d tensor has no length")
+        return self.shape[0].__index__()
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        label = f", name={self.name!r}" if self.name else ""
+        if self.node.value is None:
+            return f"Tensor({self.type}, abstract{label})"
+        text = np.array2string(self.node.value, separator=", ", prefix="Tensor(", threshold=100)
+        return f"Tensor({text}, dtype={self.dtype}{label})"
+
+    __hash__ = object.__hash__
+
+    # ---- refusals
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        function = ops.UFUNCS.get(ufunc.__name__)
+        if function is None or method != "__call__" or kwargs:
+            raise dtype_error(
+                f"np.{ufunc.__name__}", "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()"
+            )
+        return function(*inputs)
+
+    # ---- operators
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return ops.logical_not(self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return ops.logical_and(self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return ops.logical_or(self, other)
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __eq__(self, other: Any) -> Any:
+        return ops.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return ops.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return ops.less(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return ops.greater_equal(self, other)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return indexing.getitem(self, index)
+
+    # ---- methods that read better than functions
+
+    @property
+    def T(self) -> Tensor:
+        """The tensor with its axes reversed."""
+        return ops.permute_dims(self, tuple(range(self.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:
+        """The tensor with its last two axes swapped."""
+        return ops.matrix_transpose(self)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return ops.reshape(self, shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape)
+
+    def transpose(self, *axes: int) -> Tensor:
+        return ops.permute_dims(self, axes or tuple(range(self.ndim))[::-1])
+
+    def astype(self, dtype: Any) -> Tensor:
+        return ops.astype(self, dtype)
+
+    def detach(self) -> Tensor:
+        """The same values, through which no gradient flows."""
+        return ops.detach(self)
+
+    def backward(self, cotangent: Any = None) -> None:
+        """Set `.grad` of every parameter below this scalar (or with a cotangent of its shape). A later call sets them anew."""
+        from .autodiff import backward
+
+        backward(self, cotangent)
+
+
+def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
+    return AbstractValueError(message("abstract tensor", f"{t!r} {problem}: it has no value while the graph is built", fix))
+
+
+# ---- making tensors
+
+
+def asarray(value: Any, dtype: Any = None) -> np.ndarray:
+    """The value as a read-only copy; numbers and lists become float32 (their integers and bools stay so), arrays keep their dtype."""
+    if isinstance(value, np.ndarray):
+        target = check_dtype(dtype if dtype is not None else value.dtype)
+    else:
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise dtype_error("tensor", f"cannot make a tensor from ragged nested lists ({error})") from None
+        check_dtype(value.dtype)
+        target = check_dtype(dtype) if dtype is not None else (FLOAT if value.dtype.kind == "f" else value.dtype)
+    array = np.array(value, dtype=target, order="C")
+    array.flags.writeable = False
+    return array
+
+
+def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError for other objects."""
+    if isinstance(value, Tensor):
+        return value if dtype is None else ops.astype(value, dtype)
+    if isinstance(value, Dim):
+        result = ops.extent(value)
+        return result if dtype is None else ops.astype(result, dtype)
+    return _constant(CONSTANT, asarray(value, dtype), name)
+
+
+def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A tensor to be learned: `backward` sets its `.grad`."""
+    array = value.numpy() if isinstance(value, Tensor) else value
+    if not isinstance(array, np.ndarray) and dtype is None:
+        dtype = FLOAT
+    found = asarray(array, dtype)
+    if found.dtype.kind != "f":
+        raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
+    return _constant(PARAMETER, found, name)
+
+
+def _constant(op: Primitive, array: np.ndarray, name: str | None) -> Tensor:
+    return Tensor(Node(op, (), {}, TensorType(array.shape, array.dtype), array, name))
+
+
+def scalar(value: Any, dtype: np.dtype) -> Tensor:
+    """A 0-d constant, one node per value while tracing."""
+    table = _interned.get()
+    array = np.array(value, dtype)
+    array.flags.writeable = False
+    key = (CONSTANT, array.dtype, array.tobytes())
+    if table is not None and key in table:
+        return Tensor(table[key])
+    result = _constant(CONSTANT, array, None)
+    if table is not None:
+        table[key] = result.node
+    return result
+
+
+def abstract(type: TensorType, name: str | None = None) -> Tensor:
+    """A tensor with a type and no value: a graph's input."""
+    return Tensor(Node(INPUT, (), {}, type, None, name))
+
+
+def concrete_shape(shape: Shape) -> tuple[int, ...]:
+    """The shape as numbers: run-time sizes as first seen."""
+    return tuple(map(hint, shape))
+
+
+def literal(shape: Shape) -> bool:
+    return not any(isinstance(n, Dim) for n in shape)
+
+
+from . import indexing, ops  # noqa: E402  (they build on Tensor, whose operators call them)

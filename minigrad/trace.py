@@ -1,0 +1,85 @@
+"""From a Python function to a Graph: call it once on abstract tensors."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from . import tree
+from .errors import GraphError, dtype_error, message
+from .ir import Graph, Node, ancestors, substitute
+from .tensor import INPUT, Tensor, abstract, interning, tensor
+from .types import TensorType
+
+
+def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
+    """The graph of f for arguments like these: trees of tensors, arrays or numbers, of which only the types matter.
+
+    `graph.in_tree` and `graph.out_tree` hold the structures; values that f takes from outside stand in it as constants.
+    """
+    leaves, in_tree = tree.flatten((args, kwargs))
+    types = [tensor(leaf).type for leaf in leaves]
+    return trace_types(f, types, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))
+
+
+def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
+    """A name for each leaf of the arguments: the parameter's, and the path below it."""
+    try:
+        signature = inspect.signature(f)
+        names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):
+        names = []
+    names += [f"arg{i}" for i in range(len(names), len(args))]
+    given = [*zip(names, args, strict=False), *kwargs.items()]
+    return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
+
+
+def trace_types(f: Callable[..., Any], types: Sequence[TensorType], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
+    """The graph of f(*args, **kwargs), the arguments being of these types in this structure."""
+    with interning():
+        params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
+        args, kwargs = tree.unflatten(in_tree, params)
+        outs, out_tree = tree.flatten(f(*args, **kwargs))
+        outputs = tuple(_result(name, o).node for o in outs)
+    graph = Graph(tuple(p.node for p in params), outputs, name, in_tree, out_tree)
+    _require_closed(graph)
+    return graph
+
+
+def _result(name: str, value: Any) -> Tensor:
+    if isinstance(value, str) or callable(value):
+        raise dtype_error(name, f"must return tensors or trees of them, got {value!r}")
+    return tensor(value)
+
+
+def _require_closed(graph: Graph) -> None:
+    free = next((n for n in graph.nodes if n.op is INPUT), None)
+    if free is not None:
+        problem = f"uses {free!r}, an input of another trace"
+        raise GraphError(message(graph.name, problem, "Pass the tensor as an argument, or trace the outer function"))
+
+
+def closed(params: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> tuple[Graph, list[Tensor]]:
+    """A body as a graph of its own: what it takes from outside becomes params before the others, and is returned.
+
+    Whatever does not depend on the params is outside, so invariant work leaves the body by itself; numbers stay in it.
+    """
+    own = {p.node for p in params}
+    first = min((n.id for n in own), default=None)
+    inside: set[Node] = set(own)
+    for node in ancestors((o.node for o in outputs), lambda n: n in own or first is None or n.id < first):
+        if any(a in inside for a in node.args):
+            inside.add(node)
+    roots = {a for n in inside for a in n.args} | {o.node for o in outputs}
+    free = sorted((n for n in roots - inside if not _is_number(n)), key=lambda n: n.id)
+    stand_in = {n: abstract(n.type, n.name) for n in free}
+    order = (*(stand_in[n].node for n in free), *(p.node for p in params))
+    graph = Graph((), tuple(o.node for o in outputs), name)
+    return substitute(graph, {n: t.node for n, t in stand_in.items()} | {p: p for p in own}, order), [Tensor(n) for n in free]
+
+
+def _is_number(node: Node) -> bool:
+    """Whether a node is a number or a number repeated: cheaper to make than to pass in."""
+    source = node.args[0] if node.op.name == "broadcast" else node
+    return source.op.name == "constant" and not source.type.shape

@@ -1,0 +1,126 @@
+"""Tensor types and the arithmetic of shapes and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .dims import Dim, Extent, Shape, hint, same
+from .errors import AxisError, dtype_error, message, shape_error
+
+DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
+FLOAT = np.dtype("float32")
+BOOL = np.dtype("bool")
+INT = np.dtype("int64")
+
+
+class TensorType(NamedTuple):
+    """Shape and dtype: all that a graph knows of a tensor before it runs."""
+
+    shape: Shape
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"{self.dtype}({', '.join(map(str, self.shape))})"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.kind == "f"
+
+
+def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
+    """The dtype as NumPy's, or a DTypeError that says what is taken."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is not None and found.newbyteorder("=") in DTYPES:
+        return found.newbyteorder("=")
+    raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", "Take bool, an integer, float32 or float64")
+
+
+def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
+    """The common dtype: among floats the widest, an integer or bool beside a float takes the float's, else NumPy's rule."""
+    found = tuple(dtypes)
+    floats = [d for d in found if d.kind == "f"]
+    return np.result_type(*(floats or found))
+
+
+def same_shape(a: Shape, b: Shape) -> bool:
+    return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
+
+
+def same_type(a: TensorType, b: TensorType) -> bool:
+    return a.dtype == b.dtype and same_shape(a.shape, b.shape)
+
+
+def identical(a: Shape, b: Shape) -> bool:
+    """Whether two shapes are written the same; asks nothing of run-time sizes."""
+    if a is b:
+        return True
+    return len(a) == len(b) and all(x is y or (type(x) is type(y) and hash(x) == hash(y) and x == y) for x, y in zip(a, b, strict=True))
+
+
+def is_one(n: Extent) -> bool:
+    """Whether an extent is literally 1 (a run-time size never is, whatever its value)."""
+    return not isinstance(n, Dim) and n == 1
+
+
+def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
+    """NumPy's broadcasting. Raises ShapeError naming the axis and the remedy."""
+    ndim = max(map(len, shapes), default=0)
+    result: list[Extent] = [1] * ndim
+    for shape in shapes:
+        for i, n in enumerate(shape, ndim - len(shape)):
+            if is_one(result[i]):
+                result[i] = n
+            elif not is_one(n) and not _fits(n, result[i]):
+                raise _broadcast_error(what, shapes, i)
+    return tuple(result)
+
+
+def _fits(n: Extent, m: Extent) -> bool:
+    for x, y in ((n, m), (m, n)):
+        if isinstance(x, Dim) and hint(x) == 1 and hint(y) != 1:
+            same(x, 1)  # binds the run-time size to 1: only then does it broadcast
+    return same(n, m)
+
+
+def _broadcast_error(what: str, shapes: Sequence[Shape], axis: int) -> Exception:
+    ndim = max(map(len, shapes))
+    sizes = " vs ".join(str(s[axis - ndim + len(s)]) for s in shapes if axis - ndim + len(s) >= 0)
+    fix = ""
+    if len(shapes) == 2 and {len(s) for s in shapes} == {1, 2}:
+        short, long = sorted(shapes, key=len)
+        if short[0] == long[0]:
+            fix = "To combine per row, index the vector as v[:, None]"
+    return shape_error(what, f"shapes {' and '.join(map(str, shapes))} do not broadcast: axis {axis} is {sizes}", fix)
+
+
+def normalize_axis(what: str, axis: Any, ndim: int) -> int:
+    """The axis as 0 ≤ axis < ndim, or an AxisError."""
+    try:
+        index = axis.__index__()
+    except AttributeError:
+        raise dtype_error(what, f"axis must be an integer, got {axis!r}") from None
+    if not -ndim <= index < ndim:
+        valid = f"valid {-ndim}..{ndim - 1}" if ndim else "it has no axes"
+        raise AxisError(message(what, f"axis {index} out of range for a {ndim}-d tensor ({valid})"))
+    return index % ndim
+
+
+def normalize_axes(what: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """Axes as a sorted tuple; None means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = [normalize_axis(what, a, ndim) for a in axes]
+    if len(set(found)) < len(found):
+        raise shape_error(what, f"axis {axis} names an axis twice")
+    return tuple(sorted(found))

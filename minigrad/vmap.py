@@ -1,0 +1,97 @@
+"""vmap, graph to graph: one more leading axis for every operation, by the batch rules of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from . import ops, tree
+from .dims import Extent, same
+from .errors import shape_error
+from .ir import Graph, Node
+from .primitives.rules import repeat
+from .tensor import Tensor, abstract, interning, item, tensor
+from .trace import closed
+from .types import TensorType, normalize_axis
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+    """f over a batch: every argument is sliced along its axis (None: shared by all), the results stacked along out_axes.
+
+    in_axes is one axis for all arguments or a tuple with one per argument (trees take one axis for all their leaves).
+    Raises ShapeError when the batch sizes differ.
+    """
+
+    @wraps(f)
+    def wrapped(*args: Any) -> Any:
+        axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise shape_error("vmap", f"in_axes has {len(axes)} entries for {len(args)} arguments")
+        given: list[Tensor] = []
+        batched: list[bool] = []
+        for arg, axis in zip(args, axes, strict=True):
+            for leaf in map(tensor, tree.leaves(arg)):
+                batched.append(axis is not None)
+                given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
+        size = _size([t for t, b in zip(given, batched, strict=True) if b])
+        with interning():
+            params = [abstract(_slice(t) if b else t.type) for t, b in zip(given, batched, strict=True)]
+            outs, out_tree = tree.flatten(f(*tree.unflatten(tree.flatten(list(args))[1], params)))
+            graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "vmap"))
+        found = batch_graph(graph, size, [*captured, *given], [False] * len(captured) + batched)
+        return tree.unflatten(out_tree, [ops.moveaxis(o, 0, out_axes) for o in found])
+
+    return wrapped
+
+
+def _slice(t: Tensor) -> TensorType:
+    return TensorType(t.shape[1:], t.dtype)
+
+
+def _size(batched: Sequence[Tensor]) -> Extent:
+    if not batched:
+        raise shape_error("vmap", "no argument has a batch axis")
+    for t in batched:
+        if not same(t.shape[0], batched[0].shape[0]):
+            raise shape_error("vmap", f"batch sizes differ: {[t.shape[0] for t in batched]}")
+    return batched[0].shape[0]
+
+
+def batch_graph(graph: Graph, size: Extent, args: Sequence[Tensor], batched: Sequence[bool]) -> list[Tensor]:
+    """The graph over a batch. All outputs have the batch axis first."""
+    found: dict[Node, tuple[Any, bool]] = {p: (a, b) for p, a, b in zip(graph.params, args, batched, strict=True)}
+    for node in graph.nodes:
+        if node.is_constant:
+            found[node] = (Tensor(node), False)
+            continue
+        inputs, flags = zip(*(found[a] for a in node.args), strict=True) if node.args else ((), ())
+        found[node] = (_batch(node, size, inputs, flags), True) if any(flags) else (_again(node, inputs), False)
+    return [repeat(t, size, b) for t, b in (found[o] for o in graph.outputs)]
+
+
+def _again(node: Node, inputs: Sequence[Any]) -> Any:
+    return inputs[0][node.attrs["index"]] if node.op is item else node.op(*inputs, **node.attrs)
+
+
+def _batch(node: Node, size: Extent, inputs: Sequence[Any], flags: Sequence[bool]) -> Any:
+    op, attrs = node.op, node.attrs
+    if op is item:
+        return inputs[0][attrs["index"]]
+    if callable(op.batch):
+        return op.batch(size, inputs, flags, **attrs)
+    if isinstance(op.batch, str):
+        axes = attrs[op.batch]
+        return op(*inputs, **{**attrs, op.batch: tuple(a + 1 for a in axes) if isinstance(axes, tuple) else axes + 1})
+    return op(*(repeat(t, size, b) for t, b in zip(inputs, flags, strict=True)), **attrs)
+
+
+def lift(graph: Graph, size: Extent, batched: Sequence[bool]) -> Graph:
+    """The batched graph as a graph: params with their new axis where batched, all outputs batched."""
+    with interning():
+        params = [
+            abstract(TensorType((size, *p.type.shape), p.type.dtype) if b else p.type, p.name)
+            for p, b in zip(graph.params, batched, strict=True)
+        ]
+        outs = batch_graph(graph, size, params, batched)
+    return Graph(tuple(p.node for p in params), tuple(o.node for o in outs), graph.name)
