@@ -404,7 +404,7 @@ def asarray(value: Any, dtype: Any = None) -> np.ndarray:
 
 
 def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError for other objects."""
+    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError."""
     if isinstance(value, Tensor):
         return value if dtype is None else ops.astype(value, dtype)
     if isinstance(value, Dim):
