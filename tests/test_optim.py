@@ -1,0 +1,216 @@
+"""Optimisers: parity with PyTorch and with NumPy transcriptions, eagerly and compiled, and their refusals."""
+
+from __future__ import annotations
+
+import gc
+import math
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import optim, tree
+from minigrad.ir import Node
+
+STEPS = 12
+
+
+def problem(dtype="float64"):
+    """Parameters, and a fixed list of gradients of very different sizes."""
+    rng = np.random.default_rng(0)
+    params = {"W": rng.standard_normal((3, 4)).astype(dtype), "b": rng.standard_normal(4).astype(dtype)}
+    sizes = 10.0 ** rng.integers(-3, 4, STEPS)
+    grads = [{k: (size * rng.standard_normal(v.shape)).astype(dtype) for k, v in params.items()} for size in sizes]
+    return params, grads
+
+
+def run(optimizer, params, grads, compiled=False):
+    params = {k: mg.parameter(v, name=k) for k, v in params.items()}
+    state = optimizer.init(params)
+    update = mg.jit(optimizer.update) if compiled else optimizer.update
+    for g in grads:
+        params, state = update(params, {k: mg.tensor(v) for k, v in g.items()}, state)
+    assert int(state.step) == len(grads)
+    return {k: v.numpy() for k, v in params.items()}
+
+
+PAIRS = [
+    (optim.SGD(0.1), "SGD", {"lr": 0.1}),
+    (optim.SGD(0.1, momentum=0.9), "SGD", {"lr": 0.1, "momentum": 0.9}),
+    (optim.SGD(0.1, momentum=0.9, nesterov=True), "SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (optim.RMSProp(0.01), "RMSprop", {"lr": 0.01}),
+    (optim.RMSProp(0.01, decay=0.9, momentum=0.8), "RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.8}),
+    (optim.Adam(0.01), "Adam", {"lr": 0.01}),
+    (optim.Adam(0.01, beta1=0.5, beta2=0.9, epsilon=1e-3), "Adam", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
+    (optim.AdamW(0.01, weight_decay=0.1), "AdamW", {"lr": 0.01, "weight_decay": 0.1}),
+]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize(("optimizer", "name", "settings"), PAIRS, ids=lambda v: type(v).__name__ if isinstance(v, optim.Optimizer) else "")
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_parity_with_torch(optimizer, name, settings, dtype, tolerance, compiled):
+    torch = pytest.importorskip("torch")
+    params, grads = problem(dtype)
+    theirs = {k: torch.nn.Parameter(torch.tensor(v)) for k, v in params.items()}
+    peer = getattr(torch.optim, name)(theirs.values(), **settings)
+    for g in grads:
+        for k, p in theirs.items():
+            p.grad = torch.tensor(g[k])
+        peer.step()
+    for k, v in run(optimizer, params, grads, compiled).items():
+        assert v.dtype == dtype
+        np.testing.assert_allclose(v, theirs[k].detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
+def test_graves_rmsprop_is_the_papers(compiled):
+    params, grads = problem()
+    p = {k: v.copy() for k, v in params.items()}
+    n, m, d = ({k: np.zeros_like(v) for k, v in params.items()} for _ in range(3))
+    for g in grads:
+        for k in p:
+            n[k] = 0.95 * n[k] + 0.05 * g[k] ** 2
+            m[k] = 0.95 * m[k] + 0.05 * g[k]
+            d[k] = 0.9 * d[k] - 1e-2 * g[k] / np.sqrt(n[k] - m[k] ** 2 + 1e-4)
+            p[k] = p[k] + d[k]
+    for k, v in run(optim.GravesRMSProp(1e-2), params, grads, compiled).items():
+        np.testing.assert_allclose(v, p[k], rtol=1e-12)
+
+
+def test_graves_rmsprop_stays_finite_for_large_steady_gradients():
+    params, grads = {"W": np.zeros(50, "float32")}, [{"W": np.linspace(1e3, 3e3, 50, dtype="float32")}] * 400
+    assert np.isfinite(run(optim.GravesRMSProp(), params, grads)["W"]).all()
+
+
+def test_clipping():
+    params, grads = {"a": np.zeros(2), "b": np.zeros(2)}, [{"a": np.array([3.0, 0.0]), "b": np.array([0.0, -4.0])}]
+    found = run(optim.SGD(1.0, clip_norm=1.0), params, grads)
+    np.testing.assert_allclose(found["a"], [-0.6, 0])
+    np.testing.assert_allclose(found["b"], [0, 0.8])
+    np.testing.assert_allclose(run(optim.SGD(1.0, clip_norm=10), params, grads)["b"], [0, 4])
+    np.testing.assert_allclose(run(optim.SGD(1.0, clip_value=2), params, grads)["b"], [0, 2])
+    nothing = [{k: np.zeros(2) for k in params}]
+    np.testing.assert_array_equal(run(optim.SGD(1.0, clip_norm=1), params, nothing)["a"], 0)
+
+
+@pytest.mark.parametrize("settings", [{"clip_norm": 1.0}, {"clip_value": 1.0}, {}])
+def test_nan_is_not_hidden(settings):
+    found = run(optim.SGD(1.0, **settings), {"a": np.zeros(2)}, [{"a": np.array([np.nan, 1.0])}])
+    assert np.isnan(found["a"][0])
+
+
+SCHEDULES = [
+    (optim.Constant(0.5), lambda t: 0.5),
+    (optim.Cosine(0.4, steps=8, final=0.1), lambda t: 0.1 + 0.15 * (1 + math.cos(math.pi * min(t / 8, 1)))),
+    (optim.Exponential(0.4, 0.5, every=3), lambda t: 0.4 * 0.5 ** (t / 3)),
+    (optim.Warmup(0.4, 5), lambda t: 0.4 * min((t + 1) / 5, 1)),
+    (optim.Warmup(optim.Exponential(0.4, 0.9), 5), lambda t: 0.4 * 0.9**t * min((t + 1) / 5, 1)),
+    (lambda step: 1 / (step + 1), lambda t: 1 / (t + 1)),
+]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize(("schedule", "formula"), SCHEDULES)
+def test_schedules(schedule, formula, compiled):
+    ones = [{"a": np.ones(1)}] * STEPS
+    found = run(optim.SGD(schedule), {"a": np.zeros(1)}, ones, compiled)
+    np.testing.assert_allclose(found["a"], [-sum(map(formula, range(STEPS)))], rtol=1e-6)
+
+
+class Net(mg.Module):
+    def __init__(self):
+        self.W, self.scale = mg.parameter(np.eye(2, dtype="float32")), 3
+        self.inner = {"b": mg.parameter(np.zeros(2, "float32"), name="bias")}
+
+
+def test_modules_keep_their_class_settings_and_names():
+    model, optimizer = Net(), optim.Adam(1e-2, clip_norm=10)
+    state = optimizer.init(model)
+    _, grads = mg.value_and_grad(lambda m: mg.sum(mg.square(m.W * m.scale + m.inner["b"] - 1)))(model)
+    after, state = optimizer.update(model, grads, state)
+    assert isinstance(after, Net)
+    assert (after.scale, after.W.name, after.inner["b"].name) == (3, "W", "bias")
+    assert not np.allclose(after.W, model.W)
+    assert isinstance(state.slots["mean"], Net)
+    again = mg.sum(after.W)
+    again.backward()
+    assert after.W.grad is not None
+
+
+def test_init_inside_a_trace():
+    optimizer = optim.SGD(0.5, momentum=0.9)
+
+    @mg.jit
+    def first(w):
+        return optimizer.update(w, w, optimizer.init(w))
+
+    w, state = first(mg.ones(3))
+    np.testing.assert_allclose(w, 0.5)
+    assert int(state.step) == 1
+
+
+def test_eager_training_keeps_no_history():
+    optimizer, w = optim.Adam(0.1), mg.parameter(np.ones(3), name="w")
+    state = optimizer.init(w)
+    counts = []
+    for _ in range(5):
+        loss = mg.sum(mg.square(w))
+        loss.backward()
+        w, state = optimizer.update(w, w.grad, state)
+        del loss
+        gc.collect()
+        counts.append(sum(type(o) is Node for o in gc.get_objects()))
+    assert counts[1] == counts[-1]
+    assert all(not leaf.node.args for leaf in tree.leaves((w, state)))
+
+
+def test_a_quadratic_is_solved():
+    target = np.array([1.0, -2.0, 3.0], "float32")
+    for optimizer in (optim.SGD(0.1, momentum=0.9), optim.RMSProp(optim.Cosine(0.1, 300)), optim.GravesRMSProp(1e-2), optim.Adam(0.1)):
+        w = mg.parameter(np.zeros(3, "float32"))
+        state = optimizer.init(w)
+        step = mg.jit(lambda w, s, o=optimizer: o.update(w, mg.grad(lambda w: mg.sum(mg.square(w - target)))(w), s))
+        for _ in range(300):
+            w, state = step(w, state)
+        np.testing.assert_allclose(w, target, atol=0.02)
+
+
+BAD = [
+    ("lr", lambda v: optim.Adam(v), [math.nan, -1e-3, math.inf, "fast", None]),
+    ("lr", lambda v: optim.Warmup(v, 10), [math.nan, -1]),
+    ("lr", lambda v: optim.Cosine(v, 10), [math.nan]),
+    ("steps", lambda v: optim.Cosine(0.1, v), [0, -3]),
+    ("decay", lambda v: optim.Exponential(0.1, v), [0, -1, math.nan]),
+    ("clip_norm", lambda v: optim.SGD(0.1, clip_norm=v), [0, -1, math.nan, math.inf]),
+    ("clip_value", lambda v: optim.SGD(0.1, clip_value=v), [0, -1]),
+    ("momentum", lambda v: optim.SGD(0.1, momentum=v), [1, -0.1, math.nan]),
+    ("beta1", lambda v: optim.Adam(beta1=v), [1, -0.1]),
+    ("beta2", lambda v: optim.AdamW(beta2=v), [1]),
+    ("weight_decay", lambda v: optim.AdamW(weight_decay=v), [-1, math.nan]),
+    ("epsilon", lambda v: optim.GravesRMSProp(epsilon=v), [0]),
+    ("nesterov", lambda v: optim.SGD(0.1, nesterov=v), [True]),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "values"), BAD)
+def test_bad_settings_are_refused_by_name(name, make, values):
+    for value in values:
+        with pytest.raises(ValueError, match=name):
+            make(value)
+
+
+def test_bad_trees_are_refused():
+    sgd, w = optim.SGD(0.1), mg.parameter(np.ones(2), name="w")
+    with pytest.raises(ValueError, match="no parameters"):
+        sgd.init({})
+    with pytest.raises(ValueError, match=r"\['b'\] and params\['a'\] are the same"):
+        sgd.init({"a": w, "b": w})
+    with pytest.raises(ValueError, match=r"\['n'\] is int64"):
+        sgd.init({"n": mg.tensor([1, 2])})
+    with pytest.raises(mg.errors.GraphError, match="structure"):
+        sgd.update({"w": w}, {"v": w}, sgd.init({"w": w}))
+    with pytest.raises(mg.errors.ShapeError, match=r"gradient of params\['w'\]"):
+        sgd.update({"w": w}, {"w": mg.ones((), "float64")}, sgd.init({"w": w}))
+    with pytest.raises(ValueError, match="schedule"):
+        optim.SGD(lambda step: mg.ones(2)).update({"w": w}, {"w": w}, sgd.init({"w": w}))
