@@ -1,0 +1,11 @@
+"""Networks that remember: RNN → LSTM → NTM → MANN, one file a family, each a `Cell`."""
+
+from __future__ import annotations
+
+from .cell import Cell, Linear
+from .gru import GRU, GRUState
+from .lstm import LSTM, LSTMState
+from .ntm import NTM, NTMState
+from .rnn import RNN, RNNState
+
+__all__ = ["GRU", "LSTM", "NTM", "RNN", "Cell", "GRUState", "LSTMState", "Linear", "NTMState", "RNNState"]

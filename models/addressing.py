@@ -1,0 +1,54 @@
+"""How heads of a Neural Turing Machine address memory (Graves et al. 2014, §3.3). w is (batch, heads, slots), M (batch, slots, width)."""
+
+from __future__ import annotations
+
+import minigrad as mg
+from minigrad import Tensor
+
+COSINE_EPSILON = 1e-8  # inside the root: a zero row has similarity 0 and a finite gradient
+LOG_EPSILON = 1e-16  # w̃^γ as exp(γ log(w̃ + ε)): finite at w̃ = 0, exact at γ = 1
+
+
+def similarity(k: Tensor, M: Tensor) -> Tensor:
+    """K[k, M(i)] = k·M(i) / √(|k|² |M(i)|² + ε), eq. 6: (batch, heads, slots)."""
+    squares = mg.sum(k * k, -1, keepdims=True) * mg.expand_dims(mg.sum(M * M, -1), 1)
+    return (k @ M.mT) / mg.sqrt(squares + COSINE_EPSILON)
+
+
+def content(k: Tensor, beta: Tensor, M: Tensor) -> Tensor:
+    """w^c = softmax_i(β K[k, M(i)]), eq. 5."""
+    return mg.softmax(beta * similarity(k, M))
+
+
+def interpolate(g: Tensor, w: Tensor, previous: Tensor) -> Tensor:
+    """w^g = g w^c + (1 − g) w_{t−1}, eq. 7."""
+    return g * w + (1 - g) * previous
+
+
+def shift(w: Tensor, s: Tensor) -> Tensor:
+    """w̃(i) = Σ_j w^g(j) s(i − j mod N), eq. 8. s has 2k + 1 entries for shifts −k … k; shift +1 moves the focus to the next slot."""
+    return mg.circular_convolution(w, s)
+
+
+def sharpen(w: Tensor, gamma: Tensor) -> Tensor:
+    """w(i) = w̃(i)^γ / Σ_j w̃(j)^γ, eq. 9, as softmax(γ log(w̃ + ε))."""
+    return mg.softmax(gamma * mg.log(w + LOG_EPSILON))
+
+
+def address(p: Tensor, M: Tensor, previous: Tensor, shifts: int) -> Tensor:
+    """The weightings of heads from their parameters p (batch, heads, width + 3 + shifts), M and w_{t−1}: Fig. 2 of the paper."""
+    k, beta, g, s, gamma = mg.split(p, [M.shape[-1], 1, 1, shifts, 1])
+    k, beta = mg.tanh(k).named("k"), mg.softplus(beta).named("beta")
+    g, s = mg.sigmoid(g).named("g"), mg.softmax(s).named("s")
+    gamma = (1 + mg.softplus(gamma)).named("gamma")
+    w = content(k, beta, M).named("w_content")
+    w = interpolate(g, w, previous).named("w_gated")
+    w = shift(w, s).named("w_shifted")
+    return sharpen(w, gamma)
+
+
+def write(M: Tensor, w: Tensor, erase: Tensor, add: Tensor) -> Tensor:
+    """M̃ = M ⊙ Π_heads (1 − w(i) e), eq. 3, then M̃ + Σ_heads w(i) a, eq. 4. w (batch, heads, slots), e and a (batch, heads, width)."""
+    for head in range(w.shape[1]):
+        M = M * (1 - mg.expand_dims(w[:, head], -1) * mg.expand_dims(erase[:, head], 1))
+    return M + w.mT @ add

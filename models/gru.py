@@ -1,0 +1,57 @@
+"""Gated recurrent units."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .cell import Cell, blocks, keys, read, readout
+
+
+class GRUState(NamedTuple):
+    h: Tensor
+
+
+class GRU(Cell):
+    """Gated recurrent unit (Cho et al. 2014), blocks in the order r, z, n.
+
+    r, z = σ(x_t W_x + h_{t−1} W_h + b)
+    n = tanh(x_t W_n + b_n + r ⊙ (h_{t−1} U_n + c_n))     as cuDNN and PyTorch; c_n is not redundant
+    n = tanh(x_t W_n + b_n + (r ⊙ h_{t−1}) U_n)           with reset_first, as in the paper
+    h_t = (1 − z) ⊙ n + z ⊙ h_{t−1};  y_t = h_t W + b with `outputs`, else h_t
+    """
+
+    label = "gru"
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int | None = None,
+        reset_first: bool = False,
+        start: str = "orthogonal",
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
+        k = keys(key, 3)
+        self.inputs, self.hidden, self.outputs, self.reset_first = inputs, hidden, outputs, reset_first
+        self.W_x = blocks(k[0], (inputs, hidden), 3, "uniform" if start == "uniform" else "glorot", dtype)
+        self.W_h = blocks(k[1], (hidden, hidden), 3, start, dtype)
+        self.b = mg.parameter(mg.zeros(3 * hidden, dtype))
+        self.c_n = None if reset_first else mg.parameter(mg.zeros(hidden, dtype))
+        self.readout = readout(hidden, outputs, k[2], dtype)
+
+    def initial_state(self, batch: Any) -> GRUState:
+        return GRUState(mg.zeros((batch, self.hidden), self.dtype))
+
+    def step(self, state: GRUState, x: Tensor) -> tuple[GRUState, Tensor]:
+        h, n = state.h, 2 * self.hidden
+        a = x @ self.W_x + self.b
+        u = h @ (self.W_h[:, :n] if self.reset_first else self.W_h)
+        r, z = (v.named(name) for v, name in zip(mg.split(mg.sigmoid(a[:, :n] + u[:, :n]), 2), "rz", strict=True))
+        inner = (r * h) @ self.W_h[:, n:] if self.reset_first else r * (u[:, n:] + self.c_n)
+        new = mg.tanh(a[:, n:] + inner).named("n")
+        h = (new + z * (h - new)).named("h")
+        return GRUState(h), read(self.readout, h)

@@ -1,0 +1,83 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .cell import Cell, blocks, keys, read, readout
+
+
+class LSTMState(NamedTuple):
+    h: Tensor
+    c: Tensor
+
+
+class LSTM(Cell):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000).
+
+    i, f, o = σ(·), g = tanh(·) of x_t W_x + h_{t−1} W_h + b, blocks in the order i, f, g, o
+    c_t = f ⊙ c_{t−1} + i ⊙ g
+    h_t = o ⊙ tanh(c_t);  y_t = h_t W + b with `outputs`, else h_t
+
+    longest      start the forget biases for dependencies up to this many steps (chrono, Tallec and Ollivier 2018), else at 1
+    peephole     i and f see c_{t−1}, o sees c_t, through diagonal weights (Gers and Schmidhuber 2000)
+    coupled      i = 1 − f (blocks f, g, o)
+    projection   h_t is projected to this size (Sak et al. 2014)
+    """
+
+    label = "lstm"
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int | None = None,
+        longest: int | None = None,
+        peephole: bool = False,
+        coupled: bool = False,
+        projection: int | None = None,
+        start: str = "orthogonal",
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
+        k = keys(key, 5)
+        gates, size = 3 if coupled else 4, projection or hidden
+        self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
+        self.W_x = blocks(k[0], (inputs, hidden), gates, "uniform" if start == "uniform" else "glorot", dtype)
+        self.W_h = blocks(k[1], (size, hidden), gates, start, dtype)
+        self.b = forget_bias(hidden, gates, longest, k[2], dtype)
+        self.peephole = mg.parameter(mg.zeros((gates - 1, hidden), dtype)) if peephole else None
+        self.projection = blocks(k[3], (hidden, projection), 1, "glorot", dtype) if projection else None
+        self.readout = readout(size, outputs, k[4], dtype)
+
+    def initial_state(self, batch: Any) -> LSTMState:
+        return LSTMState(mg.zeros((batch, self.W_h.shape[0]), self.dtype), mg.zeros((batch, self.hidden), self.dtype))
+
+    def step(self, state: LSTMState, x: Tensor) -> tuple[LSTMState, Tensor]:
+        z = x @ self.W_x + self.b + state.h @ self.W_h
+        after = lstm_cell(z, state.c, self.peephole)
+        if self.projection is not None:
+            after = after._replace(h=(after.h @ self.projection).named("projected"))
+        return after, read(self.readout, after.h)
+
+
+def lstm_cell(z: Tensor, c: Tensor, peephole: Tensor | None = None) -> LSTMState:
+    """(h_t, c_t) from the gates' sums z (i, f, g, o, or f, g, o for coupled gates) and c_{t−1}."""
+    *i, f, g, o = mg.split(z, z.shape[-1] // c.shape[-1])
+    if peephole is not None:
+        i, f = [v + peephole[-3] * c for v in i], f + peephole[-2] * c
+    f, g = mg.sigmoid(f).named("f"), mg.tanh(g).named("g")
+    i = (mg.sigmoid(i[0]) if i else 1 - f).named("i")
+    c = (f * c + i * g).named("c")
+    o = mg.sigmoid(o if peephole is None else o + peephole[-1] * c).named("o")
+    return LSTMState((o * mg.tanh(c)).named("h"), c)
+
+
+def forget_bias(hidden: int, gates: int, longest: int | None, key: Any, dtype: Any) -> Tensor:
+    """The biases of the gates: 0, the forget gate's 1, or with `longest` drawn for such dependencies, the input gate's their negative."""
+    zero = mg.zeros(hidden, dtype)
+    f = mg.ones(hidden, dtype) if longest is None else mg.init.chrono(key, hidden, longest, dtype)
+    return mg.parameter(mg.concat([*([zero if longest is None else -f] * (gates - 3)), f, zero, zero]))

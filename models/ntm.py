@@ -1,0 +1,139 @@
+"""The Neural Turing Machine."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .addressing import address, write
+from .cell import Cell, Linear, choose, keys
+from .controllers import controller as make_controller
+
+CLIP = 20.0  # the heads' parameters before their activations
+
+
+class NTMState(NamedTuple):
+    """Weightings, memory and what was read last; each with the batch as first axis."""
+
+    controller: Any
+    M: Tensor  # (batch, slots, width)
+    r: Tensor  # (batch, read heads, width)
+    w_read: Tensor  # (batch, read heads, slots)
+    w_write: Tensor  # (batch, write heads, slots)
+
+
+class NTM(Cell):
+    """Neural Turing Machine (Graves, Wayne and Danihelka 2014).
+
+    h_t = controller(x_t, r_{t−1});  each head's parameters are a linear map of h_t
+    write heads   w as in §3.3 from M_{t−1};  M_t = M_{t−1} ⊙ Π (1 − w e) + Σ w a           eqs. 3, 4
+    read heads    w as in §3.3 from M_t;      r_t = Σ_i w(i) M_t(i)                          eq. 2
+    y_t = [h_t; r_t] W + b
+
+    controller   "lstm" or "feedforward", with `hidden` units
+    memory       (slots, width); read_heads and write_heads; shifts −shift … shift are allowed
+    read         "after" the write, from M_t (the paper), or "before" it, from M_{t−1} (Collier and Beel 2018)
+    M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
+    w_0          "learned" logits, "focused" on slot 0, or "uniform"
+    r_0          "learned" under tanh, or "zeros"
+
+    Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: ValueError.
+    """
+
+    label = "ntm"
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        controller: str = "lstm",
+        hidden: int = 100,
+        memory: tuple[int, int] = (128, 20),
+        read_heads: int = 1,
+        write_heads: int = 1,
+        shift: int = 1,
+        read: str = "after",
+        M_0: str = "constant",
+        w_0: str = "learned",
+        r_0: str = "learned",
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
+        slots, width = memory
+        k = keys(key, 7)
+        self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
+        self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
+        self.order = choose("read", read, ["after", "before"])
+        self.controller = make_controller(controller, inputs, read_heads * width, hidden, key=k[0], dtype=dtype)
+        self.heads = Linear(hidden, read_heads * self._per_head + write_heads * (self._per_head + 2 * width), k[1], dtype)
+        self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
+        self.start = (choose("M_0", M_0, ["constant", "learned", "random"]), choose("w_0", w_0, ["learned", "focused", "uniform"]))
+        self.seed = tuple(map(int, k[3].numpy()))
+        self.M_0 = mg.parameter(self._random_memory(dtype)) if M_0 == "learned" else None
+        heads = (read_heads + write_heads, slots)
+        self.w_0 = mg.parameter(mg.init.uniform(k[4], heads, (6 / (slots + 1)) ** 0.5, dtype)) if w_0 == "learned" else None
+        learned = choose("r_0", r_0, ["learned", "zeros"]) == "learned"
+        self.r_0 = mg.parameter(mg.init.glorot(k[5], (read_heads, width), dtype)) if learned else None
+        self._refuse_symmetry()
+
+    @property
+    def _per_head(self) -> int:
+        return self.memory[1] + 3 + self.shifts
+
+    def _random_memory(self, dtype: Any) -> Tensor:
+        return mg.init.normal(mg.tensor(np.array(self.seed, np.uint64)), self.memory, self.memory[1] ** -0.5, dtype)
+
+    def _first_memory(self) -> Tensor:
+        if self.M_0 is not None:
+            return self.M_0
+        return mg.full(self.memory, 1e-6, self.dtype) if self.start[0] == "constant" else self._random_memory(self.dtype)
+
+    def _first_weightings(self) -> Tensor:
+        heads, slots = self.read_heads + self.write_heads, self.memory[0]
+        if self.w_0 is not None:
+            return mg.softmax(self.w_0)
+        uniform = self.start[1] == "uniform"
+        return mg.full((heads, slots), 1 / slots, self.dtype) if uniform else mg.one_hot(np.zeros(heads, int), slots, self.dtype)
+
+    def initial_state(self, batch: Any) -> NTMState:
+        first_read = mg.zeros((self.read_heads, self.memory[1]), self.dtype) if self.r_0 is None else mg.tanh(self.r_0)
+        M, r, w = (mg.broadcast_to(v, (batch, *v.shape)) for v in (self._first_memory(), first_read, self._first_weightings()))
+        n = self.read_heads
+        return NTMState(self.controller.initial_state(batch), M, r, w[:, :n], w[:, n:])
+
+    def _refuse_symmetry(self) -> None:
+        state = self.initial_state(1)
+        spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
+        if spread == 0:
+            raise ValueError(
+                f"M_0={self.start[0]!r} with w_0={self.start[1]!r} is symmetric: all slots are alike and stay so for ever, so nothing "
+                "can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
+            )
+
+    def step(self, state: NTMState, x: Tensor) -> tuple[NTMState, Tensor]:
+        batch, width = x.shape[0], self.memory[1]
+        with mg.scope("controller"):
+            inner, h = self.controller(state.controller, x, mg.reshape(state.r, (batch, self.read_heads * width)))
+        p_read, p_write = self._head_parameters(h)
+        with mg.scope("write"):
+            w_write = address(p_write[..., : self._per_head], state.M, state.w_write, self.shifts).named("w_write")
+            erase, add = mg.split(p_write[..., self._per_head :], 2)
+            erase, add = mg.sigmoid(erase).named("erase"), mg.tanh(add).named("add")
+            M = write(state.M, w_write, erase, add).named("M")
+        with mg.scope("read"):
+            source = M if self.order == "after" else state.M
+            w_read = address(p_read, source, state.w_read, self.shifts).named("w_read")
+            r = (w_read @ source).named("r")
+        y = self.readout(mg.concat([h, mg.reshape(r, (batch, self.read_heads * width))], -1)).named("y")
+        return NTMState(inner, M, r, w_read, w_write), y
+
+    def _head_parameters(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, read heads, k β g s γ) and (batch, write heads, k β g s γ e a)."""
+        p = mg.clip(self.heads(h), -CLIP, CLIP)
+        n = self.read_heads * self._per_head
+        read = mg.reshape(p[:, :n], (h.shape[0], self.read_heads, self._per_head))
+        return read, mg.reshape(p[:, n:], (h.shape[0], self.write_heads, self._per_head + 2 * self.memory[1]))
