@@ -66,11 +66,11 @@ class LSTM(Cell):
 
 def lstm_cell(z: Tensor, c: Tensor, peephole: Tensor | None = None) -> LSTMState:
     """(h_t, c_t) from the gates' sums z (i, f, g, o, or f, g, o for coupled gates) and c_{t−1}."""
-    *i, f, g, o = mg.split(z, z.shape[-1] // c.shape[-1])
+    *first, f, g, o = mg.split(z, z.shape[-1] // c.shape[-1])
     if peephole is not None:
-        i, f = [v + peephole[-3] * c for v in i], f + peephole[-2] * c
+        first, f = [v + peephole[-3] * c for v in first], f + peephole[-2] * c
     f, g = mg.sigmoid(f).named("f"), mg.tanh(g).named("g")
-    i = (mg.sigmoid(i[0]) if i else 1 - f).named("i")
+    i = (mg.sigmoid(first[0]) if first else 1 - f).named("i")
     c = (f * c + i * g).named("c")
     o = mg.sigmoid(o if peephole is None else o + peephole[-1] * c).named("o")
     return LSTMState((o * mg.tanh(c)).named("h"), c)

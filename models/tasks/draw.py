@@ -1,0 +1,50 @@
+"""Random numbers for task data: a pure function of (seed, step, domain), the same on every machine and NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+
+UINT64 = np.dtype("<u8")
+
+
+class Draw:
+    """A stream of Philox 4x64-10's raw bits (Salmon et al. 2011), keyed by the seed, with (step, domain) in its counter.
+
+    seed is an integer or an mg key; every task has a domain of its own, apart from those of mg.random.
+    """
+
+    def __init__(self, seed: Any, step: int, domain: int):
+        key = mg.random.as_key(seed if isinstance(seed, mg.Tensor) else int(seed)).numpy()
+        self._philox = np.random.Philox(key=key, counter=np.array([0, 0, int(step), domain], np.uint64))
+
+    def raw(self, count: int) -> np.ndarray:
+        return np.asarray(self._philox.random_raw(count), UINT64)
+
+    def bits(self, shape: tuple[int, ...], dtype: Any = "float32") -> np.ndarray:
+        """Fair bits, 0 or 1."""
+        count = int(np.prod(shape))
+        return np.unpackbits(self.raw(-(-count // 64)).view(np.uint8))[:count].reshape(shape).astype(dtype)
+
+    def uniform(self, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """Uniform in [0, 1), from the leading 53 bits."""
+        return (self.raw(int(np.prod(shape))) >> np.uint64(11)).reshape(shape) * 2.0**-53
+
+    def integers(self, low: int, high: int, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """Uniform in low … high, both included."""
+        return low + np.floor(self.uniform(shape) * (high - low + 1)).astype(np.int64)
+
+    def order(self, rows: int, n: int) -> np.ndarray:
+        """In each row a random order of 0 … n − 1."""
+        return np.argsort(self.uniform((rows, n)), axis=1, kind="stable")
+
+
+def between(lengths: int | tuple[int, int]) -> tuple[int, int]:
+    """(shortest, longest) of a range, or of one length. Raises ValueError for an empty one."""
+    low, high = (lengths, lengths) if isinstance(lengths, int) else lengths
+    if not 1 <= low <= high:
+        raise ValueError(f"lengths={lengths!r}: take (shortest, longest) with 1 ≤ shortest ≤ longest, or one length")
+    return int(low), int(high)
