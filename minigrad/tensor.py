@@ -37,8 +37,7 @@ def is_tracing() -> bool:
 
 def apply(op: Primitive, *args: Tensor, **attrs: Any) -> Any:
     """Apply a primitive: a new node, with its value where those of all arguments are known. Several results come as a tuple."""
-    nodes = tuple([a.node for a in args])
-    return wrap(make(op, nodes, attrs))
+    return wrap(make(op, tuple([a.node for a in args]), attrs))
 
 
 def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
@@ -51,28 +50,39 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         if found is not None:
             return found
     type_ = op.type(*[n.type for n in nodes], **attrs)
-    value = None
-    if all(n.value is not None for n in nodes) and (table is None or not _symbolic(attrs)):
-        value = compute(op, [n.value for n in nodes], attrs)
-    node = Node(op, nodes, attrs, type_, value)
+    values = [n.value for n in nodes if n.value is not None]
+    known = len(values) == len(nodes) and (table is None or not _symbolic(attrs))
+    node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if known else None)
     if key is not None and table is not None:
         table[key] = node
     return node
+
+
+def is_number(node: Node) -> bool:
+    """Whether a node is a number, or a number repeated: cheaper to make than to keep or to pass."""
+    source = node.args[0] if node.op.name == "broadcast" else node
+    return source.op is CONSTANT and not source.type.shape
+
+
+def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    """An elementwise operation on repeated numbers, done once: the number it gives, repeated."""
+    shape = nodes[0].type.shape
+    sources = [n.args[0] if n.op.name == "broadcast" else n for n in nodes]
+    result = compute(op, [n.value for n in sources], attrs)
+    once = scalar(result, result.dtype).node
+    return ops.broadcast_to(Tensor(once), shape).node
 
 
 def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """The NumPy rule, silent about overflow and invalid values; results are read-only."""
     with np.errstate(all="ignore"):
         value = op.numpy(*values, **attrs)
-    if isinstance(value, tuple):
-        return tuple(_frozen(v) for v in value)
-    return _frozen(value)
+    return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
 
 
 def _frozen(value: Any) -> np.ndarray:
     array = value if type(value) is np.ndarray else np.asarray(value)
-    if array.flags.writeable:
-        array.flags.writeable = False
+    array.flags.writeable = False
     return array
 
 
@@ -82,7 +92,7 @@ def _symbolic(attrs: dict[str, Any]) -> bool:
 
 def wrap(node: Node) -> Any:
     """The tensor of a node; for a node with several results, a tuple of tensors."""
-    if isinstance(node.type, TensorType):
+    if type(node.type) is TensorType:
         return Tensor(node)
     return tuple(Tensor(make(item, (node,), {"index": i})) for i in range(len(node.type)))
 
@@ -433,13 +443,12 @@ def scalar(value: Any, dtype: np.dtype) -> Tensor:
     table = _interned.get()
     array = np.array(value, dtype)
     array.flags.writeable = False
+    if table is None:
+        return _constant(CONSTANT, array, None)
     key = (CONSTANT, array.dtype, array.tobytes())
-    if table is not None and key in table:
-        return Tensor(table[key])
-    result = _constant(CONSTANT, array, None)
-    if table is not None:
-        table[key] = result.node
-    return result
+    if key not in table:
+        table[key] = _constant(CONSTANT, array, None).node
+    return Tensor(table[key])
 
 
 def abstract(type: TensorType, name: str | None = None) -> Tensor:

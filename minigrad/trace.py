@@ -9,7 +9,7 @@ from typing import Any
 from . import tree
 from .errors import GraphError, dtype_error, message
 from .ir import Graph, Node, ancestors, substitute
-from .tensor import INPUT, Tensor, abstract, interning, tensor
+from .tensor import INPUT, Tensor, abstract, interning, is_number, tensor
 from .types import TensorType
 
 
@@ -72,14 +72,8 @@ def closed(params: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> tu
         if any(a in inside for a in node.args):
             inside.add(node)
     roots = {a for n in inside for a in n.args} | {o.node for o in outputs}
-    free = sorted((n for n in roots - inside if not _is_number(n)), key=lambda n: n.id)
+    free = sorted((n for n in roots - inside if not is_number(n)), key=lambda n: n.id)
     stand_in = {n: abstract(n.type, n.name) for n in free}
     order = (*(stand_in[n].node for n in free), *(p.node for p in params))
     graph = Graph((), tuple(o.node for o in outputs), name)
     return substitute(graph, {n: t.node for n, t in stand_in.items()} | {p: p for p in own}, order), [Tensor(n) for n in free]
-
-
-def _is_number(node: Node) -> bool:
-    """Whether a node is a number or a number repeated: cheaper to make than to pass in."""
-    source = node.args[0] if node.op.name == "broadcast" else node
-    return source.op.name == "constant" and not source.type.shape

@@ -1,0 +1,210 @@
+"""The two rewrites that matter most for a loop on a CPU: matrix products leave it.
+
+hoist   x_t @ W for all t is one product before the loop          (T small products become one large one)
+sink    Σ_t a_tᵀ b_t, every weight's gradient, is one product after it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from .ir import Graph, Node, substitute
+from .primitives import elementwise, linalg, loop, movement, reduce
+from .rewrite import filled_with, in_bodies, replace_loops
+from .tensor import Tensor, abstract
+from .vmap import batch_graph
+
+LINEAR_MOVES = (movement.reshape, movement.permute, movement.pad, movement.slice, movement.flip, movement.roll)
+
+
+def _below(body: Graph, sources: Sequence[Node]) -> set[Node]:
+    """The nodes that depend on any of the sources."""
+    found = set(sources)
+    for node in body.nodes:
+        if any(a in found for a in node.args):
+            found.add(node)
+    return found
+
+
+def hoist(graph: Graph) -> Graph:
+    """Matrix products of a loop that need no carry are done for all steps at once, and what needs constants alone is done once."""
+    return replace_loops(in_bodies(graph, hoist), _hoisted)
+
+
+def _hoisted(node: Node) -> dict[int, Tensor] | None:
+    body, attrs = node.attrs["body"], node.attrs
+    params = loop.split(body.params, attrs["constants"], attrs["carries"])
+    looping, moving = _below(body, params.carries), _below(body, params.sequences)
+    still = [n for n in body.nodes if n.op is linalg.matmul and n in moving and n not in looping]
+    fixed = _worth_hoisting([n for n in body.nodes if n not in looping and n not in moving and not n.is_constant], body)
+    if not still and not fixed:
+        return None
+    given = loop.split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
+    inputs, arguments = (*params.constants, *params.sequences), (*given.constants, *given.sequences)
+    batched = [False] * len(given.constants) + [True] * len(given.sequences)
+    once = batch_graph(Graph(inputs, tuple(fixed)), 1, arguments, [False] * len(inputs)) if fixed else []
+    once = [movement.reshape(t, shape=t.shape[1:]) for t in once]
+    ahead = batch_graph(Graph(inputs, tuple(still)), attrs["length"], arguments, batched) if still else []
+    stand_in = {n: abstract(n.type, n.name).node for n in (*fixed, *still)}
+    order = (
+        *params.constants,
+        *(stand_in[n] for n in fixed),
+        *params.carries,
+        *params.sequences,
+        *(stand_in[n] for n in still),
+    )
+    new = substitute(body, stand_in, order)
+    results = loop.scan(
+        *given.constants,
+        *once,
+        *given.carries,
+        *given.sequences,
+        *ahead,
+        **{**attrs, "body": new, "constants": attrs["constants"] + len(fixed)},
+    )
+    return dict(enumerate(results))
+
+
+def _worth_hoisting(nodes: Sequence[Node], body: Graph) -> list[Node]:
+    """Of what is the same at every step, the results that the loop uses: real work, not movement or repeated numbers."""
+    inside = set(nodes)
+    real = {n for n in nodes if n.op.look[0] not in ("move", "leaf", "index") and n.args}
+    users = {a for n in body.nodes if n not in inside or n not in real for a in n.args} | set(body.outputs)
+    return [n for n in nodes if n in real and n in users]
+
+
+def sink(graph: Graph) -> Graph:
+    """Sums over time of matrix products leave innermost loops: their factors are stacked and multiplied once."""
+    return replace_loops(in_bodies(graph, sink), _sunk)
+
+
+class _Stacks:
+    """Values of the body that the loop stacks for use after it."""
+
+    def __init__(self, body: Graph, carries: int, sequences: Sequence[Node]):
+        self.outputs = list(body.outputs[carries:])
+        self.sequences = set(sequences)
+
+    def has(self, node: Node) -> bool:
+        return node in self.sequences or node in self.outputs
+
+    def add(self, node: Node) -> None:
+        if not self.has(node):
+            self.outputs.append(node)
+
+
+# Builds a term's sum over all steps from a function that gives the stack of a body's node.
+Summed = Callable[[Callable[[Node], Tensor]], Tensor]
+
+
+def _sunk(node: Node) -> dict[int, Tensor] | None:
+    body, attrs = node.attrs["body"], node.attrs
+    n = attrs["carries"]
+    params = loop.split(body.params, attrs["constants"], n)
+    if any(g.op is loop.scan for g in body.nodes):
+        return None
+    stacks = _Stacks(body, n, params.sequences)
+    fixed = set(params.constants)
+    plans: dict[int, tuple[list[Summed], list[Node]]] = {}
+    for wave in (_product, _total):
+        for i, p in enumerate(params.carries):
+            done, left = plans.get(i, ([], _terms(body.outputs[i], p, body)))
+            made = [(g, wave(g, stacks, fixed)) for g in left]
+            found = [s for _, s in made if s is not None]
+            if found:
+                plans[i] = (done + found, [g for g, s in made if s is None])
+    if not plans:
+        return None
+    return _without(node, params, stacks, plans)
+
+
+def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
+    """g₁ … gₙ where the carry becomes param + g₁ + … + gₙ and is used for nothing else; else none."""
+    users = [m for m in body.nodes if param in m.args]
+    if len(users) != 1 or param in body.outputs:
+        return []
+    terms, stack, found = [], [out], False
+    while stack:
+        g = stack.pop()
+        if g is param:
+            found = True
+        elif g.op is elementwise.add:
+            stack.extend(reversed(g.args))
+        else:
+            terms.append(g)
+    depends = _below(body, [param])
+    return terms if found and not any(g in depends for g in terms) else []
+
+
+def _product(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
+    """Σ_t a_t @ b_t as one product, through movements, which are linear."""
+    if g.op in LINEAR_MOVES:
+        inner = _product(g.args[0], stacks, fixed)
+        return None if inner is None else lambda stack: g.op(inner(stack), **g.attrs)
+    if g.op is not linalg.matmul or len(g.type.shape) != 2:
+        return None
+    a, b = g.args
+    flipped = a.op is movement.permute
+    left = a.args[0] if flipped else a
+    if left in fixed or b in fixed or left.is_constant or b.is_constant:
+        return None
+    stacks.add(left)
+    stacks.add(b)
+
+    def summed(stack: Callable[[Node], Tensor]) -> Tensor:
+        x, y = stack(left), stack(b)
+        rows = movement.reshape(y, shape=(y.shape[0] * y.shape[1], y.shape[2]))
+        if flipped:
+            columns = movement.reshape(x, shape=(x.shape[0] * x.shape[1], x.shape[2]))
+            return linalg.matmul(linalg.swap(columns), rows)
+        across = movement.permute(x, axes=(1, 0, 2))
+        return linalg.matmul(movement.reshape(across, shape=(x.shape[1], x.shape[0] * x.shape[2])), rows)
+
+    return summed
+
+
+def _total(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
+    """Σ_t of something that is stacked anyway, or of its sum over axes."""
+    if g.op in LINEAR_MOVES and not stacks.has(g):
+        inner = _total(g.args[0], stacks, fixed)
+        return None if inner is None else lambda stack: g.op(inner(stack), **g.attrs)
+    if stacks.has(g):
+        return lambda stack: reduce.sum(stack(g), axes=(0,))
+    if g.op is not reduce.sum or not stacks.has(g.args[0]):
+        return None
+    return lambda stack: reduce.sum(stack(g.args[0]), axes=(0, *(a + 1 for a in g.attrs["axes"])))
+
+
+def _without(node: Node, params: loop.Parts, stacks: _Stacks, plans: dict[int, tuple[list[Summed], list[Node]]]) -> dict[int, Tensor]:
+    """The loop without the sunk terms, and every result of the old one."""
+    body, attrs = node.attrs["body"], node.attrs
+    n, given = attrs["carries"], loop.split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
+    gone = [i for i, (_, left) in plans.items() if not left]
+    kept = [i for i in range(n) if i not in gone]
+    after = [_partial(params.carries[i], plans[i][1]) if i in plans else body.outputs[i] for i in kept]
+    small = Graph((*params.constants, *(params.carries[i] for i in kept), *params.sequences), (*after, *stacks.outputs), body.name)
+    results = loop.scan(
+        *given.constants, *(given.carries[i] for i in kept), *given.sequences, **{**attrs, "body": small, "carries": len(kept)}
+    )
+    last, stacked = results[: len(kept)], results[len(kept) :]
+
+    def stack(of: Node) -> Tensor:
+        if of in stacks.sequences:
+            return given.sequences[params.sequences.index(of)]
+        return stacked[stacks.outputs.index(of)]
+
+    found = {n + j: t for j, t in enumerate(stacked[: len(body.outputs) - n])}
+    for i in range(n):
+        start = last[kept.index(i)] if i in kept else given.carries[i]
+        for summed in plans.get(i, ([], []))[0]:
+            term = summed(stack)
+            start = term if filled_with(start, 0) else start + term
+        found[i] = start
+    return found
+
+
+def _partial(param: Node, terms: Sequence[Node]) -> Node:
+    total = Tensor(param)
+    for g in terms:
+        total = total + Tensor(g)
+    return total.node
