@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import errors, functional, init, ops, optim, random, tree
+from . import errors, functional, init, io, ops, optim, random, tree
 from .autodiff import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .functional import *  # noqa: F403
 from .ir import Graph, Node, Primitive
@@ -17,6 +17,6 @@ from .vmap import vmap
 
 __all__ = [
     "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian", "hvp",
-    "init", "jacobian", "jit", "jvp", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
+    "init", "io", "jacobian", "jit", "jvp", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
     "value_and_grad", "vjp", "vmap", *functional.__all__, *ops.__all__,
 ]  # fmt: skip
