@@ -19,8 +19,8 @@ class Cell(Module):
     model.step(state, x) -> (state, y)     one step, x (batch, inputs)
     model.initial_state(batch) -> state    a tree of tensors with the batch as first axis
 
-    Both of the first two take `mask` (T, batch), False where a shorter sequence of the batch has ended: its state then stays as it is;
-    and scan's `truncate` and `checkpoint`. The state is memory; the parameters are the program.
+    The first two take `mask` (T, batch), False where a shorter sequence of the batch has ended: its state then stays as it is; and
+    scan's `reverse`, `truncate` and `checkpoint`. The state is memory; the parameters are the program.
     """
 
     label = "cell"  # names the loop's body in drawings: lstm[3]
@@ -37,12 +37,10 @@ class Cell(Module):
         """The dtype of the parameters, which inputs and states take."""
         return mg.tree.leaves(self)[0].dtype
 
-    def __call__(self, xs: Any, state: Any = None, mask: Any = None, truncate: int | None = None, checkpoint: bool | int = False) -> Tensor:
-        return self.run(xs, state, mask, truncate, checkpoint)[0]
+    def __call__(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> Tensor:
+        return self.run(xs, state, mask, **loop)[0]
 
-    def run(
-        self, xs: Any, state: Any = None, mask: Any = None, truncate: int | None = None, checkpoint: bool | int = False
-    ) -> tuple[Tensor, Any]:
+    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
         """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
         xs = mg.astype(mg.tensor(xs), self.dtype)
         if xs.ndim != 3 or xs.shape[2] != self.inputs:
@@ -55,7 +53,7 @@ class Cell(Module):
 
         step.__name__ = self.label
         rows = xs if mask is None else (xs, mg.tensor(mask))
-        last, ys = mg.scan(step, state, rows, truncate=truncate, checkpoint=checkpoint)
+        last, ys = mg.scan(step, state, rows, **loop)
         return ys, last
 
 

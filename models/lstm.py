@@ -45,7 +45,8 @@ class LSTM(Cell):
     ):
         k = keys(key, 5)
         gates, size = 3 if coupled else 4, projection or hidden
-        self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
+        self.inputs, self.hidden, self.outputs, self.projected = inputs, hidden, outputs, projection
+        self.coupled = bool(coupled)
         self.W_x = blocks(k[0], (inputs, hidden), gates, "uniform" if start == "uniform" else "glorot", dtype)
         self.W_h = blocks(k[1], (size, hidden), gates, start, dtype)
         self.b = forget_bias(hidden, gates, longest, k[2], dtype)

@@ -1,0 +1,76 @@
+"""Recurrent models on top of each other and in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import minigrad as mg
+from minigrad import Module, Tensor
+
+from .cell import Cell
+
+
+class Stack(Cell):
+    """Layers on top of each other, each reading the outputs of the one below. Run a layer at a time, so that each is one loop."""
+
+    label = "stack"
+
+    def __init__(self, layers: Sequence[Any]):
+        for below, above in pairwise(layers):
+            if width(below) != above.inputs:
+                raise ValueError(f"a layer gives {width(below)} outputs, the one above takes {above.inputs} inputs")
+        self.layers = tuple(layers)
+        self.inputs = layers[0].inputs
+
+    def initial_state(self, batch: Any) -> tuple[Any, ...]:
+        return tuple(layer.initial_state(batch) for layer in self.layers)
+
+    def step(self, state: Any, x: Tensor) -> tuple[Any, Tensor]:
+        after = []
+        for i, (layer, s) in enumerate(zip(self.layers, state, strict=True)):
+            with mg.scope(f"{layer.label}{i}"):
+                s, x = layer.step(s, x)
+            after.append(s)
+        return tuple(after), x
+
+    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
+        after = []
+        for layer, s in zip(self.layers, [None] * len(self.layers) if state is None else state, strict=True):
+            xs, s = layer.run(xs, s, mask, **loop)
+            after.append(s)
+        return xs, tuple(after)
+
+
+class Bidirectional(Module):
+    """Two models over the same sequence, one from each end; their outputs side by side. It needs the whole sequence: it has no step."""
+
+    label = "bidirectional"
+
+    def __init__(self, forward: Cell, backward: Cell):
+        if forward.inputs != backward.inputs:
+            raise ValueError(f"forward takes {forward.inputs} inputs, backward {backward.inputs}")
+        self.forward, self.backward, self.inputs = forward, backward, forward.inputs
+
+    def initial_state(self, batch: Any) -> tuple[Any, Any]:
+        return self.forward.initial_state(batch), self.backward.initial_state(batch)
+
+    def __call__(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> Tensor:
+        return self.run(xs, state, mask, **loop)[0]
+
+    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
+        """(ys, (forward's last state, backward's state after the first step)); each y stands where its x stood."""
+        first, second = (None, None) if state is None else state
+        ahead, after = self.forward.run(xs, first, mask, **loop)
+        back, before = self.backward.run(xs, second, mask, **{**loop, "reverse": True})
+        return mg.concat([ahead, back], -1), (after, before)
+
+
+def width(layer: Any) -> int:
+    """How many outputs a layer has."""
+    if isinstance(layer, Bidirectional):
+        return width(layer.forward) + width(layer.backward)
+    if isinstance(layer, Stack):
+        return width(layer.layers[-1])
+    return layer.outputs or getattr(layer, "projected", None) or layer.hidden
