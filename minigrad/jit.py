@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from . import tree
 from .interpret import run
 from .tensor import Tensor, tensor
@@ -24,6 +26,6 @@ def jit(f: Callable[..., Any]) -> Callable[..., Any]:
         if key not in graphs:
             graphs[key] = trace_types(f, [t.type for t in given], in_tree, argument_names(f, args, kwargs), f.__name__)
         graph = graphs[key]
-        return tree.unflatten(graph.out_tree, [tensor(v) for v in run(graph, [t.numpy() for t in given])])
+        return tree.unflatten(graph.out_tree, [tensor(np.asarray(v)) for v in run(graph, [t.numpy() for t in given])])
 
     return wrapped
