@@ -1,0 +1,163 @@
+"""What holds for every recurrent model: gradients, carried state, masks, batches, run-time sizes, seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from minigrad.models import GRU, LSTM, MANN, NTM, RNN, Bidirectional, Stack
+
+import minigrad as mg
+from minigrad.interpret import run
+from minigrad.tensor import inline
+
+small = {"hidden": 6, "memory": (7, 4), "dtype": "float64"}
+MODELS = {
+    "rnn": lambda: RNN(3, 6, 2, dtype="float64"),
+    "rnn-relu": lambda: RNN(3, 6, 2, activation="relu", start="identity", dtype="float64"),
+    "lstm": lambda: LSTM(3, 6, 2, dtype="float64"),
+    "lstm-chrono": lambda: LSTM(3, 6, 2, longest=20, dtype="float64"),
+    "lstm-peephole": lambda: LSTM(3, 6, 2, peephole=True, dtype="float64"),
+    "lstm-coupled": lambda: LSTM(3, 6, 2, peephole=True, coupled=True, projection=4, dtype="float64"),
+    "gru": lambda: GRU(3, 6, 2, dtype="float64"),
+    "gru-paper": lambda: GRU(3, 6, 2, reset_first=True, dtype="float64"),
+    "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
+    "ntm": lambda: NTM(3, 2, M_0="learned", **small),
+    "ntm-heads": lambda: NTM(3, 2, "feedforward", read_heads=2, write_heads=3, shift=2, w_0="focused", read="before", **small),
+    "mann": lambda: MANN(3, 2, heads=2, **small),
+    "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+}
+every = pytest.mark.parametrize("name", MODELS)
+rng = np.random.default_rng(5)
+XS = rng.standard_normal((7, 2, 3))
+CT = rng.standard_normal((7, 2, 2))
+
+
+def last_output(model, xs=XS):
+    """A loss of the last two outputs, so that gradients come back through time."""
+    return mg.sum(mg.tanh(model(xs))[-2:] * CT[-2:])
+
+
+def close(a, b, tolerance=1e-12):
+    for x, y in zip(mg.tree.leaves(a), mg.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=tolerance, atol=tolerance)
+
+
+@every
+def test_gradients_with_rotational_dynamics(name, rotational, check_differences):
+    model = rotational(MODELS[name](), gain=1.0)
+    check_differences(last_output, model)
+    first = mg.grad(lambda xs: last_output(model, xs))(XS).numpy()[0]
+    assert np.abs(first).max() > 1e-5, "the gradient does not reach the first step"
+
+
+@every
+def test_unrolled_equals_scan(name, rotational):
+    model = rotational(MODELS[name]())
+    leaves = mg.tree.leaves(model)
+    unrolled = mg.unroll(mg.trace(last_output, model, XS))
+    assert all(n.op.name != "scan" for n in unrolled.nodes)
+    arrays = [leaf.numpy() for leaf in leaves]
+    close(run(unrolled, [*arrays, XS])[0], last_output(model))
+    found = mg.grad(lambda leaves: inline(unrolled, [*leaves, mg.tensor(XS)])[0])(leaves)
+    close(found, mg.grad(last_output)(model), 1e-9)
+
+
+@every
+def test_jit_checkpoint_and_steps_agree(name):
+    model = MODELS[name]()
+    value, grads = mg.value_and_grad(last_output)(model)
+    close(mg.jit(mg.value_and_grad(last_output))(model), (value, grads), 1e-10)
+    again = mg.grad(lambda m: mg.sum(mg.tanh(m(XS, checkpoint=3))[-2:] * CT[-2:]))(model)
+    close(again, grads, 1e-9)
+    state, ys = model.initial_state(2), model(XS)
+    for t, x in enumerate(XS):
+        state, y = model.step(state, mg.tensor(x))
+        close(y, ys[t])
+
+
+@every
+def test_two_parts_equal_the_whole(name):
+    model = MODELS[name]()
+    ys, last = model.run(XS)
+    first, middle = model.run(XS[:3])
+    second, end = model.run(XS[3:], middle)
+    close(mg.concat([first, second]), ys)
+    close(end, last)
+
+
+@every
+def test_padding_and_batch_order(name):
+    model = MODELS[name]()
+    ys, last = model.run(XS)
+    close(model(XS[:, ::-1].copy()), ys.numpy()[:, ::-1])
+    close(model(XS[:, :1]), ys.numpy()[:, :1])
+    lengths = np.array([7, 4])
+    mask = np.arange(9)[:, None] < lengths
+    padded = np.concatenate([XS, np.full((2, 2, 3), 9.0)])
+    padded[4:7, 1] = -7.0
+    found, end = model.run(padded, mask=mask)
+    close(found[:4], ys[:4])
+    close(mg.tree.map(lambda v: v[:1], end), mg.tree.map(lambda v: v[:1], last))
+    close(mg.tree.map(lambda v: v[1:], end), mg.tree.map(lambda v: v[1:], model.run(XS[:4])[1]))
+
+
+@every
+def test_seeded(name):
+    a, b = MODELS[name](), MODELS[name]()
+    close(a, b, 0)
+    assert "parameters" in repr(a)
+    assert all(x.is_concrete and x.dtype == np.float64 for x in mg.tree.leaves(a))
+
+
+def test_backward_matches_grad():
+    model = LSTM(3, 6, 2, dtype="float64")
+    last_output(model).backward()
+    close([leaf.grad for leaf in mg.tree.leaves(model)], mg.grad(last_output)(model))
+
+
+def test_bidirectional_mask():
+    """The backward model starts at each sequence's own end."""
+    model = Bidirectional(GRU(3, 4, dtype="float64", key=1), GRU(3, 4, dtype="float64", key=2))
+    mask = np.arange(7)[:, None] < np.array([7, 4])
+    ys = model(XS, mask=mask)
+    close(ys[:4, 1:], model(XS[:4, 1:]))
+
+
+def test_wrong_inputs_are_named():
+    with pytest.raises(mg.errors.ShapeError, match=r"LSTM: takes xs of shape \(T, batch, 3\), got \(7, 2, 4\)"):
+        LSTM(3, 6)(np.zeros((7, 2, 4)))
+    with pytest.raises(ValueError, match="activation='sin' is unknown: take one of 'tanh', 'relu'"):
+        RNN(3, 6, activation="sin")
+    with pytest.raises(ValueError, match="outputs, the one above takes"):
+        Stack([LSTM(3, 6), LSTM(5, 6)])
+
+
+def test_starts():
+    W = RNN(3, 6, dtype="float64").W_h.numpy()
+    np.testing.assert_allclose(W @ W.T, np.eye(6), atol=1e-12)
+    np.testing.assert_array_equal(RNN(3, 6, start="identity").W_h.numpy(), np.eye(6))
+    b = LSTM(3, 6).b.numpy().reshape(4, 6)
+    np.testing.assert_array_equal(b, [[0] * 6, [1] * 6, [0] * 6, [0] * 6])
+    b = LSTM(3, 6, longest=50).b.numpy().reshape(4, 6)
+    assert (b[1] > 0).all()
+    assert (b[1] < np.log(49)).all()
+    np.testing.assert_array_equal(b[0], -b[1])
+    np.testing.assert_array_equal(LSTM(3, 6, coupled=True).b.numpy().reshape(3, 6)[0], 1)
+
+
+def test_every_intermediate_is_named():
+    """The drawings find gates, heads and memory by name, with the head's scope."""
+    expected = {
+        LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
+        NTM(3, 2, hidden=4, memory=(5, 3)): {
+            *("i", "f", "g", "o", "c", "h", "y", "k", "beta", "s", "gamma", "w_content", "w_gated", "w_shifted", "w_read", "w_write"),
+            *("erase", "add", "M", "r"),
+        },
+        MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
+    }
+    for model, names in expected.items():
+        graph = mg.unroll(mg.trace(lambda m, xs: m(xs), model, np.zeros((2, 1, 3), "float32")))
+        assert names <= {n.name for n in graph.nodes}
+        scopes = {n.origin.scope for n in graph.nodes if n.name == "k"}
+        if isinstance(model, NTM):
+            assert scopes == {f"ntm[{t}]/{head}" for t in (0, 1) for head in ("read", "write")}
