@@ -1,0 +1,64 @@
+"""PNG and PDF through what the machine has: the user's `dot`, or packages that pip can install."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from minigrad.errors import MinigradError
+
+LIMIT = 20.0  # seconds for an engine
+
+
+def available() -> dict[str, bool]:
+    """Which engines are here: resvg (PNG of our own SVG), graphviz-pure (PNG of the DOT text), dot (the user's Graphviz: PNG and PDF)."""
+    return {
+        "resvg": importlib.util.find_spec("resvg_py") is not None,
+        "graphviz-pure": _pure() is not None,
+        "dot": shutil.which("neato") is not None or shutil.which("dot") is not None,
+    }
+
+
+def convert(svg: str, dot: str, format: str) -> bytes:
+    """The picture as PNG or PDF. Raises MinigradError naming what to install where no engine is here."""
+    if format == "png" and importlib.util.find_spec("resvg_py") is not None:
+        import resvg_py
+
+        return bytes(resvg_py.svg_to_bytes(svg_string=svg, dpi=96, zoom=2, font_family="Helvetica", sans_serif_family=_sans()))
+    graphviz = shutil.which("dot") or shutil.which("neato")
+    if graphviz:
+        return run([graphviz, "-Kneato", "-n2", f"-T{format}"], dot.encode())
+    pure = _pure()
+    if format == "png" and pure:
+        return run([pure, "-Kneato", "-n2", "-Tpng"], dot.encode())
+    if format == "pdf":
+        raise MinigradError("drawing: PDF needs Graphviz (apt install graphviz, brew install graphviz); SVG needs nothing")
+    raise MinigradError("drawing: PNG needs an engine: pip install resvg-py, or install Graphviz; SVG needs nothing")
+
+
+def _sans() -> str:
+    return "Arial" if sys.platform in ("win32", "darwin") else "DejaVu Sans"
+
+
+def _pure() -> str | None:
+    beside = Path(sys.executable).with_name("graphviz-pure")
+    return str(beside) if beside.exists() else shutil.which("graphviz-pure")
+
+
+def run(command: list[str], text: bytes, limit: float = LIMIT) -> bytes:
+    """The output of an engine fed through stdin, its process group ended after `limit` seconds. Raises MinigradError."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = child.communicate(text, timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise MinigradError(f"drawing: {Path(command[0]).name} took over {limit:.0f} s: draw fewer steps, or save as .svg") from None
+    if child.returncode or not out:
+        raise MinigradError(f"drawing: {Path(command[0]).name} failed: {err.decode(errors='replace')[:200]}")
+    return out

@@ -1,0 +1,59 @@
+"""Gradient norms for drawings: every cotangent of a reverse sweep, edge by edge, before it is added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import Graph, Tensor, tree, unroll
+from minigrad.autodiff import pullback
+from minigrad.ir import Node
+from minigrad.tensor import inline, tensor
+
+from .drawing import DrawingError
+from .paint import Paint
+from .story import Story
+
+
+def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> list[Tensor]:
+    """The results of the unrolled graph for these arguments, every operation with its value."""
+    given = [tensor(leaf) for leaf in tree.leaves(list(args))]
+    if len(given) != len(graph.params):
+        raise DrawingError(f"drawing: {graph.name} takes {len(graph.params)} arrays, got {len(given)}: gradients need example arguments")
+    for t, p in zip(given, graph.params, strict=True):
+        if p.name:
+            t.named(p.name)
+    return inline(unroll(graph, steps), given)
+
+
+def paint(story: Story, loss: Tensor) -> Paint:
+    """The colours of a story by the gradient of its first result. Raises DrawingError if that is no scalar with a value."""
+    if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
+        raise DrawingError(f"drawing: color='grad' needs a float scalar with a value as first result, got {loss.type}")
+    found = Paint(gradient=True)
+    flows: dict[tuple[Node, int], np.ndarray] = {}
+    totals: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
+
+    def watch(consumer: Node, position: int, ct: Tensor) -> None:
+        value = ct.numpy()
+        flows[consumer, position] = value
+        source = consumer.args[position]
+        totals[source] = totals[source] + value if source in totals else value
+
+    leaves = [Tensor(item.node) for item in story.items if not item.node.args and item.node.type.is_float]
+    one = tensor(np.ones(loss.shape, loss.dtype))
+    pullback([loss], [one], leaves, watch)
+    for item in story.items:
+        if item.node in totals:
+            found.norms[item.index] = _norm(totals[item.node])
+        for position, edge in enumerate(item.edges):
+            if edge in flows:
+                found.edges[item.index, position] = _norm(flows[edge])
+    return found
+
+
+def _norm(value: np.ndarray) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.linalg.norm(value.astype(np.float64).ravel()))

@@ -1,0 +1,53 @@
+"""Legends: what the kinds of node mean, and the scale of gradient norms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from . import style, text
+from .scene import Bar, Part, Shape, Word
+
+
+def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple[Part, float, float]:
+    """(marks, right end, lower end): one sample for each kind that occurs, in as many rows as the width takes."""
+    part = Part()
+    x, y, widest = left, top + 8, left
+    for i, kind in enumerate(present):
+        look = style.LOOKS[kind]
+        width = 30 + text.width(look.label, 9.5) + 16
+        if x + width > max(room, left + 260) and x > left:
+            x, y = left, y + 20
+        part.shapes.append(Shape(f"k{i}", x + 11, y, 20, 12, kind, "", look.shape))
+        part.words.append(Word(x + 27, y, look.label, 9.5, style.MUTED, "start"))
+        x += width
+        widest = max(widest, x)
+    return part, widest, y + 12
+
+
+def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Part, float, float]:
+    """(marks, right end, lower end): the scale from vanishing to exploding, and the three special colours."""
+    part = Part()
+    step, x0, y = 5.0, left + 4, top + 16
+    count = (high - low) * 5
+    for i in range(count):
+        part.bars.append(Bar(x0 + i * step, y, step + 0.2, 10, style.decade_colour(low + (i + 0.5) / 5)))
+    right = x0 + count * step
+    for decade in range(low, high + 1, 2):
+        part.words.append(Word(x0 + (decade - low) * 5 * step, y + 18, "10" + _power(decade), 8.5, style.TEXT))
+    part.words.append(Word(x0, y - 8, "← vanishing", 9, style.TEXT, "start"))
+    part.words.append(Word((x0 + right) / 2, y - 8, "‖∂L/∂·‖₂", 9, style.TEXT))
+    part.words.append(Word(right, y - 8, "exploding →", 9, style.TEXT, "end"))
+    x = right + 20
+    for fill, dashed, label in (
+        (style.NO_GRADIENT, False, "none"),
+        (style.NO_GRADIENT, True, "zero"),
+        (style.NOT_FINITE, False, "NaN or ∞"),
+    ):
+        part.shapes.append(Shape(f"g{int(x)}", x + 8, y + 5, 16, 10, "move", "", "box", fill=fill, stroke="#59636B", dashed=dashed))
+        part.words.append(Word(x + 21, y + 5, label, 9, style.TEXT, "start"))
+        x += 36 + text.width(label, 9)
+    return part, x, y + 28
+
+
+def _power(n: int) -> str:
+    return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))

@@ -1,0 +1,318 @@
+"""What there is to draw: the visible operations of a graph, in columns of time.
+
+Reshapes and broadcasts are not shown, slices of a stacked sequence stand for the element they take, and each operation belongs to the
+column of its time step, or to what comes before (-1) or after the loops.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from minigrad.ir import Node, ancestors
+
+from . import style, text
+
+HIDDEN = {"reshape", "broadcast", "alias", "item"}
+LEAVES = {"input", "parameter", "constant"}
+BEFORE = -1
+Edge = tuple[Node, int]  # a consumer, and which of its arguments
+
+_TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One visible operation or leaf. `edges` are the engine's edges that its arguments came in by."""
+
+    index: int
+    node: Node
+    kind: str
+    label: str
+    args: list[int] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    leaf: str = ""  # input, parameter, constant or number
+    column: int | None = None
+    name: str | None = None
+    whole: int | None = None  # of a slice of a sequence: the sequence
+
+
+@dataclass
+class Column:
+    """A time step of a loop."""
+
+    label: str
+    loop: str
+    step: int
+    items: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Story:
+    """Items in order of creation, the columns of time, what comes before and after, and the results."""
+
+    items: list[Item]
+    columns: list[Column]
+    before: list[int]
+    after: list[int]
+    outputs: list[int]
+    title: str = ""
+
+    @property
+    def end(self) -> int:
+        """The column number of what comes after."""
+        return len(self.columns)
+
+
+def tell(outputs: Sequence[Node], title: str = "", params: Iterable[Node] = ()) -> Story:
+    """The story of the computation of these nodes."""
+    nodes = ancestors(outputs, lambda n: False)
+    teller = _Teller(nodes, set(params))
+    items = teller.items
+    columns = _columns(items)
+    _leaves(items)
+    story = Story(items, columns, [], [], [], title)
+    for item in items:
+        if item.leaf:
+            continue
+        if item.column == BEFORE:
+            story.before.append(item.index)
+        elif item.column == len(columns):
+            story.after.append(item.index)
+        elif item.column is not None:
+            columns[item.column].items.append(item.index)
+    story.outputs = list(dict.fromkeys(teller.alias[o] for o in outputs))
+    _drop_collectors(story)
+    _name(story)
+    return story
+
+
+class _Teller:
+    """Makes items of nodes, in order; `alias` says which item stands for a node."""
+
+    def __init__(self, nodes: Sequence[Node], params: set[Node]):
+        self.items: list[Item] = []
+        self.alias: dict[Node, int] = {}
+        self.params = params
+        for node in nodes:
+            found = self._seen_through(node)
+            self.alias[node] = self._add(node) if found is None else found
+
+    def _seen_through(self, node: Node) -> int | None:
+        """The item that stands for a node which is not shown itself."""
+        if node.op.name in HIDDEN and node.args:
+            return self.alias[node.args[0]]
+        if node.op.name == "permute" and self.items[self.alias[node.args[0]]].leaf in ("number",):
+            return self.alias[node.args[0]]
+        if node.op.name == "slice":
+            piece = _piece(node)
+            return None if piece is None else self.alias[piece]
+        if node.op.name == "concat":
+            distinct = {self.alias[a] for a in node.args}
+            if len(distinct) == 1:
+                return distinct.pop()
+        return None
+
+    def _add(self, node: Node) -> int:
+        index = len(self.items)
+        kind, symbol = node.op.look
+        item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
+        if not node.args:
+            item.leaf, item.label = _leaf(node), text.clean(node.name or _leaf_label(node), 16)
+            item.kind = "parameter" if item.leaf == "parameter" else "input"
+        else:
+            for position, arg in enumerate(node.args):
+                item.args.append(self.alias[arg])
+                item.edges.append((node, position))
+            self._slice_of_leaf(item, node)
+            self._transposed(item, node)
+            for graph in node.attrs.values():
+                if hasattr(graph, "outputs"):
+                    item.label = text.clean(f"{symbol} {graph.name}", 18)
+                    break
+        self.items.append(item)
+        return index
+
+    def _slice_of_leaf(self, item: Item, node: Node) -> None:
+        """x[t] of a sequence that is given: an input of its step."""
+        source = self.items[item.args[0]]
+        if node.op.name == "slice" and source.leaf in ("input", "constant") and source.node.type.shape:
+            item.leaf, item.kind, item.whole = "input", "input", source.index
+            name = source.name or "x"
+            item.label = name[:-1] if len(name) > 1 and name.endswith("s") and name[:-1].isalpha() else name
+            item.name = item.label
+
+    def _transposed(self, item: Item, node: Node) -> None:
+        source = self.items[item.args[0]]
+        if node.op.name == "permute" and source.leaf in ("parameter", "constant", "input") and source.whole is None:
+            item.leaf, item.kind, item.label = source.leaf, source.kind, source.label + "ᵀ"
+
+
+def _leaf(node: Node) -> str:
+    if node.op.name not in LEAVES:
+        return ""
+    if node.op.name == "constant" and not node.type.shape and node.name is None:
+        return "number"
+    return node.op.name
+
+
+def _leaf_label(node: Node) -> str:
+    if node.op.name == "constant":
+        return text.constant(node.value) if not node.type.shape else "x"
+    return node.op.look[1] or node.op.name
+
+
+def _piece(node: Node) -> Node | None:
+    """The part of a concatenation that a slice takes exactly, looking through parts that are concatenations themselves."""
+    source, at = node.args[0], node.attrs["start"][0] if node.attrs.get("start") else 0
+    start, stop, step = (node.attrs.get(k, ()) for k in ("start", "stop", "step"))
+    if not start or any(s != 1 for s in step) or any(a != 0 for a in start[1:]):
+        return None
+    if tuple(stop[1:]) != tuple(source.type.shape[1:]):
+        return None
+    size = stop[0] - start[0]
+    while source.op.name == "concat" and source.attrs.get("axis") == 0:
+        parts = source.args
+        even = parts[0].type.shape[0]
+        k = at // even if even else 0
+        if k < len(parts) - 1 and all(parts[i].type.shape[0] == even for i in (0, k, len(parts) - 2)):
+            at -= k * even
+            source = parts[k]
+        else:
+            for part in parts:
+                if at < part.type.shape[0]:
+                    break
+                at -= part.type.shape[0]
+            source = part
+        if at == 0 and source.type.shape[0] == size:
+            return source
+    return None
+
+
+# ---- columns
+
+
+def _key(node: Node) -> tuple[Any, ...] | None:
+    """(loop, step, whether of a gradient), from the outermost scope that has a step."""
+    for i, scope in enumerate(node.origin.scopes):
+        if scope.step is not None:
+            return "/".join(s.name for s in node.origin.scopes[: i + 1]), scope.step, node.origin.vjp_of is not None
+    return None
+
+
+def _columns(items: list[Item]) -> list[Column]:
+    """Give each operation a column such that time never runs backwards; loops that run side by side share columns."""
+    columns: list[Column] = []
+    number: dict[tuple[Any, ...], int] = {}
+    latest = [BEFORE] * len(items)  # the last column an item depends on
+    for item in items:
+        after = max((latest[a] for a in item.args), default=BEFORE)
+        key = None if item.leaf else _key(item.node)
+        if key is None:
+            latest[item.index] = after
+            continue
+        column = number.get(key)
+        if column is None or column < after:
+            column = _beside(columns, key, after)
+            if column is None:
+                column = len(columns)
+                columns.append(Column(_column_label(key), key[0], key[1]))
+            number[key] = column
+        item.column = latest[item.index] = column
+    _place_rest(items, latest, len(columns))
+    return columns
+
+
+def _column_label(key: tuple[Any, ...]) -> str:
+    loop, step, gradient = key
+    return ("∂ " if gradient else "") + f"t = {step}"
+
+
+def _beside(columns: list[Column], key: tuple[Any, ...], after: int) -> int | None:
+    """A column that exists for the same step of another loop and is not too early: layers and directions stand in one column."""
+    if key[2] or not columns:
+        return None
+    low = max(after, 0)
+    for i in (key[1], *range(low, min(low + 2, len(columns)))):
+        if low <= i < len(columns) and columns[i].step == key[1] and not columns[i].label.startswith("∂") and columns[i].loop != key[0]:
+            return i
+    return None
+
+
+def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
+    """Operations outside any step: before the loops, after them, or, where each step or a later one needs them, in a step."""
+    soonest = [end + 1] * len(items)  # the first column that uses an item
+    for item in reversed(items):
+        if item.column is not None:
+            use = item.column
+        else:
+            use = soonest[item.index]
+        for a in item.args:
+            soonest[a] = min(soonest[a], use)
+    loose = [i for i in items if i.column is None and not i.leaf]
+    spread = {latest[i.index] for i in loose if latest[i.index] >= 0}
+    accumulating = end > 1 and 2 * len(spread) >= end - 1 and len(spread) > 1
+    for item in loose:
+        last = latest[item.index]
+        if last == BEFORE:
+            item.column = BEFORE if end else 0
+        elif soonest[item.index] < end or (accumulating and last < end - 1):
+            item.column = last
+        else:
+            item.column = end
+
+
+def _leaves(items: list[Item]) -> None:
+    """A leaf used in one column only stands there; one used in several has no column."""
+    used: dict[int, set[int]] = {}
+    for item in items:
+        if item.column is not None:
+            for a in item.args:
+                if items[a].leaf:
+                    used.setdefault(a, set()).add(item.column)
+    for index, where in used.items():
+        if len(where) == 1:
+            items[index].column = where.pop()
+
+
+def _drop_collectors(story: Story) -> None:
+    """A result that only stacks values of the steps is shown by those values."""
+    for output in list(story.outputs):
+        item = story.items[output]
+        if output in story.after and item.node.op.name == "concat":
+            parts = [a for a in dict.fromkeys(item.args) if not story.items[a].leaf]
+            if parts and all(0 <= (story.items[a].column or 0) < story.end for a in parts):
+                used = any(output in story.items[i].args for i in story.after)
+                if not used:
+                    story.after.remove(output)
+                    at = story.outputs.index(output)
+                    story.outputs[at : at + 1] = parts
+
+
+# ---- names
+
+
+def _name(story: Story) -> None:
+    """Names for values that have none: the variable that the value's line assigns, if it is the last operation of its line."""
+    for group in (*(c.items for c in story.columns), story.after, story.before):
+        last: dict[tuple[Any, int], int] = {}
+        for index in group:
+            origin = story.items[index].node.origin
+            if origin.code is not None:
+                last[origin.code, origin.line] = index
+        for (code, line), index in last.items():
+            item = story.items[index]
+            if item.name is None:
+                item.name = _assigned(code.co_filename, line)
+    for output in story.outputs:
+        item = story.items[output]
+        if item.column == story.end and not item.node.type.shape and not item.leaf:
+            item.kind = "loss"
+
+
+def _assigned(filename: str, line: int) -> str | None:
+    match = _TARGET.match(linecache.getline(filename, line))
+    return match.group(1) if match and len(match.group(1)) <= 12 else None

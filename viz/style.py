@@ -1,0 +1,98 @@
+"""Colours and sizes: kinds of node, and the scale of gradient norms."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+FONT = "Helvetica,Arial,sans-serif"
+TEXT = "#2F3B45"
+MUTED = "#7C8790"
+WIRE = "#7C8790"
+STATE = "#2F3B45"
+GREEN = "#5E9A5E"
+
+
+class Look(NamedTuple):
+    """How a kind of node is drawn; `label` is its entry in the legend."""
+
+    fill: str
+    stroke: str
+    shape: str
+    label: str
+
+
+LOOKS = {
+    "affine": Look("#FFF3C4", "#C79A1E", "box", "matrix product"),
+    "layer": Look("#FFF3C4", "#C79A1E", "box", "learned layer (affine + squash)"),
+    "pointwise": Look("#FBE0DD", "#C4574B", "box", "pointwise"),
+    "reduce": Look("#E3EFE9", "#4F8F78", "box", "reduction"),
+    "move": Look("#FFFFFF", "#8A949C", "box", "movement, indexing"),
+    "control": Look("#E6E8EB", "#59636B", "box", "control"),
+    "input": Look("#DCEBFA", "#3A76B0", "ellipse", "input"),
+    "state": Look("#EADFF3", "#7A4E9E", "box", "state"),
+    "output": Look("#EADFF3", "#7A4E9E", "ellipse", "output"),
+    "parameter": Look("#F5EFE6", "#A08A6C", "box", "parameter, initial state"),
+    "loss": Look("#F6D6DF", "#B0315A", "box", "loss"),
+    "delay": Look("#2F3B45", "#2F3B45", "square", "delay"),
+    "cell": Look("#EEF6EE", "#7FB07F", "box", "cell"),
+    "chip": Look("#F3E3C8", "#C8AE84", "box", "use of a weight"),
+    "elided": Look("#FFFFFF", "#B9C2C8", "box", "left out"),
+}
+_KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter", "random": "move"}
+
+FRAME = ("#EEF6EE", "#7FB07F")
+FRAME_GRADIENT = ("#F7F9FB", "#B9C2C8")
+
+
+def kind_of(primitive_kind: str) -> str:
+    return primitive_kind if primitive_kind in LOOKS else _KINDS.get(primitive_kind, "move")
+
+
+# ---- gradients
+
+STOPS = (
+    (-8.0, "#3B1F6B"),
+    (-6.0, "#4A4FB0"),
+    (-4.0, "#3E8FC4"),
+    (-2.0, "#5DBFA5"),
+    (-1.0, "#A8D88A"),
+    (0.0, "#F6E27A"),
+    (1.0, "#F4A64A"),
+    (2.0, "#DD5A3A"),
+    (4.0, "#8E1B2E"),
+)
+NO_GRADIENT = "#C9CED3"
+NOT_FINITE = "#D100D1"
+LOSS = "#B0315A"
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+def decade_colour(exponent: float) -> str:
+    """The colour of 10^exponent; beyond the scale, that of its end."""
+    if exponent <= STOPS[0][0]:
+        return STOPS[0][1]
+    for (a, low), (b, high) in zip(STOPS, STOPS[1:], strict=False):
+        if exponent <= b:
+            f = (exponent - a) / (b - a)
+            mixed = (round(x + f * (y - x)) for x, y in zip(_rgb(low), _rgb(high), strict=True))
+            return "#" + "".join(f"{v:02X}" for v in mixed)
+    return STOPS[-1][1]
+
+
+def gradient_colour(norm: float | None) -> str:
+    """The colour of a gradient norm: grey for none and for zero, magenta for NaN and infinity."""
+    if norm is None or norm == 0:
+        return NO_GRADIENT
+    if not math.isfinite(norm):
+        return NOT_FINITE
+    return decade_colour(math.log10(norm))
+
+
+def ink(fill: str) -> str:
+    """Text that can be read on this fill."""
+    r, g, b = _rgb(fill)
+    return "#FFFFFF" if 0.299 * r + 0.587 * g + 0.114 * b < 118 else TEXT

@@ -1,0 +1,181 @@
+"""A scene as SVG text: no script, no style sheet, no link; parts that stand at several places are written once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from .scene import Frame, Part, Point, Scene, Shape, Wire
+from .style import FONT, LOOKS, TEXT, ink
+from .text import number as n
+from .text import width, xml
+
+RADIUS = 6.0
+ARROW = 7.0
+CHIP_GAP, CHIP_PAD = 4.0, 4.0
+
+
+def write(scene: Scene) -> str:
+    """The SVG of a scene; equal scenes give equal text."""
+    count = Counter(id(p.part) for p in scene.placed)
+    body: list[str] = []
+    defs: list[str] = []
+    names: dict[int, str] = {}
+    prefix = "m" + hashlib.sha256(f"{scene.title}{scene.width}{len(scene.placed)}".encode()).hexdigest()[:6]
+    for part, dx, dy, _, frame in scene.placed:
+        if frame is not None:
+            body.append(_frame(frame))
+        if count[id(part)] == 1:
+            shift = f' transform="translate({n(dx)},{n(dy)})"' if dx or dy else ""
+            body.append(f"<g{shift}>{''.join(marks(part))}</g>")
+            continue
+        if id(part) not in names:
+            names[id(part)] = f"{prefix}p{len(names)}"
+            defs.append(f'<g id="{names[id(part)]}">{"".join(marks(part))}</g>')
+        body.append(f'<use href="#{names[id(part)]}" x="{n(dx)}" y="{n(dy)}"/>')
+    w, h = n(scene.width), n(scene.height)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" font-family="{FONT}" font-size="11">'
+    title = f"<title>{xml(scene.title)}</title>" if scene.title else ""
+    back = f'<rect width="{w}" height="{h}" fill="#FFFFFF"/>'
+    inner = "\n".join(body)
+    return f"{head}{title}{back}{f'<defs>{chr(10).join(defs)}</defs>' if defs else ''}\n{inner}\n</svg>\n"
+
+
+def _frame(f: Frame) -> str:
+    mark = f'<rect x="{n(f.x)}" y="{n(f.y)}" width="{n(f.w)}" height="{n(f.h)}" rx="12" fill="{f.fill}" stroke="{f.stroke}"/>'
+    return mark + (f'<text x="{n(f.x + 8)}" y="{n(f.y - 6)}" fill="{f.ink}">{xml(f.label)}</text>' if f.label else "")
+
+
+def marks(part: Part) -> Iterator[str]:
+    """The elements of one part, back to front."""
+    for b in part.bars:
+        yield f'<rect x="{n(b.x)}" y="{n(b.y)}" width="{n(b.w)}" height="{n(b.h)}" fill="{b.fill}"/>'
+    yield from _wires(part.wires)
+    for d in part.dots:
+        yield f'<circle cx="{n(d.x)}" cy="{n(d.y)}" r="{n(d.r)}" fill="{d.colour}"/>'
+    yield from _shapes(part.shapes)
+    for t in part.words:
+        anchor = "" if t.anchor == "start" else f' text-anchor="{t.anchor}"'
+        yield f'<text x="{n(t.x)}" y="{n(t.y + t.size * 0.35)}" font-size="{n(t.size)}" fill="{t.colour}"{anchor}>{xml(t.text)}</text>'
+
+
+def _wires(wires: Iterable[Wire]) -> Iterator[str]:
+    for (colour, width_, dashed), group in groupby(wires, key=lambda w: (w.colour, w.width, w.dashed)):
+        lines, heads = [], []
+        for wire in group:
+            points = wire.points
+            if wire.arrow:
+                heads.append(_arrow(points, ARROW + (width_ - 1.2) * 1.5))
+                points = (*points[:-1], _back(points, 3.0))
+            d = path(points)
+            lines.append(f'<path d="{d}"><title>{xml(wire.title)}</title></path>' if wire.title else f'<path d="{d}"/>')
+        dash = ' stroke-dasharray="5 4"' if dashed else ""
+        yield f'<g fill="none" stroke="{colour}" stroke-width="{n(width_)}"{dash}>{"".join(lines)}</g>'
+        if heads:
+            yield f'<path d="{"".join(heads)}" fill="{colour}"/>'
+
+
+def path(points: tuple[Point, ...]) -> str:
+    """A path along the points with rounded corners."""
+    out = [f"M{n(points[0][0])} {n(points[0][1])}"]
+    for i in range(1, len(points) - 1):
+        corner = rounded(points[i - 1], points[i], points[i + 1])
+        if corner is None:
+            out.append(f"L{n(points[i][0])} {n(points[i][1])}")
+        else:
+            (ax, ay), (bx, by) = corner
+            out.append(f"L{n(ax)} {n(ay)}Q{n(points[i][0])} {n(points[i][1])} {n(bx)} {n(by)}")
+    out.append(f"L{n(points[-1][0])} {n(points[-1][1])}")
+    return "".join(out)
+
+
+def rounded(a: Point, b: Point, c: Point) -> tuple[Point, Point] | None:
+    """Where the curve around corner b begins and ends; None where there is no corner."""
+    before = abs(a[0] - b[0]) + abs(a[1] - b[1])
+    after = abs(c[0] - b[0]) + abs(c[1] - b[1])
+    straight = (a[0] == b[0] == c[0]) or (a[1] == b[1] == c[1])
+    if straight or not before or not after:
+        return None
+    r = min(RADIUS, before / 2, after / 2)
+    return (
+        (b[0] + (a[0] - b[0]) * r / before, b[1] + (a[1] - b[1]) * r / before),
+        (b[0] + (c[0] - b[0]) * r / after, b[1] + (c[1] - b[1]) * r / after),
+    )
+
+
+def _direction(points: tuple[Point, ...]) -> Point:
+    (ax, ay), (bx, by) = points[-2], points[-1]
+    length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5 or 1.0
+    return (bx - ax) / length, (by - ay) / length
+
+
+def _back(points: tuple[Point, ...], by: float) -> Point:
+    dx, dy = _direction(points)
+    return points[-1][0] - dx * by, points[-1][1] - dy * by
+
+
+def _arrow(points: tuple[Point, ...], size: float) -> str:
+    (x, y), (dx, dy) = points[-1], _direction(points)
+    half = size * 0.38
+    ax, ay = x - dx * size - dy * half, y - dy * size + dx * half
+    bx, by = x - dx * size + dy * half, y - dy * size - dx * half
+    return f"M{n(x)} {n(y)}L{n(ax)} {n(ay)}L{n(bx)} {n(by)}Z"
+
+
+def _shapes(shapes: Iterable[Shape]) -> Iterator[str]:
+    def look(s: Shape) -> tuple[str, str, bool]:
+        return s.fill or LOOKS[s.look].fill, s.stroke or LOOKS[s.look].stroke, s.dashed
+
+    for (fill, stroke, dashed), group in groupby(sorted(shapes, key=look), key=look):
+        dash = ' stroke-dasharray="4 3"' if dashed else ""
+        members = list(group)
+        yield f'<g fill="{fill}" stroke="{stroke}"{dash}>{"".join(map(_outline, members))}</g>'
+        yield f'<g fill="{ink(fill)}" text-anchor="middle">{"".join(map(_label, members))}</g>'
+        chips = [c for s in members for c in _chips(s)]
+        if chips:
+            yield "".join(chips)
+
+
+def _outline(s: Shape) -> str:
+    title = f"<title>{xml(s.title)}</title>" if s.title else ""
+    if s.shape == "ellipse":
+        tag = "ellipse"
+        mark = f'<ellipse cx="{n(s.x)}" cy="{n(s.y)}" rx="{n(s.w / 2)}" ry="{n(s.h / 2)}"'
+    else:
+        tag = "rect"
+        corner = 0 if s.shape == "square" else min(6.0, s.h / 3)
+        mark = f'<rect x="{n(s.x - s.w / 2)}" y="{n(s.y - s.h / 2)}" width="{n(s.w)}" height="{n(s.h)}" rx="{n(corner)}"'
+    return f"{mark}>{title}</{tag}>" if title else f"{mark}/>"
+
+
+def chip_width(chip: str, size: float) -> float:
+    return width(chip, size - 2) + 2 * CHIP_PAD
+
+
+def label_width(label: str, chips: tuple[str, ...], size: float) -> float:
+    """How wide label and chips stand side by side."""
+    return width(label, size) + sum(chip_width(c, size) + CHIP_GAP for c in chips)
+
+
+def _label(s: Shape) -> str:
+    if not s.label:
+        return ""
+    x = s.x - (label_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
+    size = "" if s.size == 11.0 else f' font-size="{n(s.size)}"'
+    return f'<text x="{n(x)}" y="{n(s.y + s.size * 0.35)}"{size}>{xml(s.label)}</text>'
+
+
+def _chips(s: Shape) -> Iterator[str]:
+    x = s.x - label_width(s.label, s.chips, s.size) / 2 + width(s.label, s.size)
+    for i, chip in enumerate(s.chips):
+        x += CHIP_GAP
+        w, h = chip_width(chip, s.size), s.size + 4
+        fill = s.chip_fills[i] if i < len(s.chip_fills) else LOOKS["chip"].fill
+        yield (
+            f'<rect x="{n(x)}" y="{n(s.y - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
+            f'<text x="{n(x + w / 2)}" y="{n(s.y + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
+            f'fill="{ink(fill) if fill != LOOKS["chip"].fill else TEXT}">{xml(chip)}</text>'
+        )
+        x += w

@@ -1,0 +1,136 @@
+"""One laid-out step as a group of marks."""
+
+from __future__ import annotations
+
+from . import style
+from .layered import OUTSIDE, Layout, Point
+from .paint import Paint, describe
+from .scene import Dot, Part, Port, Shape, Wire
+from .wiring import SIZE, Step, Wiring
+
+LINE = 1.2
+HEAVY = 2.2
+STUB = 8.0  # of a weight's line, from the right border
+
+
+class Frame:
+    """The common height of the boxes: layouts stand on the lower edge, y turns downwards."""
+
+    def __init__(self, height: float):
+        self.height = height
+
+    def at(self, points: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple((x, self.height - y) for x, y in points)
+
+    def above(self) -> float:
+        """The y of the outputs' centres, relative to the box."""
+        return -OUTSIDE - 11.0
+
+    def below(self) -> float:
+        return self.height + OUTSIDE + 11.0
+
+
+def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> Part:
+    """The inside of a step's box and its wires to the inputs below, the outputs above, and the borders."""
+    part = Part()
+    layout = step.layout
+    _ops(part, wiring, step, frame, paint)
+    _inner_wires(part, wiring, step, frame, paint)
+    _risers(part, wiring, step, frame, paint)
+    _exits(part, wiring, step, lanes_out, frame, paint)
+    for k, y in enumerate(layout.lanes):
+        part.ports.append(Port(f"i{k}", 0.0, frame.height - y))
+    colour = style.WIRE if not paint.gradient else "#59636B"
+    part.dots = [Dot(x, frame.height - y, colour) for x, y in layout.dots]
+    return part
+
+
+def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+    stateful = set(step.exits)
+    for k, index in enumerate(step.items):
+        item = wiring.items[index]
+        x, y = step.layout.centres[k]
+        look = "state" if index in stateful and item.kind != "loss" else item.kind
+        chips = step.chips[k]
+        fills = tuple(style.gradient_colour(paint.edges.get((index, p))) for p, _ in chips) if paint.gradient else ()
+        part.shapes.append(
+            Shape(
+                f"n{k}", x, frame.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
+                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.story, paint),
+                fill=paint.fill(item), stroke=paint.stroke(item), dashed=paint.dashed(item), size=SIZE, chip_fills=fills,
+            )
+        )  # fmt: skip
+
+
+def width_of(wiring: Wiring, step: Step, k: int) -> float:
+    from .svg import label_width
+
+    return max(label_width(step.labels[k], tuple(wiring.chip(a) for _, a in step.chips[k]), SIZE) + 14, 30.0)
+
+
+def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+    seen = set()
+    found = []
+    for k, row in enumerate(step.sources):
+        shown = 0
+        for position, source in enumerate(row):
+            if source is None:
+                continue
+            points = step.layout.edges[k, shown]
+            shown += 1
+            norm = paint.edges.get((step.items[k], position), 0.0)
+            if (k, points) in seen:
+                continue
+            seen.add((k, points))
+            kind, number = source
+            if kind == "in":
+                points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
+            tail = {"op": "n", "in": "x", "state": "i"}[kind] + str(number)
+            width = HEAVY if kind == "state" else LINE
+            colour = paint.wire(step.items[k], position, style.STATE if kind == "state" else style.WIRE)
+            found.append((norm, Wire(frame.at(points), tail, f"n{k}", True, width, colour)))
+    found.sort(key=lambda pair: (pair[1].width, pair[0]))
+    part.wires.extend(wire for _, wire in found)
+
+
+def _risers(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+    for k, (index, points) in enumerate(zip(step.outputs, step.layout.risers, strict=True)):
+        flat = (*frame.at(points)[:-1], (points[-1][0], frame.above() + 11.0))
+        part.wires.append(Wire(flat, f"n{step.local[index]}", f"y{k}", True, LINE, paint.value(index, style.WIRE)))
+
+
+def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> None:
+    width = step.layout.width
+    for k, (index, points) in enumerate(zip(step.exits, step.layout.exits, strict=True)):
+        gutter = points[-1][0]
+        path = (*frame.at(points), (gutter, frame.height - lanes_out[k]), (width, frame.height - lanes_out[k]))
+        clean = tuple(p for i, p in enumerate(path) if i == 0 or p != path[i - 1])
+        part.wires.append(Wire(clean, f"n{step.local[index]}", f"e{k}", False, HEAVY, paint.value(index)))
+        part.ports.append(Port(f"e{k}", width, frame.height - lanes_out[k]))
+
+
+def surroundings(wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> Part:
+    """The inputs below and the outputs above, whose labels carry the step."""
+    part = Part()
+    for k, index in enumerate(step.inputs):
+        item = wiring.items[index]
+        part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], frame.below(), "input", wiring.leaf_label(index), paint))
+        assert item.leaf
+    for k, index in enumerate(step.outputs):
+        x = step.layout.outputs[k][0]
+        part.shapes.append(_leaf(wiring, index, f"y{k}", x, frame.above(), "output", wiring.value_label(index), paint))
+    return part
+
+
+def _leaf(wiring: Wiring, index: int, name: str, x: float, y: float, look: str, label: str, paint: Paint) -> Shape:
+    from . import text
+
+    item = wiring.items[index]
+    width = max(text.width(label, SIZE) + 16, 30.0)
+    return Shape(
+        name, x, y, width, 22.0, look, label, style.LOOKS[look].shape, (), describe(item, wiring.story, paint),
+        paint.fill(item), paint.stroke(item), paint.dashed(item), SIZE,
+    )  # fmt: skip
+
+
+__all__ = ["Frame", "Layout", "surroundings", "tile"]

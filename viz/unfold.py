@@ -1,0 +1,299 @@
+"""Steps side by side: the scene of an unrolled graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import legend, style, text
+from .layered import Layout, place
+from .paint import Paint
+from .scene import Frame as Box
+from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
+from .story import BEFORE, Story
+from .tiles import HEAVY, Frame, surroundings, tile
+from .wiring import SIZE, Step, Wiring
+
+MARGIN = 18.0
+CORRIDOR = 30.0
+DROP = 9.0
+GAP_WIDTH = 70.0
+HEAD, TAIL = 6, 5
+
+
+def unfold(story: Story, paint: Paint, limit: int | None = 12) -> Scene:
+    """The scene; of more than `limit` steps the middle is left out."""
+    return _Unfolder(Wiring(story), paint, limit).scene()
+
+
+class _Unfolder:
+    def __init__(self, wiring: Wiring, paint: Paint, limit: int | None):
+        self.wiring, self.paint = wiring, paint
+        self.items, self.story = wiring.items, wiring.story
+        self.steps = wiring.steps
+        self.shown, self.gap = self._chosen(limit)
+        self.frame = Frame(max(s.layout.height for s in self.steps))
+        self.x: dict[int, float] = {}
+        self.placed: list[Placed] = []
+        self.corridor = Part()
+        self.notes: list[str] = []
+
+    def _chosen(self, limit: int | None) -> tuple[list[int], int | None]:
+        """Positions of the steps that are drawn, and after which of them the gap is."""
+        inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.story.end]
+        if limit is None or len(inner) <= max(limit, 3):
+            return list(range(len(self.steps))), None
+        tail = min(TAIL, (limit - 1) // 2)
+        head = min(HEAD, limit - tail)
+        hidden = set(inner[head:-tail])
+        return [i for i in range(len(self.steps)) if i not in hidden], inner[head - 1]
+
+    # ---- the whole
+
+    def scene(self) -> Scene:
+        self._columns()
+        self._vertical()
+        for i in self.shown:
+            self._step(i)
+        for a, b in zip(self.shown, self.shown[1:], strict=False):
+            self._between(a, b)
+        if self.gap is not None:
+            self._gap()
+        self._initial()
+        self._finals()
+        self._buses()
+        bottom = self._weights()
+        bottom = self._arrow(bottom) if self.paint.gradient else bottom
+        right = self.right + MARGIN
+        kinds = self._kinds()
+        part, width, bottom = legend.gradient(MARGIN, bottom) if self.paint.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+        self.placed.append(Placed(self.corridor))
+        self.placed.append(Placed(part))
+        return Scene(max(right, width + MARGIN), bottom + 8, self.placed, text.clean(self.story.title, 60), self.notes)
+
+    def _columns(self) -> None:
+        x = MARGIN
+        for i in self.shown:
+            x += self._room(i)
+            self.x[i] = x
+            x += self.steps[i].layout.width
+            if i == self.gap:
+                self.gap_x = x + CORRIDOR
+                x += CORRIDOR + GAP_WIDTH
+        self.right = x + (46 if self._open_ends() else 0)
+
+    def _room(self, i: int) -> float:
+        """Width of the corridor on the left of a step: initial states and values from buses come in there."""
+        step = self.steps[i]
+        leaves = [a for kind, a in step.lanes if kind == "item" and self.items[a].leaf]
+        drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
+        wide = max((text.width(self._initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
+        return (CORRIDOR if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
+
+    def _vertical(self) -> None:
+        any_output = any(self.steps[i].outputs for i in self.shown)
+        self.buses = [slot for slot in self.wiring.buses]
+        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.frame.above() + 11 if any_output else 6)
+        any_input = any(self.steps[i].inputs for i in self.shown)
+        self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
+
+    def _kinds(self) -> list[str]:
+        found = {s.look for p in self.placed for s in p.part.shapes}
+        return [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
+
+    # ---- steps
+
+    def _step(self, i: int) -> None:
+        step = self.steps[i]
+        lanes = self._lanes_out(i)
+        key = (id(step.layout), step.key, tuple(lanes))
+        if not hasattr(self, "_tiles"):
+            self._tiles: dict[Any, Part] = {}
+        if self.paint.gradient or key not in self._tiles:
+            self._tiles[key] = tile(self.wiring, step, lanes, self.frame, self.paint)
+        x, prefix = self.x[i], self._prefix(i)
+        around = surroundings(self.wiring, step, self.frame, self.paint)
+        if around.shapes:
+            self.placed.append(Placed(around, x, self.top, prefix))
+        fill, stroke = style.FRAME_GRADIENT if self.paint.gradient else style.FRAME
+        label = step.label or (("before" if step.number == BEFORE else "after") if self.story.end else text.clean(self.story.title, 24))
+        ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
+        if not step.label:
+            fill, stroke = "#FAFBFC", "#C9D0D5"
+        box = Box(x, self.top, step.layout.width, self.frame.height, label, fill, stroke, ink)
+        self.placed.append(Placed(self._tiles[key], x, self.top, prefix, box))
+
+    def _prefix(self, i: int) -> str:
+        return f"s{i}_"
+
+    def _lanes_out(self, i: int) -> list[float]:
+        """The heights at which values leave a step: those at which the next one takes them in."""
+        step = self.steps[i]
+        if i + 1 >= len(self.steps):
+            return [0.0] * len(step.exits)
+        after = self.steps[i + 1]
+        return [after.layout.lanes[after.lanes.index(("item", a))] for a in step.exits]
+
+    def _between(self, a: int, b: int) -> None:
+        if b != a + 1:
+            return
+        left, right = self.steps[a], self.steps[b]
+        for k, lane in enumerate(right.lanes):
+            if lane[0] == "item" and lane[1] in left.local:
+                y = self.top + self.frame.height - right.layout.lanes[k]
+                e = left.exits.index(lane[1])
+                x0, x1 = self.x[a] + left.layout.width, self.x[b]
+                self._lane(x0, x1, y, f"{self._prefix(a)}e{e}", f"{self._prefix(b)}i{k}", lane[1])
+
+    def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int) -> None:
+        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, False, HEAVY, self.paint.value(value)))
+        exponent = self.paint.exponent(value)
+        if exponent and x1 - x0 >= 24:
+            self.corridor.words.append(Word((x0 + x1) / 2, y - 6, exponent, 8.5, style.TEXT))
+
+    def _gap(self) -> None:
+        """The place of the steps that are left out."""
+        assert self.gap is not None
+        left, after = self.gap, self.shown[self.shown.index(self.gap) + 1]
+        first, last = self.steps[left + 1], self.steps[after - 1]
+        names = (first.label.replace("∂ ", ""), last.label.replace("∂ ", "").replace("t = ", ""))
+        label = f"{names[0]} … {names[1]}"
+        x, w, h = self.gap_x, GAP_WIDTH, self.frame.height
+        part = Part([], [], [Shape("gap", w / 2, h / 2, w, h, "elided", "⋯", dashed=True, size=20.0)])
+        part.words.append(Word(w / 2, -10, label, 10, style.GREEN))
+        self.placed.append(Placed(part, x, self.top, "gap_"))
+        ys_in = {k: self.top + h - y for k, y in enumerate(self._lanes_out(left))}
+        for k, y in ys_in.items():
+            self._lane(
+                self.x[left] + self.steps[left].layout.width, x, y, f"{self._prefix(left)}e{k}", "gap_gap", self.steps[left].exits[k]
+            )
+        right = self.steps[after]
+        for k, lane in enumerate(right.lanes):
+            if lane[0] == "item" and not self.items[lane[1]].leaf:
+                y = self.top + h - right.layout.lanes[k]
+                self._lane(x + w, self.x[after], y, "gap_gap", f"{self._prefix(after)}i{k}", lane[1])
+        count = after - left - 1
+        nodes = sum(len(s.items) for s in self.steps[left + 1 : after])
+        self.notes.append(f"{label}: {count} steps ({nodes:,} operations) are left out; limit=None draws all")
+
+    # ---- states at the ends
+
+    def _initial_label(self, a: int) -> str:
+        item = self.items[a]
+        name = item.name or ("0" if item.leaf == "number" else item.label)
+        return text.clean(name, 12)
+
+    def _initial(self) -> None:
+        for i in self.shown:
+            step = self.steps[i]
+            lanes = [(k, a) for k, (kind, a) in enumerate(step.lanes) if kind == "item" and self.items[a].leaf]
+            if not lanes:
+                continue
+            part = Part()
+            lanes.sort(key=lambda pair: step.layout.lanes[pair[0]])
+            ys = [self.top + self.frame.height - step.layout.lanes[k] for k, _ in lanes][::-1]
+            spots = place(ys, [1.0] * len(ys), [9.5] * len(ys), 4.0)[::-1]
+            width = max(max(text.width(self._initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
+            for n, ((k, a), spot) in enumerate(zip(lanes, spots, strict=True)):
+                y = self.top + self.frame.height - step.layout.lanes[k]
+                edge = self.x[i] - 14 - 6 * len(lanes)
+                turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
+                item = self.items[a]
+                part.shapes.append(
+                    Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", self._initial_label(a), title=str(item.node.type),
+                          fill=self.paint.fill(item), stroke=self.paint.stroke(item))
+                )  # fmt: skip
+                points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))
+                if len(points) == 2:
+                    points = ((edge, y), (self.x[i], y))
+                part.wires.append(Wire(points, f"h{k}", f"i{k}", False, HEAVY, self.paint.value(a)))
+            self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
+
+    def _open_ends(self) -> list[int]:
+        """Results of the last step that are carried on: drawn as open ends where nothing comes after the loop."""
+        return []
+
+    def _finals(self) -> None:
+        return
+
+    # ---- buses and weights
+
+    def _buses(self) -> None:
+        for n, slot in enumerate(self.buses):
+            level = MARGIN + 12 + 10 * n
+            members = [a for a in self.wiring.buses[slot]]
+            ends = [(i, k) for i in self.shown for k, lane in enumerate(self.steps[i].lanes) if lane == ("bus", slot)]
+            if not ends:
+                continue
+            self._bus(n, slot, level, members, ends)
+
+    def _bus(self, n: int, slot: Any, level: float, members: Sequence[int], ends: Sequence[tuple[int, int]]) -> None:
+        name = f"bus{n}"
+        part = Part()
+        last_i, _ = ends[-1]
+        colour = self.paint.value(members[-1], style.LOOKS["output"].stroke)
+        reach = self._drop_x(last_i, ends[-1][1])
+        part.ports.append(Port(name, reach, level))
+        for i in self.shown:
+            step = self.steps[i]
+            for k, a in enumerate(step.outputs):
+                if a in members:
+                    x = self.x[i] + step.layout.outputs[k][0]
+                    y = self.top + self.frame.above() - 11
+                    mine = self.paint.value(a, style.LOOKS["output"].stroke)
+                    part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
+        for i, k in ends:
+            x, y = self._drop_x(i, k), self.top + self.frame.height - self.steps[i].layout.lanes[k]
+            points = ((reach, level), (x, level), (x, y), (self.x[i], y)) if x != reach else ((x, level), (x, y), (self.x[i], y))
+            part.wires.append(Wire(points, name, f"{self._prefix(i)}i{k}", False, 1.4, colour))
+        self.placed.append(Placed(part))
+
+    def _drop_x(self, i: int, k: int) -> float:
+        before = sum(lane[0] == "bus" for lane in self.steps[i].lanes[:k])
+        return self.x[i] - 8 - DROP * before
+
+    def _weights(self) -> float:
+        """The bus bar of what every step shares, a dashed line to each step that uses some of it. Gives the lower end."""
+        weights = list(self.wiring.weights)
+        if not weights:
+            return self.bottom + 16
+        users = [i for i in self.shown if any(self.items[a].leaf for row in self.steps[i].chips for _, a in row)]
+        left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
+        rows = self._rows(weights, right - left - 20)
+        top, height = self.bottom + 34, 16.0 * len(rows) + 10
+        part = Part()
+        part.shapes.append(Shape("weights", (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
+        for n, row in enumerate(rows):
+            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT))
+        for i in users:
+            x = self.x[i] + self.steps[i].layout.width - 9
+            y = self.top + self.frame.height
+            part.wires.append(Wire(((x, top), (x, y)), "weights", "", True, 1.0, style.LOOKS["parameter"].stroke, True))
+        self.placed.append(Placed(part))
+        self.right = max(self.right, right)
+        return top + height + 18
+
+    def _rows(self, weights: Sequence[int], room: float) -> list[str]:
+        words = [f"{self.items[a].label} ({text.shape(self.items[a].node.type.shape) or 'scalar'})" for a in weights]
+        rows, line = [], "shared:"
+        for word in words:
+            if text.width(f"{line}   {word}", 11) > room and line:
+                rows.append(line)
+                line = word
+            else:
+                line = f"{line}   {word}"
+        return [*rows, line]
+
+    def _arrow(self, bottom: float) -> float:
+        """Against time, from the loss back: the direction in which gradients flow."""
+        inner = [i for i in self.shown if 0 <= self.steps[i].number < self.story.end]
+        if len(inner) < 2:
+            return bottom
+        left, right = self.x[inner[0]] + 36, self.x[inner[-1]] + self.steps[inner[-1]].layout.width - 30
+        self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "", "", True, 1.2, style.LOSS, True))
+        self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end"))
+        self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start"))
+        return bottom + 20
+
+
+__all__ = ["Layout", "Step", "unfold"]

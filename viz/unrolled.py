@@ -1,0 +1,74 @@
+"""unrolled(...): a recurrent computation as columns of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import minigrad as mg
+from minigrad import Graph, Tensor
+from minigrad.ir import Node
+
+from . import gradients
+from .drawing import Drawing, DrawingError
+from .paint import Paint
+from .story import Story, tell
+from .unfold import unfold
+
+
+def unrolled(
+    what: Any,
+    *args: Any,
+    steps: int | None = None,
+    level: str = "op",
+    color: str | None = None,
+    limit: int | None = 12,
+) -> Drawing:
+    """Time as columns: states run straight through, weights stand once on a bar below and as a chip at each use.
+
+    what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
+             a traced Graph with scan loops; or a function and the arguments to trace it with
+    steps    write out loops only that far
+    level    "op": every operation;  "cell": one box a step
+    color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
+             "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
+    limit    of more steps than this the middle is left out; None draws all
+
+    Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
+    """
+    if level not in ("op", "cell"):
+        raise ValueError(f"level={level!r} is unknown: take 'op' or 'cell'")
+    if color not in (None, "kind", "grad"):
+        raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
+    outputs, title = _outputs(what, args, steps, color)
+    story = tell([o.node for o in outputs], title)
+    gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
+    paint = gradients.paint(story, outputs[0]) if gradient else Paint()
+    return Drawing(lambda: unfold(story, paint, limit))
+
+
+def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | None) -> tuple[list[Tensor], str]:
+    """The results whose computation is drawn, with values where colours need them."""
+    if isinstance(what, Tensor):
+        return [what], what.name or ""
+    if isinstance(what, (list, tuple)) and what and all(isinstance(t, Tensor) for t in what):
+        return list(what), ""
+    graph = graph_of(what, args)
+    if color == "grad":
+        return gradients.evaluated(graph, args, steps), graph.name
+    return [Tensor(o) for o in mg.unroll(graph, steps).outputs], graph.name
+
+
+def graph_of(what: Any, args: Sequence[Any]) -> Graph:
+    """The graph itself, or that of a function for these arguments."""
+    if isinstance(what, Graph):
+        return what
+    if isinstance(what, Node):
+        raise DrawingError("drawing: takes a tensor, a Graph, or a function and its arguments; got a Node: wrap it in mg.Tensor")
+    if isinstance(what, Callable):  # type: ignore[arg-type]
+        return mg.trace(what, *args)
+    raise DrawingError(f"drawing: takes a tensor, a Graph, or a function and its arguments; got {type(what).__name__}")
+
+
+def _has_gradient(story: Story) -> bool:
+    return any(item.leaf == "parameter" and item.node.grad is not None for item in story.items)

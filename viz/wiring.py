@@ -1,0 +1,222 @@
+"""From a story to templates: which value reaches a step how (from within, below, the step before, a bus, or as a chip)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import text
+from .layered import Layout, Source, Template, lay_out
+from .story import BEFORE, Item, Story
+from .svg import label_width
+
+SIZE = 11.0
+Lane = tuple[str, Any]  # ("item", index) or ("bus", slot)
+
+
+@dataclass(eq=False)
+class Step:
+    """A column with all that concerns its drawing."""
+
+    number: int
+    label: str
+    items: list[int]
+    sources: list[list[Source | None]] = field(default_factory=list)  # per item and argument; None: a chip or a number
+    chips: list[list[tuple[int, int]]] = field(default_factory=list)  # per item: (argument position, leaf item)
+    labels: list[str] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    exits: list[int] = field(default_factory=list)
+    local: dict[int, int] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    key: Any = None
+
+
+class Wiring:
+    """Steps in drawing order, laid out; equal steps share one layout."""
+
+    def __init__(self, story: Story):
+        self.story = story
+        self.items = story.items
+        groups = [(BEFORE, "", story.before), *((i, c.label, c.items) for i, c in enumerate(story.columns)), (story.end, "", story.after)]
+        self.steps = [Step(n, label, members) for n, label, members in groups if members]
+        if not self.steps:
+            self.steps = [Step(0, "", [])]
+        self.position = {s.number: i for i, s in enumerate(self.steps)}
+        self.slot: dict[int, tuple[Any, ...]] = {}
+        for step in self.steps:
+            step.local = {index: k for k, index in enumerate(step.items)}
+            for k, index in enumerate(step.items):
+                self.slot[index] = (len(step.items) if step.number in (BEFORE, story.end) else 0, k, self.items[index].label)
+        self.initial = self._initial_states()
+        self.weights: dict[int, None] = {}  # leaves on the bus bar, in order
+        self.buses: dict[Any, list[int]] = {}  # slot -> the values on it
+        self.last: dict[int, set[int]] = {}
+        for i, step in enumerate(self.steps):
+            self._sources(i, step)
+        self._leaving()
+        self._layouts()
+
+    # ---- how values arrive
+
+    def _initial_states(self) -> set[tuple[int, int]]:
+        """(item, argument) in the first step of a loop where the next step reads the step before it."""
+        found = set()
+        for first, second in zip(self.steps, self.steps[1:], strict=False):
+            if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.story.end:
+                continue
+            pairs = [(self.items[a], self.items[b]) for a, b in zip(first.items, second.items, strict=True)]
+            if any(a.label != b.label or len(a.args) != len(b.args) for a, b in pairs):
+                continue
+            for a, b in pairs:
+                for p, (x, y) in enumerate(zip(a.args, b.args, strict=True)):
+                    if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf:
+                        found.add((a.index, p))
+            break
+        return found
+
+    def _sources(self, i: int, step: Step) -> None:
+        far = self._far(i, step)
+        lanes: dict[Lane, int] = {}
+        inputs: dict[int, int] = {}
+        for index in step.items:
+            item = self.items[index]
+            row: list[Source | None] = []
+            chips: list[tuple[int, int]] = []
+            numbers: dict[int, str] = {}
+            for p, a in enumerate(item.args):
+                row.append(self._source(step, item, p, a, far, lanes, inputs, chips, numbers))
+            step.sources.append(row)
+            step.chips.append(chips)
+            step.labels.append(_with_numbers(item, numbers))
+        step.lanes, step.inputs = list(lanes), list(inputs)
+
+    def _far(self, i: int, step: Step) -> set[Any]:
+        """Slots read from steps further back than the one before: they come by a bus."""
+        found = set()
+        before = self.steps[i - 1].number if i else None
+        for index in step.items:
+            for a in self.items[index].args:
+                column = self.items[a].column
+                if not self.items[a].leaf and column not in (step.number, before) and column != BEFORE:
+                    found.add(self.slot[a])
+        return found
+
+    def _source(
+        self,
+        step: Step,
+        item: Item,
+        position: int,
+        a: int,
+        far: set[Any],
+        lanes: dict[Lane, int],
+        inputs: dict[int, int],
+        chips: list[tuple[int, int]],
+        numbers: dict[int, str],
+    ) -> Source | None:
+        arg = self.items[a]
+        if (item.index, position) in self.initial:
+            return "state", lanes.setdefault(("item", a), len(lanes))
+        if arg.leaf == "number":
+            numbers[position] = arg.label
+            return None
+        if arg.leaf and (arg.leaf == "parameter" or arg.column is None):
+            chips.append((position, a))
+            self.weights[a] = None
+            return None
+        if arg.leaf:
+            return "in", inputs.setdefault(a, len(inputs))
+        if arg.column == step.number:
+            return "op", step.local[a]
+        if arg.column == BEFORE and self.position[step.number] != 1:
+            chips.append((position, a))
+            return None
+        if self.slot[a] in far:
+            slot = self.slot[a]
+            members = self.buses.setdefault(slot, [])
+            members.append(a)
+            return "state", lanes.setdefault(("bus", slot), len(lanes))
+        return "state", lanes.setdefault(("item", a), len(lanes))
+
+    # ---- how values leave
+
+    def _leaving(self) -> None:
+        for slot, members in self.buses.items():
+            self.buses[slot] = list(dict.fromkeys(members))
+        risers = {a for members in self.buses.values() for a in members}
+        risers |= {o for o in self.story.outputs if self._is_step(o)}
+        for i, step in enumerate(self.steps):
+            step.outputs = [a for a in step.items if a in risers]
+            if i + 1 < len(self.steps):
+                wanted = [lane for lane in self.steps[i + 1].lanes if lane[0] == "item"]
+                step.exits = [a for _, a in wanted if a in step.local]
+
+    def _is_step(self, index: int) -> bool:
+        column = self.items[index].column
+        return column is not None and 0 <= column < self.story.end and not self.items[index].leaf
+
+    # ---- layout
+
+    def _layouts(self) -> None:
+        known: dict[Any, Layout] = {}
+        for step in self.steps:
+            template = self._template(step)
+            step.key = (
+                tuple(template.sizes),
+                tuple(map(tuple, template.args)),
+                tuple(template.inputs),
+                tuple(template.outputs),
+                template.states,
+                tuple(template.exits),
+                tuple(step.labels),
+                tuple(self.items[i].kind for i in step.items),
+                tuple(tuple(self.chip(a) for _, a in row) for row in step.chips),
+            )
+            if step.key not in known:
+                known[step.key] = lay_out(template)
+            step.layout = known[step.key]
+
+    def _template(self, step: Step) -> Template:
+        sizes = []
+        for label, chips in zip(step.labels, step.chips, strict=True):
+            words = tuple(self.chip(a) for _, a in chips)
+            sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
+        args = [[s for s in row if s is not None] for row in step.sources]
+        below = [(max(text.width(self.leaf_label(i, "0"), SIZE) + 16, 30.0), 22.0) for i in step.inputs]
+        above = [(("op", step.local[i]), (max(text.width(self.value_label(i, "0"), SIZE) + 16, 30.0), 22.0)) for i in step.outputs]
+        return Template(sizes, args, below, above, len(step.lanes), [("op", step.local[i]) for i in step.exits])  # type: ignore[arg-type]
+
+    # ---- labels
+
+    def chip(self, a: int) -> str:
+        item = self.items[a]
+        return text.clean(item.label if item.leaf else item.name or item.label, 12)
+
+    def leaf_label(self, a: int, step: str | None = None) -> str:
+        item = self.items[a]
+        name = text.clean(item.label, 12)
+        if item.column is None or not 0 <= item.column < self.story.end:
+            return name
+        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
+
+    def value_label(self, a: int, step: str | None = None) -> str:
+        item = self.items[a]
+        name = text.clean(item.name or item.label, 12)
+        if item.column is None or not 0 <= item.column < self.story.end:
+            return name
+        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
+
+    def _step(self, item: Item) -> int:
+        assert item.column is not None
+        return self.story.columns[item.column].step
+
+
+def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
+    """'1 −', '× 2'."""
+    label = text.clean(item.label, 18)
+    if not numbers:
+        return label
+    if len(item.args) == 2 and 0 in numbers:
+        return f"{numbers[0]} {label}" + (f" {numbers[1]}" if 1 in numbers else "")
+    return f"{label} " + ", ".join(numbers.values())
