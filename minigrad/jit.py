@@ -1,31 +1,190 @@
-"""mg.jit: a Python function traced once per structure of its arguments, optimised, and run as one program."""
+"""mg.jit: a Python function traced once, optimised, and run as one native program for every batch size and length."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import update_wrapper
 from typing import Any
 
 import numpy as np
 
-from . import tree
-from .interpret import run
-from .tensor import Tensor, tensor
+from . import dims, interpret, tree
+from .backend.link import Kernel
+from .backend.to_python import to_python
+from .backend.lower import Lowered, Unsupported, lower
+from .dims import Bind, Dim, Extent, Guards, Symbol
+from .errors import BoundsError, at
+from .ir import Graph
+from .rewrite import optimize
+from .tensor import CONSTANT, Tensor, asarray
+from .ir import Node
 from .trace import argument_names, trace_types
+from .types import TensorType
 
 
-def jit(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f as one compiled function of trees of tensors or arrays."""
-    graphs: dict[Any, Any] = {}
+class CompileWarning(UserWarning):
+    """A graph that could not be compiled runs in the interpreter."""
 
-    @wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+
+@dataclass
+class Program:
+    """One trace, good for all arguments that fit its types and guards."""
+
+    graph: Graph
+    guards: Guards
+    optimized: Graph
+    lowered: Lowered | None
+    kernel: Kernel | None
+    why_not: str = ""
+    arenas: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
+    resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
+
+    def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
+        """The run-time sizes for these arguments, or None where they do not fit."""
+        found: dict[Symbol, int] = {}
+        for p, a in zip(self.graph.params, arrays, strict=True):
+            for n, size in zip(p.type.shape, a.shape, strict=True):
+                if not isinstance(n, Dim):
+                    if n != size:
+                        return None
+                elif found.setdefault(n.symbols[0], size) != size or size == 0:
+                    return None
+        return found if self.guards.hold(found) else None
+
+    def run(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
+        if self.kernel is None or self.lowered is None:
+            return self.interpret(arrays, sizes)
+        outputs = [np.empty([dims.evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in self.graph.outputs]
+        numbers = tuple(sizes[s] for s in self.lowered.sizes)
+        arena = self.arenas.pop(numbers, None)
+        if arena is None:
+            arena = self.kernel.arena(*numbers)
+        code, value = self.kernel([*arrays, *self.lowered.constants, *outputs], numbers, arena)
+        if len(self.arenas) < 4:
+            self.arenas[numbers] = arena
+        if code:
+            node, text = self.lowered.checks[code - 1]
+            raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
+        return outputs
+
+    def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int], watch: Any = None) -> list[np.ndarray]:
+        """The same by the interpreter."""
+        numbers = tuple(sizes.values())
+        if numbers not in self.resolved:
+            self.resolved[numbers] = interpret.resolve(self.graph if watch else self.optimized, sizes)
+        return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays, watch)]
+
+
+class Compiled:
+    """What mg.jit returns: call it like the function it was made from."""
+
+    def __init__(self, f: Callable[..., Any]):
+        update_wrapper(self, f)
+        self.function = f
+        self.programs: dict[Any, list[Program]] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        given = [tensor(leaf) for leaf in leaves]
-        key = (in_tree, tuple(t.type for t in given))
-        if key not in graphs:
-            graphs[key] = trace_types(f, [t.type for t in given], in_tree, argument_names(f, args, kwargs), f.__name__)
-        graph = graphs[key]
-        return tree.unflatten(graph.out_tree, [tensor(np.asarray(v)) for v in run(graph, [t.numpy() for t in given])])
+        if any(isinstance(leaf, Tensor) and not leaf.is_concrete for leaf in leaves):
+            return self.function(*args, **kwargs)  # inside another trace it is part of that program
+        arrays = [_array(leaf) for leaf in leaves]
+        key = (in_tree, tuple((a.dtype, a.ndim) for a in arrays))
+        known = self.programs.setdefault(key, [])
+        for program in known:
+            sizes = program.sizes(arrays)
+            if sizes is not None:
+                break
+        else:
+            program = self._build(args, kwargs, leaves, arrays, in_tree, known)
+            sizes = program.sizes(arrays)
+            assert sizes is not None
+            known.insert(0, program)
+        outputs = program.run(arrays, sizes)
+        for out in outputs:
+            out.flags.writeable = False
+        return tree.unflatten(program.graph.out_tree, [_tensor(o) for o in outputs])  # type: ignore[arg-type]
 
-    return wrapped
+    def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
+        types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
+        names = argument_names(self.function, args, kwargs)
+        graph, guards = _trace(self.function, types, in_tree, names)
+        optimized = optimize(graph)
+        if os.environ.get("MINIGRAD_JIT") == "0":
+            return Program(graph, guards, optimized, None, None, "MINIGRAD_JIT=0")
+        try:
+            lowered = lower(optimized, "program")
+            return Program(graph, guards, optimized, lowered, Kernel(lowered.function))
+        except Unsupported as reason:
+            message = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
+            warnings.warn(message, CompileWarning, stacklevel=3)
+            return Program(graph, guards, optimized, None, None, str(reason))
+
+    @property
+    def source(self) -> str:
+        """The loops of the newest program, as Python that runs."""
+        return "\n".join(to_python(p.lowered.function) for p in self._newest() if p.lowered is not None)
+
+    @property
+    def graph(self) -> Graph:
+        """The optimised graph of the newest program."""
+        return next(iter(self._newest())).optimized
+
+    def _newest(self) -> list[Program]:
+        found = [p for programs in self.programs.values() for p in programs]
+        return found[-1:]
+
+
+def jit(f: Callable[..., Any]) -> Compiled:
+    """f as one native function of trees of tensors or arrays.
+
+    The lengths of a NumPy array's axes are run-time sizes: another batch size or sequence length takes the same program. Those of
+    tensors (parameters) are literal until one is seen to change. Asking Python for a size (`range(x.shape[0])`) makes it literal.
+    Values that f takes from outside are constants, read when it is first called. An operation without loops falls back to the
+    interpreter, with one CompileWarning. MINIGRAD_JIT=0 in the environment turns compilation off.
+    """
+    return Compiled(f)
+
+
+def _array(leaf: Any) -> np.ndarray:
+    if isinstance(leaf, Tensor):
+        return np.ascontiguousarray(leaf.numpy())
+    if isinstance(leaf, np.ndarray) and leaf.flags.c_contiguous and leaf.dtype.isnative:
+        return leaf
+    return np.ascontiguousarray(asarray(leaf))
+
+
+def _tensor(value: np.ndarray) -> Tensor:
+    return Tensor(Node(CONSTANT, (), {}, TensorType(value.shape, value.dtype), value))
+
+
+def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:
+    """The type of an argument: run-time sizes for data, and for axes of tensors that were seen with another length."""
+
+    def length(axis: int, n: int) -> Extent:
+        earlier = [p.graph.params[position].type.shape[axis] for p in known]
+        changes = any(isinstance(m, int) and m != n for m in earlier)
+        if n == 0 or not (isinstance(leaf, np.ndarray) or changes):
+            return n
+        return Dim.of(Symbol(f"n{position}_{axis}", n))
+
+    return TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype)
+
+
+def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
+    """Trace, starting again with fewer run-time sizes whenever the function or an operation needs to know one."""
+    while True:
+        guards = Guards()
+        token = dims.guards.set(guards)
+        try:
+            return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
+        except Bind as found:
+            types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
+        finally:
+            dims.guards.reset(token)
+
+
+def _bound(n: Extent, found: Bind) -> Extent:
+    return found.value if isinstance(n, Dim) and n.symbols[0] == found.symbol else n

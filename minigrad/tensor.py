@@ -50,6 +50,8 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         if found is not None:
             return found
     type_ = op.type(*[n.type for n in nodes], **attrs)
+    if table is not None and _gives_number(op, nodes):
+        return _repeated(op, nodes, attrs, type_)
     values = [n.value for n in nodes if n.value is not None]
     known = len(values) == len(nodes) and (table is None or not _symbolic(attrs))
     node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if known else None)
@@ -64,13 +66,18 @@ def is_number(node: Node) -> bool:
     return source.op is CONSTANT and not source.type.shape
 
 
-def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    """An elementwise operation on repeated numbers, done once: the number it gives, repeated."""
-    shape = nodes[0].type.shape
-    sources = [n.args[0] if n.op.name == "broadcast" else n for n in nodes]
+def _gives_number(op: Primitive, nodes: tuple[Node, ...]) -> bool:
+    """Whether an operation on repeated numbers gives a number, repeated."""
+    moved = op.name in ("reshape", "permute", "slice", "flip") or (op.name == "broadcast" and bool(nodes[0].args))
+    return bool(nodes) and (moved or op.elementwise) and not op.unique and all(map(is_number, nodes))
+
+
+def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any], type: TensorType) -> Node:
+    sources = [n.args[0] if n.args else n for n in nodes]
+    if not op.elementwise:
+        return ops.broadcast_to(Tensor(sources[0]), type.shape).node
     result = compute(op, [n.value for n in sources], attrs)
-    once = scalar(result, result.dtype).node
-    return ops.broadcast_to(Tensor(once), shape).node
+    return ops.broadcast_to(scalar(result, result.dtype), type.shape).node
 
 
 def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
@@ -315,13 +322,13 @@ class Tensor:
         return ops.abs(self)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(self)
+        return ops.logical_not(*ops.bools("~", self))
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(self, other)
+        return ops.logical_and(*ops.bools("&", self, other))
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(self, other)
+        return ops.logical_or(*ops.bools("|", self, other))
 
     __rand__, __ror__ = __and__, __or__
 

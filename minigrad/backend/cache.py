@@ -1,0 +1,180 @@
+"""A disk cache of object code, content-addressed and checksummed. Whatever is wrong with it is a miss, never an exception.
+
+`MINIGRAD_CACHE=0` turns it off, `MINIGRAD_CACHE_DIR` moves it. The directory must be ours alone: machine code is loaded from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import stat
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: os.replace alone keeps entries whole
+    fcntl = None  # type: ignore[assignment]
+
+LIMIT = 256 * 2**20
+MAGIC = b"minigrad object 1\n"
+_SUFFIX = ".object"
+_TEMPORARY = ".temporary"
+_warned: set[str] = set()
+
+
+class CacheWarning(UserWarning):
+    """The disk cache is not used, or an entry of it was damaged. Results are not affected."""
+
+
+def key(*parts: str) -> str:
+    """The name of the entry made from `parts`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def load(name: str) -> bytes | None:
+    """The object code stored under `name`, or None."""
+    folder = directory()
+    if folder is None:
+        return None
+    path = folder / (name + _SUFFIX)
+    try:
+        content = _read(path)
+        if content is None:
+            return None
+        head = MAGIC + _checksum(name, content[len(MAGIC) + 32 :])
+        if content.startswith(head):
+            os.utime(path)
+            return content[len(head) :]
+        _warn(f"damaged cache entry {path}: compiling again")
+        path.unlink()
+    except OSError:
+        pass
+    return None
+
+
+def save(name: str, data: bytes) -> None:
+    """Stores object code under `name`: the whole entry appears at once, or nothing."""
+    folder = directory()
+    if folder is None:
+        return
+    temporary = folder / f"{name}-{os.getpid()}-{secrets.token_hex(8)}{_TEMPORARY}"
+    try:
+        with _locked(folder):
+            try:
+                with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    file.write(MAGIC + _checksum(name, data) + data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, folder / (name + _SUFFIX))
+            finally:
+                temporary.unlink(missing_ok=True)
+            _evict(folder)
+    except OSError as error:
+        _warn(f"cannot write to the cache in {folder}: {error.strerror}")
+
+
+def directory() -> Path | None:
+    """The cache's directory, made if need be; None if the cache is off or the directory is not safe to load code from."""
+    if os.environ.get("MINIGRAD_CACHE") == "0":
+        return None
+    try:
+        folder = _chosen()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        info = os.lstat(folder)
+    except (OSError, RuntimeError):  # read-only, a file in the way, no home directory
+        _warn("no directory for the cache: compiling without it")
+        return None
+    if not stat.S_ISDIR(info.st_mode) or not _ours(info) or (os.name == "posix" and info.st_mode & 0o077):
+        _warn(f"{folder} is not a directory of mode 0700 that belongs to you: compiling without a cache")
+        return None
+    return folder
+
+
+def entries() -> list[Path]:
+    """The cached files, the least recently used first."""
+    folder = directory()
+    return _by_age(folder, _SUFFIX) if folder else []
+
+
+def clear() -> None:
+    """Deletes every entry."""
+    for path in entries():
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _chosen() -> Path:
+    if chosen := os.environ.get("MINIGRAD_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "minigrad" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "minigrad"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigrad"
+
+
+def _ours(info: os.stat_result) -> bool:
+    return os.name != "posix" or info.st_uid == os.geteuid()
+
+
+def _read(path: Path) -> bytes | None:
+    """The file's content, if it is a plain file of ours."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        return file.read() if stat.S_ISREG(info.st_mode) and _ours(info) else None
+
+
+def _checksum(name: str, data: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + data).digest()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    with open(folder / "lock", "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _by_age(folder: Path, suffix: str) -> list[Path]:
+    ages = {}
+    for path in folder.glob("*" + suffix):
+        with contextlib.suppress(OSError):
+            ages[path] = path.stat().st_mtime
+    return sorted(ages, key=lambda path: (ages[path], path.name))
+
+
+def _evict(folder: Path) -> None:
+    """Deletes what killed writers left, and the least recently used entries beyond the limit."""
+    for path in _by_age(folder, _TEMPORARY):
+        if path.stat().st_mtime < time.time() - 3600:
+            path.unlink(missing_ok=True)
+    sizes = {path: path.stat().st_size for path in _by_age(folder, _SUFFIX)}
+    excess = sum(sizes.values()) - LIMIT
+    for path, size in sizes.items():
+        if excess <= 0:
+            break
+        path.unlink(missing_ok=True)
+        excess -= size
+
+
+def _warn(message: str) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        warnings.warn(message, CacheWarning, stacklevel=3)

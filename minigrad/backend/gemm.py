@@ -1,0 +1,202 @@
+"""Matrix products for any sizes and strides, as LLVM IR text.
+
+A tile of C stays in registers while rows of B stream past as vectors and elements of A are broadcast. B is read in place
+when its rows are contiguous and not reused much, else through a packed panel on the stack. Products of few rows with a B
+whose columns are contiguous are dot products instead.
+"""
+
+from __future__ import annotations
+
+from .gemm_kernels import (
+    KERNEL_ATTRIBUTES,
+    MATRICES,
+    Code,
+    Tile,
+    dot_kernel,
+    kernel_name,
+    kernel_parameters,
+    pack_kernel,
+    tile_kernel,
+)
+from .llvm_text import constant
+
+K_BLOCK = 256
+PACK_ROWS = 128  # from this many rows of A on, packing a panel of B pays even if it could be read in place
+DOT_ROWS = 12  # up to this many, dot products beat packing
+DOT_TILE = 4
+
+
+def gemm_module(t: Tile) -> str:
+    """The definitions of `mg_gemm_<dtype>(m, n, k, A, row stride, column stride, B, …, C, …, accumulate)`."""
+    declarations: dict[str, str] = {}
+    parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
+    parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
+    parts += [dot_kernel(t, rows, columns, declarations) for rows in (DOT_TILE, 1) for columns in (DOT_TILE, 1)]
+    parts += [f(t, declarations) for f in (pack_kernel, _in_place, _packed, _dots, _scalar, _dispatch)]
+    return "\n".join([*(declarations[name] for name in sorted(declarations)), *parts, KERNEL_ATTRIBUTES])
+
+
+def _rows(t: Tile, vectors: int, declarations: dict[str, str]) -> str:
+    """All rows of one panel of columns."""
+    code = Code(t, declarations)
+
+    def tile(rows: int, start: str) -> None:
+        a, c = code.at2("%a", start, "%ars"), code.at2("%c", start, "%crs")
+        operands = f"i64 %k, ptr {a}, i64 %ars, i64 %acs, ptr %b, i64 %brs, ptr {c}, i64 %crs, i1 %accumulate"
+        code.do(f"call void @{kernel_name(t, rows, vectors)}({operands}, <{t.lanes} x i1> %mask)")
+
+    with code.loop(code.op("udiv", "%m", t.rows), "i") as i:
+        tile(t.rows, code.op("mul", i, t.rows))
+    rest = code.op("urem", "%m", t.rows)
+    for rows in t.row_counts[1:]:
+        with code.when(code.emit(f"icmp ne i64 {code.op('and', rest, rows)}, 0")):
+            tile(rows, code.op("sub", "%m", code.op("and", rest, 2 * rows - 1)))
+    return code.define(f"mg_rows_{t.dtype}_{vectors}", f"i64 %m, {kernel_parameters(t)}")
+
+
+def _blocks(code: Code) -> str:
+    """How many blocks of k there are: at least one, so that C is written even when k is 0."""
+    return code.op("add", code.op("udiv", code.call("i64", "llvm.usub.sat.i64", ("i64", "%k"), ("i64", "1")), K_BLOCK), 1)
+
+
+def _block(code: Code, number: str) -> tuple[str, str, str]:
+    """The start and length of a block of k, and whether to add to C."""
+    start = code.op("mul", number, K_BLOCK)
+    length = code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", "%k", start)), ("i64", str(K_BLOCK)))
+    later = code.emit(f"icmp ne i64 {number}, 0")
+    return start, length, code.emit(f"or i1 {later}, %accumulate")
+
+
+def _panel(code: Code, vectors: int, length: str, a: str, b: str, brs: str, c: str, more: str, mask: str) -> None:
+    t = code.tile
+    operands = f"i64 %m, i64 {length}, ptr {a}, i64 %ars, i64 %acs, ptr {b}, i64 {brs}, ptr {c}, i64 %crs, i1 {more}"
+    code.do(f"call void @mg_rows_{t.dtype}_{vectors}({operands}, <{t.lanes} x i1> {mask})")
+
+
+def _tail(code: Code, columns: str, length: str, a: str, b: str, brs: str, c: str, more: str) -> None:
+    """Fewer columns than a panel: pairs of vectors, then perhaps one, the last masked."""
+    lanes = code.tile.lanes
+
+    def masked(vectors: int, j: str) -> None:
+        mask = code.mask(code.op("sub", code.op("sub", columns, j), (vectors - 1) * lanes))
+        _panel(code, vectors, length, a, code.at(b, j), brs, code.at(c, j), more, mask)
+
+    count = code.op("udiv", code.op("add", columns, lanes - 1), lanes)
+    with code.loop(code.op("udiv", count, 2), "pair") as pair:
+        masked(2, code.op("mul", pair, 2 * lanes))
+    with code.when(code.emit(f"trunc i64 {count} to i1")):
+        masked(1, code.op("mul", code.op("sub", count, 1), lanes))
+
+
+def _in_place(t: Tile, declarations: dict[str, str]) -> str:
+    """B's rows and C's rows are contiguous."""
+    code = Code(t, declarations)
+    with code.loop(_blocks(code), "block") as number:
+        start, length, more = _block(code, number)
+        a, b = code.at2("%a", start, "%acs"), code.at2("%b", start, "%brs")
+        with code.loop(code.op("udiv", "%n", t.width), "panel") as panel:
+            j = code.op("mul", panel, t.width)
+            _panel(code, t.vectors, length, a, code.at(b, j), "%brs", code.at("%c", j), more, code.all_lanes)
+        rest = code.op("urem", "%n", t.width)
+        j = code.op("sub", "%n", rest)
+        _tail(code, rest, length, a, code.at(b, j), "%brs", code.at("%c", j), more)
+    return code.define(f"mg_in_place_{t.dtype}", MATRICES)
+
+
+def _packed(t: Tile, declarations: dict[str, str]) -> str:
+    """C's rows are contiguous; panels of B are copied to the stack."""
+    code = Code(t, declarations)
+    panel = code.emit(f"alloca [{K_BLOCK * t.width} x {t.type}], align 64")
+    with code.loop(_blocks(code), "block") as number:
+        start, length, more = _block(code, number)
+        a = code.at2("%a", start, "%acs")
+        with code.loop(code.op("udiv", code.op("add", "%n", t.width - 1), t.width), "panel") as p:
+            j = code.op("mul", p, t.width)
+            columns = code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", "%n", j)), ("i64", str(t.width)))
+            b, c = code.at2("%b", start, "%brs", j, "%bcs"), code.at("%c", j)
+            code.do(f"call void @mg_pack_{t.dtype}(i64 {length}, i64 {columns}, ptr {b}, i64 %brs, i64 %bcs, ptr {panel})")
+            full = code.emit(f"icmp eq i64 {columns}, {t.width}")
+            with code.when(full):
+                _panel(code, t.vectors, length, a, panel, str(t.width), c, more, code.all_lanes)
+            with code.when(code.emit(f"xor i1 {full}, true")):
+                _tail(code, columns, length, a, panel, str(t.width), c, more)
+    return code.define(f"mg_packed_{t.dtype}", MATRICES)
+
+
+def _dots(t: Tile, declarations: dict[str, str]) -> str:
+    """A's rows and B's columns are contiguous."""
+    code = Code(t, declarations)
+
+    def run(rows: int, columns: int, i_count: str, i_start: str, j_count: str, j_start: str) -> None:
+        with code.loop(j_count, "j") as j_, code.loop(i_count, "i") as i_:
+            i, j = code.op("add", code.op("mul", i_, rows), i_start), code.op("add", code.op("mul", j_, columns), j_start)
+            a, b, c = code.at2("%a", i, "%ars"), code.at2("%b", j, "%bcs"), code.at2("%c", i, "%crs", j, "%ccs")
+            operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 %ccs, i1 %accumulate"
+            code.do(f"call void @mg_dot_{t.dtype}_{rows}x{columns}(i64 {rows}, i64 {columns}, i64 %k, {operands})")
+
+    i_whole, j_whole = code.op("udiv", "%m", DOT_TILE), code.op("udiv", "%n", DOT_TILE)
+    i_rest, j_rest = code.op("urem", "%m", DOT_TILE), code.op("urem", "%n", DOT_TILE)
+    i_end, j_end = code.op("sub", "%m", i_rest), code.op("sub", "%n", j_rest)
+    run(DOT_TILE, DOT_TILE, i_whole, "0", j_whole, "0")
+    run(1, DOT_TILE, i_rest, i_end, j_whole, "0")
+    run(DOT_TILE, 1, i_whole, "0", j_rest, j_end)
+    run(1, 1, i_rest, i_end, j_rest, j_end)
+    return code.define(f"mg_dots_{t.dtype}", MATRICES)
+
+
+def _scalar(t: Tile, declarations: dict[str, str]) -> str:
+    """Any strides."""
+    code = Code(t, declarations)
+    slot = code.emit(f"alloca {t.type}")
+    with code.loop("%m", "i") as i, code.loop("%n", "j") as j:
+        place = code.at2("%c", i, "%crs", j, "%ccs")
+        old = code.load(place)
+        code.do(f"store {t.type} {code.emit(f'select i1 %accumulate, {t.type} {old}, {t.type} {constant(t.type, 0)}')}, ptr {slot}")
+        with code.loop("%k", "k") as k:
+            product = code.emit(
+                f"fmul contract {t.type} {code.load(code.at2('%a', i, '%ars', k, '%acs'))}, "
+                f"{code.load(code.at2('%b', k, '%brs', j, '%bcs'))}"
+            )
+            total = code.emit(f"fadd contract {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, {product}")
+            code.do(f"store {t.type} {total}, ptr {slot}")
+        code.do(f"store {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, ptr {place}, align {t.align}")
+    return code.define(f"mg_scalar_{t.dtype}", MATRICES)
+
+
+def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
+    """Turns the product over where C's columns are contiguous or it has one column, then chooses a method."""
+    code = Code(t, declarations)
+    emit = code.emit
+
+    def is_(op: str, x: str, y: str | int) -> str:
+        return emit(f"icmp {op} i64 {x}, {y}")
+
+    def both(x: str, y: str) -> str:
+        return emit(f"and i1 {x}, {y}")
+
+    def either(x: str, y: str) -> str:
+        return emit(f"or i1 {x}, {y}")
+
+    column = both(is_("eq", "%n", 1), is_("ne", "%m", 1))
+    by_columns = both(is_("ne", "%ccs", 1), both(is_("eq", "%crs", 1), is_("sgt", "%n", 1)))
+    turn = either(column, by_columns)
+    names = ("m", "n", "k", "a", "ars", "acs", "b", "brs", "bcs", "c", "crs", "ccs")
+    turned = ("n", "m", "k", "b", "bcs", "brs", "a", "acs", "ars", "c", "ccs", "crs")
+    v = {}
+    for name, other in zip(names, turned, strict=True):
+        type = "ptr" if name in "abc" else "i64"
+        v[name] = emit(f"select i1 {turn}, {type} %{other}, {type} %{name}")
+    operands = ", ".join(f"{'ptr' if name in 'abc' else 'i64'} {v[name]}" for name in names) + ", i1 %accumulate"
+    unit = {s: is_("eq", v[s], 1) for s in ("ars", "acs", "brs", "bcs", "crs", "ccs")}
+    few = is_("sle", v["m"], DOT_ROWS)
+    rows_of_b = both(unit["bcs"], unit["ccs"])
+    dots = both(both(unit["acs"], unit["brs"]), both(few, emit(f"xor i1 {rows_of_b}, true")))
+    many = is_("sge", v["m"], PACK_ROWS)
+    in_place = both(rows_of_b, emit(f"xor i1 {many}, true"))
+    for condition, name in ((dots, "dots"), (in_place, "in_place"), (unit["ccs"], "packed")):
+        with code.when(condition, leaves=True):
+            code.do(f"call void @mg_{name}_{t.dtype}({operands})")
+            code.do("ret void")
+    code.do(f"call void @mg_scalar_{t.dtype}({operands})")
+    parameters = MATRICES.replace("noalias readonly ", "").replace("noalias ", "")
+    return code.define(f"mg_gemm_{t.dtype}", parameters, internal=False)

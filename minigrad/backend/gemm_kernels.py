@@ -1,0 +1,243 @@
+"""The register kernels of the matrix product, as LLVM IR text: a tile, dot products, and packing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .llvm_text import SUFFIX, TYPES, Text, constant
+
+MATRICES = (
+    "i64 %m, i64 %n, i64 %k, ptr noalias readonly %a, i64 %ars, i64 %acs, ptr noalias readonly %b, i64 %brs, i64 %bcs, "
+    "ptr noalias %c, i64 %crs, i64 %ccs, i1 %accumulate"
+)
+
+KERNEL_ATTRIBUTES = "attributes #3 = { noinline nounwind }"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Registers: `rows` × `vectors` accumulators of `lanes` elements."""
+
+    dtype: str
+    lanes: int
+    rows: int
+    vectors: int
+
+    @property
+    def type(self) -> str:
+        return TYPES[self.dtype]
+
+    @property
+    def vector(self) -> str:
+        return f"<{self.lanes} x {self.type}>"
+
+    @property
+    def suffix(self) -> str:
+        return f"v{self.lanes}{SUFFIX[self.type]}"
+
+    @property
+    def align(self) -> int:
+        return 4 if self.dtype == "float32" else 8
+
+    @property
+    def width(self) -> int:
+        return self.lanes * self.vectors
+
+    @property
+    def row_counts(self) -> list[int]:
+        return [self.rows, *(r for r in (4, 2, 1) if r < self.rows)]
+
+
+def tile(dtype: str, features: Sequence[str]) -> Tile:
+    """The tile for a CPU with these features."""
+    avx512, avx = "+avx512f" in features, "+avx" in features
+    size = 64 if avx512 else 32 if avx else 16
+    rows, vectors = (4, 3) if avx and not avx512 else (6, 4)
+    return Tile(dtype, size // (4 if dtype == "float32" else 8), rows, vectors)
+
+
+class Code(Text):
+    """Text with the few forms of address and arithmetic that the kernels use."""
+
+    def __init__(self, tile: Tile, declarations: dict[str, str]) -> None:
+        super().__init__(declarations)
+        self.tile = tile
+
+    def at(self, pointer: str, index: str) -> str:
+        return self.emit(f"getelementptr inbounds {self.tile.type}, ptr {pointer}, i64 {index}")
+
+    def op(self, op: str, x: str, y: str | int) -> str:
+        return self.emit(f"{op} i64 {x}, {y}")
+
+    def at2(self, pointer: str, i: str, row: str, j: str = "0", column: str = "1") -> str:
+        return self.at(pointer, self.op("add", self.op("mul", i, row), self.op("mul", j, column)))
+
+    def load(self, pointer: str) -> str:
+        return self.emit(f"load {self.tile.type}, ptr {pointer}, align {self.tile.align}")
+
+    def load_vector(self, pointer: str, mask: str = "") -> str:
+        t = self.tile
+        if not mask:
+            return self.emit(f"load {t.vector}, ptr {pointer}, align {t.align}")
+        mask_type = f"<{t.lanes} x i1>"
+        operands = (("ptr", f"align {t.align} {pointer}"), (mask_type, mask), (t.vector, "zeroinitializer"))
+        self.declarations[f"llvm.masked.load.{t.suffix}.p0"] = (
+            f"declare {t.vector} @llvm.masked.load.{t.suffix}.p0(ptr, {mask_type}, {t.vector})"
+        )
+        return self.emit(f"call {t.vector} @llvm.masked.load.{t.suffix}.p0({', '.join(f'{a} {b}' for a, b in operands)})")
+
+    def store_vector(self, value: str, pointer: str, mask: str = "") -> None:
+        t = self.tile
+        if not mask:
+            self.do(f"store {t.vector} {value}, ptr {pointer}, align {t.align}")
+            return
+        mask_type = f"<{t.lanes} x i1>"
+        name = f"llvm.masked.store.{t.suffix}.p0"
+        self.declarations[name] = f"declare void @{name}({t.vector}, ptr, {mask_type})"
+        self.do(f"call void @{name}({t.vector} {value}, ptr align {t.align} {pointer}, {mask_type} {mask})")
+
+    def splat(self, scalar: str, type: str, lanes: int) -> str:
+        first = self.emit(f"insertelement <{lanes} x {type}> poison, {type} {scalar}, i64 0")
+        return self.emit(f"shufflevector <{lanes} x {type}> {first}, <{lanes} x {type}> poison, <{lanes} x i32> zeroinitializer")
+
+    @property
+    def all_lanes(self) -> str:
+        return "splat (i1 true)"
+
+    def mask(self, count: str) -> str:
+        """The lanes below `count`."""
+        lanes = self.tile.lanes
+        numbers = ", ".join(f"i64 {i}" for i in range(lanes))
+        return self.emit(f"icmp slt <{lanes} x i64> <{numbers}>, {self.splat(count, 'i64', lanes)}")
+
+    def fma(self, x: str, y: str, z: str) -> str:
+        v = self.tile.vector
+        return self.call(v, f"llvm.fmuladd.{self.tile.suffix}", (v, x), (v, y), (v, z))
+
+    def define(self, name: str, parameters: str, internal: bool = True) -> str:
+        linkage = "internal " if internal else ""
+        return "\n".join([f"define {linkage}void @{name}({parameters}) #3 {{", "entry:", *self.lines, "  ret void", "}"])
+
+
+def tile_kernel(t: Tile, rows: int, vectors: int, declarations: dict[str, str]) -> str:
+    """C[rows, vectors * lanes] (+)= A @ B. In tiles narrower than a panel, the last vector is masked."""
+    code = Code(t, declarations)
+    masks = [""] * vectors if vectors == t.vectors else [*[""] * (vectors - 1), "%mask"]
+    slots = [[code.emit(f"alloca {t.vector}") for _ in range(vectors)] for _ in range(rows)]
+    for slot in (slot for row in slots for slot in row):
+        code.do(f"store {t.vector} zeroinitializer, ptr {slot}")
+    with code.loop("%k", "k") as k:
+        b = code.at2("%b", k, "%brs")
+        columns = [code.load_vector(code.at(b, str(v * t.lanes)), masks[v]) for v in range(vectors)]
+        a = code.at2("%a", k, "%acs")
+        for r in range(rows):
+            element = code.splat(code.load(code.at2(a, str(r), "%ars")), t.type, t.lanes)
+            for v in range(vectors):
+                total = code.fma(element, columns[v], code.emit(f"load {t.vector}, ptr {slots[r][v]}"))
+                code.do(f"store {t.vector} {total}, ptr {slots[r][v]}")
+    cells = [(r, v, code.at(code.at2("%c", str(r), "%crs"), str(v * t.lanes))) for r in range(rows) for v in range(vectors)]
+    with code.when("%accumulate"):
+        for r, v, place in cells:
+            total = code.emit(f"load {t.vector}, ptr {slots[r][v]}")
+            total = code.emit(f"fadd {t.vector} {code.load_vector(place, masks[v])}, {total}")
+            code.do(f"store {t.vector} {total}, ptr {slots[r][v]}")
+    for r, v, place in cells:
+        code.store_vector(code.emit(f"load {t.vector}, ptr {slots[r][v]}"), place, masks[v])
+    return code.define(kernel_name(t, rows, vectors), kernel_parameters(t))
+
+
+def kernel_name(t: Tile, rows: int, vectors: int) -> str:
+    return f"mg_tile_{t.dtype}_{rows}x{vectors}"
+
+
+def kernel_parameters(t: Tile) -> str:
+    return (
+        "i64 %k, ptr noalias readonly %a, i64 %ars, i64 %acs, ptr noalias readonly %b, i64 %brs, ptr noalias %c, i64 %crs, "
+        f"i1 %accumulate, <{t.lanes} x i1> %mask"
+    )
+
+
+def dot_kernel(t: Tile, rows: int, columns: int, declarations: dict[str, str]) -> str:
+    """C[rows, columns] (+)= A @ B with A's rows and B's columns contiguous."""
+    code = Code(t, declarations)
+    pairs = [(r, c) for r in range(rows) for c in range(columns)]
+    slots = {pair: code.emit(f"alloca {t.vector}") for pair in pairs}
+    for slot in slots.values():
+        code.do(f"store {t.vector} zeroinitializer, ptr {slot}")
+
+    def step(k: str, mask: str) -> None:
+        a = [code.load_vector(code.at2("%a", str(r), "%ars", k), mask) for r in range(rows)]
+        b = [code.load_vector(code.at2("%b", str(c), "%bcs", k), mask) for c in range(columns)]
+        for r, c in pairs:
+            total = code.fma(a[r], b[c], code.emit(f"load {t.vector}, ptr {slots[r, c]}"))
+            code.do(f"store {t.vector} {total}, ptr {slots[r, c]}")
+
+    with code.loop(code.op("udiv", "%k", t.lanes), "k") as k:
+        step(code.op("mul", k, t.lanes), "")
+    rest = code.op("urem", "%k", t.lanes)
+    with code.when(code.emit(f"icmp ne i64 {rest}, 0")):
+        step(code.op("sub", "%k", rest), code.mask(rest))
+    zero = constant(t.type, 0)
+    name = f"llvm.vector.reduce.fadd.{t.suffix}"
+    declarations[name] = f"declare {t.type} @{name}({t.type}, {t.vector})"
+    for r, c in pairs:
+        vector = code.emit(f"load {t.vector}, ptr {slots[r, c]}")
+        total = code.emit(f"call reassoc {t.type} @{name}({t.type} {zero}, {t.vector} {vector})")
+        place = code.at2("%c", str(r), "%crs", str(c), "%ccs")
+        old = code.emit(f"select i1 %accumulate, {t.type} {code.load(place)}, {t.type} {zero}")
+        code.do(f"store {t.type} {code.emit(f'fadd {t.type} {old}, {total}')}, ptr {place}, align {t.align}")
+    return code.define(f"mg_dot_{t.dtype}_{rows}x{columns}", MATRICES)
+
+
+def pack_kernel(t: Tile, declarations: dict[str, str]) -> str:
+    """Copies B[k, columns] to rows of a panel; whole squares of a transposed B go through registers."""
+    code = Code(t, declarations)
+    k_done = code.op("and", code.emit(f"select i1 {code.emit('icmp eq i64 %brs, 1')}, i64 %k, i64 0"), -t.lanes)
+    j_done = code.op("and", "%columns", -t.lanes)
+    with (
+        code.loop(code.op("udiv", j_done, t.lanes), "js") as js,
+        code.loop(code.op("udiv", k_done, t.lanes), "ks") as ks,
+    ):
+        j, k = code.op("mul", js, t.lanes), code.op("mul", ks, t.lanes)
+        rows = [code.load_vector(code.at2("%b", code.op("add", j, i), "%bcs", k)) for i in range(t.lanes)]
+        for i, row in enumerate(_transpose(code, rows)):
+            code.store_vector(row, code.at2("%panel", code.op("add", k, i), str(t.width), j))
+    contiguous = code.emit("icmp eq i64 %bcs, 1")
+    vectors = code.op("udiv", code.op("add", "%columns", t.lanes - 1), t.lanes)
+    with code.when(contiguous), code.loop("%k", "k") as k, code.loop(vectors, "v") as v:
+        j = code.op("mul", v, t.lanes)
+        mask = code.mask(code.op("sub", "%columns", j))
+        value = code.load_vector(code.at2("%b", k, "%brs", j), mask)
+        code.store_vector(value, code.at2("%panel", k, str(t.width), j))
+    with code.when(code.emit(f"xor i1 {contiguous}, true")):
+        _copy(code, k_done, "%k", "0", "%columns")
+        _copy(code, "0", k_done, j_done, "%columns")
+    parameters = "i64 %k, i64 %columns, ptr noalias readonly %b, i64 %brs, i64 %bcs, ptr noalias %panel"
+    return code.define(f"mg_pack_{t.dtype}", parameters)
+
+
+def _copy(code: Code, k_start: str, k_end: str, j_start: str, j_end: str) -> None:
+    with (
+        code.loop(code.op("sub", k_end, k_start), "k") as k_,
+        code.loop(code.op("sub", j_end, j_start), "j") as j_,
+    ):
+        k, j = code.op("add", k_, k_start), code.op("add", j_, j_start)
+        value = code.load(code.at2("%b", k, "%brs", j, "%bcs"))
+        code.do(f"store {code.tile.type} {value}, ptr {code.at2('%panel', k, str(code.tile.width), j)}, align {code.tile.align}")
+
+
+def _transpose(code: Code, rows: list[str]) -> list[str]:
+    """The transpose of a square of vectors: log2 steps that swap ever larger off-diagonal blocks."""
+    n, v, step = len(rows), code.tile.vector, 1
+    while step < n:
+        low = ", ".join(f"i32 {i if not i & step else i - step + n}" for i in range(n))
+        high = ", ".join(f"i32 {i + step if not i & step else i + n}" for i in range(n))
+        new = list(rows)
+        for i in range(n):
+            if not i & step:
+                pair = f"{v} {rows[i]}, {v} {rows[i + step]}"
+                new[i] = code.emit(f"shufflevector {pair}, <{n} x i32> <{low}>")
+                new[i + step] = code.emit(f"shufflevector {pair}, <{n} x i32> <{high}>")
+        rows, step = new, 2 * step
+    return rows

@@ -1,0 +1,206 @@
+"""Writing LLVM IR text: a block of instructions, and values with Python's operators."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+TYPES = {
+    "float32": "float",
+    "float64": "double",
+    "int32": "i32",
+    "uint32": "i32",
+    "int64": "i64",
+    "uint64": "i64",
+    "uint8": "i8",
+    "bool": "i1",
+}
+SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i8": "i8", "i32": "i32", "i64": "i64"}
+
+
+def real(type: str, value: float) -> str:
+    """A floating-point constant, rounded to `type`, in the hexadecimal that LLVM reads exactly."""
+    if type == "float":
+        try:
+            value = struct.unpack("<f", struct.pack("<f", value))[0]
+        except OverflowError:
+            value = float("inf") if value > 0 else -float("inf")
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+def constant(type: str, value: float | int | bool) -> str:
+    """A scalar constant of LLVM type `type`."""
+    if type == "i1":
+        return "true" if value else "false"
+    if type in ("float", "double"):
+        return real(type, float(value))
+    bits = int(type[1:])
+    wrapped = int(value) & (2**bits - 1)
+    return str(wrapped - 2**bits if wrapped >= 2 ** (bits - 1) else wrapped)
+
+
+class Text:
+    """The instructions of one function as they are written, and the intrinsics that they call."""
+
+    def __init__(self, declarations: dict[str, str] | None = None) -> None:
+        self.lines: list[str] = []
+        self.declarations = declarations if declarations is not None else {}
+        self.block = "entry"
+        self._count = 0
+
+    def fresh(self) -> str:
+        self._count += 1
+        return str(self._count)
+
+    def emit(self, instruction: str) -> str:
+        """Appends an instruction and returns the name of its result."""
+        name = f"%v{self.fresh()}"
+        self.lines.append(f"  {name} = {instruction}")
+        return name
+
+    def do(self, instruction: str) -> None:
+        """Appends an instruction that has no result."""
+        self.lines.append(f"  {instruction}")
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+        self.block = name
+
+    @contextmanager
+    def loop(self, extent: str, name: str = "i", metadata: str = "") -> Iterator[str]:
+        """The block of a counting loop; yields the counter, an i64."""
+        n, before = self.fresh(), self.block
+        counter, following = f"%at.{name}.{n}", f"%next.{n}"
+        some = str(int(extent) > 0).lower() if extent.isdigit() else self.emit(f"icmp sgt i64 {extent}, 0")
+        self.do(f"br i1 {some}, label %loop.{n}, label %end.{n}")
+        self.label(f"loop.{n}")
+        start = len(self.lines)
+        yield counter
+        self.lines.insert(start, f"  {counter} = phi i64 [0, %{before}], [{following}, %{self.block}]")
+        self.do(f"{following} = add nuw nsw i64 {counter}, 1")
+        done = self.emit(f"icmp eq i64 {following}, {extent}")
+        self.do(f"br i1 {done}, label %end.{n}, label %loop.{n}{metadata}")
+        self.label(f"end.{n}")
+
+    @contextmanager
+    def when(self, condition: str, leaves: bool = False) -> Iterator[None]:
+        """The block of an `if`; one that leaves the function ends with `ret`."""
+        n = self.fresh()
+        self.do(f"br i1 {condition}, label %then.{n}, label %endif.{n}")
+        self.label(f"then.{n}")
+        yield
+        if not leaves:
+            self.do(f"br label %endif.{n}")
+        self.label(f"endif.{n}")
+
+    def call(self, result: str, function: str, *operands: tuple[str, str]) -> str:
+        """Calls an external function or intrinsic, declaring it."""
+        types = ", ".join(type for type, _ in operands)
+        self.declarations[function] = f"declare {result} @{function}({types})"
+        arguments = ", ".join(f"{type} {name}" for type, name in operands)
+        if result == "void":
+            self.do(f"call void @{function}({arguments})")
+            return ""
+        return self.emit(f"call {result} @{function}({arguments})")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A scalar with Python's operators, each of which writes one instruction without fast-math flags."""
+
+    text: Text
+    type: str
+    name: str
+
+    @property
+    def is_float(self) -> bool:
+        return self.type in ("float", "double")
+
+    @property
+    def int_type(self) -> str:
+        return {"float": "i32", "double": "i64"}.get(self.type, self.type)
+
+    def make(self, instruction: str, type: str | None = None) -> Value:
+        return Value(self.text, type or self.type, self.text.emit(instruction))
+
+    def const(self, value: float | int) -> Value:
+        return Value(self.text, self.type, constant(self.type, value))
+
+    def lift(self, other: Value | float) -> Value:
+        return other if isinstance(other, Value) else self.const(other)
+
+    def _op(self, op: str, other: Value | float) -> Value:
+        return self.make(f"{'f' if self.is_float else ''}{op} {self.type} {self.name}, {self.lift(other).name}")
+
+    def __add__(self, other: Value | float) -> Value:
+        return self._op("add", other)
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self._op("sub", other)
+
+    def __mul__(self, other: Value | float) -> Value:
+        return self._op("mul", other)
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self._op("div", other)
+
+    def __radd__(self, other: float) -> Value:
+        return self.const(other) + self
+
+    def __rsub__(self, other: float) -> Value:
+        return self.const(other) - self
+
+    def __neg__(self) -> Value:
+        return self.make(f"fneg {self.type} {self.name}")
+
+    def __and__(self, other: Value | float) -> Value:
+        return self._op("and", other)
+
+    def __or__(self, other: Value | float) -> Value:
+        return self._op("or", other)
+
+    def __lshift__(self, bits: int) -> Value:
+        return self._op("shl", bits)
+
+    def __rshift__(self, bits: int) -> Value:
+        """The arithmetic shift."""
+        return self._op("ashr", bits)
+
+    def __lt__(self, other: Value | float) -> Value:
+        return self.compare("lt", other)
+
+    def __gt__(self, other: Value | float) -> Value:
+        return self.compare("gt", other)
+
+    def compare(self, op: str, other: Value | float) -> Value:
+        """lt, le, gt, ge, eq: false on NaN;  ne: true on NaN."""
+        rhs = self.lift(other).name
+        if self.is_float:
+            return self.make(f"fcmp {'u' if op == 'ne' else 'o'}{op} {self.type} {self.name}, {rhs}", "i1")
+        return self.make(f"icmp {op if op in ('eq', 'ne') else 's' + op} {self.type} {self.name}, {rhs}", "i1")
+
+    def select(self, x: Value, y: Value | float) -> Value:
+        """`x` where this condition holds, else `y`."""
+        return x.make(f"select i1 {self.name}, {x.type} {x.name}, {x.type} {x.lift(y).name}")
+
+    def call(self, function: str, *others: Value) -> Value:
+        """An LLVM intrinsic of this type."""
+        values = (self, *others)
+        name = self.text.call(self.type, f"llvm.{function}.{SUFFIX[self.type]}", *((v.type, v.name) for v in values))
+        return Value(self.text, self.type, name)
+
+    def fma(self, factor: Value | float, addend: Value | float) -> Value:
+        """self * factor + addend, fused where the machine can."""
+        return self.call("fmuladd", self.lift(factor), self.lift(addend))
+
+    def abs(self) -> Value:
+        return self.call("fabs")
+
+    def bits(self) -> Value:
+        """The float's bits as an integer."""
+        return self.make(f"bitcast {self.type} {self.name} to {self.int_type}", self.int_type)
+
+    def convert(self, operation: str, type: str) -> Value:
+        return self.make(f"{operation} {self.type} {self.name} to {type}", type)

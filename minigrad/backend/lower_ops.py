@@ -1,0 +1,323 @@
+"""Loop nests of the operations that stand alone: products, loops over time, branches, gathers, scatters, order, copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..dims import Shape
+from ..ir import Node
+from ..primitives import loop
+from ..types import TensorType
+from .loops import (
+    Argsort,
+    AsIndex,
+    Assign,
+    Binary,
+    Cast,
+    Check,
+    Compare,
+    Const,
+    Declare,
+    Expr,
+    For,
+    FromIndex,
+    Gemm,
+    If,
+    Index,
+    Let,
+    Literal,
+    Read,
+    Select,
+    Store,
+    Unary,
+    View,
+)
+from .lower import Block, Inline, Unsupported, const, nest, note
+from .storage import Indices, Stored, extent
+
+
+def matmul(block: Block, node: Node) -> None:
+    x, y = (block.memory(a, node) for a in node.args)
+    z = block.store(node)
+    if node.type.dtype.kind != "f":
+        raise Unsupported(f"matmul of {node.type.dtype}")
+    loops, batch = block.loops(z.shape[:-2])
+    views = [View(v.buffer, _offset(v, batch), v.strides[-2], v.strides[-1]) for v in (x, y, z)]
+    m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
+    block.out += nest(loops, [Gemm(m, n, k, *views, note=note(node))])
+
+
+def _offset(v: Stored, batch: Indices) -> Index:
+    return v.at((*batch, Literal(0), Literal(0)))
+
+
+def reshape(block: Block, node: Node) -> None:
+    """A view where the argument lies in order, else a copy of it that does."""
+    found = block.view(node)
+    if found is None:
+        dense = block.temporary(node.args[0].type, node)
+        block.copy(dense, lambda i: block.at(node.args[0], i), note(node))
+        found = dense.reshaped(node.type.shape)
+    block.values[node] = found
+
+
+# ---- copies to another place
+
+
+def pad(block: Block, node: Node) -> None:
+    target, x = block.store(node), node.args[0]
+    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    steps = tuple(i + 1 for i in node.attrs["interior"])
+    block.copy(target.sliced(node.attrs["low"], steps, x.type.shape), lambda i: block.at(x, i), note(node))
+
+
+def concat(block: Block, node: Node) -> None:
+    target, axis = block.store(node), node.attrs["axis"]
+    start: list[Any] = [0] * len(target.shape)
+    for x in node.args:
+        part = target.sliced(tuple(start), (1,) * len(start), x.type.shape)
+        block.copy(part, lambda i, x=x: block.at(x, i), note(node))
+        start[axis] = start[axis] + x.type.shape[axis]
+
+
+def roll(block: Block, node: Node) -> None:
+    """Two runs: what stays in order, and what comes in again at the start."""
+    target, x, axis = block.store(node), node.args[0], node.attrs["axis"]
+    n = extent(target.shape[axis])
+    shift = Literal(node.attrs["shift"]) % n
+    for length, source, goal in ((n - shift, Literal(0), shift), (shift, n - shift, Literal(0))):
+        loops, indices = block.loops(target.shape)
+        var = block.program.loop_var()
+        at = [p for p, _ in loops].index(indices[axis]) if indices[axis] in [p for p, _ in loops] else None
+        if at is None:
+            loops.append((var, length))
+        else:
+            loops[at] = (var, length)
+        read = (*indices[:axis], var + source, *indices[axis + 1 :])
+        write = (*indices[:axis], var + goal, *indices[axis + 1 :])
+        block.out += nest(loops, [Store(target.buffer, target.at(write), block.at(x, read), note=note(node))])
+
+
+# ---- indices from data
+
+
+def _checked(block: Block, node: Node, position: Expr, n: Index) -> tuple[list[Any], AsIndex]:
+    """Statements that make an index from data, negative ones from the end, and stop the function if it is out of bounds."""
+    raw, name = block.program.name("v"), block.program.name("v")
+    size = FromIndex(n, "int64")
+    value = Read(raw, "int64")
+    wrapped = Select(Compare("lt", value, Const("int64", 0)), Binary("add", value, size), value)
+    good = Binary("and", Compare("ge", Read(name, "int64"), Const("int64", 0)), Compare("lt", Read(name, "int64"), size))
+    block.program.checks.append((node, "index {value} out of bounds"))
+    code = len(block.program.checks)
+    return [Let(raw, Cast("int64", position)), Let(name, wrapped), Check(good, code, AsIndex(value))], AsIndex(Read(name, "int64"))
+
+
+def take(block: Block, node: Node) -> None:
+    x, axis = block.memory(node.args[0], node), node.attrs["axis"]
+    target, picks = block.store(node), node.args[1]
+    loops, indices = block.loops(target.shape)
+    k = picks.type.ndim
+    made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.shape[axis]))
+    value = x.load((*indices[:axis], position, *indices[axis + k :]))
+    _with_inner(block, loops, indices, axis + k, made, [Store(target.buffer, target.at(indices), value, note=note(node))])
+
+
+def scatter(block: Block, node: Node) -> None:
+    axis, (updates, picks) = node.attrs["axis"], node.args
+    target, k = block.store(node), picks.type.ndim
+    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    loops, indices = block.loops(updates.type.shape)
+    made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
+    place = (*indices[:axis], position, *indices[axis + k :])
+    value = Binary("add", target.load(place), block.at(updates, indices))
+    _with_inner(block, loops, indices, axis + k, made, [Store(target.buffer, target.at(place), value, note=note(node))])
+
+
+def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> None:
+    """The index is made outside the loops over the axes behind it."""
+    inner = [p for p in loops if p[0] in indices[axis:]]
+    outer = [p for p in loops if p not in inner]
+    block.out += nest(outer, [*made, *nest(inner, body)])
+
+
+def gather(block: Block, node: Node) -> None:
+    x, axis, target = block.memory(node.args[0], node), node.attrs["axis"], block.store(node)
+    loops, indices = block.loops(target.shape)
+    made, position = _checked(block, node, block.at(node.args[1], indices), extent(x.shape[axis]))
+    value = x.load((*indices[:axis], position, *indices[axis + 1 :]))
+    block.out += nest(loops, [*made, Store(target.buffer, target.at(indices), value, note=note(node))])
+
+
+def scatter_along(block: Block, node: Node) -> None:
+    axis, (updates, picks), target = node.attrs["axis"], node.args, block.store(node)
+    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    loops, indices = block.loops(updates.type.shape)
+    made, position = _checked(block, node, block.at(picks, indices), extent(target.shape[axis]))
+    place = (*indices[:axis], position, *indices[axis + 1 :])
+    value = Binary("add", target.load(place), block.at(updates, indices))
+    block.out += nest(loops, [*made, Store(target.buffer, target.at(place), value, note=note(node))])
+
+
+# ---- along one axis
+
+
+def _lines(block: Block, shape: Shape, axis: int) -> tuple[list[Any], Callable[[Any], Indices]]:
+    """Loops over all axes but one, and the index with a position on that one."""
+    loops, indices = block.loops((*shape[:axis], 1, *shape[axis + 1 :]))
+    return loops, lambda i: (*indices[:axis], i, *indices[axis + 1 :])
+
+
+def argsort(block: Block, node: Node) -> None:
+    axis = node.attrs["axis"]
+    x, target = block.memory(node.args[0], node), block.store(node)
+    if axis != len(x.shape) - 1:
+        raise Unsupported("argsort along an axis that is not the last")
+    loops, line = _lines(block, x.shape, axis)
+    start, goal = x.at(line(Literal(0))), target.at(line(Literal(0)))
+    sort = Argsort(target.buffer, goal, x.buffer, start, extent(x.shape[axis]), x.strides[axis], node.attrs["descending"], note=note(node))
+    block.out += nest(loops, [sort])
+
+
+def argmax(block: Block, node: Node) -> None:
+    """The first largest element; the first NaN if there is one."""
+    x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
+    loops, line = _lines(block, x.type.shape, axis)
+    dtype = str(x.type.dtype)
+    best, where, value = (block.program.name(p) for p in ("a", "a", "v"))
+    j = block.program.loop_var()
+    new, old = Read(value, dtype), Read(best, dtype)
+    better: Expr = Compare("gt", new, old)
+    if x.type.is_float:
+        better = Binary("or", better, Binary("and", Compare("ne", new, new), Compare("eq", old, old)))
+    step = [Let(value, block.at(x, line(j))), If(better, (Assign(best, new), Assign(where, FromIndex(j, "int64"))))]
+    first = [Declare(best, block.at(x, line(Literal(0)))), Declare(where, Const("int64", 0))]
+    outer = tuple(i for a, i in enumerate(line(Literal(0))) if a != axis)
+    done = Store(target.buffer, target.at(outer), Read(where, "int64"), note=note(node))
+    block.out += nest(loops, [*first, For(j, extent(x.type.shape[axis]), tuple(step)), done])
+
+
+def cumsum(block: Block, node: Node) -> None:
+    x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
+    loops, line = _lines(block, x.type.shape, axis)
+    dtype, total, j = str(node.type.dtype), block.program.name("a"), block.program.loop_var()
+    add = Assign(total, Binary("add", Read(total, dtype), block.at(x, line(j))))
+    save = Store(target.buffer, target.at(line(j)), Read(total, dtype), note=note(node))
+    run = For(j, extent(x.type.shape[axis]), (add, save), reverse=node.attrs["reverse"])
+    block.out += nest(loops, [Declare(total, const(0, node.type.dtype)), run])
+
+
+# ---- control
+
+
+def cond(block: Block, node: Node) -> None:
+    """Both sides write the same results; one runs."""
+    results = [block.temporary(t, node) for t in node.type]
+    chosen = block.at(node.args[0], ())
+    arguments = [block.view(a) or _inline(block, a) for a in node.args[1:]]
+    for graph, test in ((node.attrs["then"], chosen), (node.attrs["otherwise"], Unary("not", chosen))):
+        targets = dict(zip(graph.outputs, results, strict=True))
+        side = Block(block.program, graph, dict(zip(graph.params, arguments, strict=True)), targets)
+        body = list(side.lower())
+        for o, r in zip(graph.outputs, results, strict=True):
+            if targets[o] is not r:
+                side.out = []
+                side.copy(r, targets[o].load, note(o))
+                body += side.out
+        block.out.append(If(test, tuple(body), note=note(node)))
+    block.values[node] = results
+
+
+def _inline(block: Block, node: Node) -> Inline:
+    return lambda i: block.at(node, i)
+
+
+def scan(block: Block, node: Node) -> None:
+    Loop(block, node).lower()
+
+
+class Loop:
+    """A loop over time. A carry that is stacked anyway lives in its stack, one slot a step; the others in a pair of buffers."""
+
+    def __init__(self, block: Block, node: Node):
+        attrs = node.attrs
+        self.block, self.node, self.body = block, node, attrs["body"]
+        self.carries, self.length, self.reverse = attrs["carries"], attrs["length"], attrs["reverse"]
+        self.params = loop.split(self.body.params, attrs["constants"], self.carries)
+        self.given = loop.split(node.args, attrs["constants"], self.carries)
+        self.after = self.body.outputs[: self.carries]
+        self.ys = self.body.outputs[self.carries :]
+        self.t = block.program.loop_var()
+        self.params_at: dict[Node, Any] = {}
+        self.targets: dict[Node, Stored] = {}
+        self.copies: list[tuple[Stored, Node]] = []
+        self.late: list[tuple[Stored, Stored]] = []
+        self.results: list[Any] = [None] * len(self.body.outputs)
+
+    def lower(self) -> None:
+        block = self.block
+        for p, arg in zip(self.params.constants, self.given.constants, strict=True):
+            self.params_at[p] = block.view(arg) or _inline(block, arg)
+        for p, arg in zip(self.params.sequences, self.given.sequences, strict=True):
+            self.params_at[p] = self.slice_of(arg)
+        for i in range(self.carries):
+            self.carry(i)
+        for j, y in enumerate(self.ys):
+            if self.results[self.carries + j] is None:
+                stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
+                self.results[self.carries + j] = stack
+                self.write(y, stack.row(self.t))
+        inner = Block(block.program, self.body, self.params_at, self.targets)
+        body = list(inner.lower())
+        inner.out = []
+        for target, y in self.copies:
+            inner.copy(target, lambda i, y=y: inner.at(y, i) if y not in self.targets else self.targets[y].load(i), note(y))
+        for target, source in self.late:
+            inner.copy(target, source.load, "")
+        block.out.append(For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node)))
+        block.values[self.node] = self.results
+
+    def slice_of(self, arg: Node) -> Any:
+        whole = self.block.view(arg)
+        if whole is not None:
+            return whole.row(self.t)
+        return lambda i: self.block.at(arg, (self.t, *i))
+
+    def write(self, y: Node, target: Stored) -> None:
+        """Have a body's value written to a place: computed there, or copied there if it has a place already."""
+        if y in self.targets or y in self.params_at or y.is_constant:
+            self.copies.append((target, y))
+        else:
+            self.targets[y] = target
+
+    def carry(self, i: int) -> None:
+        block, p, after = self.block, self.params.carries[i], self.after[i]
+        stacked = [j for j, y in enumerate(self.ys) if y in (p, after) and self.results[self.carries + j] is None]
+        if stacked:
+            slots = block.temporary(TensorType((self.length + 1, *p.type.shape), p.type.dtype), self.node)
+            before, next_ = (self.t + 1, self.t) if self.reverse else (self.t, self.t + 1)
+            first = extent(self.length) if self.reverse else Literal(0)
+            last = Literal(0) if self.reverse else extent(self.length)
+            for j in stacked:
+                from_next = (self.ys[j] is after) != self.reverse
+                start = (int(from_next),) + (0,) * p.type.ndim
+                shape = (self.length, *p.type.shape)
+                self.results[self.carries + j] = slots.sliced(start, (1,) * len(start), shape)
+            now, goal, self.results[i] = slots.row(before), slots.row(next_), slots.row(last)
+            block.copy(slots.row(first), _inline(block, self.given.carries[i]), note(p))
+            self.params_at[p] = now
+            self.write(after, goal)
+        else:
+            now, goal = (block.temporary(p.type, self.node) for _ in range(2))
+            block.copy(now, _inline(block, self.given.carries[i]), note(p))
+            self.params_at[p] = now
+            self.results[i] = now
+            if after is not p:
+                self.write(after, goal)
+                self.late.append((now, goal))
+
+
+LOWER: dict[str, Callable[[Block, Node], None]] = {
+    f.__name__: f for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, cond, scan)
+}

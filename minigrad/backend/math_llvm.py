@@ -1,0 +1,295 @@
+"""Elementwise functions as branch-free LLVM code that the loop vectoriser can widen.
+
+The polynomials are near-minimax fits (Chebyshev or weighted least squares, computed with 50 digits); the schemes are those
+of fdlibm and Cephes. They are written without fast-math flags: their compensated sums must stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .llvm_text import TYPES, Text, Value
+
+INF, NAN = float("inf"), float("nan")
+LOG2E = 1.4426950408889634
+
+
+@dataclass(frozen=True)
+class _Format:
+    """What the functions need to know of a floating-point type."""
+
+    mantissa: int
+    bias: int
+    ln2_high: float  # so few bits that a multiple is exact
+    ln2_low: float
+    exp_range: tuple[float, float]  # outside of it, exp is 0 or infinity
+    exp: Sequence[float]  # (exp(r) - 1 - r) / r²
+    log: Sequence[float]  # float32: (log(1+f) - f + f²/2) / f³;  float64: (log((1+s)/(1-s)) / s - 2) / s²
+    erf: Sequence[float]  # erf(x) / x - 1, in x², for |x| < 1
+    log_erfc: Sequence[float]  # log(erfc(x)) for 1 <= x <= erf_end
+    erf_end: float
+
+
+_FORMATS = {
+    "float": _Format(
+        23, 127, 0.693359375, -2.12194440e-4, (-104.0, 89.0),
+        (0.50000000134658092, 0.166666666816232314, 0.0416664649252859054, 0.00833331092548090083, 0.00139336499963092504,
+         0.000198909908246736538),
+        (0.333333311800300481, -0.24999996957950882, 0.200007157488921017, -0.166678023195012541, 0.142490576456974804,
+         -0.124256873314511061, 0.116854199234867393, -0.114797338466376356, 0.0697161147145117783),
+        (0.128379165848350946, -0.37612626666720331, 0.112835947151602177, -0.0268542120106264124, 0.00518908742343397399,
+         -0.000801686428716586953, 0.0000787587506268548834),
+        (-0.000353463168609313255, -1.1270411031088515, -0.638223860043447702, -0.103038987566213125,
+         0.0218061132564813416, -0.00293981117209694367, 0.000185595329760337304),
+        4.0,
+    ),
+    "double": _Format(
+        52, 1023, 6.93147180369123816490e-01, 1.90821492927058770002e-10, (-746.0, 710.0),
+        (0.5, 0.16666666666666671, 0.0416666666666666698, 0.00833333333332613513, 0.00138888888888837483,
+         0.000198412698748206253, 0.0000248015873255477412, 2.75572554002064244e-6, 2.75572736431102953e-7,
+         2.51052170047207452e-8, 2.09146869680868772e-9),
+        (0.666666666666666665, 0.400000000000008782, 0.28571428570802848, 0.222222223918870656, 0.181817956216327823,
+         0.153862407089696642, 0.132687461955965946, 0.130869078879650275),
+        (0.128379167095512574, -0.376126389031837481, 0.112837916709548787, -0.0268661706450767932,
+         0.00522397762481801447, -0.000854832698083378991, 0.000120553311116427109, -0.0000149255952668311816,
+         1.6461000484121368e-6, -1.6350312701054695e-7, 1.46597752740474358e-8, -1.13728488567916737e-9,
+         5.9571761477489114e-11),
+        (-1.8451442645053786e-6, -1.1283615751288318, -0.63669772376256027, -0.102559500009362356, 0.0187262362190853891,
+         0.000764453821314676137, -0.002274867394886206, 0.00105195360314967119, -0.000307442038515272234,
+         0.0000627737239925046015, -8.60549579302008986e-6, 6.20829826175451362e-7, 1.95951463152156431e-8,
+         -9.64714956467068584e-9, 9.28936183148944434e-10, -3.33369186781303076e-11),
+        6.0,
+    ),
+}  # fmt: skip
+_SIN = (-0.166666666666666646, 0.00833333333333092456, -0.000198412698367224178, 2.75573160838163586e-6,
+        -2.50511279440141876e-8, 1.5917848524808261e-10)  # fmt: skip
+_COS = (0.0416666666666666654, -0.00138888888888873823, 0.0000248015872987430693, -2.75573172600088382e-7,
+        2.08761438279931325e-9, -1.13824567780613058e-11)  # fmt: skip
+_HALF_PI = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
+
+
+def _format(x: Value) -> _Format:
+    return _FORMATS[x.type]
+
+
+def _polynomial(x: Value, coefficients: Sequence[float]) -> Value:
+    result = x.const(coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        result = result.fma(x, c)
+    return result
+
+
+def _round(x: Value) -> tuple[Value, Value]:
+    """The nearest integer of a moderate x, as a float and as an integer. On NaN the second is garbage, not undefined."""
+    magic = 1.5 * 2.0 ** _format(x).mantissa
+    shifted = x + magic
+    return shifted - magic, shifted.bits() - x.const(magic).bits()
+
+
+def _power_of_two(n: Value, like: Value) -> Value:
+    f = _format(like)
+    return ((n + f.bias) << f.mantissa).convert("bitcast", like.type)
+
+
+def _clamp(x: Value, low: float, high: float) -> Value:
+    """NaN stays."""
+    x = (x < low).select(x.const(low), x)
+    return (x > high).select(x.const(high), x)
+
+
+def _exp_parts(x: Value, low_part: Value | None = None) -> tuple[Value, Value]:
+    """(exp(r) - 1, n) with x + low_part = n ln 2 + r."""
+    f = _format(x)
+    n, integer = _round(x * LOG2E)
+    r = n.fma(-f.ln2_low, n.fma(-f.ln2_high, x))
+    if low_part is not None:
+        r = r + low_part
+    return (r * r).fma(_polynomial(r, f.exp), r), integer
+
+
+def _expm1_parts(x: Value) -> tuple[Value, Value]:
+    """As `_exp_parts`, with what r loses in rounding added to the first part."""
+    f = _format(x)
+    n, integer = _round(x * LOG2E)
+    high = n.fma(-f.ln2_high, x)
+    r = n.fma(-f.ln2_low, high)
+    lost = n.fma(-f.ln2_low, high - r)
+    return (r * r).fma(_polynomial(r, f.exp), lost) + r, integer
+
+
+def _scale(x: Value, n: Value) -> Value:
+    """x * 2**n in two steps, so that the result may be subnormal."""
+    half = n >> 1
+    return x * _power_of_two(half, x) * _power_of_two(n - half, x)
+
+
+def exp(x: Value) -> Value:
+    p, n = _exp_parts(_clamp(x, *_format(x).exp_range))
+    return _scale(p + 1.0, n)
+
+
+def expm1(x: Value) -> Value:
+    p, n = _expm1_parts(_clamp(x, -50.0, _format(x).exp_range[1]))
+    half = _power_of_two(n - 1, x)
+    scaled = half.fma(p, half - 0.5)
+    return n.compare("eq", 0).select(p, scaled + scaled)
+
+
+def tanh(x: Value) -> Value:
+    p, n = _expm1_parts(_clamp(x.abs() * -2.0, -50.0, 0.0))
+    scale = _power_of_two(n, x)
+    e = scale.fma(p, scale - 1.0)  # expm1(-2|x|)
+    d = e + 2.0
+    t = -e / d
+    residual = (-t).fma(d, -e) - t * (e - (d - 2.0))
+    return residual.fma(t.fma(0.5, 0.5), t).call("copysign", x)
+
+
+def sigmoid(x: Value) -> Value:
+    e = exp(-x.abs())
+    return (x < 0.0).select(e, 1.0) / (e + 1.0)
+
+
+def softplus(x: Value) -> Value:
+    return (x > 0.0).select(x, 0.0) + log1p(exp(-x.abs()))
+
+
+def _log_parts(x: Value) -> tuple[Value, Value]:
+    """(k, f) with x = 2**k (1 + f) and 1 + f between √½ and √2, for positive finite x."""
+    fmt = _format(x)
+    small = x < 2.0 ** (1 - fmt.bias)
+    bits = small.select(x * 2.0 ** (fmt.mantissa + 2), x).bits()
+    exponent = (bits - x.const(0.5**0.5).bits()) >> fmt.mantissa
+    f = (bits - (exponent << fmt.mantissa)).convert("bitcast", x.type) - 1.0
+    exponent = small.select(exponent - (fmt.mantissa + 2), exponent)
+    magic = x.const(1.5 * 2.0**fmt.mantissa)
+    k = (exponent + magic.bits()).convert("bitcast", x.type) - magic
+    return k, f
+
+
+def log(x: Value) -> Value:
+    fmt = _format(x)
+    k, f = _log_parts(x)
+    half_square = f * f * 0.5
+    if x.type == "float":
+        rest = (f * f * f).fma(_polynomial(f, fmt.log), k * fmt.ln2_low) - half_square
+    else:
+        s = f / (f + 2.0)
+        z = s * s
+        rest = s.fma(z.fma(_polynomial(z, fmt.log), half_square), k * fmt.ln2_low) - half_square
+    result = k.fma(fmt.ln2_high, rest + f)
+    result = (x < INF).select(result, x)
+    result = (x < 0.0).select(x.const(NAN), result)
+    return x.compare("eq", 0.0).select(x.const(-INF), result)
+
+
+def log1p(x: Value) -> Value:
+    u = x + 1.0
+    rounded = u - 1.0
+    lost = (1.0 - (u - rounded)) + (x - rounded)
+    correction = (u > 0.0).select(lost / u, 0.0)
+    return log(u) + (x < INF).select(correction, 0.0)
+
+
+def erf(x: Value) -> Value:
+    f = _format(x)
+    a = x.abs()
+    near = x.fma(_polynomial(x * x, f.erf), x)
+    tail, n = _exp_parts(_polynomial(_clamp(a, 1.0, f.erf_end), f.log_erfc))
+    scale = _power_of_two(n, x)
+    far = (1.0 - scale.fma(tail, scale)).call("copysign", x)
+    return (a > 1.0).select(far, near)
+
+
+def _sin_cos(x: Value, quarter: int) -> Value:
+    """sin(x + quarter π/2), accurate for |x| < 1e6 (with fused multiply-add, 1e9)."""
+    if x.type == "float":
+        return _sin_cos(x.convert("fpext", "double"), quarter).convert("fptrunc", "float")
+    n, integer = _round(x * (2 / 3.141592653589793))
+    high, middle, low = _HALF_PI
+    r = n.fma(-high, x)
+    y = n.fma(-middle, r)
+    y = y + n.fma(-low, n.fma(-middle, r - y))
+    z = y * y
+    sine = (y * z).fma(_polynomial(z, _SIN), y)
+    half = z * 0.5
+    one = 1.0 - half
+    cosine = one + (z * z).fma(_polynomial(z, _COS), (1.0 - one) - half)
+    q = integer + quarter
+    result = (q & 1).compare("eq", 0).select(sine, cosine)
+    return (q & 2).compare("eq", 0).select(result, -result)
+
+
+def sin(x: Value) -> Value:
+    return x.compare("eq", 0.0).select(x, _sin_cos(x, 0))
+
+
+def cos(x: Value) -> Value:
+    return _sin_cos(x, 1)
+
+
+def _log_twice(x: Value) -> tuple[Value, Value]:
+    """log(x) as an unevaluated sum of two float64, for positive finite x."""
+    fmt = _format(x)
+    k, f = _log_parts(x)
+    u = f + 2.0
+    s = f / u
+    s_low = ((-s).call("fma", u, f) - s * (f - (u - 2.0))) / u
+    z = s * s
+    rest = (s * z).fma(_polynomial(z, fmt.log), k.fma(fmt.ln2_low, s_low + s_low))
+    high, twice = k * fmt.ln2_high, s + s
+    total = high + twice
+    rest = rest + ((high - total) + twice)
+    answer = total + rest
+    return answer, (total - answer) + rest
+
+
+def pow(x: Value, y: Value) -> Value:
+    """x ** y as C's pow: NaN for a negative x unless y is an integer."""
+    if x.type == "float":
+        return _pow(x.convert("fpext", "double"), y.convert("fpext", "double"), precise=False).convert("fptrunc", "float")
+    return _pow(x, y, precise=True)
+
+
+def _pow(x: Value, y: Value, precise: bool) -> Value:
+    a = x.abs()
+    if precise:
+        high, low = _log_twice(a)
+        high = a.compare("eq", 0.0).select(x.const(-INF), (a < INF).select(high, a))
+        product = y * high
+        rest = y.call("fma", high, -product) + y * low
+        rest = (product.abs() < 800.0).select(rest, 0.0)
+        p, n = _exp_parts(_clamp(product, *_format(x).exp_range), rest)
+        result = _scale(p + 1.0, n)
+    else:
+        result = exp(y * log(a))
+    one = x.compare("eq", 1.0) | y.compare("eq", 0.0) | (a.compare("eq", 1.0) & y.abs().compare("eq", INF))
+    result = one.select(x.const(1.0), result)
+    whole = y.call("floor").compare("eq", y)
+    half = y * 0.5
+    odd = whole & half.call("floor").compare("ne", half)
+    negative = x.bits() < 0
+    result = (negative & odd).select(-result, result)
+    undefined = (x < 0.0) & (x > -INF) & whole.compare("eq", 0)
+    return undefined.select(x.const(NAN), result)
+
+
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow)
+}
+FUNCTIONS = frozenset(_FUNCTIONS)
+
+
+def name(op: str, dtype: str) -> str:
+    """The LLVM function of an operation."""
+    return f"mg_{op}_{dtype}"
+
+
+def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
+    """The LLVM function's text; the intrinsics that it calls are added to `declarations`."""
+    type, function, text = TYPES[dtype], _FUNCTIONS[op], Text(declarations)
+    parameters = ["%x", "%y"][: 2 if op == "pow" else 1]
+    result = function(*(Value(text, type, p) for p in parameters))
+    head = f"define internal {type} @{name(op, dtype)}({', '.join(f'{type} {p}' for p in parameters)}) #0 {{"
+    return "\n".join([head, *text.lines, f"  ret {type} {result.name}", "}"])

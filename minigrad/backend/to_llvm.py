@@ -1,0 +1,275 @@
+"""Prints a loop IR function as LLVM IR text.
+
+The entry of every function has the same C signature, `int64 name(void **arguments, int64 *sizes, void *arena)`. It returns
+0 or the code of the `Check` that failed, whose value it stores in `sizes[number of sizes]`. `name.arrays` is the same with
+NumPy array objects for the arguments and the arena. The work is done by internal functions, whose pointers are all `noalias`: one body, and
+pieces of a large body, since LLVM's time grows faster than the length of a function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from . import math_llvm
+from .arithmetic import ACCUMULATE, INTEGER_POWER
+from .expressions import Expressions
+from .llvm_text import TYPES, Text
+from .loops import (
+    ALIGNMENT,
+    FLOATS,
+    Argsort,
+    Assign,
+    Binary,
+    Check,
+    Copy,
+    Declare,
+    Expr,
+    Fill,
+    For,
+    Function,
+    Gemm,
+    If,
+    IndexLike,
+    Let,
+    Literal,
+    LoopVar,
+    Read,
+    Stmt,
+    Store,
+    View,
+    as_index,
+    walk,
+)
+from .sorting import expand_argsort
+
+ARRAY_DATA = object.__basicsize__  # where a NumPy array keeps its data pointer: the first field after the object header
+UNROLL_AT_MOST = 8
+PIECE = 24  # statements in one LLVM function
+ATTRIBUTES = """
+attributes #0 = { alwaysinline nounwind willreturn memory(none) }
+attributes #1 = { noinline nounwind }
+attributes #2 = { nounwind willreturn memory(argmem: readwrite) }
+"""
+
+
+@dataclass
+class _Module:
+    """What the functions of one module share."""
+
+    parameters: dict[str, str]  # the register of a buffer or size -> its type and attributes
+    declarations: dict[str, str] = field(default_factory=dict)
+    math: set[tuple[str, str]] = field(default_factory=set)
+    metadata: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+
+    def define(self, name: str, result: str, lines: list[str]) -> list[str]:
+        """Defines an internal function whose parameters are what its lines use; returns their registers."""
+        text = "\n".join(lines)
+        names = set(re.findall(r"%(?:ptr|size|outer|slot|error)\.[\w.]+", text))
+        used = [register for register in self.parameters if register in names]
+        parameters = ", ".join(f"{self.parameters[r]} {r}" for r in used)
+        self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
+        return used
+
+
+def to_llvm(function: Function) -> str:
+    """The LLVM module of `function`, without target or triple."""
+    sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
+    pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
+    arena = {f"%ptr.{b.name}": f"ptr noalias align {ALIGNMENT}" for b in function.locals}
+    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias"})
+    used = _Printer(module, function.name).body(function)
+    math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
+    math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
+    entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
+    declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
+    return "\n".join([*declarations, *math, *module.functions, *entries, ATTRIBUTES, *module.metadata, ""])
+
+
+def _entry(f: Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
+    """The C function: takes the pointers and sizes from their tables, divides the arena, calls the body."""
+    code = Expressions(Text(declarations), set())
+    text, emit = code.text, code.text.emit
+    for i, named in enumerate(f.sizes):
+        text.do(f"%size.{named.name} = load i64, ptr {emit(f'getelementptr i64, ptr %sizes, i64 {i}')}")
+    text.do(f"%error.slot = getelementptr i64, ptr %sizes, i64 {len(f.sizes)}")
+
+    def data(pointer: str) -> str:
+        at = emit(f"getelementptr i8, ptr {pointer}, i64 {through or 0}")
+        return at if through is None else emit(f"load ptr, ptr {at}")
+
+    registers = {}
+    for i, buffer in enumerate(f.arguments):
+        registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
+    above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {ALIGNMENT - 1}")
+    arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-ALIGNMENT)))
+    end = "0"
+    for buffer in f.locals:
+        registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
+        size = code.index(as_index(buffer.size) * buffer.itemsize)
+        padded = emit(f"and i64 {emit(f'add i64 {size}, {ALIGNMENT - 1}')}, {-ALIGNMENT}")
+        end = emit(f"add i64 {end}, {padded}")
+    operands = ", ".join(f"ptr {registers[r]}" if r in registers else f"{'i64' if r.startswith('%size') else 'ptr'} {r}" for r in used)
+    result = emit(f"call i64 @{f.name}.body({operands})")
+    head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena) {{'
+    return "\n".join([head, *text.lines, f"  ret i64 {result}", "}"])
+
+
+class _Printer(Expressions):
+    """Writes the statements of one LLVM function."""
+
+    def __init__(self, module: _Module, name: str) -> None:
+        super().__init__(Text(module.declarations), module.math)
+        self.module = module
+        self.name = name
+        self.types: dict[str, str] = {}
+        self.slots: list[str] = []
+
+    def body(self, function: Function) -> list[str]:
+        self.block(function.body)
+        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
+
+    def block(self, body: tuple[Stmt, ...]) -> None:
+        scalars, variables = self.scalars.copy(), self.variables.copy()
+        for piece, separate in _pieces(body):
+            if separate:
+                self.outline(piece)
+            else:
+                for stmt in piece:
+                    self.stmt(stmt)
+        self.scalars, self.variables = scalars, variables
+
+    def outline(self, piece: tuple[Stmt, ...]) -> None:
+        """Writes the statements as a function of their own, and the call of it."""
+        module = self.module
+        inner = _Printer(module, self.name)
+        outside = {}
+        for names, taken, kind in (
+            (self.loops, inner.loops, "%outer."),
+            (self.scalars, inner.scalars, "%outer."),
+            (self.variables, inner.variables, "%slot."),
+        ):
+            for name, register in names.items():
+                taken[name] = kind + name
+                type = "i64" if names is self.loops else self.types[name] if names is self.scalars else "ptr noalias"
+                outside[kind + name] = (type, register)
+        inner.types = self.types
+        for stmt in piece:
+            inner.stmt(stmt)
+        checked = any(isinstance(s, Check) for s in walk(piece))
+        lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
+        name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
+        parameters = {r: type for r, (type, _) in outside.items()}
+        used = _Module({**parameters, **module.parameters}, functions=module.functions).define(name, result, lines)
+        operands = []
+        for r in used:
+            type, register = outside.get(r, (module.parameters.get(r, ""), r))
+            operands.append(f"{type.split()[0]} {register}")
+        call = f"call {result} @{name}({', '.join(operands)})"
+        if checked:
+            self.stop_unless_zero(self.text.emit(call))
+        else:
+            self.text.do(call)
+
+    def stmt(self, stmt: Stmt) -> None:
+        match stmt:
+            case For():
+                self.loop(stmt)
+            case If(condition, body):
+                with self.text.when(self.expr(condition)):
+                    self.block(body)
+            case Let(name, expr):
+                self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
+            case Declare(name, expr):
+                value, slot, type = self.expr(expr), f"%var.{name}.{self.text.fresh()}", TYPES[expr.dtype]
+                self.slots.append(f"  {slot} = alloca {type}")
+                self.text.do(f"store {type} {value}, ptr {slot}")
+                self.variables[name] = slot
+            case Assign(name, expr):
+                value = self.accumulate(name, expr)
+                self.text.do(f"store {TYPES[expr.dtype]} {value}, ptr {self.variables[name]}")
+            case Store(buffer, index, expr):
+                self.store(buffer, self.index(index), self.expr(expr))
+            case Gemm():
+                self.gemm(stmt)
+            case Fill(buffer, offset, count, value):
+                i = LoopVar("fill.")
+                self.loop(For(i, count, (Store(buffer, as_index(offset) + i, value),)))
+            case Copy(target, offset, source, source_offset, count):
+                pointers = [("ptr", self.address(target, self.index(offset))), ("ptr", self.address(source, self.index(source_offset)))]
+                size = ("i64", self.index(as_index(count) * target.itemsize))
+                self.text.call("void", "llvm.memmove.p0.p0.i64", *pointers, size, ("i1", "false"))
+            case Argsort():
+                self.block(expand_argsort(stmt))
+            case Check(condition, code, value):
+                self.check(condition, code, value)
+
+    def loop(self, stmt: For) -> None:
+        extent = self.index(stmt.extent)
+        last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
+        with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
+            self.loops[stmt.var.name] = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
+            self.block(stmt.body)
+
+    def unrolled(self, stmt: For) -> str:
+        extent = as_index(stmt.extent)
+        simple = not any(isinstance(s, For | If | Gemm | Fill | Argsort | Check) for s in stmt.body)
+        if not (simple and isinstance(extent, Literal) and extent.value <= UNROLL_AT_MOST):
+            return ""
+        n = len(self.module.metadata)
+        self.module.metadata += [f"!{n} = distinct !{{!{n}, !{n + 1}}}", f'!{n + 1} = !{{!"llvm.loop.unroll.full"}}']
+        return f", !llvm.loop !{n}"
+
+    def accumulate(self, name: str, expr: Expr) -> str:
+        match expr:
+            case Binary("add" | "mul" as op, Read(left), y) if left == name and expr.dtype in FLOATS:
+                return self.binary(op, expr.dtype, self.expr(expr.x), self.expr(y), ACCUMULATE)
+            case Binary("add" | "mul" as op, x, Read(right)) if right == name and expr.dtype in FLOATS:
+                return self.binary(op, expr.dtype, self.expr(expr.y), self.expr(x), ACCUMULATE)
+        return self.expr(expr)
+
+    def gemm(self, stmt: Gemm) -> None:
+        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
+        views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
+        name = f"mg_gemm_{stmt.c.buffer.dtype}"
+        self.text.call("void", name, *sizes, *views, ("i1", str(stmt.accumulate).lower()))
+        self.text.declarations[name] += " #2"
+
+    def view(self, view: View) -> list[tuple[str, str]]:
+        strides = [("i64", self.index(s)) for s in (view.row_stride, view.column_stride)]
+        return [("ptr", self.address(view.buffer, self.index(view.offset))), *strides]
+
+    def check(self, condition: Expr, code: int, value: IndexLike) -> None:
+        failed = self.text.emit(f"xor i1 {self.expr(condition)}, true")
+        with self.text.when(failed, leaves=True):
+            self.text.do(f"store i64 {self.index(value)}, ptr %error.slot")
+            self.text.do(f"ret i64 {code}")
+
+    def stop_unless_zero(self, code: str) -> None:
+        with self.text.when(self.text.emit(f"icmp ne i64 {code}, 0"), leaves=True):
+            self.text.do(f"ret i64 {code}")
+
+
+def _pieces(body: tuple[Stmt, ...]) -> Iterator[tuple[tuple[Stmt, ...], bool]]:
+    """Divides a long block into runs of statements that can be functions of their own, and others."""
+    if _weight(body) <= PIECE:
+        yield body, False
+        return
+    run: tuple[Stmt, ...] = ()
+    for stmt in body:
+        alone = isinstance(stmt, Let | Declare | Assign | Check) or _weight((stmt,)) > PIECE
+        if run and (alone or _weight((*run, stmt)) > PIECE):
+            yield run, True
+            run = ()
+        if alone:
+            yield (stmt,), False
+        else:
+            run = (*run, stmt)
+    if run:
+        yield run, True
+
+
+def _weight(body: tuple[Stmt, ...]) -> int:
+    return sum(1 for _ in walk(body))
