@@ -58,7 +58,7 @@ def _is_array(entry: Any) -> bool:
 
     if isinstance(entry, Tensor):
         return True
-    return isinstance(entry, (list, np.ndarray, bool, np.bool_))
+    return isinstance(entry, (list, np.ndarray))
 
 
 def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
@@ -120,6 +120,8 @@ def _add(plan: Basic, entry: Any, n: Extent, axis: int) -> None:
 
 
 def _integer(entry: Any, n: Extent, axis: int) -> Extent:
+    if isinstance(entry, (bool, np.bool_)):
+        raise dtype_error("index", f"{entry} is a bool, not an index", "Take integers, or a mask of the length of the axis")
     if not isinstance(entry, Dim):
         try:
             entry = entry.__index__()
@@ -166,25 +168,26 @@ def _separated(entries: list[Any]) -> bool:
 
 def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Index arrays, broadcast together, as one take from the axes they index, flattened."""
+    from .primitives.index import flat_index
+
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
     rest = [a for a in range(x.ndim) if a not in axes]
     sizes = [x.shape[a] for a in axes]
     flat = ops.reshape(ops.permute_dims(x, axes + rest), (product(sizes), *(x.shape[a] for a in rest)))
-    position: Any = None
-    for a, n in zip(axes, sizes, strict=True):
-        index = _wrapped(ops, arrays[a], n, a) if len(axes) > 1 else arrays[a]
-        position = index if position is None else position * n + index
+    position: Any = arrays[axes[0]]
+    for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
+        _require_bounds(arrays[a], n, a)
+        if len(axes) > 1:
+            position = flat_index(arrays[a], n, position * n if i else ops.zeros((), INT), product(sizes))
     y = ops.take(flat, ops.broadcast_to(position, shape), 0)
     at = 0 if separated else axes[0]
     k = len(shape)
     return ops.permute_dims(y, (*range(k, k + at), *range(k), *range(k + at, y.ndim)))
 
 
-def _wrapped(ops: Any, index: Tensor, n: Extent, axis: int) -> Tensor:
+def _require_bounds(index: Tensor, n: Extent, axis: int) -> None:
     if index.is_concrete and isinstance(n, int):
         bad = index.numpy()[(index.numpy() < -n) | (index.numpy() >= n)]
         if bad.size:
             raise BoundsError(message("index", f"index {bad.flat[0]} out of bounds for axis {axis} of size {n}"))
-    index = ops.astype(index, INT)
-    return ops.where(index < 0, index + n, index)

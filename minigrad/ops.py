@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from . import dims
 from .dims import Dim, Extent
-from .errors import shape_error
+from .errors import dtype_error, message, shape_error
 from .primitives import control as _control
 from .primitives import elementwise as _e
 from .primitives import index as _i
@@ -34,6 +35,7 @@ __all__ = [
 
 Like = Any  # a tensor, an array, a number or a nested list
 Axis = int | Sequence[int] | None
+LARGEST = float(np.finfo(FLOAT).max)
 
 
 # ---- operands
@@ -45,26 +47,42 @@ def _is_number(x: Any) -> bool:
 
 def _operands(what: str, *values: Like) -> list[Tensor]:
     """Tensors of one dtype and shape. Python and NumPy scalars take the dtype of the tensors (an integer one gives way to a float)."""
+    if _alike(values):
+        return list(values)
     tensors = [None if _is_number(v) else tensor(v) for v in values]
     dtypes = [t.dtype for t in tensors if t is not None]
-    kinds = [np.asarray(v).dtype for v in values if _is_number(v)]
-    common = promote(dtypes) if dtypes else promote(FLOAT if k.kind == "f" else k for k in kinds)
+    kinds = [_kind(v) for v, t in zip(values, tensors, strict=True) if t is None]
+    common = promote(dtypes) if dtypes else promote(FLOAT if k == "f" else INT if k in "iu" else BOOL for k in kinds)
     for kind in kinds:
-        if kind.kind == "f" and common.kind != "f":
+        if kind == "f" and common.kind != "f":
             common = FLOAT
-        elif kind.kind in "iu" and common == BOOL:
+        elif kind in "iu" and common == BOOL:
             common = INT
     found = [_number(what, v, common) if t is None else astype(t, common) for t, v in zip(tensors, values, strict=True)]
-    first = found[0].shape
-    if builtins.all(identical(t.shape, first) for t in found):
-        return found
-    shape = broadcast_shapes(what, *(t.shape for t in found))
+    shapes = [t.shape for t in found if t.shape] or [()]
+    shape = shapes[0] if builtins.all(identical(s, shapes[0]) for s in shapes) else broadcast_shapes(what, *shapes)
     return [_expand(t, shape) for t in found]
+
+
+def _alike(values: Sequence[Like]) -> bool:
+    """Whether all are tensors of one type already."""
+    if type(values[0]) is not Tensor:
+        return False
+    dtype, shape = values[0].dtype, values[0].shape
+    return builtins.all(type(v) is Tensor and v.dtype is dtype and identical(v.shape, shape) for v in values[1:])
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, float):
+        return "f"
+    return check_dtype(value.dtype).kind if isinstance(value, np.generic) else "b" if isinstance(value, bool) else "i"
 
 
 def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise OverflowError(f"{what}: {value} does not fit {dtype}")
+        raise OverflowError(message(what, f"{value} does not fit {dtype}"))
+    if dtype == FLOAT and LARGEST < builtins.abs(value) < math.inf:
+        raise OverflowError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
     return scalar(value, dtype)
 
 
@@ -165,6 +183,15 @@ def remainder(x: Like, y: Like) -> Tensor:
     return _e.sub(a, _e.mul(b, floor_divide(a, b)))
 
 
+def bools(what: str, *values: Like) -> list[Tensor]:
+    """Operands of & | ~, which must be bools."""
+    found = [tensor(v) for v in values]
+    for t in found:
+        if t.dtype != BOOL:
+            raise dtype_error(what, f"takes bools, got {t.type}", "Compare it, as in x != 0; bits of integers have no operation")
+    return found
+
+
 def logical_not(x: Like) -> Tensor:
     """not x, for bools."""
     t = astype(x, BOOL)
@@ -190,6 +217,8 @@ def isnan(x: Like) -> Tensor:
 def isfinite(x: Like) -> Tensor:
     """Whether each element is neither NaN nor infinite."""
     t = tensor(x)
+    if not t.type.is_float:
+        return full(t.shape, True, BOOL)
     zero = _e.mul(t, _expand(scalar(0, t.dtype), t.shape))
     return _e.equal(zero, zero)
 
@@ -205,14 +234,14 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
 def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
     """x limited to [low, high]; the gradient is 0 at and beyond the bounds."""
     t = tensor(x)
-    y = t if low is None else where(greater(t, low), t, low)
-    return y if high is None else where(less(y, high), y, high)
+    y = t if low is None else where(less_equal(t, low), low, t)
+    return y if high is None else where(greater_equal(y, high), high, y)
 
 
 def relu(x: Like) -> Tensor:
-    """max(x, 0), with gradient 0 at 0."""
+    """max(x, 0), with gradient 0 at 0; NaN stays NaN."""
     t = tensor(x)
-    return where(greater(t, 0), t, 0)
+    return where(less_equal(t, 0), 0, t)
 
 
 def astype(x: Like, dtype: Any) -> Tensor:
@@ -282,7 +311,10 @@ def argmax(x: Like, axis: int | None = None) -> Tensor:
 
 def argmin(x: Like, axis: int | None = None) -> Tensor:
     """The position of the smallest element, the lowest one among ties."""
-    return argmax(negative(x), axis)
+    t = tensor(x)
+    if t.dtype.kind in "iu":  # the order reversed without overflow
+        return argmax(subtract(np.iinfo(t.dtype).max if t.dtype.kind == "u" else -1, t), axis)
+    return argmax(negative(t), axis)
 
 
 def cumsum(x: Like, axis: int = -1, reverse: bool = False) -> Tensor:
@@ -346,7 +378,7 @@ def moveaxis(x: Like, source: int, destination: int) -> Tensor:
 
 def broadcast_to(x: Like, shape: Sequence[Extent]) -> Tensor:
     """x repeated to a shape, as in NumPy. Raises ShapeError."""
-    return _expand(tensor(x), tuple(shape))
+    return _expand(tensor(x), _lengths("broadcast_to", tuple(shape)))
 
 
 def expand_dims(x: Like, axis: int = 0) -> Tensor:
@@ -489,6 +521,7 @@ def matmul(x: Like, y: Like) -> Tensor:
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    _l.require_inner(a.type, b.type)
     if b.ndim == 2 and a.ndim > 2:  # one matrix for all: rows of every batch in one product
         rows = _l.matmul(_m.reshape(a, shape=(dims.product(a.shape[:-1]), a.shape[-1])), b)
         return _m.reshape(rows, shape=(*a.shape[:-1], b.shape[-1]))
@@ -516,7 +549,14 @@ def outer(x: Like, y: Like) -> Tensor:
 def full(shape: Any, value: Any, dtype: Any = FLOAT) -> Tensor:
     """A tensor of one value."""
     wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return _expand(scalar(value, check_dtype(dtype, "full")), tuple(n if isinstance(n, Dim) else n.__index__() for n in wanted))
+    return _expand(scalar(value, check_dtype(dtype, "full")), _lengths("full", wanted))
+
+
+def _lengths(what: str, shape: Sequence[Any]) -> tuple[Extent, ...]:
+    found = tuple(n if isinstance(n, Dim) else n.__index__() for n in shape)
+    if builtins.any(isinstance(n, int) and n < 0 for n in found):
+        raise shape_error(what, f"lengths must not be negative, got {found}")
+    return found
 
 
 def zeros(shape: Any, dtype: Any = FLOAT) -> Tensor:
@@ -541,7 +581,7 @@ def ones_like(x: Like) -> Tensor:
 
 def arange(n: Extent, dtype: Any = INT) -> Tensor:
     """0, 1, …, n−1."""
-    return _i.iota(n=n if isinstance(n, Dim) else n.__index__(), dtype=check_dtype(dtype, "arange"))
+    return _i.iota(n=_lengths("arange", (n,))[0], dtype=check_dtype(dtype, "arange"))
 
 
 def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
@@ -565,5 +605,7 @@ UFUNCS: dict[str, Callable[..., Tensor]] = {
     "less_equal": less_equal, "greater": greater, "greater_equal": greater_equal, "equal": equal, "not_equal": not_equal,
     "negative": negative, "absolute": abs, "sign": sign, "floor": floor, "exp": exp, "expm1": expm1, "log": log, "log1p": log1p,
     "sqrt": sqrt, "square": square, "tanh": tanh, "sin": sin, "cos": cos, "logical_and": logical_and, "logical_or": logical_or,
-    "logical_not": logical_not, "bitwise_and": logical_and, "bitwise_or": logical_or, "isnan": isnan, "isfinite": isfinite,
+    "logical_not": logical_not, "bitwise_and": lambda x, y: logical_and(*bools("&", x, y)),
+    "bitwise_or": lambda x, y: logical_or(*bools("|", x, y)), "invert": lambda x: logical_not(*bools("~", x)),
+    "isnan": isnan, "isfinite": isfinite,
 }  # fmt: skip

@@ -94,11 +94,16 @@ def scope(name: str, step: int | None = None) -> Iterator[None]:
         _scopes.reset(token)
 
 
-@contextmanager
-def override(place: Origin) -> Iterator[None]:
+class override:
     """Give everything built inside this origin (passes keep origins, gradients take those of their forward node)."""
-    token = _override.set(place)
-    try:
-        yield
-    finally:
-        _override.reset(token)
+
+    __slots__ = ("place", "token")
+
+    def __init__(self, place: Origin):
+        self.place = place
+
+    def __enter__(self) -> None:
+        self.token = _override.set(self.place)
+
+    def __exit__(self, *_: object) -> None:
+        _override.reset(self.token)

@@ -109,15 +109,23 @@ def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, 
     main = slice(steps - whole, steps) if reverse else slice(0, whole)
 
     def inner(carry: Any, x: Any) -> Any:
-        return scan(f, tree.map(ops.detach, carry) if detach else carry, x, length=chunk, reverse=reverse)
+        return scan(f, carry, x, length=chunk, reverse=reverse)
+
+    def after_detach(carry: Any, indexed: Any) -> Any:
+        later, x = indexed
+        return inner(tree.map(lambda c: ops.where(later, ops.detach(c), c), carry), x)
 
     parts = tree.map(lambda x: ops.reshape(tensor(x)[main], (steps // chunk, chunk, *tensor(x).shape[1:])), xs)
-    carry, ys = scan(inner if detach else _checkpoint(inner), init, parts, length=steps // chunk, reverse=reverse)
+    if detach:
+        later = ops.arange(steps // chunk) < steps // chunk - 1 if reverse else ops.arange(steps // chunk) > 0
+        carry, ys = scan(after_detach, init, (later, parts), length=steps // chunk, reverse=reverse)
+    else:
+        carry, ys = scan(_checkpoint(inner), init, parts, length=steps // chunk, reverse=reverse)
     ys = tree.map(lambda y: ops.reshape(y, (whole, *y.shape[2:])), ys)
     if whole == steps:
         return carry, ys
     tail = tree.map(lambda x: tensor(x)[rest], xs)
-    carry = tree.map(ops.detach, carry) if detach else carry
+    carry = tree.map(ops.detach, carry) if detach and whole else carry
     carry, more = scan(f, carry, tail, length=steps - whole, reverse=reverse)
     order = (lambda a, b: ops.concat([b, a])) if reverse else (lambda a, b: ops.concat([a, b]))
     return carry, tree.map(order, ys, more)

@@ -35,7 +35,8 @@ def _split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any], Any] | None:
     if kind in (list, tuple):
         return kind, tuple(range(len(tree))), list(tree), None
     if kind is dict:
-        return kind, tuple(tree), list(tree.values()), None
+        keys = _ordered(tree)
+        return kind, keys, [tree[k] for k in keys], None
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return kind, tree._fields, list(tree), None
     if hasattr(tree, "__tree_flatten__"):
@@ -45,6 +46,14 @@ def _split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any], Any] | None:
         keys = tuple(f.name for f in dataclasses.fields(tree))
         return kind, keys, [getattr(tree, k) for k in keys], None
     return None
+
+
+def _ordered(keys: Any) -> tuple[Any, ...]:
+    """Keys in sorted order, so that two dicts with the same keys have the same structure; as they come where they have no order."""
+    try:
+        return tuple(sorted(keys))
+    except TypeError:
+        return tuple(keys)
 
 
 def _join(treedef: TreeDef, children: list[Any]) -> Any:

@@ -47,13 +47,15 @@ def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
 
 def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
     """The common dtype: among floats the widest, an integer or bool beside a float takes the float's, else NumPy's rule."""
-    found = tuple(dtypes)
+    found = tuple(dict.fromkeys(dtypes))
+    if len(found) == 1:
+        return found[0]
     floats = [d for d in found if d.kind == "f"]
     return np.result_type(*(floats or found))
 
 
 def same_shape(a: Shape, b: Shape) -> bool:
-    return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
+    return a is b or (len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True)))
 
 
 def same_type(a: TensorType, b: TensorType) -> bool:
@@ -64,7 +66,9 @@ def identical(a: Shape, b: Shape) -> bool:
     """Whether two shapes are written the same; asks nothing of run-time sizes."""
     if a is b:
         return True
-    return len(a) == len(b) and all(x is y or (type(x) is type(y) and hash(x) == hash(y) and x == y) for x, y in zip(a, b, strict=True))
+    if len(a) != len(b):
+        return False
+    return all(x is y or (type(x) is type(y) and hash(x) == hash(y) and x == y) for x, y in zip(a, b, strict=True))
 
 
 def is_one(n: Extent) -> bool:

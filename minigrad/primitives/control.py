@@ -26,7 +26,13 @@ def default_run(graph: Graph, args: Sequence[np.ndarray], **_: Any) -> list[np.n
 
 # The identity, through which no gradient flows.
 detach: Primitive = Primitive(
-    "detach", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: None), look=("control", "detach"), elementwise=True
+    "detach",
+    lambda x: x,
+    lambda x: x,
+    vjp=each(lambda ct, y, x: None),
+    complex=np.real,
+    look=("control", "detach"),
+    elementwise=True,
 )
 
 # The identity, but a node of its own: what a transformation differentiates with respect to, and what must not be merged.
@@ -62,9 +68,31 @@ def _call_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequ
 
 
 def _call_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], graph: Graph, rule: Any) -> Any:
-    from ..vmap import batch_graph
+    from ..vmap import lift
 
-    return batch_graph(graph, size, args, batched)
+    return call(*args, graph=lift(graph, size, batched), rule=rule and _batched_rule(rule, graph, batched))
+
+
+def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool]) -> Callable[..., Any]:
+    """The rule for every element of a batch; what all share gets the sum of its gradients."""
+
+    def batched_rule(cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], _: Graph) -> list[Any]:
+        from ..ops import sum
+        from ..vmap import vmap
+
+        n, wanted = len(outs), [i for i, need in enumerate(needs) if need]
+
+        def one(*flat: Tensor) -> list[Any]:
+            given = flat[2 * n :]
+            found = rule(flat[:n], flat[n : 2 * n], given, needs, graph)
+            return [like(given[i], 0) if found[i] is None else found[i] for i in wanted]
+
+        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        axes = (0,) * 2 * n + tuple(0 if b else None for b in batched)
+        grads = dict(zip(wanted, vmap(one, in_axes=axes)(*full, *outs, *args), strict=True))
+        return [g if g is None or batched[i] else sum(g, 0) for i, g in enumerate(map(grads.get, range(len(args))))]
+
+    return batched_rule
 
 
 call: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batch=_call_batch, look=("control", "call"))

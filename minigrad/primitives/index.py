@@ -12,7 +12,7 @@ from ..errors import BoundsError, dtype_error, message, shape_error
 from ..ir import Primitive
 from ..tensor import Tensor, concrete_shape
 from ..types import INT, TensorType, check_dtype, same_shape
-from .elementwise import add, cast, mul
+from .elementwise import cast, mul
 from .movement import broadcast, permute, reshape
 from .rules import each, repeat
 
@@ -57,11 +57,18 @@ def _take_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], a
 
 def _row_offsets(index: Tensor, size: Extent, n: Extent) -> Tensor:
     """index (size, …) into rows of n, as an index into all size·n rows."""
-    from ..ops import remainder
-
-    offset = mul(iota(n=size, dtype=index.dtype), broadcast(cast(extent(n=n), dtype=index.dtype), shape=(size,)))
+    offset = mul(iota(n=size, dtype=INT), broadcast(extent(n=n), shape=(size,)))
     column = broadcast(reshape(offset, shape=(size, *(1,) * (index.ndim - 1))), shape=index.shape)
-    return add(remainder(index, n), column)
+    return flat_index(index, n, column, size * n)
+
+
+def flat_index(index: Tensor, n: Extent, offset: Tensor, total: Extent) -> Tensor:
+    """offset + index, negative indices counted from the end of their n, as an index below `total`; what is out of bounds stays so."""
+    from ..ops import where
+
+    index = cast(index, dtype=INT) if index.dtype != INT else index
+    found = where(index < 0, index + extent(n=n), index)
+    return where((found >= 0) & (found < extent(n=n)), found + offset, extent(n=total))
 
 
 take: Primitive = Primitive(

@@ -56,8 +56,10 @@ def _numpy(
         carry, ys = tuple(found[:carries]), found[carries:]
         if stacked is None:
             stacked = [np.empty((length, *y.shape), y.dtype) for y in ys]
-        for store, y in zip(stacked, ys, strict=True):
-            store[t] = y
+        for i, y in enumerate(ys):
+            if y.dtype != stacked[i].dtype:  # the complex step enters the carry after the first step
+                stacked[i] = stacked[i].astype(y.dtype)
+            stacked[i][t] = y
     if stacked is None:
         stacked = [np.empty((0, *concrete_shape(t.shape)), t.dtype) for t in body.out_types[carries:]]
     return (*carry, *stacked)

@@ -54,6 +54,8 @@ permute: Primitive = Primitive(
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
     extra = len(shape) - len(x.shape)
+    if not x.shape:
+        return TensorType(shape, x.dtype)
     if extra < 0 or not all(is_one(n) or dims.same(n, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
         raise shape_error("broadcast_to", f"{x.shape} does not broadcast to {shape}")
     return TensorType(shape, x.dtype)
@@ -73,10 +75,16 @@ def _broadcast_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[boo
     return broadcast(reshape(x, shape=(size, *ones, *x.shape[1:])), shape=(size, *shape))
 
 
+def _broadcast_numpy(x: np.ndarray, shape: Shape) -> np.ndarray:
+    if isinstance(x, np.ndarray) and not x.shape:  # the common case, ten times as fast as NumPy's way
+        return np.ndarray(concrete_shape(shape), x.dtype, x, strides=(0,) * len(shape))
+    return np.broadcast_to(x, concrete_shape(shape))
+
+
 broadcast: Primitive = Primitive(
     "broadcast",
     _broadcast_type,
-    lambda x, shape: np.broadcast_to(x, concrete_shape(shape)),
+    _broadcast_numpy,
     vjp=each(_broadcast_vjp),
     batch=_broadcast_batch,
     lazy=True,

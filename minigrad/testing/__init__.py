@@ -1,0 +1,32 @@
+"""Testing gradients and programs: `check_grads`, hypothesis strategies (`pip install minigrad[testing]`), random programs, assertions.
+
+    from hypothesis import given
+    from minigrad.testing import check_grads, tensors
+
+    @given(x=tensors(max_dims=3))
+    def test_swish(x): check_grads(lambda x: x * mg.sigmoid(x), x)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .gradients import GradientError, NondeterminismError, check_grads
+from .programs import Program, Step, assert_jit_equals_interpreter, assert_same_graph_value, assert_scan_equals_unrolled, random_program
+
+if TYPE_CHECKING:
+    from .strategies import axes, broadcastable_shapes, dtypes, graphs, indices, shapes, tensors
+
+__all__ = [
+    "GradientError", "NondeterminismError", "Program", "Step", "assert_jit_equals_interpreter", "assert_same_graph_value",
+    "assert_scan_equals_unrolled", "axes", "broadcastable_shapes", "check_grads", "dtypes", "graphs", "indices", "random_program",
+    "shapes", "tensors",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The strategies are loaded when first used: they alone need hypothesis."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(".strategies", __name__), name)

@@ -1,0 +1,103 @@
+"""Hypothesis strategies. Numbers are multiples of 1/64: zeros, ones and repeats are frequent, and failing examples shrink to short ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.extra import numpy as hnp
+except ImportError as error:
+    raise ImportError("minigrad.testing's strategies need hypothesis: pip install 'minigrad[testing]'") from error
+
+from ..tensor import Tensor, tensor
+from ..types import DTYPES
+from .programs import Program, random_program
+
+Shape = tuple[int, ...]
+
+
+def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 4) -> st.SearchStrategy[Shape]:
+    """Shapes; size-0 axes with min_side=0."""
+    return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
+
+
+def dtypes(kinds: str = "biuf") -> st.SearchStrategy[np.dtype]:
+    """The dtypes of tensors, by NumPy's kinds: b(ool), i(nteger), u(nsigned), f(loat)."""
+    return st.sampled_from([d for d in DTYPES if d.kind in kinds])
+
+
+def axes(ndim: int, many: bool = True) -> st.SearchStrategy[Any]:
+    """An axis of a tensor with ndim axes, counted from either end; with `many` also None and tuples of different axes."""
+    single = st.integers(-ndim, ndim - 1) if ndim else st.nothing()
+    if not many:
+        return single
+    choose = st.lists(st.sampled_from(range(ndim)), unique=True) if ndim else st.just([])
+    signed = choose.flatmap(lambda found: st.tuples(*(st.sampled_from([a, a - ndim]) for a in found)))
+    return st.none() | single | signed
+
+
+def tensors(
+    dtype: Any = "float64",
+    min_dims: int = 0,
+    max_dims: int = 3,
+    shape: Shape | st.SearchStrategy[Shape] | None = None,
+    domain: tuple[float, float] = (-3.0, 3.0),
+    max_side: int = 4,
+    min_side: int = 1,
+) -> st.SearchStrategy[Tensor]:
+    """Tensors with elements in `domain`; of a given shape, or of any with min_dims … max_dims axes of min_side … max_side."""
+    kind = np.dtype(dtype)
+    found = shape if isinstance(shape, st.SearchStrategy) else shapes(min_dims, max_dims, min_side, max_side) if shape is None else shape
+    low, high = domain
+    elements: st.SearchStrategy[Any]
+    if kind.kind == "f":
+        elements = st.integers(int(np.ceil(low * 64)), int(np.floor(high * 64))).map(lambda n: n / 64)
+    elif kind.kind == "b":
+        elements = st.booleans()
+    else:
+        elements = st.integers(max(0, int(np.ceil(low))) if kind.kind == "u" else int(np.ceil(low)), int(np.floor(high)))
+    return hnp.arrays(kind, found, elements=elements).map(tensor)
+
+
+def broadcastable_shapes(n: int = 2, max_dims: int = 3, max_side: int = 3) -> st.SearchStrategy[tuple[Shape, ...]]:
+    """n shapes that broadcast together."""
+    return hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=max_dims, max_side=max_side).map(lambda found: found.input_shapes)
+
+
+@st.composite
+def indices(draw: Callable[..., Any], shape: Shape) -> Any:
+    """Index expressions for a shape: integers, slices, Ellipsis, None, integer arrays and boolean masks, mixed."""
+    entries: list[Any] = []
+    axis, length = 0, draw(st.integers(1, 3))
+    while axis < len(shape) and draw(st.integers(0, 4)):
+        n = shape[axis]
+        kinds = ["slice", "none", "mask"] + (["integer", "array", "matrix"] if n else [])
+        kind = draw(st.sampled_from(kinds))
+        if kind == "none":
+            entries.append(None)
+            if len(entries) > 6:
+                break
+            continue
+        if kind == "slice":
+            entries.append(draw(st.slices(n)))
+        elif kind == "integer":
+            entries.append(draw(st.integers(-n, n - 1)))
+        elif kind == "mask":  # a mask with `length` or one true element joins the index arrays
+            count = min(n, draw(st.sampled_from([1, length])))
+            entries.append(np.array(draw(st.permutations([i < count for i in range(n)])), bool))
+        else:
+            form = draw(st.sampled_from([(length,), (1,)] + ([(2, length), (2, 1)] if kind == "matrix" else [])))
+            entries.append(draw(hnp.arrays("int64", form, elements=st.integers(-n, n - 1))))
+        axis += 1
+    if draw(st.booleans()):  # before the end only where no axis is left, or what follows it would index another axis
+        entries.insert(draw(st.integers(0 if axis == len(shape) else len(entries), len(entries))), Ellipsis)
+    return tuple(entries)
+
+
+def graphs(steps: int = 8, inputs: int = 2, scans: bool = True) -> st.SearchStrategy[Program]:
+    """Random small programs over the table of primitives: shared operands, diamonds, broadcasting, loops."""
+    return st.integers(0, 2**32 - 1).map(lambda seed: random_program(seed, steps, inputs, scans))
