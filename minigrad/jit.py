@@ -13,14 +13,13 @@ import numpy as np
 
 from . import dims, interpret, tree
 from .backend.link import Kernel
-from .backend.to_python import to_python
 from .backend.lower import Lowered, Unsupported, lower
+from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import BoundsError, at
-from .ir import Graph
+from .ir import Graph, Node
 from .rewrite import optimize
 from .tensor import CONSTANT, Tensor, asarray
-from .ir import Node
 from .trace import argument_names, trace_types
 from .types import TensorType
 
@@ -150,10 +149,10 @@ def jit(f: Callable[..., Any]) -> Compiled:
 
 def _array(leaf: Any) -> np.ndarray:
     if isinstance(leaf, Tensor):
-        return np.ascontiguousarray(leaf.numpy())
+        return np.asarray(leaf.numpy(), order="C")
     if isinstance(leaf, np.ndarray) and leaf.flags.c_contiguous and leaf.dtype.isnative:
         return leaf
-    return np.ascontiguousarray(asarray(leaf))
+    return np.asarray(asarray(leaf), order="C")
 
 
 def _tensor(value: np.ndarray) -> Tensor:
