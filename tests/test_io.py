@@ -33,7 +33,8 @@ def example():
 def same(a, b):
     left, right = tree.flatten(a), tree.flatten(b)
     tree.require_same(left[1], right[1], "test")
-    return all(np.asarray(x).tobytes() == np.asarray(y).tobytes() and x.dtype == y.dtype for x, y in zip(left[0], right[0], strict=True))
+    pairs = zip(map(np.asarray, left[0]), map(np.asarray, right[0]), strict=True)
+    return all(x.tobytes() == y.tobytes() and (x.dtype, x.shape) == (y.dtype, y.shape) for x, y in pairs)
 
 
 @pytest.fixture
