@@ -17,15 +17,13 @@ from .paint import Paint
 from .story import Story
 
 
-def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> list[Tensor]:
-    """The results of the unrolled graph for these arguments, every operation with its value."""
+def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> tuple[list[Tensor], dict[Node, str]]:
+    """The results of the unrolled graph for these arguments, every operation with its value; and the names of its leaves."""
     given = [tensor(leaf) for leaf in tree.leaves(list(args))]
     if len(given) != len(graph.params):
         raise DrawingError(f"drawing: {graph.name} takes {len(graph.params)} arrays, got {len(given)}: gradients need example arguments")
-    for t, p in zip(given, graph.params, strict=True):
-        if p.name:
-            t.named(p.name)
-    return inline(unroll(graph, steps), given)
+    names = {t.node: p.name for t, p in zip(given, graph.params, strict=True) if p.name}
+    return inline(unroll(graph, steps), given), names
 
 
 def paint(story: Story, loss: Tensor) -> Paint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,10 +67,11 @@ class Story:
         return len(self.columns)
 
 
-def tell(outputs: Sequence[Node], title: str = "", params: Iterable[Node] = ()) -> Story:
-    """The story of the computation of these nodes."""
+def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | None = None) -> Story:
+    """The story of the computation of these nodes; `names` are names of leaves that go before their own."""
     nodes = ancestors(outputs, lambda n: False)
-    teller = _Teller(nodes, set(params))
+    teller = _Teller(nodes, names or {})
+    _shorten([i for i in teller.items if i.leaf and i.name])
     items = teller.items
     columns = _columns(items)
     _leaves(items)
@@ -93,10 +94,10 @@ def tell(outputs: Sequence[Node], title: str = "", params: Iterable[Node] = ()) 
 class _Teller:
     """Makes items of nodes, in order; `alias` says which item stands for a node."""
 
-    def __init__(self, nodes: Sequence[Node], params: set[Node]):
+    def __init__(self, nodes: Sequence[Node], names: Mapping[Node, str]):
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
-        self.params = params
+        self.names = names
         for node in nodes:
             found = self._seen_through(node)
             self.alias[node] = self._add(node) if found is None else found
@@ -119,9 +120,9 @@ class _Teller:
     def _add(self, node: Node) -> int:
         index = len(self.items)
         kind, symbol = node.op.look
-        item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
+        item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=self.names.get(node, node.name))
         if not node.args:
-            item.leaf, item.label = _leaf(node), text.clean(node.name or _leaf_label(node), 16)
+            item.leaf, item.label = _leaf(node), item.name or _leaf_label(node)
             item.kind = "parameter" if item.leaf == "parameter" else "input"
         else:
             for position, arg in enumerate(node.args):
@@ -129,6 +130,8 @@ class _Teller:
                 item.edges.append((node, position))
             self._slice_of_leaf(item, node)
             self._transposed(item, node)
+            if node.op.name == "slice" and not item.leaf:
+                item.label = _range(node)
             for graph in node.attrs.values():
                 if hasattr(graph, "outputs"):
                     item.label = text.clean(f"{symbol} {graph.name}", 18)
@@ -151,6 +154,18 @@ class _Teller:
             item.leaf, item.kind, item.label = source.leaf, source.kind, source.label + "ᵀ"
 
 
+def _shorten(leaves: list[Item]) -> None:
+    """model.readout.b -> readout.b where all start alike; W_h -> Wₕ."""
+    names = [i.name or "" for i in leaves if "." in (i.name or "")]
+    head = names[0].split(".")[0] + "." if names else ""
+    for item in leaves:
+        name = item.name or ""
+        if head and name.startswith(head) and all(n.startswith(head) for n in names):
+            name = name[len(head) :]
+        item.label = text.pretty(name) + ("ᵀ" if item.label.endswith("ᵀ") else "")
+        item.name = text.pretty(name)
+
+
 def _leaf(node: Node) -> str:
     if node.op.name not in LEAVES:
         return ""
@@ -163,6 +178,17 @@ def _leaf_label(node: Node) -> str:
     if node.op.name == "constant":
         return text.constant(node.value) if not node.type.shape else "x"
     return node.op.look[1] or node.op.name
+
+
+def _range(node: Node) -> str:
+    """'[2:4]' for a slice of one axis."""
+    whole = node.args[0].type.shape
+    cut = [(a, b) for a, b, s, n in zip(*(node.attrs[k] for k in ("start", "stop", "step")), whole, strict=True) if (a, b, s) != (0, n, 1)]
+    steps = set(node.attrs["step"])
+    if len(cut) != 1 or steps != {1}:
+        return "slice"
+    start, stop = cut[0]
+    return f"[{start}]" if stop == start + 1 else f"[{start}:{stop}]"
 
 
 def _piece(node: Node) -> Node | None:
@@ -227,7 +253,7 @@ def _columns(items: list[Item]) -> list[Column]:
 
 
 def _column_label(key: tuple[Any, ...]) -> str:
-    loop, step, gradient = key
+    _, step, gradient = key
     return ("∂ " if gradient else "") + f"t = {step}"
 
 
@@ -246,10 +272,7 @@ def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
     """Operations outside any step: before the loops, after them, or, where each step or a later one needs them, in a step."""
     soonest = [end + 1] * len(items)  # the first column that uses an item
     for item in reversed(items):
-        if item.column is not None:
-            use = item.column
-        else:
-            use = soonest[item.index]
+        use = soonest[item.index] if item.column is None else item.column
         for a in item.args:
             soonest[a] = min(soonest[a], use)
     loose = [i for i in items if i.column is None and not i.leaf]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -75,7 +76,7 @@ def decade_colour(exponent: float) -> str:
     """The colour of 10^exponent; beyond the scale, that of its end."""
     if exponent <= STOPS[0][0]:
         return STOPS[0][1]
-    for (a, low), (b, high) in zip(STOPS, STOPS[1:], strict=False):
+    for (a, low), (b, high) in pairwise(STOPS):
         if exponent <= b:
             f = (exponent - a) / (b - a)
             mixed = (round(x + f * (y - x)) for x, y in zip(_rgb(low), _rgb(high), strict=True))

@@ -8,6 +8,7 @@ from typing import Any
 
 LIMIT = 40  # characters of a label that are shown
 _SUBSCRIPTS = str.maketrans("0123456789-+", "₀₁₂₃₄₅₆₇₈₉₋₊")
+_LETTERS = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
 _WIDTHS = {
     278: " !,./:;I[]ft\\",
     222: "'ijl|",
@@ -27,7 +28,7 @@ _WIDTHS = {
     1015: "@",
 }
 _WIDTH = {ord(c): w for w, chars in _WIDTHS.items() for c in chars}
-_SMALL = {ord(c): 340 for c in "₀₁₂₃₄₅₆₇₈₉₋₊ᵀ′"}
+_SMALL = {ord(c): 340 for c in "₀₁₂₃₄₅₆₇₈₉₋₊ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵀ′"}
 _WIDTH |= _SMALL
 
 
@@ -48,6 +49,11 @@ def clean(text: Any, limit: int = LIMIT) -> str:
     return "".join("�" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else c for c in short)
 
 
+def ending(text: str, limit: int) -> str:
+    """The end of a name, which says more than its start: …readout.b."""
+    return clean(text if len(text) <= limit else "…" + text[1 - limit :], limit)
+
+
 def xml(text: str) -> str:
     """Text inside an SVG element or a quoted attribute."""
     if text.isalnum():
@@ -62,6 +68,14 @@ def quoted(text: str) -> str:
 
 def subscript(n: int | str) -> str:
     return str(n).translate(_SUBSCRIPTS)
+
+
+def pretty(name: str) -> str:
+    """W_h as Wₕ, where the letters have subscripts."""
+    stem, _, tail = name.rpartition("_")
+    if not stem or not tail or stem.endswith("_") or any(c not in _LETTERS for c in tail):
+        return name
+    return stem + "".join(_LETTERS[c] for c in tail)
 
 
 def indexed(name: str, step: int | str) -> str:

@@ -10,6 +10,8 @@ from .wiring import SIZE, Step, Wiring
 
 LINE = 1.2
 HEAVY = 2.2
+BUS = 1.4
+BUS_COLOUR = style.LOOKS["output"].stroke
 STUB = 8.0  # of a weight's line, from the right border
 
 
@@ -46,11 +48,10 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
-    stateful = set(step.exits)
     for k, index in enumerate(step.items):
         item = wiring.items[index]
         x, y = step.layout.centres[k]
-        look = "state" if index in stateful and item.kind != "loss" else item.kind
+        look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
         chips = step.chips[k]
         fills = tuple(style.gradient_colour(paint.edges.get((index, p))) for p, _ in chips) if paint.gradient else ()
         part.shapes.append(
@@ -86,8 +87,10 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Pa
             if kind == "in":
                 points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
             tail = {"op": "n", "in": "x", "state": "i"}[kind] + str(number)
-            width = HEAVY if kind == "state" else LINE
-            colour = paint.wire(step.items[k], position, style.STATE if kind == "state" else style.WIRE)
+            bus = kind == "state" and step.lanes[number][0] == "bus"
+            width = BUS if bus else HEAVY if kind == "state" else LINE
+            plain = BUS_COLOUR if bus else style.STATE if kind == "state" else style.WIRE
+            colour = paint.wire(step.items[k], position, plain)
             found.append((norm, Wire(frame.at(points), tail, f"n{k}", True, width, colour)))
     found.sort(key=lambda pair: (pair[1].width, pair[0]))
     part.wires.extend(wire for _, wire in found)

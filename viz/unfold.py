@@ -85,14 +85,14 @@ class _Unfolder:
     def _room(self, i: int) -> float:
         """Width of the corridor on the left of a step: initial states and values from buses come in there."""
         step = self.steps[i]
-        leaves = [a for kind, a in step.lanes if kind == "item" and self.items[a].leaf]
+        leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
         wide = max((text.width(self._initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
         return (CORRIDOR if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
 
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
-        self.buses = [slot for slot in self.wiring.buses]
+        self.buses = list(self.wiring.buses)
         self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.frame.above() + 11 if any_output else 6)
         any_input = any(self.steps[i].inputs for i in self.shown)
         self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
@@ -120,7 +120,8 @@ class _Unfolder:
         ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
-        box = Box(x, self.top, step.layout.width, self.frame.height, label, fill, stroke, ink)
+        height = self.frame.height if step.label else step.layout.height
+        box = Box(x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink)
         self.placed.append(Placed(self._tiles[key], x, self.top, prefix, box))
 
     def _prefix(self, i: int) -> str:
@@ -169,7 +170,7 @@ class _Unfolder:
             )
         right = self.steps[after]
         for k, lane in enumerate(right.lanes):
-            if lane[0] == "item" and not self.items[lane[1]].leaf:
+            if lane[0] == "item":
                 y = self.top + h - right.layout.lanes[k]
                 self._lane(x + w, self.x[after], y, "gap_gap", f"{self._prefix(after)}i{k}", lane[1])
         count = after - left - 1
@@ -178,15 +179,20 @@ class _Unfolder:
 
     # ---- states at the ends
 
-    def _initial_label(self, a: int) -> str:
-        item = self.items[a]
-        name = item.name or ("0" if item.leaf == "number" else item.label)
-        return text.clean(name, 12)
+    def _initial_label(self, start: tuple[int, int]) -> str:
+        """h₋₁, or h₋₁ = 0 where it starts from a number."""
+        leaf, state = self.items[start[0]], self.items[start[1]]
+        column = self.story.columns[state.column or 0]
+        order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
+        name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
+        if leaf.leaf == "number":
+            return f"{name} = {leaf.label}" if name else leaf.label
+        return name or text.clean(leaf.name or leaf.label, 12)
 
     def _initial(self) -> None:
         for i in self.shown:
             step = self.steps[i]
-            lanes = [(k, a) for k, (kind, a) in enumerate(step.lanes) if kind == "item" and self.items[a].leaf]
+            lanes = [(k, a) for k, (kind, a) in enumerate(step.lanes) if kind == "start"]
             if not lanes:
                 continue
             part = Part()
@@ -198,7 +204,7 @@ class _Unfolder:
                 y = self.top + self.frame.height - step.layout.lanes[k]
                 edge = self.x[i] - 14 - 6 * len(lanes)
                 turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
-                item = self.items[a]
+                item = self.items[a[0]]
                 part.shapes.append(
                     Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", self._initial_label(a), title=str(item.node.type),
                           fill=self.paint.fill(item), stroke=self.paint.stroke(item))
@@ -206,7 +212,7 @@ class _Unfolder:
                 points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))
                 if len(points) == 2:
                     points = ((edge, y), (self.x[i], y))
-                part.wires.append(Wire(points, f"h{k}", f"i{k}", False, HEAVY, self.paint.value(a)))
+                part.wires.append(Wire(points, f"h{k}", f"i{k}", False, HEAVY, self.paint.value(a[0])))
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 
     def _open_ends(self) -> list[int]:
@@ -221,7 +227,7 @@ class _Unfolder:
     def _buses(self) -> None:
         for n, slot in enumerate(self.buses):
             level = MARGIN + 12 + 10 * n
-            members = [a for a in self.wiring.buses[slot]]
+            members = self.wiring.buses[slot]
             ends = [(i, k) for i in self.shown for k, lane in enumerate(self.steps[i].lanes) if lane == ("bus", slot)]
             if not ends:
                 continue
@@ -274,14 +280,14 @@ class _Unfolder:
         return top + height + 18
 
     def _rows(self, weights: Sequence[int], room: float) -> list[str]:
-        words = [f"{self.items[a].label} ({text.shape(self.items[a].node.type.shape) or 'scalar'})" for a in weights]
-        rows, line = [], "shared:"
+        words = [f"{text.ending(self.items[a].label, 24)} ({text.shape(self.items[a].node.type.shape) or 'scalar'})" for a in weights]
+        rows, line = [], "shared"
         for word in words:
-            if text.width(f"{line}   {word}", 11) > room and line:
+            if text.width(f"{line}  ·  {word}", 11) > room and line:
                 rows.append(line)
                 line = word
             else:
-                line = f"{line}   {word}"
+                line = f"{line}  ·  {word}"
         return [*rows, line]
 
     def _arrow(self, bottom: float) -> float:

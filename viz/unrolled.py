@@ -40,23 +40,24 @@ def unrolled(
         raise ValueError(f"level={level!r} is unknown: take 'op' or 'cell'")
     if color not in (None, "kind", "grad"):
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
-    outputs, title = _outputs(what, args, steps, color)
-    story = tell([o.node for o in outputs], title)
+    outputs, title, names = _outputs(what, args, steps, color)
+    story = tell([o.node for o in outputs], title, names)
     gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
     paint = gradients.paint(story, outputs[0]) if gradient else Paint()
     return Drawing(lambda: unfold(story, paint, limit))
 
 
-def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | None) -> tuple[list[Tensor], str]:
+def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | None) -> tuple[list[Tensor], str, dict[Node, str]]:
     """The results whose computation is drawn, with values where colours need them."""
     if isinstance(what, Tensor):
-        return [what], what.name or ""
+        return [what], what.name or "", {}
     if isinstance(what, (list, tuple)) and what and all(isinstance(t, Tensor) for t in what):
-        return list(what), ""
+        return list(what), "", {}
     graph = graph_of(what, args)
     if color == "grad":
-        return gradients.evaluated(graph, args, steps), graph.name
-    return [Tensor(o) for o in mg.unroll(graph, steps).outputs], graph.name
+        found, names = gradients.evaluated(graph, args, steps)
+        return found, graph.name, names
+    return [Tensor(o) for o in mg.unroll(graph, steps).outputs], graph.name, {}
 
 
 def graph_of(what: Any, args: Sequence[Any]) -> Graph:

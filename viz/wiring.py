@@ -11,7 +11,7 @@ from .story import BEFORE, Item, Story
 from .svg import label_width
 
 SIZE = 11.0
-Lane = tuple[str, Any]  # ("item", index) or ("bus", slot)
+Lane = tuple[str, Any]  # ("item", index), ("start", (leaf, the state it starts)) or ("bus", slot)
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class Wiring:
         self.initial = self._initial_states()
         self.weights: dict[int, None] = {}  # leaves on the bus bar, in order
         self.buses: dict[Any, list[int]] = {}  # slot -> the values on it
-        self.last: dict[int, set[int]] = {}
+        self.stateful: set[Any] = set()
         for i, step in enumerate(self.steps):
             self._sources(i, step)
         self._leaving()
@@ -60,9 +60,9 @@ class Wiring:
 
     # ---- how values arrive
 
-    def _initial_states(self) -> set[tuple[int, int]]:
-        """(item, argument) in the first step of a loop where the next step reads the step before it."""
-        found = set()
+    def _initial_states(self) -> dict[tuple[int, int], int]:
+        """(item, argument) in the first step of a loop where the next step reads the step before it -> what that one reads."""
+        found: dict[tuple[int, int], int] = {}
         for first, second in zip(self.steps, self.steps[1:], strict=False):
             if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.story.end:
                 continue
@@ -72,7 +72,7 @@ class Wiring:
             for a, b in pairs:
                 for p, (x, y) in enumerate(zip(a.args, b.args, strict=True)):
                     if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf:
-                        found.add((a.index, p))
+                        found[a.index, p] = y
             break
         return found
 
@@ -117,7 +117,7 @@ class Wiring:
     ) -> Source | None:
         arg = self.items[a]
         if (item.index, position) in self.initial:
-            return "state", lanes.setdefault(("item", a), len(lanes))
+            return "state", lanes.setdefault(("start", (a, self.initial[item.index, position])), len(lanes))
         if arg.leaf == "number":
             numbers[position] = arg.label
             return None
@@ -151,6 +151,7 @@ class Wiring:
             if i + 1 < len(self.steps):
                 wanted = [lane for lane in self.steps[i + 1].lanes if lane[0] == "item"]
                 step.exits = [a for _, a in wanted if a in step.local]
+                self.stateful |= {self.slot[a] for a in step.exits} if step.label else set()
 
     def _is_step(self, index: int) -> bool:
         column = self.items[index].column
@@ -191,7 +192,7 @@ class Wiring:
 
     def chip(self, a: int) -> str:
         item = self.items[a]
-        return text.clean(item.label if item.leaf else item.name or item.label, 12)
+        return text.ending(item.label if item.leaf else item.name or item.label, 12)
 
     def leaf_label(self, a: int, step: str | None = None) -> str:
         item = self.items[a]
