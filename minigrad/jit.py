@@ -148,11 +148,9 @@ def jit(f: Callable[..., Any]) -> Compiled:
 
 
 def _array(leaf: Any) -> np.ndarray:
-    if isinstance(leaf, Tensor):
-        return np.asarray(leaf.numpy(), order="C")
-    if isinstance(leaf, np.ndarray) and leaf.flags.c_contiguous and leaf.dtype.isnative:
-        return leaf
-    return np.asarray(asarray(leaf), order="C")
+    if isinstance(leaf, np.ndarray) and leaf.dtype.isnative and leaf.dtype.kind in "biuf":
+        return np.asarray(leaf, order="C")
+    return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
 def _tensor(value: np.ndarray) -> Tensor:

@@ -28,6 +28,7 @@ from .loops import (
     For,
     FromIndex,
     Function,
+    Index,
     Let,
     Literal,
     LoopVar,
@@ -194,7 +195,7 @@ class Block:
     def loops(self, shape: Shape) -> tuple[list[tuple[LoopVar, Any]], Indices]:
         """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
         made: list[tuple[LoopVar, Any]] = []
-        indices = []
+        indices: list[Index] = []
         for n in shape:
             if is_one(n):
                 indices.append(Literal(0))
@@ -258,7 +259,9 @@ class Block:
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         inner_axes = step.axes is not None and len(domain) - 1 in step.axes
-        before, after, body = [], [], []
+        before: list[Stmt] = []
+        after: list[Stmt] = []
+        body: list[Stmt] = []
         for node in step.nodes:
             if node.op in REDUCTIONS:
                 target = targets[node]
@@ -418,7 +421,9 @@ def lower(graph: Graph, name: str = "program") -> Lowered:
         body += block.out
     found = symbols(n for p in graph.params for n in p.type.shape)
     function = Function(name, tuple(inputs), tuple(outputs), tuple(Size(s.name) for s in found), tuple(program.pool.buffers), tuple(body))
-    return Lowered(function, tuple(np.asarray(c.value) for c in constants), found, tuple(program.checks), tuple(program.clusters))
+    return Lowered(
+        function, tuple(np.asarray(c.value, order="C") for c in constants), found, tuple(program.checks), tuple(program.clusters)
+    )
 
 
 def _whole(buffer: Buffer, shape: Shape) -> Stored:

@@ -34,6 +34,7 @@ from .loops import (
     View,
 )
 from .lower import Block, Inline, Unsupported, const, nest, note
+from .lower_random import random
 from .storage import Indices, Stored, extent
 
 
@@ -43,9 +44,9 @@ def matmul(block: Block, node: Node) -> None:
     if node.type.dtype.kind != "f":
         raise Unsupported(f"matmul of {node.type.dtype}")
     loops, batch = block.loops(z.shape[:-2])
-    views = [View(v.buffer, _offset(v, batch), v.strides[-2], v.strides[-1]) for v in (x, y, z)]
+    a, b, c = (View(v.buffer, _offset(v, batch), v.strides[-2], v.strides[-1]) for v in (x, y, z))
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
-    block.out += nest(loops, [Gemm(m, n, k, *views, note=note(node))])
+    block.out += nest(loops, [Gemm(m, n, k, a, b, c, note=note(node))])
 
 
 def _offset(v: Stored, batch: Indices) -> Index:
@@ -77,7 +78,7 @@ def concat(block: Block, node: Node) -> None:
     start: list[Any] = [0] * len(target.shape)
     for x in node.args:
         part = target.sliced(tuple(start), (1,) * len(start), x.type.shape)
-        block.copy(part, lambda i, x=x: block.at(x, i), note(node))
+        block.copy(part, _inline(block, x), note(node))
         start[axis] = start[axis] + x.type.shape[axis]
 
 
@@ -272,7 +273,7 @@ class Loop:
         body = list(inner.lower())
         inner.out = []
         for target, y in self.copies:
-            inner.copy(target, lambda i, y=y: inner.at(y, i) if y not in self.targets else self.targets[y].load(i), note(y))
+            inner.copy(target, self.targets[y].load if y in self.targets else _inline(inner, y), note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
         block.out.append(For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node)))
@@ -319,5 +320,6 @@ class Loop:
 
 
 LOWER: dict[str, Callable[[Block, Node], None]] = {
-    f.__name__: f for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, cond, scan)
+    f.__name__: f
+    for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, cond, scan, random)
 }

@@ -203,14 +203,14 @@ def erf(x: Value) -> Value:
 
 
 def _sin_cos(x: Value, quarter: int) -> Value:
-    """sin(x + quarter π/2), accurate for |x| < 1e6 (with fused multiply-add, 1e9)."""
+    """sin(x + quarter π/2), accurate for |x| < 1e6 (with fused multiply-add, 1e9); beyond, only between -1 and 1."""
     if x.type == "float":
         return _sin_cos(x.convert("fpext", "double"), quarter).convert("fptrunc", "float")
     n, integer = _round(x * (2 / 3.141592653589793))
     high, middle, low = _HALF_PI
     r = n.fma(-high, x)
     y = n.fma(-middle, r)
-    y = y + n.fma(-low, n.fma(-middle, r - y))
+    y = _clamp(y + n.fma(-low, n.fma(-middle, r - y)), -0.8, 0.8)
     z = y * y
     sine = (y * z).fma(_polynomial(z, _SIN), y)
     half = z * 0.5

@@ -56,7 +56,7 @@ def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
     extra = len(shape) - len(x.shape)
     if not x.shape:
         return TensorType(shape, x.dtype)
-    if extra < 0 or not all(is_one(n) or dims.same(n, m) for n, m in zip(x.shape, shape[extra:], strict=True)):
+    if extra < 0 or not all(is_one(n) or dims.same(n, m) or dims.same(n, 1) for n, m in zip(x.shape, shape[extra:], strict=True)):
         raise shape_error("broadcast_to", f"{x.shape} does not broadcast to {shape}")
     return TensorType(shape, x.dtype)
 

@@ -1,0 +1,80 @@
+"""Philox 4x64-10 as loops (Salmon et al. 2011): four numbers a counter, the same bits as the interpreter's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..dims import product
+from ..ir import Node
+from .loops import Binary, Buffer, Cast, Compare, Const, Expr, For, FromIndex, If, Index, Let, Literal, Read, Stmt, Store
+from .lower import Block, nest, note
+from .storage import extent
+
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+ROUNDS = 10
+
+
+def bits(value: int) -> Const:
+    return Const("uint64", value)
+
+
+class Rounds:
+    """The statements of one block of four numbers."""
+
+    def __init__(self, block: Block):
+        self.block = block
+        self.made: list[Stmt] = []
+
+    def let(self, expr: Expr) -> Expr:
+        name = self.block.program.name("v")
+        self.made.append(Let(name, expr))
+        return Read(name, expr.dtype)
+
+    def high(self, a: Expr, multiplier: int) -> Expr:
+        """The upper 64 bits of a product, from products of halves."""
+        low, up = bits(multiplier & 0xFFFFFFFF), bits(multiplier >> 32)
+        half = bits(32)
+        al = self.let(Binary("and", a, bits(0xFFFFFFFF)))
+        ah = self.let(Binary("shr", a, half))
+        carry = self.let(Binary("shr", Binary("mul", al, low), half))
+        middle = self.let(Binary("add", Binary("mul", ah, low), carry))
+        cross = self.let(Binary("add", Binary("mul", al, up), Binary("and", middle, bits(0xFFFFFFFF))))
+        return self.let(Binary("add", Binary("mul", ah, up), Binary("add", Binary("shr", middle, half), Binary("shr", cross, half))))
+
+    def run(self, counter: list[Expr], key: list[Expr]) -> list[Expr]:
+        for r in range(ROUNDS):
+            if r:
+                key = [self.let(Binary("add", k, bits(w))) for k, w in zip(key, WEYL, strict=True)]
+            h0, h1 = self.high(counter[0], MULTIPLIERS[0]), self.high(counter[2], MULTIPLIERS[1])
+            l0 = self.let(Binary("mul", counter[0], bits(MULTIPLIERS[0])))
+            l1 = self.let(Binary("mul", counter[2], bits(MULTIPLIERS[1])))
+            first = self.let(Binary("xor", Binary("xor", h1, counter[1]), key[0]))
+            third = self.let(Binary("xor", Binary("xor", h0, counter[3]), key[1]))
+            counter = [first, l1, third, l0]
+        return counter
+
+
+def random(block: Block, node: Node) -> None:
+    """Numbers of each key in turn; a float takes the leading 24 or 53 bits."""
+    keys, stream = node.args
+    target, dtype = block.store(node), node.type.dtype
+    loops, lead = block.loops(keys.type.shape[:-1])
+    j = block.program.loop_var()
+    n = extent(product(node.attrs["shape"]))
+    rounds = Rounds(block)
+    key: list[Expr] = [rounds.let(block.at(keys, (*lead, Literal(i)))) for i in range(2)]
+    streams = block.at(stream, lead if stream.type.shape else ())
+    start: list[Expr] = [rounds.let(FromIndex(j + 1, "uint64")), bits(0), streams, bits(node.attrs["domain"])]
+    found = rounds.run(start, key)
+    first = target.at((*lead, *[Literal(0)] * len(node.attrs["shape"])))
+    saves = [_save(block, target.buffer, first, j * 4 + i, n, value, dtype) for i, value in enumerate(found)]
+    block.out += nest(loops, [For(j, (n + 3) // 4, (*rounds.made, *saves), note=note(node))])
+
+
+def _save(block: Block, buffer: Buffer, first: Index, at: Index, n: Index, value: Expr, dtype: np.dtype) -> If:
+    if dtype.kind == "f":
+        kept = np.finfo(dtype).nmant + 1
+        value = Binary("mul", Cast(str(dtype), Binary("shr", value, bits(64 - kept))), Const(str(dtype), 2.0**-kept))
+    inside = Compare("lt", FromIndex(at, "int64"), FromIndex(n, "int64"))
+    return If(inside, (Store(buffer, first + at, value),))

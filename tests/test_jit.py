@@ -1,0 +1,245 @@
+"""Compiled programs equal the interpreter, one program serves every batch size and length, and nothing is silently wrong."""
+
+import warnings
+
+import numpy as np
+import pytest
+from minigrad.models import GRU, LSTM, MANN, NTM, RNN
+
+import minigrad as mg
+from minigrad import interpret, tree
+from minigrad.backend import run_python
+from minigrad.backend.lower import lower
+from minigrad.ir import check
+from minigrad.primitives import TABLE
+from minigrad.rewrite import optimize
+from minigrad.tensor import tensor
+
+SHAPES = ((2, 3), (), (0, 3), (2, 1, 5), (1, 1))
+
+
+def cases():
+    for name, op in TABLE.items():
+        examples = op.examples or ([((s,) * len(op.domain), {}) for s in SHAPES] if op.elementwise else [])
+        for i, (shapes, attrs) in enumerate(examples):
+            yield pytest.param(op, shapes, attrs, id=f"{name}-{i}")
+
+
+def arguments(op, shapes, rng):
+    def draw(i, shape):
+        return shape if isinstance(shape, np.ndarray) else rng.uniform(*op.domain[min(i, len(op.domain) - 1)], shape)
+
+    args = [np.asarray(draw(i, s)) for i, s in enumerate(shapes)]
+    return [args[0] > 0, *args[1:]] if op.name == "where" else args
+
+
+def sum_of_squares(outputs):
+    return sum(mg.sum(o * o) for o in tree.leaves(outputs))
+
+
+@pytest.mark.parametrize(("op", "shapes", "attrs"), list(cases()))
+def test_every_primitive_compiles_to_its_numpy_rule(op, shapes, attrs):
+    args = arguments(op, shapes, np.random.default_rng(0))
+
+    def f(*xs):
+        return op(*map(tensor, xs), **attrs)
+
+    compiled = mg.jit(f)
+    expected, got = f(*args).numpy(), compiled(*args).numpy()
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-14, strict=True)
+    assert compiled.source
+
+
+@pytest.mark.parametrize(("op", "shapes", "attrs"), [c for c in cases() if c.values[0].vjp])
+def test_every_gradient_compiles(op, shapes, attrs):
+    rng = np.random.default_rng(1)
+    args = arguments(op, shapes, rng)
+    floats = tuple(i for i, a in enumerate(args) if a.dtype.kind == "f")
+    out = op(*map(tensor, args), **attrs)
+    if not floats or not out.type.is_float:
+        return
+    ct = rng.standard_normal(out.shape)
+    gradient = mg.grad(lambda *xs: mg.sum(op(*map(tensor, xs), **attrs) * ct), floats)
+    for got, expected in zip(mg.jit(gradient)(*args), gradient(*args), strict=True):
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-12, atol=1e-13, strict=True)
+
+
+def three_legs(f, *args, rtol=1e-12):
+    """Interpreter, the printed source run by Python, and native code agree; so do the passes."""
+    graph = mg.trace(f, *args)
+    arrays = [np.asarray(tensor(x).numpy(), order="C") for x in tree.leaves(args)]
+    expected = interpret.run(graph, arrays)
+    optimized = optimize(graph)
+    check(optimized)
+    lowered = lower(optimized)
+    given = dict(zip([b.name for b in lowered.function.inputs], [*arrays, *lowered.constants], strict=True))
+    outs = {b.name: np.empty(o.type.shape, o.type.dtype) for b, o in zip(lowered.function.outputs, graph.outputs, strict=True)}
+    assert run_python(lowered.function, given | outs, {}) == (0, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        native = tree.leaves(mg.jit(f)(*args))
+    for want, passed, source, fast in zip(expected, interpret.run(optimized, arrays), outs.values(), native, strict=True):
+        for got in (passed, source, fast.numpy()):
+            np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol)
+
+
+RNG = np.random.default_rng(2)
+XS, W = RNG.standard_normal((4, 2, 3)), RNG.standard_normal((3, 3))
+
+
+def recurrent(w, xs, **kwargs):
+    def step(h, x):
+        h = mg.tanh(x @ w + h @ w * 0.5)
+        return h, h
+
+    last, hs = mg.scan(step, mg.zeros((2, 3), "float64"), xs, **kwargs)
+    return mg.sum(hs**3) + mg.sum(last)
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"reverse": True}, {"checkpoint": 2}, {"truncate": 3}, {"reverse": True, "checkpoint": 3}])
+def test_a_loop_and_its_gradient_agree_on_three_legs(kwargs):
+    three_legs(mg.value_and_grad(lambda w, xs: recurrent(w, xs, **kwargs), (0, 1)), W, XS)
+
+
+def test_second_gradients_agree_on_three_legs():
+    three_legs(mg.grad(lambda w: mg.sum(mg.grad(lambda v: recurrent(v, XS))(w) * W)), W, rtol=1e-11)
+
+
+def test_nested_loops_integer_carries_and_branches_agree_on_three_legs():
+    def f(w, xs):
+        def inner(c, row):
+            total, n = c
+            total = mg.cond(n < 2, lambda t: mg.tanh(t + row @ w), lambda t: t * 0.5, total)
+            return (total, n + 1), n
+
+        def outer(h, x):
+            (h, n), ns = mg.scan(inner, (h, mg.tensor(0)), mg.stack([x, x * 2, x + 1]))
+            return h, (h[0], ns, n)
+
+        h, (tops, ns, n) = mg.scan(outer, mg.zeros((2, 3), "float64"), xs)
+        return mg.sum(h**2) + mg.sum(tops) + mg.sum(ns * n[:, None])
+
+    three_legs(mg.value_and_grad(f, (0, 1)), W, XS)
+
+
+def test_zero_and_one_steps_compile():
+    for n in (0, 1):
+        three_legs(mg.value_and_grad(recurrent), W, XS[:n])
+
+
+MODELS = [
+    RNN(3, 4, outputs=2, key=0),
+    LSTM(3, 4, outputs=2, key=0),
+    GRU(3, 4, outputs=2, key=0),
+    NTM(inputs=3, outputs=2, controller="lstm", hidden=5, memory=(6, 4), key=0),
+    NTM(inputs=3, outputs=2, controller="ff", hidden=5, memory=(6, 4), key=0),
+    MANN(inputs=3, outputs=2, hidden=5, memory=(6, 4), key=0),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+def test_models_and_their_gradients_agree_on_three_legs(model):
+    model = tree.map(lambda p: p.astype("float64"), model)
+    three_legs(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))), model, XS, rtol=1e-10)
+
+
+def test_a_new_batch_size_or_length_takes_the_same_program():
+    model = LSTM(3, 4, outputs=2, key=0)
+    fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))
+    for batch in (1, 4, 2):
+        for length in range(1, 21):
+            xs = RNG.standard_normal((length, batch, 3)).astype("float32")
+            got = tree.leaves(fast(model, xs))
+            expected = tree.leaves(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs)))(model, xs))
+            for a, b in zip(got, expected, strict=True):
+                np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-4, atol=2e-4)
+    assert sum(map(len, fast.programs.values())) == 1
+
+
+def test_python_that_depends_on_a_size_gets_a_program_of_its_own():
+    def f(x):
+        return mg.sum(x) if x.shape[0] > 2 else mg.sum(x) * 10
+
+    fast = mg.jit(f)
+    assert [fast(np.ones(n)).item() for n in (1, 2, 3, 4)] == [10, 20, 3, 4]
+    assert sum(map(len, fast.programs.values())) == 2
+
+
+def test_a_size_asked_for_its_number_becomes_literal():
+    fast = mg.jit(lambda x: sum(x[i] * i for i in range(x.shape[0])))
+    assert [fast(np.ones(n)).item() for n in (2, 3, 3)] == [1, 3, 3]
+
+
+def test_axes_of_tensors_become_run_time_sizes_once_they_change():
+    fast = mg.jit(lambda x: mg.sum(x * x))
+    for n in (3, 4, 5, 6, 7):
+        assert fast(mg.ones(n)).item() == n
+    assert sum(map(len, fast.programs.values())) == 2
+
+
+def test_equal_axes_may_differ_later():
+    fast = mg.jit(lambda x, y: mg.sum(x) + mg.sum(y))
+    assert fast(np.ones(3), np.ones(3)).item() == 6
+    assert fast(np.ones(3), np.ones(5)).item() == 8
+
+
+def test_an_axis_of_one_broadcasts_only_where_it_is_one():
+    fast = mg.jit(lambda x, y: x + y)
+    for n in (4, 1, 4, 1):
+        assert fast(np.ones((n, 3)), np.ones((4, 3))).shape == (4, 3)
+
+
+def test_empty_axes_run():
+    fast = mg.jit(lambda x: mg.sum(x * 2, axis=0))
+    assert fast(np.ones((2, 3))).tolist() == [4, 4, 4]
+    assert fast(np.ones((0, 3))).tolist() == [0, 0, 0]
+
+
+def test_an_index_out_of_bounds_in_compiled_code_names_the_op_and_the_line():
+    fast = mg.jit(lambda x, i: mg.take(x, i))
+    assert fast(np.arange(3.0), np.array([-1])).tolist() == [2]
+    with pytest.raises(IndexError, match=r"take: index 7 out of bounds[\s\S]*test_jit.py"):
+        fast(np.arange(3.0), np.array([0, 7]))
+
+
+def test_what_cannot_be_compiled_runs_in_the_interpreter_with_one_warning():
+    fast = mg.jit(lambda x: mg.sort(x, axis=0))
+    x = RNG.standard_normal((4, 3))
+    with pytest.warns(mg.CompileWarning, match="argsort"):
+        np.testing.assert_array_equal(fast(x).numpy(), np.sort(x, axis=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fast(x)
+
+
+def test_minigrad_jit_0_interprets(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
+    fast = mg.jit(lambda x: mg.tanh(x))
+    np.testing.assert_array_equal(fast(XS).numpy(), np.tanh(XS))
+    assert fast.source == ""
+
+
+def test_inside_a_trace_a_compiled_function_is_part_of_it():
+    inner = mg.jit(lambda x: x * x)
+    assert mg.jit(lambda x: mg.grad(lambda y: mg.sum(inner(y)))(x))(np.ones(3)).tolist() == [2, 2, 2]
+
+
+def test_results_do_not_alias_arguments():
+    x = np.ones(3)
+    y = mg.jit(lambda x: x)(x)
+    x[0] = 5
+    assert y.tolist() == [1, 1, 1]
+
+
+def test_random_numbers_are_the_interpreters():
+    def f(key):
+        a, b = mg.random.split(key)
+        return mg.random.uniform(a, (7,)), mg.random.permutation(b, 9), mg.vmap(lambda k: mg.random.uniform(k, (3,)))(mg.random.split(b, 2))
+
+    for got, expected in zip(mg.jit(f)(mg.random.key(3)), f(mg.random.key(3)), strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+
+
+def test_log_of_sigmoid_is_finite_where_sigmoid_underflows():
+    assert mg.jit(lambda x: mg.log(mg.sigmoid(x)))(np.array([-1000.0])).tolist() == [-1000.0]
