@@ -1,6 +1,7 @@
-"""The two rewrites that matter most for a loop on a CPU: matrix products leave it.
+"""The rewrites that matter most for a loop on a CPU: matrix products leave it.
 
 hoist   x_t @ W for all t is one product before the loop          (T small products become one large one)
+defer   an output y_t = h_t @ W that no later step needs is one product after it
 sink    Σ_t a_tᵀ b_t, every weight's gradient, is one product after it
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .ir import Graph, Node, substitute
 from .primitives import elementwise, linalg, loop, movement, reduce
 from .rewrite import filled_with, in_bodies, replace_loops
-from .tensor import Tensor, abstract
+from .tensor import Tensor, abstract, is_number, item
 from .vmap import batch_graph
 
 LINEAR_MOVES = (movement.reshape, movement.permute, movement.pad, movement.slice, movement.flip, movement.roll)
@@ -73,6 +74,36 @@ def _worth_hoisting(nodes: Sequence[Node], body: Graph) -> list[Node]:
     return [n for n in nodes if n in real and n in users]
 
 
+def defer(graph: Graph) -> Graph:
+    """Outputs that no later step needs are computed after the loop, for all steps at once, if that takes a matrix product."""
+    return replace_loops(in_bodies(graph, defer), _deferred)
+
+
+def _deferred(node: Node) -> dict[int, Tensor] | None:
+    body, attrs = node.attrs["body"], node.attrs
+    n = attrs["carries"]
+    params = loop.split(body.params, attrs["constants"], n)
+    early = {*body.params, *Graph(body.params, body.outputs[:n]).nodes}
+    early |= {m for m in body.nodes if m.op is item and m.args[0] in early}
+    late = {m for m in body.nodes if m not in early and not is_number(m)}
+    if not any(m.op is linalg.matmul for m in late) or any(m.op is loop.scan for m in late):
+        return None
+    stacks = _Stacks(body, n, params.sequences)
+    stacks.outputs = [y for y in stacks.outputs if y not in late]
+    fixed = set(params.constants)
+    frontier = sorted({a for m in late for a in m.args if a in early and a not in fixed}, key=lambda m: m.id)
+    for m in frontier:
+        stacks.add(m)
+    small = Graph(body.params, (*body.outputs[:n], *stacks.outputs), body.name)
+    given = loop.split([Tensor(a) for a in node.args], attrs["constants"], n)
+    results = loop.scan(*given.constants, *given.carries, *given.sequences, **{**attrs, "body": small})
+    after = Graph((*params.constants, *frontier), tuple(y for y in body.outputs[n:] if y in late))
+    values = [*given.constants, *(stacks.value(m, params, given, results[n:]) for m in frontier)]
+    found = iter(batch_graph(after, attrs["length"], values, [False] * len(fixed) + [True] * len(frontier)))
+    ys = [next(found) if y in late else stacks.value(y, params, given, results[n:]) for y in body.outputs[n:]]
+    return dict(enumerate([*results[:n], *ys]))
+
+
 def sink(graph: Graph) -> Graph:
     """Sums over time of matrix products leave innermost loops: their factors are stacked and multiplied once."""
     return replace_loops(in_bodies(graph, sink), _sunk)
@@ -91,6 +122,12 @@ class _Stacks:
     def add(self, node: Node) -> None:
         if not self.has(node):
             self.outputs.append(node)
+
+    def value(self, node: Node, params: loop.Parts, given: loop.Parts, stacked: Sequence[Tensor]) -> Tensor:
+        """The stack of a node: a sequence the loop reads, or an output it writes."""
+        if node in self.outputs:
+            return stacked[self.outputs.index(node)]
+        return given.sequences[params.sequences.index(node)]
 
 
 # Builds a term's sum over all steps from a function that gives the stack of a body's node.
@@ -189,9 +226,7 @@ def _without(node: Node, params: loop.Parts, stacks: _Stacks, plans: dict[int, t
     last, stacked = results[: len(kept)], results[len(kept) :]
 
     def stack(of: Node) -> Tensor:
-        if of in stacks.sequences:
-            return given.sequences[params.sequences.index(of)]
-        return stacked[stacks.outputs.index(of)]
+        return stacks.value(of, params, given, stacked)
 
     found = {n + j: t for j, t in enumerate(stacked[: len(body.outputs) - n])}
     for i in range(n):

@@ -35,6 +35,7 @@ class Primitive:
     look      (kind, symbol) in a drawing
     domain    the interval each argument is tested on; `kinks` are points that tests keep away from
     examples  ((shapes, attrs), ...) to test an operation whose arguments do not simply share a shape
+    cheap     done again rather than stored for the gradient, where that takes no more memory
     unique    never merged with an equal node;  lazy    stays an operation in graphs even where its value is known: a repeated number, 0…n
     """
 
@@ -49,6 +50,7 @@ class Primitive:
     kinks: tuple[float, ...] = ()
     examples: tuple[tuple[Any, dict[str, Any]], ...] = ()
     elementwise: bool = False
+    cheap: bool = False
     unique: bool = False
     lazy: bool = False
 

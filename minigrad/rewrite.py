@@ -258,9 +258,9 @@ CLEANUP: tuple[Rule, ...] = (inline_calls, identities, movements, stable)
 
 def optimize(graph: Graph) -> Graph:
     """The standard passes."""
-    from .hoist import hoist, sink
+    from .hoist import defer, hoist, sink
 
     graph = apply_rules(graph, CLEANUP)
-    for step in (merge_loops, drop_unused, hoist, sink, drop_unused):
+    for step in (merge_loops, drop_unused, defer, hoist, sink, drop_unused):
         graph = step(graph)
     return apply_rules(graph, CLEANUP)

@@ -22,7 +22,11 @@ REAL = (-3.0, 3.0)
 POSITIVE = (0.1, 4.0)
 
 
+CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "maximum", "minimum"}
+
+
 def _entry(name: str, type: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, **more: Any) -> Primitive:
+    more.setdefault("cheap", name in CHEAP)
     return Primitive(name, type, numpy, look=("pointwise", symbol), elementwise=True, domain=more.pop("domain", (REAL,) * arity), **more)
 
 
@@ -60,7 +64,7 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     def compared(x: Array, y: Array) -> Any:
         return numpy(np.real(x), np.real(y))
 
-    return _entry(name, rule, numpy, symbol, 2, complex=compared)
+    return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
 def _softplus(x: Array) -> Any:
@@ -175,6 +179,7 @@ where: Primitive = Primitive(
     look=("pointwise", "where"),
     domain=(REAL, REAL, REAL),
     elementwise=True,
+    cheap=True,
 )
 
 
@@ -183,7 +188,7 @@ def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | Non
 
 
 def _complex_cast(z: Array, dtype: np.dtype) -> Array:
-    return z if dtype.kind == "f" else z.real.astype(dtype)
+    return z if dtype.kind == "f" and np.iscomplexobj(z) else z.real.astype(dtype)
 
 
 cast: Primitive = Primitive(
@@ -195,4 +200,5 @@ cast: Primitive = Primitive(
     look=("move", "cast"),
     examples=((((2, 3),), {"dtype": np.dtype("float64")}), (((),), {"dtype": np.dtype("float64")})),
     elementwise=True,
+    cheap=True,
 )

@@ -6,12 +6,14 @@ Body:       constants…, carries…, one slice of each sequence… -> next carr
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dims import Extent
+from ..dims import Extent, hint
 from ..errors import GraphError, shape_error
 from ..ir import Graph, Node, Primitive, ancestors, substitute
 from ..tensor import Tensor, abstract, concrete_shape, interning, item
@@ -117,16 +119,42 @@ def _used(body: Graph, parts: Parts, cts: Sequence[Any]) -> list[bool]:
         live = new
 
 
-def _residuals(grads: Sequence[Node], body: Graph) -> list[Node]:
-    """What the backward step takes from the forward step. Movement is done again rather than stored: its argument is at hand or smaller."""
+def _bytes(node: Node) -> int:
+    return math.prod(map(hint, node.type.shape)) * node.type.dtype.itemsize
+
+
+def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node]) -> list[Node]:
+    """What the backward step takes from the forward step.
+
+    Movement is done again rather than stored, and so is cheap elementwise work, the last first, where what it is made of is at hand or
+    takes no more memory.
+    """
     forward = {*body.params, *(n for n in body.nodes if not n.is_constant)}
 
-    def stored(node: Node) -> bool:
+    def whole(node: Node) -> bool:
         if node.op is item:
             return node.args[0] in forward
         return node in forward and (node.op.name == "input" or node.op.look[0] != "move")
 
-    return [n for n in ancestors(grads, lambda n: n.is_constant or stored(n)) if stored(n)]
+    def behind(nodes: Sequence[Node]) -> list[Node]:
+        return [n for n in ancestors(nodes, lambda n: n.is_constant or whole(n)) if whole(n)]
+
+    stacked = {p for p in body.params if p not in carries} | set(body.outputs)
+    kept = set(behind(grads))
+    todo = [(-n.id, n) for n in kept]
+    heapq.heapify(todo)
+    while todo:
+        _, node = heapq.heappop(todo)
+        if not node.op.cheap or node in stacked:
+            continue
+        sources = behind(node.args)
+        fresh = [n for n in sources if n not in kept]
+        if sum(_bytes(n) for n in fresh if n not in stacked) <= _bytes(node):
+            kept.remove(node)
+            kept.update(fresh)
+            for n in fresh:
+                heapq.heappush(todo, (-n.id, n))
+    return sorted(kept, key=lambda n: n.id)
 
 
 def _vjp(
@@ -160,7 +188,7 @@ def _vjp(
         sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
         outputs = [g.node for g in (*grads[len(learned) :][: len(moving)], *sums, *grads[len(learned) + len(moving) :])]
 
-    residuals = _residuals(outputs, body)
+    residuals = _residuals(outputs, body, params.carries)
     forward = _Forward(
         body, params, given, outs, residuals, {"constants": constants, "carries": carries, "length": length, "reverse": reverse}
     )
