@@ -38,7 +38,7 @@ class NTM(Cell):
     memory       (slots, width); read_heads and write_heads; shifts −shift … shift are allowed
     read         "after" the write, from M_t (the paper), or "before" it, from M_{t−1} (Collier and Beel 2018)
     M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
-    w_0          "learned" logits, "focused" on slot 0, or "uniform"
+    w_0          "focused" on slot 0, "learned" logits, or "uniform"; focused learns copy in a fraction of the sequences of learned
     r_0          "learned" under tanh, or "zeros"
 
     Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: ValueError.
@@ -58,7 +58,7 @@ class NTM(Cell):
         shift: int = 1,
         read: str = "after",
         M_0: str = "constant",
-        w_0: str = "learned",
+        w_0: str = "focused",
         r_0: str = "learned",
         key: Any = 0,
         dtype: Any = "float32",

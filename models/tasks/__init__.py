@@ -2,7 +2,7 @@
 
 sizes(**settings) -> (inputs, outputs)        of a model for it
 batch(seed, step, batch, **settings)          (inputs, targets, mask), time first, a pure function of (seed, step)
-loss(logits, targets, mask)                   the training loss, a scalar in nats
+loss(logits, targets, mask)                   the training loss, a scalar: nats a sequence, the batch's mean
 bits_per_sequence, wrong_bits                 (logits, targets, mask) -> one number a sequence
 chance(...)                                   bits a sequence that guessing costs
 """

@@ -67,7 +67,7 @@ def test_measures():
     _, targets, mask = copy.batch(0, 0, 3, lengths=6)
     coin = np.zeros_like(targets)
     assert copy.bits_per_sequence(coin, targets, mask).numpy() == pytest.approx([copy.chance(6)] * 3)
-    assert float(copy.loss(coin, targets, mask)) == pytest.approx(math.log(2))
+    assert float(copy.loss(coin, targets, mask)) == pytest.approx(48 * math.log(2))
     sure = 60 * (2 * targets - 1)
     sure[:7] = 1e30  # not scored, whatever it is
     assert copy.bits_per_sequence(sure, targets, mask).numpy() == pytest.approx([0, 0, 0], abs=1e-6)

@@ -78,10 +78,10 @@ def transcription(model, xs):
 
 
 CASES = {
-    "paper": {},
+    "paper": {"w_0": "learned"},
     "feed-forward": {"controller": "feedforward", "M_0": "random", "w_0": "uniform"},
     "many heads": {"read_heads": 3, "write_heads": 2, "shift": 2, "M_0": "learned"},
-    "read before": {"read_heads": 2, "read": "before", "w_0": "focused", "r_0": "zeros"},
+    "read before": {"read_heads": 2, "read": "before", "r_0": "zeros"},
 }
 
 
@@ -229,21 +229,21 @@ def test_starts_and_their_parameters():
         model = NTM(3, 2, hidden=4, memory=(5, 3), **kw)
         return {p.lstrip(".") for p in mg.tree.paths(mg.tree.flatten(model)[1])} & {"M_0", "w_0", "r_0"}, model.initial_state(2)
 
-    found, state = names()
+    found, state = names(w_0="learned")
     assert found == {"w_0", "r_0"}
     assert (state.M.numpy() == np.float32(1e-6)).all()
     np.testing.assert_allclose(state.w_read.numpy().sum(-1), 1, 1e-6)
-    found, state = names(M_0="random", w_0="focused", r_0="zeros")
+    found, state = names(M_0="random", r_0="zeros")
     assert found == set()
     assert (state.w_write.numpy()[..., 0] == 1).all()
     assert np.ptp(state.M.numpy(), 1).min() > 0
-    np.testing.assert_array_equal(state.M.numpy(), names(M_0="random", w_0="focused")[1].M.numpy())
-    assert names(M_0="learned")[0] == {"M_0", "w_0", "r_0"}
+    np.testing.assert_array_equal(state.M.numpy(), names(M_0="random")[1].M.numpy())
+    assert names(M_0="learned", w_0="learned")[0] == {"M_0", "w_0", "r_0"}
 
 
 def test_parameter_count():
-    """62,936 by hand: controller 4·100·(10 + 20 + 100 + 1), heads 101·(26 + 66), readout 121·8, w_0 2·128, r_0 20."""
+    """62,680 by hand: controller 4·100·(10 + 20 + 100 + 1), heads 101·(26 + 66), readout 121·8, r_0 20; learned w_0 2·128 more."""
     from minigrad.module import count
 
-    assert count(NTM(inputs=10, outputs=8, controller="lstm", hidden=100, memory=(128, 20), key=0)) == 62_936
-    assert 62_936 == 400 * 131 + 101 * 92 + 121 * 8 + 256 + 20
+    assert count(NTM(inputs=10, outputs=8, controller="lstm", hidden=100, memory=(128, 20), key=0)) == 62_680
+    assert 62_680 == 400 * 131 + 101 * 92 + 121 * 8 + 20
