@@ -23,6 +23,7 @@ from .train import Outcome, Progress, Report, train
 
 MODELS = ("ntm", "lstm", "rnn")
 CONFIRM, CONFIRM_TWICE = 1000, 100  # fresh sequences: in the trained range, and of twice its greatest length
+FRESH = 2**24  # batches that one evaluation may draw before it would meet those of the next
 
 
 class ConfigError(MinigradError, ValueError):
@@ -35,7 +36,8 @@ class Config:
 
     lengths         shortest and longest sequence, both included
     memory          (slots, width); controller, memory and heads are for the NTM alone
-    until           stop once the cost is below this many bits a sequence, over 1,000 fresh sequences of the trained lengths
+    until           stop once the cost is below this many bits a sequence, over 1,000 fresh sequences of the trained lengths, and not one
+                    bit is wrong in 100 sequences of twice the longest
     evaluate_every  updates between evaluations; checkpoints are written as often
     """
 
@@ -168,26 +170,33 @@ class Experiment:
 
         return jit(measure)
 
-    def measure(self, model: Any, lengths: tuple[int, int], sequences: int, start: int = 0, group: int = 25) -> dict[str, float]:
-        """Mean bits and wrong bits over fresh sequences, drawn in groups of one length. `start` says which of the fresh ones."""
+    def measure(self, model: Any, lengths: tuple[int, int], sequences: int, start: int = 0) -> dict[str, float]:
+        """Mean bits and wrong bits over at least so many fresh sequences, as many of each length. `start` says which of the fresh ones."""
+        every = range(lengths[0], lengths[1] + 1)
+        count = -(-sequences // len(every))
         rows = []
-        for i in range(-(-sequences // group)):
-            batch = self.task.batch(self.keys.evaluation, start + i, group, lengths=lengths, bits=self.config.bits)
+        for i, n in enumerate(every):
+            batch = self.task.batch(self.keys.evaluation, start + i, count, lengths=n, bits=self.config.bits)
             rows.append({k: float(v) for k, v in self._measure(model, *batch).items()})
         return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
 
     def evaluate(self, model: Any, step: int) -> dict[str, Any]:
         """At trained lengths and at twice the longest: a small sample, and once that is below the threshold the full one."""
-        longest, at = self.config.lengths[1], step * 1000
+        longest, at = self.config.lengths[1], step * FRESH
         found = self._both(model, 100, 25, at)
         if found["bits"] >= self.config.until:
             return {**found, "length_twice": 2 * longest, "sequences": 100, "learned": False}
-        found = self._both(model, CONFIRM, CONFIRM_TWICE, at + 100)
-        return {**found, "length_twice": 2 * longest, "sequences": CONFIRM, "learned": found["bits"] < self.config.until}
+        found = self._both(model, CONFIRM, CONFIRM_TWICE, at + FRESH // 2)
+        return {
+            **found,
+            "length_twice": 2 * longest,
+            "sequences": CONFIRM,
+            "learned": found["bits"] < self.config.until and found["wrong_twice"] == 0,
+        }
 
     def _both(self, model: Any, sequences: int, twice: int, start: int) -> dict[str, float]:
         longest = 2 * self.config.lengths[1]
-        far = self.measure(model, (longest, longest), twice, start + 500)
+        far = self.measure(model, (longest, longest), twice, start + FRESH // 4)
         return {**self.measure(model, self.config.lengths, sequences, start), **{f"{k}_twice": v for k, v in far.items()}}
 
 
