@@ -46,10 +46,18 @@ def paint(story: Story, loss: Tensor) -> Paint:
     for item in story.items:
         if item.node in totals:
             found.norms[item.index] = _norm(totals[item.node])
-        for position, edge in enumerate(item.edges):
-            if edge in flows:
-                found.edges[item.index, position] = _norm(flows[edge])
+        for position, edges in enumerate(item.edges):
+            arrived = [flows[e] for e in edges if e in flows]
+            if arrived:
+                found.edges[item.index, position] = _together(arrived)
     return found
+
+
+def _together(parts: list[np.ndarray]) -> float:
+    """The norm of the sum of what flows along several edges from one value; a bound where views of it differ in shape."""
+    if all(p.shape == parts[0].shape for p in parts):
+        return _norm(sum(parts[1:], parts[0]))
+    return float(np.hypot.reduce([_norm(p) for p in parts]))
 
 
 def _norm(value: np.ndarray) -> float:

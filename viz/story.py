@@ -33,11 +33,13 @@ class Item:
     kind: str
     label: str
     args: list[int] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    edges: list[list[Edge]] = field(default_factory=list)
     leaf: str = ""  # input, parameter, constant or number
     column: int | None = None
     name: str | None = None
     whole: int | None = None  # of a slice of a sequence: the sequence
+    folded: bool = False  # several operations in one
+    named: bool = False  # by the program, not by us
 
 
 @dataclass
@@ -67,12 +69,17 @@ class Story:
         return len(self.columns)
 
 
-def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | None = None) -> Story:
+def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | None = None, level: str = "op") -> Story:
     """The story of the computation of these nodes; `names` are names of leaves that go before their own."""
     nodes = ancestors(outputs, lambda n: False)
     teller = _Teller(nodes, names or {})
     _shorten([i for i in teller.items if i.leaf and i.name])
-    items = teller.items
+    items, alias = teller.items, teller.alias
+    if level == "gate":
+        from .folding import fold
+
+        items, where = fold(items)
+        alias = {node: where[i] for node, i in alias.items()}
     columns = _columns(items)
     _leaves(items)
     story = Story(items, columns, [], [], [], title)
@@ -85,7 +92,7 @@ def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | N
             story.after.append(item.index)
         elif item.column is not None:
             columns[item.column].items.append(item.index)
-    story.outputs = list(dict.fromkeys(teller.alias[o] for o in outputs))
+    story.outputs = list(dict.fromkeys(alias[o] for o in outputs))
     _drop_collectors(story)
     _name(story)
     return story
@@ -101,6 +108,9 @@ class _Teller:
         for node in nodes:
             found = self._seen_through(node)
             self.alias[node] = self._add(node) if found is None else found
+            item = self.items[self.alias[node]]
+            if node.name and not item.leaf and not item.named:
+                item.name, item.named = text.pretty(node.name), True
 
     def _seen_through(self, node: Node) -> int | None:
         """The item that stands for a node which is not shown itself."""
@@ -127,7 +137,7 @@ class _Teller:
         else:
             for position, arg in enumerate(node.args):
                 item.args.append(self.alias[arg])
-                item.edges.append((node, position))
+                item.edges.append([(node, position)])
             self._slice_of_leaf(item, node)
             self._transposed(item, node)
             if node.op.name == "slice" and not item.leaf:
@@ -221,7 +231,7 @@ def _piece(node: Node) -> Node | None:
 # ---- columns
 
 
-def _key(node: Node) -> tuple[Any, ...] | None:
+def step_key(node: Node) -> tuple[Any, ...] | None:
     """(loop, step, whether of a gradient), from the outermost scope that has a step."""
     for i, scope in enumerate(node.origin.scopes):
         if scope.step is not None:
@@ -236,7 +246,7 @@ def _columns(items: list[Item]) -> list[Column]:
     latest = [BEFORE] * len(items)  # the last column an item depends on
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
-        key = None if item.leaf else _key(item.node)
+        key = None if item.leaf else step_key(item.node)
         if key is None:
             latest[item.index] = after
             continue
@@ -329,13 +339,13 @@ def _name(story: Story) -> None:
         for (code, line), index in last.items():
             item = story.items[index]
             if item.name is None:
-                item.name = _assigned(code.co_filename, line)
+                item.name = assigned(code.co_filename, line)
     for output in story.outputs:
         item = story.items[output]
         if item.column == story.end and not item.node.type.shape and not item.leaf:
             item.kind = "loss"
 
 
-def _assigned(filename: str, line: int) -> str | None:
+def assigned(filename: str, line: int) -> str | None:
     match = _TARGET.match(linecache.getline(filename, line))
     return match.group(1) if match and len(match.group(1)) <= 12 else None

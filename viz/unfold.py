@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
 from . import legend, style, text
-from .layered import Layout, place
+from .layered import place
 from .paint import Paint
 from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
 from .story import BEFORE, Story
 from .tiles import HEAVY, Frame, surroundings, tile
-from .wiring import SIZE, Step, Wiring
+from .wiring import SIZE, Wiring
 
 MARGIN = 18.0
 CORRIDOR = 30.0
@@ -59,8 +60,8 @@ class _Unfolder:
             self._between(a, b)
         if self.gap is not None:
             self._gap()
+        self._thin()
         self._initial()
-        self._finals()
         self._buses()
         bottom = self._weights()
         bottom = self._arrow(bottom) if self.paint.gradient else bottom
@@ -80,7 +81,7 @@ class _Unfolder:
             if i == self.gap:
                 self.gap_x = x + CORRIDOR
                 x += CORRIDOR + GAP_WIDTH
-        self.right = x + (46 if self._open_ends() else 0)
+        self.right = x
 
     def _room(self, i: int) -> float:
         """Width of the corridor on the left of a step: initial states and values from buses come in there."""
@@ -148,9 +149,29 @@ class _Unfolder:
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int) -> None:
         self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, False, HEAVY, self.paint.value(value)))
-        exponent = self.paint.exponent(value)
-        if exponent and x1 - x0 >= 24:
-            self.corridor.words.append(Word((x0 + x1) / 2, y - 6, exponent, 8.5, style.TEXT))
+        label = self.paint.exponent(value) if self.paint.gradient else self._state_label(value)
+        if label and text.width(label, 8.5) <= x1 - x0 - 2:
+            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, style.TEXT if self.paint.gradient else style.MUTED))
+
+    def _state_label(self, value: int) -> str:
+        item = self.items[value]
+        return self.wiring.value_label(value) if item.name and len(item.name) < 4 and item.column != BEFORE else ""
+
+    def _thin(self) -> None:
+        """Take away words that would stand on another line of the same corridor."""
+        lines: dict[int, list[float]] = {}
+        for w in self.corridor.wires:
+            lines.setdefault(round(w.points[0][0]), []).append(w.points[0][1])
+        for ys in lines.values():
+            ys.sort()
+        starts = {round((w.points[0][0] + w.points[-1][0]) / 2, 3): round(w.points[0][0]) for w in self.corridor.wires}
+        kept = []
+        for word in self.corridor.words:
+            ys = lines[starts[round(word.x, 3)]]
+            i = bisect_left(ys, word.y - 5)
+            if i >= len(ys) or ys[i] > word.y + 5:
+                kept.append(word)
+        self.corridor.words = kept
 
     def _gap(self) -> None:
         """The place of the steps that are left out."""
@@ -214,13 +235,6 @@ class _Unfolder:
                     points = ((edge, y), (self.x[i], y))
                 part.wires.append(Wire(points, f"h{k}", f"i{k}", False, HEAVY, self.paint.value(a[0])))
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
-
-    def _open_ends(self) -> list[int]:
-        """Results of the last step that are carried on: drawn as open ends where nothing comes after the loop."""
-        return []
-
-    def _finals(self) -> None:
-        return
 
     # ---- buses and weights
 
@@ -300,6 +314,3 @@ class _Unfolder:
         self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end"))
         self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start"))
         return bottom + 20
-
-
-__all__ = ["Layout", "Step", "unfold"]

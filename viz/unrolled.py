@@ -29,19 +29,19 @@ def unrolled(
     what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    write out loops only that far
-    level    "op": every operation;  "cell": one box a step
+    level    "op": every operation;  "gate": one box for each line of the program;  "cell": one box a step
     color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
              "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
     limit    of more steps than this the middle is left out; None draws all
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
-    if level not in ("op", "cell"):
-        raise ValueError(f"level={level!r} is unknown: take 'op' or 'cell'")
+    if level not in ("op", "gate", "cell"):
+        raise ValueError(f"level={level!r} is unknown: take 'op', 'gate' or 'cell'")
     if color not in (None, "kind", "grad"):
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     outputs, title, names = _outputs(what, args, steps, color)
-    story = tell([o.node for o in outputs], title, names)
+    story = tell([o.node for o in outputs], title, names, level)
     gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
     paint = gradients.paint(story, outputs[0]) if gradient else Paint()
     return Drawing(lambda: unfold(story, paint, limit))

@@ -47,8 +47,7 @@ class Wiring:
         self.slot: dict[int, tuple[Any, ...]] = {}
         for step in self.steps:
             step.local = {index: k for k, index in enumerate(step.items)}
-            for k, index in enumerate(step.items):
-                self.slot[index] = (len(step.items) if step.number in (BEFORE, story.end) else 0, k, self.items[index].label)
+            self._slots(step)
         self.initial = self._initial_states()
         self.weights: dict[int, None] = {}  # leaves on the bus bar, in order
         self.buses: dict[Any, list[int]] = {}  # slot -> the values on it
@@ -57,6 +56,16 @@ class Wiring:
             self._sources(i, step)
         self._leaving()
         self._layouts()
+
+    def _slots(self, step: Step) -> None:
+        """What a value is in every step: its loop, its name, and which of that name it is."""
+        count: dict[Any, int] = {}
+        loop = self.story.columns[step.number].loop if 0 <= step.number < self.story.end else step.number
+        for index in step.items:
+            item = self.items[index]
+            key = (loop, item.name or item.label)
+            count[key] = count.get(key, 0) + 1
+            self.slot[index] = (*key, count[key])
 
     # ---- how values arrive
 
@@ -216,7 +225,11 @@ class Wiring:
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
     """'1 −', '× 2'."""
     label = text.clean(item.label, 18)
-    if not numbers:
+    if item.named and not item.folded:
+        rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""
+        first = f"{numbers[0]} " if 0 in numbers else ""
+        return f"{text.clean(item.name, 12)} = {first}{label}{rest}"
+    if not numbers or item.folded:
         return label
     if len(item.args) == 2 and 0 in numbers:
         return f"{numbers[0]} {label}" + (f" {numbers[1]}" if 1 in numbers else "")
