@@ -176,13 +176,27 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*args), ∂f/∂args · tangents). The vjp is linear in its cotangent; its own vjp is the jvp, so no second table is needed."""
+    """(f(*args), ∂f/∂args · tangents), 0 for results that are no floats.
+
+    The vjp is linear in its cotangent; its own vjp is the jvp, so no second table is needed.
+    """
     out, pull = vjp(f, *args)
     outs, out_tree = tree.flatten(out)
     given = tuple(tree.map(lambda v, x: ops.astype(tensor(v), tensor(x).dtype), t, a) for t, a in zip(tangents, args, strict=True))
-    zeros = tree.unflatten(out_tree, [like(o, 0) for o in outs])
-    _, push = vjp(pull, zeros)
-    return out, push(given)[0]
+    zeros = [like(o, 0) for o in outs]
+    floats = [i for i, o in enumerate(outs) if o.type.is_float]
+
+    def linear(cts: Sequence[Tensor]) -> Any:
+        return pull(tree.unflatten(out_tree, _replaced(zeros, floats, cts)))
+
+    _, push = vjp(linear, [zeros[i] for i in floats])
+    return out, tree.unflatten(out_tree, _replaced(zeros, floats, push(given)[0]))
+
+
+def _replaced(items: Sequence[Any], positions: Sequence[int], new: Sequence[Any]) -> list[Any]:
+    """The items with those at `positions` replaced."""
+    found = dict(zip(positions, new, strict=True))
+    return [found.get(i, item) for i, item in enumerate(items)]
 
 
 def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> Any:

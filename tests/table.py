@@ -1,0 +1,129 @@
+"""Cases for every primitive, from its entry in the table alone: an operation, its attributes, float arguments to vary, others fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.interpret import run
+from minigrad.ir import Primitive
+from minigrad.primitives import TABLE
+from minigrad.primitives.control import call, cond
+from minigrad.primitives.loop import scan
+from minigrad.types import TensorType
+
+LEAVES = {"input", "constant", "parameter"}
+FLOAT64 = np.dtype("float64")
+
+
+@dataclass
+class Case:
+    op: Primitive
+    arrays: list[np.ndarray]
+    attrs: dict[str, Any]
+    label: str = ""
+
+    def __repr__(self) -> str:
+        return self.label or f"{self.op.name}-{'-'.join(str(a.shape) for a in self.arrays)}-{self.attrs}".replace(" ", "")
+
+    def __call__(self, *tensors: Any) -> Any:
+        return self.op(*map(mg.tensor, tensors), **self.attrs)
+
+    @property
+    def types(self) -> list[TensorType]:
+        return [TensorType(a.shape, a.dtype) for a in self.arrays]
+
+    @property
+    def floats(self) -> list[int]:
+        return [i for i, a in enumerate(self.arrays) if a.dtype.kind == "f"]
+
+
+def sample(shape: tuple[int, ...], domain: tuple[float, float], kinks: tuple[float, ...], rng: np.random.Generator) -> np.ndarray:
+    """Uniform in the domain, a tenth away from every kink, no two elements equal."""
+    x = np.asarray(rng.uniform(*domain, shape))
+    for kink in kinks:
+        near = np.abs(x - kink) < 0.1
+        x = np.where(near, kink + 0.2 + 0.1 * rng.random(shape), x)
+    return x
+
+
+def _elementwise(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
+    arity = len(op.domain)
+    for shape in [(), (3,), (2, 3), (0, 2)]:
+        arrays = [sample(shape, d, op.kinks, rng) for d in op.domain]
+        if op.name == "where":
+            arrays[0] = arrays[0] > 0
+        yield Case(op, arrays[:arity], {})
+
+
+def _loop(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
+    """Operations that hold graphs, as their traced forms."""
+
+    def found(f: Any, *args: Any) -> Case:
+        graph = mg.trace(f, *args)
+        node = next(n for n in graph.nodes if n.op is op)
+        outside = {p: a for p, a in zip(graph.params, args, strict=True)}
+        return Case(op, [outside[a] if a in outside else np.asarray(a.value) for a in node.args], node.attrs, f"{op.name}-{f.__name__}")
+
+    w, x, xs = rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal((3, 2))
+    if op is scan:
+
+        def rnn(w: Any, h: Any, xs: Any) -> Any:
+            return mg.scan(lambda h, x: (mg.tanh(h @ w + x), h * x), h, xs)
+
+        def backwards(w: Any, h: Any, xs: Any) -> Any:
+            return mg.scan(lambda h, x: (mg.sin(h @ w) * x, h), h, xs, reverse=True)
+
+        yield found(rnn, w, x, xs)
+        yield found(backwards, w, x, xs)
+    elif op is cond:
+
+        def choice(c: Any, x: Any, w: Any) -> Any:
+            return mg.cond(c, lambda x: mg.tanh(x @ w), lambda x: x * x, x)
+
+        for truth in (True, False):
+            yield found(choice, np.array(truth), x, w)
+    elif op is call:
+
+        def checkpointed(x: Any, w: Any) -> Any:
+            return mg.checkpoint(lambda x, w: mg.tanh(x @ w))(x, w)
+
+        yield found(checkpointed, x, w)
+
+
+def cases(name: str) -> list[Case]:
+    op, rng = TABLE[name], np.random.default_rng(sum(map(ord, name)))
+    if op.examples:
+        domain = op.domain[0]
+        return [
+            Case(op, [a if isinstance(a, np.ndarray) else sample(a, domain, op.kinks, rng) for a in shapes], attrs)
+            for shapes, attrs in op.examples
+        ]
+    if op.elementwise:
+        return list(_elementwise(op, rng))
+    return list(_loop(op, rng))
+
+
+NAMES = sorted(TABLE)
+CASES = [c for name in NAMES for c in cases(name)]
+
+
+def out_types(case: Case) -> tuple[TensorType, ...]:
+    found = case.op.type(*case.types, **case.attrs)
+    return (found,) if isinstance(found, TensorType) else tuple(found)
+
+
+DIFFERENTIABLE = [c for c in CASES if c.op.vjp is not None and c.floats and any(t.is_float for t in out_types(c))]
+
+
+def value(case: Case) -> list[np.ndarray]:
+    found = case.op.numpy(*case.arrays, **case.attrs)
+    return [np.asarray(v) for v in (found if isinstance(found, tuple) else (found,))]
+
+
+def interpreted(f: Any, *args: Any) -> list[np.ndarray]:
+    return [np.asarray(v) for v in run(mg.trace(f, *args), [np.asarray(a) for a in mg.tree.leaves(args)])]
