@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import copy
+from . import copy, ngrams, recall, repeat_copy, sort
 
-TASKS: dict[str, ModuleType] = {"copy": copy}
+TASKS: dict[str, ModuleType] = {"copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort}
 
-__all__ = ["TASKS", "copy"]
+__all__ = ["TASKS", "copy", "ngrams", "recall", "repeat_copy", "sort"]

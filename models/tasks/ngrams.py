@@ -1,0 +1,65 @@
+"""Dynamic n-grams (Graves et al. 2014, §4.4): predict the next bit of a source met for the first time.
+
+Each sequence has a table of its own: for every context of 5 bits a probability of 1, from Beta(½, ½). 200 bits are drawn, the first 5
+fair. The model sees bit t and predicts bit t + 1: T = 199, and the 195 bits with a whole context are scored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .draw import Draw
+from .metrics import bits_per_sequence, loss, wrong_bits
+
+__all__ = ["batch", "bits_per_sequence", "chance", "loss", "optimum", "sizes", "wrong_bits"]
+
+DOMAIN = 19
+
+
+def sizes() -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    return 1, 1
+
+
+def batch(seed: Any, step: int, batch: int, length: int = 200, context: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (length − 1, batch, 1), targets, mask) as the task's interface says."""
+    draw = Draw(seed, step, DOMAIN)
+    table = np.sin(np.pi / 2 * draw.uniform((batch, 2**context))) ** 2  # Beta(½, ½)
+    u = draw.uniform((length, batch))
+    bits = (u < 0.5).astype(np.int64)
+    rows, seen = np.arange(batch), _contexts(bits[:context])
+    for t in range(context, length):
+        bits[t] = u[t] < table[rows, seen]
+        seen = (2 * seen + bits[t]) % 2**context
+    found = bits[..., None].astype(np.float32)
+    mask = np.broadcast_to(np.arange(1, length)[:, None] >= context, (length - 1, batch)).copy()
+    return found[:-1], found[1:], mask
+
+
+def _contexts(bits: np.ndarray) -> np.ndarray:
+    """The last bits of each sequence as a number, the newest the lowest."""
+    return sum((b << i for i, b in enumerate(bits[::-1])), np.zeros(bits.shape[1], np.int64))
+
+
+def optimum(inputs: Any, context: int = 5) -> np.ndarray:
+    """Bits a sequence that the best possible predictor costs, (batch,): p(1) = (N₁ + ½) / (N₀ + N₁ + 1) in each context.
+
+    It must know the last bit too, so give `np.concatenate([inputs, targets[-1:]])`.
+    """
+    bits = np.asarray(inputs)[..., 0].astype(np.int64)
+    length, batch = bits.shape
+    counts, cost = np.full((batch, 2**context, 2), 0.5), np.zeros(batch)
+    rows, seen = np.arange(batch), _contexts(bits[:context])
+    for t in range(context, length):
+        held = counts[rows, seen]
+        cost -= np.log2(held[rows, bits[t]] / held.sum(-1))
+        counts[rows, seen, bits[t]] += 1
+        seen = (2 * seen + bits[t]) % 2**context
+    return cost
+
+
+def chance(length: int = 200, context: int = 5) -> int:
+    """Bits a sequence that a coin costs."""
+    return length - context

@@ -1,0 +1,51 @@
+"""Repeat copy (Graves et al. 2014, §4.2): read L random vectors and a number R, give the vectors R times, then an end marker.
+
+Of T = L + 1 + L·R + 1 steps the first L show a vector on channels 0 … bits − 1; step L has the delimiter on the next channel and
+(R − 5.5) / 2.872 on the last (mean 0 and variance 1 for R in 1 … 10). The rest is blank and scored: the copies, then the marker alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .draw import Draw, between
+from .metrics import bits_per_sequence, loss, wrong_bits
+
+__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+
+DOMAIN = 17
+
+
+def sizes(bits: int = 8) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    return bits + 2, bits + 1
+
+
+def batch(
+    seed: Any,
+    step: int,
+    batch: int,
+    lengths: int | tuple[int, int] = (1, 10),
+    repeats: int | tuple[int, int] = (1, 10),
+    bits: int = 8,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs, targets, mask) as the task's interface says; one length and one number of repeats for the whole batch."""
+    draw = Draw(seed, step, DOMAIN)
+    length, times = int(draw.integers(*between(lengths))), int(draw.integers(*between(repeats)))
+    vectors = draw.bits((length, batch, bits))
+    total = length + 1 + length * times + 1
+    inputs, targets = np.zeros((total, batch, bits + 2), np.float32), np.zeros((total, batch, bits + 1), np.float32)
+    inputs[:length, :, :bits] = vectors
+    inputs[length, :, bits] = 1
+    inputs[length, :, bits + 1] = (times - 5.5) / 2.872
+    targets[length + 1 : -1, :, :bits] = np.tile(vectors, (times, 1, 1))
+    targets[-1, :, bits] = 1
+    mask = np.broadcast_to(np.arange(total)[:, None] > length, (total, batch)).copy()
+    return inputs, targets, mask
+
+
+def chance(length: int, repeats: int, bits: int = 8) -> int:
+    """Bits a sequence for guessing the vectors and knowing where the marker is."""
+    return length * repeats * bits

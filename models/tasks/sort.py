@@ -1,0 +1,44 @@
+"""Priority sort (Graves et al. 2014, §4.5): read vectors with priorities, give those of highest priority in falling order.
+
+Of T = items + 1 + best steps the first `items` show a vector on channels 0 … bits − 1 and its priority, uniform in [−1, 1), on the next;
+then one step has only the delimiter, on the last channel; the last `best` are blank and scored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .draw import Draw
+from .metrics import bits_per_sequence, loss, wrong_bits
+
+__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+
+DOMAIN = 20
+
+
+def sizes(bits: int = 8) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    return bits + 2, bits
+
+
+def batch(seed: Any, step: int, batch: int, items: int = 20, best: int = 16, bits: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs, targets, mask) as the task's interface says."""
+    if not 1 <= best <= items:
+        raise ValueError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
+    draw = Draw(seed, step, DOMAIN)
+    vectors, priority = draw.bits((items, batch, bits)), (2 * draw.uniform((items, batch)) - 1).astype(np.float32)
+    total = items + 1 + best
+    inputs, targets = np.zeros((total, batch, bits + 2), np.float32), np.zeros((total, batch, bits), np.float32)
+    inputs[:items, :, :bits], inputs[:items, :, bits] = vectors, priority
+    inputs[items, :, bits + 1] = 1
+    order = np.argsort(-priority, axis=0, kind="stable")[:best]
+    targets[-best:] = np.take_along_axis(vectors, order[..., None], 0)
+    mask = np.broadcast_to(np.arange(total)[:, None] > items, (total, batch)).copy()
+    return inputs, targets, mask
+
+
+def chance(best: int = 16, bits: int = 8) -> int:
+    """Bits a sequence that a coin costs."""
+    return best * bits

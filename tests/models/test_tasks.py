@@ -1,0 +1,69 @@
+"""The exact facts of repeat copy, associative recall, dynamic n-grams and priority sort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from minigrad.models.tasks import ngrams, recall, repeat_copy, sort
+
+
+def test_repeat_copy():
+    inputs, targets, mask = repeat_copy.batch(0, 1, 3, lengths=4, repeats=3)
+    assert inputs.shape == (4 + 1 + 12 + 1, 3, 10)
+    assert targets.shape == (18, 3, 9)
+    assert mask[:, 0].tolist() == [False] * 5 + [True] * 13
+    for copy in range(3):
+        np.testing.assert_array_equal(targets[5 + 4 * copy : 9 + 4 * copy, :, :8], inputs[:4, :, :8])
+    assert (targets[-1] == np.eye(9)[8]).all()
+    assert not targets[:-1, :, 8].any()
+    assert (inputs[4, :, 8] == 1).all()
+    assert inputs[4, :, 9] == pytest.approx([(3 - 5.5) / 2.872] * 3)
+    assert not inputs[5:].any()
+    assert repeat_copy.chance(4, 3) == 96
+    counts = np.array([repeat_copy.batch(0, 0, 1, lengths=1, repeats=r)[0][1, 0, 9] for r in range(1, 11)])
+    assert counts.mean() == pytest.approx(0, abs=1e-6)
+    assert counts.var() == pytest.approx(1, abs=1e-3)
+
+
+def test_recall():
+    for step in range(20):
+        inputs, targets, mask = recall.batch(3, step, 5)
+        n, rest = divmod(len(inputs) - 8, 4)
+        assert rest == 0
+        assert 2 <= n <= 6
+        assert mask.sum(0).tolist() == [3] * 5
+        items = inputs[: 4 * n].reshape(n, 4, 5, 8)
+        assert (items[:, 0] == np.eye(8)[6]).all()
+        assert (inputs[[4 * n, 4 * n + 4]] == np.eye(8)[7]).all()
+        assert not inputs[-3:].any()
+        for b in range(5):
+            query = inputs[4 * n + 1 : 4 * n + 4, b, :6]
+            at = [i for i in range(n) if (items[i, 1:, b, :6] == query).all()]
+            assert any(i < n - 1 and (items[i + 1, 1:, b, :6] == targets[-3:, b]).all() for i in at)
+    assert recall.chance() == 18
+    assert recall.sizes() == (8, 6)
+    with pytest.raises(ValueError, match="at least 2"):
+        recall.batch(0, 0, 1, items=(1, 3))
+
+
+def test_ngrams_and_their_optimum():
+    inputs, targets, mask = ngrams.batch(0, 0, 1000)
+    assert inputs.shape == targets.shape == (199, 1000, 1)
+    np.testing.assert_array_equal(inputs[1:], targets[:-1])
+    assert mask.sum(0).tolist() == [ngrams.chance()] * 1000
+    best = ngrams.optimum(np.concatenate([inputs, targets[-1:]]))
+    assert best.mean() == pytest.approx(128.4, abs=2.5)  # 128.4 ± 0.7 in the reference
+    assert abs(inputs[:5].mean() - 0.5) < 0.03
+
+
+def test_sort():
+    inputs, targets, mask = sort.batch(0, 0, 4)
+    assert inputs.shape == (37, 4, 10)
+    assert mask.sum(0).tolist() == [16] * 4
+    assert (inputs[20] == np.eye(10)[9]).all()
+    priority = inputs[:20, :, 8]
+    assert np.abs(priority).max() <= 1
+    for b in range(4):
+        order = sorted(range(20), key=lambda i, b=b: -priority[i, b])[:16]
+        np.testing.assert_array_equal(targets[21:, b], inputs[order, b, :8])
+    assert sort.chance() == 128
