@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from . import dims, interpret, tree
-from .backend.link import Kernel
-from .backend.lower import Lowered, Unsupported, lower
+from .backend.lower import Unsupported, lower
+from .backend.native import Native
 from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
-from .errors import BoundsError, at
 from .ir import Graph, Node
 from .rewrite import optimize
 from .tensor import CONSTANT, Tensor, asarray
@@ -35,10 +34,8 @@ class Program:
     graph: Graph
     guards: Guards
     optimized: Graph
-    lowered: Lowered | None
-    kernel: Kernel | None
+    native: Native | None
     why_not: str = ""
-    arenas: dict[tuple[int, ...], np.ndarray] = field(default_factory=dict)
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
 
     def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
@@ -54,19 +51,10 @@ class Program:
         return found if self.guards.hold(found) else None
 
     def run(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
-        if self.kernel is None or self.lowered is None:
+        if self.native is None:
             return self.interpret(arrays, sizes)
         outputs = [np.empty([dims.evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in self.graph.outputs]
-        numbers = tuple(sizes[s] for s in self.lowered.sizes)
-        arena = self.arenas.pop(numbers, None)
-        if arena is None:
-            arena = self.kernel.arena(*numbers)
-        code, value = self.kernel([*arrays, *self.lowered.constants, *outputs], numbers, arena)
-        if len(self.arenas) < 4:
-            self.arenas[numbers] = arena
-        if code:
-            node, text = self.lowered.checks[code - 1]
-            raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
+        self.native.run(arrays, outputs, tuple(sizes[s] for s in self.native.lowered.sizes))
         return outputs
 
     def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int], watch: Any = None) -> list[np.ndarray]:
@@ -112,19 +100,19 @@ class Compiled:
         graph, guards = _trace(self.function, types, in_tree, names)
         optimized = optimize(graph)
         if os.environ.get("MINIGRAD_JIT") == "0":
-            return Program(graph, guards, optimized, None, None, "MINIGRAD_JIT=0")
+            return Program(graph, guards, optimized, None, "MINIGRAD_JIT=0")
         try:
-            lowered = lower(optimized, "program")
-            return Program(graph, guards, optimized, lowered, Kernel(lowered.function))
+            return Program(graph, guards, optimized, Native(lower(optimized)))
         except Unsupported as reason:
             message = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
             warnings.warn(message, CompileWarning, stacklevel=3)
-            return Program(graph, guards, optimized, None, None, str(reason))
+            return Program(graph, guards, optimized, None, str(reason))
 
     @property
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
-        return "\n".join(to_python(p.lowered.function) for p in self._newest() if p.lowered is not None)
+        compiled = [p for p in self._newest() if p.native is not None]
+        return "\n".join(to_python(lower(p.optimized, split=False).phases[0].function) for p in compiled)
 
     @property
     def graph(self) -> Graph:

@@ -72,10 +72,11 @@ def three_legs(f, *args, rtol=1e-12):
     expected = interpret.run(graph, arrays)
     optimized = optimize(graph)
     check(optimized)
-    lowered = lower(optimized)
-    given = dict(zip([b.name for b in lowered.function.inputs], [*arrays, *lowered.constants], strict=True))
-    outs = {b.name: np.empty(o.type.shape, o.type.dtype) for b, o in zip(lowered.function.outputs, graph.outputs, strict=True)}
-    assert run_python(lowered.function, given | outs, {}) == (0, 0)
+    lowered = lower(optimized, split=False)
+    function = lowered.phases[0].function
+    given = dict(zip([b.name for b in function.inputs], [*arrays, *lowered.constants], strict=True))
+    outs = {b.name: np.empty(o.type.shape, o.type.dtype) for b, o in zip(function.outputs, graph.outputs, strict=True)}
+    assert run_python(function, given | outs, {"lo": 0, "hi": 0}) == (0, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         native = tree.leaves(mg.jit(f)(*args))
@@ -155,6 +156,16 @@ def test_a_new_batch_size_or_length_takes_the_same_program():
             for a, b in zip(got, expected, strict=True):
                 np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-4, atol=2e-4)
     assert sum(map(len, fast.programs.values())) == 1
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model):
+    fast = mg.jit(lambda m, xs: m(xs))
+    xs = RNG.standard_normal((5, 19, 3)).astype("float32")
+    whole = fast(model, xs).numpy()
+    for row in range(19):
+        np.testing.assert_allclose(whole[:, row : row + 1], fast(model, xs[:, row : row + 1]).numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
 def test_python_that_depends_on_a_size_gets_a_program_of_its_own():

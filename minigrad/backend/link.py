@@ -45,10 +45,15 @@ class Kernel:
 
     def __call__(self, arrays: Sequence[np.ndarray], sizes: Sequence[int], arena: np.ndarray | None = None) -> tuple[int, int]:
         """Runs on contiguous arrays of the right type and size: that is not checked. Returns (error code, value)."""
-        if arena is None:
-            arena = self.arena(*sizes)
+        return self.call(self.pack(arrays), sizes, self.arena(*sizes) if arena is None else arena)
+
+    def pack(self, arrays: Sequence[np.ndarray]) -> bytes:
+        """The table of arguments, for functions that take the same ones. The arrays must outlive its use."""
+        return self._table(*map(id, arrays))
+
+    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray) -> tuple[int, int]:
         slots = self._sizes(*sizes)
-        code = self._call(self._table(*map(id, arrays)), slots, id(arena))
+        code = self._call(table, slots, id(arena))
         return code, slots[len(sizes)]
 
     def arena(self, *sizes: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Shape, hint, product, symbols
+from ..dims import Dim, Shape, Symbol, hint, product, symbols
 from ..ir import Graph, Node
 from ..origin import Origin
 from ..primitives import elementwise, index, movement, reduce
@@ -49,6 +49,8 @@ FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
 LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
 
+LO, HI = Size("lo"), Size("hi")  # the rows a shard does
+
 Inline = Callable[[Indices], Expr]
 
 
@@ -65,6 +67,9 @@ class Program:
     checks: list[tuple[Node, str]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     constants: dict[Node, Stored] = field(default_factory=dict)
+    split: bool = True
+    rows: Symbol | None = None  # the batch, while a loop is lowered that does only rows lo … hi of it
+    phases: list[tuple[list[Stmt], Index | None]] = field(default_factory=list)
 
     def name(self, prefix: str) -> str:
         return f"{prefix}{next(self.numbers)}"
@@ -196,12 +201,14 @@ class Block:
         """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
         made: list[tuple[LoopVar, Any]] = []
         indices: list[Index] = []
-        for n in shape:
+        for axis, n in enumerate(shape):
             if is_one(n):
                 indices.append(Literal(0))
-            else:
-                made.append((self.program.loop_var(), extent(n)))
-                indices.append(made[-1][0])
+                continue
+            var = self.program.loop_var()
+            sharded = axis == 0 and self.program.rows is not None and n == Dim.of(self.program.rows)
+            made.append((var, HI - LO if sharded else extent(n)))
+            indices.append(LO + var if sharded else var)
         return made, tuple(indices)
 
     # ---- reading a value at an index
@@ -255,7 +262,7 @@ class Block:
         self.program.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain
-        self.flat = len(domain) > 1 and step.axes is None and self.is_flat(step, targets)
+        self.flat = len(domain) > 1 and step.axes is None and self.program.rows is None and self.is_flat(step, targets)
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         inner_axes = step.axes is not None and len(domain) - 1 in step.axes
@@ -377,20 +384,40 @@ def identity(node: Node) -> Any:
 
 
 @dataclass(frozen=True)
-class Lowered:
-    """A function, with what its arguments are: the graph's params, constants with known values, outputs."""
+class Phase:
+    """A part of a program. With an extent it may run as shards, each doing its rows lo … hi of 0 … extent."""
 
     function: Function
+    extent: Index | None
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program as phases that run one after the other on the same arguments: the graph's params, `constants`, outputs."""
+
+    phases: tuple[Phase, ...]
     constants: tuple[np.ndarray, ...]
-    sizes: tuple[Any, ...]
+    sizes: tuple[Symbol, ...]
     checks: tuple[tuple[Node, str], ...]
     clusters: tuple[str, ...]
 
 
-def lower(graph: Graph, name: str = "program") -> Lowered:
-    """The loop IR function of a graph: inputs are its params and then its constants. Raises Unsupported."""
-    program = Program()
-    params: dict[Node, Stored | Inline] = {}
+class Main(Block):
+    """The outermost block: loops over time that can be split over the batch are phases of their own."""
+
+    def separate(self, body: Sequence[Stmt], rows: Index) -> None:
+        self.finish()
+        self.program.phases.append((list(body), rows))
+
+    def finish(self) -> None:
+        if self.out:
+            self.program.phases.append((self.out, None))
+            self.out = []
+
+
+def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
+    """The loops of a graph: inputs are its params and then its constants; without `split` all in one phase. Raises Unsupported."""
+    program = Program(split=split)
     inputs: list[Buffer] = []
 
     def argument(node: Node) -> Stored:
@@ -400,30 +427,23 @@ def lower(graph: Graph, name: str = "program") -> Lowered:
         inputs.append(Buffer(f"x{len(inputs)}", dtype, count(node.type.shape)))
         return _whole(inputs[-1], node.type.shape)
 
-    params.update((p, argument(p)) for p in graph.params)
+    params: dict[Node, Stored | Inline] = {p: argument(p) for p in graph.params}
     constants = _constants(graph)
     program.constants.update((c, argument(c)) for c in constants)
-    targets: dict[Node, Stored] = {}
-    outputs: list[Buffer] = []
-    twins: list[tuple[Stored, Node]] = []
-    for i, o in enumerate(graph.outputs):
-        buffer = Buffer(f"y{i}", str(o.type.dtype), count(o.type.shape))
-        outputs.append(buffer)
-        if o in targets:
-            twins.append((_whole(buffer, o.type.shape), o))
-        else:
-            targets[o] = _whole(buffer, o.type.shape)
-    block = Block(program, graph, params, targets)
-    body = list(block.lower())
-    for twin, o in twins:
-        block.out = []
-        block.copy(twin, targets[o].load, note(o))
-        body += block.out
+    outputs = [_whole(Buffer(f"y{i}", str(o.type.dtype), count(o.type.shape)), o.type.shape) for i, o in enumerate(graph.outputs)]
+    targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
+    main = Main(program, graph, params, targets)
+    main.lower()
+    for o, place in zip(graph.outputs, outputs, strict=True):
+        if targets[o] is not place:
+            main.copy(place, targets[o].load, note(o))
+    main.finish()
     found = symbols(n for p in graph.params for n in p.type.shape)
-    function = Function(name, tuple(inputs), tuple(outputs), tuple(Size(s.name) for s in found), tuple(program.pool.buffers), tuple(body))
-    return Lowered(
-        function, tuple(np.asarray(c.value, order="C") for c in constants), found, tuple(program.checks), tuple(program.clusters)
-    )
+    sizes = (*(Size(s.name) for s in found), LO, HI)
+    arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(program.pool.buffers)
+    phases = tuple(Phase(Function(f"{name}_{i}", *arguments, tuple(body)), rows) for i, (body, rows) in enumerate(program.phases))
+    values = tuple(np.asarray(c.value, order="C") for c in constants)
+    return Lowered(phases, values, found, tuple(program.checks), tuple(program.clusters))
 
 
 def _whole(buffer: Buffer, shape: Shape) -> Stored:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dims import Shape
+from ..dims import Dim, Shape, hint
 from ..ir import Node
 from ..primitives import loop
 from ..types import TensorType
@@ -33,20 +34,36 @@ from .loops import (
     Unary,
     View,
 )
-from .lower import Block, Inline, Unsupported, const, nest, note
+from .lower import HI, LO, Block, Inline, Main, Unsupported, const, nest, note
 from .lower_random import random
+from .shards import batch_of
 from .storage import Indices, Stored, extent
+
+SHARED_WORK = 2**23  # multiplications from which a product before or after the loops is split over rows
 
 
 def matmul(block: Block, node: Node) -> None:
-    x, y = (block.memory(a, node) for a in node.args)
-    z = block.store(node)
     if node.type.dtype.kind != "f":
         raise Unsupported(f"matmul of {node.type.dtype}")
-    loops, batch = block.loops(z.shape[:-2])
-    a, b, c = (View(v.buffer, _offset(v, batch), v.strides[-2], v.strides[-1]) for v in (x, y, z))
+    x, y = (block.memory(a, node) for a in node.args)
+    z = block.store(node)
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
-    block.out += nest(loops, [Gemm(m, n, k, a, b, c, note=note(node))])
+    work = math.prod(map(hint, (*z.shape, x.shape[-1])))
+    shared = isinstance(block, Main) and block.program.split and work >= SHARED_WORK
+    split = len(z.shape) == 2 and (shared or is_row(block, z.shape))
+    loops, batch = block.loops(z.shape[:-2])
+    first = [LO * v.strides[0] if split and v is not y else Literal(0) for v in (x, y, z)]
+    a, b, c = (View(v.buffer, _offset(v, batch) + i, v.strides[-2], v.strides[-1]) for v, i in zip((x, y, z), first, strict=True))
+    body = nest(loops, [Gemm(HI - LO if split else m, n, k, a, b, c, note=note(node))])
+    if split and isinstance(block, Main):
+        block.separate(body, m)
+    else:
+        block.out += body
+
+
+def is_row(block: Block, shape: Shape) -> bool:
+    """Whether the first axis is the batch of a loop that does some of its rows."""
+    return block.program.rows is not None and shape[0] == Dim.of(block.program.rows)
 
 
 def _offset(v: Stored, batch: Indices) -> Index:
@@ -269,14 +286,21 @@ class Loop:
                 stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
-        inner = Block(block.program, self.body, self.params_at, self.targets)
+        program, batch = block.program, batch_of(self.node) if isinstance(block, Main) and block.program.split else None
+        program.rows = batch or program.rows
+        inner = Block(program, self.body, self.params_at, self.targets)
         body = list(inner.lower())
         inner.out = []
         for target, y in self.copies:
             inner.copy(target, self.targets[y].load if y in self.targets else _inline(inner, y), note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
-        block.out.append(For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node)))
+        loop = For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node))
+        if batch is not None and isinstance(block, Main):
+            program.rows = None
+            block.separate([loop], extent(Dim.of(batch)))
+        else:
+            block.out.append(loop)
         block.values[self.node] = self.results
 
     def slice_of(self, arg: Node) -> Any:
