@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .drawing import Drawing, DrawingError
+from .rolled import rolled
 from .unrolled import unrolled
 
-__all__ = ["Drawing", "DrawingError", "unrolled"]
+__all__ = ["Drawing", "DrawingError", "rolled", "unrolled"]

@@ -36,11 +36,11 @@ def _part(placed: Placed, index: int, height: float) -> Iterator[str]:
 
     if frame is not None:
         yield f"  subgraph cluster_{index} {{"
-        yield (
-            f'    graph [label={quoted(frame.label)}, labeljust=l, style="rounded,filled", fillcolor="{frame.fill}", color="{frame.stroke}", '
-            f'fontcolor="{frame.ink}", bb="{n(frame.x)},{n(height - frame.y - frame.h)},{n(frame.x + frame.w)},{n(height - frame.y)}", '
-            f'lp="{n(frame.x + 22)},{n(height - frame.y + 8)}"]'
-        )
+        lower = f"{n(frame.x)},{n(height - frame.y - frame.h)}"
+        upper = f"{n(frame.x + frame.w)},{n(height - frame.y)}"
+        colours = f'fillcolor="{frame.fill}", color="{frame.stroke}"'
+        yield f'    graph [label={quoted(frame.label)}, labeljust=l, style="rounded,filled", {colours}]'
+        yield f'    graph [fontcolor="{frame.ink}", bb="{lower},{upper}", lp="{n(frame.x + 22)},{n(height - frame.y + 8)}"]'
         indent = "    "
     for s in part.shapes:
         yield f'{indent}{prefix}{s.id} [{_attributes(s)}, pos="{at(s.x, s.y)}"]'

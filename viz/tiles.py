@@ -5,7 +5,8 @@ from __future__ import annotations
 from . import style
 from .layered import OUTSIDE, Layout, Point
 from .paint import Paint, describe
-from .scene import Dot, Part, Port, Shape, Wire
+from .scene import Dot, Part, Port, Shape, Wire, Word
+from .sketch import Sketch
 from .wiring import SIZE, Step, Wiring
 
 LINE = 1.2
@@ -18,33 +19,54 @@ STUB = 8.0  # of a weight's line, from the right border
 class Frame:
     """The common height of the boxes: layouts stand on the lower edge, y turns downwards."""
 
-    def __init__(self, height: float):
-        self.height = height
+    def __init__(self, height: float, up: float = OUTSIDE, down: float = OUTSIDE):
+        self.height, self.up, self.down = height, up, down
 
     def at(self, points: tuple[Point, ...]) -> tuple[Point, ...]:
         return tuple((x, self.height - y) for x, y in points)
 
     def above(self) -> float:
         """The y of the outputs' centres, relative to the box."""
-        return -OUTSIDE - 11.0
+        return -self.up - 11.0
 
     def below(self) -> float:
-        return self.height + OUTSIDE + 11.0
+        return self.height + self.down + 11.0
 
 
 def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> Part:
     """The inside of a step's box and its wires to the inputs below, the outputs above, and the borders."""
     part = Part()
     layout = step.layout
-    _ops(part, wiring, step, frame, paint)
-    _inner_wires(part, wiring, step, frame, paint)
+    if step.sketch is not None:
+        _sketched(part, wiring, step.sketch, frame, paint)
+    else:
+        _ops(part, wiring, step, frame, paint)
+        _inner_wires(part, wiring, step, frame, paint)
     _risers(part, wiring, step, frame, paint)
     _exits(part, wiring, step, lanes_out, frame, paint)
-    for k, y in enumerate(layout.lanes):
+    for k, y in enumerate(layout.lanes if step.entry(0) == "i0" else ()):
         part.ports.append(Port(f"i{k}", 0.0, frame.height - y))
     colour = style.WIRE if not paint.gradient else "#59636B"
     part.dots = [Dot(x, frame.height - y, colour) for x, y in layout.dots]
     return part
+
+
+def _sketched(part: Part, wiring: Wiring, sketch: Sketch, frame: Frame, paint: Paint) -> None:
+    for m in sketch.marks:
+        item = None if m.item is None else wiring.items[m.item]
+        title = describe(item, wiring.story, paint) if item else ""
+        fill, stroke, dashed = (paint.fill(item), paint.stroke(item), paint.dashed(item)) if item else (None, None, False)
+        part.shapes.append(
+            Shape(m.id, m.x, frame.height - m.y, m.w, m.h, m.look, m.label, m.shape, (), title, fill, stroke, dashed, m.size)
+        )
+    for line in sketch.lines:
+        points = line.points
+        if line.tail[0] == "x":
+            points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
+        plain = style.STATE if line.heavy else style.WIRE
+        colour = paint.value(line.item, plain) if line.position is None else paint.wire(line.item, line.position, plain)
+        part.wires.append(Wire(frame.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
+    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED) for x, y, word in sketch.words]
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
@@ -99,7 +121,7 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Pa
 def _risers(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
     for k, (index, points) in enumerate(zip(step.outputs, step.layout.risers, strict=True)):
         flat = (*frame.at(points)[:-1], (points[-1][0], frame.above() + 11.0))
-        part.wires.append(Wire(flat, f"n{step.local[index]}", f"y{k}", True, LINE, paint.value(index, style.WIRE)))
+        part.wires.append(Wire(flat, step.mark(index), f"y{k}", True, LINE, paint.value(index, style.WIRE)))
 
 
 def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> None:
@@ -108,7 +130,9 @@ def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame
         gutter = points[-1][0]
         path = (*frame.at(points), (gutter, frame.height - lanes_out[k]), (width, frame.height - lanes_out[k]))
         clean = tuple(p for i, p in enumerate(path) if i == 0 or p != path[i - 1])
-        part.wires.append(Wire(clean, f"n{step.local[index]}", f"e{k}", False, HEAVY, paint.value(index)))
+        if step.sketch is not None and step.sketch.entry:
+            continue
+        part.wires.append(Wire(clean, step.mark(index), f"e{k}", False, HEAVY, paint.value(index)))
         part.ports.append(Port(f"e{k}", width, frame.height - lanes_out[k]))
 
 

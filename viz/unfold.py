@@ -22,9 +22,9 @@ GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
 
 
-def unfold(story: Story, paint: Paint, limit: int | None = 12) -> Scene:
+def unfold(story: Story, paint: Paint, limit: int | None = 12, level: str = "op") -> Scene:
     """The scene; of more than `limit` steps the middle is left out."""
-    return _Unfolder(Wiring(story), paint, limit).scene()
+    return _Unfolder(Wiring(story, level), paint, limit).scene()
 
 
 class _Unfolder:
@@ -33,7 +33,8 @@ class _Unfolder:
         self.items, self.story = wiring.items, wiring.story
         self.steps = wiring.steps
         self.shown, self.gap = self._chosen(limit)
-        self.frame = Frame(max(s.layout.height for s in self.steps))
+        inner = [s.layout.height for s in self.steps if s.label]
+        self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
         self.x: dict[int, float] = {}
         self.placed: list[Placed] = []
         self.corridor = Part()
@@ -95,6 +96,8 @@ class _Unfolder:
         any_output = any(self.steps[i].outputs for i in self.shown)
         self.buses = list(self.wiring.buses)
         self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.frame.above() + 11 if any_output else 6)
+        over = max((s.layout.height for s in self.steps), default=0.0) - self.frame.height
+        self.top = max(self.top, MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + over + 12)
         any_input = any(self.steps[i].inputs for i in self.shown)
         self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
 
@@ -107,7 +110,7 @@ class _Unfolder:
     def _step(self, i: int) -> None:
         step = self.steps[i]
         lanes = self._lanes_out(i)
-        key = (id(step.layout), step.key, tuple(lanes))
+        key = (id(step.sketch) if step.sketch else None, step.key, tuple(lanes))
         if not hasattr(self, "_tiles"):
             self._tiles: dict[Any, Part] = {}
         if self.paint.gradient or key not in self._tiles:
@@ -145,10 +148,10 @@ class _Unfolder:
                 y = self.top + self.frame.height - right.layout.lanes[k]
                 e = left.exits.index(lane[1])
                 x0, x1 = self.x[a] + left.layout.width, self.x[b]
-                self._lane(x0, x1, y, f"{self._prefix(a)}e{e}", f"{self._prefix(b)}i{k}", lane[1])
+                self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1])
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int) -> None:
-        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, False, HEAVY, self.paint.value(value)))
+        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, self.paint.value(value)))
         label = self.paint.exponent(value) if self.paint.gradient else self._state_label(value)
         if label and text.width(label, 8.5) <= x1 - x0 - 2:
             self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, style.TEXT if self.paint.gradient else style.MUTED))
@@ -187,13 +190,18 @@ class _Unfolder:
         ys_in = {k: self.top + h - y for k, y in enumerate(self._lanes_out(left))}
         for k, y in ys_in.items():
             self._lane(
-                self.x[left] + self.steps[left].layout.width, x, y, f"{self._prefix(left)}e{k}", "gap_gap", self.steps[left].exits[k]
+                self.x[left] + self.steps[left].layout.width,
+                x,
+                y,
+                f"{self._prefix(left)}{self.steps[left].exit(k)}",
+                "gap_gap",
+                self.steps[left].exits[k],
             )
         right = self.steps[after]
         for k, lane in enumerate(right.lanes):
             if lane[0] == "item":
                 y = self.top + h - right.layout.lanes[k]
-                self._lane(x + w, self.x[after], y, "gap_gap", f"{self._prefix(after)}i{k}", lane[1])
+                self._lane(x + w, self.x[after], y, "gap_gap", f"{self._prefix(after)}{right.entry(k)}", lane[1])
         count = after - left - 1
         nodes = sum(len(s.items) for s in self.steps[left + 1 : after])
         self.notes.append(f"{label}: {count} steps ({nodes:,} operations) are left out; limit=None draws all")
@@ -233,7 +241,9 @@ class _Unfolder:
                 points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))
                 if len(points) == 2:
                     points = ((edge, y), (self.x[i], y))
-                part.wires.append(Wire(points, f"h{k}", f"i{k}", False, HEAVY, self.paint.value(a[0])))
+                part.wires.append(
+                    Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.paint.value(a[0]))
+                )
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 
     # ---- buses and weights
@@ -265,7 +275,7 @@ class _Unfolder:
         for i, k in ends:
             x, y = self._drop_x(i, k), self.top + self.frame.height - self.steps[i].layout.lanes[k]
             points = ((reach, level), (x, level), (x, y), (self.x[i], y)) if x != reach else ((x, level), (x, y), (self.x[i], y))
-            part.wires.append(Wire(points, name, f"{self._prefix(i)}i{k}", False, 1.4, colour))
+            part.wires.append(Wire(points, name, f"{self._prefix(i)}{self.steps[i].entry(k)}", False, 1.4, colour))
         self.placed.append(Placed(part))
 
     def _drop_x(self, i: int, k: int) -> float:

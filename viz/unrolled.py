@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import minigrad as mg
@@ -29,35 +31,58 @@ def unrolled(
     what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    write out loops only that far
-    level    "op": every operation;  "gate": one box for each line of the program;  "cell": one box a step
+    level    "op": every operation;  "gate": one box for each line of the program;  "cell": LSTM, GRU and RNN as
+             textbooks draw them, any other step as a box;  "box": every step as one box
     color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
              "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
     limit    of more steps than this the middle is left out; None draws all
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
-    if level not in ("op", "gate", "cell"):
-        raise ValueError(f"level={level!r} is unknown: take 'op', 'gate' or 'cell'")
+    story, paint = tell_of(what, args, steps, color, level)
+    return Drawing(lambda: unfold(story, paint, limit, level))
+
+
+def tell_of(what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str) -> tuple[Story, Paint]:
+    """What there is to draw, and its colours."""
+    if level not in ("op", "gate", "cell", "box"):
+        raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
-    outputs, title, names = _outputs(what, args, steps, color)
-    story = tell([o.node for o in outputs], title, names, level)
-    gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
-    paint = gradients.paint(story, outputs[0]) if gradient else Paint()
-    return Drawing(lambda: unfold(story, paint, limit))
+    with _no_collection():
+        outputs, title, names = _outputs(what, args, steps, color)
+        story = tell([o.node for o in outputs], title, names, level)
+        gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
+        paint = gradients.paint(story, outputs[0]) if gradient else Paint()
+    return story, paint
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """While many small objects are made that all stay, looking for garbage costs more than the work."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | None) -> tuple[list[Tensor], str, dict[Node, str]]:
     """The results whose computation is drawn, with values where colours need them."""
-    if isinstance(what, Tensor):
-        return [what], what.name or "", {}
-    if isinstance(what, (list, tuple)) and what and all(isinstance(t, Tensor) for t in what):
-        return list(what), "", {}
+    if is_computed(what):
+        return ([what], what.name or "", {}) if isinstance(what, Tensor) else (list(what), "", {})
     graph = graph_of(what, args)
     if color == "grad":
         found, names = gradients.evaluated(graph, args, steps)
         return found, graph.name, names
     return [Tensor(o) for o in mg.unroll(graph, steps).outputs], graph.name, {}
+
+
+def is_computed(what: Any) -> bool:
+    """Whether it is a tensor, or several."""
+    return isinstance(what, Tensor) or (isinstance(what, (list, tuple)) and bool(what) and all(isinstance(t, Tensor) for t in what))
 
 
 def graph_of(what: Any, args: Sequence[Any]) -> Graph:

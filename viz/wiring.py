@@ -7,6 +7,7 @@ from typing import Any
 
 from . import text
 from .layered import Layout, Source, Template, lay_out
+from .sketch import Sketch
 from .story import BEFORE, Item, Story
 from .svg import label_width
 
@@ -30,14 +31,26 @@ class Step:
     exits: list[int] = field(default_factory=list)
     local: dict[int, int] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
+    sketch: Sketch | None = None  # where it is drawn by hand
     key: Any = None
+
+    def entry(self, k: int) -> str:
+        """The id at which a lane comes in."""
+        return (self.sketch.entry if self.sketch else "") or f"i{k}"
+
+    def exit(self, k: int) -> str:
+        return (self.sketch.entry if self.sketch else "") or f"e{k}"
+
+    def mark(self, index: int) -> str:
+        """The id of the node that makes a value."""
+        return self.sketch.sources[index] if self.sketch else f"n{self.local[index]}"
 
 
 class Wiring:
     """Steps in drawing order, laid out; equal steps share one layout."""
 
-    def __init__(self, story: Story):
-        self.story = story
+    def __init__(self, story: Story, level: str = "op"):
+        self.story, self.level = story, level
         self.items = story.items
         groups = [(BEFORE, "", story.before), *((i, c.label, c.items) for i, c in enumerate(story.columns)), (story.end, "", story.after)]
         self.steps = [Step(n, label, members) for n, label, members in groups if members]
@@ -183,6 +196,12 @@ class Wiring:
                 tuple(self.items[i].kind for i in step.items),
                 tuple(tuple(self.chip(a) for _, a in row) for row in step.chips),
             )
+            if self.level in ("cell", "box") and step.label:
+                from .cells import draw
+
+                step.sketch = draw(self, step, known=self.level == "cell")
+                step.layout = step.sketch.layout
+                continue
             if step.key not in known:
                 known[step.key] = lay_out(template)
             step.layout = known[step.key]
