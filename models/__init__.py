@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .attention import Attention, AttentiveLSTM, MultiHead, causal, scaled_dot_product
 from .cell import Cell, Linear
 from .gru import GRU, GRUState
 from .layers import Bidirectional, Stack
@@ -10,8 +11,10 @@ from .mann import MANN, MANNState
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
 from .torch_layout import from_torch, to_torch
+from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
-    "GRU", "LSTM", "MANN", "NTM", "RNN", "Bidirectional", "Cell", "GRUState", "LSTMState", "Linear", "MANNState", "NTMState",
-    "RNNState", "Stack", "from_torch", "to_torch",
+    "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "GRUState", "LSTMState",
+    "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer", "causal", "from_torch",
+    "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

@@ -1,0 +1,138 @@
+"""Attention: the scores of Bahdanau and Luong, scaled dot products, heads, and an LSTM that looks back on its own past.
+
+Sequences are time-major, (T, batch, width). Masks are True where attention is allowed; a row with nothing allowed gives zeros, not NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import minigrad as mg
+from minigrad import Module, Tensor
+
+from .cell import Linear, blocks, choose, keys
+from .lstm import LSTM
+
+SCORES = ["bahdanau", "dot", "general", "concat"]
+
+
+def causal(n: Any) -> Tensor:
+    """(n, n), True where the second position is not after the first."""
+    return mg.less_equal(mg.arange(n)[None, :], mg.arange(n)[:, None])
+
+
+def masked_softmax(scores: Tensor, mask: Any = None) -> Tensor:
+    """softmax over the last axis of what the mask allows."""
+    return mg.softmax(scores if mask is None else mg.where(mask, scores, -math.inf)).named("weights")
+
+
+def scaled_dot_product(q: Tensor, k: Tensor, v: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
+    """(softmax(q kᵀ / √d) v, the weights) for q (…, T, d), k and v (…, S, d), mask (…, T, S) (Vaswani et al. 2017, eq. 1)."""
+    scores = (q @ k.mT / math.sqrt(q.shape[-1])).named("scores")
+    weights = masked_softmax(scores, mask)
+    return (weights @ v).named("context"), weights
+
+
+class Score(Module):
+    """How well queries s (T, batch, query) match keys h (S, batch, key): (batch, T, S).
+
+    bahdanau   vᵀ tanh(s W + h U)        (Bahdanau et al. 2015, §A.1.2)
+    dot        s·h                       (Luong et al. 2015, eq. 8)
+    general    s W h
+    concat     vᵀ tanh([s; h] W): bahdanau's form, in Luong's paper with the current state as query
+    """
+
+    def __init__(self, kind: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+        self.kind, k = choose("score", kind, SCORES), keys(key, 3)
+        if kind == "dot" and query != keys_:
+            raise ValueError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
+        width = hidden or keys_
+        additive = kind in ("bahdanau", "concat")
+        self.W = None if kind == "dot" else blocks(k[0], (query, width if additive else keys_), 1, "glorot", dtype)
+        self.U = blocks(k[1], (keys_, width), 1, "glorot", dtype) if additive else None
+        self.v = mg.parameter(mg.init.uniform(k[2], (width,), width**-0.5, dtype)) if additive else None
+
+    def __call__(self, s: Tensor, h: Tensor) -> Tensor:
+        if self.U is not None and self.W is not None and self.v is not None:
+            left, right = mg.moveaxis(s @ self.W, 0, 1), mg.moveaxis(h @ self.U, 0, 1)
+            return (mg.tanh(left[:, :, None] + right[:, None]) @ self.v).named("scores")
+        s = s if self.W is None else s @ self.W
+        return (mg.permute_dims(s, (1, 0, 2)) @ mg.permute_dims(h, (1, 2, 0))).named("scores")
+
+
+class Attention(Module):
+    """context_t = Σ_j softmax_j(score(s_t, h_j)) h_j."""
+
+    def __init__(self, score: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+        self.score = Score(score, query, keys_, hidden, key, dtype)
+
+    def __call__(self, s: Tensor, h: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
+        """(context (T, batch, key), weights (batch, T, S)); mask (T, S) or (batch, T, S)."""
+        weights = masked_softmax(self.score(s, h), mask)
+        return mg.moveaxis(weights @ mg.moveaxis(h, 0, 1), 0, 1).named("context"), weights
+
+
+class AttentiveLSTM(Module):
+    """An LSTM that attends to its own past: h̃_t = tanh([c_t; h_t] W_c) (Luong et al. 2015, eq. 5), y_t = h̃_t W + b.
+
+    The query is h_t for Luong's scores, h_{t−1} for Bahdanau's; position t sees the states h_1 … h_t. Nothing is fed back, so that
+    attention is one product over all positions: it has no step. Time and space grow with T².
+    """
+
+    label = "attention"
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 4)
+        self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
+        self.lstm = LSTM(inputs, hidden, key=k[0], dtype=dtype)
+        self.attention = Attention(score, hidden, hidden, key=k[1], dtype=dtype)
+        self.combine = Linear(2 * hidden, hidden, k[2], dtype)
+        self.readout = Linear(hidden, outputs, k[3], dtype)
+
+    def __call__(self, xs: Any, mask: Any = None) -> Tensor:
+        hs = self.lstm(xs, mask=mask)
+        query = hs
+        if self.attention.score.kind == "bahdanau":
+            query = mg.concat([mg.zeros_like(hs[:1]), hs])[:-1]
+        context, _ = self.attention(query, hs, allowed(hs.shape[0], mask))
+        return self.readout(mg.tanh(self.combine(mg.concat([context, hs], -1))).named("h")).named("y")
+
+
+def allowed(n: Any, mask: Any = None, before: bool = True) -> Any:
+    """(n, n) or (batch, n, n): causal with `before`, and only to positions where mask (n, batch) is true. None where all is allowed."""
+    past = causal(n) if before else None
+    if mask is None:
+        return past
+    real = mg.expand_dims(mg.astype(mg.tensor(mask), "bool").T, 1)
+    return real if past is None else mg.logical_and(real, past)
+
+
+class MultiHead(Module):
+    """Multi-head attention (Vaswani et al. 2017, §3.2.2), q, k and v packed in one matrix in this order, as PyTorch."""
+
+    def __init__(self, width: int, heads: int, key: Any = 0, dtype: Any = "float32"):
+        if width % heads:
+            raise ValueError(f"width={width} is no multiple of heads={heads}")
+        k = keys(key, 2)
+        self.width, self.heads = width, heads
+        self.W = blocks(k[0], (width, width), 3, "glorot", dtype)
+        self.b = mg.parameter(mg.zeros(3 * width, dtype))
+        self.out = Linear(width, width, k[1], dtype)
+
+    def __call__(self, x: Tensor, context: Tensor | None = None, mask: Any = None) -> Tensor:
+        """(T, batch, width) from x and what it attends to (itself by default); mask (T, S) or (batch, T, S)."""
+        if context is None:
+            q, k, v = (self._split(p) for p in mg.split(x @ self.W + self.b, 3))
+        else:
+            n = self.width
+            q = self._split(x @ self.W[:, :n] + self.b[:n])
+            k, v = (self._split(p) for p in mg.split(context @ self.W[:, n:] + self.b[n:], 2))
+        mask = mg.expand_dims(mask, 1) if mask is not None and mg.tensor(mask).ndim == 3 else mask
+        found, _ = scaled_dot_product(q, k, v, mask)
+        return self.out(mg.reshape(mg.permute_dims(found, (2, 0, 1, 3)), x.shape))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(T, batch, width) as (batch, heads, T, width / heads)."""
+        parts = mg.reshape(x, (*x.shape[:2], self.heads, self.width // self.heads))
+        return mg.permute_dims(parts, (1, 2, 0, 3))

@@ -1,0 +1,131 @@
+"""The transformer: pre-norm blocks over positions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Module, Tensor
+
+from .attention import MultiHead, allowed
+from .cell import Linear, choose, keys
+
+
+def gelu(x: Tensor) -> Tensor:
+    """x Φ(x)."""
+    return x * (1 + mg.erf(x / math.sqrt(2))) * 0.5
+
+
+def sinusoids(n: Any, width: int, dtype: Any = "float32") -> Tensor:
+    """(n, width): sin and cos of position / 10000^(2i / width) on channels 2i and 2i + 1 (Vaswani et al. 2017, §3.5)."""
+    rates = mg.tensor(10000.0 ** (-np.arange(0, width, 2) / width), "float64")
+    angles = mg.astype(mg.arange(n), "float64")[:, None] * rates[None, :]
+    pairs = mg.stack([mg.sin(angles), mg.cos(angles)], axis=2)
+    return mg.astype(mg.reshape(pairs, (n, 2 * rates.shape[0]))[:, :width], dtype)
+
+
+class LayerNorm(Module):
+    """(x − mean) / √(var + ε) · scale + shift over the last axis (Ba et al. 2016)."""
+
+    def __init__(self, width: int, dtype: Any = "float32"):
+        self.scale = mg.parameter(mg.ones(width, dtype))
+        self.shift = mg.parameter(mg.zeros(width, dtype))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return mg.layer_norm(x, self.scale, self.shift)
+
+
+class Block(Module):
+    """x + attention(LN x), then x + f(LN x) with one hidden layer f (pre-norm: Xiong et al. 2020)."""
+
+    def __init__(self, width: int, heads: int, hidden: int | None = None, activation: str = "gelu", key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 3)
+        self.activation = choose("activation", activation, ["gelu", "relu"])
+        self.attention = MultiHead(width, heads, k[0], dtype)
+        self.norm1, self.norm2 = LayerNorm(width, dtype), LayerNorm(width, dtype)
+        self.linear1 = Linear(width, hidden or 4 * width, k[1], dtype)
+        self.linear2 = Linear(hidden or 4 * width, width, k[2], dtype)
+
+    def __call__(self, x: Tensor, mask: Any = None) -> Tensor:
+        with mg.scope("attention"):
+            x = x + self.attention(self.norm1(x), mask=mask)
+        with mg.scope("feedforward"):
+            act = gelu if self.activation == "gelu" else mg.relu
+            return x + self.linear2(act(self.linear1(self.norm2(x))))
+
+
+class Transformer(Module):
+    """Blocks between an input map and a readout: xs (T, batch, inputs) -> (T, batch, outputs). It sees all positions at once: no step.
+
+    positions: "sinusoids", "learned" for up to `longest` positions, or "none"; causal: position t sees only 1 … t.
+    """
+
+    label = "transformer"
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int = 64,
+        heads: int = 4,
+        layers: int = 2,
+        positions: str = "sinusoids",
+        longest: int = 512,
+        causal: bool = True,
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
+        k = keys(key, layers + 3)
+        self.inputs, self.outputs, self.width, self.causal = inputs, outputs, width, bool(causal)
+        self.positions = choose("positions", positions, ["sinusoids", "learned", "none"])
+        self.table = mg.parameter(mg.init.normal(k[2], (longest, width), 0.02, dtype)) if positions == "learned" else None
+        self.embed = Linear(inputs, width, k[0], dtype)
+        self.blocks = tuple(Block(width, heads, key=k[3 + i], dtype=dtype) for i in range(layers))
+        self.norm, self.readout = LayerNorm(width, dtype), Linear(width, outputs, k[1], dtype)
+
+    def __call__(self, xs: Any, mask: Any = None) -> Tensor:
+        """mask (T, batch): False where a shorter sequence has ended. Raises ShapeError beyond the positions that were learned."""
+        dtype = self.embed.b.dtype
+        xs = mg.astype(mg.tensor(xs), dtype)
+        n = xs.shape[0]
+        x = self.embed(xs)
+        if self.table is not None:
+            if n > self.table.shape[0]:
+                raise mg.errors.shape_error("Transformer", f"{n} positions, learned are {self.table.shape[0]}", "Give longest=")
+            x = x + mg.take(self.table, mg.arange(n))[:, None]
+        elif self.positions == "sinusoids":
+            x = x + sinusoids(n, self.width, dtype)[:, None]
+        attend = allowed(n, mask, self.causal)
+        for i, block in enumerate(self.blocks):
+            with mg.scope(f"block{i}"):
+                x = block(x, attend)
+        return self.readout(self.norm(x)).named("y")
+
+
+def block_from_torch(block: Block, weights: Mapping[str, Any]) -> Block:
+    """The block with the weights of nn.TransformerEncoderLayer(norm_first=True); its `self_attn` alone is an nn.MultiheadAttention."""
+    w = {name: np.asarray(value) for name, value in weights.items()}
+    made = mg.tree.map(lambda leaf: leaf, block)
+    made.attention = heads_from_torch(
+        block.attention, {k.removeprefix("self_attn."): v for k, v in w.items() if k.startswith("self_attn.")}
+    )
+    for name in ("linear1", "linear2"):
+        layer = getattr(made, name)
+        layer.W, layer.b = mg.parameter(w[f"{name}.weight"].T), mg.parameter(w[f"{name}.bias"])
+    for name in ("norm1", "norm2"):
+        norm = getattr(made, name)
+        norm.scale, norm.shift = mg.parameter(w[f"{name}.weight"]), mg.parameter(w[f"{name}.bias"])
+    return made
+
+
+def heads_from_torch(heads: MultiHead, weights: Mapping[str, Any]) -> MultiHead:
+    """The heads with the weights of an nn.MultiheadAttention."""
+    w = {name: np.asarray(value) for name, value in weights.items()}
+    made = mg.tree.map(lambda leaf: leaf, heads)
+    made.W, made.b = mg.parameter(w["in_proj_weight"].T), mg.parameter(w["in_proj_bias"])
+    made.out.W, made.out.b = mg.parameter(w["out_proj.weight"].T), mg.parameter(w["out_proj.bias"])
+    return made
