@@ -135,15 +135,14 @@ class Experiment:
         c = self.config
         inputs, outputs = self.task.sizes(c.bits)
         if c.model == "ntm":
-            heads = {"read_heads": c.heads, "write_heads": c.heads}
-            return NTM(inputs, outputs, controller=c.controller, hidden=c.hidden, memory=c.memory, key=self.keys.model, **heads)
+            return NTM(inputs, outputs, c.controller, c.hidden, c.memory, c.heads, c.heads, key=self.keys.model)
         return {"lstm": LSTM, "rnn": RNN}[c.model](inputs, c.hidden, outputs, key=self.keys.model)
 
     def optimizer(self) -> optim.Optimizer:
         return optim.Adam(self.config.lr, clip_norm=self.config.clip_norm)
 
     def loss(self, model: Any, inputs: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(loss in nats a bit, {bits and wrong bits a sequence})."""
+        """(loss in nats a sequence, {bits and wrong bits a sequence})."""
         logits = model(inputs)
         return self.task.loss(logits, targets, mask), self._means(logits, targets, mask)
 

@@ -1,0 +1,42 @@
+# make demo   train a Neural Turing Machine on copy until it has learned, and draw it
+# make test   lint, types, and the tests, with every optional witness
+# Both make .venv here first. PYTHON chooses the interpreter (3.11 or later).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN    ?= runs/demo
+BIN    := .venv/bin
+MAKEFLAGS += --no-print-directory
+
+.PHONY: demo test lint slow wheel clean
+
+demo: .venv/.cli
+	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
+	$(BIN)/minigrad train copy --model ntm --out $(RUN) --seed 0 $(DEMO); fi
+
+test: .venv/.dev lint
+	$(BIN)/python -m pytest -n 2
+
+slow: .venv/.dev
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+wheel: .venv/.dev
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --installer pip
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.cli: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[cli]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

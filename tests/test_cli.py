@@ -1,0 +1,197 @@
+"""The command line, in this process and as a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("matplotlib")
+
+from typer.testing import CliRunner
+
+import minigrad as mg
+from minigrad import pictures
+from minigrad.commands import app
+from minigrad.experiments import Config, ConfigError, Experiment, Run, size, span
+from minigrad.train import Metrics
+
+TINY = ["--hidden", "8", "--memory", "8x4", "--bits", "2", "--lengths", "1-3", "--batch", "2", "--evaluate-every", "5", "--until", "0"]
+
+
+def call(*args, code=0):
+    result = CliRunner().invoke(app, [str(a) for a in args])
+    assert result.exit_code == code, (result.output, result.exception)
+    return re.sub(r"\s+", " ", result.output)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run of every model, with what training printed."""
+    found = {}
+    for model in ("ntm", "lstm", "rnn"):
+        folder = tmp_path_factory.mktemp("runs") / model
+        found[model] = folder, call("train", "copy", "--model", model, *TINY, "--steps", "10", "--out", folder)
+    return found
+
+
+@pytest.mark.parametrize("model", ["ntm", "lstm", "rnn"])
+def test_train_writes_a_run(trained, model):
+    folder, text = trained[model]
+    assert {p.name for p in folder.iterdir()} >= {"config.json", "metrics.jsonl", "checkpoints", "pictures"}
+    events = Metrics.read(folder / "metrics.jsonl")
+    assert [e["step"] for e in events if "evaluation" in e] == [5, 10]
+    assert all(json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
+    assert Config.from_json(json.loads((folder / "config.json").read_text())).model == model
+    for part in (
+        "All steps done, not learned after 10 updates, 20 sequences",
+        "guessing 4",
+        "length 6, never trained",
+        "of 12",
+        "Look at:",
+    ):
+        assert part in text
+    assert f"--resume {folder} --steps 20" in text
+
+
+@pytest.mark.parametrize("model", ["ntm", "lstm", "rnn"])
+def test_pictures_are_svg_with_labelled_axes(trained, model):
+    folder = trained[model][0] / "pictures"
+    assert {p.name for p in folder.iterdir()} == {
+        "learning.svg", "outputs-3.svg", "outputs-6.svg", "outputs-20.svg", "memory.svg", "unrolled.svg",
+    }  # fmt: skip
+    for path in folder.iterdir():
+        assert ET.fromstring(path.read_bytes()).tag.endswith("svg")
+    text = (folder / "learning.svg").read_text()
+    for label in ("sequences seen (thousands)", "cost (bits a sequence)", "guessing, 4 bits", "fresh, lengths 1–3", "fresh, length 6"):
+        assert f"<!-- {label} -->" in text
+    text = (folder / "memory.svg").read_text()
+    for label in (
+        ("time step", "write weighting w", "read weighting w", "added a", "slot") if model == "ntm" else ("hidden state h", "unit")
+    ):
+        assert f"<!-- {label} -->" in text
+
+
+def test_pictures_are_the_same_bytes_when_drawn_again(trained):
+    folder = trained["ntm"][0]
+    before = {p.name: p.read_bytes() for p in (folder / "pictures").iterdir()}
+    assert "Look at:" in call("draw", folder)
+    assert {p.name: p.read_bytes() for p in (folder / "pictures").iterdir()} == before
+
+
+def test_recorded_weightings_are_those_of_the_loop():
+    experiment = Experiment(Config(hidden=6, memory=(7, 3), bits=2, heads=2))
+    model, (xs, _, _) = experiment.model(), experiment.data(experiment.keys.data, 0)
+    found = pictures.record(model, xs, ["w_write", "w_read", "r"])
+    state, w = model.initial_state(xs.shape[1]), []
+    for x in xs:
+        state, _ = model.step(state, mg.tensor(x))
+        w.append(state.w_write.numpy()[0])
+    np.testing.assert_allclose(found["w_write"], np.stack(w), rtol=1e-5)
+    assert found["r"].shape == (len(xs), 2, 3)
+
+
+def test_info_and_eval(trained):
+    folder = trained["ntm"][0]
+    text = call("info", folder)
+    assert all(part in text for part in ("8×4", "1–3", "parameters", "checkpoints at steps"))
+    text = call("eval", folder, "--lengths", "2,9", "--sequences", "10")
+    assert "9 (never trained)" in text
+    assert "18" in text
+    assert "a length must be at least 1" in call("eval", folder, "--lengths", "0", code=1)
+
+
+def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
+    folder = trained["rnn"][0]
+    assert "not learned after 12 updates" in call("train", "copy", "--resume", folder, "--steps", "12", "--no-pictures")
+    assert json.loads((folder / "config.json").read_text())["steps"] == 12
+    assert "leave out --batch, --lr" in call("train", "copy", "--resume", folder, "--lr", "0.1", "--batch", "3", code=1)
+    assert "no run that can be read" in call("train", "copy", "--resume", tmp_path, code=1)
+    assert "holds a run already" in call("train", "copy", "--out", folder, code=1)
+
+
+def test_a_run_stops_when_it_has_learned(tmp_path):
+    args = ["--model", "lstm", "--hidden", "16", "--bits", "1", "--lengths", "1-1", "--lr", "0.03", "--steps", "2000", "--until", "0.5"]
+    text = call("train", "copy", *args, "--evaluate-every", "50", "--out", tmp_path / "r", "--no-pictures")
+    assert "Learned after" in text or "All steps done" in text
+    last = [e for e in Metrics.read(tmp_path / "r" / "metrics.jsonl") if "evaluation" in e][-1]
+    assert last["evaluation"]["learned"] == ("Learned after" in text)
+    assert last["evaluation"]["learned"] == (last["evaluation"]["bits"] < 0.5 and last["evaluation"]["wrong_twice"] == 0)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--model", "gpt"], "model 'gpt' is unknown: take one of ntm, lstm, rnn"),
+        (["--controller", "x"], "controller 'x' is unknown"),
+        (["--memory", "128"], "memory is written 128x20"),
+        (["--memory", "0x3"], "memory must be at least 1"),
+        (["--lengths", "a"], "lengths are written 1-20"),
+        (["--lengths", "5-2"], "from the shortest to the longest"),
+        (["--lengths", "0-2"], "lengths must be at least 1"),
+        (["--batch", "0"], "batch must be at least 1"),
+        (["--seed", "-1"], "seed must be in"),
+        (["--lr", "nan"], "lr must be a finite number"),
+        (["--lr", "-1"], "lr must be a finite number"),
+        (["--clip-norm", "0"], "clip_norm must be a finite number"),
+    ],
+)
+def test_bad_settings_are_refused_before_a_folder_is_made(tmp_path, args, message):
+    assert message in call("train", "copy", *args, "--out", tmp_path / "r", code=1)
+    assert not (tmp_path / "r").exists()
+
+
+def test_draw_a_model(tmp_path):
+    for model in ("ntm", "lstm", "rnn"):
+        call("draw", model, "--out", tmp_path / f"{model}.svg", "--steps", "2")
+        assert ET.fromstring((tmp_path / f"{model}.svg").read_bytes()).tag.endswith("svg")
+    assert "neither the folder of a run nor a model" in call("draw", "nothing", code=1)
+
+
+def test_config_survives_json_and_refuses_others():
+    config = Config(memory=(3, 4), lengths=(2, 5))
+    assert Config.from_json(json.loads(json.dumps(config.as_json()))) == config
+    for bad in ({}, [], {**config.as_json(), "x": 1}):
+        with pytest.raises(ConfigError):
+            Config.from_json(bad)
+    assert (span("1-20"), span("7"), size("128x20"), size("3×4")) == ((1, 20), (7, 7), (128, 20), (3, 4))
+
+
+def test_the_three_streams_of_data_do_not_meet():
+    e = Experiment(Config(bits=4, lengths=(8, 8), batch=16))
+    seen = [e.task.batch(k, i, 16, lengths=8, bits=4)[1].tobytes() for k in e.keys[1:] for i in range(4)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "r"
+    command = [sys.executable, "-m", "minigrad.cli", "train", "copy", *TINY, "--steps", "1000000", "--out", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    for line in process.stdout:
+        if line.startswith("step"):
+            break
+    process.send_signal(signal.SIGINT)
+    began = time.perf_counter()
+    text = process.stdout.read()
+    assert process.wait() == 130
+    assert time.perf_counter() - began < 10
+    assert re.search(rf"Stopped and saved at step [\d,]+\. Go on with:\n  minigrad train copy --resume {folder}", text)
+    step = Run.open(folder).checkpoints.steps()[-1]
+    call("train", "copy", "--resume", folder, "--steps", step + 3, "--no-pictures")
+    assert Run.open(folder).checkpoints.steps()[-1] == step + 3
+
+
+def test_without_the_extra_it_says_what_to_install():
+    code = "import sys; sys.modules['typer'] = None; from minigrad.cli import app; app()"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "pip install 'minigrad[cli]'" in found.stderr

@@ -1,0 +1,124 @@
+"""The contract: every snippet a user is promised runs, as written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from minigrad.models import LSTM, NTM
+
+import minigrad as mg
+from minigrad import viz
+from minigrad.testing import check_grads, tensors
+
+rng = np.random.default_rng(0)
+xs = rng.standard_normal((5, 3), dtype="float32")
+
+
+@pytest.fixture
+def W():
+    return mg.parameter(0.5 * rng.standard_normal((3, 3), dtype="float32"), name="W")
+
+
+def eager(W):
+    h = mg.zeros(3)
+    for t, x in enumerate(xs):
+        with mg.scope("rnn", step=t):
+            h = mg.tanh(x + h @ W)
+    return mg.sum(h * h)
+
+
+def loss_fn(W, xs):
+    def step(h, x):
+        h = mg.tanh(x + h @ W)
+        return h, h
+
+    _, hs = mg.scan(step, mg.zeros(3), xs)
+    return mg.mean(hs**2)
+
+
+def difference(f, W, eps=1e-3):
+    """Central differences of f at W."""
+    base, found = W.numpy(), np.zeros(W.shape)
+    for i in np.ndindex(*W.shape):
+        step = np.zeros_like(base)
+        step[i] = eps
+        found[i] = (float(f(mg.parameter(base + step))) - float(f(mg.parameter(base - step)))) / (2 * eps)
+    return found
+
+
+def test_eager(W):
+    loss = eager(W)
+    assert W.dtype == mg.zeros(3).dtype == loss.dtype == np.float32
+    loss.backward()
+    np.testing.assert_allclose(W.grad, difference(eager, W), atol=2e-3)
+    assert "Tensor(" in str(W.grad)
+    assert isinstance(W.grad, mg.Tensor)
+    drawing = viz.unrolled(loss)
+    assert all(f"rnn[{t}]" in drawing.svg or f"{t}" in drawing.svg for t in range(5))
+
+
+def test_functional(W):
+    value, dW = mg.value_and_grad(loss_fn)(W, xs)
+    np.testing.assert_allclose(dW, difference(lambda W: loss_fn(W, xs), W), atol=2e-3)
+    assert float(value) == pytest.approx(float(loss_fn(W, xs)))
+    _, pull = mg.vjp(loss_fn, W, xs)
+    np.testing.assert_allclose(pull(1.0)[0], dW, rtol=1e-5)
+    _, slope = mg.jvp(lambda W: loss_fn(W, xs), (W,), (mg.ones((3, 3)),))
+    assert float(slope) == pytest.approx(float(mg.sum(dW)), rel=1e-4)
+    H = mg.hessian(lambda W: loss_fn(W, xs))(W).numpy()
+    np.testing.assert_allclose(mg.hvp(lambda W: loss_fn(W, xs), (W,), (mg.ones((3, 3)),))[0], H.sum((2, 3)), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(mg.jacobian(lambda W: loss_fn(W, xs))(W), dW, rtol=1e-5)
+
+
+def test_compiled(W):
+    value, dW = mg.value_and_grad(loss_fn)(W, xs)
+    fast = mg.jit(mg.value_and_grad(loss_fn))
+    fast_value, fast_dW = fast(W, xs)
+    np.testing.assert_allclose(fast_value, value, rtol=1e-5)
+    np.testing.assert_allclose(fast_dW, dW, rtol=1e-4, atol=1e-6)
+    text = str(mg.trace(loss_fn, W, xs))
+    assert "scan" in text
+    assert "tanh" in text
+    assert "for " in fast.source
+
+
+def test_drawings_of_a_loop(W):
+    graph = mg.trace(loss_fn, W, xs)
+    rolled, unrolled = viz.rolled(graph), viz.unrolled(graph, steps=5)
+    assert rolled.svg.startswith("<")
+    assert len(unrolled.svg) > len(rolled.svg)
+
+
+def sequence_loss(model, xs, ys):
+    return mg.binary_cross_entropy(model(xs), ys)
+
+
+@pytest.mark.parametrize("kind", ["ntm", "lstm"])
+def test_train_step(kind):
+    if kind == "ntm":
+        model = NTM(inputs=10, outputs=8, controller="lstm", hidden=100, memory=(128, 20), key=0)
+    else:
+        model = LSTM(inputs=10, hidden=32, outputs=8, key=0)
+    optimizer = mg.optim.Adam(1e-3, clip_norm=10)
+    state = optimizer.init(model)
+
+    @mg.jit
+    def train_step(model, state, xs, ys):
+        loss, grads = mg.value_and_grad(sequence_loss)(model, xs, ys)
+        model, state = optimizer.update(model, grads, state)
+        return model, state, loss
+
+    inputs, targets = rng.random((6, 4, 10), dtype="float32"), (rng.random((6, 4, 8)) > 0.5).astype("float32")
+    losses = []
+    for _ in range(6):
+        model, state, loss = train_step(model, state, inputs, targets)
+        losses.append(float(loss))
+    assert losses[-1] < losses[0]
+    assert type(model).__name__.lower() == kind
+    assert int(state.step) == 6
+
+
+@given(x=tensors(dtype="float64", max_dims=3))
+def test_swish(x):
+    check_grads(lambda x: x * mg.sigmoid(x), x, order=2)
