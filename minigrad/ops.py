@@ -150,9 +150,11 @@ def floor(x: Like) -> Tensor:
 
 
 def pow(x: Like, y: Like) -> Tensor:
-    """x to the power y. Small whole exponents are products. x⁰ has gradient 0, at x = 0 too."""
+    """x to the power y. An integer to a whole power ≥ 0 stays an integer, else integers become float32. x⁰ has gradient 0, at x = 0 too."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         t = tensor(x)
+        if t.dtype.kind in "iu" and isinstance(y, int) and y >= 0:
+            return _whole_power(t, y)
         if y == 2:
             return _e.mul(t, t)
         if y == 0.5:
@@ -160,6 +162,14 @@ def pow(x: Like, y: Like) -> Tensor:
         if y == -1:
             return divide(1, t)
     return _e.pow(*_floats("pow", x, y))
+
+
+def _whole_power(t: Tensor, n: int) -> Tensor:
+    if n == 0:
+        return ones_like(t)
+    root = _whole_power(t, n // 2) if n > 1 else None
+    even = t if root is None else _e.mul(root, root)
+    return _e.mul(even, t) if root is not None and n % 2 else even
 
 
 def square(x: Like) -> Tensor:
@@ -297,7 +307,7 @@ def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     (t,) = _floats("mean", x)
     count = dims.product(t.shape[a] for a in normalize_axes("mean", axis, t.ndim))
     if not isinstance(count, Dim) and count == 0:
-        raise _r.EmptyError(f"mean: {t.type} has no elements along axis {axis}, and the mean of nothing has no value")
+        raise _r.EmptyError(message("mean", f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
     return divide(sum(t, axis, keepdims), count)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import GraphError
+from .errors import GraphError, message
 
 
 class TreeDef(NamedTuple):
@@ -140,7 +140,7 @@ def difference(a: TreeDef, b: TreeDef) -> str:
 def require_same(a: TreeDef, b: TreeDef, what: str) -> None:
     found = difference(a, b)
     if found:
-        raise GraphError(f"{what}: the trees differ in structure: {found}")
+        raise GraphError(message(what, f"the trees differ in structure: {found}"))
 
 
 def _name(treedef: TreeDef) -> str:

@@ -43,7 +43,7 @@ def test_argnums_choose_arguments_and_has_aux_passes_more() -> None:
     (ga, gc), aux = mg.grad(f, (0, 2), has_aux=True)(X, {"w": X + 1}, X + 2)
     close((ga, gc), ((X + 1) * (X + 2), X * (X + 1)))
     assert aux == "note"
-    (value, aux), gb = mg.value_and_grad(f, 1, has_aux=True)(X, {"w": X + 1}, X + 2)
+    (_value, aux), gb = mg.value_and_grad(f, 1, has_aux=True)(X, {"w": X + 1}, X + 2)
     close(gb["w"], X * (X + 2))
 
 

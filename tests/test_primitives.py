@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import special
+from table import CASES, DIFFERENTIABLE, NAMES, Case, cases, out_types, put, second_order, value
 
 import minigrad as mg
 from minigrad import ir
 from minigrad.interpret import run
 from minigrad.primitives import TABLE
 from minigrad.testing import check_grads
-from table import CASES, DIFFERENTIABLE, NAMES, Case, cases, out_types, value
 
 # What an operation means in plain NumPy and SciPy, where that says it otherwise than the entry does.
 MEANING = {
@@ -173,14 +173,15 @@ def test_gradient_is_the_central_difference(case: Case) -> None:
             np.testing.assert_allclose(g.numpy()[at], expected, rtol=1e-6, atol=1e-8)
 
 
-def put(case: Case, xs: object) -> list[np.ndarray]:
-    full = list(case.arrays)
-    for i, x in zip(case.floats, xs, strict=True):  # type: ignore[call-overload]
-        full[i] = x
-    return full
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=repr)
+def test_second_derivative_is_the_central_difference_of_the_first(case: Case) -> None:
+    found, expected = second_order(case)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("case", [c for c in DIFFERENTIABLE if c.op.elementwise and len(c.arrays) >= 2 and c.arrays[0].shape == (2, 3)], ids=repr)
+@pytest.mark.parametrize(
+    "case", [c for c in DIFFERENTIABLE if c.op.elementwise and len(c.arrays) >= 2 and c.arrays[0].shape == (2, 3)], ids=repr
+)
 def test_gradient_through_broadcasting(case: Case) -> None:
     small = [a[:1, :] if i == 0 else a[:, :1] for i, a in enumerate(case.arrays)]
 

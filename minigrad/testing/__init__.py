@@ -1,10 +1,10 @@
 """Testing gradients and programs: `check_grads`, hypothesis strategies (`pip install minigrad[testing]`), random programs, assertions.
 
-    from hypothesis import given
-    from minigrad.testing import check_grads, tensors
+from hypothesis import given
+from minigrad.testing import check_grads, tensors
 
-    @given(x=tensors(max_dims=3))
-    def test_swish(x): check_grads(lambda x: x * mg.sigmoid(x), x)
+@given(x=tensors(max_dims=3))
+def test_swish(x): check_grads(lambda x: x * mg.sigmoid(x), x)
 """
 
 from __future__ import annotations

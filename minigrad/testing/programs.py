@@ -213,4 +213,5 @@ def _close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: fl
         assert a.shape == b.shape, f"{who} differ in result {i}: shapes {a.shape} and {b.shape}"
         assert a.dtype == b.dtype, f"{who} differ in result {i}: dtypes {a.dtype} and {b.dtype}"
         scale = float(np.max(np.abs(b), initial=0)) if b.dtype.kind == "f" else 0.0
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * (scale if np.isfinite(scale) else 1.0), err_msg=f"{who} differ in result {i}")
+        atol = rtol * (scale if np.isfinite(scale) else 1.0)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol, err_msg=f"{who} differ in result {i}")

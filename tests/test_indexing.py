@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import minigrad as mg
+from minigrad.interpret import run
+from minigrad.testing import assert_same_graph_value, check_grads, indices, shapes
+
+SHAPES = shapes(max_dims=4, min_side=0, max_side=3)
+
+
+def counted(shape: tuple[int, ...]) -> np.ndarray:
+    return np.arange(float(np.prod(shape))).reshape(shape)
+
+
+def agrees(x: np.ndarray, index: Any) -> None:
+    """The same array as NumPy's, or both refuse."""
+    try:
+        expected = x[index]
+    except IndexError:
+        with pytest.raises((IndexError, ValueError)):
+            mg.tensor(x)[index]
+        return
+    found = mg.tensor(x)[index]
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+@given(data=st.data(), shape=SHAPES)
+def test_basic_indexing_is_numpys(data: Any, shape: tuple[int, ...]) -> None:
+    agrees(counted(shape), data.draw(hnp.basic_indices(shape, allow_newaxis=True)))
+
+
+@given(data=st.data(), shape=SHAPES)
+def test_mixed_indexing_is_numpys(data: Any, shape: tuple[int, ...]) -> None:
+    agrees(counted(shape), data.draw(indices(shape)))
+
+
+@given(data=st.data(), shape=shapes(min_dims=1, max_dims=3))
+def test_boolean_masks_of_any_rank_are_numpys(data: Any, shape: tuple[int, ...]) -> None:
+    agrees(counted(shape), data.draw(hnp.arrays(bool, shape[: data.draw(st.integers(1, len(shape)))])))
+
+
+@given(data=st.data(), shape=shapes(min_dims=1, max_dims=3))
+def test_out_of_bounds_is_refused_where_numpy_refuses(data: Any, shape: tuple[int, ...]) -> None:
+    agrees(counted(shape), tuple(data.draw(st.integers(-5, 5)) for _ in shape))
+    agrees(counted(shape), tuple(np.array([data.draw(st.integers(-5, 5)), 0]) for _ in shape))
+
+
+@given(data=st.data(), shape=shapes(max_dims=3))
+def test_gradient_of_indexing(data: Any, shape: tuple[int, ...]) -> None:
+    index = data.draw(indices(shape))
+    check_grads(lambda x: x[index], counted(shape) / 8, order=1)
+    assert_same_graph_value(mg.grad(lambda x: mg.sum(mg.sin(x[index]))), counted(shape))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
+def test_indices_of_every_integer_dtype(dtype: str) -> None:
+    x = counted((300, 2))
+    index = np.array([5, 0, 120], dtype)
+    np.testing.assert_array_equal(mg.tensor(x)[index].numpy(), x[index])
+    np.testing.assert_array_equal(mg.tensor(x)[index, np.array([0, 1, 1], dtype)].numpy(), x[index, [0, 1, 1]])
+    rows = np.stack([index, index])
+    found = mg.vmap(lambda x, i: x[i])(np.stack([x, -x]), rows)
+    np.testing.assert_array_equal(found.numpy(), np.stack([x[index], -x[index]]))
+
+
+def test_an_abstract_index_out_of_bounds_is_found_when_it_runs() -> None:
+    x = mg.tensor(counted((3, 4)))
+    for f in (lambda i: x[i], lambda i: x[i, 0], lambda i: x[0, i + 1], lambda i: mg.take(x, i, 1), lambda i: mg.one_hot(i, 3) @ x + x[i]):
+        graph = mg.trace(f, np.array([0, 1]))
+        with pytest.raises(IndexError):
+            run(graph, [np.array([1, 5])])
+
+
+def test_a_batched_index_out_of_bounds_is_refused() -> None:
+    x = np.stack([counted((3,)), counted((3,))])
+    for bad in (3, -4):
+        with pytest.raises(IndexError):
+            mg.vmap(lambda x, i: mg.take(x, i))(x, np.array([[0], [bad]]))
+
+
+def test_tensor_indices_and_negative_positions() -> None:
+    x = mg.tensor(counted((4, 3)))
+    np.testing.assert_array_equal(x[mg.tensor(-1)].numpy(), x.numpy()[-1])
+    np.testing.assert_array_equal(x[mg.tensor([0, -1]), -1].numpy(), x.numpy()[[0, -1], -1])
+    np.testing.assert_array_equal(x[x > 5].numpy(), x.numpy()[x.numpy() > 5])
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "words"),
+    [
+        (5, IndexError, "index 5 out of bounds for axis 0 of size 3"),
+        ((0, -5), IndexError, "index -5 out of bounds for axis 1 of size 4"),
+        (np.array([0, 7]), IndexError, "index 7 out of bounds"),
+        ((np.array([0]), np.array([9])), IndexError, "index 9 out of bounds for axis 1 of size 4"),
+        (np.array([0.5]), TypeError, r"astype\('int64'\)"),
+        (1.5, TypeError, "no index"),
+        ("a", TypeError, "no index"),
+        (True, TypeError, "bool"),
+        (np.array([True, False]), ValueError, "length 2 for axis 0 of length 3"),
+        ((0, 0, 0), ValueError, "3 indices for a 2-d tensor"),
+        ((..., ...), ValueError, "only one Ellipsis"),
+        (slice(None, None, 0), ValueError, "step cannot be 0"),
+    ],
+)
+def test_bad_indices_say_what_is_wrong(index: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        mg.tensor(counted((3, 4)))[index]
+    assert "test_indexing.py" in str(caught.value)
+
+
+def test_an_abstract_mask_is_refused_with_the_alternative() -> None:
+    with pytest.raises(mg.errors.AbstractValueError, match=r"mg\.where"):
+        mg.trace(lambda x: x[x > 0], np.ones(3))
