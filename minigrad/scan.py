@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from . import ops, tree
@@ -165,12 +166,12 @@ def _take_all(graph: Graph, outside: Sequence[Sequence[Tensor]], side: int, n: i
     return Graph((*first, *graph.params[len(own) :]), graph.outputs, graph.name)
 
 
-def unroll(graph: Graph, steps: int | None = None) -> Graph:
+def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
     """The graph with every loop written out, each step in its own scope; `steps` limits the outer loops to their first ones.
 
-    For eyes and for tests: programs run and compile as loops.
+    For eyes and for tests: programs run and compile as loops. Without `merge`, what two steps compute alike stays in both.
     """
-    with interning():
+    with interning() if merge else nullcontext():
         params = [abstract(p.type, p.name) for p in graph.params]
         outputs = _unrolled(graph, params, steps)
     return Graph(tuple(p.node for p in params), tuple(o.node for o in outputs), graph.name, graph.in_tree, graph.out_tree)

@@ -23,7 +23,7 @@ def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> tu
     if len(given) != len(graph.params):
         raise DrawingError(f"drawing: {graph.name} takes {len(graph.params)} arrays, got {len(given)}: gradients need example arguments")
     names = {t.node: p.name for t, p in zip(given, graph.params, strict=True) if p.name}
-    return inline(unroll(graph, steps), given), names
+    return inline(unroll(graph, steps, merge=False), given), names
 
 
 def paint(story: Story, loss: Tensor) -> Paint:

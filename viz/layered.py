@@ -324,7 +324,7 @@ class _Layered:
     def _tracks(self, gap: list[_Net]) -> int:
         """Give each net of a gap a level such that nets on one level do not touch; few crossings by the order they are taken in."""
         for net in gap:
-            xs = [self.px[t] for t in net.targets]
+            xs = [self.px[v, port] for v, port in net.targets]
             xs += [self.x[net.source]] if net.source is not None else [0.0]
             xs += [self.width] if net.leaves is not None else []
             net.span = (min(xs), max(xs))
@@ -375,7 +375,8 @@ class _Layered:
         net_y = self.lane_net[source[1]].y if source[0] == "state" else 0.0
         points: list[Point] = [(0.0, net_y)] if v is None else [(self.x[v], self._top_of(v))]
         for gap in range(layer, goal):
-            tx = self.px[target, port] if gap + 1 == goal else self.x[path[gap + 1]]  # type: ignore[index]
+            passing = path.get(gap + 1)
+            tx = self.px[target, port] if gap + 1 == goal or passing is None else self.x[passing]
             y = net_y if v is None and gap == layer else self._net_y(gap, path[gap])
             if abs(points[-1][0] - tx) > 0.01:
                 points += [(points[-1][0], y), (tx, y)]

@@ -77,7 +77,7 @@ def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | Non
     if color == "grad":
         found, names = gradients.evaluated(graph, args, steps)
         return found, graph.name, names
-    return [Tensor(o) for o in mg.unroll(graph, steps).outputs], graph.name, {}
+    return [Tensor(o) for o in mg.unroll(graph, steps, merge=False).outputs], graph.name, {}
 
 
 def is_computed(what: Any) -> bool:
