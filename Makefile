@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
-	$(BIN)/minigrad train copy --model ntm --out $(RUN) --seed 0 $(DEMO); fi
+	$(BIN)/minigrad train copy --model ntm --out $(RUN) --seed 0; fi
 
 test: .venv/.dev lint
 	$(BIN)/python -m pytest -n 2

@@ -49,10 +49,10 @@ class Config:
     heads: int = 1
     bits: int = 8
     lengths: tuple[int, int] = (1, 20)
-    batch: int = 16
+    batch: int = 8
     steps: int = 20_000
-    lr: float = 1e-3
-    clip_norm: float = 10.0
+    lr: float = 2e-3
+    clip_norm: float = 1.0
     seed: int = 0
     until: float = 0.05
     evaluate_every: int = 200
