@@ -1,9 +1,10 @@
-"""Networks that remember: RNN → LSTM → NTM → MANN, one file a family, each a `Cell`."""
+"""Networks that remember: RNN → LSTM → attention → NTM → MANN → DNC, one file a family."""
 
 from __future__ import annotations
 
 from .attention import Attention, AttentiveLSTM, MultiHead, causal, scaled_dot_product
 from .cell import Cell, Linear
+from .dnc import DNC, DNCState
 from .gru import GRU, GRUState
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
@@ -14,7 +15,7 @@ from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
-    "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "GRUState", "LSTMState",
-    "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer", "causal", "from_torch",
-    "scaled_dot_product", "sinusoids", "to_torch",
+    "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
+    "GRUState", "LSTMState", "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer",
+    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

@@ -1,0 +1,123 @@
+"""The differentiable neural computer: the step beyond the NTM."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .addressing import content, write
+from .cell import Cell, Linear, keys
+from .controllers import controller as make_controller
+
+CLIP = 20.0  # the interface before its activations
+USAGE_EPSILON = 1e-6  # usage as ε + (1 − ε) u: products of it are sums of logs
+
+
+class DNCState(NamedTuple):
+    """Memory and what was done to it last; each with the batch as first axis."""
+
+    controller: Any
+    M: Tensor  # (batch, slots, width)
+    r: Tensor  # (batch, read heads, width)
+    w_read: Tensor  # (batch, read heads, slots)
+    w_write: Tensor  # (batch, 1, slots)
+    usage: Tensor  # (batch, slots)
+    precedence: Tensor  # (batch, slots)
+    links: Tensor  # (batch, slots, slots): [i, j] how much i was written right after j
+
+
+class DNC(Cell):
+    """Differentiable neural computer (Graves et al. 2016, Methods), one write head.
+
+    h_t = controller(x_t, r_{t−1});  the interface is a linear map of h_t
+    u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i), all of t − 1;  a = allocation(u)
+    w^w = g_w (g_a a + (1 − g_a) c^w);  M_t = M_{t−1} ⊙ (1 − w^w e) + w^w v
+    L[i, j] = (1 − w^w(i) − w^w(j)) L[i, j] + w^w(i) p_{t−1}(j);  p_t = (1 − Σ w^w) p_{t−1} + w^w
+    w^r = π₁ Lᵀ w^r_{t−1} + π₂ c^r + π₃ L w^r_{t−1};  r_t = Σ_i w^r(i) M_t(i);  y_t = [h_t; r_t] W + b
+
+    Memory, usage, links and weightings start at 0; that no two slots are alike comes from allocation, lowest index first.
+    """
+
+    label = "dnc"
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        controller: str = "lstm",
+        hidden: int = 100,
+        memory: tuple[int, int] = (64, 20),
+        read_heads: int = 1,
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
+        slots, width = memory
+        k = keys(key, 3)
+        self.inputs, self.outputs, self.memory, self.read_heads = inputs, outputs, (slots, width), read_heads
+        self.controller = make_controller(controller, inputs, read_heads * width, hidden, key=k[0], dtype=dtype)
+        self.interface = Linear(hidden, sum(self._parts), k[1], dtype)
+        self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
+
+    @property
+    def _parts(self) -> list[int]:
+        """The widths of k_r, β_r, k_w, β_w, e, v, f, g_a, g_w, π."""
+        R, W = self.read_heads, self.memory[1]
+        return [R * W, R, W, 1, W, W, R, 1, 1, 3 * R]
+
+    def initial_state(self, batch: Any) -> DNCState:
+        (slots, width), R, dtype = self.memory, self.read_heads, self.dtype
+        shapes = [(slots, width), (R, width), (R, slots), (1, slots), (slots,), (slots,), (slots, slots)]
+        return DNCState(self.controller.initial_state(batch), *(mg.zeros((batch, *s), dtype) for s in shapes))
+
+    def step(self, state: DNCState, x: Tensor) -> tuple[DNCState, Tensor]:
+        batch, R, W = x.shape[0], self.read_heads, self.memory[1]
+        with mg.scope("controller"):
+            inner, h = self.controller(state.controller, x, mg.reshape(state.r, (batch, R * W)))
+        k_r, beta_r, k_w, beta_w, e, v, f, g_a, g_w, pi = mg.split(mg.clip(self.interface(h), -CLIP, CLIP), self._parts)
+        with mg.scope("write"):
+            usage = used(state.usage, state.w_write[:, 0], state.w_read, mg.sigmoid(f).named("f")).named("usage")
+            allocated = mg.expand_dims(allocation(usage).named("allocation"), 1)
+            beta = (1 + mg.softplus(mg.expand_dims(beta_w, 1))).named("beta")
+            c_w = content(mg.expand_dims(k_w, 1).named("k"), beta, state.M).named("w_content")
+            g_a, g_w = (mg.expand_dims(mg.sigmoid(g), 1) for g in (g_a, g_w))
+            w_write = (g_w * (g_a * allocated + (1 - g_a) * c_w)).named("w_write")
+            erase, add = mg.sigmoid(mg.expand_dims(e, 1)).named("erase"), mg.expand_dims(v, 1).named("add")
+            M = write(state.M, w_write, erase, add).named("M")
+        links = link(state.links, w_write[:, 0], state.precedence).named("links")
+        precedence = (1 - mg.sum(w_write[:, 0], -1, keepdims=True)) * state.precedence + w_write[:, 0]
+        with mg.scope("read"):
+            beta = (1 + mg.softplus(mg.expand_dims(beta_r, -1))).named("beta")
+            c_r = content(mg.reshape(k_r, (batch, R, W)).named("k"), beta, M).named("w_content")
+            modes = mg.softmax(mg.reshape(pi, (batch, R, 3))).named("modes")
+            ahead, back = (state.w_read @ links.mT).named("forward"), (state.w_read @ links).named("backward")
+            w_read = (modes[..., :1] * back + modes[..., 1:2] * c_r + modes[..., 2:] * ahead).named("w_read")
+            r = (w_read @ M).named("r")
+        y = self.readout(mg.concat([h, mg.reshape(r, (batch, R * W))], -1)).named("y")
+        return DNCState(inner, M, r, w_read, w_write, usage, precedence.named("precedence"), links), y
+
+
+def used(usage: Tensor, w_write: Tensor, w_read: Tensor, free: Tensor) -> Tensor:
+    """u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i): what was written is in use until a read head frees it."""
+    usage = usage + w_write - usage * w_write
+    for head in range(w_read.shape[1]):
+        usage = usage * (1 - free[:, head : head + 1] * w_read[:, head])
+    return usage
+
+
+def allocation(usage: Tensor) -> Tensor:
+    """a(φ_j) = (1 − u(φ_j)) Π_{i<j} u(φ_i), φ the slots from the least used on, the lowest index first among equals."""
+    usage = USAGE_EPSILON + (1 - USAGE_EPSILON) * usage
+    order = mg.argsort(usage)
+    rising = mg.take_along_axis(usage, order)
+    logs = mg.log(rising)
+    free = (1 - rising) * mg.exp(mg.cumsum(logs) - logs)
+    return mg.take_along_axis(free, mg.argsort(order))
+
+
+def link(links: Tensor, w: Tensor, precedence: Tensor) -> Tensor:
+    """L[i, j] = (1 − w(i) − w(j)) L[i, j] + w(i) p(j), with an empty diagonal."""
+    row, column = mg.expand_dims(w, 2), mg.expand_dims(w, 1)
+    links = (1 - row - column) * links + row * mg.expand_dims(precedence, 1)
+    return links * (1 - mg.eye(w.shape[1], w.dtype))
