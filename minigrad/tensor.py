@@ -405,7 +405,7 @@ def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
 
 
 def asarray(value: Any, dtype: Any = None) -> np.ndarray:
-    """The value as a read-only copy; numbers and lists become float32 (their integers and bools stay so), NumPy's values keep their dtype."""
+    """The value as a read-only copy; numbers and lists become float32 (integers and bools stay so), NumPy's values keep their dtype."""
     if isinstance(value, (np.ndarray, np.generic)):
         target = check_dtype(dtype if dtype is not None else value.dtype)
     else:

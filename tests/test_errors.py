@@ -13,19 +13,23 @@ from minigrad.testing import GradientError, NondeterminismError, check_grads
 
 X = mg.zeros((3, 4))
 BAD: list[tuple[str, Any, tuple[type, ...], list[str]]] = [
-    ("matmul", lambda: X @ X, (errors.ShapeError, ValueError), ["matmul", "x has 4 columns but y has 3 rows", "(3, 4) @ y (3, 4)", "x @ y.T"]),
-    ("batched matmul", lambda: mg.zeros((2, 3, 4)) @ mg.zeros((5, 2)), (errors.ShapeError,), ["matmul", "(2, 3, 4) @ y (5, 2)", "4 columns", "5 rows"]),
+    ("matmul", lambda: X @ X, (errors.ShapeError, ValueError),
+     ["matmul", "x has 4 columns but y has 3 rows", "(3, 4) @ y (3, 4)", "x @ y.T"]),
+    ("batched matmul", lambda: mg.zeros((2, 3, 4)) @ mg.zeros((5, 2)), (errors.ShapeError,),
+     ["matmul", "(2, 3, 4) @ y (5, 2)", "4 columns", "5 rows"]),
     ("matmul batch", lambda: mg.zeros((2, 3, 4)) @ mg.zeros((3, 4, 2)), (errors.ShapeError,), ["matmul", "do not broadcast"]),
     ("matmul 0-d", lambda: X @ 2.0, (errors.ShapeError,), ["matmul", "0-d", "Use *"]),
     ("add", lambda: X + mg.zeros(3), (errors.ShapeError,), ["add", "(3, 4) and (3,)", "axis 1 is 4 vs 3", "v[:, None]"]),
     ("where", lambda: mg.where(X, X, X), (errors.DTypeError,), ["where", "float32(3, 4)", "c > 0"]),
-    ("axis", lambda: mg.sum(X, axis=5), (errors.AxisError, ValueError, IndexError), ["sum: axis 5 out of range for a 2-d tensor (valid -2..1)"]),
+    ("axis", lambda: mg.sum(X, axis=5), (errors.AxisError, ValueError, IndexError),
+     ["sum: axis 5 out of range for a 2-d tensor (valid -2..1)"]),
     ("axis type", lambda: mg.sum(X, axis="rows"), (TypeError,), ["axis must be an integer", "'rows'"]),
     ("axis twice", lambda: mg.sum(X, axis=(0, -2)), (ValueError,), ["names an axis twice"]),
     ("reshape", lambda: mg.reshape(X, (5, 3)), (errors.ShapeError,), ["reshape", "12 elements of (3, 4) cannot become (5, 3) (15)"]),
     ("two -1", lambda: mg.reshape(X, (-1, -1)), (errors.ShapeError,), ["only one length can be -1"]),
     ("-1 over", lambda: mg.reshape(X, (5, -1)), (errors.ShapeError,), ["12 elements", "cannot become (5, -1)"]),
-    ("concat", lambda: mg.concat([X, mg.zeros((3, 5))]), (errors.ShapeError,), ["concat", "axis 0", "input 1 is float32(3, 5)", "float32(*, 4) like input 0"]),
+    ("concat", lambda: mg.concat([X, mg.zeros((3, 5))]), (errors.ShapeError,),
+     ["concat", "axis 0", "input 1 is float32(3, 5)", "float32(*, 4) like input 0"]),
     ("concat nothing", lambda: mg.concat([]), (errors.ShapeError,), ["at least one"]),
     ("stack", lambda: mg.stack([mg.zeros(3), mg.zeros(4)]), (errors.ShapeError,), ["input 1"]),
     ("split", lambda: mg.split(X, 3, -1), (errors.ShapeError,), ["split", "length 4", "add up to 3"]),
@@ -46,9 +50,11 @@ BAD: list[tuple[str, Any, tuple[type, ...], list[str]]] = [
     ("circular", lambda: mg.circular_convolution(mg.zeros(5), mg.zeros(2)), (errors.ShapeError,), ["odd length", "got 2"]),
     # ---- gradients
     ("grad of a matrix", lambda: mg.grad(lambda x: x)(X), (errors.ShapeError,), ["scalar", "float32(3, 4)", "mg.sum"]),
-    ("grad of no tensor", lambda: mg.grad(lambda x: (x, x))(X), (errors.GraphError, RuntimeError), ["one scalar tensor", "tuple", "has_aux"]),
+    ("grad of no tensor", lambda: mg.grad(lambda x: (x, x))(X), (errors.GraphError, RuntimeError),
+     ["one scalar tensor", "tuple", "has_aux"]),
     ("grad of an integer loss", lambda: mg.grad(lambda x: mg.argmax(x))(mg.zeros(3)), (TypeError,), ["float loss", "int64"]),
-    ("grad wrt integers", lambda: mg.grad(lambda p: mg.sum(p["ids"]))({"ids": mg.tensor([1])}), (TypeError,), ["['ids']", "int64(1)", "Only floats"]),
+    ("grad wrt integers", lambda: mg.grad(lambda p: mg.sum(p["ids"]))({"ids": mg.tensor([1])}), (TypeError,),
+     ["['ids']", "int64(1)", "Only floats"]),
     ("cotangent", lambda: mg.vjp(lambda x: x, X)[1](mg.zeros(2)), (errors.ShapeError,), ["cotangent", "float32(2)", "float32(3, 4)"]),
     ("cotangent tree", lambda: mg.vjp(lambda x: (x, x), X)[1](X), (errors.GraphError,), ["cotangent", "tuple against a leaf"]),
     ("backward of a matrix", lambda: mg.parameter(np.ones(3)).backward(), (errors.ShapeError,), ["scalar", "float64(3)"]),
@@ -81,8 +87,8 @@ def test_bad_input_is_explained(name: str, do: Any, kinds: tuple[type, ...], wor
 
 
 def test_errors_derive_from_builtins() -> None:
-    pairs = [("ShapeError", ValueError), ("AxisError", IndexError), ("BoundsError", IndexError), ("DTypeError", TypeError), ("GraphError", RuntimeError),
-             ("AbstractValueError", TypeError), ("NonFiniteError", FloatingPointError), ("CheckpointError", ValueError)]  # fmt: skip
+    pairs = [("ShapeError", ValueError), ("AxisError", IndexError), ("BoundsError", IndexError), ("DTypeError", TypeError),
+             ("GraphError", RuntimeError), ("AbstractValueError", TypeError), ("NonFiniteError", FloatingPointError), ("CheckpointError", ValueError)]  # fmt: skip
     for name, builtin in pairs:
         assert issubclass(getattr(errors, name), (builtin, errors.MinigradError))
         assert issubclass(getattr(errors, name), builtin)

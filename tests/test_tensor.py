@@ -26,7 +26,8 @@ def test_arrays_are_copied_on_wrap_and_results_are_read_only() -> None:
 @pytest.mark.parametrize(
     ("value", "dtype"),
     [(1.5, "float32"), (2, "int64"), (True, "bool"), ([1.0, 2.0], "float32"), ([1, 2], "int64"), (np.ones(2), "float64"),
-     (np.float64(1), "float64"), (np.ones(2, "int8"), "int8"), (np.ones(2, ">f8"), "float64"), ([], "float32"), (np.zeros((0, 2)), "float64")],
+     (np.float64(1), "float64"), (np.ones(2, "int8"), "int8"), (np.ones(2, ">f8"), "float64"),
+     ([], "float32"), (np.zeros((0, 2)), "float64")],
 )  # fmt: skip
 def test_dtypes_of_what_is_wrapped(value: Any, dtype: str) -> None:
     assert mg.tensor(value).dtype == dtype

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import tree
+from minigrad.errors import GraphError
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@dataclass
+class Cell:
+    weight: Any
+    bias: Any
+
+
+class Net(mg.Module):
+    def __init__(self, size: int):
+        self.size = size
+        self.layers = [mg.parameter(np.ones(size)), mg.parameter(np.zeros(2))]
+        self.act = "tanh"
+
+
+TREES = st.recursive(
+    st.integers() | st.none(),
+    lambda t: (
+        st.lists(t, max_size=3)
+        | st.tuples(t, t)
+        | st.dictionaries(st.text(max_size=3), t, max_size=3)
+        | st.builds(Pair, t, t)
+        | st.builds(Cell, t, t)
+    ),
+    max_leaves=8,
+)
+
+
+@given(t=TREES)
+def test_unflatten_undoes_flatten(t: Any) -> None:
+    leaves, treedef = tree.flatten(t)
+    assert tree.unflatten(treedef, leaves) == t
+    assert treedef.leaves == len(leaves) == len(list(tree.paths(treedef)))
+    assert tree.map(lambda x: x, t) == t
+    assert tree.difference(treedef, tree.flatten(t)[1]) == ""
+    assert hash(treedef) == hash(tree.flatten(t)[1])
+
+
+def test_paths_read_like_python() -> None:
+    t = {"a": [1, (2, Pair(3, 4))], "b": Cell(5, {"c": 6})}
+    found = list(tree.paths(tree.flatten(t)[1]))
+    assert found == ["['a'][0]", "['a'][1][0]", "['a'][1][1].left", "['a'][1][1].right", "['b'].weight", "['b'].bias['c']"]
+    assert list(tree.paths(tree.flatten(1)[1])) == [""]
+
+
+def test_dicts_with_the_same_keys_have_the_same_structure() -> None:
+    assert tree.flatten({"b": 1, "a": 2})[1] == tree.flatten({"a": 3, "b": 4})[1]
+    assert tree.map(lambda x, y: (x, y), {"b": 1, "a": 2}, {"a": 3, "b": 4}) == {"a": (2, 3), "b": (1, 4)}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        ({"x": 1}, {"y": 1}, r"dict with \['x'\] against \['y'\]"),
+        ([1, 2], [1], "list"),
+        ((1, [2]), (1, 2), "at 1: list against a leaf"),
+        ({"p": (1, None)}, {"p": (1, 2)}, "at 'p' 1: NoneType against a leaf"),
+        (Net(2), Net(3), "Net with other settings"),
+    ],
+)
+def test_differences_say_where(a: Any, b: Any, words: str) -> None:
+    with pytest.raises(GraphError, match=words):
+        tree.map(lambda x, y: x, a, b)
+
+
+def test_modules_are_trees_of_their_parameters() -> None:
+    net = Net(3)
+    leaves, treedef = tree.flatten(net)
+    assert [x.shape for x in leaves] == [(3,), (2,)]
+    assert list(tree.paths(treedef)) == [".layers[0]", ".layers[1]"]
+    doubled = tree.map(lambda x: x * 2, net)
+    assert isinstance(doubled, Net)
+    assert doubled.act == "tanh"
+    assert doubled.layers[0].tolist() == [2, 2, 2]
+    g = mg.grad(lambda m: mg.sum(m.layers[0] ** 2))(net)
+    assert isinstance(g, Net)
+    assert g.layers[0].tolist() == [2, 2, 2]
+    assert g.layers[1].tolist() == [0, 0]
+    assert "5 parameters" in repr(net)
