@@ -13,10 +13,12 @@ import numpy as np
 
 from . import dims, interpret, tree
 from .backend.lower import Unsupported, lower
-from .backend.native import Native
+from .backend.native import SPLIT_ROWS, Native
 from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
+from .errors import NonFiniteError
 from .ir import Graph, Node
+from .primitives import loop
 from .rewrite import optimize
 from .tensor import CONSTANT, Tensor, asarray
 from .trace import argument_names, trace_types
@@ -35,6 +37,7 @@ class Program:
     guards: Guards
     optimized: Graph
     native: Native | None
+    passes: list[str]
     why_not: str = ""
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
 
@@ -57,20 +60,27 @@ class Program:
         self.native.run(arrays, outputs, tuple(sizes[s] for s in self.native.lowered.sizes))
         return outputs
 
-    def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int], watch: Any = None) -> list[np.ndarray]:
+    def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
         """The same by the interpreter."""
         numbers = tuple(sizes.values())
         if numbers not in self.resolved:
-            self.resolved[numbers] = interpret.resolve(self.graph if watch else self.optimized, sizes)
-        return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays, watch)]
+            self.resolved[numbers] = interpret.resolve(self.optimized, sizes)
+        return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays)]
+
+    def find_not_finite(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> None:
+        """Run the graph as it was traced in the interpreter, up to the first operation that gives NaN or infinity; raises there."""
+        interpret.run(interpret.resolve(self.graph, sizes), arrays, interpret.nan_watch)
+        raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
 class Compiled:
     """What mg.jit returns: call it like the function it was made from."""
 
-    def __init__(self, f: Callable[..., Any]):
+    __name__: str
+
+    def __init__(self, f: Callable[..., Any], finite: bool = False):
         update_wrapper(self, f)
-        self.function = f
+        self.function, self.finite = f, finite
         self.programs: dict[Any, list[Program]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -90,6 +100,8 @@ class Compiled:
             assert sizes is not None
             known.insert(0, program)
         outputs = program.run(arrays, sizes)
+        if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
+            program.find_not_finite(arrays, sizes)
         for out in outputs:
             out.flags.writeable = False
         return tree.unflatten(program.graph.out_tree, [_tensor(o) for o in outputs])  # type: ignore[arg-type]
@@ -98,15 +110,20 @@ class Compiled:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         graph, guards = _trace(self.function, types, in_tree, names)
-        optimized = optimize(graph)
+        passes: list[str] = []
+        optimized = optimize(graph, passes.append)
         if os.environ.get("MINIGRAD_JIT") == "0":
-            return Program(graph, guards, optimized, None, "MINIGRAD_JIT=0")
+            return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
         try:
-            return Program(graph, guards, optimized, Native(lower(optimized)))
+            return Program(graph, guards, optimized, Native(lower(optimized)), passes)
         except Unsupported as reason:
             message = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
             warnings.warn(message, CompileWarning, stacklevel=3)
-            return Program(graph, guards, optimized, None, str(reason))
+            return Program(graph, guards, optimized, None, passes, str(reason))
+
+    def explain(self) -> str:
+        """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
+        return "\n".join(explain(p) for p in self._newest()) or f"{self.__name__}: nothing compiled yet"
 
     @property
     def source(self) -> str:
@@ -124,15 +141,17 @@ class Compiled:
         return found[-1:]
 
 
-def jit(f: Callable[..., Any]) -> Compiled:
+def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
     """f as one native function of trees of tensors or arrays.
 
     The lengths of a NumPy array's axes are run-time sizes: another batch size or sequence length takes the same program. Those of
     tensors (parameters) are literal until one is seen to change. Asking Python for a size (`range(x.shape[0])`) makes it literal.
     Values that f takes from outside are constants, read when it is first called. An operation without loops falls back to the
-    interpreter, with one CompileWarning. MINIGRAD_JIT=0 in the environment turns compilation off.
+    interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the operation,
+    line, scope and step that first gave one (the interpreter runs the same arguments again to find it).
+    MINIGRAD_JIT=0 in the environment turns compilation off.
     """
-    return Compiled(f)
+    return Compiled(f, finite)
 
 
 def _array(leaf: Any) -> np.ndarray:
@@ -173,3 +192,24 @@ def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: 
 
 def _bound(n: Extent, found: Bind) -> Extent:
     return found.value if isinstance(n, Dim) and n.symbols[0] == found.symbol else n
+
+
+def explain(program: Program) -> str:
+    """The text of Compiled.explain for one program."""
+    graph = program.optimized
+    sizes = {s: s.hint for s in dims.symbols(n for p in graph.params for n in p.type.shape)}
+    lines = [f"{graph.name}: {len(graph.params)} arguments, {len(graph.outputs)} results"]
+    lines += [f"  run-time size {s.name} (first {n})" for s, n in sizes.items()]
+    lines += [f"  {line}" for line in program.passes]
+    stacks = [t for n in graph.nodes if n.op is loop.scan for t in n.type[n.attrs["carries"] :]]
+    kept = sum(int(dims.evaluate(dims.product(t.shape), sizes)) * t.dtype.itemsize for t in stacks)
+    lines.append(f"  loops over time stack {kept:,} bytes in {len(stacks)} sequences")
+    if program.native is None:
+        return "\n".join([*lines, f"  interpreted: {program.why_not}"])
+    lowered = program.native.lowered
+    for i, phase in enumerate(lowered.phases):
+        lines.append(f"  phase {i}: {'one thread' if phase.extent is None else f'two threads from {SPLIT_ROWS} rows'}")
+    _, memory = lowered.phases[0].function.layout({**{s.name: n for s, n in sizes.items()}, "lo": 0, "hi": 0})
+    lines.append(f"  working memory {memory:,} bytes in {len(lowered.phases[0].function.locals)} buffers")
+    lines += [f"  loop nest: {c}" for c in lowered.clusters]
+    return "\n".join(lines)

@@ -256,11 +256,21 @@ def _pruned(node: Node, args: tuple[Node, ...], used: set[int]) -> tuple[Node, l
 CLEANUP: tuple[Rule, ...] = (inline_calls, identities, movements, stable)
 
 
-def optimize(graph: Graph) -> Graph:
-    """The standard passes."""
+def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Graph:
+    """The standard passes. `log` is told what each of them did."""
     from .hoist import defer, hoist, sink
 
-    graph = apply_rules(graph, CLEANUP)
-    for step in (merge_loops, drop_unused, defer, hoist, sink, drop_unused):
-        graph = step(graph)
-    return apply_rules(graph, CLEANUP)
+    def cleanup(graph: Graph) -> Graph:
+        """Calls inlined; identities, movements of movements and repeated operations gone; log of sigmoid made stable."""
+        return apply_rules(graph, CLEANUP)
+
+    for step in (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup):
+        before, graph = size(graph), step(graph)
+        summary = (step.__doc__ or "").strip().split("\n")[0]
+        log(f"{step.__name__:12} {before:5} -> {size(graph):5} operations   {summary}")
+    return graph
+
+
+def size(graph: Graph) -> int:
+    """The operations of a graph and its bodies."""
+    return len(graph.nodes) + sum(map(size, graph.bodies()))

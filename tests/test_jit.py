@@ -254,3 +254,27 @@ def test_random_numbers_are_the_interpreters():
 
 def test_log_of_sigmoid_is_finite_where_sigmoid_underflows():
     assert mg.jit(lambda x: mg.log(mg.sigmoid(x)))(np.array([-1000.0])).tolist() == [-1000.0]
+
+
+def test_explain_tells_sizes_passes_phases_and_memory():
+    fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))
+    assert "nothing compiled" in fast.explain()
+    fast(RNN(3, 4, key=0), XS)
+    for word in ("run-time size", "hoist", "phase 1: two threads", "working memory", "loop nest: ", "bytes in 3 sequences"):
+        assert word in fast.explain()
+
+
+def test_a_value_that_is_not_finite_is_found_with_op_line_step_and_direction():
+    def f(w, xs):
+        def step(h, x):
+            with mg.scope("cell"):
+                return mg.log(h + x), h
+
+        return mg.scan(step, w, xs)[0]
+
+    fast = mg.jit(f, finite=True)
+    assert np.isfinite(fast(np.float64(3.0), np.ones(2)).numpy())
+    with pytest.raises(mg.errors.NonFiniteError, match=r"log: nan[\s\S]*forward pass, at step 1[\s\S]*test_jit.py[\s\S]*in cell"):
+        fast(np.float64(3.0), np.array([1.0, -9.0, 1.0]))
+    with pytest.raises(mg.errors.NonFiniteError, match=r"in the gradient of sqrt"):
+        mg.jit(mg.grad(lambda x: mg.sum(mg.sqrt(x))), finite=True)(np.zeros(2))
