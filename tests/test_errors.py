@@ -88,7 +88,9 @@ def test_bad_input_is_explained(name: str, do: Any, kinds: tuple[type, ...], wor
 
 def test_errors_derive_from_builtins() -> None:
     pairs = [("ShapeError", ValueError), ("AxisError", IndexError), ("BoundsError", IndexError), ("DTypeError", TypeError),
-             ("GraphError", RuntimeError), ("AbstractValueError", TypeError), ("NonFiniteError", FloatingPointError), ("CheckpointError", ValueError)]  # fmt: skip
+             ("GraphError", RuntimeError),
+             ("AbstractValueError", TypeError), ("NonFiniteError", FloatingPointError),
+             ("CheckpointError", ValueError)]  # fmt: skip
     for name, builtin in pairs:
         assert issubclass(getattr(errors, name), (builtin, errors.MinigradError))
         assert issubclass(getattr(errors, name), builtin)

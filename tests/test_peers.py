@@ -1,4 +1,4 @@
-"""Independent frameworks: random programs evaluated and differentiated here and in PyTorch and JAX, in float64. A program's seed is its id."""
+"""Independent frameworks: random programs evaluated and differentiated here, in PyTorch and in JAX, in float64. Ids are seeds."""
 
 from __future__ import annotations
 
