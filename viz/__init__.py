@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .convert import engines
 from .drawing import Drawing, DrawingError
+from .plots import Plot, gradient_flow, memory
 from .rolled import rolled
 from .unrolled import unrolled
 
-__all__ = ["Drawing", "DrawingError", "rolled", "unrolled"]
+__all__ = ["Drawing", "DrawingError", "Plot", "engines", "gradient_flow", "memory", "rolled", "unrolled"]

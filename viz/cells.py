@@ -33,8 +33,8 @@ def box(wiring: Wiring, step: Step) -> Sketch:
     loop = wiring.story.columns[step.number].loop.rsplit("/", 1)[-1] if 0 <= step.number < wiring.story.end else step.label
     label = text.clean(loop.upper() if len(loop) <= 5 else loop, 14)
     lanes = max(len(step.lanes), len(step.exits), 1)
-    above, below = (max((text.width(f(i, "0"), 11) + 26 for i in group), default=0.0) for f, group in _around(wiring, step))
-    width = max(84.0, text.width(label, 15) + 28, above * len(step.outputs), below * len(step.inputs))
+    above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
+    width = max(84.0, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
     height = max(58.0, 24.0 * lanes + 10)
     ys = [height / 2 + 12 * (lanes - 1) - 24 * k for k in range(lanes)]
     layout = Layout(width, height, lanes=ys[: len(step.lanes)])

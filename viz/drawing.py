@@ -12,7 +12,7 @@ from typing import Any
 
 from minigrad.errors import MinigradError
 
-from . import dot, engines, svg
+from . import convert, dot, svg
 from .scene import Scene
 
 
@@ -65,7 +65,7 @@ class Drawing:
             return self.dot.encode()
         if format not in ("png", "pdf"):
             raise DrawingError(f"drawing: format {format!r} is unknown: take svg, dot, gv, png or pdf")
-        return engines.convert(self.svg, self.dot, format)
+        return convert.convert(self.svg, self.dot, format)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing, in the format that the path's suffix names; gives the path. Raises DrawingError, OSError."""

@@ -319,6 +319,9 @@ class _Layered:
         for layer, gap in enumerate(self.nets):
             for net in gap:
                 net.y = self.base[layer] + net.y * TRACK
+        self.net_y: dict[tuple[int, int | None], float] = {
+            (g, net.source): net.y for g, nets in enumerate(self.nets) for net in nets if net.source is not None
+        }
         return self._result(height)
 
     def _tracks(self, gap: list[_Net]) -> int:
@@ -385,9 +388,7 @@ class _Layered:
         return _simplify(points)
 
     def _net_y(self, gap: int, source: int | None) -> float:
-        if not hasattr(self, "_by_source"):
-            self._by_source = {(g, net.source): net.y for g, nets in enumerate(self.nets) for net in nets if net.source is not None}
-        return self._by_source[gap, source]
+        return self.net_y[gap, source]
 
     def _leave(self, exit: int) -> tuple[Point, ...]:
         """From a value to its track in the right gutter."""

@@ -34,7 +34,7 @@ class Item:
     label: str
     args: list[int] = field(default_factory=list)
     edges: list[list[Edge]] = field(default_factory=list)
-    leaf: str = ""  # input, parameter, constant or number
+    leaf: str = ""  # input (of a step), given (an argument of the graph), parameter, constant or number
     column: int | None = None
     name: str | None = None
     whole: int | None = None  # of a slice of a sequence: the sequence
@@ -132,7 +132,10 @@ class _Teller:
         kind, symbol = node.op.look
         item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=self.names.get(node, node.name))
         if not node.args:
-            item.leaf, item.label = _leaf(node), item.name or _leaf_label(node)
+            item.leaf, item.label = (
+                "given" if node in self.names or node.op.name == "input" else _leaf(node),
+                item.name or _leaf_label(node),
+            )
             item.kind = "parameter" if item.leaf == "parameter" else "input"
         else:
             for position, arg in enumerate(node.args):
@@ -152,7 +155,7 @@ class _Teller:
     def _slice_of_leaf(self, item: Item, node: Node) -> None:
         """x[t] of a sequence that is given: an input of its step."""
         source = self.items[item.args[0]]
-        if node.op.name == "slice" and source.leaf in ("input", "constant") and source.node.type.shape:
+        if node.op.name == "slice" and source.leaf in ("given", "input", "constant") and source.node.type.shape:
             item.leaf, item.kind, item.whole = "input", "input", source.index
             name = source.name or "x"
             item.label = name[:-1] if len(name) > 1 and name.endswith("s") and name[:-1].isalpha() else name
@@ -160,7 +163,7 @@ class _Teller:
 
     def _transposed(self, item: Item, node: Node) -> None:
         source = self.items[item.args[0]]
-        if node.op.name == "permute" and source.leaf in ("parameter", "constant", "input") and source.whole is None:
+        if node.op.name == "permute" and source.leaf in ("given", "parameter", "constant", "input") and source.whole is None:
             item.leaf, item.kind, item.label = source.leaf, source.kind, source.label + "ᵀ"
 
 

@@ -15,7 +15,7 @@ from minigrad.errors import MinigradError
 LIMIT = 20.0  # seconds for an engine
 
 
-def available() -> dict[str, bool]:
+def engines() -> dict[str, bool]:
     """Which engines are here: resvg (PNG of our own SVG), graphviz-pure (PNG of the DOT text), dot (the user's Graphviz: PNG and PDF)."""
     return {
         "resvg": importlib.util.find_spec("resvg_py") is not None,

@@ -1,0 +1,233 @@
+"""Drawings as users make them: the contract's snippets, formats, safety, bytes that never change."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM
+from minigrad.viz import convert, style, text
+
+import minigrad as mg
+from minigrad import viz
+
+XS = np.random.default_rng(0).standard_normal((5, 3), dtype="float32")
+HOSTILE = [
+    '"',
+    "</script><script>alert(1)</script>",
+    "<b>x</b>",
+    "\\N\\G\\l",
+    "a\nb\x00\x1b",
+    "‮evil",
+    "x" * 10_000,
+    "javascript:alert(1)",
+    "&amp;&#38;",
+    "<TABLE>",
+    "]]>",
+    "$x$",
+    "%s{}",
+]
+
+
+def eager(name: str = "W", scope: str = "rnn", T: int = 5) -> tuple[mg.Tensor, mg.Tensor]:
+    rng = np.random.default_rng(1)
+    W = mg.parameter(0.5 * rng.standard_normal((3, 3), dtype="float32"), name=name)
+    h = mg.zeros(3)
+    for t in range(T):
+        with mg.scope(scope, step=t):
+            h = mg.tanh(XS[t % 5] + h @ W)
+    return mg.sum(h * h), W
+
+
+def loss_fn(W, xs):
+    def step(h, x):
+        h = mg.tanh(x + h @ W)
+        return h, h
+
+    _, hs = mg.scan(step, mg.zeros(3), xs)
+    return mg.mean(hs**2)
+
+
+def texts(svg: str) -> list[str]:
+    return [e.text or "" for e in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def colours(drawing: viz.Drawing) -> list[str]:
+    return [s.fill for p in drawing.scene.placed for s in p.part.shapes if s.fill and p.prefix]
+
+
+def test_an_eager_tensor_is_drawn_in_columns_and_coloured_after_backward():
+    loss, _ = eager()
+    plain = viz.unrolled(loss)
+    assert [t for t in texts(plain.svg) if t.startswith("t =")] == [f"t = {t}" for t in range(5)]
+    assert "BPTT" not in texts(plain.svg)
+    loss.backward()
+    coloured = viz.unrolled(loss)
+    assert "BPTT" in texts(coloured.svg)
+    assert len(set(colours(coloured))) > 4
+
+
+def test_contract_graphs():
+    W = mg.parameter(np.eye(3, dtype="float32"), name="W")
+    graph = mg.trace(loss_fn, W, XS)
+    assert "x₄" in texts(viz.unrolled(graph, steps=5).svg)
+    assert "x₃" not in texts(viz.unrolled(graph, steps=3).svg)
+    rolled = texts(viz.rolled(graph).svg)
+    assert "1" in rolled
+    assert "xₜ" in rolled
+    assert "=" in texts(viz.rolled(graph, steps=3).svg)
+    assert "W" in texts(viz.unrolled(loss_fn, W, XS, color="grad").svg)
+
+
+def test_node_colours_are_the_norms_of_gradients():
+    loss, W = eager(T=3)
+    hs = []
+    grads = {}
+
+    def f(h0, W):
+        h = h0
+        for t in range(3):
+            h = mg.tanh(XS[t] + h @ W)
+            hs.append(h)
+        return mg.sum(h * h)
+
+    story, paint = __import__("minigrad.viz.unrolled", fromlist=["tell_of"]).tell_of(loss, (), None, "grad", "op")
+    tanh = [i for i in story.items if i.node.op.name == "tanh"]
+    f(mg.zeros(3), W)
+    last = hs[-1].numpy()
+    grads[2] = 2 * last
+    for t in (1, 0):
+        grads[t] = (grads[t + 1] * (1 - hs[t + 1].numpy() ** 2)) @ W.numpy().T
+    for t, item in enumerate(tanh):
+        assert math.isclose(paint.norms[item.index], np.linalg.norm(grads[t]), rel_tol=1e-4)
+    product = next(i for i in story.items if i.node.op.name == "mul")
+    assert math.isclose(paint.edges[product.index, 0], np.linalg.norm(last), rel_tol=1e-5), "before it is added up"
+
+
+def test_zero_none_and_nan_can_be_told_apart():
+    assert style.gradient_colour(None) == style.gradient_colour(0.0) == style.NO_GRADIENT
+    assert style.gradient_colour(math.nan) == style.gradient_colour(math.inf) == style.NOT_FINITE
+    W = mg.parameter(np.full((3, 3), np.nan, "float32"), name="W")
+    loss = mg.sum(mg.tensor(XS[0]) @ W)
+    loss = loss * loss
+    loss.backward()
+    assert style.NOT_FINITE in viz.unrolled(loss).svg
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_names_are_inert(label):
+    loss, _ = eager(label, label)
+    for drawing in (viz.unrolled(loss), viz.unrolled(loss, level="box"), viz.rolled(loss, steps=3)):
+        root = ET.fromstring(drawing.svg)
+        tags = {e.tag.split("}")[1] for e in root.iter()}
+        assert tags <= {"svg", "title", "rect", "g", "defs", "use", "text", "path", "circle", "ellipse"}
+        assert not any(k.startswith("on") or ("href" in k and not v.startswith("#")) for e in root.iter() for k, v in e.attrib.items())
+        assert max(map(len, texts(drawing.svg))) < 200
+        assert all(c.isprintable() for t in texts(drawing.svg) for c in t)
+        assert "\x00" not in drawing.dot
+        assert "<b>" not in drawing.dot.replace('"', "") or label == "<b>x</b>"
+        for line in drawing.dot.splitlines():
+            bare = line.replace("\\\\", "").replace('\\"', "")
+            assert bare.count('"') % 2 == 0, line
+            assert "label=<" not in line
+    assert repr(viz.unrolled(loss)).isprintable()
+
+
+def test_dot_keeps_positions_through_an_engine():
+    engine = convert._pure()
+    if engine is None:
+        pytest.skip("no Graphviz engine here")
+    loss, _ = eager()
+    out = convert.run([engine, "-Kneato", "-n2", "-Tplain"], viz.unrolled(loss).dot.encode()).decode()
+    nodes = {line.split()[1]: tuple(map(float, line.split()[2:4])) for line in out.splitlines() if line.startswith("node")}
+    scene = viz.unrolled(loss).scene
+    drawn = {p.prefix + s.id: (s.x + p.dx, s.y + p.dy) for p in scene.placed for s in p.part.shapes if p.prefix.startswith("s")}
+    a, b = next(iter(drawn)), list(drawn)[-1]
+    assert math.isclose((nodes[b][0] - nodes[a][0]) * 72, drawn[b][0] - drawn[a][0], abs_tol=1)
+    assert math.isclose((nodes[a][1] - nodes[b][1]) * 72, drawn[b][1] - drawn[a][1], abs_tol=1)
+    plain = convert.run([engine, "-Kdot", "-Tplain"], viz.unrolled(loss).dot.encode()).decode()
+    assert plain.count("\nnode") == out.count("\nnode")
+
+
+def test_save_pipe_and_render(tmp_path):
+    drawing = viz.unrolled(eager()[0])
+    assert drawing.save(tmp_path / "a.svg").read_text() == drawing.svg
+    assert drawing.save(tmp_path / "a.gv").read_text() == drawing.source == drawing.dot
+    assert Path(drawing.render("b", tmp_path)).read_bytes() == drawing.pipe("svg")
+    with pytest.raises(viz.DrawingError, match="format 'bmp'"):
+        drawing.save(tmp_path / "a.bmp")
+    if any(viz.engines().values()):
+        assert drawing.pipe("png")[:4] == b"\x89PNG"
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_a_repr_never_raises():
+    def broken():
+        raise RuntimeError("no")
+
+    assert "cannot be made" in repr(viz.Drawing(broken))
+    assert set(viz.Drawing(broken)._repr_mimebundle_()) == {"text/plain"}
+    assert set(viz.unrolled(eager()[0])._repr_mimebundle_()) == {"text/plain", "image/svg+xml"}
+
+
+def test_the_same_graph_gives_the_same_bytes_in_every_process():
+    code = (
+        "import numpy as np, minigrad as mg, hashlib; from minigrad import viz; from minigrad.models import LSTM;"
+        "f = lambda m, xs: mg.mean(m(xs)**2); a = (LSTM(3, 4, key=0), np.ones((6, 1, 3), 'float32'));"
+        "ds = [viz.unrolled(f, *a), viz.unrolled(f, *a, color='grad', level='cell'), viz.rolled(f, *a, steps=3)];"
+        "print(hashlib.sha256(''.join(d.svg + d.dot for d in ds).encode()).hexdigest())"
+    )
+    found = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONHASHSEED": str(s)}, check=True).stdout
+        for s in (1, 2)
+    }
+    assert len(found) == 1
+
+
+def test_long_loops_are_elided_with_a_note():
+    graph = mg.trace(loss_fn, np.eye(3, dtype="float32"), np.ones((200, 3), "float32"))
+    drawing = viz.unrolled(graph)
+    assert "t = 6 … 194" in texts(drawing.svg)
+    assert "189 steps" in drawing.notes[0]
+    assert sum(t.startswith("t =") for t in texts(viz.unrolled(graph, limit=None).svg)) == 200
+
+
+def test_stacked_layers_share_columns_and_sequences_follow_each_other():
+    def stacked(W, xs):
+        _, hs = mg.scan(lambda h, x: ((n := mg.tanh(x + h @ W)), n), mg.zeros(3), xs)
+        _, ys = mg.scan(lambda h, x: ((n := mg.sin(x + h @ W)), n), mg.zeros(3), hs)
+        return mg.sum(ys)
+
+    found = texts(viz.unrolled(stacked, np.eye(3, dtype="float32"), XS).svg)
+    assert [t for t in found if t.startswith("t =")] == [f"t = {t}" for t in range(5)]
+
+
+def test_a_graph_without_time_and_odd_arguments():
+    x = mg.parameter(XS, name="x")
+    assert "Σ" in texts(viz.unrolled(mg.sum(x * x)).svg)
+    assert viz.unrolled(x).svg
+    with pytest.raises(viz.DrawingError, match="no scan"):
+        viz.rolled(mg.trace(lambda x: x + 1, XS))
+    with pytest.raises(viz.DrawingError, match="got int"):
+        viz.unrolled(3)
+    with pytest.raises(ValueError, match="level='atom'"):
+        viz.unrolled(x, level="atom")
+    with pytest.raises(viz.DrawingError, match="float scalar"):
+        viz.unrolled(x, color="grad")
+
+
+def test_names():
+    assert text.pretty("W_h") == "Wₕ"
+    assert text.indexed("h", -1) == "h₋₁"
+    assert text.ending("controller.W_h", 8) == "…ler.W_h"
+
+
+def test_the_lstm_is_drawn_by_hand_and_its_gates_named():
+    found = texts(viz.unrolled(lambda m, xs: mg.sum(m(xs)), LSTM(3, 4), np.ones((2, 1, 3), "float32"), level="cell").svg)
+    assert found.count("σ") == 6 or "defs" in found
+    assert {"f", "i", "g", "o", "c₋₁ = 0", "h₋₁ = 0"} <= set(found)

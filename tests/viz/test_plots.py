@@ -1,0 +1,67 @@
+"""Panels of memory and curves of gradients."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import viz
+
+pytest.importorskip("matplotlib")
+RNG = np.random.default_rng(0)
+
+
+def trace(T: int = 9) -> dict[str, np.ndarray]:
+    return {
+        "inputs": RNG.integers(0, 2, (T, 6)),
+        "add": RNG.standard_normal((T, 1, 5)),
+        "w_write": RNG.dirichlet(np.ones(8), (T, 1)),
+        "w_read": RNG.dirichlet(np.ones(8), (T, 2)),
+        "g": RNG.random((T, 2)),
+        "beta": RNG.random(T),
+        "s": RNG.dirichlet(np.ones(3), T),
+        "M": RNG.standard_normal((T, 8, 5)),
+    }
+
+
+def test_memory_has_a_labelled_panel_for_each_array_and_head():
+    plot = viz.memory(trace(), title="copy")
+    labels = [a.get_ylabel().split("\n")[0] for a in plot.figure.axes if a.get_ylabel()]
+    assert labels == ["inputs", "add", "w write", "w read 1", "w read 2", "g", "β", "s", "M"]
+    assert any(a.get_xlabel() == "time step t" for a in plot.figure.axes)
+    assert plot.pipe("png")[:4] == b"\x89PNG"
+    assert "image/svg+xml" in plot._repr_mimebundle_()
+
+
+def test_memory_errors_and_values_that_are_not_finite(tmp_path):
+    with pytest.raises(viz.DrawingError, match="empty"):
+        viz.memory({})
+    with pytest.raises(viz.DrawingError, match="expected 9 steps"):
+        viz.memory({"a": np.ones((9, 2)), "b": np.ones((8, 2))})
+    found = trace()
+    found["add"][3] = np.nan
+    found["g"][2] = np.inf
+    assert viz.memory(found).save(tmp_path / "x.svg").stat().st_size > 1000
+    assert repr(viz.memory({"$\\frac{": np.ones((3, 2))})).isprintable()
+    assert viz.memory({"$\\frac{": np.ones((3, 2))}).pipe("svg")
+
+
+def test_gradient_flow_shows_every_state():
+    def loss(W, xs):
+        def step(h, x):
+            h = mg.tanh(x + h @ W)
+            return h, h
+
+        return mg.sum(mg.scan(step, mg.zeros(3), xs)[0])
+
+    args = (0.1 * np.eye(3, dtype="float32"), np.ones((6, 3), "float32"))
+    plot = viz.gradient_flow(loss, *args)
+    (line,) = plot.figure.axes[0].get_lines()
+    values = line.get_ydata()
+    assert len(values) == 6
+    assert all(a < b for a, b in pairwise(values)), "it vanishes towards the past"
+    with pytest.raises(viz.DrawingError, match="no step hands"):
+        viz.gradient_flow(lambda x: mg.sum(x), np.ones(3, "float32"))

@@ -1,0 +1,292 @@
+"""Pictures of arrays over time, with matplotlib (the extra `cli`): memory and heads; gradient norms along time."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import style, text
+from .drawing import DrawingError
+
+GATES = ("g", "gate", "β", "beta", "γ", "gamma", "f", "i", "o", "erase_gate", "alpha", "α")
+WEIGHTS = ("w", "usage", "least", "attention", "weight")
+MEMORY = ("M", "memory")
+_PRETTY = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α", "g": "g", "s": "s"}
+_CYCLE = ("#3A76B0", "#C4574B", "#4F8F78", "#C79A1E", "#7A4E9E", "#59636B", "#B0315A", "#A08A6C")
+
+
+class Plot:
+    """A matplotlib figure: `.figure`, `.save(path)`, `.pipe(format)`; in a notebook it shows itself."""
+
+    def __init__(self, figure: Any, title: str = ""):
+        self.figure, self.title = figure, title
+
+    def pipe(self, format: str = "svg") -> bytes:
+        """The picture as bytes: svg, png, pdf or another format of matplotlib. Raises DrawingError for one it does not know."""
+        out = io.BytesIO()
+        fixed = {"Date": None} if format == "svg" else {"CreationDate": None} if format == "pdf" else {}
+        try:
+            self.figure.savefig(out, format=format, metadata=fixed, dpi=150, facecolor="white")
+        except ValueError as error:
+            raise DrawingError(f"plot: {error}") from None
+        return out.getvalue()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the picture in the format of the suffix; gives the path."""
+        target = Path(path)
+        target.write_bytes(self.pipe(target.suffix.lstrip(".").lower() or "svg"))
+        return target
+
+    def __repr__(self) -> str:
+        return f"<Plot {text.clean(self.title) or 'untitled'}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        try:
+            bundle["image/svg+xml"] = self.pipe("svg").decode()
+        except Exception as error:  # a repr never raises
+            bundle["text/plain"] += f" ({error})"
+        return bundle
+
+
+def _figure(height: float, rows: Sequence[float], width: float = 9.0) -> tuple[Any, Sequence[Any]]:
+    try:
+        import matplotlib
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise DrawingError("plot: needs matplotlib: pip install 'minigrad[cli]'") from None
+    matplotlib.rcParams["svg.hashsalt"] = "minigrad"
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows})[:, 0]
+    return figure, axes
+
+
+# ---- memory
+
+
+def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None) -> Plot:
+    """What a memory network did, panel under panel on one time axis (NTM, MANN, DNC).
+
+    trace    name -> array with time as first axis, for one example: in the order in which the panels are to stand.
+             "M" or "memory" (T, slots, width)       the memory itself, a picture for each of some steps
+             names with w, usage, least, attention    weightings (T, slots) or (T, heads, slots), from 0 (white)
+             g, beta, gamma, …                        gates (T,) or (T, heads), as curves
+             everything else (T, n)                   values: inputs, outputs, adds, reads; −max blue, 0 white, +max red
+    steps    a slice of time
+
+    Raises DrawingError for an empty trace, arrays of unequal length, or where matplotlib is missing.
+    """
+    rows = _rows(trace, steps)
+    heights = [_height(kind, array) for _, kind, array in rows]
+    figure, axes = _figure(sum(heights) + 0.9 + 0.06 * len(rows), heights)
+    length = len(rows[0][2])
+    for axis, (label, kind, array) in zip(axes, rows, strict=True):
+        _PANELS[kind](figure, axis, array, label)
+        axis.set_ylabel(label + _extent(kind, array), rotation=0, ha="right", va="center", fontsize=9, color=style.TEXT)
+        axis.tick_params(labelsize=7, colors=style.MUTED, length=2)
+        for side in axis.spines.values():
+            side.set_color("#B9C2C8")
+    start = (steps.start or 0) if steps else 0
+    ticks = range(0, length, max(1, length // 20))
+    axes[-1].set_xticks(list(ticks), [str(t + start) for t in ticks])
+    axes[-1].set_xlim(-0.5, length - 0.5)
+    axes[-1].set_xlabel("time step t", fontsize=9, color=style.TEXT)
+    if title:
+        figure.suptitle(text.clean(title, 80).replace("$", r"\$"), fontsize=11, color=style.TEXT)
+    return Plot(figure, title)
+
+
+def _rows(trace: Mapping[str, Any], steps: slice | None) -> list[tuple[str, str, np.ndarray]]:
+    """(label, kind of panel, array) for each panel; heads apart."""
+    rows: list[tuple[str, str, np.ndarray]] = []
+    length = None
+    for name, value in trace.items():
+        array = np.asarray(value, dtype=np.float64)
+        if array.ndim == 0 or (length is not None and len(array) != length):
+            raise DrawingError(f"memory: {text.clean(name)} has shape {array.shape}, expected {length or 'T'} steps as first axis")
+        length = len(array)
+        array = array[steps] if steps else array
+        kind = _kind(str(name), array)
+        label = _label(str(name))
+        if kind in ("weights", "values") and array.ndim == 3 and array.shape[1] <= 8:
+            several = array.shape[1] > 1
+            rows += [(f"{label} {h + 1}" if several else label, kind, array[:, h]) for h in range(array.shape[1])]
+        else:
+            rows.append((label, kind, array if kind == "memory" or array.ndim < 3 else array.reshape(len(array), -1)))
+    if not rows or not length:
+        raise DrawingError("memory: the trace is empty: record arrays with time as first axis, {'w_read': (T, slots), ...}")
+    return rows
+
+
+def _kind(name: str, array: np.ndarray) -> str:
+    stem = name.split(".")[-1].split("/")[-1]
+    if stem in MEMORY and array.ndim == 3:
+        return "memory"
+    if any(stem == g or stem.startswith(g + "_") for g in GATES) and (array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= 8)):
+        return "curves"
+    if array.ndim == 1:
+        return "curves"
+    if stem.startswith(("w_", "w ")) or any(stem == w or (len(w) > 1 and w in stem) for w in WEIGHTS):
+        return "weights"
+    return "values"
+
+
+def _label(name: str) -> str:
+    words = [_PRETTY.get(w, w) for w in text.clean(name, 24).replace("$", r"\$").split("_")]
+    return " ".join(words)
+
+
+def _extent(kind: str, array: np.ndarray) -> str:
+    """The second line of a panel's name: how many rows it has, and of what."""
+    if kind == "memory":
+        return f"\n{array.shape[1]} slots × {array.shape[2]}"
+    if array.ndim == 1 or kind == "curves":
+        return ""
+    return f"\n{array.shape[1]}" + (" slots" if kind == "weights" else "")
+
+
+def _height(kind: str, array: np.ndarray) -> float:
+    if kind == "curves":
+        return 0.6
+    if kind == "memory":
+        return min(1.6, 0.5 + 0.05 * array.shape[1])
+    return min(1.7, max(0.3, 0.06 * (array.shape[1] if array.ndim > 1 else 1)))
+
+
+def _heat(figure: Any, axis: Any, array: np.ndarray, cmap: str, low: float, high: float) -> None:
+    finite = np.ma.masked_invalid(array.T)
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.ticker import MaxNLocator
+
+    found = LinearSegmentedColormap.from_list("fade", ["#FFFFFF", cmap]) if cmap[0] == "#" else colormaps[cmap]
+    colours = found.with_extremes(bad=style.NOT_FINITE)
+    axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    image = axis.imshow(finite, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high, origin="upper")
+    bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.025, aspect=12)
+    bar.ax.tick_params(labelsize=6, length=2, colors=style.MUTED)
+    bar.outline.set_edgecolor("#B9C2C8")
+
+
+def _largest(array: np.ndarray) -> float:
+    finite = np.abs(array[np.isfinite(array)])
+    return float(finite.max()) if finite.size and finite.max() > 0 else 1.0
+
+
+def _weights(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
+    _heat(figure, axis, array, "#B8402F" if "write" in label else "#2C6AA6", 0.0, _largest(array))
+
+
+def _values(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
+    top = _largest(array)
+    if not (array < 0).any():
+        _heat(figure, axis, array, style.TEXT, 0.0, top)
+    else:
+        _heat(figure, axis, array, "RdBu_r", -top, top)
+
+
+def _curves(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
+    columns = array.reshape(len(array), -1)
+    for k, column in enumerate(columns.T):
+        axis.plot(column, color=_CYCLE[k % len(_CYCLE)], lw=1.3, marker=".", ms=3, label=f"head {k + 1}")
+        for t in np.flatnonzero(~np.isfinite(column)):
+            axis.axvspan(t - 0.5, t + 0.5, color=style.NOT_FINITE)
+    if columns.shape[1] > 1:
+        axis.legend(fontsize=6, ncols=columns.shape[1], loc="upper right", frameon=False)
+    axis.margins(y=0.15)
+
+
+def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
+    """One small picture of the memory (slots down, width across) for each of at most 24 steps, at its place in time."""
+    length, slots, _ = array.shape
+    stride = max(1, math.ceil(length / 24))
+    top = _largest(array)
+    for t in range(0, length, stride):
+        left, right = t - 0.44, t - 0.44 + 0.88 * stride
+        axis.imshow(
+            np.ma.masked_invalid(array[t]), extent=(left, right, slots - 0.5, -0.5), aspect="auto", cmap="RdBu_r", vmin=-top, vmax=top,
+            interpolation="nearest",
+        )  # fmt: skip
+        axis.plot([left, right, right, left, left], [-0.5, -0.5, slots - 0.5, slots - 0.5, -0.5], color="#B9C2C8", lw=0.6)
+    axis.set_ylim(slots - 0.5, -0.5)
+
+
+_PANELS = {"weights": _weights, "values": _values, "curves": _curves, "memory": _memory}
+
+
+# ---- gradient flow
+
+
+def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
+    """‖∂L/∂h_t‖ over time for every state of a loop, and what each step adds to each weight's gradient; log scale.
+
+    what     a scalar tensor; a Graph or function and its arguments; or a dict {label: tensor} to compare runs on one scale
+    steps    write out loops only that far
+
+    Raises DrawingError where there is no state that steps hand on, or no scalar loss.
+    """
+    if isinstance(what, Mapping):
+        runs = {text.clean(k, 30): _flows(v, (), None) for k, v in what.items()}
+    else:
+        runs = {"": _flows(what, args, steps)}
+    figure, axes = _figure(4.6, [3, 2], 8.0)
+    for part, axis, words in ((0, axes[0], "‖∂L/∂state‖"), (1, axes[1], "‖contribution‖\nto ∂L/∂weight")):
+        count = 0
+        for run, flows in runs.items():
+            for name, points in flows[part].items():
+                _curve(axis, points, f"{run} {name}".strip().replace("$", r"\$"), _CYCLE[count % len(_CYCLE)])
+                count += 1
+        axis.set_yscale("log")
+        axis.set_ylabel(words, fontsize=9, color=style.TEXT)
+        axis.grid(True, which="major", color="#E6E8EB", lw=0.6)
+        axis.tick_params(labelsize=8, colors=style.MUTED)
+        if count:
+            axis.legend(fontsize=8, frameon=False, ncols=max(1, count // 6 + 1))
+    axes[-1].set_xlabel("time step t", fontsize=9, color=style.TEXT)
+    return Plot(figure, "gradient flow")
+
+
+def _curve(axis: Any, points: Mapping[int, float], label: str, colour: str) -> None:
+    steps = sorted(points)
+    values = [points[t] if math.isfinite(points[t]) and points[t] > 0 else math.nan for t in steps]
+    axis.plot(steps, values, color=colour, lw=1.5, marker=".", ms=4, label=label)
+    for t in steps:
+        if not math.isfinite(points[t]):
+            axis.axvline(t, color=style.NOT_FINITE, lw=2)
+
+
+Series = dict[str, dict[int, float]]
+
+
+def _flows(what: Any, args: Sequence[Any], steps: int | None) -> tuple[Series, Series]:
+    from .unrolled import tell_of
+    from .wiring import Wiring
+
+    story, paint = tell_of(what, args, steps, "grad", "op")
+    wiring = Wiring(story)
+    states: Series = {}
+    weights: Series = {}
+    for step in wiring.steps:
+        if not step.label:
+            continue
+        t = story.columns[step.number].step
+        for index in step.items:
+            slot = wiring.slot[index]
+            if slot in wiring.stateful and index in paint.norms:
+                states.setdefault(text.clean(story.items[index].name or slot[1], 12), {})[t] = paint.norms[index]
+        for index, chips in zip(step.items, step.chips, strict=True):
+            for position, leaf in chips:
+                if (index, position) in paint.edges:
+                    points = weights.setdefault(wiring.chip(leaf), {})
+                    points[t] = math.hypot(points.get(t, 0.0), paint.edges[index, position])
+    if not states:
+        raise DrawingError("gradient_flow: no step hands a state on to the next, so no gradient flows through time")
+    return states, weights
