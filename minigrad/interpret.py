@@ -119,6 +119,9 @@ def resolve(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     """The graph with numbers for its run-time sizes."""
     new: dict[Node, Node] = {}
     for node in (*graph.params, *graph.nodes):
+        if node.is_constant:
+            new[node] = node
+            continue
         attrs = {k: _resolved(v, sizes) for k, v in node.attrs.items()}
         new[node] = Node(node.op, tuple(new[a] for a in node.args), attrs, _resolved(node.type, sizes), node.value, node.name, node.origin)
     params, outputs = (tuple(new[n] for n in group) for group in (graph.params, graph.outputs))

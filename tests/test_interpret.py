@@ -8,9 +8,12 @@ from hypothesis import given
 
 import minigrad as mg
 from minigrad import ir
+from minigrad.dims import Dim, Symbol
 from minigrad.errors import GraphError, NonFiniteError
-from minigrad.interpret import evaluate_graph, nan_watch, run
+from minigrad.interpret import evaluate_graph, nan_watch, resolve, run
 from minigrad.testing import assert_same_graph_value, graphs
+from minigrad.trace import trace_types
+from minigrad.types import TensorType
 
 
 @given(program=graphs())
@@ -145,6 +148,23 @@ def test_long_graphs_are_elided() -> None:
     text = str(mg.trace(f, np.ones(2)))
     assert "… 300 more nodes …" in text
     assert text.count("sin(") == 200
+
+
+def test_resolve_puts_numbers_for_run_time_sizes_and_keeps_constants() -> None:
+    size = Symbol("T", 3)
+    known = mg.sin(mg.tensor(np.ones(2)))  # a constant that was itself computed
+
+    def f(x: Any) -> Any:
+        return mg.sum(x * known, 0) / x.shape[0]
+
+    _, in_tree = mg.tree.flatten(((0,), {}))
+    graph = trace_types(f, [TensorType((Dim.of(size), 2), np.dtype("float64"))], in_tree, ["x"], "f")
+    for n in (3, 5):
+        x = np.random.default_rng(n).standard_normal((n, 2))
+        ir.check(resolve(graph, {size: n}))
+        np.testing.assert_allclose(evaluate_graph(graph, [x])[0], (x * known.numpy()).mean(0), rtol=1e-13)
+    with pytest.raises(GraphError, match="does not fit"):
+        evaluate_graph(graph, [np.ones((3, 4))])
 
 
 def test_trace_keeps_trees_and_takes_keywords() -> None:
