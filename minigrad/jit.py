@@ -18,6 +18,7 @@ from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import NonFiniteError
 from .ir import Graph, Node
+from .origin import Origin, here
 from .primitives import loop
 from .rewrite import optimize
 from .tensor import CONSTANT, Tensor, asarray
@@ -40,12 +41,20 @@ class Program:
     passes: list[str]
     why_not: str = ""
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
+    shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shapes = [p.type.shape for p in self.graph.params]
+        self.literal = [(i, s) for i, s in enumerate(shapes) if not dims.symbols(s)]
+        self.symbolic = [(i, s) for i, s in enumerate(shapes) if dims.symbols(s)]
 
     def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
         """The run-time sizes for these arguments, or None where they do not fit."""
+        if any(arrays[i].shape != shape for i, shape in self.literal):
+            return None
         found: dict[Symbol, int] = {}
-        for p, a in zip(self.graph.params, arrays, strict=True):
-            for n, size in zip(p.type.shape, a.shape, strict=True):
+        for i, shape in self.symbolic:
+            for n, size in zip(shape, arrays[i].shape, strict=True):
                 if not isinstance(n, Dim):
                     if n != size:
                         return None
@@ -56,8 +65,12 @@ class Program:
     def run(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
         if self.native is None:
             return self.interpret(arrays, sizes)
-        outputs = [np.empty([dims.evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in self.graph.outputs]
-        self.native.run(arrays, outputs, tuple(sizes[s] for s in self.native.lowered.sizes))
+        numbers = tuple(sizes[s] for s in self.native.lowered.sizes)
+        shapes = self.shapes.get(numbers)
+        if shapes is None:
+            shapes = self.shapes[numbers] = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in self.graph.outputs]
+        outputs = [np.empty(shape, o.type.dtype) for shape, o in zip(shapes, self.graph.outputs, strict=True)]
+        self.native.run(arrays, outputs, numbers)
         return outputs
 
     def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
@@ -102,9 +115,8 @@ class Compiled:
         outputs = program.run(arrays, sizes)
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             program.find_not_finite(arrays, sizes)
-        for out in outputs:
-            out.flags.writeable = False
-        return tree.unflatten(program.graph.out_tree, [_tensor(o) for o in outputs])  # type: ignore[arg-type]
+        place = here()
+        return tree.unflatten(program.graph.out_tree, [_tensor(o, place) for o in outputs])  # type: ignore[arg-type]
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
@@ -160,8 +172,9 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
-def _tensor(value: np.ndarray) -> Tensor:
-    return Tensor(Node(CONSTANT, (), {}, TensorType(value.shape, value.dtype), value))
+def _tensor(value: np.ndarray, place: Origin) -> Tensor:
+    value.flags.writeable = False
+    return Tensor(Node(CONSTANT, (), {}, TensorType(value.shape, value.dtype), value, None, place))
 
 
 def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:

@@ -21,20 +21,23 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor) and value.is_concrete:
             value.named(name)
+        self.__dict__.pop("_settings", None)
         object.__setattr__(self, name, value)
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], Any]:
-        known = self.__dict__.get("_parts", ())
-        parts = tuple(k for k, v in self.__dict__.items() if k != "_parts" and (k in known or _is_part(v)))
-        settings = tuple((k, v) for k, v in self.__dict__.items() if k not in parts and k != "_parts")
-        return parts, [self.__dict__[k] for k in parts], settings
+        values = self.__dict__
+        if "_settings" not in values:  # else it was put together from these parts and not touched since
+            known = values.get("_parts", ())
+            parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
+            return parts, [values[k] for k in parts], tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
+        return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
 
     @classmethod
     def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: Any) -> Any:
         made = object.__new__(cls)
         made.__dict__.update(settings)
         made.__dict__.update(zip(parts, children, strict=True))
-        made.__dict__["_parts"] = tuple(parts)
+        made.__dict__.update(_parts=tuple(parts), _settings=settings)
         return made
 
     def __repr__(self) -> str:

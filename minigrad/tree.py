@@ -27,9 +27,14 @@ class TreeDef(NamedTuple):
 LEAF = TreeDef(None)
 
 
+_leaves: set[type] = set()  # types seen to be no containers
+
+
 def _split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any], Any] | None:
     """(kind, keys, children, meta) of a container, None for a leaf."""
     kind = type(tree)
+    if kind in _leaves:
+        return None
     if tree is None:
         return kind, (), [], None
     if kind in (list, tuple):
@@ -45,6 +50,7 @@ def _split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any], Any] | None:
     if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
         keys = tuple(f.name for f in dataclasses.fields(tree))
         return kind, keys, [getattr(tree, k) for k in keys], None
+    _leaves.add(kind)
     return None
 
 
