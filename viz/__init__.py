@@ -5,7 +5,8 @@ from __future__ import annotations
 from .convert import engines
 from .drawing import Drawing, DrawingError
 from .plots import Plot, gradient_flow, memory
+from .record import record
 from .rolled import rolled
 from .unrolled import unrolled
 
-__all__ = ["Drawing", "DrawingError", "Plot", "engines", "gradient_flow", "memory", "rolled", "unrolled"]
+__all__ = ["Drawing", "DrawingError", "Plot", "engines", "gradient_flow", "memory", "record", "rolled", "unrolled"]

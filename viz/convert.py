@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from minigrad.errors import MinigradError
 
 LIMIT = 20.0  # seconds for an engine
+PIXELS = 4e7
 
 
 def engines() -> dict[str, bool]:
@@ -29,7 +31,7 @@ def convert(svg: str, dot: str, format: str) -> bytes:
     if format == "png" and importlib.util.find_spec("resvg_py") is not None:
         import resvg_py
 
-        return bytes(resvg_py.svg_to_bytes(svg_string=svg, dpi=96, zoom=2, font_family="Helvetica", sans_serif_family=_sans()))
+        return bytes(resvg_py.svg_to_bytes(svg_string=svg, dpi=96, zoom=_zoom(svg), font_family="Helvetica", sans_serif_family=_sans()))
     graphviz = shutil.which("dot") or shutil.which("neato")
     if graphviz:
         return run([graphviz, "-Kneato", "-n2", f"-T{format}"], dot.encode())
@@ -39,6 +41,13 @@ def convert(svg: str, dot: str, format: str) -> bytes:
     if format == "pdf":
         raise MinigradError("drawing: PDF needs Graphviz (apt install graphviz, brew install graphviz); SVG needs nothing")
     raise MinigradError("drawing: PNG needs an engine: pip install resvg-py, or install Graphviz; SVG needs nothing")
+
+
+def _zoom(svg: str) -> float:
+    """Twice the size, or less where that would be more than PIXELS."""
+    found = re.match(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"', svg)
+    area = float(found[1]) * float(found[2]) if found else 1.0
+    return min(2.0, (PIXELS / max(area, 1.0)) ** 0.5)
 
 
 def _sans() -> str:

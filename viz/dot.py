@@ -8,7 +8,7 @@ from .scene import Part, Placed, Point, Scene, Shape, Wire
 from .style import FONT, LOOKS, ink
 from .svg import rounded
 from .text import number as n
-from .text import quoted
+from .text import quoted, width
 
 _SHAPES = {"box": "box", "ellipse": "ellipse", "square": "box"}
 
@@ -48,6 +48,14 @@ def _part(placed: Placed, index: int, height: float) -> Iterator[str]:
         yield f'{indent}{prefix}{p.id} [shape=point, width=0.01, height=0.01, label="", style=invis, pos="{at(p.x, p.y)}"]'
     if frame is not None:
         yield "  }"
+    for i, b in enumerate(part.bars):
+        size = f'fillcolor="{b.fill}", width={b.w / 72:.3f}, height={b.h / 72:.3f}'
+        yield f'  b{index}_{i} [label="", shape=box, style=filled, penwidth=0, {size}, pos="{at(b.x + b.w / 2, b.y + b.h / 2)}"]'
+    for i, w in enumerate(part.words):
+        wide = width(w.text, w.size)
+        x = w.x + {"start": wide / 2, "middle": 0.0, "end": -wide / 2}[w.anchor]
+        look = f'shape=none, fontsize={n(w.size)}, fontcolor="{w.colour}", width={wide / 72:.3f}, height=0.15, fixedsize=true'
+        yield f'  w{index}_{i} [label={quoted(w.text)}, {look}, pos="{at(x, w.y)}"]'
     yield from _wires(part, placed, height)
 
 

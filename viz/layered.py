@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-Point = tuple[float, float]
+from .geometry import SEP, Point, inversions, place, simplify
+
 Source = tuple[str, int]  # ("op", i), ("in", k) or ("state", s)
 
 TRACK = 7.0
 GAP = 22.0  # between layers, before tracks
-SEP = 14.0
 GUTTER = 16.0
 OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
 
@@ -66,28 +66,6 @@ class _Net:
     leaves: int | None = None  # number of the exit it feeds
     y: float = 0.0
     span: tuple[float, float] = (0.0, 0.0)
-
-
-def place(desired: Sequence[float], weights: Sequence[float], halves: Sequence[float], sep: float = SEP) -> list[float]:
-    """Positions nearest to the desired ones (weighted squares) that keep the order and leave `sep` between neighbours.
-
-    Exact, in linear time: isotonic regression by pooling adjacent violators.
-    """
-    offsets, total = [], 0.0
-    for i, half in enumerate(halves):
-        total += 0.0 if i == 0 else halves[i - 1] + half + sep
-        offsets.append(total)
-    blocks: list[list[float]] = []  # [mean, weight, count]
-    for want, weight, offset in zip(desired, weights, offsets, strict=True):
-        blocks.append([want - offset, weight, 1])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            mean, w, count = blocks.pop()
-            last = blocks[-1]
-            last[0] = (last[0] * last[1] + mean * w) / (last[1] + w)
-            last[1] += w
-            last[2] += count
-    flat = [mean for mean, _, count in blocks for _ in range(int(count))]
-    return [z + offset for z, offset in zip(flat, offsets, strict=True)]
 
 
 def lay_out(t: Template) -> Layout:
@@ -233,7 +211,7 @@ class _Layered:
         total = 0
         for gap in self.nets:
             ends = sorted((rank[n.source] if n.source is not None else -1.0, rank[v]) for n in gap for v, _ in n.targets)
-            total += _inversions([int(b) for _, b in ends])
+            total += inversions([int(b) for _, b in ends])
         return total
 
     # ---- horizontal positions
@@ -385,7 +363,7 @@ class _Layered:
                 points += [(points[-1][0], y), (tx, y)]
         last = points[-1][0]
         points.append((last, self.centre[goal] - self.vertices[target].h / 2))
-        return _simplify(points)
+        return simplify(points)
 
     def _net_y(self, gap: int, source: int | None) -> float:
         return self.net_y[gap, source]
@@ -417,32 +395,3 @@ class _Layered:
                 low, high = min([start, *through]), max([start, *through])
                 found += [(x, net.y) for x in {start, *ends} if low + 1 < x < high - 1 or (x == start and x in ends)]
         return sorted(found)
-
-
-def _simplify(points: list[Point]) -> tuple[Point, ...]:
-    """Without points in the middle of straight lines."""
-    out = [points[0]]
-    for i in range(1, len(points) - 1):
-        a, b, c = out[-1], points[i], points[i + 1]
-        if b == a or a[0] == b[0] == c[0] or a[1] == b[1] == c[1]:
-            continue
-        out.append(b)
-    out.append(points[-1])
-    return tuple(out)
-
-
-def _inversions(values: list[int]) -> int:
-    """Pairs out of order, counted with a binary indexed tree."""
-    size = max(values, default=0) + 2
-    tree, total = [0] * (size + 1), 0
-    for seen, value in enumerate(values):
-        i, smaller = value + 2, 0
-        while i > 0:
-            smaller += tree[i] if i <= size else 0
-            i -= i & -i
-        total += seen - smaller
-        i = value + 2
-        while i <= size:
-            tree[i] += 1
-            i += i & -i
-    return total

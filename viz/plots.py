@@ -66,7 +66,7 @@ def _figure(height: float, rows: Sequence[float], width: float = 9.0) -> tuple[A
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows})[:, 0]
-    return figure, axes
+    return figure, list(axes)
 
 
 # ---- memory
@@ -116,6 +116,7 @@ def _rows(trace: Mapping[str, Any], steps: slice | None) -> list[tuple[str, str,
         array = array[steps] if steps else array
         kind = _kind(str(name), array)
         label = _label(str(name))
+        array = array.reshape(length if not steps else len(array), -1) if kind == "curves" else array
         if kind in ("weights", "values") and array.ndim == 3 and array.shape[1] <= 8:
             several = array.shape[1] > 1
             rows += [(f"{label} {h + 1}" if several else label, kind, array[:, h]) for h in range(array.shape[1])]
@@ -130,7 +131,7 @@ def _kind(name: str, array: np.ndarray) -> str:
     stem = name.split(".")[-1].split("/")[-1]
     if stem in MEMORY and array.ndim == 3:
         return "memory"
-    if any(stem == g or stem.startswith(g + "_") for g in GATES) and (array.ndim == 1 or (array.ndim == 2 and array.shape[1] <= 8)):
+    if any(stem == g or stem.startswith(g + "_") for g in GATES) and array[0].size <= 4:
         return "curves"
     if array.ndim == 1:
         return "curves"
@@ -140,7 +141,7 @@ def _kind(name: str, array: np.ndarray) -> str:
 
 
 def _label(name: str) -> str:
-    words = [_PRETTY.get(w, w) for w in text.clean(name, 24).replace("$", r"\$").split("_")]
+    words = [_PRETTY.get(w, w) for w in text.clean(name, 24).replace("$", r"\$").replace(".", "_").split("_")]
     return " ".join(words)
 
 

@@ -34,7 +34,7 @@ class Item:
     label: str
     args: list[int] = field(default_factory=list)
     edges: list[list[Edge]] = field(default_factory=list)
-    leaf: str = ""  # input (of a step), given (an argument of the graph), parameter, constant or number
+    leaf: str = ""  # input (of a step), given (an argument of the graph), dead, parameter, constant or number
     column: int | None = None
     name: str | None = None
     whole: int | None = None  # of a slice of a sequence: the sequence
@@ -80,6 +80,7 @@ def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | N
 
         items, where = fold(items)
         alias = {node: where[i] for node, i in alias.items()}
+    _bury(items, [alias[o] for o in outputs])
     columns = _columns(items)
     _leaves(items)
     story = Story(items, columns, [], [], [], title)
@@ -165,6 +166,16 @@ class _Teller:
         source = self.items[item.args[0]]
         if node.op.name == "permute" and source.leaf in ("given", "parameter", "constant", "input") and source.whole is None:
             item.leaf, item.kind, item.label = source.leaf, source.kind, source.label + "ᵀ"
+
+
+def _bury(items: list[Item], outputs: Sequence[int]) -> None:
+    """What the results do not need (a stack of which one element is read) is no part of the story."""
+    alive = set(outputs)
+    for item in reversed(items):
+        if item.index in alive:
+            alive.update(item.args)
+        else:
+            item.leaf, item.args, item.edges = "dead", [], []
 
 
 def _shorten(leaves: list[Item]) -> None:

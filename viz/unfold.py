@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import legend, style, text
-from .layered import place
+from .geometry import place
 from .paint import Paint
 from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
@@ -298,7 +298,8 @@ class _Unfolder:
         for i in users:
             x = self.x[i] + self.steps[i].layout.width - 9
             y = self.top + self.frame.height
-            part.wires.append(Wire(((x, top), (x, y)), "weights", "", True, 1.0, style.LOOKS["parameter"].stroke, True))
+            part.ports.append(Port(f"use{i}", x, y))
+            part.wires.append(Wire(((x, top), (x, y)), "weights", f"use{i}", True, 1.0, style.LOOKS["parameter"].stroke, True))
         self.placed.append(Placed(part))
         self.right = max(self.right, right)
         return top + height + 18

@@ -65,3 +65,17 @@ def test_gradient_flow_shows_every_state():
     assert all(a < b for a, b in pairwise(values)), "it vanishes towards the past"
     with pytest.raises(viz.DrawingError, match="no step hands"):
         viz.gradient_flow(lambda x: mg.sum(x), np.ones(3, "float32"))
+
+
+def test_an_ntm_is_recorded_by_the_names_of_its_values():
+    from minigrad.models import NTM
+
+    model = NTM(3, 2, hidden=5, memory=(6, 4))
+    found = viz.record(lambda m, xs: mg.sum(m(xs)), model, np.ones((7, 2, 3), "float32"), names=["w_write", "g", "M", "y"])
+    assert found["M"].shape == (7, 6, 4)
+    assert found["w_write"].shape == (7, 1, 6)
+    assert {"write.g", "read.g", "y"} <= set(found)
+    np.testing.assert_allclose(found["w_write"].sum(-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(found["y"], model(np.ones((7, 2, 3), "float32")).numpy()[:, 0], rtol=1e-4, atol=1e-6)
+    with pytest.raises(viz.DrawingError, match="no value is named"):
+        viz.record(lambda x: mg.sum(x), np.ones(3, "float32"))
