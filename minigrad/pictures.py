@@ -27,6 +27,7 @@ def draw(run: Run, model: Any) -> list[Path]:
         learning_curve(run, run.pictures / "learning.svg"),
         *(outputs(run.experiment, model, n, run.pictures / f"outputs-{n}.svg") for n in lengths),
         memory(run.experiment, model, min(longest, 20), run.pictures / "memory.svg"),
+        *([inside(run.experiment, model, min(longest, 20), run.pictures / "inside.svg")] if run.config.model == "ntm" else []),
         unrolled(run.experiment, model, run.pictures / "unrolled.svg"),
     ]
 
@@ -124,13 +125,17 @@ def outputs(experiment: Experiment, model: Any, length: int, path: Path) -> Path
 
 
 def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The values of named nodes of the model's loop at every step, (T, …), for the first sequence of a batch."""
+    """The values of named nodes of the model's loop at every step, (T, …), for the first sequence of a batch.
+
+    'M', or with the scope it was made in, 'write/g'.
+    """
     graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
     found: dict[str, dict[int, np.ndarray]] = {n: {} for n in names}
 
     def watch(node: Any, value: Any, steps: tuple[int, ...]) -> None:
-        if node.name in found and len(steps) == 1 and isinstance(value, np.ndarray):
-            found[node.name][steps[0]] = value[0]
+        if node.name and len(steps) == 1 and isinstance(value, np.ndarray):
+            for name in {node.name, f"{node.origin.scope}/{node.name}"} & found.keys():
+                found[name][steps[0]] = value[0]
 
     interpret(graph, [mg.tensor(leaf).numpy() for leaf in mg.tree.leaves(((model, xs), {}))], watch=watch)
     return {n: np.stack([rows[t] for t in sorted(rows)]) for n, rows in found.items() if rows}
@@ -162,6 +167,16 @@ def memory(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
         figure.colorbar(image, ax=a)
     figure.suptitle(f"{title(experiment)}: one sequence of length {length}")
     return _save(figure, path)
+
+
+def inside(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
+    """The memory itself over time, and the gates and weightings of the NTM's heads (eqs. 5-9)."""
+    from .viz import memory as panels
+
+    xs, _, _ = _example(experiment, length)
+    heads = [f"{side}/{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}")]
+    panels(record(model, xs, ["write/M", *heads]), title=f"{title(experiment)}: one sequence of length {length}").save(path)
+    return path
 
 
 def unrolled(experiment: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
