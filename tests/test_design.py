@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,6 +91,19 @@ def test_drawings_of_a_loop(W):
     rolled, unrolled = viz.rolled(graph), viz.unrolled(graph, steps=5)
     assert rolled.svg.startswith("<")
     assert len(unrolled.svg) > len(rolled.svg)
+
+
+def test_the_readme_runs(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for number, block in enumerate(blocks):
+        exec(compile(block, f"README block {number}", "exec"), names)
+    assert {"unrolled.svg", "rolled.svg"} <= {p.name for p in tmp_path.iterdir()}
+    assert "scan" in capsys.readouterr().out
+    names["test_swish"]()
+    names["train_step"](names["model"], names["state"], np.zeros((3, 2, 10), "float32"), np.zeros((3, 2, 8), "float32"))
 
 
 def sequence_loss(model, xs, ys):
