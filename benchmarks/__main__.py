@@ -4,33 +4,72 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import contestants, report, steps
-from .work import WORKS
+from . import contestants
+from .work import ENGINES, WORKS
+
+PARTS = ["eager", "steps", "fresh", "growth"]
+
+
+def names(among: list[str]) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        found = [n for n in text.split(",") if n]
+        unknown = sorted(set(found) - set(among))
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)} unknown: take some of {', '.join(among)}")
+        return found
+
+    return parse
 
 
 def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser("benchmarks", description="minigrad beside its peers, on the same weights and data.")
-    p.add_argument("--work", default=",".join(WORKS), help="of " + ", ".join(WORKS))
-    p.add_argument("--peers", default=",".join(contestants.PEERS), help="of " + ", ".join(list(contestants.ENGINES)[1:]))
-    p.add_argument("--rounds", type=int, default=12)
-    p.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs")
-    p.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder of results.json and the plots")
+    known = list(ENGINES)[1:]
+    p.add_argument("--parts", type=names(PARTS), default=PARTS, help="of " + ", ".join(PARTS))
+    p.add_argument("--work", type=names(list(WORKS)), default=list(WORKS), help="training steps of " + ", ".join(WORKS))
+    p.add_argument("--peers", type=names(known), default=contestants.PEERS, help="of " + ", ".join(known))
+    p.add_argument("--rounds", type=int, default=12, help="turns that each contestant has at each work")
+    p.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs: the numbers mean nothing")
+    p.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of results.json and the plots")
     p.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     return p.parse_args()
 
 
+def measure(chosen: argparse.Namespace) -> dict[str, Any]:
+    """All parts that were asked for, each stored as soon as it is there."""
+    from . import eager, fresh, growth, machine, steps
+
+    works = [w for name in chosen.work for w in WORKS[name]]
+    parts: dict[str, Callable[[], Any]] = {
+        "machine": machine.run,
+        "eager": lambda: eager.run(chosen.quick),
+        "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
+        "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
+        "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
+    }
+    results: dict[str, Any] = {}
+    for name in ("machine", *chosen.parts):
+        results[name] = parts[name]()
+        (chosen.out / "results.json").write_text(json.dumps(results, indent=1))
+    return results
+
+
 def main() -> None:
     chosen = arguments()
-    works = chosen.work.split(",")
-    peers = chosen.peers.split(",")
-    results: dict[str, Any] = {}
-    results["steps"] = steps.run([w for name in works for w in WORKS[name]], peers, chosen.rounds, chosen.quick)
-    report.show(results)
+    if chosen.quick:
+        os.environ["OMP_NUM_THREADS"] = "1"  # PyTorch's two threads wait for each other for seconds on a busy machine
     chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "results.json").write_text(json.dumps(results, indent=1))
+    results = measure(chosen)
+    from . import plots, report
+
+    report.show(results)
+    drawn = plots.draw(results, chosen.out.resolve())
+    if chosen.write:
+        report.write(results, drawn)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from .work import Arrays, Contestant, Skip, Work
+from .work import ENGINES, Arrays, Contestant, Skip, Work
 
-ENGINES = {  # name on the command line -> module, class; imported only when asked for
-    "minigrad": ("with_minigrad", "Minigrad"),
-    "jax": ("with_jax", "Jax"),
-    "torch": ("with_torch", "Torch"),
-    "torch.nn": ("with_torch", "TorchNN"),
-    "torch.compile": ("with_torch", "TorchCompile"),
-    "pytensor": ("with_pytensor", "PyTensor"),
-    "autograd": ("with_autograd", "Autograd"),
-}
 PEERS = ["jax", "torch", "torch.nn"]
 TOLERANCE = 1e-3
 
@@ -68,8 +58,3 @@ def _difference(a: np.ndarray | np.float64, b: np.ndarray | np.float64) -> float
     if not (np.isfinite(a).all() and np.isfinite(b).all()) or np.shape(a) != np.shape(b):
         return float("inf")
     return float(np.abs(a - b).max() / max(np.abs(a).max(), np.abs(b).max(), 1e-30))
-
-
-def compiler_warnings() -> warnings.catch_warnings:  # type: ignore[type-arg]
-    """A minigrad step that falls back to the interpreter is not to be timed in silence."""
-    return warnings.catch_warnings(record=True)

@@ -1,42 +1,152 @@
-"""Results as tables: on the screen and as Markdown."""
+"""Results as tables, on the screen and in README.md."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from .console import console
 
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+Results = dict[str, Any]
 
-def milliseconds(t: dict[str, Any]) -> str:
+
+@dataclass
+class Sheet:
+    title: str
+    head: list[str]
+    body: list[list[str]]
+    note: str = ""
+
+    def markdown(self) -> str:
+        lines = [self.head, ["---", *["---:"] * (len(self.head) - 1)], *self.body]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return f"### {self.title}\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
+
+    def show(self) -> None:
+        table = Table(title=self.title, caption=self.note or None, title_justify="left", caption_justify="left")
+        for i, name in enumerate(self.head):
+            table.add_column(name, justify="right" if i else "left", overflow="fold")
+        for line in self.body:
+            table.add_row(*line)
+        console.print(table)
+
+
+def verdict(ok: bool) -> str:
+    return "yes" if ok else "**no**"
+
+
+def ms(t: dict[str, Any]) -> str:
     return f"{1e3 * t['median']:.3g} [{1e3 * t['p10']:.3g}–{1e3 * t['p90']:.3g}]"
 
 
-def best_peer(row: dict[str, Any]) -> tuple[str, float] | None:
-    """The fastest of the others and how many times longer it takes."""
-    times = {k: t["median"] for k, t in row["times"].items() if k != "minigrad"}
-    if not times:
+def best_peer(times: dict[str, float]) -> tuple[str, float] | None:
+    """The fastest of the others, and how many times longer it takes than minigrad."""
+    others = {k: t for k, t in times.items() if k != "minigrad"}
+    if not others:
         return None
-    name = min(times, key=lambda k: times[k])
-    return name, times[name] / row["times"]["minigrad"]["median"]
+    name = min(others, key=lambda k: others[k])
+    return name, others[name] / times["minigrad"]
 
 
-def step_rows(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def step_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
     names = list(dict.fromkeys(name for row in rows for name in row["times"]))
-    body = []
+    body, worst = [], 0.0
     for row in rows:
-        best = best_peer(row)
-        ratio, met = (f"{best[1]:.2f}", "yes" if best[1] >= row["bar"] else "no") if best else ("–", "–")
-        times = [milliseconds(row["times"][n]) if n in row["times"] else "–" for n in names]
-        body.append([row["work"], *times, ratio, f"≥ {row['bar']:g}", met])
-    return ["training step, ms", *names, "best peer / minigrad", "bar", "met"], body
+        best = best_peer({k: t["median"] for k, t in row["times"].items()})
+        ratio, met = (f"{best[1]:.2f}", verdict(best[1] >= row["bar"])) if best else ("–", "–")
+        rate = f"{row['flop'] / row['times']['minigrad']['median'] / 1e9:.1f}" if row["flop"] else "–"
+        times = [ms(row["times"][n]) if n in row["times"] else "–" for n in names]
+        body.append([row["work"] + (" (interpreted!)" if row["interpreted"] else ""), *times, ratio, f"≥ {row['bar']:g}", met, rate])
+        worst = max([worst, *(max(a["loss"], a["gradient"]) for name, a in row["agreement"].items() if name in row["times"])])
+    left = [f"{name} at {row['work']}: {why}" for row in rows for name, why in row["without"].items() if "torch.nn has no" not in why]
+    note = "Milliseconds, median [10 % – 90 %] of all steps. Losses and gradients of those who are timed agree with minigrad's "
+    note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(left) + "." if left else "")
+    return Sheet("One training step", ["work", *names, "best peer ÷ minigrad", "bar", "met", "GFLOP/s"], body, note)
 
 
-def show(results: dict[str, Any]) -> None:
-    head, body = step_rows(results["steps"])
-    table = Table(*head)
-    for line in body:
-        table.add_row(*line)
-    console.print(table)
+def fresh_sheet(found: Results) -> Sheet:
+    engines = list(found["cold"])
+    mega = 2**20
+
+    def line(title: str, part: str, key: str, form: str, scale: float, bar: str, ratio: float) -> list[str]:
+        values = {e: found[part][e][key] / scale for e in engines}
+        met = verdict(values["jax"] / max(values["minigrad"], 1e-9) >= ratio) if "jax" in values else "–"
+        return [title, *(format(values[e], form) for e in engines), bar, met]
+
+    body = [
+        line("cold compile, s", "cold", "compile", ".2f", 1, "≤ JAX", 1),
+        line("process start to first finished step, nothing cached, s", "cold", "first_done", ".2f", 1, "", 0),
+        line("the same, caches full, s", "warm", "first_done", ".2f", 1, "≤ 2 s, < JAX", 1),
+        line("100 steps of random lengths 1–20, nothing cached, s", "lengths", "total", ".2f", 1, "≥ 10× less than JAX", 10),
+        line("… programs compiled", "lengths", "compilations", ".0f", 1, "", 0),
+        line("T = 100, B = 16: working memory of the step, MB", "peak", "working", ".1f", mega, "≤ JAX", 1),
+        line("… peak resident memory, MB", "peak", "rss_peak", ".0f", mega, "≤ JAX", 1),
+        line("… of that since before the first step, MB", "peak", "rss_growth", ".0f", mega, "≤ JAX", 1),
+    ]  # fmt: skip
+    if found["warm"]["minigrad"]["first_done"] > 2:
+        body[2][-1] = verdict(False)
+    for row in body:
+        row[-1] = row[-1] if row[-2] else ""
+    note = "Fresh processes. PyTorch runs eagerly: it compiles nothing, and its working memory is what autograd saves. Peaks are with "
+    note += "compiled code from the cache, so that no compiler's own memory is in them."
+    return Sheet("NTM: start, lengths, memory", ["", *engines, "bar", "met"], body, note)
+
+
+def growth_sheet(found: Results) -> Sheet:
+    engines = list(next(iter(found["times"].values()))["seconds"])
+    body = []
+    for axis, sweep in found["times"].items():
+        sizes = list(sweep["seconds"]["minigrad"])
+        powers = [f"{sweep['exponent'][e]:.2f} ({sweep['tail'][e]:.2f})" for e in engines]
+        met = verdict(max(sweep["exponent"]["minigrad"], sweep["tail"]["minigrad"]) <= 1.05) if axis != "H" else ""
+        body.append([f"{axis} = {sizes[0]} … {sizes[-1]} ({sweep['title']})", *powers, "≤ 1.05" if axis != "H" else "", met])
+    powers = found["memory"]["exponent"]
+    note = f"Exponent over all sizes (over the last three). Working memory at B = 1 grows as T^{powers['all kept']:.2f}, with a checkpoint "
+    note += f"every √T steps as T^{powers['checkpoints']:.2f}."
+    return Sheet("Growth of the time of a step", ["", *engines, "bar", "met"], body, note)
+
+
+def eager_sheet(found: dict[str, float]) -> Sheet:
+    ratio = found["minigrad"] / found["torch"] if "torch" in found else None
+    met = verdict(ratio <= 2) if ratio else "–"
+    row = ["tanh of 8×8, graph recorded, µs", *(f"{1e6 * t:.2f}" for t in found.values()), "≤ 2 × torch", met]
+    return Sheet("One eager operation", ["", *found, "bar", "met"], [row])
+
+
+def machine_text(m: Results) -> str:
+    packages = ", ".join(f"{k} {v}" for k, v in m["packages"].items())
+    threads = ", ".join(f"{k}: {v}" for k, v in m["threads"].items())
+    return (
+        f"{m['cpu']}, {m['cores']} cores, Python {m['python']}; {packages}. NumPy's BLAS: {m['numpy BLAS']}. Threads: nobody is pinned "
+        f"({threads}). Load when the run began: {m['load']:.1f}. A large float32 matrix product runs at {m['gemm'] / 1e9:.0f} GFLOP/s, "
+        f"a large copy at {m['copy'] / 1e9:.1f} GB/s (read and written)."
+    )
+
+
+SHEETS = {"steps": step_sheet, "fresh": fresh_sheet, "growth": growth_sheet, "eager": eager_sheet}
+
+
+def sheets(results: Results) -> list[Sheet]:
+    return [make(results[name]) for name, make in SHEETS.items() if name in results]
+
+
+def show(results: Results) -> None:
+    for sheet in sheets(results):
+        sheet.show()
+    console.print(machine_text(results["machine"]))
+
+
+def write(results: Results, plots: Sequence[Path]) -> None:
+    """Put the tables between README's markers."""
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    images = "\n".join(f"![{p.stem}]({p.relative_to(README.parent)})" for p in plots if p.is_relative_to(README.parent))
+    parts = [machine_text(results["machine"]) + "\n", *(s.markdown() for s in sheets(results)), images]
+    README.write_text(before + BEGIN + "\n\n" + "\n".join(parts) + "\n\n" + END + after)

@@ -10,21 +10,22 @@ import minigrad as mg
 
 from .console import say
 from .contestants import agreement, first_weights, make
-from .timing import interleaved
+from .machine import products
+from .timing import TURN, interleaved
 from .work import Contestant, Skip, Work, smaller
 
 Row = dict[str, Any]
 
 
 def run(works: Sequence[Work], peers: Sequence[str], rounds: int, quick: bool) -> list[Row]:
-    return [measure(smaller(w) if quick else w, peers, 2 if quick else rounds) for w in works]
+    return [measure(smaller(w), peers, 2, 0.01) if quick else measure(w, peers, rounds) for w in works]
 
 
-def measure(work: Work, peers: Sequence[str], rounds: int) -> Row:
+def measure(work: Work, peers: Sequence[str], rounds: int, turn: float = TURN) -> Row:
     """Times of all who agree; the others with the reason why they have none."""
     say(f"[bold]{work.name}")
     found, row = assemble(work, peers)
-    for name, t in interleaved(found, rounds).items():
+    for name, t in interleaved(found, rounds, turn).items():
         low, high = t.spread
         row["times"][name] = {"median": t.median, "p10": low, "p90": high, "rounds": t.rounds}
         say(f"  {name:14} {1e3 * t.median:9.3f} ms   [{1e3 * low:.3f} – {1e3 * high:.3f}]")
@@ -33,7 +34,7 @@ def measure(work: Work, peers: Sequence[str], rounds: int) -> Row:
 
 def assemble(work: Work, peers: Sequence[str]) -> tuple[dict[str, Contestant], Row]:
     """The contestants that compute what minigrad computes, and the row so far."""
-    row: Row = {"work": work.name, "kind": work.kind, "bar": work.bar, "agreement": {}, "without": {}, "times": {}}
+    row: Row = {"work": work.name, "kind": work.kind, "bar": work.bar, "flop": products(work), "agreement": {}, "without": {}, "times": {}}
     weights = first_weights(work)
     ours = make("minigrad", work, weights)
     with warnings.catch_warnings(record=True) as caught:

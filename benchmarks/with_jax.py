@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
 
-from .work import BETA1, BETA2, EPSILON, LEARNING_RATE, Arrays, Skip, Work
+from .work import BETA1, BETA2, EPSILON, LEARNING_RATE, Arrays, Work
 
+Forward = Callable[[Any, Any], Any]  # (parameters, xs) -> ys
 Cell = tuple[Callable[..., Any], Callable[..., Any]]  # start(p, batch) -> state; step(p, state, x) -> (state, y)
 
 LOSSES: dict[str, Callable[..., Any]] = {
@@ -135,7 +136,62 @@ def mann(work: Work) -> Cell:
     return start, step
 
 
-CELLS: dict[str, Callable[[Work], Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}
+def over_time(cell: Callable[[Work], Cell]) -> Callable[[Work], Forward]:
+    def make(work: Work) -> Forward:
+        start, step = cell(work)
+        return lambda p, xs: lax.scan(lambda state, x: step(p, state, x), start(p, xs.shape[1]), xs)[1]
+
+    return make
+
+
+def decoder(work: Work) -> Forward:
+    """An LSTM that attends to a source by Bahdanau's score; the source stands in the first columns of xs."""
+
+    def forward(p: Any, xs: Any) -> Any:
+        source, xs = xs[..., : work.width], xs[..., work.width :]
+        h, keys = jnp.moveaxis(source, 0, 1), jnp.moveaxis(source @ p["U"], 0, 1)
+
+        def step(state: Any, x: Any) -> Any:
+            scores = jnp.tanh((state[0] @ p["W"])[:, None] + keys) @ p["v"]
+            context = jnp.einsum("bs,bsk->bk", nn.softmax(scores), h)
+            state = lstm_cell(jnp.concatenate([x, context, state[0]], -1) @ p["W_h"] + p["b"], state[1])
+            return state, jnp.concatenate([state[0], context], -1) @ p["readout.W"] + p["readout.b"]
+
+        zero = jnp.zeros((xs.shape[1], work.hidden))
+        return lax.scan(step, (zero, zero), xs)[1]
+
+    return forward
+
+
+def normed(p: Any, name: str, x: Any) -> Any:
+    centred = x - jnp.mean(x, -1, keepdims=True)
+    return centred / jnp.sqrt(jnp.mean(centred * centred, -1, keepdims=True) + 1e-5) * p[f"{name}.scale"] + p[f"{name}.shift"]
+
+
+def block(work: Work) -> Forward:
+    """A causal pre-norm transformer block, (T, batch, width)."""
+
+    def attention(p: Any, x: Any) -> Any:
+        T, batch, width = x.shape
+        qkv = (x @ p["attention.W"] + p["attention.b"]).reshape(T, batch, 3, work.heads, width // work.heads)
+        q, k, v = jnp.moveaxis(qkv, 2, 0)
+        scores = jnp.einsum("tbhd,sbhd->bhts", q, k) / jnp.sqrt(jnp.float32(width // work.heads))
+        weights = nn.softmax(jnp.where(jnp.tril(jnp.ones((T, T), bool)), scores, -jnp.inf))
+        return jnp.einsum("bhts,sbhd->tbhd", weights, v).reshape(x.shape) @ p["attention.out.W"] + p["attention.out.b"]
+
+    def forward(p: Any, x: Any) -> Any:
+        x = x + attention(p, normed(p, "norm1", x))
+        h = nn.gelu(normed(p, "norm2", x) @ p["linear1.W"] + p["linear1.b"], approximate=False)
+        return x + h @ p["linear2.W"] + p["linear2.b"]
+
+    return forward
+
+
+MODELS: dict[str, Callable[[Work], Forward]] = {
+    **{name: over_time(cell) for name, cell in {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}.items()},
+    "bahdanau": decoder,
+    "transformer": block,
+}
 
 
 def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
@@ -147,13 +203,10 @@ def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
 
 class Jax:
     def __init__(self, work: Work, weights: Arrays):
-        if work.kind not in CELLS:
-            raise Skip(f"no {work.kind} written here")
-        start, step = CELLS[work.kind](work)
+        forward = MODELS[work.kind](work)
 
         def loss(p: Any, xs: Any, ys: Any) -> Any:
-            _, out = lax.scan(lambda state, x: step(p, state, x), start(p, xs.shape[1]), xs)
-            return LOSSES[work.loss](out, ys)
+            return LOSSES[work.loss](forward(p, xs), ys)
 
         def train(p: Any, slots: Any, xs: Any, ys: Any) -> Any:
             m, v, t = slots
@@ -162,7 +215,7 @@ class Jax:
             return p, (m, v, t + 1), value
 
         self.grad = jax.jit(jax.value_and_grad(loss))
-        self.train = jax.jit(train, donate_argnums=(0, 1))
+        self.train: Any = jax.jit(train, donate_argnums=(0, 1))
         self.first = weights
         self.p: Any = {k: jnp.array(v) for k, v in weights.items()}
         self.slots: Any = ({k: jnp.zeros_like(v) for k, v in self.p.items()}, {k: jnp.zeros_like(v) for k, v in self.p.items()}, 0.0)
@@ -183,3 +236,7 @@ class Jax:
     @property
     def compilations(self) -> int:
         return int(self.train._cache_size())
+
+    def working_memory(self, xs: np.ndarray, ys: np.ndarray) -> int:
+        found = self.train.lower(self.p, self.slots, xs, ys).compile().memory_analysis()
+        return int(found.temp_size_in_bytes)

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from .work import BETA1, BETA2, EPSILON, LEARNING_RATE, Arrays, Skip, Work
 
+Forward = Callable[[Any, Any], Any]  # (parameters, xs) -> ys
+Wrap = Callable[[Any], Any]  # torch.compile or nothing, around what runs once a step of time
 Cell = tuple[Callable[..., Any], Callable[..., Any]]  # start(p, batch) -> state; step(p, state, x) -> (state, y)
 
 LOSSES: dict[str, Callable[..., Any]] = {
@@ -136,83 +138,167 @@ def mann(work: Work) -> Cell:
     return start, step
 
 
-CELLS: dict[str, Callable[[Work], Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}
+def over_time(cell: Callable[[Work], Cell]) -> Callable[..., Forward]:
+    def make(work: Work, wrap: Wrap) -> Forward:
+        start, step = cell(work)
+        step = wrap(step)
+
+        def forward(p: Any, xs: Any) -> Any:
+            state, ys = start(p, xs.shape[1]), []
+            for x in xs:
+                state, y = step(p, state, x)
+                ys.append(y)
+            return torch.stack(ys)
+
+        return forward
+
+    return make
+
+
+def decoder(work: Work, wrap: Wrap) -> Forward:
+    """An LSTM that attends to a source by Bahdanau's score; the source stands in the first columns of xs."""
+
+    def step(p: Any, state: Any, x: Any, h: Any, keys: Any) -> Any:
+        scores = torch.tanh((state[0] @ p["W"])[:, None] + keys) @ p["v"]
+        context = (torch.softmax(scores, -1)[:, None] @ h)[:, 0]
+        state = lstm_cell(torch.cat([x, context, state[0]], -1) @ p["W_h"] + p["b"], state[1])
+        return state, torch.cat([state[0], context], -1) @ p["readout.W"] + p["readout.b"]
+
+    step = wrap(step)
+
+    def forward(p: Any, xs: Any) -> Any:
+        source, xs = xs[..., : work.width], xs[..., work.width :]
+        h, keys, ys = source.transpose(0, 1).contiguous(), (source @ p["U"]).transpose(0, 1).contiguous(), []
+        state = (torch.zeros(xs.shape[1], work.hidden),) * 2
+        for x in xs:
+            state, y = step(p, state, x, h, keys)
+            ys.append(y)
+        return torch.stack(ys)
+
+    return forward
+
+
+def block(work: Work, wrap: Wrap) -> Forward:
+    """A causal pre-norm transformer block, (T, batch, width)."""
+    shape = (work.hidden,)
+
+    def forward(p: Any, x: Any) -> Any:
+        T, batch = x.shape[:2]
+        z = F.layer_norm(x, shape, p["norm1.scale"], p["norm1.shift"]) @ p["attention.W"] + p["attention.b"]
+        q, k, v = z.view(T, batch, 3, work.heads, -1).permute(2, 1, 3, 0, 4)
+        found = F.scaled_dot_product_attention(q, k, v, is_causal=True).permute(2, 0, 1, 3).reshape(x.shape)
+        x = x + found @ p["attention.out.W"] + p["attention.out.b"]
+        h = F.gelu(F.layer_norm(x, shape, p["norm2.scale"], p["norm2.shift"]) @ p["linear1.W"] + p["linear1.b"])
+        return x + h @ p["linear2.W"] + p["linear2.b"]
+
+    return wrap(forward)
+
+
+MODELS: dict[str, Callable[..., Forward]] = {
+    **{name: over_time(cell) for name, cell in {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}.items()},
+    "bahdanau": decoder,
+    "transformer": block,
+}
 
 
 class Torch:
     """Own cells, op by op, with the fused Adam."""
 
+    compilations = 0
+
     def __init__(self, work: Work, weights: Arrays):
-        self.xs, self.ys = map(torch.from_numpy, work.data())
+        self.xs, self.ys = work.data()
         self.criterion = LOSSES[work.loss]
         self.p: dict[str, Any] = self.parameters(work, weights)
         self.optimizer = torch.optim.Adam(self.p.values(), LEARNING_RATE, (BETA1, BETA2), EPSILON, fused=True)
 
     def parameters(self, work: Work, weights: Arrays) -> dict[str, Any]:
-        if work.kind not in CELLS:
-            raise Skip(f"no {work.kind} written here")
-        self.start, self.cell = CELLS[work.kind](work)
+        self.model = MODELS[work.kind](work, self.wrap)
         return {k: torch.tensor(v, requires_grad=True) for k, v in weights.items()}
 
+    def wrap(self, step: Any) -> Any:
+        return step
+
     def forward(self, xs: Any) -> Any:
-        state, ys = self.start(self.p, xs.shape[1]), []
-        for x in xs:
-            state, y = self.cell(self.p, state, x)
-            ys.append(y)
-        return torch.stack(ys)
+        return self.model(self.p, xs)
 
     def gradients(self) -> Arrays:
         return {k: v.grad.numpy().copy() for k, v in self.p.items()}
 
-    def value_and_grad(self) -> tuple[float, Arrays]:
+    def backward(self, xs: np.ndarray, ys: np.ndarray) -> Any:
         self.optimizer.zero_grad()
-        loss = self.criterion(self.forward(self.xs), self.ys)
+        loss = self.criterion(self.forward(torch.from_numpy(xs)), torch.from_numpy(ys))
         loss.backward()
-        return loss.item(), self.gradients()
+        return loss
+
+    def value_and_grad(self) -> tuple[float, Arrays]:
+        return self.backward(self.xs, self.ys).item(), self.gradients()
 
     def step(self) -> float:
         return self.step_on(self.xs, self.ys)
 
-    def step_on(self, xs: Any, ys: Any) -> float:
-        xs, ys = torch.as_tensor(xs), torch.as_tensor(ys)
-        self.optimizer.zero_grad()
-        loss = self.criterion(self.forward(xs), ys)
-        loss.backward()
+    def step_on(self, xs: np.ndarray, ys: np.ndarray) -> float:
+        loss = self.backward(xs, ys)
         self.optimizer.step()
-        return loss.item()
+        return float(loss.item())
 
-    compilations = 0
+    def working_memory(self, xs: np.ndarray, ys: np.ndarray) -> int:
+        """What autograd saves: storages counted once, parameters and data left out."""
+        saved: dict[int, int] = {}
+
+        def note(t: Any) -> Any:
+            saved[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda t: t):
+            kept = self.criterion(self.forward(torch.from_numpy(xs)), torch.from_numpy(ys))
+        for known in (*self.p.values(), torch.from_numpy(xs), torch.from_numpy(ys)):
+            saved.pop(known.untyped_storage().data_ptr(), None)
+        return sum(saved.values()) if kept.requires_grad else 0
 
 
 class TorchCompile(Torch):
     """The same cells, each step of time one call of torch.compile's code: the whole loop unrolled takes it minutes."""
 
-    def parameters(self, work: Work, weights: Arrays) -> dict[str, Any]:
-        found = super().parameters(work, weights)
-        self.cell = torch.compile(self.cell)
-        return found
+    def wrap(self, step: Any) -> Any:
+        return torch.compile(step)
 
 
 class TorchNN(Torch):
-    """nn.LSTM, nn.GRU, nn.RNN. Their second bias trains too: it is there whether one wants it or not."""
+    """nn.LSTM, nn.GRU, nn.RNN, nn.TransformerEncoderLayer, each under its own names and transposes."""
 
     def parameters(self, work: Work, weights: Arrays) -> dict[str, Any]:
-        made = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}.get(work.kind)
-        if made is None:
+        recurrent = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
+        if work.kind in recurrent:
+            self.layer = recurrent[work.kind](work.inputs, work.hidden)
+            self.names = {"weight_ih_l0": "W_x", "weight_hh_l0": "W_h", "bias_ih_l0": "b"}
+        elif work.kind == "transformer":
+            self.layer = torch.nn.TransformerEncoderLayer(work.hidden, work.heads, work.outputs * 4, 0.0, "gelu", norm_first=True)
+            self.mask = torch.nn.Transformer.generate_square_subsequent_mask(work.length)
+            self.names = BLOCK_NAMES
+        else:
             raise Skip(f"torch.nn has no {work.kind}")
-        self.layer = made(work.inputs, work.hidden)
-        second = np.zeros_like(weights["b"])
-        if "c_n" in weights:
-            second[-work.hidden :] = weights["c_n"]
-        values = {"weight_ih_l0": weights["W_x"].T, "weight_hh_l0": weights["W_h"].T, "bias_ih_l0": weights["b"], "bias_hh_l0": second}
-        self.layer.load_state_dict({k: torch.tensor(v) for k, v in values.items()})
-        self.hidden, self.names = work.hidden, list(weights)
+        self.work = work
+        values = {theirs: torch.tensor(weights[ours].T) for theirs, ours in self.names.items()}
+        if work.kind in recurrent:
+            values["bias_hh_l0"] = torch.zeros(values["bias_ih_l0"].shape)
+        if work.kind == "gru":
+            values["bias_hh_l0"][-work.hidden :] = torch.tensor(weights["c_n"])
+        self.layer.load_state_dict(values)
         return dict(self.layer.named_parameters())
 
     def forward(self, xs: Any) -> Any:
-        return self.layer(xs)[0]
+        return self.layer(xs, self.mask, is_causal=True) if self.work.kind == "transformer" else self.layer(xs)[0]
 
     def gradients(self) -> Arrays:
         g = super().gradients()
-        found = {"W_x": g["weight_ih_l0"].T, "W_h": g["weight_hh_l0"].T, "b": g["bias_ih_l0"], "c_n": g["bias_hh_l0"][-self.hidden :]}
-        return {name: found[name] for name in self.names}
+        found = {ours: g[theirs].T for theirs, ours in self.names.items()}
+        return found | ({"c_n": g["bias_hh_l0"][-self.work.hidden :]} if self.work.kind == "gru" else {})
+
+
+BLOCK_NAMES = {
+    **{f"self_attn.in_proj_{a}": f"attention.{b}" for a, b in (("weight", "W"), ("bias", "b"))},
+    **{f"self_attn.out_proj.{a}": f"attention.out.{b}" for a, b in (("weight", "W"), ("bias", "b"))},
+    **{f"{n}.{a}": f"{n}.{b}" for n in ("linear1", "linear2") for a, b in (("weight", "W"), ("bias", "b"))},
+    **{f"{n}.{a}": f"{n}.{b}" for n in ("norm1", "norm2") for a, b in (("weight", "scale"), ("bias", "shift"))},
+}

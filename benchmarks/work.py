@@ -12,6 +12,16 @@ Arrays = dict[str, np.ndarray]  # parameters or gradients, under the names of mi
 LEARNING_RATE = 1e-5  # small: the weights stay near where agreement was checked, so that all rounds do the same work
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
+ENGINES = {  # name on the command line -> module, class; imported only when asked for
+    "minigrad": ("with_minigrad", "Minigrad"),
+    "jax": ("with_jax", "Jax"),
+    "torch": ("with_torch", "Torch"),
+    "torch.nn": ("with_torch", "TorchNN"),
+    "torch.compile": ("with_torch", "TorchCompile"),
+    "pytensor": ("with_pytensor", "PyTensor"),
+    "autograd": ("with_autograd", "Autograd"),
+}
+
 
 class Skip(Exception):
     """A contestant that cannot do this work here, and why."""
@@ -25,6 +35,16 @@ class Contestant(Protocol):
 
     def step(self) -> float:
         """One training step: value, gradient, Adam update. Returns the loss as a Python float, so all of it is done."""
+
+    def step_on(self, xs: np.ndarray, ys: np.ndarray) -> float:
+        """The same on other data."""
+
+    @property
+    def compilations(self) -> int:
+        """How many programs were compiled for the steps so far."""
+
+    def working_memory(self, xs: np.ndarray, ys: np.ndarray) -> int:
+        """Bytes that the compiled step needs besides its arguments and results, what is kept for the gradient included; 0 if unknown."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class Work:
         """(xs, ys), time first, the same in every process."""
         rng = np.random.default_rng(zlib.crc32(self.name.encode()))
         shape = (self.length, self.batch)
+        xs: np.ndarray
+        ys: np.ndarray
         if self.loss == "bce":
             xs, ys = (rng.integers(0, 2, (*shape, n)) for n in (self.inputs, self.outputs))
         elif self.loss == "cross-entropy":
@@ -75,15 +97,28 @@ def layer(kind: str, batch: int, hidden: int = 128, inputs: int = 32) -> Work:
     return Work(kind, batch, 100, inputs, hidden, hidden, "mse", bar)
 
 
+def decoder(batch: int) -> Work:
+    """Bahdanau's, over a source of as many positions, 128 wide."""
+    return Work("bahdanau", batch, 30, 128 + 32, 128, 32, "mse", 1.0, width=128)
+
+
+def block(batch: int) -> Work:
+    return Work("transformer", batch, 64, 64, 64, 64, "mse", 1.0, heads=4)
+
+
 WORKS: dict[str, list[Work]] = {
     "ntm": [ntm(1), ntm(16), ntm(64)],
     "mann": [mann(1), mann(16)],
     "lstm": [layer("lstm", 1), layer("lstm", 16), layer("lstm", 64, 256, 64)],
     "gru": [layer("gru", 1), layer("gru", 16), layer("gru", 64, 256, 64)],
+    "attention": [decoder(1), decoder(16), block(1), block(16)],
     "rnn": [layer("rnn", 1), layer("rnn", 16)],
 }
 
 
 def smaller(work: Work) -> Work:
     """The same in seconds, to see that everything runs: its numbers mean nothing."""
-    return replace(work, length=6, batch=min(work.batch, 3), hidden=16, outputs=16 if work.loss == "mse" else work.outputs)
+    small = replace(work, length=6, batch=min(work.batch, 3))
+    if work.kind == "transformer":
+        return small
+    return replace(small, hidden=16, outputs=16 if work.loss == "mse" else work.outputs)
