@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .convert import engines
-from .drawing import Drawing, DrawingError
+from .drawing import Drawing
+from .errors import DrawingError
 from .plots import Plot, gradient_flow, memory
 from .record import record
 from .rolled import rolled

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from minigrad.errors import MinigradError
+from .errors import DrawingError
 
 LIMIT = 20.0  # seconds for an engine
 PIXELS = 4e7
@@ -27,7 +27,7 @@ def engines() -> dict[str, bool]:
 
 
 def convert(svg: str, dot: str, format: str) -> bytes:
-    """The picture as PNG or PDF. Raises MinigradError naming what to install where no engine is here."""
+    """The picture as PNG or PDF. Raises DrawingError naming what to install where no engine is here."""
     if format == "png" and importlib.util.find_spec("resvg_py") is not None:
         import resvg_py
 
@@ -39,8 +39,8 @@ def convert(svg: str, dot: str, format: str) -> bytes:
     if format == "png" and pure:
         return run([pure, "-Kneato", "-n2", "-Tpng"], dot.encode())
     if format == "pdf":
-        raise MinigradError("drawing: PDF needs Graphviz (apt install graphviz, brew install graphviz); SVG needs nothing")
-    raise MinigradError("drawing: PNG needs an engine: pip install resvg-py, or install Graphviz; SVG needs nothing")
+        raise DrawingError("drawing: PDF needs Graphviz (apt install graphviz, brew install graphviz); SVG needs nothing")
+    raise DrawingError("drawing: PNG needs an engine: pip install resvg-py, or install Graphviz; SVG needs nothing")
 
 
 def _zoom(svg: str) -> float:
@@ -60,14 +60,14 @@ def _pure() -> str | None:
 
 
 def run(command: list[str], text: bytes, limit: float = LIMIT) -> bytes:
-    """The output of an engine fed through stdin, its process group ended after `limit` seconds. Raises MinigradError."""
+    """The output of an engine fed through stdin, its process group ended after `limit` seconds. Raises DrawingError."""
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         out, err = child.communicate(text, timeout=limit)
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
         child.communicate()
-        raise MinigradError(f"drawing: {Path(command[0]).name} took over {limit:.0f} s: draw fewer steps, or save as .svg") from None
+        raise DrawingError(f"drawing: {Path(command[0]).name} took over {limit:.0f} s: draw fewer steps, or save as .svg") from None
     if child.returncode or not out:
-        raise MinigradError(f"drawing: {Path(command[0]).name} failed: {err.decode(errors='replace')[:200]}")
+        raise DrawingError(f"drawing: {Path(command[0]).name} failed: {err.decode(errors='replace')[:200]}")
     return out

@@ -10,14 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minigrad.errors import MinigradError
-
 from . import convert, dot, svg
+from .errors import DrawingError
 from .scene import Scene
-
-
-class DrawingError(MinigradError):
-    """A drawing cannot be made: the message says what is missing and how to get it."""
 
 
 class Drawing:

@@ -10,9 +10,9 @@ import numpy as np
 from minigrad import Graph, Tensor, tree, unroll
 from minigrad.autodiff import pullback
 from minigrad.ir import Node
-from minigrad.tensor import inline, tensor
+from minigrad.tensor import inline, parameter, tensor
 
-from .drawing import DrawingError
+from .errors import DrawingError
 from .paint import Paint
 from .story import Story
 
@@ -22,7 +22,8 @@ def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> tu
     given = [tensor(leaf) for leaf in tree.leaves(list(args))]
     if len(given) != len(graph.params):
         raise DrawingError(f"drawing: {graph.name} takes {len(graph.params)} arrays, got {len(given)}: gradients need example arguments")
-    names = {t.node: p.name for t, p in zip(given, graph.params, strict=True) if p.name}
+    given = [parameter(t, name=p.name) if t.type.is_float else t for t, p in zip(given, graph.params, strict=True)]
+    names = {t.node: p.name or "x" for t, p in zip(given, graph.params, strict=True)}
     return inline(unroll(graph, steps, merge=False), given), names
 
 

@@ -6,46 +6,18 @@ Coordinates here have y upwards from the bottom of the step's box. States enter 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from .errors import DrawingError
 from .geometry import SEP, Point, inversions, place, simplify
-
-Source = tuple[str, int]  # ("op", i), ("in", k) or ("state", s)
+from .template import Layout, Source, Template
 
 TRACK = 7.0
 GAP = 22.0  # between layers, before tracks
 GUTTER = 16.0
+LIMIT = 60_000  # layers that all wires of one step may cross together
 OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
-
-
-@dataclass
-class Template:
-    """What is to be laid out: ops in topological order with their sizes and sources, nodes below and above, values that leave."""
-
-    sizes: Sequence[tuple[float, float]]
-    args: Sequence[Sequence[Source]]
-    inputs: Sequence[tuple[float, float]] = ()
-    outputs: Sequence[tuple[Source, tuple[float, float]]] = ()
-    states: int = 0
-    exits: Sequence[Source] = ()
-
-
-@dataclass
-class Layout:
-    """Where things are. `edges[op, position]` runs from its source to the op; `exits[i]` from its source into the right gutter."""
-
-    width: float = 0.0
-    height: float = 0.0
-    centres: list[Point] = field(default_factory=list)
-    inputs: list[Point] = field(default_factory=list)
-    outputs: list[Point] = field(default_factory=list)
-    lanes: list[float] = field(default_factory=list)
-    edges: dict[tuple[int, int], tuple[Point, ...]] = field(default_factory=dict)
-    risers: list[tuple[Point, ...]] = field(default_factory=list)
-    exits: list[tuple[Point, ...]] = field(default_factory=list)
-    dots: list[Point] = field(default_factory=list)
 
 
 class _Vertex(NamedTuple):
@@ -94,7 +66,7 @@ class _Layered:
     # ---- layers
 
     def _ranks(self) -> list[int]:
-        """Layers of the ops: as low as possible, but those fed from outside only stand just below their use."""
+        """Layers of the ops: as low as possible, but trees fed from outside only stand just below their use."""
         rank = [1] * self.n
         users: list[list[int]] = [[] for _ in range(self.n)]
         for i, args in enumerate(self.t.args):
@@ -102,8 +74,11 @@ class _Layered:
                 if kind == "op":
                     rank[i] = max(rank[i], rank[k] + 1)
                     users[k].append(i)
+        free = [False] * self.n
+        for i, args in enumerate(self.t.args):
+            free[i] = all(kind != "op" or (free[k] and len(set(users[k])) == 1) for kind, k in args)
         for i in reversed(range(self.n)):
-            if users[i] and not any(kind == "op" for kind, _ in self.t.args[i]):
+            if users[i] and free[i]:
                 rank[i] = max(rank[i], min(rank[u] for u in users[i]) - 1)
         return rank
 
@@ -137,9 +112,17 @@ class _Layered:
             exits.setdefault(source, []).append(i)
         self.lane_net: dict[int, _Net] = {}
         self.exit_net: dict[int, _Net] = {}
+        self._refuse_huge(users)
         sources = dict.fromkeys([*(("state", s) for s in range(self.t.states)), *users, *exits])
         for source in sources:
             self._route(source, users.get(source, []), exits.get(source, []))
+
+    def _refuse_huge(self, users: dict[Source, list[tuple[int, int]]]) -> None:
+        """Wires that pass many layers cost a place in each; a picture of so many shows nothing."""
+        spans = sum(max((self.vertices[v].layer for v, _ in found), default=0) - self._start(s, found)[0] for s, found in users.items())
+        if spans > LIMIT:
+            problem = f"drawing: one step has {self.n:,} operations whose wires cross {spans:,} layers"
+            raise DrawingError(f"{problem}: draw it with level='gate' or 'box', or give its parts scopes: mg.scope(name, step=t)")
 
     def _start(self, source: Source, uses: list[tuple[int, int]]) -> tuple[int, int | None]:
         kind, k = source

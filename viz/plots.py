@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import style, text
-from .drawing import DrawingError
+from .errors import DrawingError
 
 GATES = ("g", "gate", "β", "beta", "γ", "gamma", "f", "i", "o", "erase_gate", "alpha", "α")
 WEIGHTS = ("w", "usage", "least", "attention", "weight")

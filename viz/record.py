@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.ir import ancestors
 
-from .drawing import DrawingError
+from .errors import DrawingError
 from .story import step_key
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import legend, style, text
-from .drawing import Drawing, DrawingError
+from .drawing import Drawing
+from .errors import DrawingError
 from .layered import OUTSIDE
 from .paint import Paint
 from .scene import Frame as Box

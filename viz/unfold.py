@@ -214,8 +214,10 @@ class _Unfolder:
         column = self.story.columns[state.column or 0]
         order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
         name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
-        if leaf.leaf == "number":
-            return f"{name} = {leaf.label}" if name else leaf.label
+        value = leaf.node.value
+        if leaf.leaf == "number" or (leaf.leaf == "constant" and value.size and (value == value.flat[0]).all()):
+            first = text.constant(value.flat[0])
+            return f"{name} = {first}" if name else first
         return name or text.clean(leaf.name or leaf.label, 12)
 
     def _initial(self) -> None:

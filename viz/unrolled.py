@@ -12,7 +12,8 @@ from minigrad import Graph, Tensor
 from minigrad.ir import Node
 
 from . import gradients
-from .drawing import Drawing, DrawingError
+from .drawing import Drawing
+from .errors import DrawingError
 from .paint import Paint
 from .story import Story, tell
 from .unfold import unfold
@@ -52,7 +53,7 @@ def tell_of(what: Any, args: Sequence[Any], steps: int | None, color: str | None
     with _no_collection():
         outputs, title, names = _outputs(what, args, steps, color)
         story = tell([o.node for o in outputs], title, names, level)
-        gradient = color == "grad" or (color is None and isinstance(what, Tensor) and _has_gradient(story))
+        gradient = color == "grad" or (color is None and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story))
         paint = gradients.paint(story, outputs[0]) if gradient else Paint()
     return story, paint
 
