@@ -12,7 +12,7 @@ from .ir import Graph, Node, ancestors
 from .origin import Origin, override
 from .primitives.control import alias, call
 from .primitives.rules import like
-from .tensor import PARAMETER, Tensor, abstract, interning, item, tensor, wrap
+from .tensor import COMPILED, PARAMETER, Tensor, abstract, interning, item, tensor, wrap
 from .trace import closed
 from .types import TensorType, identical
 
@@ -318,7 +318,11 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
         _require_scalar(loss)
         cotangent = like(loss, 1)
     (ct,) = _cotangents(cotangent, [loss], tree.LEAF)
-    leaves = [Tensor(n) for n in ancestors([loss.node], lambda n: False) if n.op is PARAMETER]
+    below = ancestors([loss.node], lambda n: False)
+    if any(n.op is COMPILED for n in below):
+        fix = "Differentiate inside it, with mg.jit(mg.value_and_grad(f)), or use mg.grad outside"
+        raise GraphError(message("backward", "the loss was computed through a compiled function, which keeps no history", fix))
+    leaves = [Tensor(n) for n in below if n.op is PARAMETER]
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
     for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):

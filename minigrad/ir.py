@@ -63,9 +63,12 @@ class Primitive:
 
 
 class Node:
-    """One operation on nodes made before it. `value` is its array when it is known already, `id` counts nodes in order of creation."""
+    """One operation on nodes made before it. `value` is its array when it is known already, `id` counts nodes in order of creation.
 
-    __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "name", "op", "origin", "type", "value")
+    `tracked` tells whether it depends on a parameter or an argument of a transformation: eager work on anything else leaves no history.
+    """
+
+    __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "name", "op", "origin", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -76,10 +79,12 @@ class Node:
         value: Any = None,
         name: str | None = None,
         origin: Origin | None = None,
+        tracked: bool = True,
     ):
         self.op, self.args, self.attrs, self.type, self.value, self.name = op, args, attrs, type, value, name
         self.origin = here() if origin is None else origin
         self.id = next(_ids)
+        self.tracked = tracked
         self.grad: Any = None
 
     @property

@@ -18,10 +18,11 @@ from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import NonFiniteError
 from .ir import Graph, Node
-from .origin import Origin, here
+from .origin import here
 from .primitives import loop
+from .primitives.control import call
 from .rewrite import optimize
-from .tensor import CONSTANT, Tensor, asarray
+from .tensor import COMPILED, CONSTANT, PARAMETER, Tensor, asarray, tensor, wrap
 from .trace import argument_names, trace_types
 from .types import TensorType
 
@@ -115,8 +116,8 @@ class Compiled:
         outputs = program.run(arrays, sizes)
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             program.find_not_finite(arrays, sizes)
-        place = here()
-        return tree.unflatten(program.graph.out_tree, [_tensor(o, place) for o in outputs])  # type: ignore[arg-type]
+        results = _recorded(program, sizes, leaves, outputs) if any(map(_has_history, leaves)) else _results(leaves, outputs)
+        return tree.unflatten(program.graph.out_tree, results)  # type: ignore[arg-type]
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
@@ -172,9 +173,27 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
-def _tensor(value: np.ndarray, place: Origin) -> Tensor:
-    value.flags.writeable = False
-    return Tensor(Node(CONSTANT, (), {}, TensorType(value.shape, value.dtype), value, None, place))
+def _has_history(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and leaf.node.tracked and bool(leaf.node.args)
+
+
+def _results(leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+    """Results without history; where they come from parameters, of a kind that `backward` refuses to pass over."""
+    learned = any(isinstance(leaf, Tensor) and leaf.node.op is PARAMETER for leaf in leaves)
+    op, place = COMPILED if learned else CONSTANT, here()
+    for value in outputs:
+        value.flags.writeable = False
+    return [Tensor(Node(op, (), {}, TensorType(v.shape, v.dtype), v, None, place, tracked=learned)) for v in outputs]
+
+
+def _recorded(program: Program, sizes: dict[Symbol, int], leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+    """Results as one call of the graph, which a gradient outside can go through."""
+    graph = interpret.resolve(program.graph, sizes)
+    for value in outputs:
+        value.flags.writeable = False
+    nodes = tuple(tensor(leaf).node for leaf in leaves)
+    called = Node(call, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
+    return list(wrap(called))
 
 
 def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dims
+from . import dims, tree
 from .dims import Dim, Shape, hint
 from .errors import AbstractValueError, dtype_error, message
 from .ir import Graph, Node, Primitive, rebuild
@@ -54,7 +54,10 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         return _repeated(op, nodes, attrs, type_)
     values = [n.value for n in nodes if n.value is not None]
     known = len(values) == len(nodes) and (table is None or not _symbolic(attrs))
-    node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if known else None)
+    value = compute(op, values, attrs) if known else None
+    if table is None and not op.unique and not any(n.tracked for n in nodes):
+        return Node(CONSTANT, (), {}, type_, value, tracked=False)
+    node = Node(op, nodes, attrs, type_, value)
     if key is not None and table is not None:
         table[key] = node
     return node
@@ -121,6 +124,7 @@ def _leaf(name: str, look: str) -> Primitive:
 INPUT = _leaf("input", "input")
 CONSTANT = _leaf("constant", "constant")
 PARAMETER = _leaf("parameter", "parameter")
+COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of parameters
 
 # A node with several results (a loop, a branch) is read through `item`, so that every argument is one tensor.
 item = Primitive(
@@ -261,6 +265,13 @@ class Tensor:
                 f"np.{ufunc.__name__}", "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()"
             )
         return function(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """np.concatenate([t, …]) and its like are ours where we have the function; any other one works on the values."""
+        if function.__name__ in ops.__all__:
+            return getattr(ops, function.__name__)(*args, **kwargs)
+        given, given_kwargs = tree.map(lambda v: v.numpy() if isinstance(v, Tensor) else v, (list(args), kwargs))
+        return function(*given, **given_kwargs)
 
     # ---- operators
 
@@ -442,7 +453,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 
 def _constant(op: Primitive, array: np.ndarray, name: str | None) -> Tensor:
-    return Tensor(Node(op, (), {}, TensorType(array.shape, array.dtype), array, name))
+    return Tensor(Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT))
 
 
 def scalar(value: Any, dtype: np.dtype) -> Tensor:

@@ -278,3 +278,29 @@ def test_a_value_that_is_not_finite_is_found_with_op_line_step_and_direction():
         fast(np.float64(3.0), np.array([1.0, -9.0, 1.0]))
     with pytest.raises(mg.errors.NonFiniteError, match=r"in the gradient of sqrt"):
         mg.jit(mg.grad(lambda x: mg.sum(mg.sqrt(x))), finite=True)(np.zeros(2))
+
+
+def test_a_gradient_goes_through_a_compiled_function():
+    fast = mg.jit(lambda w, xs: mg.tanh(xs @ w) ** 2)
+    for length in (4, 3):
+        got = mg.grad(lambda w, xs: mg.sum(fast(w * 2, xs)))(W, XS[:length])
+        expected = mg.grad(lambda w, xs: mg.sum(mg.tanh(xs @ (w * 2)) ** 2))(W, XS[:length])
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-12)
+
+
+def test_backward_refuses_a_loss_from_a_compiled_function_of_parameters():
+    w = mg.parameter(W)
+    loss = mg.jit(lambda w: mg.sum(w * w))(w)
+    with pytest.raises(mg.errors.GraphError, match="compiled function, which keeps no history"):
+        (loss + mg.sum(w)).backward()
+
+
+def test_training_leaves_no_history():
+    w, step = W, mg.jit(lambda w: w - 0.1 * mg.grad(lambda v: mg.sum(v * v))(w))
+    for _ in range(3):
+        w = step(w)
+    assert w.node.args == ()
+    v = mg.tensor(W)
+    for _ in range(3):
+        v = v * 0.9 + 0.1
+    assert v.node.args == ()

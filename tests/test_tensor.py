@@ -157,3 +157,11 @@ def test_a_chain_of_100_000_operations() -> None:
     assert text.count("\n") < 250
     del graph
     assert seconds < 10
+
+
+def test_numpy_functions_are_ours_where_we_have_them_and_else_take_the_values():
+    x = mg.tensor([1.0, 2.0])
+    assert np.concatenate([x, x]).tolist() == [1, 2, 1, 2]
+    assert mg.grad(lambda v: np.sum(np.concatenate([v, v * v])))(x).tolist() == [3, 5]
+    assert type(np.median(x)) is np.float32
+    assert np.allclose(x, [1, 2])

@@ -75,7 +75,7 @@ def indices(draw: Callable[..., Any], shape: Shape) -> Any:
     axis, length = 0, draw(st.integers(1, 3))
     while axis < len(shape) and draw(st.integers(0, 4)):
         n = shape[axis]
-        kinds = ["slice", "none", "mask"] + (["integer", "array", "matrix"] if n else [])
+        kinds = ["slice", "none"] + (["mask", "integer", "array", "matrix"] if n else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "none":
             entries.append(None)
@@ -87,7 +87,7 @@ def indices(draw: Callable[..., Any], shape: Shape) -> Any:
         elif kind == "integer":
             entries.append(draw(st.integers(-n, n - 1)))
         elif kind == "mask":  # a mask with `length` or one true element joins the index arrays
-            count = min(n, draw(st.sampled_from([1, length])))
+            count = draw(st.sampled_from([1, length] if length <= n else [1]))
             entries.append(np.array(draw(st.permutations([i < count for i in range(n)])), bool))
         else:
             form = draw(st.sampled_from([(length,), (1,)] + ([(2, length), (2, 1)] if kind == "matrix" else [])))
