@@ -46,8 +46,8 @@ def memory(lengths: Sequence[int]) -> dict[str, dict[int, int]]:
 
     found: dict[str, dict[int, int]] = {"all kept": {}, "checkpoints": {}}
     for n in lengths:
-        for name, loop in (("all kept", {"checkpoint": False}), ("checkpoints", {"checkpoint": True})):
-            contestant = Minigrad(ntm(1, n), **loop)
+        for name, checkpoint in (("all kept", False), ("checkpoints", True)):
+            contestant = Minigrad(ntm(1, n), checkpoint=checkpoint)
             contestant.step()
             found[name][n] = contestant.working_memory(contestant.xs, contestant.ys)
     return found
@@ -62,11 +62,8 @@ def run(peers: Sequence[str], quick: bool) -> dict[str, Any]:
         fits = {e: exponent(list(t), list(t.values())) for e, t in found.items()}
         tails = {e: exponent(list(t)[-3:], list(t.values())[-3:]) for e, t in found.items()}
         for e, t in found.items():
-            say(
-                f"  {e:10} "
-                + "  ".join(f"{n}: {1e3 * v:.2f}" for n, v in t.items())
-                + f"   {axis}^{fits[e]:.2f}, at the end {tails[e]:.2f}"
-            )
+            line = "  ".join(f"{n}: {1e3 * v:.2f}" for n, v in t.items())
+            say(f"  {e:10} {line} ms   {axis}^{fits[e]:.2f}, at the end {tails[e]:.2f}")
         results["times"][axis] = {"title": title, "seconds": found, "exponent": fits, "tail": tails}
     kept = memory(MEMORY[:2] if quick else MEMORY)
     results["memory"] = {"bytes": kept, "exponent": {k: exponent(list(v), list(v.values())) for k, v in kept.items()}}

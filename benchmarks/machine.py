@@ -41,7 +41,7 @@ def gemm_rate(n: int = 1024) -> float:
 
 def copy_rate(megabytes: int = 256) -> float:
     """Bytes read and written a second by one large copy, one thread."""
-    a = np.zeros(megabytes << 20, np.uint8)
+    a = np.ones(megabytes << 20, np.uint8)
     b = np.ones_like(a)
     return 2 * a.nbytes / best(lambda: np.copyto(b, a))
 

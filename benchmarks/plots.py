@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 COLOURS = {"minigrad": "#c0392b", "jax": "#2471a3", "torch": "#d68910", "torch.nn": "#7d6608", "torch.compile": "#6c3483"}
-STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "minigrad"}
+STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "minigrad"}
 
 
 def draw(results: dict[str, Any], folder: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def save(figure: Any, path: Path) -> Path:
 def steps(rows: list[dict[str, Any]]) -> Any:
     """Each contestant's time over minigrad's, with the bar to reach."""
     figure, axes = plt.subplots(figsize=(6, 0.32 * len(rows) + 0.8))
-    seen = set()
+    seen: set[str] = set()
     for y, row in enumerate(reversed(rows)):
         ours = row["times"]["minigrad"]["median"]
         axes.plot([row["bar"]] * 2, [y - 0.3, y + 0.3], color="#888", lw=1.5, label=None if seen else "bar for the best peer")

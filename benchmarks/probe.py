@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from .work import ENGINES, Work
 
 
 def rss() -> int:
-    """The most memory that was resident so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most memory that was resident so far, in bytes. (getrusage would count the process that started this one.)"""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def train(started: float, engine: str, work: dict[str, Any], lengths: list[int], weights: str, memory: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def step_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
     left = [f"{name} at {row['work']}: {why}" for row in rows for name, why in row["without"].items() if "torch.nn has no" not in why]
     note = "Milliseconds, median [10 % – 90 %] of all steps. Losses and gradients of those who are timed agree with minigrad's "
     note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(left) + "." if left else "")
-    return Sheet("One training step", ["work", *names, "best peer ÷ minigrad", "bar", "met", "GFLOP/s"], body, note)
+    return Sheet("One training step", ["work", *names, "best peer ÷ minigrad", "bar", "met", "minigrad's GFLOP/s"], body, note)
 
 
 def fresh_sheet(found: Results) -> Sheet:
@@ -129,7 +129,7 @@ def machine_text(m: Results) -> str:
     )
 
 
-SHEETS = {"steps": step_sheet, "fresh": fresh_sheet, "growth": growth_sheet, "eager": eager_sheet}
+SHEETS: dict[str, Callable[[Any], Sheet]] = {"steps": step_sheet, "fresh": fresh_sheet, "growth": growth_sheet, "eager": eager_sheet}
 
 
 def sheets(results: Results) -> list[Sheet]:

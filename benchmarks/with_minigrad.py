@@ -78,7 +78,7 @@ def arrays(tree: Any) -> Arrays:
 class Minigrad:
     """`mg.jit` of value, gradient and `mg.optim.Adam`."""
 
-    def __init__(self, work: Work, weights: Arrays | None = None, **loop: Any):
+    def __init__(self, work: Work, weights: Arrays | None = None, **loop: bool):
         optimizer = mg.optim.Adam(LEARNING_RATE, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)
         self.model = build(work)
         self.state = optimizer.init(self.model)
