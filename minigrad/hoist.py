@@ -7,6 +7,7 @@ sink    Σ_t a_tᵀ b_t, every weight's gradient, is one product after it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from .ir import Graph, Node, substitute
@@ -157,15 +158,15 @@ def _sunk(node: Node) -> dict[int, Tensor] | None:
 
 def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
     """g₁ … gₙ where the carry becomes param + g₁ + … + gₙ and is used for nothing else; else none."""
-    users = [m for m in body.nodes if param in m.args]
-    if len(users) != 1 or param in body.outputs:
+    uses = Counter(a for m in body.nodes for a in m.args)
+    if uses[param] != 1 or uses[out] or param in body.outputs or body.outputs.count(out) > 1:
         return []
     terms, stack, found = [], [out], False
     while stack:
         g = stack.pop()
         if g is param:
             found = True
-        elif g.op is elementwise.add:
+        elif g.op is elementwise.add and (g is out or uses[g] == 1):
             stack.extend(reversed(g.args))
         else:
             terms.append(g)

@@ -234,3 +234,11 @@ def test_gradient_graph_checks(case: Case) -> None:
     graph = mg.trace(gradient, *(case.arrays[i] for i in case.floats))
     ir.check(graph)
     assert graph.out_types == tuple(case.types[i] for i in case.floats)
+
+
+def test_a_large_scatter_runs_jitted_and_adds_the_same():
+    rng = np.random.default_rng(0)
+    updates, index = rng.standard_normal((2, 50, 3, 80)), rng.integers(-7, 7, (50, 3))
+    expected = np.zeros((2, 7, 80))
+    np.add.at(expected, (slice(None), index), updates)
+    np.testing.assert_allclose(TABLE["scatter"](mg.tensor(updates), mg.tensor(index), axis=1, n=7).numpy(), expected, rtol=1e-12)

@@ -81,7 +81,7 @@ class Arithmetic:
             case "sign", _:
                 above = emit(f"select i1 {self.compare('gt', dtype, x, zero)}, {type} {one}, {type} {x}")
                 return emit(f"select i1 {self.compare('lt', dtype, x, zero)}, {type} {constant(type, -1)}, {type} {above}")
-            case ("sqrt" | "floor"), _:
+            case (("sqrt" | "floor"), _):
                 return self.intrinsic(op, dtype, x)
         return self.math_call(op, dtype, x)
 
@@ -93,17 +93,17 @@ class Arithmetic:
     def binary(self, op: str, dtype: str, x: str, y: str, flags: str = FLAGS) -> str:
         type, emit = TYPES[dtype], self.text.emit
         match op, dtype in FLOATS:
-            case ("add" | "sub" | "mul"), True:
+            case (("add" | "sub" | "mul"), True):
                 return emit(f"f{op} {flags} {type} {x}, {y}")
             case "div", True:  # without fast-math flags: x86 would turn it into an estimate that is NaN at infinity
                 return emit(f"fdiv {type} {x}, {y}")
-            case ("maximum" | "minimum"), True:
+            case (("maximum" | "minimum"), True):
                 return self.intrinsic(op, dtype, x, y)
             case "pow", True:
                 return self.math_call(op, dtype, x, y)
-            case ("maximum" | "minimum"), False:
+            case (("maximum" | "minimum"), False):
                 return self.intrinsic(f"{'s' if dtype in SIGNED else 'u'}{op[:3]}", dtype, x, y)
-            case ("shl" | "shr"), _:
+            case (("shl" | "shr"), _):
                 return self.shift(op, dtype, x, y)
             case "div", False:
                 return self.integer_divide(dtype, x, y)

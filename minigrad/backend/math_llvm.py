@@ -275,9 +275,7 @@ def _pow(x: Value, y: Value, precise: bool) -> Value:
     return undefined.select(x.const(NAN), result)
 
 
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow)
-}
+_FUNCTIONS: dict[str, Callable[..., Value]] = {f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow)}
 FUNCTIONS = frozenset(_FUNCTIONS)
 
 

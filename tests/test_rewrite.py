@@ -1,0 +1,112 @@
+"""Every pass keeps the interpreter's value and leaves a well-typed graph; the ones on loops do what they are for."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.models import GRU, LSTM, MANN, NTM, RNN
+
+import minigrad as mg
+from minigrad import interpret, tree
+from minigrad.hoist import defer, hoist, sink
+from minigrad.ir import Graph, check
+from minigrad.primitives import linalg, loop
+from minigrad.rewrite import CLEANUP, apply_rules, drop_unused, merge_loops, optimize
+from minigrad.tensor import tensor
+from minigrad.testing.programs import random_program
+
+
+def cleanup(graph: Graph) -> Graph:
+    return apply_rules(graph, CLEANUP)
+
+
+PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink]
+RNG = np.random.default_rng(0)
+XS = RNG.standard_normal((4, 2, 3))
+MODELS = [m(3, 4, outputs=2, dtype="float64") for m in (RNN, LSTM, GRU)] + [
+    m(3, 2, hidden=4, memory=(5, 3), dtype="float64") for m in (NTM, MANN)
+]
+
+
+def gradient(f: Any, *args: Any) -> tuple[Graph, list[np.ndarray]]:
+    arrays = [np.asarray(tensor(x).numpy()) for x in tree.leaves(args)]
+    return mg.trace(mg.value_and_grad(f, tuple(range(len(args)))), *args), arrays
+
+
+def keeps_its_value(graph: Graph, arrays: list[np.ndarray]) -> None:
+    expected = interpret.run(graph, arrays)
+    for passes in (*([p] for p in PASSES), PASSES):
+        found = graph
+        for one in passes:
+            found = one(found)
+            check(found)
+        for got, want in zip(interpret.run(found, arrays), expected, strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11 * (1 + np.abs(want).max(initial=0)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_passes_keep_the_value_and_types_of_random_programs(seed: int) -> None:
+    program = random_program(seed)
+    keeps_its_value(*gradient(lambda *xs: mg.sum(mg.sin(program(*xs))), *program.inputs()))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+def test_passes_keep_the_value_and_types_of_models(model: Any) -> None:
+    keeps_its_value(*gradient(lambda m, xs: mg.sum(m(xs) ** 2), model, XS))
+
+
+@pytest.mark.parametrize("kwargs", [{"checkpoint": 2}, {"truncate": 3}, {"reverse": True}])
+def test_passes_keep_the_value_and_types_of_loops_in_loops(kwargs: dict[str, Any]) -> None:
+    keeps_its_value(*gradient(lambda m, xs: mg.sum(m(xs, **kwargs) ** 2), MODELS[1], XS))
+
+
+def loops(graph: Graph) -> list[Any]:
+    return [n for n in graph.nodes if n.op is loop.scan]
+
+
+def products(graph: Graph) -> int:
+    return sum(n.op is linalg.matmul for n in graph.nodes)
+
+
+def test_a_gradient_runs_the_forward_loop_once() -> None:
+    graph, _ = gradient(lambda m, xs: mg.sum(m(xs) ** 2), MODELS[1], XS)
+    assert len(loops(graph)) == 3
+    assert len(loops(merge_loops(graph))) == 2
+
+
+def test_only_products_with_the_state_stay_in_the_loops() -> None:
+    graph, _ = gradient(lambda m, xs: mg.sum(m(xs) ** 2), MODELS[1], XS)
+    forward, backward = loops(optimize(graph))
+    assert products(forward.attrs["body"]) == 1
+    assert products(backward.attrs["body"]) == 1
+    assert backward.attrs["carries"] == 2
+
+
+def test_unused_outputs_and_carries_leave_the_loop() -> None:
+    def f(xs: Any) -> Any:
+        def step(carry: Any, x: Any) -> Any:
+            used, unused = carry
+            return (used + x, unused * x), (used * x, x)
+
+        (last, _), (ys, _) = mg.scan(step, (mg.zeros((2, 3), "float64"), mg.ones((2, 3), "float64")), xs)
+        return last, ys
+
+    (only,) = loops(drop_unused(mg.trace(f, XS)))
+    assert only.attrs["carries"] == 1
+    assert len(only.type) == 2
+
+
+def test_cleanup_is_exact_where_it_says_so() -> None:
+    graph = cleanup(mg.trace(lambda x: -(-(x * 1 / 1 - 0)).reshape(3, 2).reshape(2, 3).T.T, np.ones((2, 3))))
+    assert [n.op.name for n in graph.nodes] == ["neg"] or not graph.nodes
+
+
+def test_a_running_total_that_is_also_an_output_stays_in_the_loop() -> None:
+    def f(w: Any, xs: Any) -> Any:
+        def step(total: Any, x: Any) -> Any:
+            total = total + x.T @ x
+            return total, total @ w
+
+        return mg.sum(mg.scan(step, mg.zeros((3, 3), "float64"), xs)[1] ** 2)
+
+    keeps_its_value(*gradient(f, RNG.standard_normal((3, 3)), XS))
