@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import contestants
 from .work import ENGINES, WORKS
 
 PARTS = ["eager", "steps", "fresh", "growth"]
@@ -31,7 +30,7 @@ def arguments() -> argparse.Namespace:
     known = list(ENGINES)[1:]
     p.add_argument("--parts", type=names(PARTS), default=PARTS, help="of " + ", ".join(PARTS))
     p.add_argument("--work", type=names(list(WORKS)), default=list(WORKS), help="training steps of " + ", ".join(WORKS))
-    p.add_argument("--peers", type=names(known), default=contestants.PEERS, help="of " + ", ".join(known))
+    p.add_argument("--peers", type=names(known), default=known, help="of " + ", ".join(known))
     p.add_argument("--rounds", type=int, default=12, help="turns that each contestant has at each work")
     p.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs: the numbers mean nothing")
     p.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of results.json and the plots")

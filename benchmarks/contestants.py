@@ -9,7 +9,6 @@ import numpy as np
 
 from .work import ENGINES, Arrays, Contestant, Skip, Work
 
-PEERS = ["jax", "torch", "torch.nn"]
 TOLERANCE = 1e-3
 
 

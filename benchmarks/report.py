@@ -64,9 +64,13 @@ def step_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
         times = [ms(row["times"][n]) if n in row["times"] else "–" for n in names]
         body.append([row["work"] + (" (interpreted!)" if row["interpreted"] else ""), *times, ratio, f"≥ {row['bar']:g}", met, rate])
         worst = max([worst, *(max(a["loss"], a["gradient"]) for name, a in row["agreement"].items() if name in row["times"])])
-    left = [f"{name} at {row['work']}: {why}" for row in rows for name, why in row["without"].items() if "torch.nn has no" not in why]
+    left: dict[str, list[str]] = {}
+    for row in rows:
+        for name, why in row["without"].items():
+            left.setdefault(f"{name}, {why}", []).append(row["work"])
+    some = [f"{why} ({len(works)} of {len(rows)} works)" for why, works in left.items()]
     note = "Milliseconds, median [10 % – 90 %] of all steps. Losses and gradients of those who are timed agree with minigrad's "
-    note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(left) + "." if left else "")
+    note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(some) + "." if some else "")
     return Sheet("One training step", ["work", *names, "best peer ÷ minigrad", "bar", "met", "minigrad's GFLOP/s"], body, note)
 
 

@@ -34,7 +34,7 @@ class Autograd:
 
     def __init__(self, work: Work, weights: Arrays):
         if work.kind not in CELLS:
-            raise Skip(f"no {work.kind} written with autograd")
+            raise Skip(f"no {work.kind} written with it")
         cell, parts = CELLS[work.kind]
 
         def loss(p: Any, xs: Any, ys: Any) -> Any:

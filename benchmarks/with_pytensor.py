@@ -31,7 +31,7 @@ class PyTensor:
 
     def __init__(self, work: Work, weights: Arrays):
         if work.kind != "lstm":
-            raise Skip(f"no {work.kind} written with PyTensor")
+            raise Skip(f"no {work.kind} written with it")
         self.xs, self.ys = work.data()
         p = {k: pytensor.shared(v.copy(), name=k) for k, v in weights.items()}
         xs, ys = pt.tensor3("xs", dtype="float32"), pt.tensor3("ys", dtype="float32")

@@ -261,6 +261,7 @@ class TorchCompile(Torch):
     """The same cells, each step of time one call of torch.compile's code: the whole loop unrolled takes it minutes."""
 
     def wrap(self, step: Any) -> Any:
+        torch.compiler.reset()  # else the work before counts towards the limit beyond which it falls back to eager
         return torch.compile(step)
 
 
@@ -277,7 +278,7 @@ class TorchNN(Torch):
             self.mask = torch.nn.Transformer.generate_square_subsequent_mask(work.length)
             self.names = BLOCK_NAMES
         else:
-            raise Skip(f"torch.nn has no {work.kind}")
+            raise Skip(f"no {work.kind} there")
         self.work = work
         values = {theirs: torch.tensor(weights[ours].T) for theirs, ours in self.names.items()}
         if work.kind in recurrent:

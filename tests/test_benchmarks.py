@@ -1,0 +1,76 @@
+"""The benchmarks' own arithmetic, and that peers are only timed when they agree."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from benchmarks import contestants, growth, machine, report, timing
+from benchmarks.work import WORKS, Skip, layer, ntm, smaller
+
+PEERS = [p for p in ("jax", "torch", "torch.nn") if importlib.util.find_spec(p.split(".")[0])]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("kind", list(WORKS))
+def test_peers_compute_what_minigrad_computes(kind, peer):
+    for work in {smaller(w) for w in WORKS[kind] if w.batch == 16}:
+        weights = contestants.first_weights(work)
+        try:
+            contestant = contestants.make(peer, work, weights)
+        except Skip:
+            continue
+        ours = contestants.make("minigrad", work, weights)
+        close = contestants.agreement(ours.value_and_grad(), contestant.value_and_grad())
+        assert close.holds, close
+        losses = [[c.step() for _ in range(3)] for c in (ours, contestant)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_disagreement_is_seen():
+    ours = (1.0, {"W": np.array([1.0, 2.0]), "b": np.zeros(1)})
+    assert contestants.agreement(ours, ours).holds
+    for other in (
+        (1.1, ours[1]),
+        (1.0, ours[1] | {"W": np.array([1.0, 2.1])}),
+        (1.0, ours[1] | {"b": np.ones(1)}),
+        (1.0, ours[1] | {"W": np.array([[1.0], [2.0]])}),
+        (np.nan, ours[1]),
+        (1.0, ours[1] | {"W": np.array([np.nan, 2.0])}),
+    ):
+        assert not contestants.agreement(ours, other).holds
+    with pytest.raises(ValueError, match="against"):
+        contestants.agreement(ours, (1.0, {}))
+
+
+def test_every_process_sees_the_same_data():
+    (xs, ys), (again, _) = ntm(2).data(), ntm(2).data()
+    assert xs.shape == (41, 2, 9)
+    assert ys.shape == (41, 2, 8)
+    np.testing.assert_array_equal(xs, again)
+
+
+def test_turns_are_interleaved():
+    log = []
+
+    class Fake:
+        def __init__(self, name):
+            self.name = name
+
+        def step(self):
+            log.append(self.name)
+            return 0.0
+
+    found = timing.interleaved({"a": Fake("a"), "b": Fake("b")}, rounds=3, turn=0)
+    assert [len(t.rounds) for t in found.values()] == [3, 3]
+    assert "".join(log[8:]) == "aaabbb" + "bbbaaa" + "aaabbb"
+
+
+def test_exponents_and_flop():
+    assert growth.exponent([1, 2, 4], [3, 12, 48]) == pytest.approx(2)
+    assert machine.products(layer("lstm", 1)) == 100 * 2 * 512 * (3 * 128 + 2 * 32)
+
+
+def test_ratio_is_to_the_best_peer():
+    assert report.best_peer({"minigrad": 1.0, "jax": 3.0, "torch": 2.0}) == ("torch", 2.0)
+    assert report.best_peer({"minigrad": 1.0}) is None
