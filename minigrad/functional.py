@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dims, ops
 from .errors import dtype_error, shape_error
-from .ops import Axis, Like
+from .ops.elementwise import Axis, Like
 from .tensor import Tensor, tensor
 from .types import normalize_axis
 

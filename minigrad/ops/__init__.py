@@ -1,0 +1,104 @@
+"""Array functions with array-API names and NumPy's meaning: they promote, broadcast, normalise axes, and apply primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..tensor import Tensor
+from .arrays import (
+    argsort,
+    detach,
+    matmul,
+    one_hot,
+    outer,
+    sort,
+    take,
+    take_along_axis,
+    tensordot,
+    top_k,
+    tril,
+)
+from .creation import arange, extent, eye, full, ones, ones_like, zeros, zeros_like
+from .elementwise import (
+    abs,
+    add,
+    astype,
+    bools,
+    clip,
+    cos,
+    divide,
+    equal,
+    erf,
+    exp,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    pow,
+    relu,
+    remainder,
+    sigmoid,
+    sign,
+    sin,
+    softplus,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    where,
+)
+from .reductions import all, any, argmax, argmin, cumsum, cumulative_sum, max, mean, min, prod, sum
+from .shaping import (
+    broadcast_to,
+    concat,
+    concatenate,
+    expand_dims,
+    flip,
+    matrix_transpose,
+    moveaxis,
+    pad,
+    permute_dims,
+    reshape,
+    roll,
+    split,
+    squeeze,
+    stack,
+    transpose,
+)
+
+__all__ = [
+    "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_to", "clip", "concat",
+    "concatenate", "cos", "cumsum", "cumulative_sum", "detach", "divide", "equal", "erf", "exp", "expand_dims", "expm1", "extent",
+    "eye", "flip", "floor", "floor_divide", "full", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal", "log",
+    "log1p", "logical_and", "logical_not", "logical_or", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
+    "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow",
+    "prod", "relu", "remainder", "reshape", "roll", "sigmoid", "sign", "sin", "softplus", "sort", "split", "sqrt", "square",
+    "squeeze", "stack", "subtract", "sum", "take", "take_along_axis", "tanh", "tensordot", "top_k", "transpose", "tril", "where",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
+UFUNCS: dict[str, Callable[..., Tensor]] = {
+    "add": add, "subtract": subtract, "multiply": multiply, "divide": divide, "power": pow, "matmul": matmul,
+    "floor_divide": floor_divide, "remainder": remainder, "maximum": maximum, "minimum": minimum, "less": less,
+    "less_equal": less_equal, "greater": greater, "greater_equal": greater_equal, "equal": equal, "not_equal": not_equal,
+    "negative": negative, "absolute": abs, "sign": sign, "floor": floor, "exp": exp, "expm1": expm1, "log": log, "log1p": log1p,
+    "sqrt": sqrt, "square": square, "tanh": tanh, "sin": sin, "cos": cos, "logical_and": logical_and, "logical_or": logical_or,
+    "logical_not": logical_not, "bitwise_and": lambda x, y: logical_and(*bools("&", x, y)),
+    "bitwise_or": lambda x, y: logical_or(*bools("|", x, y)), "invert": lambda x: logical_not(*bools("~", x)),
+    "isnan": isnan, "isfinite": isfinite,
+}  # fmt: skip

@@ -1,0 +1,115 @@
+"""Indexing, matrix products, and arrays from nothing."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+from .. import dims
+from ..dims import Extent
+from ..errors import shape_error
+from ..primitives import control as _control
+from ..primitives import index as _i
+from ..primitives import linalg as _l
+from ..primitives import movement as _m
+from ..primitives.rules import expand as _expand
+from ..tensor import Tensor, tensor
+from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote
+from .creation import arange
+from .elementwise import Like, astype, less_equal, multiply, where
+from .shaping import broadcast_to, expand_dims, reshape, squeeze
+
+
+def take(x: Like, index: Like, axis: int = 0) -> Tensor:
+    """Slices of x at integer positions of an axis; negative ones count from the end. Raises IndexError outside."""
+    t = tensor(x)
+    return _i.take(t, tensor(index), axis=normalize_axis("take", axis, t.ndim))
+
+
+def take_along_axis(x: Like, index: Like, axis: int = -1) -> Tensor:
+    """One element per position along an axis, as NumPy's take_along_axis."""
+    t = tensor(x)
+    return _i.gather(t, tensor(index), axis=normalize_axis("take_along_axis", axis, t.ndim))
+
+
+def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
+    """A new last axis of length n, 1 at the index and 0 elsewhere."""
+    return _i.one_hot(tensor(index), n=n, dtype=check_dtype(dtype, "one_hot"))
+
+
+def argsort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
+    """The positions that sort x; stable, so among equals the lowest index first; NaN last."""
+    t = tensor(x)
+    return _i.argsort(t, axis=normalize_axis("argsort", axis, t.ndim), descending=builtins.bool(descending))
+
+
+def sort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
+    """x in order along an axis; the gradient goes back to where each element came from."""
+    return take_along_axis(x, argsort(x, axis, descending), axis)
+
+
+def top_k(x: Like, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The k largest elements along an axis in falling order, and their positions; the lowest index first among equals."""
+    t = tensor(x)
+    a = normalize_axis("top_k", axis, t.ndim)
+    if not 0 <= k <= t.shape[a]:
+        raise shape_error("top_k", f"k = {k}, but axis {a} of {t.shape} has {t.shape[a]} elements")
+    index = argsort(t, a, descending=True)[(builtins.slice(None),) * a + (builtins.slice(0, k),)]
+    return take_along_axis(t, index, a), index
+
+
+def tril(x: Like, k: int = 0) -> Tensor:
+    """The lower triangle of the last two axes, zeros above diagonal k."""
+    t = tensor(x)
+    keep = less_equal(arange(t.shape[-1])[None, :], arange(t.shape[-2])[:, None] + k)
+    return where(broadcast_to(keep, t.shape), t, 0)
+
+
+# ---- products
+
+
+def matmul(x: Like, y: Like) -> Tensor:
+    """The matrix product over the last two axes, batched and broadcast over the others; a vector counts as a row or column.
+
+    Raises ShapeError naming both shapes.
+    """
+    a, b = tensor(x), tensor(y)
+    common = promote((a.dtype, b.dtype))
+    a, b = astype(a, common), astype(b, common)
+    if not a.ndim or not b.ndim:
+        raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")
+    row, column = a.ndim == 1, b.ndim == 1
+    a = expand_dims(a, 0) if row else a
+    b = expand_dims(b, 1) if column else b
+    y = _matmul(a, b)
+    if row:
+        y = squeeze(y, -2)
+    return squeeze(y, -1) if column else y
+
+
+def _matmul(a: Tensor, b: Tensor) -> Tensor:
+    _l.require_inner(a.type, b.type)
+    if b.ndim == 2 and a.ndim > 2:  # one matrix for all: rows of every batch in one product
+        rows = _l.matmul(_m.reshape(a, shape=(dims.product(a.shape[:-1]), a.shape[-1])), b)
+        return _m.reshape(rows, shape=(*a.shape[:-1], b.shape[-1]))
+    batch = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
+    return _l.matmul(_expand(a, (*batch, *a.shape[-2:])), _expand(b, (*batch, *b.shape[-2:])))
+
+
+def tensordot(x: Like, y: Like, axes: int = 1) -> Tensor:
+    """The product summed over the last `axes` axes of x and the first of y."""
+    a, b = tensor(x), tensor(y)
+    inner = dims.product(a.shape[a.ndim - axes :])
+    left = reshape(a, (dims.product(a.shape[: a.ndim - axes]), inner))
+    right = reshape(b, (inner, dims.product(b.shape[axes:])))
+    return reshape(matmul(left, right), (*a.shape[: a.ndim - axes], *b.shape[axes:]))
+
+
+def outer(x: Like, y: Like) -> Tensor:
+    """x_i·y_j for two vectors."""
+    return multiply(expand_dims(x, 1), expand_dims(y, 0))
+
+
+def detach(x: Like) -> Tensor:
+    """The same values, through which no gradient flows."""
+    return _control.detach(tensor(x))

@@ -1,0 +1,241 @@
+"""Elementwise functions: they promote and broadcast their operands, then apply primitives."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import dtype_error, message
+from ..primitives import elementwise as _e
+from ..primitives.rules import expand as _expand
+from ..tensor import Tensor, scalar, tensor
+from ..types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
+from .creation import full, ones_like
+
+Like = Any  # a tensor, an array, a number or a nested list
+Axis = int | Sequence[int] | None
+LARGEST = float(np.finfo(FLOAT).max)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (bool, int, float, np.generic))
+
+
+def _operands(what: str, *values: Like) -> list[Tensor]:
+    """Tensors of one dtype and shape. Python and NumPy scalars take the dtype of the tensors (an integer one gives way to a float)."""
+    if _alike(values):
+        return list(values)
+    tensors = [None if _is_number(v) else tensor(v) for v in values]
+    dtypes = [t.dtype for t in tensors if t is not None]
+    kinds = [_kind(v) for v, t in zip(values, tensors, strict=True) if t is None]
+    common = promote(dtypes) if dtypes else promote(FLOAT if k == "f" else INT if k in "iu" else BOOL for k in kinds)
+    for kind in kinds:
+        if kind == "f" and common.kind != "f":
+            common = FLOAT
+        elif kind in "iu" and common == BOOL:
+            common = INT
+    found = [_number(what, v, common) if t is None else astype(t, common) for t, v in zip(tensors, values, strict=True)]
+    shapes = [t.shape for t in found if t.shape] or [()]
+    shape = shapes[0] if builtins.all(identical(s, shapes[0]) for s in shapes) else broadcast_shapes(what, *shapes)
+    return [_expand(t, shape) for t in found]
+
+
+def _alike(values: Sequence[Like]) -> bool:
+    """Whether all are tensors of one type already."""
+    if type(values[0]) is not Tensor:
+        return False
+    dtype, shape = values[0].dtype, values[0].shape
+    return builtins.all(type(v) is Tensor and v.dtype is dtype and identical(v.shape, shape) for v in values[1:])
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, float):
+        return "f"
+    return check_dtype(value.dtype).kind if isinstance(value, np.generic) else "b" if isinstance(value, bool) else "i"
+
+
+def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise OverflowError(message(what, f"{value} does not fit {dtype}"))
+    if dtype == FLOAT and LARGEST < builtins.abs(value) < math.inf:
+        raise OverflowError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
+    return scalar(value, dtype)
+
+
+def _floats(what: str, *values: Like) -> list[Tensor]:
+    """Operands as floats: integers become float32."""
+    found = _operands(what, *values)
+    return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
+
+
+def _float_function(op: Any) -> Callable[[Like], Tensor]:
+    def function(x: Like) -> Tensor:
+        return op(*_floats(op.name, x))
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"{op.name}(x) of each element, with the shape and dtype of x; integers become float32."
+    return function
+
+
+def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands) -> Callable[[Like, Like], Tensor]:
+    def function(x: Like, y: Like) -> Tensor:
+        return op(*prepare(name, x, y))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
+    return function
+
+
+exp, expm1, log, log1p = map(_float_function, (_e.exp, _e.expm1, _e.log, _e.log1p))
+sqrt, tanh, sigmoid, softplus = map(_float_function, (_e.sqrt, _e.tanh, _e.sigmoid, _e.softplus))
+sin, cos, erf = map(_float_function, (_e.sin, _e.cos, _e.erf))
+
+add = _binary("add", _e.add)
+subtract = _binary("subtract", _e.sub)
+multiply = _binary("multiply", _e.mul)
+divide = _binary("divide", _e.div, _floats)
+maximum = _binary("maximum", _e.maximum)
+minimum = _binary("minimum", _e.minimum)
+less = _binary("less", _e.less)
+less_equal = _binary("less_equal", _e.less_equal)
+greater = _binary("greater", lambda x, y: _e.less(y, x))
+greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x))
+equal = _binary("equal", _e.equal)
+not_equal = _binary("not_equal", _e.not_equal)
+
+
+def negative(x: Like) -> Tensor:
+    """−x."""
+    return _e.neg(tensor(x))
+
+
+def abs(x: Like) -> Tensor:
+    """|x|; its gradient at 0 is 0."""
+    return _e.abs(tensor(x))
+
+
+def sign(x: Like) -> Tensor:
+    """−1, 0 or 1; NaN for NaN. Its gradient is 0."""
+    return _e.sign(tensor(x))
+
+
+def floor(x: Like) -> Tensor:
+    """The largest whole number not above x, in the dtype of x. Its gradient is 0."""
+    t = tensor(x)
+    return _e.floor(t) if t.type.is_float else t
+
+
+def pow(x: Like, y: Like) -> Tensor:
+    """x to the power y. An integer to a whole power ≥ 0 stays an integer, else integers become float32. x⁰ has gradient 0, at x = 0 too."""
+    if isinstance(y, (int, float)) and not isinstance(y, bool):
+        t = tensor(x)
+        if t.dtype.kind in "iu" and isinstance(y, int) and y >= 0:
+            return _whole_power(t, y)
+        if y == 2:
+            return _e.mul(t, t)
+        if y == 0.5:
+            return sqrt(t)
+        if y == -1:
+            return divide(1, t)
+    return _e.pow(*_floats("pow", x, y))
+
+
+def _whole_power(t: Tensor, n: int) -> Tensor:
+    if n == 0:
+        return ones_like(t)
+    root = _whole_power(t, n // 2) if n > 1 else None
+    even = t if root is None else _e.mul(root, root)
+    return _e.mul(even, t) if root is not None and n % 2 else even
+
+
+def square(x: Like) -> Tensor:
+    """x·x."""
+    t = tensor(x)
+    return _e.mul(t, t)
+
+
+def floor_divide(x: Like, y: Like) -> Tensor:
+    """⌊x / y⌋. For integers exact below 2⁵³; the gradient is 0."""
+    a, b = _operands("floor_divide", x, y)
+    if a.type.is_float:
+        return _e.floor(_e.div(a, b))
+    wide = np.dtype("float64")
+    return astype(_e.floor(_e.div(astype(a, wide), astype(b, wide))), a.dtype)
+
+
+def remainder(x: Like, y: Like) -> Tensor:
+    """x − y·⌊x / y⌋: has the sign of y."""
+    a, b = _operands("remainder", x, y)
+    return _e.sub(a, _e.mul(b, floor_divide(a, b)))
+
+
+def bools(what: str, *values: Like) -> list[Tensor]:
+    """Operands of & | ~, which must be bools."""
+    found = [tensor(v) for v in values]
+    for t in found:
+        if t.dtype != BOOL:
+            raise dtype_error(what, f"takes bools, got {t.type}", "Compare it, as in x != 0; bits of integers have no operation")
+    return found
+
+
+def logical_not(x: Like) -> Tensor:
+    """not x, for bools."""
+    t = astype(x, BOOL)
+    return _e.equal(t, _expand(scalar(False, BOOL), t.shape))
+
+
+def logical_and(x: Like, y: Like) -> Tensor:
+    """x and y, for bools."""
+    return _e.minimum(*_operands("logical_and", astype(x, BOOL), astype(y, BOOL)))
+
+
+def logical_or(x: Like, y: Like) -> Tensor:
+    """x or y, for bools."""
+    return _e.maximum(*_operands("logical_or", astype(x, BOOL), astype(y, BOOL)))
+
+
+def isnan(x: Like) -> Tensor:
+    """Whether each element is NaN."""
+    t = tensor(x)
+    return _e.not_equal(t, t)
+
+
+def isfinite(x: Like) -> Tensor:
+    """Whether each element is neither NaN nor infinite."""
+    t = tensor(x)
+    if not t.type.is_float:
+        return full(t.shape, True, BOOL)
+    zero = _e.mul(t, _expand(scalar(0, t.dtype), t.shape))
+    return _e.equal(zero, zero)
+
+
+def where(condition: Like, x: Like, y: Like) -> Tensor:
+    """x where the condition holds, else y. Selects, never multiplies: NaN in the branch not taken reaches neither value nor gradient."""
+    a, b = _operands("where", x, y)
+    c = tensor(condition)
+    shape = broadcast_shapes("where", c.shape, a.shape)
+    return _e.where(_expand(c, shape), _expand(a, shape), _expand(b, shape))
+
+
+def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
+    """x limited to [low, high]; the gradient is 0 at and beyond the bounds."""
+    t = tensor(x)
+    y = t if low is None else where(less_equal(t, low), low, t)
+    return y if high is None else where(greater_equal(y, high), high, y)
+
+
+def relu(x: Like) -> Tensor:
+    """max(x, 0), with gradient 0 at 0; NaN stays NaN."""
+    t = tensor(x)
+    return where(less_equal(t, 0), 0, t)
+
+
+def astype(x: Like, dtype: Any) -> Tensor:
+    """The elements as another dtype; towards zero from float to integer."""
+    t = x if isinstance(x, Tensor) else tensor(x)
+    target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
+    return t if t.dtype == target else _e.cast(t, dtype=target)

@@ -1,0 +1,139 @@
+"""Movement: the same elements in another shape, order or place."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+from .. import dims
+from ..dims import Dim, Extent
+from ..errors import shape_error
+from ..primitives import linalg as _l
+from ..primitives import movement as _m
+from ..primitives.rules import expand as _expand
+from ..tensor import Tensor, tensor
+from ..types import identical, is_one, normalize_axes, normalize_axis, promote
+from .creation import lengths
+from .elementwise import Axis, Like, astype
+
+
+def reshape(x: Like, shape: Any) -> Tensor:
+    """The same elements in order with another shape; one length may be −1. Raises ShapeError."""
+    t = tensor(x)
+    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if wanted.count(-1) > 1:
+        raise shape_error("reshape", f"only one length can be -1, got {wanted}")
+    if -1 in wanted:
+        known = dims.product(n for n in wanted if not (isinstance(n, int) and n == -1))
+        size = dims.product(t.shape)
+        if not isinstance(known, Dim) and (known == 0 or (not isinstance(size, Dim) and size % known)):
+            raise shape_error("reshape", f"{size} elements of {t.shape} cannot become {wanted}")
+        wanted = tuple(size // known if isinstance(n, int) and n == -1 else n for n in wanted)
+    wanted = tuple(n if isinstance(n, Dim) else n.__index__() for n in wanted)
+    return t if identical(wanted, t.shape) else _m.reshape(t, shape=wanted)
+
+
+def permute_dims(x: Like, axes: Sequence[int]) -> Tensor:
+    """The axes in another order. Raises ShapeError unless each is named once."""
+    t = tensor(x)
+    found = tuple(normalize_axis("permute_dims", a, t.ndim) for a in axes)
+    if sorted(found) != list(range(t.ndim)):
+        raise shape_error("permute_dims", f"axes {tuple(axes)} are not an order of the {t.ndim} axes of {t.shape}")
+    return t if found == tuple(range(t.ndim)) else _m.permute(t, axes=found)
+
+
+def transpose(x: Like, axes: Sequence[int] | None = None) -> Tensor:
+    """NumPy's name: axes reversed by default."""
+    t = tensor(x)
+    return permute_dims(t, range(t.ndim)[::-1] if axes is None else axes)
+
+
+def matrix_transpose(x: Like) -> Tensor:
+    """The last two axes swapped."""
+    t = tensor(x)
+    if t.ndim < 2:
+        raise shape_error("matrix_transpose", f"needs two axes, got {t.type}")
+    return _l.swap(t)
+
+
+def moveaxis(x: Like, source: int, destination: int) -> Tensor:
+    """One axis moved to another place."""
+    t = tensor(x)
+    order = [a for a in range(t.ndim) if a != normalize_axis("moveaxis", source, t.ndim)]
+    order.insert(normalize_axis("moveaxis", destination, t.ndim), normalize_axis("moveaxis", source, t.ndim))
+    return permute_dims(t, order)
+
+
+def broadcast_to(x: Like, shape: Sequence[Extent]) -> Tensor:
+    """x repeated to a shape, as in NumPy. Raises ShapeError."""
+    return _expand(tensor(x), lengths("broadcast_to", tuple(shape)))
+
+
+def expand_dims(x: Like, axis: int = 0) -> Tensor:
+    """A new axis of length 1 at a position of the result."""
+    t = tensor(x)
+    at = normalize_axis("expand_dims", axis, t.ndim + 1)
+    return _m.reshape(t, shape=(*t.shape[:at], 1, *t.shape[at:]))
+
+
+def squeeze(x: Like, axis: Axis = None) -> Tensor:
+    """Without axes of length 1 (all of them by default). Raises ShapeError for a longer one."""
+    t = tensor(x)
+    axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
+    for a in axes:
+        if not dims.same(t.shape[a], 1):
+            raise shape_error("squeeze", f"axis {a} of {t.shape} has length {t.shape[a]}, not 1")
+    return _m.reshape(t, shape=tuple(n for a, n in enumerate(t.shape) if a not in axes))
+
+
+def concat(tensors: Sequence[Like], axis: int = 0) -> Tensor:
+    """Tensors one after the other along an axis; promoted to one dtype. Raises ShapeError naming the one that does not fit."""
+    if not len(tensors):
+        raise shape_error("concat", "needs at least one tensor")
+    found = [tensor(t) for t in tensors]
+    common = promote(t.dtype for t in found)
+    return _m.concat(*(astype(t, common) for t in found), axis=normalize_axis("concat", axis, found[0].ndim))
+
+
+concatenate = concat
+
+
+def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
+    """Tensors of one shape along a new axis."""
+    return concat([expand_dims(t, axis) for t in tensors], axis)
+
+
+def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
+    """Equal parts along an axis, or parts of given lengths (their sum is the axis). Raises ShapeError."""
+    t = tensor(x)
+    a = normalize_axis("split", axis, t.ndim)
+    lengths = [t.shape[a] // parts] * parts if isinstance(parts, int) else list(parts)
+    if not dims.same(builtins.sum(lengths), t.shape[a]):
+        raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, the parts {lengths} add up to {builtins.sum(lengths)}")
+    found, at = [], 0
+    for n in lengths:
+        found.append(t[(builtins.slice(None),) * a + (builtins.slice(at, at + n),)])
+        at += n
+    return found
+
+
+def flip(x: Like, axis: Axis = None) -> Tensor:
+    """Elements in reverse along axes (all by default)."""
+    t = tensor(x)
+    return _m.flip(t, axes=normalize_axes("flip", axis, t.ndim))
+
+
+def roll(x: Like, shift: int, axis: int = -1) -> Tensor:
+    """Elements moved `shift` places along an axis, those that leave the end coming in at the start."""
+    t = tensor(x)
+    return _m.roll(t, shift=shift.__index__(), axis=normalize_axis("roll", axis, t.ndim))
+
+
+def pad(x: Like, widths: Sequence[tuple[int, int]]) -> Tensor:
+    """Zeros before and after, `(before, after)` for each axis."""
+    t = tensor(x)
+    if len(widths) != t.ndim or builtins.any(n < 0 for pair in widths for n in pair):
+        raise shape_error("pad", f"needs one (before, after) of numbers ≥ 0 for each axis of {t.shape}, got {widths}")
+    low, high = zip(*widths, strict=True) if widths else ((), ())
+    return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)
