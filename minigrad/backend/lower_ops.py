@@ -10,6 +10,7 @@ from ..dims import Dim, Shape, hint
 from ..ir import Node
 from ..primitives import loop
 from ..types import TensorType
+from .block import HI, LO, Block, Inline, Main, Unsupported, const, nest, note
 from .loops import (
     Argsort,
     AsIndex,
@@ -34,7 +35,6 @@ from .loops import (
     Unary,
     View,
 )
-from .lower import HI, LO, Block, Inline, Main, Unsupported, const, nest, note
 from .lower_random import random
 from .shards import batch_of
 from .storage import Indices, Stored, extent

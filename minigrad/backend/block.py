@@ -1,0 +1,393 @@
+"""Lowering one graph: the steps of its schedule, each as a loop nest."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..dims import Dim, Shape, Symbol, hint, product
+from ..ir import Graph, Node
+from ..origin import Origin
+from ..primitives import elementwise, index, movement, reduce
+from ..tensor import item
+from ..types import TensorType, is_one
+from .loops import (
+    Assign,
+    Binary,
+    Cast,
+    Compare,
+    Const,
+    Declare,
+    Expr,
+    For,
+    FromIndex,
+    Index,
+    Let,
+    Literal,
+    LoopVar,
+    Read,
+    Select,
+    Size,
+    Stmt,
+    Store,
+    Unary,
+)
+from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
+from .storage import Indices, Pool, Stored, extent
+
+COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
+BINARY = {"add", "sub", "mul", "div", "pow", "maximum", "minimum"}
+FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
+DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
+LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
+
+LO, HI = Size("lo"), Size("hi")  # the rows a shard does
+
+Inline = Callable[[Indices], Expr]
+
+
+class Unsupported(Exception):
+    """An operation the compiler has no loops for; the message names it."""
+
+
+@dataclass
+class Program:
+    """What is shared by all blocks of one function: names, buffers, checks."""
+
+    pool: Pool = field(default_factory=Pool)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    checks: list[tuple[Node, str]] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+    constants: dict[Node, Stored] = field(default_factory=dict)
+    split: bool = True
+    rows: Symbol | None = None  # the batch, while a loop is lowered that does only rows lo … hi of it
+    phases: list[tuple[list[Stmt], Index | None]] = field(default_factory=list)
+
+    def name(self, prefix: str) -> str:
+        return f"{prefix}{next(self.numbers)}"
+
+    def loop_var(self) -> LoopVar:
+        return LoopVar(self.name("i"))
+
+
+def note(node: Node) -> str:
+    """'h: float32(3) = tanh  train.py:41 `h = mg.tanh(x + h @ W)`'."""
+    place = node.origin or Origin()
+    return f"{node.name + ' = ' if node.name else ''}{node.op.name} {node.type}  {place.describe()}".replace("\n", " ")
+
+
+def const(value: Any, dtype: np.dtype) -> Const:
+    return Const(str(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+
+
+def nest(loops: Sequence[tuple[LoopVar, Any]], body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """The body inside loops, outermost first."""
+    inner = tuple(body)
+    for var, n in reversed(loops):
+        inner = (For(var, n, inner),)
+    return inner
+
+
+class Block:
+    """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
+
+    def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
+        self.program, self.graph, self.targets = program, graph, targets
+        self.values: dict[Node, Any] = {**program.constants, **params}
+        self.owned: dict[Node, list[Stored]] = {}
+        self.out: list[Stmt] = []
+        self.lets: dict[Node, str] = {}
+        self.here: Indices | None = None
+        self.flat = False
+
+    # ---- running through the schedule
+
+    def lower(self) -> tuple[Stmt, ...]:
+        """The statements of the block; outputs are in their targets afterwards."""
+        from .lower_ops import LOWER
+
+        plan = schedule(self.graph)
+        dying: dict[int, list[Node]] = {}
+        for node, at in plan.last_use.items():
+            dying.setdefault(at, []).append(node)
+        for at, step in enumerate(plan.steps):
+            if isinstance(step, Cluster):
+                self.cluster(step, plan)
+            else:
+                rule = LOWER.get(step.node.op.name)
+                if rule is None:
+                    raise Unsupported(f"{step.node.op.name} ({step.node.origin.describe()})")
+                rule(self, step.node)
+            for node in dying.get(at, ()):
+                self.release(node)
+        for output in dict.fromkeys(self.graph.outputs):
+            self.deliver(output)
+        for node in dying.get(len(plan.steps), ()):
+            self.release(node)
+        return tuple(self.out)
+
+    def release(self, node: Node) -> None:
+        for value in self.owned.pop(node, ()):
+            self.program.pool.release(value)
+
+    def deliver(self, output: Node) -> None:
+        """An output that was not computed in its target (a param, a movement, a number) is copied there."""
+        target = self.targets.get(output)
+        if target is not None and self.values.get(output) is not target:
+            self.copy(target, lambda i: self.at(output, i), note(output))
+
+    # ---- storage
+
+    def store(self, node: Node) -> Stored:
+        """Storage for a node's value."""
+        value = self.targets.get(node)
+        if value is None:
+            value = self.temporary(node.type, node)
+        self.values[node] = value
+        return value
+
+    def temporary(self, type: TensorType, owner: Node) -> Stored:
+        if str(type.dtype) not in DTYPES:
+            raise Unsupported(f"dtype {type.dtype}")
+        value = self.program.pool.allocate(type)
+        self.owned.setdefault(owner, []).append(value)
+        return value
+
+    def view(self, node: Node) -> Stored | None:
+        """The node as strided memory, if it is that: stored, or a movement of what is."""
+        value = self.values.get(node)
+        if isinstance(value, Stored):
+            return value
+        if node.op is item:
+            return self.values[node.args[0]][node.attrs["index"]]
+        if not (is_movement(node) or node.op is movement.reshape):
+            return None
+        x = self.view(node.args[0])
+        if x is None:
+            return None
+        attrs, shape = node.attrs, node.type.shape
+        if node.op is movement.permute:
+            return x.permuted(attrs["axes"])
+        if node.op is movement.broadcast:
+            return x.broadcast(shape)
+        if node.op is movement.slice:
+            return x.sliced(attrs["start"], attrs["step"], shape)
+        if node.op is movement.flip:
+            return x.flipped(attrs["axes"])
+        return x.reshaped(shape) if node.op is movement.reshape else x
+
+    def memory(self, node: Node, owner: Node) -> Stored:
+        """The node as strided memory, copied if need be; the copy lives as long as its owner."""
+        found = self.view(node)
+        if found is None:
+            found = self.temporary(node.type, owner)
+            self.copy(found, lambda i: self.at(node, i), note(node))
+        return found
+
+    def copy(self, target: Stored, source: Inline, text: str) -> None:
+        """target[i, …] = source(i, …)."""
+        loops, indices = self.loops(target.shape)
+        self.out += nest(loops, [Store(target.buffer, target.at(indices), source(indices), note=text)])
+
+    def loops(self, shape: Shape) -> tuple[list[tuple[LoopVar, Any]], Indices]:
+        """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
+        made: list[tuple[LoopVar, Any]] = []
+        indices: list[Index] = []
+        for axis, n in enumerate(shape):
+            if is_one(n):
+                indices.append(Literal(0))
+                continue
+            var = self.program.loop_var()
+            sharded = axis == 0 and self.program.rows is not None and n == Dim.of(self.program.rows)
+            made.append((var, HI - LO if sharded else extent(n)))
+            indices.append(LO + var if sharded else var)
+        return made, tuple(indices)
+
+    # ---- reading a value at an index
+
+    def at(self, node: Node, indices: Indices) -> Expr:
+        """The element of a node at an index: a register, a load, or the argument of a movement at another index."""
+        if node in self.lets and (self.flat or tuple(indices[a] for a in real_axes(node.type.shape)) == self.here):
+            return Read(self.lets[node], str(node.type.dtype))
+        value = self.values.get(node)
+        if isinstance(value, Stored):
+            return value.load(indices) if not self.flat else value.load_flat(indices[0])
+        if value is not None:
+            return value(indices)
+        if node.is_constant:
+            return const(node.value, node.type.dtype)
+        if node.op is index.iota:
+            return FromIndex(indices[0], str(node.type.dtype))
+        if node.op is index.extent:
+            return FromIndex(extent(node.attrs["n"]), str(node.type.dtype))
+        if self.flat:
+            return self.at(node.args[0], indices)
+        return self.moved(node, indices)
+
+    def moved(self, node: Node, indices: Indices) -> Expr:
+        """The argument of a movement, at the index its result has here."""
+        if node.op is item:
+            return self.values[node.args[0]][node.attrs["index"]].load(indices)
+        x, attrs = node.args[0], node.attrs
+        shape = x.type.shape
+        if node.op is movement.permute:
+            back = np.argsort(attrs["axes"]).tolist()
+            return self.at(x, tuple(indices[a] for a in back))
+        if node.op is movement.broadcast:
+            kept = indices[len(indices) - len(shape) :]
+            return self.at(x, tuple(Literal(0) if is_one(n) else i for n, i in zip(shape, kept, strict=True)))
+        if node.op is movement.slice:
+            moves = zip(indices, attrs["start"], attrs["step"], strict=True)
+            return self.at(x, tuple(i * k + extent(a) for i, a, k in moves))
+        if node.op is movement.flip:
+            turned = (extent(n) - 1 - i if a in attrs["axes"] else i for a, (n, i) in enumerate(zip(shape, indices, strict=True)))
+            return self.at(x, tuple(turned))
+        if node.op is movement.reshape:
+            real = iter([indices[a] for a in real_axes(node.type.shape)])
+            return self.at(x, tuple(Literal(0) if is_one(n) else next(real) for n in shape))
+        return self.at(x, indices)
+
+    # ---- clusters
+
+    def cluster(self, step: Cluster, plan: Schedule) -> None:
+        """One loop nest: elementwise values in registers, those in `stored` written, reductions accumulated."""
+        self.program.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
+        targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
+        domain = step.domain
+        self.flat = len(domain) > 1 and step.axes is None and self.program.rows is None and self.is_flat(step, targets)
+        loops, here = self.loops((product(domain),) if self.flat else domain)
+        self.here = here
+        inner_axes = step.axes is not None and len(domain) - 1 in step.axes
+        before: list[Stmt] = []
+        after: list[Stmt] = []
+        body: list[Stmt] = []
+        for node in step.nodes:
+            if node.op in REDUCTIONS:
+                target = targets[node]
+                if inner_axes or not step.axes:
+                    self.accumulate(node, step, target, here, before, body, after)
+                else:
+                    self.accumulate_in_memory(node, step, target, here, body)
+                continue
+            name = self.program.name("v")
+            body.append(Let(name, self.compute(node, self.full(node, here)), note=note(node)))
+            self.lets[node] = name
+            if node in targets:
+                place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
+                body.append(Store(targets[node].buffer, place, Read(name, str(node.type.dtype))))
+        if inner_axes:
+            outer = [p for a, p in enumerate(loops) if a not in step.axes]  # type: ignore[operator]
+            inner = [p for a, p in enumerate(loops) if a in step.axes]  # type: ignore[operator]
+            self.out += nest(outer, [*before, *nest(inner, body), *after])
+        else:
+            self.out += [*before, *nest(loops, body), *after]
+        self.lets, self.here, self.flat = {}, None, False
+
+    def full(self, node: Node, here: Indices) -> Indices:
+        """The loop indices as indices of the node: 0 on its axes of length 1."""
+        if self.flat:
+            return here
+        source = iter(here)
+        return tuple(Literal(0) if is_one(n) else next(source) for n in node.type.shape)
+
+    def is_flat(self, step: Cluster, targets: dict[Node, Stored]) -> bool:
+        """Whether everything is read and written in the order it lies in memory, so that one loop does."""
+        if not all(t.is_dense for t in targets.values()):
+            return False
+        for node in step.nodes:
+            if node.op is index.one_hot:
+                return False
+            for source, same in sources(node):
+                if source in step.nodes:
+                    continue
+                if is_leaf(source) and source not in self.values and not source.type.shape:
+                    continue
+                value = self.values.get(source)
+                if not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
+                    return False
+        return True
+
+    def accumulate(self, node: Node, step: Cluster, target: Stored, here: Indices, before: list, body: list, after: list) -> None:
+        """A reduction of the innermost loops, in a register."""
+        x = self.at(node.args[0], self.full(node.args[0], here))
+        if not step.axes:
+            body.append(Store(target.buffer, target.at(self.full(node, here)), x, note=note(node)))
+            return
+        dtype = str(node.type.dtype)
+        terms = math.prod(hint(step.domain[a]) for a in step.axes or ())
+        wide = "float64" if dtype == "float32" and node.op is reduce.sum and terms > LONG_SUM else dtype
+        name = self.program.name("a")
+        before.append(Declare(name, const(identity(node), np.dtype(wide))))
+        total = Binary(FOLD[node.op.name], Read(name, wide), Cast(wide, x) if wide != dtype else x)
+        body.append(Assign(name, total, note=note(node)))
+        result: Expr = Read(name, wide)
+        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
+        after.append(Store(target.buffer, target.at(outer), Cast(dtype, result) if wide != dtype else result))
+
+    def accumulate_in_memory(self, node: Node, step: Cluster, target: Stored, here: Indices, body: list) -> None:
+        """A reduction of outer loops: the innermost loop runs along the results."""
+        self.copy(target, lambda i: const(identity(node), node.type.dtype), "")
+        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
+        place = target.at(outer)
+        x = self.at(node.args[0], self.full(node.args[0], here))
+        body.append(Store(target.buffer, place, Binary(FOLD[node.op.name], target.load(outer), x), note=note(node)))
+
+    def compute(self, node: Node, indices: Indices) -> Expr:
+        """An elementwise operation at an index."""
+        op, dtype = node.op, str(node.type.dtype)
+        if dtype not in DTYPES:
+            raise Unsupported(f"dtype {dtype}")
+        if op is index.one_hot:
+            place = self.at(node.args[0], indices[:-1])
+            hit = Compare("eq", place, FromIndex(indices[-1], place.dtype))
+            return Select(hit, const(1, node.type.dtype), const(0, node.type.dtype))
+        x = [self.at(a, indices) for a in node.args]
+        if op is elementwise.where:
+            return Select(*x)
+        if op is elementwise.cast:
+            return Cast(dtype, x[0])
+        if op.name in COMPARE:
+            return Compare(COMPARE[op.name], *x)
+        if dtype == "bool":
+            return Binary({"maximum": "or", "minimum": "and"}[op.name], *x)
+        return Binary(op.name, *x) if op.name in BINARY else Unary(op.name, *x)
+
+
+def _moved_by_slice(node: Node, source: Node) -> bool:
+    """Whether a slice, or a broadcast along new axes, stands between a node and its source."""
+    for arg in node.args:
+        while is_movement(arg):
+            if arg.op is item:
+                break
+            if arg.op is movement.slice:
+                return True
+            arg = arg.args[0]
+    return False
+
+
+def identity(node: Node) -> Any:
+    """What a reduction starts from."""
+    kind, dtype = node.op, node.type.dtype
+    if kind is reduce.sum or kind is reduce.prod:
+        return 0 if kind is reduce.sum else 1
+    low = -math.inf if dtype.kind == "f" else np.iinfo(dtype).min
+    high = math.inf if dtype.kind == "f" else np.iinfo(dtype).max
+    return low if kind is reduce.max else high
+
+
+class Main(Block):
+    """The outermost block: loops over time that can be split over the batch are phases of their own."""
+
+    def separate(self, body: Sequence[Stmt], rows: Index) -> None:
+        self.finish()
+        self.program.phases.append((list(body), rows))
+
+    def finish(self) -> None:
+        if self.out:
+            self.program.phases.append((self.out, None))
+            self.out = []
