@@ -20,6 +20,7 @@ slow: .venv/.dev
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check minigrad models viz tests examples benchmarks
 	$(BIN)/mypy
 
 wheel: .venv/.dev

@@ -87,6 +87,4 @@ def arguments(function, sizes, seed):
     """Small whole numbers for every argument."""
     rng = np.random.default_rng(seed)
     counts = {b.name: evaluate(b.size, sizes) for b in function.arguments}
-    return {
-        b.name: rng.integers(0 if b.dtype[0] == "u" else -4, 5, counts[b.name]).astype(b.dtype) for b in function.arguments
-    }
+    return {b.name: rng.integers(0 if b.dtype[0] == "u" else -4, 5, counts[b.name]).astype(b.dtype) for b in function.arguments}
