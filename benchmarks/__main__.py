@@ -35,7 +35,10 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--quick", action="store_true", help="tiny sizes, to see that it runs: the numbers mean nothing")
     p.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="folder of results.json and the plots")
     p.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
-    return p.parse_args()
+    chosen = p.parse_args()
+    if chosen.write and chosen.quick:
+        p.error("--quick gives no numbers to --write down")
+    return chosen
 
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:

@@ -67,7 +67,8 @@ def step_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
     left: dict[str, list[str]] = {}
     for row in rows:
         for name, why in row["without"].items():
-            left.setdefault(f"{name}, {why}", []).append(row["work"])
+            if not why.startswith("no "):  # that a peer has no such model, its dash says
+                left.setdefault(f"{name}: {why}", []).append(row["work"])
     some = [f"{why} ({len(works)} of {len(rows)} works)" for why, works in left.items()]
     note = "Milliseconds, median [10 % – 90 %] of all steps. Losses and gradients of those who are timed agree with minigrad's "
     note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(some) + "." if some else "")
