@@ -10,7 +10,15 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-COLOURS = {"minigrad": "#c0392b", "jax": "#2471a3", "torch": "#d68910", "torch.nn": "#7d6608", "torch.compile": "#6c3483"}
+COLOURS = {
+    "minigrad": "#c0392b",
+    "jax": "#2471a3",
+    "torch": "#d68910",
+    "torch.nn": "#7d6608",
+    "torch.compile": "#6c3483",
+    "pytensor": "#1e8449",
+    "autograd": "#717d7e",
+}
 STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "svg.hashsalt": "minigrad"}
 
 
@@ -56,11 +64,18 @@ def growth(found: dict[str, Any]) -> Any:
             label = f"{name}, {axis}^{sweep['exponent'][name]:.2f}"
             a.plot(sizes, [1e3 * v for v in t.values()], "o-", ms=3, lw=1, color=COLOURS.get(name), label=label)
         a.set(xscale="log", yscale="log", xlabel=axis, title=sweep["title"])
+        label_sizes(a, sizes)
         a.legend(frameon=False, fontsize=6)
     axes[0].set_ylabel("ms a step")
     for name, style in (("all kept", "o-"), ("checkpoints", "s--")):
         label = f"{name}, T^{found['memory']['exponent'][name]:.2f}"
         axes[-1].plot(list(map(int, kept[name])), [v / 2**20 for v in kept[name].values()], style, ms=3, lw=1, color="#c0392b", label=label)
     axes[-1].set(xscale="log", yscale="log", xlabel="T", title="NTM, B = 1: working MB")
+    label_sizes(axes[-1], list(map(int, kept["all kept"])))
     axes[-1].legend(frameon=False, fontsize=6)
     return figure
+
+
+def label_sizes(axes: Any, sizes: list[int]) -> None:
+    axes.set_xticks(sizes, list(map(str, sizes)))
+    axes.minorticks_off()
