@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import module
+from .backend import cache
 from .errors import MinigradError
 from .experiments import EXTENDABLE, Config, ConfigError, Experiment, Run, size, span
 from .optim import OptimizerError
@@ -217,3 +218,17 @@ def draw(
         raise ConfigError(f"{what!r} is neither the folder of a run nor a model: {', '.join(MODELS)}")
     run = Run.open(Path(what))
     _draw(run, run.restore()[0])
+
+
+@app.command(name="cache")
+@plainly
+def compiled(
+    clear: Annotated[bool, typer.Option("--clear", help="delete every entry")] = False,
+) -> None:
+    """Where compiled programs are kept, how many there are, and how large they are."""
+    found = cache.entries()
+    bytes_kept = sum(path.stat().st_size for path in found)
+    console.print(f"{cache.directory() or 'no cache'}: {len(found)} entries, {bytes_kept / 1e6:.1f} MB", soft_wrap=True)
+    if clear:
+        cache.clear()
+        console.print("Cleared. The next run of each program compiles it again.")

@@ -194,3 +194,12 @@ def test_without_the_extra_it_says_what_to_install():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert "pip install 'minigrad[cli]'" in found.stderr
+
+
+def test_cache_shows_and_clears_what_was_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE_DIR", str(tmp_path / "cache"))
+    assert "0 entries" in call("cache")
+    mg.jit(lambda x: mg.tanh(x) * 3)(np.ones(2))
+    assert "1 entries" in call("cache")
+    assert "Cleared" in call("cache", "--clear")
+    assert "0 entries" in call("cache")
