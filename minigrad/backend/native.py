@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -62,5 +62,8 @@ class Native:
 def _in_halves(kernel: Kernel, table: bytes, numbers: tuple[int, ...], rows: int, arena: np.ndarray) -> tuple[int, int]:
     middle = rows // 2
     other = _beside().submit(kernel.call, table, (*numbers, middle, rows), arena)
-    found = kernel.call(table, (*numbers, 0, middle), arena)
+    try:
+        found = kernel.call(table, (*numbers, 0, middle), arena)
+    finally:  # an interrupt here must not free what the other half still writes
+        wait([other])
     return max(found, other.result())
