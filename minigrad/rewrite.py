@@ -17,6 +17,13 @@ from .types import TensorType, identical, is_one
 Rule = Callable[[Node, Sequence[Tensor]], Any]
 
 
+def rebuilt(graph: Graph, construct: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+    """The graph with every operation made anew from its new arguments; equal operations become one."""
+    with interning():
+        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
+    return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
 def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
     """The graph built anew, each operation replaced by what the first rule that fits gives; equal operations become one."""
 
@@ -24,9 +31,7 @@ def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
         attrs = {k: apply_rules(v, rules) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
         return _settle(make(node.op, args, attrs), rules)
 
-    with interning():
-        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
-    return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+    return rebuilt(graph, construct)
 
 
 def _settle(node: Node, rules: Sequence[Rule]) -> Node:
@@ -141,9 +146,7 @@ def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | Non
                 results[made] = found
         return made
 
-    with interning():
-        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
-    return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+    return rebuilt(graph, construct)
 
 
 def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
@@ -154,9 +157,7 @@ def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         return make(node.op, args, {k: transform(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
 
-    with interning():
-        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
-    return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+    return rebuilt(graph, construct)
 
 
 def merge_loops(graph: Graph) -> Graph:
@@ -224,9 +225,7 @@ def drop_unused(graph: Graph) -> Graph:
             return made
         return make(node.op, args, node.attrs)
 
-    with interning():
-        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
-    pruned = Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+    pruned = rebuilt(graph, construct)
     return in_bodies(pruned, drop_unused)
 
 

@@ -479,8 +479,4 @@ def concrete_shape(shape: Shape) -> tuple[int, ...]:
     return tuple(map(hint, shape))
 
 
-def literal(shape: Shape) -> bool:
-    return not any(isinstance(n, Dim) for n in shape)
-
-
 from . import indexing, ops  # noqa: E402  (they build on Tensor, whose operators call them)
