@@ -162,7 +162,7 @@ def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
     Values that f takes from outside are constants, read when it is first called. An operation without loops falls back to the
     interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the operation,
     line, scope and step that first gave one (the interpreter runs the same arguments again to find it).
-    MINIGRAD_JIT=0 in the environment turns compilation off.
+    In the environment MINIGRAD_JIT=0 turns compilation off, and MINIGRAD_THREADS=1 leaves the second thread out: the same bits.
     """
     return Compiled(f, finite)
 

@@ -27,7 +27,7 @@ __all__ = ["Metrics", "Outcome", "RunError", "make_step", "train"]
 
 Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 Report = Callable[[dict[str, Any]], None]
-Progress = Callable[[int, dict[str, float]], None]
+Progress = Callable[[int, dict[str, float]], bool | None]
 
 
 class RunError(MinigradError, RuntimeError):
@@ -35,7 +35,7 @@ class RunError(MinigradError, RuntimeError):
 
 
 class Outcome(NamedTuple):
-    """How a run ended. reason: 'learned', 'steps' (all are done), or 'interrupted' (after saving) by `signal`, SIGINT or SIGTERM."""
+    """How a run ended. reason: 'learned', 'steps' (all are done), or 'interrupted' (after saving) by `signal`, 0 if by `progress`."""
 
     model: Any
     state: optim.State
@@ -80,7 +80,8 @@ def train(
     loss      (model, *batch) -> (scalar to minimise, {name: scalar to log})
     data      (key, step) -> batch, a pure function
     evaluate  (model, step) -> {name: number}, called every `evaluate_every` steps and at the end
-    report    gets every line of metrics.jsonl as it is written; progress gets (step, numbers) after every step
+    report    gets every line of metrics.jsonl as it is written
+    progress  gets (step, numbers) after every step; True from it asks to stop, as a signal does
 
     Goes on from the newest checkpoint in folder/checkpoints if there is one: killed at any moment, a run ends with the same bits.
     Raises NonFiniteError naming the operation where a loss or gradient is not finite (the checkpoints stay as they are), RunError where
@@ -103,7 +104,8 @@ def train(
                 raise _explained(step_function, (model, state, *batch), step + 1, numbers)
             model, state, step = new_model, new_state, step + 1
             window.add(numbers)
-            progress(step, numbers)
+            if progress(step, numbers):
+                stop.append(0)
             if step % log_every == 0:
                 metrics.write({"step": step, **window.means()})
             if evaluate is not None and _due(step, steps, evaluate_every):

@@ -159,12 +159,15 @@ def test_a_new_batch_size_or_length_takes_the_same_program():
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
-def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model):
+def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, monkeypatch):
     fast = mg.jit(lambda m, xs: m(xs))
     xs = RNG.standard_normal((5, 19, 3)).astype("float32")
     whole = fast(model, xs).numpy()
     for row in range(19):
         np.testing.assert_allclose(whole[:, row : row + 1], fast(model, xs[:, row : row + 1]).numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(whole, fast(model, xs).numpy())
+    monkeypatch.setenv("MINIGRAD_THREADS", "1")
+    monkeypatch.setattr("minigrad.backend.native._beside", lambda: pytest.fail("a second thread"))
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 

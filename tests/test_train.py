@@ -103,6 +103,12 @@ def test_a_stop_request_saves_and_the_run_goes_on(tmp_path, number):
     assert final(broken) == final(whole)
 
 
+def test_progress_may_ask_to_stop(tmp_path):
+    outcome = Run.create(tmp_path / "run", SMALL).train(lambda event: None, lambda step, numbers: step == 13)
+    assert (outcome.reason, outcome.step, outcome.signal) == ("interrupted", 13, 0)
+    assert outcome.checkpoint.exists()
+
+
 def test_a_second_ctrl_c_acts_at_once(tmp_path):
     def stop(step, numbers):
         os.kill(os.getpid(), signal.SIGINT)

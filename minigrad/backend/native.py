@@ -61,6 +61,8 @@ class Native:
 
 def _in_halves(kernel: Kernel, table: bytes, numbers: tuple[int, ...], rows: int, arena: np.ndarray) -> tuple[int, int]:
     middle = rows // 2
+    if os.environ.get("MINIGRAD_THREADS") == "1":  # one half after the other: the same bits
+        return max(kernel.call(table, (*numbers, 0, middle), arena), kernel.call(table, (*numbers, middle, rows), arena))
     other = _beside().submit(kernel.call, table, (*numbers, middle, rows), arena)
     try:
         found = kernel.call(table, (*numbers, 0, middle), arena)
