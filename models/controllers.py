@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import minigrad as mg
@@ -47,7 +48,34 @@ class FeedForward(Module):
         return (), mg.tanh(x @ self.W_x + self.b + r @ self.W_r).named("h")
 
 
-def controller(kind: str, *args: Any, **kwargs: Any) -> Any:
-    """ "lstm" or "feedforward" ("ff")."""
-    made = {"lstm": LSTMController, "feedforward": FeedForward, "ff": FeedForward}
-    return choose("controller", kind, made)(*args, **kwargs)
+class Deep(Module):
+    """Controllers on top of each other (Graves et al. 2016, Methods): each sees [x_t; h_t of the one below], r_{t−1} and its own past.
+
+    h_t = [h¹_t; …; hᴸ_t], the outputs of all.
+    """
+
+    def __init__(self, layers: Sequence[Any]):
+        self.layers = tuple(layers)
+        self.hidden = sum(layer.hidden for layer in layers)
+
+    def initial_state(self, batch: Any) -> tuple[Any, ...]:
+        return tuple(layer.initial_state(batch) for layer in self.layers)
+
+    def __call__(self, state: tuple[Any, ...], x: Tensor, r: Tensor) -> tuple[tuple[Any, ...], Tensor]:
+        after, hs = [], []
+        for i, (layer, s) in enumerate(zip(self.layers, state, strict=True)):
+            with mg.scope(f"layer{i}"):
+                s, h = layer(s, mg.concat([x, *hs[-1:]], -1), r)
+            after.append(s)
+            hs.append(h)
+        return tuple(after), mg.concat(hs, -1)
+
+
+def controller(kind: str, inputs: int, reads: int, hidden: int, layers: int = 1, key: Any = 0, dtype: Any = "float32") -> Any:
+    """ "lstm" or "feedforward" ("ff"), of one layer or several, each with `hidden` units."""
+    made = choose("controller", kind, {"lstm": LSTMController, "feedforward": FeedForward, "ff": FeedForward})
+    if layers == 1:
+        return made(inputs, reads, hidden, key, dtype)
+    if layers < 1:
+        raise ValueError(f"layers={layers}: a controller has at least one")
+    return Deep([made(inputs + hidden * (i > 0), reads, hidden, k, dtype) for i, k in enumerate(keys(key, layers))])

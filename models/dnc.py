@@ -50,13 +50,15 @@ class DNC(Cell):
         hidden: int = 100,
         memory: tuple[int, int] = (64, 20),
         read_heads: int = 1,
+        layers: int = 1,
         key: Any = 0,
         dtype: Any = "float32",
     ):
         slots, width = memory
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory, self.read_heads = inputs, outputs, (slots, width), read_heads
-        self.controller = make_controller(controller, inputs, read_heads * width, hidden, key=k[0], dtype=dtype)
+        self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)
+        hidden = self.controller.hidden
         self.interface = Linear(hidden, sum(self._parts), k[1], dtype)
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
 

@@ -34,7 +34,7 @@ class NTM(Cell):
     read heads    w as in §3.3 from M_t;      r_t = Σ_i w(i) M_t(i)                          eq. 2
     y_t = [h_t; r_t] W + b
 
-    controller   "lstm" or "feedforward", with `hidden` units
+    controller   "lstm" or "feedforward", of `layers` layers with `hidden` units each
     memory       (slots, width); read_heads and write_heads; shifts −shift … shift are allowed
     read         "after" the write, from M_t (the paper), or "before" it, from M_{t−1} (Collier and Beel 2018)
     M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
@@ -60,6 +60,7 @@ class NTM(Cell):
         M_0: str = "constant",
         w_0: str = "focused",
         r_0: str = "learned",
+        layers: int = 1,
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -68,7 +69,8 @@ class NTM(Cell):
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
         self.order = choose("read", read, ["after", "before"])
-        self.controller = make_controller(controller, inputs, read_heads * width, hidden, key=k[0], dtype=dtype)
+        self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)
+        hidden = self.controller.hidden
         self.heads = Linear(hidden, read_heads * self._per_head + write_heads * (self._per_head + 2 * width), k[1], dtype)
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
         self.start = (choose("M_0", M_0, ["constant", "learned", "random"]), choose("w_0", w_0, ["learned", "focused", "uniform"]))

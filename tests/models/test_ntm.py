@@ -40,11 +40,19 @@ def weighting(p, M, previous, shifts):
     return w_s**gamma / (w_s**gamma).sum()
 
 
-def lstm(c, z, h, state):
-    z = z @ c.W_x.numpy() + c.b.numpy() + np.concatenate([h, state[0]]) @ c.W_h.numpy()
-    i, f, g, o = np.split(z, 4)
-    cell = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(cell), cell
+def controlled(c, x, r, state):
+    """h of a controller; state, the (h, c) of each layer, is moved on in place."""
+    hs = []
+    for layer, (h, cell) in zip(getattr(c, "layers", [c]), state, strict=True):
+        z = np.concatenate([x, *hs[-1:]]) @ layer.W_x.numpy() + layer.b.numpy()
+        if hasattr(layer, "W_r"):
+            h = np.tanh(z + r @ layer.W_r.numpy())
+        else:
+            i, f, g, o = np.split(z + np.concatenate([r, h]) @ layer.W_h.numpy(), 4)
+            cell[:] = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+            h[:] = sigmoid(o) * np.tanh(cell)
+        hs.append(h.copy())
+    return np.concatenate(hs)
 
 
 def transcription(model, xs):
@@ -54,14 +62,10 @@ def transcription(model, xs):
     first = model.initial_state(1)
     M, r = first.M.numpy()[0].copy(), first.r.numpy()[0].copy()
     w_r, w_w = first.w_read.numpy()[0], first.w_write.numpy()[0]
-    state = (np.zeros(model.controller.hidden), np.zeros(model.controller.hidden))
+    state = [np.zeros((2, layer.hidden)) for layer in getattr(c, "layers", [c])]
     ys = []
     for x in xs:
-        if hasattr(c, "W_r"):
-            h = np.tanh(x @ c.W_x.numpy() + r.ravel() @ c.W_r.numpy() + c.b.numpy())
-        else:
-            state = lstm(c, x, r.ravel(), state)
-            h = state[0]
+        h = controlled(c, x, r.ravel(), state)
         p = np.clip(h @ model.heads.W.numpy() + model.heads.b.numpy(), -20, 20)
         reads, writes = p[: R * A].reshape(R, A), p[R * A :].reshape(Wr, A + 2 * W)
         old = M.copy()
@@ -81,6 +85,8 @@ CASES = {
     "paper": {"w_0": "learned"},
     "feed-forward": {"controller": "feedforward", "M_0": "random", "w_0": "uniform"},
     "many heads": {"read_heads": 3, "write_heads": 2, "shift": 2, "M_0": "learned"},
+    "several layers": {"layers": 2, "read_heads": 2},
+    "several feed-forward layers": {"controller": "ff", "layers": 3, "write_heads": 2},
     "read before": {"read_heads": 2, "read": "before", "r_0": "zeros"},
 }
 
@@ -210,6 +216,8 @@ def test_symmetric_start_is_refused():
         NTM(3, 2, w_0="uniform")
     with pytest.raises(ValueError, match="M_0='zero' is unknown: take one of 'constant', 'learned', 'random'"):
         NTM(3, 2, M_0="zero")
+    with pytest.raises(ValueError, match="layers=0: a controller has at least one"):
+        NTM(3, 2, layers=0)
     for M_0, w_0 in (("learned", "uniform"), ("random", "uniform"), ("constant", "learned"), ("constant", "focused")):
         NTM(3, 2, hidden=4, memory=(5, 3), M_0=M_0, w_0=w_0)
 

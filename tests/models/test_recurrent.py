@@ -23,6 +23,7 @@ MODELS = {
     "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "ntm-heads": lambda: NTM(3, 2, "feedforward", read_heads=2, write_heads=3, shift=2, w_0="focused", read="before", **small),
+    "ntm-layers": lambda: NTM(3, 2, layers=2, read_heads=2, **small),
     "dnc": lambda: DNC(3, 2, read_heads=2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
