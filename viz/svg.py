@@ -68,9 +68,8 @@ def _wires(wires: Iterable[Wire]) -> Iterator[str]:
         for wire in group:
             points = wire.points
             if wire.arrow:
-                heads.append(_arrow(points, ARROW + (width_ - 1.2) * 1.5))
-                points = (*points[:-1], _back(points, 3.0))
-            d = path(points)
+                heads.append(arrow(points, width_))
+            d = path(shortened(points) if wire.arrow else points)
             lines.append(f'<path d="{d}"><title>{xml(wire.title)}</title></path>' if wire.title else f'<path d="{d}"/>')
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         yield f'<g fill="none" stroke="{colour}" stroke-width="{n(width_)}"{dash}>{"".join(lines)}</g>'
@@ -112,13 +111,16 @@ def _direction(points: tuple[Point, ...]) -> Point:
     return (bx - ax) / length, (by - ay) / length
 
 
-def _back(points: tuple[Point, ...], by: float) -> Point:
+def shortened(points: tuple[Point, ...], by: float = 3.0) -> tuple[Point, ...]:
+    """The points with the last drawn back, so that the line ends within its arrow head."""
     dx, dy = _direction(points)
-    return points[-1][0] - dx * by, points[-1][1] - dy * by
+    return (*points[:-1], (points[-1][0] - dx * by, points[-1][1] - dy * by))
 
 
-def _arrow(points: tuple[Point, ...], size: float) -> str:
+def arrow(points: tuple[Point, ...], line: float) -> str:
+    """The outline of an arrow head at the end of a line of this width."""
     (x, y), (dx, dy) = points[-1], _direction(points)
+    size = ARROW + (line - 1.2) * 1.5
     half = size * 0.38
     ax, ay = x - dx * size - dy * half, y - dy * size + dx * half
     bx, by = x - dx * size + dy * half, y - dy * size - dx * half

@@ -75,7 +75,7 @@ def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> 
         x, y = step.layout.centres[k]
         look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
         chips = step.chips[k]
-        fills = tuple(style.gradient_colour(paint.edges.get((index, p))) for p, _ in chips) if paint.gradient else ()
+        fills = tuple(paint.wire(index, p) for p, _ in chips) if paint.gradient else ()
         part.shapes.append(
             Shape(
                 f"n{k}", x, frame.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
