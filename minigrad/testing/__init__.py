@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .assertions import assert_jit_equals_interpreter, assert_same_graph_value, assert_scan_equals_unrolled
 from .gradients import GradientError, NondeterminismError, check_grads
-from .programs import Program, Step, assert_jit_equals_interpreter, assert_same_graph_value, assert_scan_equals_unrolled, random_program
+from .programs import Program, Step, random_program
 
 if TYPE_CHECKING:
     from .strategies import axes, broadcastable_shapes, dtypes, graphs, indices, shapes, tensors

@@ -15,7 +15,7 @@ except ImportError as error:
 
 from ..tensor import Tensor, tensor
 from ..types import DTYPES
-from .programs import Program, random_program
+from .programs import Program, draw_program
 
 Shape = tuple[int, ...]
 
@@ -99,5 +99,10 @@ def indices(draw: Callable[..., Any], shape: Shape) -> Any:
 
 
 def graphs(steps: int = 8, inputs: int = 2, scans: bool = True) -> st.SearchStrategy[Program]:
-    """Random small programs over the table of primitives: shared operands, diamonds, broadcasting, loops."""
-    return st.integers(0, 2**32 - 1).map(lambda seed: random_program(seed, steps, inputs, scans))
+    """Random programs of up to `steps` operations: shared operands, diamonds, broadcasting, loops. They shrink to few and simple steps."""
+
+    @st.composite
+    def program(draw: Callable[..., Any]) -> Program:
+        return draw_program(lambda options: draw(st.sampled_from(options)), draw(st.integers(1, steps)), inputs, scans, seed=0)
+
+    return program()
