@@ -193,14 +193,19 @@ def _shorten(leaves: list[Item]) -> None:
 def _leaf(node: Node) -> str:
     if node.op.name not in LEAVES:
         return ""
-    if node.op.name == "constant" and not node.type.shape and node.name is None:
+    if node.op.name == "constant" and node.name is None and _is_number(node.value):
         return "number"
     return node.op.name
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a constant is one number, perhaps repeated."""
+    return value.size > 0 and value.flat[0] == value.flat[-1] and bool((value == value.flat[0]).all())
+
+
 def _leaf_label(node: Node) -> str:
     if node.op.name == "constant":
-        return text.constant(node.value) if not node.type.shape else "x"
+        return text.constant(node.value.flat[0]) if _is_number(node.value) else "x"
     return node.op.look[1] or node.op.name
 
 

@@ -231,3 +231,10 @@ def test_the_lstm_is_drawn_by_hand_and_its_gates_named():
     found = texts(viz.unrolled(lambda m, xs: mg.sum(m(xs)), LSTM(3, 4), np.ones((2, 1, 3), "float32"), level="cell").svg)
     assert found.count("σ") == 6 or "defs" in found
     assert {"f", "i", "g", "o", "c₋₁ = 0", "h₋₁ = 0"} <= set(found)
+
+
+def test_a_number_repeated_over_an_array_is_no_input_but_a_number():
+    h = mg.parameter(XS[0], name="h")
+    found = texts(viz.unrolled(mg.sum(mg.maximum(h, mg.full(3, 0.5)) * XS[1])).svg)
+    assert any("0.5" in t for t in found)
+    assert found.count("x") == 1
