@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import dims, interpret, tree
+from .backend.link import aligned
 from .backend.lower import Unsupported, lower
 from .backend.native import SPLIT_ROWS, Native
 from .backend.to_python import to_python
@@ -70,7 +71,7 @@ class Program:
         shapes = self.shapes.get(numbers)
         if shapes is None:
             shapes = self.shapes[numbers] = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in self.graph.outputs]
-        outputs = [np.empty(shape, o.type.dtype) for shape, o in zip(shapes, self.graph.outputs, strict=True)]
+        outputs = [aligned(shape, o.type.dtype) for shape, o in zip(shapes, self.graph.outputs, strict=True)]
         self.native.run(arrays, outputs, numbers)
         return outputs
 

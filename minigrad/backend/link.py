@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
+import math
 import re
 import struct
 import threading
@@ -20,6 +21,7 @@ from .gemm_kernels import tile
 from .loops import ALIGNMENT, Function
 from .to_llvm import ARRAY_DATA, to_llvm
 
+ALIGNED_FROM = 4096  # bytes
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # machine code lives as long as its engine: as long as the process
@@ -86,6 +88,15 @@ class Kernel:
     def _layout_size(self, *sizes: int) -> int:
         names = (s.name for s in self.function.sizes)
         return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array that starts on a cache line: vectors that straddle two lines made matrix-vector products 1.3 to 1.8 times slower."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < ALIGNED_FROM:
+        return np.empty(shape, dtype)
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    return np.ndarray(shape, dtype, raw, -raw.__array_interface__["data"][0] % ALIGNMENT)
 
 
 def _link(text: str, names: Sequence[str]) -> dict[str, int]:
