@@ -89,7 +89,7 @@ class _Unfolder:
         step = self.steps[i]
         leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
-        wide = max((text.width(self._initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
+        wide = max((text.width(self.wiring.initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
         return (CORRIDOR if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
 
     def _vertical(self) -> None:
@@ -208,18 +208,6 @@ class _Unfolder:
 
     # ---- states at the ends
 
-    def _initial_label(self, start: tuple[int, int]) -> str:
-        """h₋₁, or h₋₁ = 0 where it starts from a number."""
-        leaf, state = self.items[start[0]], self.items[start[1]]
-        column = self.story.columns[state.column or 0]
-        order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
-        name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
-        value = leaf.node.value
-        if leaf.leaf == "number" or (leaf.leaf == "constant" and value.size and (value == value.flat[0]).all()):
-            first = text.constant(value.flat[0])
-            return f"{name} = {first}" if name else first
-        return name or text.clean(leaf.name or leaf.label, 12)
-
     def _initial(self) -> None:
         for i in self.shown:
             step = self.steps[i]
@@ -230,14 +218,15 @@ class _Unfolder:
             lanes.sort(key=lambda pair: step.layout.lanes[pair[0]])
             ys = [self.top + self.frame.height - step.layout.lanes[k] for k, _ in lanes][::-1]
             spots = place(ys, [1.0] * len(ys), [9.5] * len(ys), 4.0)[::-1]
-            width = max(max(text.width(self._initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
+            width = max(max(text.width(self.wiring.initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
             for n, ((k, a), spot) in enumerate(zip(lanes, spots, strict=True)):
                 y = self.top + self.frame.height - step.layout.lanes[k]
                 edge = self.x[i] - 14 - 6 * len(lanes)
                 turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
                 item = self.items[a[0]]
+                label = self.wiring.initial_label(a)
                 part.shapes.append(
-                    Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", self._initial_label(a), title=str(item.node.type),
+                    Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", label, title=str(item.node.type),
                           fill=self.paint.fill(item), stroke=self.paint.stroke(item))
                 )  # fmt: skip
                 points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))

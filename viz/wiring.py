@@ -236,6 +236,18 @@ class Wiring:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
+    def initial_label(self, start: tuple[int, int]) -> str:
+        """h₋₁, or h₋₁ = 0 where it starts from a number."""
+        leaf, state = self.items[start[0]], self.items[start[1]]
+        column = self.story.columns[state.column or 0]
+        order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
+        name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
+        value = leaf.node.value
+        if leaf.leaf == "number" or (leaf.leaf == "constant" and value.size and (value == value.flat[0]).all()):
+            first = text.constant(value.flat[0])
+            return f"{name} = {first}" if name else first
+        return name or text.clean(leaf.name or leaf.label, 12)
+
     def _step(self, item: Item) -> int:
         assert item.column is not None
         return self.story.columns[item.column].step
