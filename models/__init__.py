@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .attention import Attention, AttentiveLSTM, MultiHead, causal, scaled_dot_product
+from .attention import Attention, AttentiveLSTM, Decoder, DecoderState, MultiHead, causal, scaled_dot_product
 from .cell import Cell, Linear
 from .dnc import DNC, DNCState
 from .gru import GRU, GRUState
@@ -16,6 +16,6 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
     "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
-    "GRUState", "LSTMState", "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer",
-    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "Decoder", "DecoderState", "GRUState", "LSTMState", "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RNNState",
+    "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

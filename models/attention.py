@@ -1,4 +1,4 @@
-"""Attention: the scores of Bahdanau and Luong, scaled dot products, heads, and an LSTM that looks back on its own past.
+"""Attention: the scores of Bahdanau and Luong, scaled dot products, heads, an LSTM that looks back on its own past, and a decoder.
 
 Sequences are time-major, (T, batch, width). Masks are True where attention is allowed; a row with nothing allowed gives zeros, not NaN.
 """
@@ -6,13 +6,13 @@ Sequences are time-major, (T, batch, width). Masks are True where attention is a
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .cell import Linear, blocks, choose, keys
-from .lstm import LSTM
+from .cell import Cell, Linear, blocks, choose, keys
+from .lstm import LSTM, LSTMState
 
 SCORES = ["bahdanau", "dot", "general", "concat"]
 
@@ -97,6 +97,52 @@ class AttentiveLSTM(Module):
             query = mg.concat([mg.zeros_like(hs[:1]), hs])[:-1]
         context, _ = self.attention(query, hs, allowed(hs.shape[0], mask))
         return self.readout(mg.tanh(self.combine(mg.concat([context, hs], -1))).named("h")).named("y")
+
+
+class DecoderState(NamedTuple):
+    lstm: LSTMState
+    h: Tensor  # h̃, (batch, hidden)
+
+
+class Decoder(Module):
+    """An LSTM that attends to the states of another network, with input feeding (Luong et al. 2015, §3.3).
+
+    h_t = LSTM([x_t; h̃_{t−1}]);  h̃_t = tanh([c_t; h_t] W_c), eq. 5, c_t from h_t by Attention;  y_t = h̃_t W + b
+
+    decoder.over(states, mask) is a Cell: decoder.over(encoder(xs))(ys) -> (T, batch, outputs).
+    """
+
+    def __init__(self, inputs: int, states: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 4)
+        self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
+        self.lstm = LSTM(inputs + hidden, hidden, key=k[0], dtype=dtype)
+        self.attention = Attention(score, hidden, states, key=k[1], dtype=dtype)
+        self.combine = Linear(states + hidden, hidden, k[2], dtype)
+        self.readout = Linear(hidden, outputs, k[3], dtype)
+
+    def over(self, states: Any, mask: Any = None) -> Decoding:
+        """The decoder over states (S, batch, width); mask (S, batch) is False where a shorter sequence of the batch has ended."""
+        return Decoding(self, states, mask)
+
+
+class Decoding(Cell):
+    """A Decoder and what it attends to."""
+
+    label = "decoder"
+
+    def __init__(self, decoder: Decoder, states: Any, mask: Any = None):
+        self.decoder, self.states, self.inputs = decoder, mg.tensor(states), decoder.inputs
+        self.mask = None if mask is None else allowed(self.states.shape[0], mask, before=False)
+
+    def initial_state(self, batch: Any) -> DecoderState:
+        return DecoderState(self.decoder.lstm.initial_state(batch), mg.zeros((batch, self.decoder.hidden), self.dtype))
+
+    def step(self, state: DecoderState, x: Tensor) -> tuple[DecoderState, Tensor]:
+        d = self.decoder
+        inner, h = d.lstm.step(state.lstm, mg.concat([x, state.h], -1))
+        context, _ = d.attention(h[None], self.states, self.mask)
+        h = mg.tanh(d.combine(mg.concat([context[0], h], -1))).named("h~")
+        return DecoderState(inner, h), d.readout(h).named("y")
 
 
 def allowed(n: Any, mask: Any = None, before: bool = True) -> Any:

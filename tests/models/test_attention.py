@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import Attention, AttentiveLSTM, Block, MultiHead, Transformer, causal, scaled_dot_product, sinusoids
+from minigrad.models import Attention, AttentiveLSTM, Block, Decoder, MultiHead, Transformer, causal, scaled_dot_product, sinusoids
 from minigrad.models.transformer import block_from_torch, heads_from_torch
 
 import minigrad as mg
@@ -143,6 +143,29 @@ def test_causal_padded_and_differentiable(name, check_differences):
     close(found[:, 0], ys[:, 0])
     close(found[:4, 1], ys[:4, 1])
     check_differences(lambda m: mg.sum(mg.tanh(m(xs, mask=mask))[-2:, :1]), model, directions=1, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("score", ["bahdanau", "dot", "general", "concat"])
+def test_decoder_with_input_feeding(score, check_differences):
+    """Step by step by Luong et al. 2015, §3.3; padding of the states and of the sequence does not matter."""
+    model = Decoder(3, 5, 5, 2, score, dtype="float64")
+    xs, states = rng.standard_normal((6, 2, 3)), rng.standard_normal((4, 2, 5))
+    ys = model.over(states)(xs)
+    inner, fed = model.lstm.initial_state(2), np.zeros((2, 5))
+    for x, y in zip(xs, ys, strict=True):
+        inner, h = model.lstm.step(inner, mg.tensor(np.concatenate([x, fed], -1)))
+        e = model.attention.score(h[None], mg.tensor(states)).numpy()[:, 0]
+        w = np.exp(e) / np.exp(e).sum(-1, keepdims=True)
+        c = np.einsum("bs,sbk->bk", w, states)
+        fed = np.tanh(np.concatenate([c, h.numpy()], -1) @ model.combine.W.numpy() + model.combine.b.numpy())
+        close(y, fed @ model.readout.W.numpy() + model.readout.b.numpy())
+    padded = np.concatenate([states, np.full((2, 2, 5), 9.0)])
+    cell = model.over(padded, np.arange(6)[:, None] < [4, 4])
+    close(cell(xs), ys)
+    _, last = cell.run(xs, mask=np.arange(6)[:, None] < [6, 3])
+    close(last.h[1], cell.run(xs[:3])[1].h[1])
+    check_differences(lambda m: mg.sum(mg.tanh(m.over(states)(xs))[-1]), model, directions=1)
+    assert np.abs(mg.grad(lambda s: mg.sum(model.over(s)(xs)[-1] ** 2))(states).numpy()).min(0).max() > 0
 
 
 def test_run_time_lengths():
