@@ -167,9 +167,10 @@ def _take_all(graph: Graph, outside: Sequence[Sequence[Tensor]], side: int, n: i
 
 
 def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
-    """The graph with every loop written out, each step in its own scope; `steps` limits the outer loops to their first ones.
+    """The graph with every loop written out, each step in its own scope, lstm[3] or, in reverse, lstm←[3].
 
-    For eyes and for tests: programs run and compile as loops. Without `merge`, what two steps compute alike stays in both.
+    `steps` limits the outer loops to their first elements; from there on their results stay as they are. For eyes and for tests: programs
+    run and compile as loops. Without `merge`, what two steps compute alike stays in both.
     """
     with interning() if merge else nullcontext():
         params = [abstract(p.type, p.name) for p in graph.params]
@@ -216,16 +217,21 @@ def _unrolled_scan(
     parts = loop.split(args, constants, carries)
     total = length.__index__()
     count = total if steps is None else min(total, steps)
-    order = range(total)[::-1][:count] if reverse else range(count)
+    order = range(count)[::-1] if reverse else range(count)
+    name = body.name + "←" if reverse else body.name
     carry: Sequence[Tensor] = parts.carries
     rows: dict[int, Sequence[Tensor]] = {}
     for t in order:
-        found = _unrolled(body, [*parts.constants, *carry, *(x[t] for x in parts.sequences)], None, (*scopes, Scope(body.name, t)))
+        found = _unrolled(body, [*parts.constants, *carry, *(x[t] for x in parts.sequences)], None, (*scopes, Scope(name, t)))
         carry, rows[t] = found[:carries], found[carries:]
-    stacked = []
-    for i, out in enumerate(body.out_types[carries:]):
-        empty = ops.zeros((total, *out.shape), out.dtype)
-        stacked.append(ops.stack([rows[t][i] for t in sorted(rows)]) if rows else empty)
-        if len(rows) != total and rows:
-            stacked[-1] = ops.concat([stacked[-1], ops.zeros((total - count, *out.shape), out.dtype)])
-    return [*carry, *stacked]
+    outs = enumerate(body.out_types[carries:])
+    return [*carry, *(_stacked([rows[t][i] for t in range(count)], total, out) for i, out in outs)]
+
+
+def _stacked(rows: Sequence[Tensor], total: int, type: TensorType) -> Tensor:
+    """The rows of a result one after another, the last of them repeated up to `total`."""
+    if not rows:
+        return ops.zeros((total, *type.shape), type.dtype)
+    whole = ops.stack(rows)
+    rest = (total - len(rows), *type.shape)
+    return ops.concat([whole, ops.broadcast_to(ops.expand_dims(rows[-1], 0), rest)]) if rest[0] else whole
