@@ -83,7 +83,7 @@ class DNC(Cell):
             allocated = mg.expand_dims(allocation(usage).named("allocation"), 1)
             beta = (1 + mg.softplus(mg.expand_dims(beta_w, 1))).named("beta")
             c_w = content(mg.expand_dims(k_w, 1).named("k"), beta, state.M).named("w_content")
-            g_a, g_w = (mg.expand_dims(mg.sigmoid(g), 1) for g in (g_a, g_w))
+            g_a, g_w = (mg.expand_dims(mg.sigmoid(g), 1).named(n) for g, n in ((g_a, "g_a"), (g_w, "g_w")))
             w_write = (g_w * (g_a * allocated + (1 - g_a) * c_w)).named("w_write")
             erase, add = mg.sigmoid(mg.expand_dims(e, 1)).named("erase"), mg.expand_dims(v, 1).named("add")
             M = write(state.M, w_write, erase, add).named("M")

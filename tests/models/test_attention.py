@@ -145,6 +145,15 @@ def test_causal_padded_and_differentiable(name, check_differences):
     check_differences(lambda m: mg.sum(mg.tanh(m(xs, mask=mask))[-2:, :1]), model, directions=1, tolerance=1e-5)
 
 
+def test_both_ways_with_padding():
+    """Without `causal` every position sees the whole of its own sequence, and nothing of the padding."""
+    model = Transformer(3, 2, 8, 2, causal=False, dtype="float64")
+    xs = rng.standard_normal((7, 2, 3))
+    mask = np.arange(7)[:, None] < np.array([7, 4])
+    close(model(xs, mask=mask)[:4, 1:], model(xs[:4, 1:]))
+    assert mg.grad(lambda xs: mg.sum(model(xs)[0] ** 2))(xs).numpy()[6].all()
+
+
 @pytest.mark.parametrize("score", ["bahdanau", "dot", "general", "concat"])
 def test_decoder_with_input_feeding(score, check_differences):
     """Step by step by Luong et al. 2015, §3.3; padding of the states and of the sequence does not matter."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, Bidirectional, Stack
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
 
 import minigrad as mg
 from minigrad.interpret import run
@@ -150,12 +150,20 @@ def test_starts():
 def test_every_intermediate_is_named():
     """The drawings find gates, heads and memory by name, with the head's scope."""
     expected = {
+        RNN(3, 4, 2): {"h", "y"},
+        GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
+        AttentiveLSTM(3, 4, 2): {"scores", "weights", "context", "h", "y"},
+        Transformer(3, 2, 4, 2): {"scores", "weights", "context", "y"},
         NTM(3, 2, hidden=4, memory=(5, 3)): {
             *("i", "f", "g", "o", "c", "h", "y", "k", "beta", "s", "gamma", "w_content", "w_gated", "w_shifted", "w_read", "w_write"),
             *("erase", "add", "M", "r"),
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
+        DNC(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
+            *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
+        },
     }
     for model, names in expected.items():
         graph = mg.unroll(mg.trace(lambda m, xs: m(xs), model, np.zeros((2, 1, 3), "float32")))
