@@ -84,7 +84,7 @@ def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None
 
     Raises DrawingError for an empty trace, arrays of unequal length, or where matplotlib is missing.
     """
-    rows = _rows(trace, steps)
+    rows = rows_of(trace, steps)
     heights = [_height(kind, array) for _, kind, array in rows]
     figure, axes = _figure(sum(heights) + 0.9 + 0.06 * len(rows), heights)
     length = len(rows[0][2])
@@ -104,7 +104,7 @@ def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None
     return Plot(figure, title)
 
 
-def _rows(trace: Mapping[str, Any], steps: slice | None) -> list[tuple[str, str, np.ndarray]]:
+def rows_of(trace: Mapping[str, Any], steps: slice | None = None) -> list[tuple[str, str, np.ndarray]]:
     """(label, kind of panel, array) for each panel; heads apart."""
     rows: list[tuple[str, str, np.ndarray]] = []
     length = None
