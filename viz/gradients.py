@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from minigrad import Graph, Tensor, tree, unroll
+from minigrad import Tensor
 from minigrad.autodiff import pullback
 from minigrad.ir import Node
-from minigrad.tensor import inline, parameter, tensor
+from minigrad.tensor import tensor
 
 from .errors import DrawingError
 from .paint import Paint
 from .story import Story
-
-
-def evaluated(graph: Graph, args: Sequence[Any], steps: int | None = None) -> tuple[list[Tensor], dict[Node, str]]:
-    """The results of the unrolled graph for these arguments, every operation with its value; and the names of its leaves."""
-    given = [tensor(leaf) for leaf in tree.leaves(list(args))]
-    if len(given) != len(graph.params):
-        raise DrawingError(f"drawing: {graph.name} takes {len(graph.params)} arrays, got {len(given)}: gradients need example arguments")
-    given = [parameter(t, name=p.name) if t.type.is_float else t for t, p in zip(given, graph.params, strict=True)]
-    names = {t.node: p.name or "x" for t, p in zip(given, graph.params, strict=True)}
-    return inline(unroll(graph, steps, merge=False), given), names
 
 
 def paint(story: Story, loss: Tensor) -> Paint:

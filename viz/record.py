@@ -11,6 +11,7 @@ from minigrad.ir import ancestors
 
 from .errors import DrawingError
 from .story import step_key
+from .written import write_out
 
 
 def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: int | None = 0) -> dict[str, np.ndarray]:
@@ -22,13 +23,7 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
 
     Values that are named with `.named(...)` in every step of the loop are recorded. Raises DrawingError if there are none.
     """
-    from .gradients import evaluated
-    from .unrolled import graph_of, is_computed
-
-    if is_computed(what):
-        outputs = [what] if not isinstance(what, (list, tuple)) else list(what)
-    else:
-        outputs, _ = evaluated(graph_of(what, args), args)
+    outputs = write_out(what, args, values=True).outputs
     found: dict[str, dict[int, np.ndarray]] = {}
     for node in ancestors([o.node for o in outputs], lambda n: False):
         key = step_key(node)

@@ -16,6 +16,7 @@ from .tiles import HEAVY, Frame, surroundings, tile
 from .unfold import MARGIN, unfold
 from .unrolled import tell_of
 from .wiring import Step, Wiring
+from .written import graph_of, is_computed
 
 FIRST, PITCH = 26.0, 19.0  # of the loops around the box
 DELAY = 15.0
@@ -40,8 +41,6 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
 
 
 def _length(what: Any, args: Any) -> int | None:
-    from .unrolled import graph_of, is_computed
-
     if is_computed(what):
         return None
     found = [n.attrs["length"] for n in graph_of(what, args).nodes if n.op.name == "scan"]

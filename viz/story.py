@@ -15,6 +15,7 @@ from typing import Any
 from minigrad.ir import Node, ancestors
 
 from . import style, text
+from .written import Given
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
 LEAVES = {"input", "parameter", "constant"}
@@ -34,7 +35,7 @@ class Item:
     label: str
     args: list[int] = field(default_factory=list)
     edges: list[list[Edge]] = field(default_factory=list)
-    leaf: str = ""  # input (of a step), given (an argument of the graph), dead, parameter, constant or number
+    leaf: str = ""  # input (of a step), given (an argument of the graph), start (an initial state), dead, parameter, constant or number
     column: int | None = None
     name: str | None = None
     whole: int | None = None  # of a slice of a sequence: the sequence
@@ -69,10 +70,10 @@ class Story:
         return len(self.columns)
 
 
-def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | None = None, level: str = "op") -> Story:
-    """The story of the computation of these nodes; `names` are names of leaves that go before their own."""
+def tell(outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] | None = None, level: str = "op") -> Story:
+    """The story of the computation of these nodes; `leaves` are names that go before their own."""
     nodes = ancestors(outputs, lambda n: False)
-    teller = _Teller(nodes, names or {})
+    teller = _Teller(nodes, leaves or {})
     _shorten([i for i in teller.items if i.leaf and i.name])
     items, alias = teller.items, teller.alias
     if level == "gate":
@@ -102,10 +103,10 @@ def tell(outputs: Sequence[Node], title: str = "", names: Mapping[Node, str] | N
 class _Teller:
     """Makes items of nodes, in order; `alias` says which item stands for a node."""
 
-    def __init__(self, nodes: Sequence[Node], names: Mapping[Node, str]):
+    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, Given]):
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
-        self.names = names
+        self.leaves = leaves
         for node in nodes:
             found = self._seen_through(node)
             self.alias[node] = self._add(node) if found is None else found
@@ -131,12 +132,16 @@ class _Teller:
     def _add(self, node: Node) -> int:
         index = len(self.items)
         kind, symbol = node.op.look
-        item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=self.names.get(node, node.name))
+        item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
         if not node.args:
-            item.leaf, item.label = (
-                "given" if node in self.names or node.op.name == "input" else _leaf(node),
-                item.name or _leaf_label(node),
-            )
+            given = self.leaves.get(node)
+            item.name = given.name if given else node.name
+            item.leaf = _leaf(node) if not given and node.op.name != "input" else "given"
+            if item.leaf == "given" and "." in (item.name or ""):  # within a tree of arguments: a model's
+                item.leaf = "parameter"
+            item.label = item.name or _leaf_label(node)
+            if given and given.start is not None:
+                item.leaf, item.label = "start", given.start
             item.kind = "parameter" if item.leaf == "parameter" else "input"
         else:
             for position, arg in enumerate(node.args):
@@ -156,8 +161,12 @@ class _Teller:
     def _slice_of_leaf(self, item: Item, node: Node) -> None:
         """x[t] of a sequence that is given: an input of its step."""
         source = self.items[item.args[0]]
-        if node.op.name == "slice" and source.leaf in ("given", "input", "constant") and source.node.type.shape:
-            item.leaf, item.kind, item.whole = "input", "input", source.index
+        if node.op.name == "slice" and source.leaf in ("given", "parameter", "input", "constant") and source.node.type.shape:
+            item.whole = source.index
+            if source.leaf == "parameter" and not _is_element(node):
+                item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + _range(node), source.name
+                return
+            item.leaf, item.kind = "input", "input"
             name = source.name or "x"
             item.label = name[:-1] if len(name) > 1 and name.endswith("s") and name[:-1].isalpha() else name
             item.name = item.label
@@ -186,7 +195,9 @@ def _shorten(leaves: list[Item]) -> None:
         name = item.name or ""
         if head and name.startswith(head) and all(n.startswith(head) for n in names):
             name = name[len(head) :]
-        item.label = text.pretty(name) + ("ᵀ" if item.label.endswith("ᵀ") else "")
+        if item.leaf != "start":
+            old = item.name or ""
+            item.label = text.pretty(name) + (item.label[len(old) :] if item.label.startswith(old) else "")
         item.name = text.pretty(name)
 
 
@@ -200,13 +211,19 @@ def _leaf(node: Node) -> str:
 
 def _is_number(value: Any) -> bool:
     """Whether a constant is one number, perhaps repeated."""
-    return value.size > 0 and value.flat[0] == value.flat[-1] and bool((value == value.flat[0]).all())
+    return value.size > 0 and not any(value.strides)
 
 
 def _leaf_label(node: Node) -> str:
     if node.op.name == "constant":
         return text.constant(node.value.flat[0]) if _is_number(node.value) else "x"
     return node.op.look[1] or node.op.name
+
+
+def _is_element(node: Node) -> bool:
+    """Whether a slice takes one entry of the first axis, x[t]."""
+    start, stop = node.attrs["start"], node.attrs["stop"]
+    return stop[0] == start[0] + 1 and tuple(stop[1:]) == tuple(node.args[0].type.shape[1:]) and not any(start[1:])
 
 
 def _range(node: Node) -> str:

@@ -13,7 +13,7 @@ from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
 from .story import BEFORE, Story
 from .tiles import HEAVY, Frame, surroundings, tile
-from .wiring import SIZE, Wiring
+from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
 CORRIDOR = 30.0
@@ -216,10 +216,10 @@ class _Unfolder:
                 continue
             part = Part()
             lanes.sort(key=lambda pair: step.layout.lanes[pair[0]])
-            ys = [self.top + self.frame.height - step.layout.lanes[k] for k, _ in lanes][::-1]
-            spots = place(ys, [1.0] * len(ys), [9.5] * len(ys), 4.0)[::-1]
+            spots = self._spots(step)
             width = max(max(text.width(self.wiring.initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
-            for n, ((k, a), spot) in enumerate(zip(lanes, spots, strict=True)):
+            for n, (k, a) in enumerate(lanes):
+                spot = spots[k]
                 y = self.top + self.frame.height - step.layout.lanes[k]
                 edge = self.x[i] - 14 - 6 * len(lanes)
                 turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
@@ -236,6 +236,15 @@ class _Unfolder:
                     Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.paint.value(a[0]))
                 )
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
+
+    def _spots(self, step: Step) -> dict[int, float]:
+        """The heights of initial states, each near its lane, around the lanes that pass by."""
+        order = sorted(range(len(step.lanes)), key=lambda k: -step.layout.lanes[k])
+        order = [k for k in order if step.lanes[k][0] != "bus"]
+        starts = [step.lanes[k][0] == "start" for k in order]
+        ys = [self.top + self.frame.height - step.layout.lanes[k] for k in order]
+        found = place(ys, [1.0 if s else 1e6 for s in starts], [9.5 if s else 0.0 for s in starts], 4.0)
+        return dict(zip(order, found, strict=True))
 
     # ---- buses and weights
 

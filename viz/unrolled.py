@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import minigrad as mg
-from minigrad import Graph, Tensor
-from minigrad.ir import Node
+from minigrad import Tensor
 
 from . import gradients
 from .drawing import Drawing
-from .errors import DrawingError
 from .paint import Paint
 from .story import Story, tell
 from .unfold import unfold
+from .written import write_out
 
 
 def unrolled(
@@ -51,10 +49,10 @@ def tell_of(what: Any, args: Sequence[Any], steps: int | None, color: str | None
     if color not in (None, "kind", "grad"):
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
-        outputs, title, names = _outputs(what, args, steps, color)
-        story = tell([o.node for o in outputs], title, names, level)
+        written = write_out(what, args, steps, values=color == "grad")
+        story = tell([o.node for o in written.outputs], written.title, written.leaves, level)
         gradient = color == "grad" or (color is None and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story))
-        paint = gradients.paint(story, outputs[0]) if gradient else Paint()
+        paint = gradients.paint(story, written.outputs[0]) if gradient else Paint()
     return story, paint
 
 
@@ -68,33 +66,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def _outputs(what: Any, args: Sequence[Any], steps: int | None, color: str | None) -> tuple[list[Tensor], str, dict[Node, str]]:
-    """The results whose computation is drawn, with values where colours need them."""
-    if is_computed(what):
-        return ([what], what.name or "", {}) if isinstance(what, Tensor) else (list(what), "", {})
-    graph = graph_of(what, args)
-    if color == "grad":
-        found, names = gradients.evaluated(graph, args, steps)
-        return found, graph.name, names
-    return [Tensor(o) for o in mg.unroll(graph, steps, merge=False).outputs], graph.name, {}
-
-
-def is_computed(what: Any) -> bool:
-    """Whether it is a tensor, or several."""
-    return isinstance(what, Tensor) or (isinstance(what, (list, tuple)) and bool(what) and all(isinstance(t, Tensor) for t in what))
-
-
-def graph_of(what: Any, args: Sequence[Any]) -> Graph:
-    """The graph itself, or that of a function for these arguments."""
-    if isinstance(what, Graph):
-        return what
-    if isinstance(what, Node):
-        raise DrawingError("drawing: takes a tensor, a Graph, or a function and its arguments; got a Node: wrap it in mg.Tensor")
-    if isinstance(what, Callable):  # type: ignore[arg-type]
-        return mg.trace(what, *args)
-    raise DrawingError(f"drawing: takes a tensor, a Graph, or a function and its arguments; got {type(what).__name__}")
 
 
 def _has_gradient(story: Story) -> bool:

@@ -140,6 +140,8 @@ class Wiring:
         arg = self.items[a]
         if (item.index, position) in self.initial:
             return "state", lanes.setdefault(("start", (a, self.initial[item.index, position])), len(lanes))
+        if arg.leaf == "start" and step.label:
+            return "state", lanes.setdefault(("start", (a, a)), len(lanes))
         if arg.leaf == "number":
             numbers[position] = arg.label
             return None
@@ -242,6 +244,8 @@ class Wiring:
         column = self.story.columns[state.column or 0]
         order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
         name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
+        if leaf.leaf == "start":
+            return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
         value = leaf.node.value
         if leaf.leaf == "number" or (leaf.leaf == "constant" and value.size and (value == value.flat[0]).all()):
             first = text.constant(value.flat[0])
