@@ -1,4 +1,4 @@
-"""A training run as data: its settings, the model, task, loss and measures they stand for, and its folder.
+"""A training run: the model, task, loss and measures that its settings stand for, and its folder.
 
 This stands above the engine: it knows minigrad.models. The command line and the pictures are built on it.
 """
@@ -7,100 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import io, ops, optim, random
-from .errors import MinigradError
+from .config import EXTENDABLE, Config, ConfigError, span, task_settings
 from .jit import jit
+from .models.registry import MODELS
+from .models.tasks import TASKS
+from .models.tasks.draw import Range
+from .models.tasks.metrics import Measure, measure
 from .tensor import Tensor
 from .train import Outcome, Progress, Report, train
 
-MODELS = ("ntm", "lstm", "rnn")
-CONFIRM, CONFIRM_TWICE = 1000, 100  # fresh sequences: in the trained range, and of twice its greatest length
+__all__ = ["EXTENDABLE", "MODELS", "TASKS", "Config", "ConfigError", "Experiment", "Keys", "Run", "span"]
+
+SAMPLE, SAMPLE_HARDER = 100, 25  # fresh sequences of an evaluation, as trained and harder
+CONFIRM = 1000  # of each once those look learned: a rare fault must not escape
+LARGEST = 100  # sequences measured at once, and values of a range that are measured
 FRESH = 2**24  # batches that one evaluation may draw before it would meet those of the next
-
-
-class ConfigError(MinigradError, ValueError):
-    """A setting of a run that makes no sense."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """The settings of a run. Those in EXTENDABLE may differ when it is resumed.
-
-    lengths         shortest and longest sequence, both included
-    memory          (slots, width); controller, memory and heads are for the NTM alone
-    until           stop once the cost is below this many bits a sequence, over 1,000 fresh sequences of the trained lengths, and not one
-                    bit is wrong in 100 sequences of twice the longest
-    evaluate_every  updates between evaluations; checkpoints are written as often
-    """
-
-    task: str = "copy"
-    model: str = "ntm"
-    controller: str = "lstm"
-    hidden: int = 100
-    memory: tuple[int, int] = (128, 20)
-    heads: int = 1
-    bits: int = 8
-    lengths: tuple[int, int] = (1, 20)
-    batch: int = 8
-    steps: int = 20_000
-    lr: float = 2e-3
-    clip_norm: float = 1.0
-    seed: int = 0
-    until: float = 0.05
-    evaluate_every: int = 200
-
-    def __post_init__(self) -> None:
-        from .models.tasks import TASKS
-
-        for name, known in (("task", tuple(TASKS)), ("model", MODELS), ("controller", ("lstm", "ff"))):
-            if getattr(self, name) not in known:
-                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown: take one of {', '.join(known)}")
-        whole = {n: getattr(self, n) for n in ("hidden", "heads", "bits", "batch", "steps", "evaluate_every")}
-        for name, value in {**whole, "lengths": min(self.lengths), "memory": min(self.memory)}.items():
-            if value < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.lengths[0] > self.lengths[1]:
-            raise ConfigError(f"lengths go from the shortest to the longest, got {self.lengths[0]}-{self.lengths[1]}")
-        if not 0 <= self.seed < 2**64:
-            raise ConfigError(f"seed must be in 0 … 2⁶⁴ − 1, got {self.seed}")
-
-    def as_json(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, found: dict[str, Any]) -> Config:
-        known = {f.name for f in dataclasses.fields(cls)}
-        if not isinstance(found, dict) or set(found) != known:
-            raise ConfigError(f"the settings are not those of a run: {sorted(set(found) ^ known) if isinstance(found, dict) else found}")
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
-        return cls(**values)
-
-
-EXTENDABLE = ("steps", "until")
-
-
-def span(text: str) -> tuple[int, int]:
-    """'1-20' or '20' as (1, 20) or (20, 20)."""
-    found = re.fullmatch(r"(\d+)(?:\s*[-–]\s*(\d+))?", text.strip())
-    if not found:
-        raise ConfigError(f"lengths are written 1-20, got {text!r}")
-    return int(found[1]), int(found[2] or found[1])
-
-
-def size(text: str) -> tuple[int, int]:
-    """'128x20' as (128, 20)."""
-    found = re.fullmatch(r"(\d+)\s*[x×]\s*(\d+)", text.strip())
-    if not found:
-        raise ConfigError(f"memory is written 128x20, slots by width, got {text!r}")
-    return int(found[1]), int(found[2])
 
 
 class Keys(NamedTuple):
@@ -112,6 +43,11 @@ class Keys(NamedTuple):
     pictures: Tensor
 
 
+OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
+    "adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSProp, "graves-rmsprop": optim.GravesRMSProp, "sgd": optim.SGD,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What a Config stands for."""
@@ -120,8 +56,6 @@ class Experiment:
 
     @cached_property
     def task(self) -> Any:
-        from .models.tasks import TASKS
-
         return TASKS[self.config.task]
 
     @cached_property
@@ -129,74 +63,125 @@ class Experiment:
         return Keys(*random.split(random.key(self.config.seed), len(Keys._fields)))
 
     def model(self) -> Any:
-        """The untrained model."""
-        from .models import LSTM, NTM, RNN
-
+        """The untrained model. Raises ConfigError for sizes that do not fit each other."""
         c = self.config
-        inputs, outputs = self.task.sizes(c.bits)
-        if c.model == "ntm":
-            return NTM(inputs, outputs, c.controller, c.hidden, c.memory, c.heads, c.heads, key=self.keys.model)
-        return {"lstm": LSTM, "rnn": RNN}[c.model](inputs, c.hidden, outputs, key=self.keys.model)
+        try:
+            return MODELS[c.model](self.keys.model, *self.task.sizes(**c.task_settings), **c.model_settings)
+        except ValueError as error:
+            raise ConfigError(f"{c.model}: {error}") from None
 
     def optimizer(self) -> optim.Optimizer:
-        return optim.Adam(self.config.lr, clip_norm=self.config.clip_norm)
+        return OPTIMIZERS[self.config.optimizer](self.config.rate(), clip_norm=self.config.clip_norm)
 
-    def loss(self, model: Any, inputs: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(loss in nats a sequence, {bits and wrong bits a sequence})."""
-        logits = model(inputs)
-        return self.task.loss(logits, targets, mask), self._means(logits, targets, mask)
+    def loss(self, model: Any, *batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """(loss, {measure: its mean over the batch}) on a batch (inputs, targets, mask)."""
+        inputs, *rest = batch
+        outputs = model(inputs)
+        return self.task.loss(outputs, *rest), self._means(outputs, *rest)
 
-    def _means(self, logits: Tensor, targets: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        wrong = ops.astype(self.task.wrong_bits(logits, targets, mask), "float32")
-        return {"bits": ops.mean(self.task.bits_per_sequence(logits, targets, mask)), "wrong": ops.mean(wrong)}
+    def _means(self, outputs: Tensor, targets: Any, mask: Any) -> dict[str, Tensor]:
+        return {k: ops.mean(v) for k, v in self.task.measures(outputs, targets, mask).items()}
+
+    def batch(self, key: Tensor, step: int, count: int, **changes: Any) -> tuple[Any, ...]:
+        """(inputs, targets, mask) of so many sequences, as trained but for some settings. Raises ConfigError for settings of no sense."""
+        try:
+            return self.task.batch(key, step, count, **{**self.config.task_settings, **changes})
+        except (ValueError, OSError) as error:
+            raise ConfigError(f"{self.config.task}: {error}") from None
 
     def data(self, key: Tensor, step: int) -> tuple[Any, ...]:
-        c = self.config
-        return self.task.batch(key, step, c.batch, lengths=c.lengths, bits=c.bits)
+        return self.batch(key, step, self.config.batch)
 
-    @property
-    def chance(self) -> float:
-        """Bits a sequence that guessing costs, over the trained lengths."""
-        low, high = self.config.lengths
-        return float(np.mean([self.task.chance(n, self.config.bits) for n in range(low, high + 1)]))
+    def check(self) -> None:
+        """Raises ConfigError or OptimizerError where the run could not begin."""
+        self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1)
 
     # ---- measuring
 
     @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """The task's measures by name; it is judged by the first."""
+        _, targets, mask = self.batch(self.keys.pictures, 0, 1)
+        outputs = np.zeros((*mask.shape, self.task.sizes(**self.config.task_settings)[1]), "float32")
+        return {name: measure(name) for name in self.task.measures(outputs, targets, mask)}
+
+    @property
+    def headline(self) -> str:
+        return next(iter(self.measures))
+
+    def words(self, found: dict[str, float], suffix: str = "") -> str:
+        """'0.012 bits, 0.000 wrong'."""
+        return ", ".join(m.show(found[k + suffix]) for k, m in self.measures.items())
+
+    @property
+    def harder(self) -> dict[str, Any] | None:
+        """What changes in the settings for the generalisation test, where the task has one."""
+        return self.task.harder(**self.config.task_settings) if hasattr(self.task, "harder") else None
+
+    def baselines(self, **changes: Any) -> dict[str, float]:
+        """{"chance": …, "optimum": …} of the first measure."""
+        return self.task.baselines(**{**self.config.task_settings, **changes})
+
+    @cached_property
     def _measure(self) -> Any:
-        def measure(model: Any, inputs: Tensor, targets: Tensor, mask: Tensor) -> dict[str, Tensor]:
-            return self._means(model(inputs), targets, mask)
+        return jit(lambda model, inputs, targets, mask: self._means(model(inputs), targets, mask))
 
-        return jit(measure)
+    def measure(self, model: Any, sequences: int, start: int = 0, **changes: Any) -> dict[str, float]:
+        """Means over at least so many fresh sequences, as trained but for some settings; of every value of a range as many.
 
-    def measure(self, model: Any, lengths: tuple[int, int], sequences: int, start: int = 0) -> dict[str, float]:
-        """Mean bits and wrong bits over at least so many fresh sequences, as many of each length. `start` says which of the fresh ones."""
-        every = range(lengths[0], lengths[1] + 1)
-        count = -(-sequences // len(every))
-        rows = []
-        for i, n in enumerate(every):
-            batch = self.task.batch(self.keys.evaluation, start + i, count, lengths=n, bits=self.config.bits)
-            rows.append({k: float(v) for k, v in self._measure(model, *batch).items()})
-        return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
+        `start` says which of the fresh ones.
+        """
+        points = self._points(changes)
+        count = -(-sequences // len(points))
+        rows: list[dict[str, Tensor]] = []
+        weights: list[int] = []
+        for point in points:
+            for size in (min(LARGEST, count - done) for done in range(0, count, LARGEST)):
+                batch = self.batch(self.keys.evaluation, start + len(rows), size, **point)
+                rows.append(self._measure(model, *batch))
+                weights.append(size)
+        return {k: float(np.average([float(r[k]) for r in rows], weights=weights)) for k in self.measures}
+
+    def _points(self, changes: dict[str, Any]) -> list[dict[str, Any]]:
+        """Settings with one value for each range: all combinations, or evenly chosen ones where there are many."""
+        values = {**self.config.task_settings, **changes}
+        ranges = {k: _both_ends(values[k]) for k, s in task_settings(self.config.task).items() if s.kind == Range}
+        most = int(LARGEST ** (1 / max(1, len(ranges))))
+        every = [_evenly(low, high, most) for low, high in ranges.values()]
+        return [{**changes, **dict(zip(ranges, point, strict=True))} for point in product(*every)]
 
     def evaluate(self, model: Any, step: int) -> dict[str, Any]:
-        """At trained lengths and at twice the longest: a small sample, and once that is below the threshold the full one."""
-        longest, at = self.config.lengths[1], step * FRESH
-        found = self._both(model, 100, 25, at)
-        if found["bits"] >= self.config.until:
-            return {**found, "length_twice": 2 * longest, "sequences": 100, "learned": False}
-        found = self._both(model, CONFIRM, CONFIRM_TWICE, at + FRESH // 2)
-        return {
-            **found,
-            "length_twice": 2 * longest,
-            "sequences": CONFIRM,
-            "learned": found["bits"] < self.config.until and found["wrong_twice"] == 0,
-        }
+        """As trained, and harder (names with _harder): a small sample, and once that looks learned the full one."""
+        at = step * FRESH
+        found = self._both(model, SAMPLE, SAMPLE_HARDER, at)
+        if not self._reached(found):
+            return {**found, "sequences": SAMPLE, "learned": False}
+        found = self._both(model, CONFIRM, CONFIRM, at + FRESH // 2)
+        return {**found, "sequences": CONFIRM, "learned": self._reached(found)}
 
-    def _both(self, model: Any, sequences: int, twice: int, start: int) -> dict[str, float]:
-        longest = 2 * self.config.lengths[1]
-        far = self.measure(model, (longest, longest), twice, start + FRESH // 4)
-        return {**self.measure(model, self.config.lengths, sequences, start), **{f"{k}_twice": v for k, v in far.items()}}
+    def _both(self, model: Any, sequences: int, harder: int, start: int) -> dict[str, float]:
+        found = self.measure(model, sequences, start)
+        if self.harder is not None:
+            more = self.measure(model, harder, start + FRESH // 4, **self.harder)
+            found |= {f"{k}_harder": v for k, v in more.items()}
+        return found
+
+    def _reached(self, found: dict[str, float]) -> bool:
+        """Past `until`, and in the harder test at least where the task says."""
+        name, until = self.headline, self.config.until
+        if not (found[name] > until if self.measures[name].rises else found[name] < until):
+            return False
+        wanted = getattr(self.task, "UNTIL_HARDER", {}).items()
+        return all(found[f"{k}_harder"] >= v if self.measures[k].rises else found[f"{k}_harder"] <= v for k, v in wanted)
+
+
+def _both_ends(values: Range) -> tuple[int, int]:
+    return (values, values) if isinstance(values, int) else values
+
+
+def _evenly(low: int, high: int, most: int) -> Sequence[int]:
+    """All of low … high, or so many of them, both ends included."""
+    return range(low, high + 1) if high - low < most else [int(n) for n in np.linspace(low, high, most).round()]
 
 
 # ---- the folder of a run
@@ -226,8 +211,9 @@ class Run:
         """A new run in a folder that holds none yet."""
         if (folder / "config.json").exists():
             raise ConfigError(f"{folder} holds a run already: go on with it by --resume {folder}, or choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
         run = cls(folder, Experiment(config))
+        run.experiment.check()
+        folder.mkdir(parents=True, exist_ok=True)
         run._write_config()
         return run
 

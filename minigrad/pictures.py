@@ -12,24 +12,33 @@ import minigrad as mg
 
 from .experiments import Experiment, Run
 from .interpret import run as interpret
+from .models.tasks.draw import Range
 from .train import Metrics
 
 CONTROLS: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "path", "font.size": 9, "image.interpolation": "nearest"}
-NTM_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
+MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
+INSIDE = {
+    "ntm": ["write/M", *(f"{side}/{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
+    "mann": ["write/M", "write/g", "usage", "write/w_least", "write/w_write", "read/w_read"],
+    "dnc": ["write/M", "write/usage", "write/allocation", "write/w_write", "read/w_read"],
+}
+LONGEST = 60  # time steps in a picture of arrays over time
 
 
 def draw(run: Run, model: Any) -> list[Path]:
-    """All pictures of a run, written to its folder; gives their paths."""
+    """All pictures of a run that its task and model allow, written to its folder; gives their paths."""
     run.pictures.mkdir(exist_ok=True)
-    longest = run.config.lengths[1]
-    lengths = sorted({longest, 20, 2 * longest})
-    return [
-        learning_curve(run, run.pictures / "learning.svg"),
-        *(outputs(run.experiment, model, n, run.pictures / f"outputs-{n}.svg") for n in lengths),
-        memory(run.experiment, model, min(longest, 20), run.pictures / "memory.svg"),
-        *([inside(run.experiment, model, min(longest, 20), run.pictures / "inside.svg")] if run.config.model == "ntm" else []),
-        unrolled(run.experiment, model, run.pictures / "unrolled.svg"),
-    ]
+    e, made = run.experiment, [learning_curve(run, run.pictures / "learning.svg")]
+    outputs = {"bits": bits, "accuracy": answers}.get(e.headline)
+    if outputs is not None:
+        made.append(outputs(e, model, run.pictures / "outputs.svg"))
+        if e.harder is not None:
+            made.append(outputs(e, model, run.pictures / "outputs-harder.svg", **e.harder))
+    if run.config.model != "transformer":
+        made.append(memory(e, model, run.pictures / "memory.svg"))
+    if run.config.model in INSIDE:
+        made.append(inside(e, model, run.pictures / "inside.svg"))
+    return [*made, unrolled(e, model, run.pictures / "unrolled.svg")]
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> Any:
@@ -58,66 +67,83 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def learning_curve(run: Run, path: Path) -> Path:
-    """Bits a sequence against sequences seen, training and fresh ones, with the lines of guessing and of having learned."""
+    """The first measure against sequences seen, on training batches and fresh ones, with the lines of guessing and of having learned."""
+    e, c = run.experiment, run.config
+    name, first = e.headline, e.measures[e.headline]
     events = Metrics.read(run.metrics)
-    lines = [e for e in events if "bits" in e]
-    tests = [e for e in events if "evaluation" in e]
+    lines = [event for event in events if name in event]
+    tests = [{"step": event["step"], **event["evaluation"]} for event in events if "evaluation" in event]
     figure, axes = _figure(1, 1, 7, 4)
     a = axes[0, 0]
-    batch, low = run.config.batch / 1000, 1e-3
 
-    def curve(found: Sequence[dict[str, Any]], values: Sequence[float], *style: Any, **more: Any) -> None:
-        a.plot([e["step"] * batch for e in found], np.maximum(values, low), *style, **more)
+    def curve(found: Sequence[dict[str, Any]], key: str, *style: Any, **more: Any) -> None:
+        values = [event[key] if first.rises else max(event[key], 1e-4 if name == "error" else 1e-3) for event in found]
+        a.plot([event["step"] * c.batch / 1000 for event in found], values, *style, **more)
 
-    curve(lines, [e["bits"] for e in lines], color="0.65", lw=1, label="training batches")
-    curve(
-        tests,
-        [e["evaluation"]["bits"] for e in tests],
-        "o-",
-        ms=3,
-        lw=1,
-        label=f"fresh, lengths {run.config.lengths[0]}–{run.config.lengths[1]}",
-    )
-    twice = 2 * run.config.lengths[1]
-    curve(tests, [e["evaluation"]["bits_twice"] for e in tests], "s-", ms=3, lw=1, label=f"fresh, length {twice}")
-    a.axhline(run.experiment.chance, color="k", ls="--", lw=1, label=f"guessing, {run.experiment.chance:g} bits")
-    if run.config.until > 0:
-        a.axhline(run.config.until, color="k", ls=":", lw=1, label=f"learned, {run.config.until:g} bits")
-    a.set(yscale="log", xlabel="sequences seen (thousands)", ylabel="cost (bits a sequence)", title=title(run.experiment))
+    curve(lines, name, color="0.65", lw=1, label="training batches")
+    curve(tests, name, "o-", ms=3, lw=1, label="fresh, as trained")
+    if e.harder is not None:
+        curve(tests, f"{name}_harder", "s-", ms=3, lw=1, label=f"fresh, {c.words(e.harder)}")
+    base = e.baselines()
+    a.axhline(base["chance"], color="k", ls="--", lw=1, label=f"guessing, {base['chance']:{first.form}}")
+    if base["optimum"]:
+        a.axhline(base["optimum"], color="k", ls="-.", lw=1, label=f"optimum, {base['optimum']:{first.form}}")
+    if c.until > 0:
+        a.axhline(c.until, color="k", ls=":", lw=1, label=f"learned, {c.until:{first.form}}")
+    a.set(yscale="linear" if first.rises else "log", xlabel="sequences seen (thousands)", ylabel=first.label)
+    _title(a, c.title)
     a.legend(fontsize=8)
     return _save(figure, path)
 
 
-def title(experiment: Experiment) -> str:
-    """'ntm (lstm 100, memory 128×20) on copy, 8 bits'."""
-    c = experiment.config
-    inside = f"{c.controller} {c.hidden}, memory {c.memory[0]}×{c.memory[1]}" if c.model == "ntm" else f"{c.hidden}"
-    return f"{c.model} ({inside}) on {c.task}, {c.bits} bits"
+def _title(axis: Any, text: str) -> None:
+    """Wrapped, and nothing in it taken for mathematics."""
+    axis.set_title(text.replace("$", r"\$"), fontsize=9, wrap=True)
 
 
 # ---- outputs
 
 
-def _example(experiment: Experiment, length: int) -> tuple[Any, Any, Any]:
-    return experiment.task.batch(experiment.keys.pictures, length, 1, lengths=length, bits=experiment.config.bits)
+def example(e: Experiment, **changes: Any) -> tuple[Any, Any, Any]:
+    """One fresh sequence, as large as trained sequences are, but for some settings."""
+    ranges = {k: v[1] for k, v in e.config.task_settings.items() if e.config.setting(k).kind == Range}
+    return e.batch(e.keys.pictures, 0, 1, **{**ranges, **changes})
 
 
-def outputs(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
-    """What was to be given back, what was, and the difference, for one fresh sequence of this length."""
-    xs, ys, mask = _example(experiment, length)
-    given = mg.sigmoid(model(xs)).numpy()
+def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
+    """What was to be given back, what was, and the difference, for one fresh sequence."""
+    xs, ys, mask = example(e, **changes)
+    given = e.task.given(model(xs)).numpy()
     scored = mask[:, 0]
     target, output = ys[scored, 0].T, given[scored, 0].T
     wrong = int(((output > 0.5) != (target > 0.5)).sum())
-    figure, axes = _figure(3, 1, max(5.0, 0.14 * length + 2), 4)
+    figure, axes = _figure(3, 1, max(5.0, 0.14 * target.shape[1] + 2), 4)
     rows = (("target", target, "gray_r"), ("output", output, "gray_r"), ("|difference|", np.abs(output - target), "Reds"))
     for a, (label, values, colours) in zip(axes[:, 0], rows, strict=True):
         image = a.imshow(values, aspect="auto", vmin=0, vmax=1, cmap=colours)
         a.set(ylabel=f"{label}\nchannel")
         figure.colorbar(image, ax=a, label="bit")
-    trained = "{}–{}".format(*experiment.config.lengths)
-    axes[0, 0].set_title(f"{title(experiment)}\nlength {length} (trained on {trained}): {wrong} of {target.size} bits wrong", fontsize=9)
+    _title(axes[0, 0], f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {wrong} of {target.size} bits wrong")
     axes[2, 0].set_xlabel("position in the sequence")
+    return _save(figure, path)
+
+
+def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
+    """The probability of every class at each answer of one fresh sequence, and what is right."""
+    xs, ys, mask = example(e, **changes)
+    given = e.task.given(model(xs)).numpy()
+    scored = mask[:, 0]
+    output = given[scored, 0].T
+    target = ys[scored, 0] if ys.ndim == 2 else ys[scored, 0].argmax(-1)
+    figure, axes = _figure(1, 1, max(5.0, 0.14 * output.shape[1] + 2), max(3.0, 0.1 * len(output) + 1.5))
+    a = axes[0, 0]
+    image = a.imshow(output, aspect="auto", vmin=0, vmax=1, cmap="gray_r")
+    a.plot(np.arange(len(target)), target, "o", mfc="none", mec="#B8402F", label="right")
+    figure.colorbar(image, ax=a, label="probability")
+    a.set(xlabel="answer", ylabel="class")
+    a.legend(fontsize=8)
+    right = int((output.argmax(0) == target).sum())
+    _title(a, f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {right} of {len(target)} right")
     return _save(figure, path)
 
 
@@ -141,20 +167,23 @@ def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {n: np.stack([rows[t] for t in sorted(rows)]) for n, rows in found.items() if rows}
 
 
-def memory(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
+def memory(e: Experiment, model: Any, path: Path) -> Path:
     """As Fig. 6 of the NTM paper: left what is written, right what is read; inputs and outputs, vectors, weightings over time.
 
     For a model without memory its hidden state over time.
     """
-    xs, _, _ = _example(experiment, length)
-    given = mg.sigmoid(model(xs)).numpy()[:, 0].T
-    names = [n for row in NTM_ROWS for n in row[:2]] if experiment.config.model == "ntm" else ["h"]
+    xs, _, _ = (v[:LONGEST] for v in example(e))
+    given = e.task.given(model(xs)).numpy()[:, 0].T
+    has_memory = e.config.model in INSIDE
+    names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
     values = {n: v.reshape(len(v), -1).T for n, v in record(model, xs, names).items()}
-    figure, axes = _figure(3 if len(names) > 1 else 2, 2 if len(names) > 1 else 1, 8, 6)
+    if has_memory:
+        values.setdefault("add", values["k"])  # a MANN may write its key
+    figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
     panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
-    if len(names) > 1:
+    if has_memory:
         panels.append((axes[0, 1], "outputs", given, "channel"))
-        panels += [(axes[1 + i, j], names_[j], values[names_[j]], names_[2]) for i, names_ in enumerate(NTM_ROWS) for j in (0, 1)]
+        panels += [(axes[1 + i, j], names_[j], values[names_[j]], names_[2]) for i, names_ in enumerate(MEMORY_ROWS) for j in (0, 1)]
         labels = {"add": "added a", "r": "read r", "w_write": "write weighting w", "w_read": "read weighting w"}
     else:
         panels.append((axes[1, 0], "h", values["h"], "unit"))
@@ -165,25 +194,24 @@ def memory(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
         image = a.imshow(found, aspect="auto", cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
         a.set(title=labels.get(name, name), ylabel=unit, xlabel="time step")
         figure.colorbar(image, ax=a)
-    figure.suptitle(f"{title(experiment)}: one sequence of length {length}")
+    figure.suptitle(f"{e.config.title}: one sequence", fontsize=9, wrap=True)
     return _save(figure, path)
 
 
-def inside(experiment: Experiment, model: Any, length: int, path: Path) -> Path:
-    """The memory itself over time, and the gates and weightings of the NTM's heads (eqs. 5-9)."""
+def inside(e: Experiment, model: Any, path: Path) -> Path:
+    """The memory itself over time, and the gates, usage and weightings of its heads."""
     from .viz import memory as panels
 
-    xs, _, _ = _example(experiment, length)
-    heads = [f"{side}/{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}")]
-    panels(record(model, xs, ["write/M", *heads]), title=f"{title(experiment)}: one sequence of length {length}").save(path)
+    xs, _, _ = (v[:LONGEST] for v in example(e))
+    panels(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
     return path
 
 
-def unrolled(experiment: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
+def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
     """The model's graph over a few time steps."""
     from .viz import unrolled as drawing
 
-    xs, _, _ = _example(experiment, steps)
+    xs = example(e)[0][:steps]
     graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
     drawing(graph, steps=steps, level=level).save(path)
     return path

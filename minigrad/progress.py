@@ -14,11 +14,13 @@ SMOOTH = 0.98
 
 
 class Display:
-    """Takes a run's steps and evaluations and shows bits, wrong bits, steps a second, and the time left at most."""
+    """Takes a run's steps and evaluations and shows its first two measures, steps a second, and the time left at most."""
 
     def __init__(self, console: Console, run: Run):
         self.console, self.run = console, run
-        self.bits = self.wrong = self.rate = 0.0
+        self.shown = dict(list(run.experiment.measures.items())[:2])
+        self.means = dict.fromkeys(self.shown, 0.0)
+        self.rate = 0.0
         self.seen, self.last = 0, time.monotonic()
         columns = (
             TextColumn("{task.completed:,.0f} / {task.total:,.0f}"), BarColumn(), TextColumn("{task.fields[text]}"),
@@ -40,9 +42,12 @@ class Display:
         self.last, self.seen = now, self.seen + 1
         if self.seen > 1:  # the first one compiles
             self.rate = self._mix(self.rate, rate, self.seen - 1)
-        self.bits, self.wrong = self._mix(self.bits, numbers["bits"], self.seen), self._mix(self.wrong, numbers["wrong"], self.seen)
-        text = f"{self.bits:.2f} bits, {self.wrong:.2f} wrong, {self.rate:.0f} steps/s"
-        self.bar.update(self.task, completed=step, text=text)
+        self.means = {k: self._mix(v, numbers[k], self.seen) for k, v in self.means.items()}
+        self.bar.update(self.task, completed=step, text=f"{self._words(self.means)}, {self.rate:.0f} steps/s")
+
+    def _words(self, numbers: dict[str, float], suffix: str = "") -> str:
+        """'1.234 bits, 0.120 wrong', each in its column."""
+        return ", ".join(m.show(numbers[k + suffix]).rjust(len(m.words) + 9) for k, m in self.shown.items())
 
     @staticmethod
     def _mix(old: float, new: float, count: int) -> float:
@@ -55,9 +60,7 @@ class Display:
         found = event.get("evaluation")
         if found is None:
             return
+        harder = f"   harder: {self._words(found, '_harder')}" if self.run.experiment.harder is not None else ""
         speed = f", {self.rate:.0f} steps/s" if self.rate else ""
-        self.console.print(
-            f"step {event['step']:>7,}  {event['seconds']:>6.1f} s  {found['bits']:>8.3f} bits, {found['wrong']:.3f} wrong   "
-            f"length {found['length_twice']}: {found['bits_twice']:>8.3f} bits, {found['wrong_twice']:.2f} wrong{speed}"
-        )
+        self.console.print(f"step {event['step']:>7,}  {event['seconds']:>6.1f} s  {self._words(found)}{harder}{speed}")
         self.last = time.monotonic()

@@ -18,7 +18,7 @@ from minigrad.errors import CheckpointError, NonFiniteError
 from minigrad.experiments import Config, Run
 from minigrad.train import Metrics, RunError, locked, train
 
-SMALL = Config(model="ntm", hidden=8, memory=(8, 4), bits=2, lengths=(1, 3), batch=2, steps=60, until=0.0, evaluate_every=10)
+SMALL = Config.of("copy", "ntm", hidden=8, memory=(8, 4), bits=2, lengths=(1, 3), batch=2, steps=60, until=0.0, evaluate_every=10)
 RUNNER = """
 import sys
 from pathlib import Path

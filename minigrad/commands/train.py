@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from .. import module
-from ..experiments import EXTENDABLE, Config, ConfigError, Experiment, Run, size, span
+from ..config import EXTENDABLE, Config, ConfigError, Setting, model_settings, run_settings, task_settings
+from ..experiments import MODELS, TASKS, Experiment, Run
 from ..progress import Display
 from ..train import Outcome
 from .draw import draw_run
@@ -16,51 +19,70 @@ from .shared import app, console, last_evaluation, plainly
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on a task.")
 app.add_typer(train_app, name="train")
-DEFAULT = Config()
 
 
-@train_app.command("copy")
-@plainly
-def train_copy(
-    context: typer.Context,
-    model: Annotated[str, typer.Option(help="ntm, lstm or rnn")] = DEFAULT.model,
-    controller: Annotated[str, typer.Option(help="of the NTM: lstm or ff")] = DEFAULT.controller,
-    hidden: Annotated[int, typer.Option(help="units")] = DEFAULT.hidden,
-    memory: Annotated[str, typer.Option(help="of the NTM: slots x width")] = "{}x{}".format(*DEFAULT.memory),
-    heads: Annotated[int, typer.Option(help="of the NTM: read heads, and as many write heads")] = DEFAULT.heads,
-    bits: Annotated[int, typer.Option(help="bits a step")] = DEFAULT.bits,
-    lengths: Annotated[str, typer.Option(help="shortest-longest sequence")] = "{}-{}".format(*DEFAULT.lengths),
-    batch: Annotated[int, typer.Option(help="sequences an update")] = DEFAULT.batch,
-    steps: Annotated[int, typer.Option(help="updates at most")] = DEFAULT.steps,
-    lr: Annotated[float, typer.Option(help="learning rate of Adam")] = DEFAULT.lr,
-    clip_norm: Annotated[float, typer.Option(help="limit of the gradient's norm")] = DEFAULT.clip_norm,
-    seed: Annotated[int, typer.Option(help="of weights and data")] = DEFAULT.seed,
-    until: Annotated[float, typer.Option(help="stop below this many bits a sequence; 0 never stops")] = DEFAULT.until,
-    evaluate_every: Annotated[int, typer.Option(help="updates between evaluations and checkpoints")] = DEFAULT.evaluate_every,
-    out: Annotated[Path | None, typer.Option(help="folder of the new run")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="go on with this run; only --steps and --until may be new")] = None,
-    pictures: Annotated[bool, typer.Option(help="draw when done")] = True,
-) -> None:
-    """Read a sequence of random vectors, then give it back (Graves et al. 2014, §4.1)."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
-    if resume is not None:
-        run = _resume(resume, given, {"steps": steps, "until": until})
-    else:
-        config = Config(
-            "copy", model, controller, hidden, size(memory), heads, bits, span(lengths), batch, steps, lr, clip_norm, seed, until,
-            evaluate_every,
-        )  # fmt: skip
-        Experiment(config).optimizer()  # refuses bad rates before there is a folder
-        run = Run.create(out if out is not None else _free(config), config)
-    _go(run, pictures)
+def command(task: str) -> Callable[..., None]:
+    """The command that trains on a task, with its settings, those of all models and those of every run as options."""
+
+    @plainly
+    def train(model: str | None, out: Path | None, resume: Path | None, pictures: bool, **options: str | None) -> None:
+        given = {k: v for k, v in options.items() if v is not None}
+        if resume is not None:
+            run = _resume(task, resume, {**given, **({"model": model} if model else {}), **({"out": out} if out else {})})
+        else:
+            config = Config.of(task, model, **given)
+            run = Run.create(out if out is not None else _free(config), config)
+        _go(run, pictures)
+
+    resumable = ", ".join(f"--{n}" for n in EXTENDABLE)
+    options = {
+        "model": (str | None, typer.Option(help=f"{', '.join(MODELS)}", show_default=Config.of(task).model), None),
+        "out": (Path | None, typer.Option(help="folder of the new run"), None),
+        "resume": (Path | None, typer.Option(metavar="RUN", help=f"go on with this run; only {resumable} may be new"), None),
+        "pictures": (bool, typer.Option(help="draw when done"), True),
+        **_options(task),
+    }
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+        for name, (kind, option, default) in options.items()
+    ]
+    train.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    train.__annotations__ = {p.name: p.annotation for p in parameters}
+    train.__doc__ = (TASKS[task].__doc__ or "").partition("\n\n")[0]
+    return train
 
 
-def _resume(folder: Path, given: set[str], values: dict[str, Any]) -> Run:
-    fixed = sorted(given - {*EXTENDABLE, "resume", "pictures", "no_pictures"})
+def _options(task: str) -> dict[str, Any]:
+    """(type, option, default) of every setting."""
+    default = Config.of(task)
+    found = {s.name: _option(s, s.show(s.default), f"Of {task}") for s in task_settings(task).values()}
+    by_name: dict[str, list[tuple[str, Setting]]] = {}
+    for model in MODELS:
+        for setting in model_settings(model).values():
+            by_name.setdefault(setting.name, []).append((model, setting))
+    for name, owners in by_name.items():
+        values = {s.show(s.default): [m for m, other in owners if other.default == s.default] for _, s in owners}
+        words = "; ".join(f"{value} for {', '.join(models)}" for value, models in values.items())
+        found[name] = _option(owners[0][1], words, "Of the model")
+    return found | {s.name: _option(s, s.show(getattr(default, s.name)), "Of the run") for s in run_settings().values()}
+
+
+def _option(setting: Setting, default: str, panel: str) -> tuple[Any, Any, None]:
+    return str | None, typer.Option(metavar=setting.form, help=setting.help, show_default=default, rich_help_panel=panel), None
+
+
+for name in TASKS:
+    train_app.command(name)(command(name))
+
+
+def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
+    fixed = sorted(given.keys() - set(EXTENDABLE))
     if fixed:
         raise ConfigError(f"--resume takes the settings of the run; leave out --{', --'.join(fixed).replace('_', '-')}")
-    return Run.open(folder, **{k: v for k, v in values.items() if k in given})
+    run = Run.open(folder, **given)
+    if run.config.task != task:
+        raise ConfigError(f"{folder} is a run on {run.config.task}: minigrad train {run.config.task} --resume {folder}")
+    return run
 
 
 def _free(config: Config) -> Path:
@@ -71,10 +93,8 @@ def _free(config: Config) -> Path:
 
 
 def _go(run: Run, pictures: bool) -> None:
-    from ..pictures import title
-
     model = run.experiment.model()
-    console.print(f"[bold]{title(run.experiment)}[/], lengths {_range(run.config)}: {module.count(model):,} parameters, in {run.folder}")
+    console.print(f"[bold]{run.config.title}[/]: {module.count(model):,} parameters, in {run.folder}")
     with Display(console, run) as display:
         outcome = run.train(display.event, display.step)
     if outcome.reason == "interrupted":
@@ -85,19 +105,19 @@ def _go(run: Run, pictures: bool) -> None:
         draw_run(run, outcome.model)
 
 
-def _range(config: Config) -> str:
-    return "{}–{}".format(*config.lengths)
-
-
 def _tell(run: Run, outcome: Outcome) -> None:
-    last, c = last_evaluation(run), run.config
+    last, c, e = last_evaluation(run), run.config, run.experiment
     how = "Learned" if outcome.reason == "learned" else "All steps done, not learned"
-    console.print(
-        f"[bold]{how}[/] after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:\n"
-        f"  lengths {_range(c)}: {last['bits']:.3f} bits a sequence (guessing {run.experiment.chance:g}), {last['wrong']:.3f} wrong, "
-        f"over {last['sequences']:,} fresh sequences\n"
-        f"  length {last['length_twice']}, never trained: {last['bits_twice']:.3f} bits, {last['wrong_twice']:.2f} wrong "
-        f"of {c.bits * last['length_twice']}"
-    )
+    lines = [
+        f"[bold]{how}[/] after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:",
+        f"  as trained: {e.words(last)} over {last['sequences']:,} fresh sequences; {_guessing(e)}",
+    ]
+    if e.harder is not None:
+        lines.append(f"  harder, {c.words(e.harder)}: {e.words(last, '_harder')}; {_guessing(e, **e.harder)}")
+    console.print("\n".join(lines))
     if outcome.reason == "steps":
         console.print(f"More: minigrad train {c.task} --resume {run.folder} --steps {2 * outcome.step}")
+
+
+def _guessing(e: Experiment, **changes: Any) -> str:
+    return f"guessing: {e.measures[e.headline].show(e.baselines(**changes)['chance'])}"

@@ -1,10 +1,15 @@
-"""Tasks that ask for memory: seeded generators, losses and measures, each a module with the same functions.
+"""Tasks that ask for memory: seeded generators with losses, measures and baselines, each a module with the same names.
 
-sizes(**settings) -> (inputs, outputs)        of a model for it
-batch(seed, step, batch, **settings)          (inputs, targets, mask), time first, a pure function of (seed, step)
-loss(logits, targets, mask)                   the training loss, a scalar: nats a sequence, the batch's mean
-bits_per_sequence, wrong_bits                 (logits, targets, mask) -> one number a sequence
-chance(...)                                   bits a sequence that guessing costs
+batch(seed, step, batch, **settings)      (inputs, targets, mask), time first, a pure function of (seed, step); its keyword parameters,
+                                          annotated with a help text, are the task's settings
+sizes(**settings)                         (inputs, outputs) of a model for it
+loss(outputs, targets, mask)              the training loss, a scalar
+measures(outputs, targets, mask)          {name: one number a sequence}; the task is judged by the first
+given(outputs)                            probabilities or numbers, from what the model gives
+baselines(**settings)                     {"chance": …, "optimum": …} of the first measure
+DEFAULTS                                  settings of a run, where the task's differ from Config's: when it has learned (`until`), …
+harder(**settings)                        the settings that make the generalisation test; not every task has one
+UNTIL_HARDER                              {measure: what it must reach there too before the task is learned}
 """
 
 from __future__ import annotations

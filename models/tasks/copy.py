@@ -6,25 +6,31 @@ the input is blank and the vectors are the targets. Only these are scored.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from .draw import Draw, between
-from .metrics import bits_per_sequence, loss, wrong_bits
+from .bits import given, loss, measures
+from .draw import Draw, Range, between, middle
 
-__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 16
+DEFAULTS: dict[str, Any] = {"until": 0.05}
+UNTIL_HARDER = {"wrong": 0}
 
 
-def sizes(bits: int = 8) -> tuple[int, int]:
+def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:
     """(inputs, outputs) of a model for this task."""
     return bits + 1, bits
 
 
 def batch(
-    seed: Any, step: int, batch: int, lengths: int | tuple[int, int] = (1, 20), bits: int = 8
+    seed: Any,
+    step: int,
+    batch: int,
+    lengths: Annotated[Range, "vectors in a sequence"] = (1, 20),
+    bits: Annotated[int, "bits in a vector"] = 8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs (T, batch, bits + 1), targets (T, batch, bits), mask (T, batch)), a pure function of (seed, step).
 
@@ -43,6 +49,11 @@ def batch(
     return inputs, targets, mask
 
 
-def chance(length: int, bits: int = 8) -> int:
-    """Bits a sequence that a coin costs."""
-    return length * bits
+def baselines(lengths: Range = (1, 20), bits: int = 8) -> dict[str, float]:
+    """Bits a sequence that a coin costs, and who has learned to copy."""
+    return {"chance": middle(lengths) * bits, "optimum": 0}
+
+
+def harder(lengths: Range = (1, 20), **_: Any) -> dict[str, Any]:
+    """Twice the longest."""
+    return {"lengths": 2 * between(lengths)[1]}

@@ -8,6 +8,8 @@ import numpy as np
 
 import minigrad as mg
 
+Range = int | tuple[int, int]  # one value, or (smallest, greatest), drawn anew for every batch
+Words = tuple[str, ...]
 UINT64 = np.dtype("<u8")
 
 
@@ -42,9 +44,14 @@ class Draw:
         return np.argsort(self.uniform((rows, n)), axis=1, kind="stable")
 
 
-def between(lengths: int | tuple[int, int]) -> tuple[int, int]:
+def between(lengths: Range) -> tuple[int, int]:
     """(shortest, longest) of a range, or of one length. Raises ValueError for an empty one."""
     low, high = (lengths, lengths) if isinstance(lengths, int) else lengths
     if not 1 <= low <= high:
         raise ValueError(f"lengths={lengths!r}: take (shortest, longest) with 1 ≤ shortest ≤ longest, or one length")
     return int(low), int(high)
+
+
+def middle(values: Range) -> float:
+    """The mean of what is drawn from a range."""
+    return sum(between(values)) / 2

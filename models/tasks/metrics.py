@@ -1,37 +1,50 @@
-"""Losses and measures of tasks whose targets are bits: logits and targets (T, batch, bits), mask (T, batch) where they count."""
+"""Measures: what they are called, and sums over what counts. A task's loss, measures and given are in bits, classes and numbers.
+
+Arrays are time first; mask (T, batch) says what counts. A loss is the sum over all that counts and the mean over the batch, in nats where
+there are probabilities. Measures give one number a sequence, {name: (batch,)}; the task is judged by the first.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 
-def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """The training loss: nats a sequence, the sum over all bits that count and the mean over the batch. A scalar; / ln 2 it is in bits.
+class Measure(NamedTuple):
+    """How a measure is spoken of."""
 
-    The sum, as in the papers, so that their learning rates and clipping norms (10, 50) mean the same here.
-    """
-    return mg.mean(_nats(logits, targets, mask))
+    words: str  # after the number
+    form: str  # of the number
+    label: str  # of an axis
+    rises: bool = False  # more is better
 
-
-def bits_per_sequence(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """The cost in bits of each sequence, Σ −log₂ p(bit) over what counts: (batch,). A coin costs `chance` bits."""
-    return _nats(logits, targets, mask) / math.log(2)
-
-
-def wrong_bits(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """How many bits of each sequence come out wrong when rounded: (batch,) int64."""
-    z = mg.tensor(logits)
-    wrong = mg.not_equal(mg.greater(z, 0), mg.greater(mg.tensor(targets), 0.5))
-    return mg.sum(mg.logical_and(wrong, mg.expand_dims(mg.astype(mg.tensor(mask), "bool"), -1)), (0, 2))
+    def show(self, value: float) -> str:
+        return f"{value:{self.form}} {self.words}"
 
 
-def _nats(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """−log p of each sequence's bits that count, from logits z: softplus(z) − z·t. Selected, so that what does not count can't matter."""
-    z = mg.tensor(logits)
-    cost = mg.softplus(z) - z * mg.astype(mg.tensor(targets), z.dtype)
-    counts = mg.expand_dims(mg.astype(mg.tensor(mask), "bool"), -1)
-    return mg.sum(mg.where(counts, cost, 0), (0, 2))
+MEASURES = {
+    "bits": Measure("bits", ".3f", "cost (bits a sequence)"),
+    "wrong": Measure("wrong", ".3f", "wrong bits a sequence"),
+    "nats": Measure("nats", ".4f", "cost (nats an answer)"),
+    "error": Measure("squared error", ".4f", "mean squared error"),
+    "accuracy": Measure("right", ".1%", "accuracy", rises=True),
+}
+
+
+def measure(name: str) -> Measure:
+    """How this measure is spoken of; 'accuracy@2' is an accuracy at the second."""
+    stem, _, rest = name.partition("@")
+    found = MEASURES[stem]
+    return found._replace(words=f"{found.words} at {rest}", label=f"{found.label} at {rest}") if rest else found
+
+
+def total(values: Tensor, mask: Any) -> Tensor:
+    """Σ of values (T, batch) over what counts: (batch,). Selected, so that what does not count can't matter."""
+    return mg.sum(mg.where(mg.astype(mg.tensor(mask), "bool"), values, 0), 0)
+
+
+def mean(values: Tensor, mask: Any) -> Tensor:
+    """The mean of values (T, batch) over what counts: (batch,)."""
+    return total(values, mask) / mg.sum(mg.astype(mg.tensor(mask), values.dtype), 0)

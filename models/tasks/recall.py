@@ -1,31 +1,38 @@
 """Associative recall (Graves et al. 2014, §4.3): read items, then one of them again, and give the item that followed it.
 
-An item is `steps` random vectors on channels 0 … bits − 1, each item after a step with only the item delimiter (channel `bits`).
-Then comes the query, never the last item, between two steps with only the query delimiter (the last channel). In the last `steps` steps
-the input is blank, and they are scored. T = items·(steps + 1) + 2·steps + 2.
+An item is `vectors` random vectors on channels 0 … bits − 1, each item after a step with only the item delimiter (channel `bits`).
+Then comes the query, never the last item, between two steps with only the query delimiter (the last channel). In the last `vectors` steps
+the input is blank, and they are scored. T = items·(vectors + 1) + 2·vectors + 2.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from .draw import Draw, between
-from .metrics import bits_per_sequence, loss, wrong_bits
+from .bits import given, loss, measures
+from .draw import Draw, Range, between
 
-__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 18
+DEFAULTS: dict[str, Any] = {"until": 0.1}
+UNTIL_HARDER: dict[str, float] = {}
 
 
-def sizes(bits: int = 6) -> tuple[int, int]:
+def sizes(bits: int = 6, **_: Any) -> tuple[int, int]:
     """(inputs, outputs) of a model for this task."""
     return bits + 2, bits
 
 
 def batch(
-    seed: Any, step: int, batch: int, items: int | tuple[int, int] = (2, 6), steps: int = 3, bits: int = 6
+    seed: Any,
+    step: int,
+    batch: int,
+    items: Annotated[Range, "items in a sequence"] = (2, 6),
+    vectors: Annotated[int, "vectors in an item"] = 3,
+    bits: Annotated[int, "bits in a vector"] = 6,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, mask) as the task's interface says; one number of items for the whole batch, each sequence with its own query."""
     draw = Draw(seed, step, DOMAIN)
@@ -33,22 +40,27 @@ def batch(
     if low < 2:
         raise ValueError(f"items={items!r}: a query needs a next item, so there are at least 2")
     n = int(draw.integers(low, high))
-    vectors = draw.bits((n, steps, batch, bits))
+    shown = draw.bits((n, vectors, batch, bits))
     query = draw.integers(0, n - 2, (batch,))
     rows = np.arange(batch)
-    shown = n * (steps + 1)
-    total = shown + 2 * steps + 2
+    asked = n * (vectors + 1)
+    total = asked + 2 * vectors + 2
     inputs, targets = np.zeros((total, batch, bits + 2), np.float32), np.zeros((total, batch, bits), np.float32)
-    by_item = inputs[:shown].reshape(n, steps + 1, batch, bits + 2)
+    by_item = inputs[:asked].reshape(n, vectors + 1, batch, bits + 2)
     by_item[:, 0, :, bits] = 1
-    by_item[:, 1:, :, :bits] = vectors
-    inputs[shown, :, bits + 1] = inputs[shown + steps + 1, :, bits + 1] = 1
-    inputs[shown + 1 : shown + steps + 1, :, :bits] = vectors[query, :, rows].swapaxes(0, 1)
-    targets[-steps:] = vectors[query + 1, :, rows].swapaxes(0, 1)
-    mask = np.broadcast_to(np.arange(total)[:, None] >= total - steps, (total, batch)).copy()
+    by_item[:, 1:, :, :bits] = shown
+    inputs[asked, :, bits + 1] = inputs[asked + vectors + 1, :, bits + 1] = 1
+    inputs[asked + 1 : asked + vectors + 1, :, :bits] = shown[query, :, rows].swapaxes(0, 1)
+    targets[-vectors:] = shown[query + 1, :, rows].swapaxes(0, 1)
+    mask = np.broadcast_to(np.arange(total)[:, None] >= total - vectors, (total, batch)).copy()
     return inputs, targets, mask
 
 
-def chance(steps: int = 3, bits: int = 6) -> int:
-    """Bits a sequence that a coin costs."""
-    return steps * bits
+def baselines(vectors: int = 3, bits: int = 6, **_: Any) -> dict[str, float]:
+    """Bits a sequence that a coin costs, and who has learned to recall."""
+    return {"chance": vectors * bits, "optimum": 0}
+
+
+def harder(items: Range = (2, 6), **_: Any) -> dict[str, Any]:
+    """Twice the most items."""
+    return {"items": 2 * between(items)[1]}

@@ -6,19 +6,21 @@ Of T = L + 1 + L·R + 1 steps the first L show a vector on channels 0 … bits �
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from .draw import Draw, between
-from .metrics import bits_per_sequence, loss, wrong_bits
+from .bits import given, loss, measures
+from .draw import Draw, Range, between, middle
 
-__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 17
+DEFAULTS: dict[str, Any] = {"until": 0.1}
+UNTIL_HARDER: dict[str, float] = {}
 
 
-def sizes(bits: int = 8) -> tuple[int, int]:
+def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:
     """(inputs, outputs) of a model for this task."""
     return bits + 2, bits + 1
 
@@ -27,9 +29,9 @@ def batch(
     seed: Any,
     step: int,
     batch: int,
-    lengths: int | tuple[int, int] = (1, 10),
-    repeats: int | tuple[int, int] = (1, 10),
-    bits: int = 8,
+    lengths: Annotated[Range, "vectors in a sequence"] = (1, 10),
+    repeats: Annotated[Range, "how often they are given back"] = (1, 10),
+    bits: Annotated[int, "bits in a vector"] = 8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, mask) as the task's interface says; one length and one number of repeats for the whole batch."""
     draw = Draw(seed, step, DOMAIN)
@@ -46,6 +48,11 @@ def batch(
     return inputs, targets, mask
 
 
-def chance(length: int, repeats: int, bits: int = 8) -> int:
-    """Bits a sequence for guessing the vectors and knowing where the marker is."""
-    return length * repeats * bits
+def baselines(lengths: Range = (1, 10), repeats: Range = (1, 10), bits: int = 8) -> dict[str, float]:
+    """Bits a sequence for guessing the vectors and knowing where the marker is, and for who has learned."""
+    return {"chance": middle(lengths) * middle(repeats) * bits, "optimum": 0}
+
+
+def harder(lengths: Range = (1, 10), **_: Any) -> dict[str, Any]:
+    """Twice the longest."""
+    return {"lengths": 2 * between(lengths)[1]}

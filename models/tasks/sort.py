@@ -6,24 +6,32 @@ then one step has only the delimiter, on the last channel; the last `best` are b
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from .bits import given, loss, measures
 from .draw import Draw
-from .metrics import bits_per_sequence, loss, wrong_bits
 
-__all__ = ["batch", "bits_per_sequence", "chance", "loss", "sizes", "wrong_bits"]
+__all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "sizes"]
 
 DOMAIN = 20
+DEFAULTS: dict[str, Any] = {"until": 15.0}
 
 
-def sizes(bits: int = 8) -> tuple[int, int]:
+def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:
     """(inputs, outputs) of a model for this task."""
     return bits + 2, bits
 
 
-def batch(seed: Any, step: int, batch: int, items: int = 20, best: int = 16, bits: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def batch(
+    seed: Any,
+    step: int,
+    batch: int,
+    items: Annotated[int, "vectors in a sequence"] = 20,
+    best: Annotated[int, "how many are given back"] = 16,
+    bits: Annotated[int, "bits in a vector"] = 8,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, mask) as the task's interface says."""
     if not 1 <= best <= items:
         raise ValueError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
@@ -39,6 +47,6 @@ def batch(seed: Any, step: int, batch: int, items: int = 20, best: int = 16, bit
     return inputs, targets, mask
 
 
-def chance(best: int = 16, bits: int = 8) -> int:
-    """Bits a sequence that a coin costs."""
-    return best * bits
+def baselines(best: int = 16, bits: int = 8, **_: Any) -> dict[str, float]:
+    """Bits a sequence that a coin costs, and who has learned to sort."""
+    return {"chance": best * bits, "optimum": 0}

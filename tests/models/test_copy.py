@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from minigrad.models.tasks import TASKS, copy
+from minigrad.models.tasks import copy
 from minigrad.models.tasks.draw import Draw
 
 import minigrad as mg
@@ -65,29 +65,22 @@ def test_empty_ranges_are_refused():
 
 def test_measures():
     _, targets, mask = copy.batch(0, 0, 3, lengths=6)
+
+    def measured(logits):
+        return [v.numpy() for v in copy.measures(logits, targets, mask).values()]
+
     coin = np.zeros_like(targets)
-    assert copy.bits_per_sequence(coin, targets, mask).numpy() == pytest.approx([copy.chance(6)] * 3)
+    assert list(copy.measures(coin, targets, mask)) == ["bits", "wrong"]
+    assert measured(coin)[0] == pytest.approx([copy.baselines(6)["chance"]] * 3)
     assert float(copy.loss(coin, targets, mask)) == pytest.approx(48 * math.log(2))
     sure = 60 * (2 * targets - 1)
     sure[:7] = 1e30  # not scored, whatever it is
-    assert copy.bits_per_sequence(sure, targets, mask).numpy() == pytest.approx([0, 0, 0], abs=1e-6)
-    assert copy.wrong_bits(sure, targets, mask).tolist() == [0, 0, 0]
-    assert copy.wrong_bits(-sure, targets, mask).tolist() == [48, 48, 48]
+    assert measured(sure)[0] == pytest.approx([0, 0, 0], abs=1e-6)
+    assert measured(sure)[1].tolist() == [0, 0, 0]
+    assert measured(-sure)[1].tolist() == [48, 48, 48]
     sure[8, 1, 2] *= -1
-    assert copy.wrong_bits(sure, targets, mask).tolist() == [0, 1, 0]
-    assert copy.bits_per_sequence(sure, targets, mask).numpy() == pytest.approx([0, 60 / math.log(2), 0], abs=1e-4)
+    assert measured(sure)[1].tolist() == [0, 1, 0]
+    assert measured(sure)[0] == pytest.approx([0, 60 / math.log(2), 0], abs=1e-4)
     loss, gradient = mg.value_and_grad(copy.loss)(mg.tensor(sure), targets, mask)
     assert np.isfinite(float(loss))
     assert not gradient.numpy()[:7].any()
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_every_task_has_the_interface(name):
-    task = TASKS[name]
-    inputs, targets, mask = task.batch(0, 0, 2)
-    assert inputs.shape[2] == task.sizes()[0]
-    logits = np.zeros((*inputs.shape[:2], task.sizes()[1]), "float32")
-    assert task.loss(logits, targets, mask).shape == ()
-    assert task.bits_per_sequence(logits, targets, mask).shape == (2,)
-    assert task.wrong_bits(logits, targets, mask).shape == (2,)
-    assert mask.shape == inputs.shape[:2]

@@ -1,10 +1,75 @@
-"""The exact facts of repeat copy, associative recall, dynamic n-grams and priority sort."""
+"""What every task promises, and the exact facts of repeat copy, associative recall, dynamic n-grams and priority sort."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models.tasks import ngrams, recall, repeat_copy, sort
+from minigrad.models.registry import MODELS
+from minigrad.models.tasks import TASKS, ngrams, recall, repeat_copy, sort
+from minigrad.models.tasks.metrics import MEASURES
+
+from minigrad.config import Config, model_settings, run_settings, task_settings
+from minigrad.experiments import Experiment
+
+
+@pytest.fixture(params=TASKS)
+def experiment(request):
+    return Experiment(Config.of(request.param, seed=1))
+
+
+def test_batches_are_pure_functions_of_seed_and_step(experiment):
+    a, b, other_step, other_seed = (experiment.task.batch(seed, step, 3) for seed, step in ((5, 2), (5, 2), (5, 3), (6, 2)))
+    assert all((x == y).all() for x, y in zip(a, b, strict=True))
+    for other in (other_step, other_seed):
+        assert other[0].shape != a[0].shape or (other[0] != a[0]).any()
+
+
+def test_batches_have_the_sizes_a_model_needs(experiment):
+    inputs, targets, mask = experiment.batch(experiment.keys.data, 0, 3)
+    assert (inputs.dtype, mask.dtype) == (np.float32, bool)
+    assert inputs.shape == (*mask.shape, experiment.task.sizes(**experiment.config.task_settings)[0])
+    assert targets.shape[:2] == mask.shape
+    assert mask.shape[1] == 3
+    assert mask.any(0).all()
+
+
+def test_measures_and_loss_of_outputs_that_say_nothing(experiment):
+    _, targets, mask = experiment.batch(experiment.keys.data, 0, 3)
+    outputs = np.zeros((*mask.shape, experiment.task.sizes(**experiment.config.task_settings)[1]), "float32")
+    found = experiment.task.measures(outputs, targets, mask)
+    assert list(found) == list(experiment.measures)
+    assert {name.partition("@")[0] for name in found} <= MEASURES.keys()
+    assert all(v.shape == (3,) for v in found.values())
+    assert experiment.task.loss(outputs, targets, mask).shape == ()
+    assert experiment.task.given(outputs).shape == outputs.shape
+
+
+def test_what_is_not_scored_does_not_matter(experiment):
+    _, targets, mask = experiment.batch(experiment.keys.data, 0, 3)
+    outputs = np.random.default_rng(0).standard_normal((*mask.shape, experiment.task.sizes(**experiment.config.task_settings)[1]))
+    noise = np.where(mask[..., None], outputs, 100 * outputs)
+    for name, value in experiment.task.measures(outputs, targets, mask).items():
+        np.testing.assert_array_equal(experiment.task.measures(noise, targets, mask)[name].numpy(), value.numpy())
+
+
+def test_the_optimum_is_better_than_chance(experiment):
+    base = experiment.baselines()
+    assert (base["optimum"] > base["chance"]) == experiment.measures[experiment.headline].rises
+    assert base["optimum"] != base["chance"]
+
+
+def test_the_harder_test_has_a_batch_too(experiment):
+    if experiment.harder is not None:
+        _, _, mask = experiment.batch(experiment.keys.data, 0, 2, **experiment.harder)
+        assert mask.any(0).all()
+        assert getattr(experiment.task, "UNTIL_HARDER", {}).keys() <= experiment.measures.keys()
+
+
+def test_settings_of_task_model_and_run_have_names_of_their_own():
+    for task in TASKS:
+        for model in MODELS:
+            names = [*task_settings(task), *model_settings(model), *run_settings(), "task", "model", "out", "resume", "pictures"]
+            assert len(set(names)) == len(names)
 
 
 def test_repeat_copy():
@@ -19,7 +84,8 @@ def test_repeat_copy():
     assert (inputs[4, :, 8] == 1).all()
     assert inputs[4, :, 9] == pytest.approx([(3 - 5.5) / 2.872] * 3)
     assert not inputs[5:].any()
-    assert repeat_copy.chance(4, 3) == 96
+    assert repeat_copy.baselines(4, 3)["chance"] == 96
+    assert repeat_copy.baselines()["chance"] == 5.5 * 5.5 * 8
     counts = np.array([repeat_copy.batch(0, 0, 1, lengths=1, repeats=r)[0][1, 0, 9] for r in range(1, 11)])
     assert counts.mean() == pytest.approx(0, abs=1e-6)
     assert counts.var() == pytest.approx(1, abs=1e-3)
@@ -40,7 +106,7 @@ def test_recall():
             query = inputs[4 * n + 1 : 4 * n + 4, b, :6]
             at = [i for i in range(n) if (items[i, 1:, b, :6] == query).all()]
             assert any(i < n - 1 and (items[i + 1, 1:, b, :6] == targets[-3:, b]).all() for i in at)
-    assert recall.chance() == 18
+    assert recall.baselines()["chance"] == 18
     assert recall.sizes() == (8, 6)
     with pytest.raises(ValueError, match="at least 2"):
         recall.batch(0, 0, 1, items=(1, 3))
@@ -50,8 +116,9 @@ def test_ngrams_and_their_optimum():
     inputs, targets, mask = ngrams.batch(0, 0, 1000)
     assert inputs.shape == targets.shape == (199, 1000, 1)
     np.testing.assert_array_equal(inputs[1:], targets[:-1])
-    assert mask.sum(0).tolist() == [ngrams.chance()] * 1000
+    assert mask.sum(0).tolist() == [ngrams.baselines()["chance"]] * 1000
     best = ngrams.optimum(np.concatenate([inputs, targets[-1:]]))
+    assert ngrams.baselines()["optimum"] == pytest.approx(128.4, abs=0.7)
     assert best.mean() == pytest.approx(128.4, abs=2.5)  # 128.4 ± 0.7 in the reference
     assert abs(inputs[:5].mean() - 0.5) < 0.03
 
@@ -66,4 +133,4 @@ def test_sort():
     for b in range(4):
         order = sorted(range(20), key=lambda i, b=b: -priority[i, b])[:16]
         np.testing.assert_array_equal(targets[21:, b], inputs[order, b, :8])
-    assert sort.chance() == 128
+    assert sort.baselines()["chance"] == 128

@@ -49,9 +49,9 @@ def test_ntm_solves_copy(controller):
     """The settings of the paper: below 0.5 bits a sequence of 160, and right at twice the length."""
     model, _ = train(NTM(*copy.sizes(), controller, hidden=100, memory=(128, 20)), 3000, batch=4)
     inputs, targets, mask = copy.batch(1, 0, 100, lengths=20)
-    assert np.mean(copy.bits_per_sequence(model(inputs), targets, mask).numpy()) < 0.5
+    assert np.mean(copy.measures(model(inputs), targets, mask)["bits"].numpy()) < 0.5
     inputs, targets, mask = copy.batch(1, 1, 100, lengths=40)
-    assert np.mean(copy.wrong_bits(model(inputs), targets, mask).numpy()) < 1
+    assert np.mean(copy.measures(model(inputs), targets, mask)["wrong"].numpy()) < 1
 
 
 @pytest.mark.slow

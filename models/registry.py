@@ -1,0 +1,110 @@
+"""Every model by name, as experiments and the command line make it: (key, inputs, outputs, **settings) -> model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from .attention import AttentiveLSTM
+from .cell import keys
+from .dnc import DNC
+from .gru import GRU
+from .layers import Stack
+from .lstm import LSTM
+from .mann import MANN
+from .ntm import NTM
+from .rnn import RNN
+from .transformer import Transformer
+
+Size = tuple[int, int]
+Hidden = Annotated[int, "units"]
+Layers = Annotated[int, "layers on top of each other"]
+Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
+Memory = Annotated[Size, "slots by width"]
+Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
+
+
+def rnn(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
+    return _stack(RNN, key, inputs, outputs, hidden, layers)
+
+
+def lstm(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
+    return _stack(LSTM, key, inputs, outputs, hidden, layers)
+
+
+def gru(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
+    return _stack(GRU, key, inputs, outputs, hidden, layers)
+
+
+def _stack(make: Callable[..., Any], key: Any, inputs: int, outputs: int, hidden: int, layers: int) -> Any:
+    """One layer, or several of which the last one has the readout."""
+    if layers == 1:
+        return make(inputs, hidden, outputs, key=key)
+    sizes = [inputs, *[hidden] * (layers - 1)]
+    readouts = [*[None] * (layers - 1), outputs]
+    return Stack([make(n, hidden, y, key=k) for n, y, k in zip(sizes, readouts, keys(key, layers), strict=True)])
+
+
+def attention(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    hidden: Hidden = 100,
+    score: Annotated[Literal["general", "dot", "concat", "bahdanau"], "how a query is compared with the past"] = "general",
+) -> AttentiveLSTM:
+    return AttentiveLSTM(inputs, hidden, outputs, score, key=key)
+
+
+def transformer(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    hidden: Hidden = 64,
+    layers: Layers = 2,
+    heads: Heads = 4,
+    positions: Annotated[Literal["sinusoids", "none"], "how positions are told"] = "sinusoids",
+) -> Transformer:
+    return Transformer(inputs, outputs, hidden, heads, layers, positions, key=key)
+
+
+def ntm(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    controller: Controller = "lstm",
+    hidden: Hidden = 100,
+    memory: Memory = (128, 20),
+    heads: Heads = 1,
+) -> NTM:
+    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, key=key)
+
+
+def mann(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    controller: Controller = "lstm",
+    hidden: Hidden = 200,
+    memory: Memory = (128, 40),
+    heads: Heads = 4,
+    content: Annotated[Literal["key", "add"], "what is written: the key, or a vector of its own"] = "key",
+    strength: Annotated[bool, "scale similarities by a strength β"] = False,
+) -> MANN:
+    return MANN(inputs, outputs, controller, hidden, memory, heads, content=content, strength=strength, key=key)
+
+
+def dnc(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    controller: Controller = "lstm",
+    hidden: Hidden = 100,
+    memory: Memory = (64, 20),
+    heads: Heads = 1,
+) -> DNC:
+    return DNC(inputs, outputs, controller, hidden, memory, heads, key=key)
+
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "rnn": rnn, "lstm": lstm, "gru": gru, "attention": attention, "transformer": transformer, "ntm": ntm, "mann": mann, "dnc": dnc,
+}  # fmt: skip

@@ -1,0 +1,33 @@
+"""Tasks whose outputs are classes: logits (T, batch, classes), targets (T, batch) whole numbers, mask (T, batch) where they count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .metrics import mean, total
+
+
+def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
+    """The training loss: nats a sequence, the sum over all answers that count and the mean over the batch. A scalar."""
+    return mg.mean(total(_nats(logits, targets), mask))
+
+
+def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
+    """accuracy: the fraction of answers that are right; nats: the mean cost of an answer. Each (batch,)."""
+    nats = _nats(logits, targets)
+    right = mg.equal(mg.argmax(mg.tensor(logits), -1), mg.tensor(targets))
+    return {"accuracy": mean(mg.astype(right, nats.dtype), mask), "nats": mean(nats, mask)}
+
+
+def given(logits: Any) -> Tensor:
+    """The probabilities of the classes."""
+    return mg.softmax(mg.tensor(logits))
+
+
+def _nats(logits: Any, targets: Any) -> Tensor:
+    """−log p of each answer: (T, batch)."""
+    logp = mg.log_softmax(mg.tensor(logits))
+    return -mg.squeeze(mg.take_along_axis(logp, mg.expand_dims(mg.tensor(targets), -1), -1), -1)
