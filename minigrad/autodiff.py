@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import update_wrapper, wraps
 from typing import Any
 
 from . import ops, tree
@@ -14,7 +14,7 @@ from .primitives.control import alias, call
 from .primitives.rules import like
 from .tensor import COMPILED, PARAMETER, Tensor, abstract, interning, item, tensor, wrap
 from .trace import closed
-from .types import TensorType, identical
+from .types import TensorType, same_shape
 
 # Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
 EdgeWatch = Callable[[Node, int, Tensor], None]
@@ -169,7 +169,7 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     cts: list[Tensor | None] = []
     for out, ct in zip(outs, given, strict=True):
         ct = ops.astype(tensor(ct), out.dtype) if isinstance(ct, (int, float)) else tensor(ct)
-        if not identical(ct.shape, out.shape):
+        if not same_shape(ct.shape, out.shape):
             raise shape_error("cotangent", f"it is {ct.type}, the output is {out.type}")
         cts.append(ops.astype(ct, out.dtype) if out.type.is_float else None)
     return cts
@@ -279,7 +279,7 @@ class _Rule:
         leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
         tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
         for x, g in zip(args[self.captured :], leaves, strict=True):
-            if not identical(x.shape, tensor(g).shape):
+            if not same_shape(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
         return [None] * self.captured + [tensor(g) for g in leaves]
 
@@ -294,6 +294,7 @@ class custom_vjp:
     """
 
     def __init__(self, f: Callable[..., Any]):
+        update_wrapper(self, f)
         self.f = f
         self.backward: Callable[..., Any] | None = None
 

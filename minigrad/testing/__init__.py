@@ -13,16 +13,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from .assertions import assert_jit_equals_interpreter, assert_same_graph_value, assert_scan_equals_unrolled
-from .gradients import GradientError, NondeterminismError, check_grads
+from .gradients import GradientError, KinkWarning, NondeterminismError, check_grads
 from .programs import Program, Step, random_program
+from .report import Report
 
 if TYPE_CHECKING:
     from .strategies import axes, broadcastable_shapes, dtypes, graphs, indices, shapes, tensors
 
 __all__ = [
-    "GradientError", "NondeterminismError", "Program", "Step", "assert_jit_equals_interpreter", "assert_same_graph_value",
-    "assert_scan_equals_unrolled", "axes", "broadcastable_shapes", "check_grads", "dtypes", "graphs", "indices", "random_program",
-    "shapes", "tensors",
+    "GradientError", "KinkWarning", "NondeterminismError", "Program", "Report", "Step", "assert_jit_equals_interpreter",
+    "assert_same_graph_value", "assert_scan_equals_unrolled", "axes", "broadcastable_shapes", "check_grads", "dtypes", "graphs",
+    "indices", "random_program", "shapes", "tensors",
 ]  # fmt: skip
 
 

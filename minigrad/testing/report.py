@@ -1,26 +1,130 @@
-"""What a failed gradient check says: where, both values, and what kind of mistake gives such numbers."""
+"""What a gradient check found: leaf by leaf the worst element, both values, and what kind of mistake gives such numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
 import numpy as np
 
+from .subject import Arrays, Subject, dot
 
-def localised(path: str, found: np.ndarray, expected: np.ndarray) -> list[str]:
-    """Lines for one leaf: its worst element and the likely cause; none where it is right."""
-    known = np.isfinite(expected)
-    error = np.where(known, np.abs(found - np.where(known, expected, 0)), 0)
-    wrong = error > 1e-7 * np.max(np.abs(expected[known]), initial=1e-6)
-    if not wrong.any():
-        return []
-    at = tuple(map(int, np.unravel_index(int(np.argmax(error)), error.shape)))
-    place = f" at {at}" if at else ""
-    count = f", {int(wrong.sum())} of {found.size} elements differ" if found.size > 1 else ""
-    lines = [f"  {path}{place}: the gradient is {found[at]:.10g}, the derivative {expected[at]:.10g}{count}"]
-    why = likely_cause(found, expected) if known.all() else ""
-    return [*lines, f"    likely: {why}"] if why else lines
+LOCALISED = 4096  # elements looked at one by one
 
 
-def likely_cause(found: np.ndarray, expected: np.ndarray) -> str:
+@dataclass
+class Leaf:
+    """A leaf's gradient beside its derivative, element by element; all arrays have the shape of the leaf.
+
+    `seen` tells which elements were looked at; `kinks` and `jumps` where there is no derivative: at a kink the gradient must lie between
+    `low` and `high`, the slopes of the two sides; at a jump, or the edge of the domain, it is not judged.
+    """
+
+    path: str
+    gradient: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = self.gradient.shape
+        self.derivative, self.low, self.high = (np.full(shape, np.nan) for _ in range(3))
+        self.error = np.zeros(shape)  # how far the derivative itself may be off
+        self.seen, self.kinks, self.jumps = (np.zeros(shape, bool) for _ in range(3))
+
+    @property
+    def wrong(self) -> np.ndarray:
+        known = self.seen & ~self.discarded & np.isfinite(self.derivative)
+        limit = 1e-7 * np.max(np.abs(self.derivative[known]), initial=1e-6) + 20 * self.error
+        slack = 1e-4 * np.maximum(1e-3, np.maximum(np.abs(self.low), np.abs(self.high)))
+        outside = (self.gradient < self.low - slack) | (self.gradient > self.high + slack)
+        return (known & (self.distance > limit)) | (self.kinks & outside)
+
+    @property
+    def distance(self) -> np.ndarray:
+        """|gradient − derivative|, 0 where there is no derivative to compare with."""
+        known = self.seen & np.isfinite(self.derivative)
+        return np.where(known, np.abs(self.gradient - np.where(known, self.derivative, 0)), 0)
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The index of the element that is most wrong, or where the two differ most."""
+        score = np.where(self.wrong, self.distance, -1) if self.wrong.any() else np.where(self.seen, self.distance, -1)
+        return tuple(map(int, np.unravel_index(int(np.argmax(score)), score.shape)))
+
+    @property
+    def discarded(self) -> np.ndarray:
+        """The elements without a derivative."""
+        return self.kinks | self.jumps
+
+    @property
+    def verdict(self) -> str:
+        if self.wrong.any():
+            return f"wrong ({self.wrong.sum()} of {self.gradient.size})" if self.gradient.size > 1 else "wrong"
+        if not self.seen.any():
+            return "not looked at" if self.gradient.size else "empty"
+        if self.discarded.all():
+            return "no derivative here" if self.jumps.any() else "kink"
+        notes = [f"{n.sum()} {word}" for n, word in ((self.kinks, "at kinks"), (self.jumps, "at jumps")) if n.any()]
+        if not self.gradient.any() and not self.derivative[self.seen].any():
+            notes.append("no influence")
+        return "ok" + (f" ({', '.join(notes)})" if notes else "")
+
+    def lines(self) -> list[str]:
+        """Text for a wrong leaf."""
+        at = self.worst
+        place = f" at {at}" if at else ""
+        count = f", {int(self.wrong.sum())} of {self.gradient.size} elements differ" if self.gradient.size > 1 else ""
+        line = f"  {self.path}{place}: the gradient is {self.gradient[at]:.10g}, the derivative {self.derivative[at]:.10g}{count}"
+        return [line, f"    likely: {self.cause}"] if self.cause else [line]
+
+    @property
+    def cause(self) -> str:
+        """The likely cause of a wrong gradient, or ''."""
+        at = self.worst
+        if self.kinks[at]:
+            return f"a kink: the slopes to the sides are {self.low[at]:.6g} and {self.high[at]:.6g}, and the gradient is not between them"
+        if self.discarded.any() or not self.seen.all():
+            return ""
+        return likely_mistake(self.gradient, self.derivative)
+
+
+@dataclass
+class Report:
+    """One call of check_grads: how many elements there were, how many had no derivative, and the leaves if it looked at them."""
+
+    name: str
+    key: int
+    elements: int
+    kinks: int = 0
+    leaves: list[Leaf] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f"check_grads({self.name}, key={self.key}): {self.elements} elements, {self.kinks} without a derivative"]
+        for leaf in self.leaves:
+            at = leaf.worst if leaf.gradient.size else ()
+            numbers = f"gradient {leaf.gradient[at]:.10g}, derivative {leaf.derivative[at]:.10g}" if leaf.gradient.size else ""
+            lines.append(f"  {leaf.path}: {leaf.verdict}; {numbers}")
+        return "\n".join(lines)
+
+
+def look(subject: Subject, gradient: Sequence[np.ndarray], cts: Arrays) -> list[Leaf]:
+    """The derivative and the slopes of both sides with respect to the first LOCALISED elements, beside the gradient.
+
+    A function with one scalar result has them without the factor that its cotangent is.
+    """
+    scale = 1 / float(cts[0]) if len(cts) == 1 and not cts[0].shape else 1.0
+    exact = not subject.in_float32()
+    leaves = [Leaf(path, np.asarray(g * scale)) for path, g in zip(subject.paths, gradient, strict=True)]
+    for i, at, vs in islice(subject.units(), LOCALISED):
+        leaf = leaves[i]
+        derivative, error = subject.derivative(vs, cts)
+        sides = subject.sides(vs, cts)
+        leaf.derivative[at], leaf.error[at], leaf.seen[at] = derivative * scale, error * abs(scale), True
+        leaf.low[at], leaf.high[at] = sorted((sides.low * scale + 0.0, sides.high * scale + 0.0))
+        leaf.kinks[at], leaf.jumps[at] = exact and sides.kind == "kink", exact and sides.kind in ("jump", "edge")
+    return leaves
+
+
+def likely_mistake(found: np.ndarray, expected: np.ndarray) -> str:
     """The simplest mistake that explains all elements, or ''."""
 
     def close(a: np.ndarray, b: np.ndarray) -> bool:
@@ -30,8 +134,7 @@ def likely_cause(found: np.ndarray, expected: np.ndarray) -> str:
         return "no gradient flows here (a detach, a cast to an integer, a vjp rule that gives None)"
     if close(-found, expected):
         return "the sign is wrong"
-    weight = float(np.sum(found * found))
-    factor = float(np.sum(found * expected)) / weight
+    factor = float(dot([found], [expected])) / float(dot([found], [found]))
     if factor and close(found * factor, expected):
         return f"a factor is missing: the gradient times {factor:.6g} is right"
     if found.ndim >= 2 and close(np.swapaxes(found, -1, -2), expected):

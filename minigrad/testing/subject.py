@@ -1,0 +1,158 @@
+"""A function as check_grads sees it, and derivatives of it that know nothing of vjp rules.
+
+The complex step, Im f(x + ihv) / h with h = 1e-30, is exact to rounding (Squire and Trapp 1998), by each operation's own complex rule;
+where f cannot be traced it is Richardson's extrapolation of central differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import autodiff, tree
+from ..errors import AbstractValueError, dtype_error
+from ..interpret import run
+from ..ir import Graph
+from ..tensor import Tensor, tensor
+from ..trace import trace
+
+Arrays = list[np.ndarray]
+STEP = 1e-30
+EPS = float(np.finfo("float64").eps)
+SIDE = 1e-5  # one-sided differences step this far
+
+
+class Sides(NamedTuple):
+    """The slopes to the left and right along a direction: where they differ there is a kink, where they grow without end a jump."""
+
+    kind: str  # "", "kink", "jump", or "edge" where f is not finite on one side
+    low: float
+    high: float
+
+
+@dataclass
+class Subject:
+    """f as a function of its float leaves, giving its float results; by its graph where it has one."""
+
+    name: str
+    f: Callable[..., Any]
+    xs: Arrays
+    paths: list[str]
+    graph: Graph | None
+
+    def value(self, xs: Sequence[np.ndarray]) -> Arrays:
+        return [np.asarray(y) for y in run(self.graph, list(xs))] if self.graph is not None else self.eager(xs)
+
+    def eager(self, xs: Sequence[np.ndarray] | None = None) -> Arrays:
+        """The value as f itself computes it."""
+        return [y.numpy() for y in self.f(*map(tensor, self.xs if xs is None else xs))]
+
+    def gradient(self, xs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> Arrays:
+        """ctᵀ·∂f in each x: reverse mode."""
+        _, pull = autodiff.vjp(self.f, *map(np.asarray, xs))
+        return [g.numpy() for g in pull(list(map(np.asarray, cts)))]
+
+    def tangents(self, vs: Sequence[np.ndarray]) -> Arrays:
+        """∂f·v: forward mode."""
+        return [t.numpy() for t in autodiff.jvp(self.f, [np.asarray(x) for x in self.xs], [np.asarray(v) for v in vs])[1]]
+
+    def differentiated(self, cts: Sequence[np.ndarray]) -> Subject:
+        """The gradient for a cotangent, as a function of the same leaves."""
+
+        def gradient(*xs: Any) -> list[Tensor]:
+            _, pull = autodiff.vjp(self.f, *xs)
+            return list(pull(list(map(tensor, cts))))
+
+        return subject_of(self.name, gradient, self.xs, self.paths)
+
+    def complex_step(self, xs: Sequence[np.ndarray], vs: Sequence[np.ndarray]) -> Arrays | None:
+        """∂f·v by the complex step in the precision of xs, or None where f has no graph or an operation no complex rule."""
+        if self.graph is None:
+            return None
+        try:
+            found = run(self.graph, [x + 1j * x.dtype.type(STEP) * v for x, v in zip(xs, vs, strict=True)], complex=True)
+        except TypeError:
+            return None
+        return [np.imag(y) / STEP for y in found]
+
+    def along(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], t: float) -> float:
+        return dot(cts, self.value([x + t * v for x, v in zip(self.xs, vs, strict=True)]))
+
+    def derivative(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> tuple[float, float]:
+        """ctᵀ·∂f·v and an estimate of its error."""
+        tangents = self.complex_step(self.xs, vs)
+        return (dot(cts, tangents), 0.0) if tangents is not None else self._richardson(vs, cts)
+
+    def _richardson(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> tuple[float, float]:
+        """Central differences extrapolated, from a wide step and, for what a kink nearby spoils, a narrow one: the surer of the two."""
+        best, error = 0.0, np.inf
+        for widest in (4, 12):
+            steps = [2.0**-k for k in range(widest, widest + 6)]
+            table = [[(self.along(vs, cts, h) - self.along(vs, cts, -h)) / (2 * h)] for h in steps]
+            for i in range(1, len(table)):
+                for j in range(1, i + 1):
+                    table[i].append(table[i][j - 1] + (table[i][j - 1] - table[i - 1][j - 1]) / (4**j - 1))
+                change = abs(table[i][-1] - table[i - 1][-1])
+                if change < error:
+                    best, error = table[i][-1], change
+        return best, min(error, 1e-4 * abs(best))
+
+    def sides(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> Sides:
+        """What f does on either side. A smooth curve's slopes come together as the step shrinks, those at a kink do not."""
+        values = self.value(self.xs)
+        here, size = dot(cts, values), sum(float(np.sum(np.abs(c * y))) for c, y in zip(cts, values, strict=True))
+        reach = max((float(np.abs(x).max()) for x in self.xs if x.size), default=0.0)
+        steps = [SIDE * max(1.0, reach) / d for d in (1, 8)]
+        wide, near = ([(self.along(vs, cts, s * h) - here) / (s * h) for s in (1, -1)] for h in steps)
+        if not np.isfinite([*wide, *near]).all():
+            return Sides("edge", *sorted(near))
+        before, after = abs(wide[0] - wide[1]), abs(near[0] - near[1])
+        if after <= 1e-4 * max(1e-3, *map(abs, near)) + 64 * EPS * size / steps[1] or after <= before / 4:
+            return Sides("", *sorted(near))
+        return Sides("jump" if after > 4 * before else "kink", *sorted(near))
+
+    def in_float32(self) -> bool:
+        """Whether it computes in float32 inside, whatever its arguments are."""
+        return self.graph is not None and any(str(getattr(n.type, "dtype", "")) == "float32" for n in self.graph.nodes)
+
+    def units(self) -> Iterator[tuple[int, tuple[int, ...], Arrays]]:
+        """Every element of every leaf: the leaf's number, the index, and the direction that moves it alone."""
+        for i, x in enumerate(self.xs):
+            for at in np.ndindex(x.shape):
+                vs = [np.zeros_like(y) for y in self.xs]
+                vs[i][at] = 1
+                yield i, at, vs
+
+
+def subject(f: Callable[..., Any], args: Sequence[Any]) -> Subject:
+    """f of trees as a Subject: float leaves as float64, all others as they are. Raises DTypeError where no leaf is a float."""
+    leaves, treedef = tree.flatten(list(args))
+    values = [x.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in leaves]
+    floats = [i for i, v in enumerate(values) if v.dtype.kind == "f"]
+    if not floats:
+        raise dtype_error("check_grads", "no argument is a float, so there is nothing to differentiate", "Pass floats, as in 3.0")
+
+    def of_floats(*xs: Any) -> list[Tensor]:
+        given: list[Any] = list(leaves)
+        for i, x in zip(floats, xs, strict=True):
+            given[i] = x
+        outs = map(tensor, tree.leaves(f(*tree.unflatten(treedef, given))))
+        return [y for y in outs if y.type.is_float]
+
+    every, name = list(tree.paths(treedef)), getattr(f, "__name__", type(f).__name__)
+    return subject_of(name, of_floats, [np.array(values[i], "float64") for i in floats], [f"args{every[i]}" for i in floats])
+
+
+def subject_of(name: str, f: Callable[..., Any], xs: Arrays, paths: list[str]) -> Subject:
+    try:
+        graph = trace(f, *xs)
+    except AbstractValueError:
+        graph = None
+    return Subject(name, f, xs, paths, graph)
+
+
+def dot(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Any:
+    return sum((np.sum(x * y) for x, y in zip(a, b, strict=True)), 0.0)
