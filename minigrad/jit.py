@@ -14,7 +14,7 @@ import numpy as np
 from . import dims, interpret, tree
 from .backend.link import aligned
 from .backend.lower import Unsupported, lower
-from .backend.native import SPLIT_ROWS, Native
+from .backend.native import Native
 from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import NonFiniteError
@@ -241,8 +241,8 @@ def explain(program: Program) -> str:
         return "\n".join([*lines, f"  interpreted: {program.why_not}"])
     lowered = program.native.lowered
     for i, phase in enumerate(lowered.phases):
-        lines.append(f"  phase {i}: {'one thread' if phase.extent is None else f'two threads from {SPLIT_ROWS} rows'}")
-    _, memory = lowered.phases[0].function.layout({**{s.name: n for s, n in sizes.items()}, "lo": 0, "hi": 0})
+        lines.append(f"  phase {i}: {len(phase.function.body)} statements, {phase.function.shared} of them for two threads")
+    _, memory = lowered.phases[0].function.layout({s.name: n for s, n in sizes.items()})
     lines.append(f"  working memory {memory:,} bytes in {len(lowered.phases[0].function.locals)} buffers")
     lines += [f"  loop nest: {c}" for c in lowered.clusters]
     return "\n".join(lines)

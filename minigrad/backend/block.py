@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..dims import Dim, Shape, Symbol, hint, product
+from ..dims import Dim, Shape, hint, product
 from ..ir import Graph, Node
-from ..origin import Origin
 from ..primitives import elementwise, index, movement, reduce
 from ..tensor import item
 from ..types import TensorType, is_one
@@ -21,80 +18,32 @@ from .loops import (
     Binary,
     Cast,
     Compare,
-    Const,
     Declare,
     Expr,
-    For,
     FromIndex,
     Index,
     Let,
     Literal,
-    LoopVar,
     Read,
     Select,
-    Size,
     Stmt,
     Store,
     Unary,
 )
+from .program import DTYPES, Inline, Part, Program, Range, Unsupported, const, nest, note
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
-from .storage import Indices, Pool, Stored, extent
+from .storage import Indices, Stored, extent
 
 COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
 BINARY = {"add", "sub", "mul", "div", "pow", "maximum", "minimum"}
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
-DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
 LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
-
-LO, HI = Size("lo"), Size("hi")  # the rows a shard does
-
-Inline = Callable[[Indices], Expr]
-
-
-class Unsupported(Exception):
-    """An operation the compiler has no loops for; the message names it."""
-
-
-@dataclass
-class Program:
-    """What is shared by all blocks of one function: names, buffers, checks."""
-
-    pool: Pool = field(default_factory=Pool)
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-    checks: list[tuple[Node, str]] = field(default_factory=list)
-    clusters: list[str] = field(default_factory=list)
-    constants: dict[Node, Stored] = field(default_factory=dict)
-    split: bool = True
-    rows: Symbol | None = None  # the batch, while a loop is lowered that does only rows lo … hi of it
-    phases: list[tuple[list[Stmt], Index | None]] = field(default_factory=list)
-
-    def name(self, prefix: str) -> str:
-        return f"{prefix}{next(self.numbers)}"
-
-    def loop_var(self) -> LoopVar:
-        return LoopVar(self.name("i"))
-
-
-def note(node: Node) -> str:
-    """'h: float32(3) = tanh  train.py:41 `h = mg.tanh(x + h @ W)`'."""
-    place = node.origin or Origin()
-    return f"{node.name + ' = ' if node.name else ''}{node.op.name} {node.type}  {place.describe()}".replace("\n", " ")
-
-
-def const(value: Any, dtype: np.dtype) -> Const:
-    return Const(str(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
-
-
-def nest(loops: Sequence[tuple[LoopVar, Any]], body: Sequence[Stmt]) -> tuple[Stmt, ...]:
-    """The body inside loops, outermost first."""
-    inner = tuple(body)
-    for var, n in reversed(loops):
-        inner = (For(var, n, inner),)
-    return inner
 
 
 class Block:
     """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
+
+    shares = False  # whether its statements may be divided between threads
 
     def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.program, self.graph, self.targets = program, graph, targets
@@ -140,6 +89,18 @@ class Block:
         target = self.targets.get(output)
         if target is not None and self.values.get(output) is not target:
             self.copy(target, lambda i: self.at(output, i), note(output))
+
+    def emit(self, loops: Sequence[Range], body: Sequence[Stmt], free: Sequence[Range] = ()) -> None:
+        """Add a loop nest; the rounds of the `free` loops do not depend on each other."""
+        self.out += nest(loops, body)
+
+    def share(self, extent: Index, part: Part) -> None:
+        """Add what is done for positions 0 … extent, which do not depend on each other."""
+        self.out += part(Literal(0), extent)
+
+    def separate(self, stmt: Stmt) -> None:
+        """Add a statement that takes long."""
+        self.out.append(stmt)
 
     # ---- storage
 
@@ -192,20 +153,20 @@ class Block:
     def copy(self, target: Stored, source: Inline, text: str) -> None:
         """target[i, …] = source(i, …)."""
         loops, indices = self.loops(target.shape)
-        self.out += nest(loops, [Store(target.buffer, target.at(indices), source(indices), note=text)])
+        self.emit(loops, [Store(target.buffer, target.at(indices), source(indices), note=text)], loops)
 
-    def loops(self, shape: Shape) -> tuple[list[tuple[LoopVar, Any]], Indices]:
+    def loops(self, shape: Shape) -> tuple[list[Range], Indices]:
         """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
-        made: list[tuple[LoopVar, Any]] = []
+        made: list[Range] = []
         indices: list[Index] = []
         for axis, n in enumerate(shape):
             if is_one(n):
                 indices.append(Literal(0))
                 continue
-            var = self.program.loop_var()
-            sharded = axis == 0 and self.program.rows is not None and n == Dim.of(self.program.rows)
-            made.append((var, HI - LO if sharded else extent(n)))
-            indices.append(LO + var if sharded else var)
+            var, rows = self.program.loop_var(), self.program.rows
+            some = axis == 0 and rows is not None and n == Dim.of(rows.batch)
+            made.append(Range(var, rows.high - rows.low, rows.low) if some and rows else Range(var, extent(n)))
+            indices.append(var)
         return made, tuple(indices)
 
     # ---- reading a value at an index
@@ -280,12 +241,12 @@ class Block:
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
                 body.append(Store(targets[node].buffer, place, Read(name, str(node.type.dtype))))
+        outer = [r for a, r in enumerate(loops) if a not in (step.axes or ())]
+        inner = [r for a, r in enumerate(loops) if a in (step.axes or ())]
         if inner_axes:
-            outer = [p for a, p in enumerate(loops) if a not in step.axes]  # type: ignore[operator]
-            inner = [p for a, p in enumerate(loops) if a in step.axes]  # type: ignore[operator]
-            self.out += nest(outer, [*before, *nest(inner, body), *after])
+            self.emit(outer, [*before, *nest(inner, body), *after], outer)
         else:
-            self.out += [*before, *nest(loops, body), *after]
+            self.emit(loops, body, outer)
         self.lets, self.here, self.flat = {}, None, False
 
     def full(self, node: Node, here: Indices) -> Indices:
@@ -378,16 +339,3 @@ def identity(node: Node) -> Any:
     low = -math.inf if dtype.kind == "f" else np.iinfo(dtype).min
     high = math.inf if dtype.kind == "f" else np.iinfo(dtype).max
     return low if kind is reduce.max else high
-
-
-class Main(Block):
-    """The outermost block: loops over time that can be split over the batch are phases of their own."""
-
-    def separate(self, body: Sequence[Stmt], rows: Index) -> None:
-        self.finish()
-        self.program.phases.append((list(body), rows))
-
-    def finish(self) -> None:
-        if self.out:
-            self.program.phases.append((self.out, None))
-            self.out = []

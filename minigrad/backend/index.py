@@ -92,14 +92,14 @@ def _fold(op: str, left: Index, right: Index) -> Index:
 
 
 def evaluate(index: IndexLike, sizes: Mapping[str, int]) -> int:
-    """The value of an index expression made of literals and sizes."""
+    """The value of an index expression made of literals, sizes, and loop variables that are given too."""
     match index:
         case int():
             return index
         case Literal(value):
             return value
-        case Size(name):
+        case Size(name) | LoopVar(name):
             return sizes[name]
         case IndexOp(op, left, right):
             return _ARITHMETIC[op](evaluate(left, sizes), evaluate(right, sizes))
-    raise TypeError(f"not an expression of sizes alone: {index}")
+    raise TypeError(f"not an expression of sizes and loop variables: {index}")

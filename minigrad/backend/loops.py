@@ -13,11 +13,11 @@ from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, 
 
 __all__ = [  # noqa: RUF022, in the order of the text
     "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate",
-    "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT",
+    "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Compare", "Select", "AsIndex",
-    "Stmt", "For", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
-    "Function", "walk",
+    "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
+    "Function", "walk", "work",
 ]  # fmt: skip
 
 FLOATS = frozenset({"float32", "float64"})
@@ -27,6 +27,8 @@ INTEGERS = SIGNED | UNSIGNED
 NUMBERS = FLOATS | INTEGERS
 BITS = {"float32": 32, "float64": 64, "int32": 32, "int64": 64, "uint8": 8, "uint32": 32, "uint64": 64, "bool": 8}
 ALIGNMENT = 64
+SPLIT_FROM = 8
+ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
 
 
 # --- Buffers ----------------------------------------------------------------------------------------------------------
@@ -210,12 +212,26 @@ class Stmt:
 
 @dataclass(frozen=True)
 class For(Stmt):
-    """`var` runs over range(extent), or backwards."""
+    """`var` runs over range(start, start + extent), or backwards."""
 
     var: LoopVar
     extent: IndexLike
     body: tuple[Stmt, ...]
     reverse: bool = False
+    start: IndexLike = 0
+
+
+@dataclass(frozen=True)
+class Shared(Stmt):
+    """The positions 0 … extent in two parts, each done by the body for its low … high, in any order or at once by two threads.
+
+    From SPLIT_FROM positions they are halves; fewer are all in one part. So the result does not depend on the number of threads.
+    Stands only at the top of a function."""
+
+    extent: IndexLike
+    low: LoopVar
+    high: LoopVar
+    body: tuple[Stmt, ...]
 
 
 @dataclass(frozen=True)
@@ -341,6 +357,11 @@ class Function:
     def arguments(self) -> tuple[Buffer, ...]:
         return self.inputs + self.outputs
 
+    @property
+    def shared(self) -> int:
+        """How many of its statements are for two threads."""
+        return sum(isinstance(s, Shared) for s in self.body)
+
     def layout(self, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
         """The byte offset of each local in the arena, and the arena's size in bytes."""
         offsets, end = {}, 0
@@ -354,8 +375,26 @@ def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, each before the ones inside it."""
     for stmt in body:
         yield stmt
-        if isinstance(stmt, For | If):
+        if isinstance(stmt, For | Shared | If):
             yield from walk(stmt.body)
+
+
+def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """The time of statements, roughly, in multiplications of a matrix product."""
+    total = 0
+    for stmt in body:
+        match stmt:
+            case For(_, extent, inner):
+                total += evaluate(extent, sizes) * work(inner, sizes)
+            case Shared(extent, low, high, inner):
+                total += work(inner, {**sizes, low.name: 0, high.name: evaluate(extent, sizes)})
+            case If(_, inner):
+                total += work(inner, sizes)
+            case Gemm(m, n, k):
+                total += evaluate(m, sizes) * evaluate(n, sizes) * evaluate(k, sizes)
+            case _:
+                total += ELEMENT
+    return total
 
 
 def _require(what: str, got: str, allowed: Collection[str]) -> None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..dims import Shape, Symbol, symbols
 from ..ir import Graph, Node
-from .block import DTYPES, HI, LO, Inline, Main, Program, Unsupported, note
-from .loops import Buffer, Function, Index, Size, as_index
+from .block import Block
+from .loops import SPLIT_FROM, Buffer, Function, Index, Shared, Size, Stmt, as_index, evaluate, work
+from .program import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
 from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Phase", "Unsupported", "lower"]
 
+SHARED_WORK = 2**16  # multiplications from which a loop nest is divided
+
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a program. With an extent it may run as shards, each doing its rows lo … hi of 0 … extent."""
+    """A part of a program; two threads may run it together."""
 
     function: Function
-    extent: Index | None
+
+    def shared_work(self, sizes: Mapping[str, int]) -> int:
+        """About how many multiplications of it two threads would divide."""
+        shared = (s for s in self.function.body if isinstance(s, Shared))
+        return sum(work((s,), sizes) for s in shared if evaluate(s.extent, sizes) >= SPLIT_FROM)
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,8 @@ class Lowered:
 
 
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
-    """The loops of a graph: inputs are its params and then its constants; without `split` all in one phase. Raises Unsupported."""
-    program = Program(split=split)
+    """The loops of a graph: inputs are its params and then its constants; without `split` nothing is shared. Raises Unsupported."""
+    program = Program()
     inputs: list[Buffer] = []
 
     def argument(node: Node) -> Stored:
@@ -51,18 +60,60 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     program.constants.update((c, argument(c)) for c in constants)
     outputs = [_whole(Buffer(f"y{i}", str(o.type.dtype), count(o.type.shape)), o.type.shape) for i, o in enumerate(graph.outputs)]
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
+    found = symbols(n for p in graph.params for n in p.type.shape)
     main = Main(program, graph, params, targets)
+    main.shares, main.hints = split, {s.name: s.hint for s in found}
     main.lower()
     for o, place in zip(graph.outputs, outputs, strict=True):
         if targets[o] is not place:
             main.copy(place, targets[o].load, note(o))
     main.finish()
-    found = symbols(n for p in graph.params for n in p.type.shape)
-    sizes = (*(Size(s.name) for s in found), LO, HI)
+    sizes = tuple(Size(s.name) for s in found)
     arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(program.pool.buffers)
-    phases = tuple(Phase(Function(f"{name}_{i}", *arguments, tuple(body)), rows) for i, (body, rows) in enumerate(program.phases))
+    phases = tuple(Phase(Function(f"{name}_{i}", *arguments, tuple(body))) for i, body in enumerate(main.phases))
     values = tuple(np.asarray(c.value, order="C") for c in constants)
     return Lowered(phases, values, found, tuple(program.checks), tuple(program.clusters))
+
+
+class Main(Block):
+    """The outermost block. Large loop nests are divided between threads; a loop over time is a phase of its own."""
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.phases: list[list[Stmt]] = []
+        self.hints: dict[str, int] = {}
+
+    def emit(self, loops: Sequence[Range], body: Sequence[Stmt], free: Sequence[Range] = ()) -> None:
+        divided = next((r for r in free if evaluate(r.extent, self.hints) >= SPLIT_FROM), None)
+        if divided is None:
+            super().emit(loops, body)
+            return
+
+        def part(low: Index, high: Index) -> Sequence[Stmt]:
+            return nest([replace(r, extent=high - low, start=low) if r is divided else r for r in loops], body)
+
+        self.share(divided.extent, part)
+
+    def share(self, extent: Index, part: Part) -> None:
+        low, high = self.program.loop_var(), self.program.loop_var()
+        shared = Shared(extent, low, high, tuple(part(low, high)))
+        if self.shares and work((shared,), self.hints) >= SHARED_WORK:
+            self.out.append(shared)
+        else:
+            super().share(extent, part)
+
+    def separate(self, stmt: Stmt) -> None:
+        if self.shares:
+            self.finish()
+        self.out.append(stmt)
+        if self.shares:
+            self.finish()
+
+    def finish(self) -> None:
+        """End a phase."""
+        if self.out:
+            self.phases.append(self.out)
+            self.out = []
 
 
 def _whole(buffer: Buffer, shape: Shape) -> Stored:

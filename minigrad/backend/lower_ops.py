@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
-from ..dims import Dim, Shape, hint
+from ..dims import Dim, Shape
 from ..ir import Node
 from ..primitives import loop
 from ..types import TensorType
-from .block import HI, LO, Block, Inline, Main, Unsupported, const, nest, note
+from .block import Block
 from .loops import (
     Argsort,
     AsIndex,
@@ -31,15 +30,15 @@ from .loops import (
     Literal,
     Read,
     Select,
+    Shared,
     Store,
     Unary,
     View,
 )
 from .lower_random import random
+from .program import Inline, Range, Rows, Unsupported, const, nest, note
 from .shards import batch_of
 from .storage import Indices, Stored, extent
-
-SHARED_WORK = 2**23  # multiplications from which a product before or after the loops is split over rows
 
 
 def matmul(block: Block, node: Node) -> None:
@@ -48,26 +47,22 @@ def matmul(block: Block, node: Node) -> None:
     x, y = (block.memory(a, node) for a in node.args)
     z = block.store(node)
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
-    work = math.prod(map(hint, (*z.shape, x.shape[-1])))
-    shared = isinstance(block, Main) and block.program.split and work >= SHARED_WORK
-    split = len(z.shape) == 2 and (shared or is_row(block, z.shape))
     loops, batch = block.loops(z.shape[:-2])
-    first = [LO * v.strides[0] if split and v is not y else Literal(0) for v in (x, y, z)]
-    a, b, c = (View(v.buffer, _offset(v, batch) + i, v.strides[-2], v.strides[-1]) for v, i in zip((x, y, z), first, strict=True))
-    body = nest(loops, [Gemm(HI - LO if split else m, n, k, a, b, c, note=note(node))])
-    if split and isinstance(block, Main):
-        block.separate(body, m)
+
+    def product(low: Index, high: Index) -> Gemm:
+        """Rows low … high."""
+        first = (low, Literal(0), low)
+        places = ((v, v.at((*batch, i, Literal(0)))) for v, i in zip((x, y, z), first, strict=True))
+        a, b, c = (View(v.buffer, at, *v.strides[-2:]) for v, at in places)
+        return Gemm(high - low, n, k, a, b, c, note=note(node))
+
+    rows = block.program.rows
+    if loops:
+        block.emit(loops, [product(Literal(0), m)], loops)
+    elif rows is not None and z.shape[0] == Dim.of(rows.batch):
+        block.out.append(product(rows.low, rows.high))
     else:
-        block.out += body
-
-
-def is_row(block: Block, shape: Shape) -> bool:
-    """Whether the first axis is the batch of a loop that does some of its rows."""
-    return block.program.rows is not None and shape[0] == Dim.of(block.program.rows)
-
-
-def _offset(v: Stored, batch: Indices) -> Index:
-    return v.at((*batch, Literal(0), Literal(0)))
+        block.share(m, lambda low, high: [product(low, high)])
 
 
 def reshape(block: Block, node: Node) -> None:
@@ -107,11 +102,8 @@ def roll(block: Block, node: Node) -> None:
     for length, source, goal in ((n - shift, Literal(0), shift), (shift, n - shift, Literal(0))):
         loops, indices = block.loops(target.shape)
         var = block.program.loop_var()
-        at = [p for p, _ in loops].index(indices[axis]) if indices[axis] in [p for p, _ in loops] else None
-        if at is None:
-            loops.append((var, length))
-        else:
-            loops[at] = (var, length)
+        at = next((i for i, r in enumerate(loops) if r.var == indices[axis]), len(loops))
+        loops[at : at + 1] = [Range(var, length)]
         read = (*indices[:axis], var + source, *indices[axis + 1 :])
         write = (*indices[:axis], var + goal, *indices[axis + 1 :])
         block.out += nest(loops, [Store(target.buffer, target.at(write), block.at(x, read), note=note(node))])
@@ -155,8 +147,8 @@ def scatter(block: Block, node: Node) -> None:
 
 def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> None:
     """The index is made outside the loops over the axes behind it."""
-    inner = [p for p in loops if p[0] in indices[axis:]]
-    outer = [p for p in loops if p not in inner]
+    inner = [r for r in loops if r.var in indices[axis:]]
+    outer = [r for r in loops if r not in inner]
     block.out += nest(outer, [*made, *nest(inner, body)])
 
 
@@ -286,8 +278,9 @@ class Loop:
                 stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
-        program, batch = block.program, batch_of(self.node) if isinstance(block, Main) and block.program.split else None
-        program.rows = batch or program.rows
+        program, batch = block.program, batch_of(self.node) if block.shares else None
+        rows = Rows(batch, program.loop_var(), program.loop_var()) if batch is not None else None
+        program.rows = rows or program.rows
         inner = Block(program, self.body, self.params_at, self.targets)
         body = list(inner.lower())
         inner.out = []
@@ -296,11 +289,11 @@ class Loop:
         for target, source in self.late:
             inner.copy(target, source.load, "")
         loop = For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node))
-        if batch is not None and isinstance(block, Main):
-            program.rows = None
-            block.separate([loop], extent(Dim.of(batch)))
+        if rows is None:
+            block.separate(loop)
         else:
-            block.out.append(loop)
+            program.rows = None
+            block.separate(Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
 
     def slice_of(self, arg: Node) -> Any:

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..dims import product
 from ..ir import Node
-from .block import Block, nest, note
+from .block import Block
 from .loops import Binary, Buffer, Cast, Compare, Const, Expr, For, FromIndex, If, Index, Let, Literal, Read, Stmt, Store
+from .program import nest, note
 from .storage import extent
 
 MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)

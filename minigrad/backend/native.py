@@ -1,30 +1,18 @@
-"""A lowered program as machine code, run phase by phase, on two threads where a phase can be split over rows."""
+"""A lowered program as machine code, run phase by phase, on two threads where that pays."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
 from ..errors import BoundsError, at
-from .index import evaluate
 from .link import Kernel
 from .lower import Lowered
+from .team import one_thread
 
-# Rows from which a phase runs as two shards: fixed, so that a machine with other cores computes the same bits.
-SPLIT_ROWS = 8
+INVITE_FROM = 2**21  # multiplications of a phase to divide, from which a second thread comes in time: some 40 µs
 KEPT_ARENAS = 4
-
-_helper: list[ThreadPoolExecutor] = []
-os.register_at_fork(after_in_child=_helper.clear)
-
-
-def _beside() -> ThreadPoolExecutor:
-    if not _helper:
-        _helper.append(ThreadPoolExecutor(1, thread_name_prefix="minigrad"))
-    return _helper[0]
 
 
 class Native:
@@ -32,25 +20,27 @@ class Native:
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
-        self.phases = [(Kernel(p.function), p.extent) for p in lowered.phases]
+        self.kernels = [Kernel(p.function) for p in lowered.phases]
         self.names = [s.name for s in lowered.sizes]
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
+        self.pays: dict[tuple[int, ...], list[bool]] = {}
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
         """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line."""
-        if not self.phases:
+        if not self.kernels:
             return
-        first = self.phases[0][0]
+        first = self.kernels[0]
+        if numbers not in self.pays:
+            self.pays[numbers] = self._pays(numbers)
+        alone = one_thread()
         idle = self.arenas.setdefault(numbers, [])
-        arena = idle.pop() if idle else first.arena(*numbers, 0, 0)
-        sizes = dict(zip(self.names, numbers, strict=True))
+        arena = idle.pop() if idle else first.arena(*numbers)
         table = first.pack([*arrays, *self.lowered.constants, *outputs])
-        for kernel, extent in self.phases:
-            rows = 0 if extent is None else evaluate(extent, sizes)
-            if rows >= SPLIT_ROWS:
-                code, value = _in_halves(kernel, table, numbers, rows, arena)
+        for kernel, pays in zip(self.kernels, self.pays[numbers], strict=True):
+            if pays and not alone:
+                code, value = kernel.call_together(table, numbers, arena, arrays, outputs)
             else:
-                code, value = kernel.call(table, (*numbers, 0, rows), arena)
+                code, value = kernel.call(table, numbers, arena)
             if code:
                 node, text = self.lowered.checks[code - 1]
                 raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
@@ -58,14 +48,7 @@ class Native:
             self.arenas.pop(next(iter(self.arenas)))
         idle.append(arena)
 
-
-def _in_halves(kernel: Kernel, table: bytes, numbers: tuple[int, ...], rows: int, arena: np.ndarray) -> tuple[int, int]:
-    middle = rows // 2
-    if os.environ.get("MINIGRAD_THREADS") == "1":  # one half after the other: the same bits
-        return max(kernel.call(table, (*numbers, 0, middle), arena), kernel.call(table, (*numbers, middle, rows), arena))
-    other = _beside().submit(kernel.call, table, (*numbers, middle, rows), arena)
-    try:
-        found = kernel.call(table, (*numbers, 0, middle), arena)
-    finally:  # an interrupt here must not free what the other half still writes
-        wait([other])
-    return max(found, other.result())
+    def _pays(self, numbers: tuple[int, ...]) -> list[bool]:
+        """For each phase, whether it has work for a second thread."""
+        sizes = dict(zip(self.names, numbers, strict=True))
+        return [p.shared_work(sizes) >= INVITE_FROM for p in self.lowered.phases]

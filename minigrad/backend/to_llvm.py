@@ -8,17 +8,20 @@ pieces of a large body, since LLVM's time grows faster than the length of a func
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from . import math_llvm
+from . import math_llvm, team
 from .arithmetic import ACCUMULATE, INTEGER_POWER
 from .expressions import Expressions
 from .llvm_text import TYPES, Text
 from .loops import (
     ALIGNMENT,
     FLOATS,
+    SPLIT_FROM,
     Argsort,
     Assign,
     Binary,
@@ -36,6 +39,7 @@ from .loops import (
     Literal,
     LoopVar,
     Read,
+    Shared,
     Stmt,
     Store,
     View,
@@ -67,7 +71,7 @@ class _Module:
     def define(self, name: str, result: str, lines: list[str]) -> list[str]:
         """Defines an internal function whose parameters are what its lines use; returns their registers."""
         text = "\n".join(lines)
-        names = set(re.findall(r"%(?:ptr|size|outer|slot|error)\.[\w.]+", text))
+        names = set(re.findall(r"%(?:ptr|size|outer|slot|error|team)\.[\w.]+", text))
         used = [register for register in self.parameters if register in names]
         parameters = ", ".join(f"{self.parameters[r]} {r}" for r in used)
         self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
@@ -79,10 +83,11 @@ def to_llvm(function: Function) -> str:
     sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {ALIGNMENT}" for b in function.locals}
-    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias"})
+    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", "%team.board": "ptr", "%team.helps": "i1"})
     used = _Printer(module, function.name).body(function)
     math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
     math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
+    math += [team.WAIT] if function.shared else []
     entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
     declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
     return "\n".join([*declarations, *math, *module.functions, *entries, ATTRIBUTES, *module.metadata, ""])
@@ -111,9 +116,17 @@ def _entry(f: Function, used: list[str], declarations: dict[str, str], suffix: s
         size = code.index(as_index(buffer.size) * buffer.itemsize)
         padded = emit(f"and i64 {emit(f'add i64 {size}, {ALIGNMENT - 1}')}, {-ALIGNMENT}")
         end = emit(f"add i64 {end}, {padded}")
-    operands = ", ".join(f"ptr {registers[r]}" if r in registers else f"{'i64' if r.startswith('%size') else 'ptr'} {r}" for r in used)
+    if "%team.board" in used:
+        cells = team.board_size(f.shared)
+        own = emit(f"alloca [{cells} x i64], align 8")
+        text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * cells)), ("i1", "false"))
+        given, helps = ("null", "0") if through is None else ("%team", "%helps")
+        text.do(f"%team.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
+        text.do(f"%team.helps = icmp ne i64 {helps}, 0")
+    types = {"%size": "i64", "%team.helps": "i1"}
+    operands = ", ".join(f"{types.get(r, types.get(r.split('.')[0], 'ptr'))} {registers.get(r, r)}" for r in used)
     result = emit(f"call i64 @{f.name}.body({operands})")
-    head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena) {{'
+    head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena{"" if through is None else ", ptr %team, i64 %helps"}) {{'
     return "\n".join([head, *text.lines, f"  ret i64 {result}", "}"])
 
 
@@ -126,9 +139,13 @@ class _Printer(Expressions):
         self.name = name
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
+        self.board = team.Board(self.text, 0)
 
     def body(self, function: Function) -> list[str]:
-        self.block(function.body)
+        self.board = team.Board(self.text, function.shared)
+        for shared, group in itertools.groupby(function.body, lambda s: isinstance(s, Shared)):
+            with self.board.first_only() if self.board.statements and not shared else nullcontext():
+                self.block(tuple(group))
         return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
 
     def block(self, body: tuple[Stmt, ...]) -> None:
@@ -141,8 +158,33 @@ class _Printer(Expressions):
                     self.stmt(stmt)
         self.scalars, self.variables = scalars, variables
 
+    def shared(self, stmt: Shared) -> None:
+        """The parts of a shared statement, as many as this thread gets."""
+        text, board = self.text, self.board
+        number = next(board.numbers)
+        extent = self.index(stmt.extent)
+        many = text.emit(f"icmp sge i64 {extent}, {SPLIT_FROM}")
+        middle = text.emit(f"select i1 {many}, i64 {text.emit(f'lshr i64 {extent}, 1')}, i64 0")
+
+        def part(number: str, error: str) -> str:
+            first = text.emit(f"icmp eq i64 {number}, 0")
+            self.loops[stmt.low.name] = text.emit(f"select i1 {first}, i64 0, i64 {middle}")
+            self.loops[stmt.high.name] = text.emit(f"select i1 {first}, i64 {middle}, i64 {extent}")
+            return self.call(stmt.body, error)
+
+        board.open(number)
+        board.parts(number, part)
+        board.close(number, checked=any(isinstance(s, Check) for s in walk(stmt.body)))
+        del self.loops[stmt.low.name], self.loops[stmt.high.name]
+
     def outline(self, piece: tuple[Stmt, ...]) -> None:
         """Writes the statements as a function of their own, and the call of it."""
+        code = self.call(piece, "%error.slot")
+        if code:
+            self.stop_unless_zero(code)
+
+    def call(self, piece: tuple[Stmt, ...], error: str) -> str:
+        """Writes the statements as a function, and the call of it; gives the register of its code, if it checks anything."""
         module = self.module
         inner = _Printer(module, self.name)
         outside = {}
@@ -163,20 +205,20 @@ class _Printer(Expressions):
         name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
         parameters = {r: type for r, (type, _) in outside.items()}
         used = _Module({**parameters, **module.parameters}, functions=module.functions).define(name, result, lines)
-        operands = []
-        for r in used:
-            type, register = outside.get(r, (module.parameters.get(r, ""), r))
-            operands.append(f"{type.split()[0]} {register}")
-        call = f"call {result} @{name}({', '.join(operands)})"
+        registers = {r: (type, r) for r, type in module.parameters.items()} | outside | {"%error.slot": ("ptr", error)}
+        operands = ", ".join(f"{registers[r][0].split()[0]} {registers[r][1]}" for r in used)
+        call = f"call {result} @{name}({operands})"
         if checked:
-            self.stop_unless_zero(self.text.emit(call))
-        else:
-            self.text.do(call)
+            return self.text.emit(call)
+        self.text.do(call)
+        return ""
 
     def stmt(self, stmt: Stmt) -> None:
         match stmt:
             case For():
                 self.loop(stmt)
+            case Shared():
+                self.shared(stmt)
             case If(condition, body):
                 with self.text.when(self.expr(condition)):
                     self.block(body)
@@ -209,8 +251,10 @@ class _Printer(Expressions):
     def loop(self, stmt: For) -> None:
         extent = self.index(stmt.extent)
         last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
+        start = self.index(stmt.start)
         with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
-            self.loops[stmt.var.name] = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
+            at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
+            self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
             self.block(stmt.body)
 
     def unrolled(self, stmt: For) -> str:
@@ -259,7 +303,7 @@ def _pieces(body: tuple[Stmt, ...]) -> Iterator[tuple[tuple[Stmt, ...], bool]]:
         return
     run: tuple[Stmt, ...] = ()
     for stmt in body:
-        alone = isinstance(stmt, Let | Declare | Assign | Check) or _weight((stmt,)) > PIECE
+        alone = isinstance(stmt, Let | Declare | Assign | Check | Shared) or _weight((stmt,)) > PIECE
         if run and (alone or _weight((*run, stmt)) > PIECE):
             yield run, True
             run = ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from .loops import (
     FLOATS,
+    SPLIT_FROM,
     Argsort,
     AsIndex,
     Assign,
@@ -35,11 +36,13 @@ from .loops import (
     LoopVar,
     Read,
     Select,
+    Shared,
     Size,
     Stmt,
     Store,
     Unary,
     View,
+    as_index,
 )
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
@@ -71,16 +74,19 @@ def run_python(function: Function, args: Mapping[str, np.ndarray], sizes: Mappin
 
 def _stmt(stmt: Stmt, indent: str) -> list[str]:
     note = "  # " + " ".join(stmt.note.split()) if stmt.note else ""
-    if isinstance(stmt, For | If):
+    if isinstance(stmt, For | Shared | If):
         block = [line for inner in stmt.body for line in _stmt(inner, indent + "    ")] or [indent + "    pass"]
         return [f"{indent}{_head(stmt)}:{note}", *block]
     return [f"{indent}{_line(stmt)}{note}"]
 
 
-def _head(stmt: For | If) -> str:
+def _head(stmt: For | Shared | If) -> str:
     if isinstance(stmt, If):
         return f"if {expression(stmt.condition)}"
-    span = f"range({index(stmt.extent)})"
+    if isinstance(stmt, Shared):
+        return f"for {stmt.low.name}, {stmt.high.name} in parts({index(stmt.extent)})"
+    start = as_index(stmt.start)
+    span = f"range({index(stmt.extent)})" if start == Literal(0) else f"range({index(start)}, {index(start + stmt.extent)})"
     return f"for {stmt.var.name} in {f'reversed({span})' if stmt.reverse else span}"
 
 
@@ -175,6 +181,11 @@ def _strided(array: np.ndarray, offset: int, row: int, column: int, shape: tuple
     return np.lib.stride_tricks.as_strided(array[offset:], shape, strides)
 
 
+def _parts(n: int) -> list[tuple[int, int]]:
+    middle = n // 2 if n >= SPLIT_FROM else 0
+    return [(0, middle), (middle, n)]
+
+
 def _argsort(x: np.ndarray, offset: int, n: int, stride: int, descending: bool) -> np.ndarray:
     x = x[offset + stride * np.arange(n)]
     if not descending:
@@ -197,5 +208,6 @@ _NAMESPACE: dict[str, Any] = {
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),
     "gemm": _gemm,
+    "parts": _parts,
     "argsort": _argsort,
 }

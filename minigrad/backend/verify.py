@@ -32,6 +32,7 @@ from .loops import (
     LoopVar,
     Read,
     Select,
+    Shared,
     Size,
     Stmt,
     Store,
@@ -87,8 +88,16 @@ class _Verifier:
 
     def stmt(self, stmt: Stmt) -> None:
         match stmt:
-            case For(var, extent, body):
+            case Shared(extent, low, high, body):
+                if stmt not in self.f.body:
+                    raise ValueError(f"{self.f.name}: a shared statement must stand at the top of the function")
                 self.index(extent)
+                self.define(low.name, "loop")
+                self.define(high.name, "loop")
+                self.block(body)
+                del self.scope[low.name], self.scope[high.name]
+            case For(var, extent, body, _, start):
+                self.indices(extent, start)
                 outer = self.scope.copy()
                 self.define(var.name, "loop")
                 self.block(body)

@@ -46,8 +46,9 @@ def test_indices_fold():
     assert Literal(-7) % 4 == Literal(1)
     assert N // 1 is N
     assert evaluate((N * 4 + 3) // 2 - 1, {"n": 5}) == 10
-    with pytest.raises(TypeError, match="sizes alone"):
-        evaluate(i + 1, {})
+    assert evaluate(i + 1, {"i": 2}) == 3
+    with pytest.raises(TypeError, match="sizes and loop variables"):
+        evaluate(AsIndex(Const("int64", 1)) + 1, {})
 
 
 def test_locals_are_laid_out_in_the_arena():

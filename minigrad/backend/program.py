@@ -1,0 +1,79 @@
+"""What is common to all blocks of a program that is being lowered."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..dims import Symbol
+from ..ir import Node
+from ..origin import Origin
+from .loops import Const, Expr, For, Index, IndexLike, LoopVar, Stmt
+from .storage import Indices, Pool, Stored
+
+DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
+
+Inline = Callable[[Indices], Expr]
+Part = Callable[[Index, Index], Sequence[Stmt]]  # the statements for positions low … high
+
+
+class Unsupported(Exception):
+    """An operation the compiler has no loops for; the message names it."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a loop runs over: start ≤ var < start + extent."""
+
+    var: LoopVar
+    extent: Index
+    start: IndexLike = 0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The part of a batch that is being done."""
+
+    batch: Symbol
+    low: LoopVar
+    high: LoopVar
+
+
+@dataclass
+class Program:
+    """What is common to all blocks of one program: names, buffers, checks."""
+
+    pool: Pool = field(default_factory=Pool)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+    checks: list[tuple[Node, str]] = field(default_factory=list)
+    clusters: list[str] = field(default_factory=list)
+    constants: dict[Node, Stored] = field(default_factory=dict)
+    rows: Rows | None = None  # while a loop is lowered that does only some rows of the batch
+
+    def name(self, prefix: str) -> str:
+        return f"{prefix}{next(self.numbers)}"
+
+    def loop_var(self) -> LoopVar:
+        return LoopVar(self.name("i"))
+
+
+def note(node: Node) -> str:
+    """'h: float32(3) = tanh  train.py:41 `h = mg.tanh(x + h @ W)`'."""
+    place = node.origin or Origin()
+    return f"{node.name + ' = ' if node.name else ''}{node.op.name} {node.type}  {place.describe()}".replace("\n", " ")
+
+
+def const(value: Any, dtype: np.dtype) -> Const:
+    return Const(str(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+
+
+def nest(loops: Sequence[Range], body: Sequence[Stmt]) -> tuple[Stmt, ...]:
+    """The body inside loops, outermost first."""
+    inner = tuple(body)
+    for r in reversed(loops):
+        inner = (For(r.var, r.extent, inner, start=r.start),)
+    return inner

@@ -1,0 +1,112 @@
+"""Statements shared by two threads: the same values whoever comes and when, errors of either part, and no thread that stays."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.backend import lower, native, team
+from minigrad.backend.link import Kernel
+from minigrad.backend.loops import (
+    SPLIT_FROM,
+    Binary,
+    Buffer,
+    Check,
+    Compare,
+    Const,
+    For,
+    FromIndex,
+    Function,
+    Load,
+    LoopVar,
+    Shared,
+    Size,
+    Store,
+)
+from minigrad.backend.to_python import run_python
+from minigrad.testing.programs import random_program
+
+N, I, J = Size("n"), LoopVar("i"), LoopVar("j")  # noqa: E741
+X, Y, B = Buffer("x", "float64", N), Buffer("y", "float64", N), Buffer("b", "float64", N)
+ONE = Const("float64", 1)
+
+
+def shared(var, *body):
+    low, high = LoopVar(f"low_{var.name}"), LoopVar(f"high_{var.name}")
+    return Shared(N, low, high, (For(var, high - low, body, start=low),))
+
+
+def chain():
+    """y = reversed(x + 1) · 2, with a buffer between two shared statements and a loop that is not shared."""
+    one = shared(I, Store(B, I, Binary("add", Load(X, I), ONE)))
+    last = For(LoopVar("k"), N, (Store(Y, LoopVar("k"), Load(B, N - 1 - LoopVar("k"))),))
+    two = shared(J, Store(Y, J, Binary("add", Load(Y, J), Load(Y, J))))
+    return Function("chain", (X,), (Y,), (N,), (B,), (one, last, two))
+
+
+def together(kernel, x):
+    y = np.full_like(x, np.nan)
+    table, arena = kernel.pack([x, y]), kernel.arena(len(x))
+    return kernel.call_together(table, (len(x),), arena, x, y), y
+
+
+def wait_for_helper():
+    done = threading.Event()
+    team.invite(done.set)
+    assert done.wait(10)
+
+
+@pytest.mark.parametrize("n", [0, 1, SPLIT_FROM - 1, SPLIT_FROM, SPLIT_FROM + 1, 1001])
+def test_alone_together_and_in_python_give_the_same(n):
+    x, f = np.arange(n, dtype="float64"), chain()
+    kernel, alone, plain = Kernel(f), np.full(n, np.nan), np.full(n, np.nan)
+    assert kernel([x, alone], [n]) == run_python(f, {"x": x, "y": plain}, {"n": n}) == (0, 0)
+    for found in (alone, plain, *(together(kernel, x)[1] for _ in range(50))):
+        np.testing.assert_array_equal(found, 2 * (x + 1)[::-1])
+
+
+def test_a_helper_that_comes_late_is_not_waited_for():
+    kernel, hold, x = Kernel(chain()), threading.Event(), np.arange(1000.0)
+    team.invite(hold.wait)
+    assert together(kernel, x)[0] == (0, 0)
+    _, y = together(kernel, x)
+    np.testing.assert_array_equal(y, 2 * (x + 1)[::-1])
+    hold.set()
+    wait_for_helper()
+
+
+@pytest.mark.parametrize("bad", [[3], [90], [3, 90]])
+def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_helper(bad):
+    good = Compare("ge", Load(X, I), Const("float64", 0))
+    first = shared(I, Check(good, 7, I), Store(Y, I, FromIndex(I, "float64")))
+    second = shared(J, Store(Y, J, ONE))
+    kernel = Kernel(Function("checked", (X,), (Y,), (N,), (), (first, second)))
+    x = np.ones(100)
+    x[bad] = -1
+    for _ in range(50):
+        found, y = together(kernel, x)
+        assert found == (7, bad[0])
+        assert not (y == 1).all()
+    assert kernel([x, np.empty_like(x)], [100]) == (7, bad[0])
+    wait_for_helper()
+
+
+def test_shared_statements_stand_only_at_the_top():
+    with pytest.raises(ValueError, match="top of the function"):
+        Function("f", (X,), (Y,), (N,), (), (For(I, 2, (shared(J, Store(Y, J, ONE)),)),))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkeypatch):
+    monkeypatch.setattr(lower, "SHARED_WORK", 0)
+    monkeypatch.setattr(native, "INVITE_FROM", 0)
+    program = random_program(seed)
+    rng = np.random.default_rng(seed)
+    args = [rng.uniform(0.5, 1.5, (9, *s)) for s in program.shapes]
+    each = mg.vmap(lambda *xs: mg.sum(program(*xs)))
+    f = mg.value_and_grad(lambda *xs: mg.sum(each(*xs)), tuple(range(len(args))))
+    fast = mg.jit(f)
+    for got, want in zip(mg.tree.leaves(fast(*args)), mg.tree.leaves(f(*args)), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10, atol=1e-12)
+    assert "of them for two threads" in fast.explain()
