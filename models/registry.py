@@ -75,8 +75,10 @@ def ntm(
     hidden: Hidden = 100,
     memory: Memory = (128, 20),
     heads: Heads = 1,
+    layers: Layers = 1,
+    start: Annotated[Literal["plain", "tape"], "of the heads; tape: write slot after slot, read by content"] = "plain",
 ) -> NTM:
-    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, key=key)
+    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, layers=layers, start=start, key=key)
 
 
 def mann(

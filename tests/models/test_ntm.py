@@ -249,6 +249,20 @@ def test_starts_and_their_parameters():
     assert names(M_0="learned", w_0="learned")[0] == {"M_0", "w_0", "r_0"}
 
 
+def test_a_tape_writes_slot_after_slot_and_reads_what_it_wrote():
+    """As it starts: after n steps the write head is nearest to slot n, and a key as it was added finds its slot."""
+    model = NTM(3, 2, "ff", hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start="tape", key=3)
+    xs = np.random.default_rng(0).standard_normal((6, 4, 3)).astype("float32")
+    state = model.initial_state(4)
+    for t, x in enumerate(xs):
+        state, _ = model.step(state, mg.tensor(x))
+        assert (state.w_write.numpy().argmax(-1) == t + 1).all()
+    read, write = model._head_parameters(mg.tensor(np.random.default_rng(1).standard_normal((4, 20)).astype("float32")))
+    np.testing.assert_array_equal(read.numpy()[..., :10], write.numpy()[..., -10:])  # the keys are what is added
+    with pytest.raises(ValueError, match="shift=0 allows none: take shift=1"):
+        NTM(3, 2, hidden=4, memory=(5, 3), shift=0, start="tape")
+
+
 def test_parameter_count():
     """62,680 by hand: controller 4·100·(10 + 20 + 100 + 1), heads 101·(26 + 66), readout 121·8, r_0 20; learned w_0 2·128 more."""
     from minigrad.module import count
