@@ -1,0 +1,319 @@
+// The graph: steps side by side on one line, y = 0 at the lower border of every box and negative above it.
+const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2;
+const X = [];  // left borders of the boxes
+const drawn = new Map();  // step -> its group, for the steps in view
+let sheet, layer, base, top_, right, far = false, frame = 0;
+
+const isOpen = i => S.open.has(i);
+const shape = i => isOpen(i) ? template(i) : template(i).closed;
+const entry = (i, exit) => template(i).links.findIndex(([kind, k]) => kind === 'exit' && k === exit);
+const leaves = (i, k) => isOpen(i) ? template(i).out[k] : shape(i + 1).lanes[entry(i + 1, k)] ?? 0;
+const busY = n => -top_ - 22 - 10 * n;
+const barY = LEAF + 36;
+
+// ---- places
+
+function bends(i) {  // the lanes between a step and the one before that change their height: those going up from the top, then those going down from below
+  const { links } = template(i), found = [];
+  links.forEach(([kind, k], lane) => {
+    if (kind !== 'exit') return;
+    const from = leaves(i - 1, k), to = shape(i).lanes[lane];
+    found.push({ lane, k, from, to, turn: 0 });
+  });
+  const up = found.filter(f => f.to - f.from > 0.5).sort((a, b) => b.from - a.from);
+  const down = found.filter(f => f.from - f.to > 0.5).sort((a, b) => a.from - b.from);
+  up.forEach((f, n) => { f.turn = n + 1; });
+  down.forEach((f, n) => { f.turn = n + 1; });
+  return { found, turns: Math.max(up.length, down.length) };
+}
+
+function corridor(i) {
+  const { links } = template(i);
+  const starts = links.filter(([kind]) => kind === 'start');
+  const buses = links.filter(([kind]) => kind === 'bus').length;
+  const wide = starts.length ? Math.max(...starts.map(s => s[3])) + 24 + 6 * starts.length : 0;
+  return (i ? GAP + TURN * bends(i).turns : 0) + DROP * buses + wide;
+}
+
+function layout() {
+  let x = 0;
+  top_ = 0;
+  D.steps.forEach((_, i) => {
+    x += corridor(i);
+    X[i] = x;
+    const { size: [w, h] } = shape(i);
+    x += w;
+    top_ = Math.max(top_, h + (template(i).outputs.length ? LEAF + 11 : 20));
+  });
+  right = x;
+  drawn.forEach(g => g.remove());
+  drawn.clear();
+  drawBase();
+}
+
+// What spans all steps: buses above, the bar of shared weights below. Its words stay in view.
+function drawBase() {
+  base.replaceChildren();
+  for (let n = 0; n < D.buses; n++) {
+    const ends = D.steps.flatMap((_, i) => [
+      ...shapeOutputs(i).filter(o => o.bus === n).map(o => X[i] + o.x),
+      ...template(i).links.some(([kind, b]) => kind === 'bus' && b === n) ? [X[i] - 8] : [],
+    ]);
+    if (ends.length > 1) base.append(svg('path', { class: 'wire bus', d: `M${Math.min(...ends)} ${busY(n)}H${Math.max(...ends)}` }));
+  }
+  const users = D.steps.map((_, i) => i).filter(i => template(i).weights);
+  if (!users.length) return;
+  const left = X[users[0]], end = X[users[users.length - 1]] + shape(users[users.length - 1]).size[0];
+  base.append(svg('rect', { class: 'parameter', x: left, y: barY, width: Math.max(end - left, 60), height: 26, rx: 8 }));
+  const words = svg('g', { id: 'weights' });
+  let x = 8;
+  D.shared.slice(0, D.weights).forEach((weight, n) => {
+    const label = `${weight.node[1]} ${weight.shape}`, width = 6.1 * [...label].length + 18;
+    const g = svg('g', { class: 'node', role: 'button', 'data-shared': n, 'aria-label': `weight ${label}` },
+      svg('rect', { class: 'chip', x, y: barY + 4, width, height: 18, rx: 5 }),
+      svg('text', { x: x + width / 2, y: barY + 16.5, 'text-anchor': 'middle' }, label));
+    mark(g.firstChild, -1, n, -1, g.lastChild);
+    words.append(g);
+    x += width + 8;
+  });
+  words.room = [left, Math.max(left, end - x)];
+  base.append(words);
+  base.querySelectorAll('*').forEach(tint);
+}
+
+const shapeOutputs = i => template(i).outputs.map(([x, w, row, bus], k) => ({ x: isOpen(i) ? x : shape(i).outputs[k], w, row, bus, k }));
+
+// ---- colours
+
+// A mark shows the value `row` of a step (of the shared values for step −1), or what flows back along an argument of it.
+function mark(node, i, row, argument = -1, words = null) {
+  if (row >= 0) node.m = [i, row, argument, words];
+  return node;
+}
+
+function colour([i, row, argument]) {
+  if (S.mode === 'kind') return null;
+  const numbers = i < 0 ? D.shared[row].numbers : null;
+  if (S.mode === 'gradient') return decade(numbers ? numbers[GRAD] : argument < 0 ? number(i, row, GRAD) : flow(i, row, argument));
+  if (argument >= 0) return null;
+  const size = i < 0 ? D.shared[row].node[8] : template(i).nodes[row][8];
+  if (!size) return null;
+  return decade((numbers ? numbers[BAD] : number(i, row, BAD)) > 0 ? NaN : rms(numbers ? numbers[NORM] : number(i, row, NORM), size));
+}
+
+function tint(node) {
+  if (!node.m) return;
+  const found = colour(node.m), lines = node.classList.contains('wire');
+  node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
+  if (node.m[3]) node.m[3].style.fill = found ? ink(found) : '';
+}
+
+const recolour = () => {
+  sheet.classList.toggle('plain', S.mode === 'kind');
+  sheet.querySelectorAll('*').forEach(tint);
+};
+
+// ---- one step
+
+function drawStep(i) {
+  const t = template(i), [column, label] = D.steps[i], { size: [w, h] } = shape(i), open = isOpen(i);
+  const g = svg('g', { class: 'step', 'data-step': i, transform: `translate(${X[i]},0)`, role: 'group', 'aria-label': label });
+  const head = svg('g', { class: 'head', role: 'button', 'aria-expanded': open, 'aria-label': `${label}, ${open ? 'close' : 'open'}` },
+    svg('rect', { class: 'ghost', x: 0, y: -h - 20, width: Math.max(w, 40), height: 20 }),
+    svg('text', { x: 4, y: -h - 6 }, `${open ? '▾' : '▸'} ${label}`));
+  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
+  drawCorridor(g, i);
+  drawLeaves(g, i, w, h, open);
+  if (t.weights) g.append(svg('path', { class: 'stub', d: `M${w - 9} ${barY}V6` }), svg('path', { class: 'stub tip', d: `M${w - 9} 0l-3 8h6z` }));
+  if (!open) g.append(svg('text', { class: 'name', x: w / 2, y: -h / 2 + 5, 'text-anchor': 'middle' }, t.closed.label));
+  else if (!far) drawInside(g, i);
+  g.querySelectorAll('*').forEach(tint);
+  if (column === S.at) g.classList.add('now');
+  return g;
+}
+
+function drawCorridor(g, i) {
+  const t = template(i), { lanes, size: [, h] } = shape(i);
+  const gap = i ? X[i] - X[i - 1] - shape(i - 1).size[0] : 0;
+  for (const { lane, k, from, to, turn } of i ? bends(i).found : []) {
+    const x = -gap + 10 + TURN * turn;
+    const d = turn ? elbow(-gap, -from, x, -to, 0) : `M${-gap} ${-to}H0`;
+    g.append(mark(svg('path', { class: 'wire state', d }), i - 1, template(i - 1).exits[k]));
+    const row = template(i - 1).exits[k], name = template(i - 1).nodes[row][0], norm = number(i - 1, row, GRAD);
+    const words = S.mode !== 'gradient' ? name : norm > 0 && Number.isFinite(norm) ? Math.log10(norm).toFixed(1).replace('-', '−') : '';
+    if (!turn && words.length < 6) g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
+  }
+  let drops = 0, starts = 0;
+  const order = t.links.map((link, lane) => ({ link, lane })).sort((a, b) => lanes[a.lane] - lanes[b.lane]);
+  for (const { link: [kind, n, label, wide], lane } of order) {
+    if (kind === 'bus') g.append(svg('path', { class: 'wire bus', d: `M${-8 - DROP * drops} ${busY(n)}V${-lanes[lane]}H0` })), drops++;
+    if (kind === 'start') {
+      const y = isOpen(i) ? -t.starts[starts][1] : -lanes[lane], edge = -14 - 6 * t.starts.length - DROP * t.links.filter(l => l[0] === 'bus').length;
+      starts++;
+      g.append(mark(svg('path', { class: 'wire state', d: elbow(edge, y, edge + 4 + 6 * starts, -lanes[lane], 0) }), -1, n));
+      g.append(leaf(i, { 'data-shared': n }, edge - wide / 2, y, wide, 'parameter', label, -1, n, 9.5, 6));
+    }
+  }
+}
+
+function elbow(x0, y0, x, y1, x1) {
+  if (Math.abs(y1 - y0) < 0.5) return `M${x0} ${y1}H${x1}`;
+  const r = Math.min(5, Math.abs(y1 - y0) / 2), s = Math.sign(y1 - y0) * r;
+  return `M${x0} ${y0}H${x - r}Q${x} ${y0} ${x} ${y0 + s}V${y1 - s}Q${x} ${y1} ${x + r} ${y1}H${x1}`;
+}
+
+function leaf(i, data, x, y, w, look, label, from, row, half = 11, rx = null) {
+  const body = rx === null ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: half })
+    : svg('rect', { class: look, x: x - w / 2, y: y - half, width: w, height: 2 * half, rx });
+  const words = svg('text', { x, y: y + 4, 'text-anchor': 'middle' }, label);
+  mark(body, from, row, -1, words);
+  return decorate(svg('g', { class: 'node', role: 'button', 'aria-label': `${label}, ${look}`, ...data }, body, words), i, data['data-row']);
+}
+
+function drawLeaves(g, i, w, h, open) {
+  const t = template(i), labels = D.steps[i][4], rows = t.nodes.length - t.inputs.length;
+  t.inputs.forEach(([x, wide], k) => {
+    const at = open ? x : t.closed.inputs[k];
+    if (!open) g.append(mark(svg('path', { class: 'wire', d: `M${at} ${LEAF - 11}V0` }), i, rows + k));
+    g.append(leaf(i, { 'data-row': rows + k }, at, LEAF, wide, 'input', labels[k], i, rows + k));
+  });
+  for (const { x, w: wide, row, bus, k } of shapeOutputs(i)) {
+    if (!open) g.append(mark(svg('path', { class: 'wire', d: `M${x} ${-h}V${-h - LEAF + 11}` }), i, row));
+    if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));
+    g.append(leaf(i, { 'data-row': row }, x, -h - LEAF, wide, 'output', labels[t.inputs.length + k], i, row));
+  }
+}
+
+function drawInside(g, i) {
+  const t = template(i);
+  for (const [line, head, row, argument, look, width] of t.wires) {
+    g.append(mark(svg('path', { class: `wire ${look}`, d: line, 'stroke-width': width }), i, row, argument));
+    if (head) g.append(mark(svg('path', { class: `tip ${look}`, d: head }), i, row, argument));
+  }
+  t.dots.forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
+  t.words.forEach(([x, y, words]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, words)));
+  for (const [row, x, y, w, h, look, label, round, size, wide, chips] of t.shapes) {
+    if (row < 0) continue;
+    const body = round ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: h / 2 })
+      : svg('rect', { class: look, x: x - w / 2, y: y - h / 2, width: w, height: h, rx: Math.min(6, h / 3) });
+    const all = chips.reduce((sum, [, width]) => sum + width + 4, 0);
+    const words = svg('text', { x: x - all / 2, y: y + size * 0.35, 'font-size': size, 'text-anchor': 'middle' }, label);
+    const node = svg('g', { class: 'node', role: 'button', 'data-row': row, 'aria-label': `${t.nodes[row][0]}, ${t.nodes[row][2]}` }, body, words);
+    mark(body, i, row, -1, words);
+    let at = x - all / 2 + wide / 2;
+    for (const [text, width, , argument] of chips) {
+      const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
+      const name = svg('text', { x: at + 4 + width / 2, y: y + (size - 2) * 0.35, 'font-size': size - 2, 'text-anchor': 'middle' }, text);
+      node.append(mark(chip, i, row, argument, name), name);
+      at += width + 4;
+    }
+    g.append(decorate(node, i, row));
+  }
+}
+
+function decorate(node, i, row) {
+  const p = S.picked;
+  if (row === undefined) return node;
+  if (p && p.step === i && p.row === row) node.classList.add('picked');
+  if (S.hits.has(template(i).slots[row])) node.classList.add('hit');
+  return node;
+}
+
+// ---- the view
+
+const pane = () => ({ w: $('graph').clientWidth, h: $('graph').clientHeight });
+
+function first(x) {  // the first step that ends right of x
+  let low = 0, high = D.steps.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (X[middle] + shape(middle).size[0] < x) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+const inView = () => [first(-S.x / S.k - 60), Math.min(D.steps.length - 1, first((pane().w - S.x) / S.k))];
+
+// Only the steps in view have elements, and open ones in outline only where they would be too small to read.
+function view() {
+  frame = 0;
+  if ((S.k < FAR) !== far) {
+    far = S.k < FAR;
+    drawn.forEach((g, i) => { if (isOpen(i)) { g.remove(); drawn.delete(i); } });
+  }
+  const [low, high] = inView();
+  drawn.forEach((g, i) => { if (i < low || i > high) { g.remove(); drawn.delete(i); } });
+  for (let i = low; i <= high; i++) {
+    if (drawn.has(i)) continue;
+    const g = drawStep(i);
+    drawn.set(i, g);
+    layer.append(g);
+  }
+  sheet.firstChild.setAttribute('transform', `translate(${S.x},${S.y}) scale(${S.k})`);
+  const words = $('weights');
+  if (words) words.setAttribute('transform', `translate(${Math.max(words.room[0], Math.min(words.room[1], -S.x / S.k + 4))},0)`);
+  brush(low, high);
+}
+const schedule = () => { frame ||= requestAnimationFrame(view); };
+
+function redraw() { drawn.forEach(g => g.remove()); drawn.clear(); schedule(); }
+
+function zoom(by, x = pane().w / 2, y = pane().h / 2) {
+  const k = Math.min(4, Math.max(0.02, S.k * by));
+  S.x = x - (x - S.x) * k / S.k;
+  S.y = y - (y - S.y) * k / S.k;
+  S.k = k;
+  schedule();
+}
+
+function fit() {
+  const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40;
+  S.k = Math.min(1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, 0.5))));
+  S.y = (h - high * S.k) / 2 + (top_ + 30 + 10 * D.buses) * S.k;
+  S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
+  reveal(stepOf(S.at));
+}
+
+function reveal(i) {  // bring a step into view, if it is not
+  const { w } = pane(), left = S.x + X[i] * S.k, wide = shape(i).size[0] * S.k;
+  if (left < 12 || left + wide > w - 12) S.x = right * S.k < w ? S.x : Math.min(20, w / 2 - (X[i] + shape(i).size[0] / 2) * S.k);
+  schedule();
+}
+
+function buildGraph() {
+  layer = svg('g');
+  base = svg('g');
+  sheet = svg('svg', { width: '100%', height: '100%', role: 'group', 'aria-label': `${D.title}: ${D.columns.length} steps` }, svg('g', {}, base, layer));
+  $('graph').append(sheet);
+  let drag = null;
+  sheet.addEventListener('pointerdown', e => { drag = { x: e.clientX, y: e.clientY, moved: false }; });
+  window.addEventListener('pointermove', e => {
+    if (!drag) return;
+    const [dx, dy] = [e.clientX - drag.x, e.clientY - drag.y];
+    if (!drag.moved && Math.hypot(dx, dy) < 4) return;
+    Object.assign(drag, { x: e.clientX, y: e.clientY, moved: true });
+    S.x += dx; S.y += dy;
+    sheet.classList.add('dragged');
+    schedule();
+  });
+  window.addEventListener('pointerup', () => { if (drag && drag.moved) setTimeout(() => sheet.classList.remove('dragged')); drag = null; });
+  sheet.addEventListener('wheel', e => {
+    e.preventDefault();
+    if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) { S.x -= e.deltaX || e.deltaY; schedule(); return; }
+    const box = sheet.getBoundingClientRect();
+    zoom(Math.exp(-e.deltaY / 400), e.clientX - box.left, e.clientY - box.top);
+  }, { passive: false });
+  sheet.addEventListener('click', e => {
+    if (sheet.classList.contains('dragged')) return;
+    const node = e.target.closest('.node'), step = e.target.closest('.step'), i = step ? Number(step.dataset.step) : -1;
+    if (node && node.dataset.shared) pick({ shared: Number(node.dataset.shared) });
+    else if (node) pick({ step: i, row: Number(node.dataset.row) });
+    else if (e.target.closest('.head')) toggle(i);
+    else if (step) moveTo(D.steps[i][0]);
+    else pick(null);
+  });
+  sheet.addEventListener('dblclick', e => {
+    const step = e.target.closest('.step');
+    if (step && !e.target.closest('.node') && !e.target.closest('.head')) toggle(Number(step.dataset.step));
+  });
+  new ResizeObserver(schedule).observe($('graph'));
+}

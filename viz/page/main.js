@@ -1,0 +1,192 @@
+// The controls: time, colours, opening and closing, search, keys, theme.
+function moveTo(column, show = true) {
+  if (column < 0 || !T) return;
+  S.at = Math.min(T - 1, Math.max(0, column));
+  const i = stepOf(S.at), label = D.columns[S.at][0];
+  $('time').value = S.at;
+  $('time').setAttribute('aria-valuetext', `${label} of ${T} steps`);
+  $('now').textContent = label;
+  drawn.forEach((g, n) => g.classList.toggle('now', n === i));
+  if (show) reveal(i);
+  cursor();
+  strips.forEach(read);
+  showMemory();
+  follow();
+  controls();
+}
+
+function controls() {
+  const open = isOpen(stepOf(S.at)), some = columnStep.every(isOpen);
+  $('open').setAttribute('aria-expanded', open);
+  $('open').textContent = open ? 'close step' : 'open step';
+  $('all').textContent = some ? 'close all' : 'open all';
+}
+
+function reshape(i, change) {  // change what is open, keeping the step where it is on the screen
+  const old = S.x + X[i] * S.k;
+  change();
+  layout();
+  S.x = old - X[i] * S.k;
+  reveal(i);
+  controls();
+}
+
+function toggle(i) {
+  reshape(i, () => { if (!S.open.delete(i)) S.open.add(i); });
+  say(`${D.steps[i][1]} ${isOpen(i) ? 'open' : 'closed'}`);
+}
+
+function toggleAll() {
+  const every = columnStep.every(isOpen);
+  reshape(stepOf(S.at), () => columnStep.forEach(i => S.open[every ? 'delete' : 'add'](i)));
+  say(every ? 'all steps closed' : 'all steps open');
+}
+
+function colourBy(mode) {
+  S.mode = mode;
+  $('mode').value = mode;
+  redraw();
+  recolour();
+  legend();
+}
+
+function legend() {
+  const box = $('legend');
+  box.replaceChildren();
+  if (S.mode === 'kind') {
+    for (const [look, words] of D.looks) box.append(el('span', { class: 'key' }, svg('svg', { width: 18, height: 12 }, svg('rect', { class: look, x: 1, y: 1, width: 16, height: 10, rx: 4 })), words));
+    return;
+  }
+  const ticks = el('span', { class: 'ticks' }, ...[-8, -6, -4, -2, 0, 2, 4].map(e => el('span', {}, e ? `1e${e}`.replace('-', '−') : '1')));
+  const ends = S.mode === 'gradient' ? ['← vanishing', '‖∂L/∂·‖₂', 'exploding →'] : ['← small', 'root mean square', 'large →'];
+  box.append(el('span', { class: 'ramp' }, el('span', { class: 'ticks' }, ...ends.map(w => el('span', {}, w))), el('i', {}), ticks));
+  [[-1, S.mode === 'gradient' ? 'none or zero' : 'zero'], [NaN, 'NaN or ∞']].forEach(([v, words]) => box.append(el('span', { class: 'key' }, swatch(v), words)));
+}
+
+// ---- time that runs
+
+let timer = 0;
+function play() {
+  const on = !timer;
+  clearInterval(timer);
+  timer = on ? setInterval(() => { if (S.at < T - 1) moveTo(S.at + 1); else play(); }, Math.max(60, Math.min(400, 12000 / T))) : 0;
+  if (on && S.at === T - 1) moveTo(0);
+  $('play').textContent = on ? '⏸' : '▶';
+  $('play').setAttribute('aria-pressed', on);
+}
+
+// ---- search
+
+const index = new Map();  // slot -> where it is and words to find it by
+function buildIndex() {
+  D.templates.forEach((t, k) => t.slots.forEach((slot, row) => {
+    const [name, label, op, , scope] = t.nodes[row];
+    if (!index.has(slot)) index.set(slot, { k, row, name, words: `${name} ${label} ${op} ${scope}`.toLowerCase(), op, scope });
+  }));
+}
+
+function search(text) {
+  const list = $('found'), query = text.trim().toLowerCase(), results = [];
+  S.hits.clear();
+  list.replaceChildren();
+  const at = query.match(/^(?:t\s*=?\s*)?(\d+)$/);
+  if (at) D.columns.forEach(([label, step], c) => { if (step === Number(at[1])) results.push([label, 'go to this step', () => moveTo(c)]); });
+  else if (query) {
+    index.forEach((entry, slot) => {
+      if (!entry.words.includes(query)) return;
+      S.hits.add(slot);
+      results.push([entry.name, `${entry.op}${entry.scope ? ` · ${entry.scope}` : ''}`, () => goTo(slot, entry)]);
+    });
+    D.shared.forEach((s, n) => { if (s.node[0].toLowerCase().includes(query)) results.push([s.node[0], 'shared by the steps', () => pick({ shared: n })]); });
+    results.sort((a, b) => (b[0].toLowerCase() === query) - (a[0].toLowerCase() === query));
+  }
+  results.slice(0, 40).forEach(([name, words, go], n) => list.append(
+    el('li', { role: 'option', id: `found${n}`, tabindex: -1, 'aria-selected': false, onclick: go, onkeydown: e => { if (e.key === 'Enter') go(); } }, name, el('small', {}, ` ${words}`))));
+  list.hidden = !results.length;
+  $('query').setAttribute('aria-expanded', !list.hidden);
+  if (query) say(results.length ? `${results.length} found` : 'nothing found');
+  redraw();
+}
+
+function goTo(slot, { k }) {
+  let i = stepOf(S.at), row = template(i).slots.indexOf(slot);
+  if (row < 0) { i = D.steps.findIndex(s => s[2] === k); row = template(i).slots.indexOf(slot); }
+  if (!isOpen(i)) toggle(i);
+  pick({ step: i, row });
+  reveal(i);
+}
+
+function keysOfSearch(e) {
+  const items = [...$('found').children], here = items.indexOf(document.activeElement);
+  if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
+    e.preventDefault();
+    const next = here + (e.key === 'ArrowDown' ? 1 : -1);
+    (next < 0 ? $('query') : items[Math.min(next, items.length - 1)] || $('query')).focus();
+  } else if (e.key === 'Enter' && here < 0 && items.length) items[0].click();
+  else if (e.key === 'Escape') { $('query').value = ''; search(''); $('graph').focus(); }
+  else return;
+  e.stopPropagation();
+}
+
+// ---- keys
+
+function nextNode(by) {  // through the operations of the step under the cursor
+  const i = S.picked && S.picked.step !== undefined ? S.picked.step : stepOf(S.at), count = template(i).nodes.length;
+  if (count) pick({ step: i, row: ((S.picked && S.picked.row !== undefined ? S.picked.row : by > 0 ? -1 : count) + by + count) % count });
+}
+
+const KEYS = {
+  ArrowLeft: e => moveTo(Math.max(0, S.at - (e.shiftKey ? 10 : 1))), ArrowRight: e => moveTo(S.at + (e.shiftKey ? 10 : 1)),
+  ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
+  Enter: () => toggle(stepOf(S.at)), ' ': play, '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
+  c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
+  d: theme, '/': () => $('query').focus(), Escape: () => { pick(null); S.hits.clear(); redraw(); },
+};
+
+document.addEventListener('keydown', e => {
+  const { tagName, type } = e.target, graph = e.target.closest('#graph');
+  if (e.ctrlKey || e.metaKey || e.altKey || /SELECT|TEXTAREA/.test(tagName)) return;
+  if (tagName === 'INPUT' && (type !== 'range' || e.key.startsWith('Arrow') || e.key === 'Home' || e.key === 'End')) return;
+  if (/BUTTON|SUMMARY/.test(tagName) && (e.key === 'Enter' || e.key === ' ')) return;
+  if ((e.key === 'ArrowUp' || e.key === 'ArrowDown') && !graph && e.target !== document.body) return;
+  const act = KEYS[e.key];
+  if (!act) return;
+  e.preventDefault();
+  act(e);
+});
+
+function theme() {
+  document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
+  repaint();
+}
+function repaint() { strips.forEach(drawStrip); showMemory(); }
+wanted.addEventListener('change', repaint);
+
+function start() {
+  $('title').textContent = D.title;
+  $('time').max = Math.max(0, T - 1);
+  for (const [id, act] of Object.entries({
+    previous: () => moveTo(Math.max(0, S.at - 1)), next: () => moveTo(S.at + 1), play, open: () => toggle(stepOf(S.at)), all: toggleAll,
+    in: () => zoom(1.25), out: () => zoom(0.8), fit, theme,
+  })) $(id).addEventListener('click', act);
+  $('time').addEventListener('input', e => moveTo(Number(e.target.value)));
+  $('mode').addEventListener('change', e => colourBy(e.target.value));
+  $('query').addEventListener('input', e => search(e.target.value));
+  document.querySelector('.search').addEventListener('keydown', keysOfSearch);
+  document.addEventListener('click', e => { if (!e.target.closest('.search')) $('found').hidden = true; });
+  if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = true;
+  D.notes.forEach(note => $('notes').append(el('p', {}, note)));
+  D.steps.forEach(([column], i) => { if (column < 0 && template(i).args.length <= 30) S.open.add(i); });
+  if (columnStep.every(i => template(i).size[1] <= 300)) columnStep.slice(0, columnStep.length <= 6 ? 6 : 1).forEach(i => S.open.add(i));
+  buildGraph();
+  buildStrips();
+  buildMemory();
+  buildIndex();
+  layout();
+  colourBy(S.mode);
+  fit();
+  strips.forEach(drawStrip);
+  moveTo(0);
+  showDetails();
+}
+start();

@@ -1,0 +1,213 @@
+"""What runs over time beside the graph: values of every step as heat strips and curves, gradients as rows of colour, the memory itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.ir import Node, ancestors
+
+from .. import text
+from ..paint import Paint
+from ..plots import rows_of
+from ..story import step_key
+from ..wiring import Wiring
+from .graph import packed
+
+MISSING, BAD, LEVELS = 254, 255, 253  # bytes of a strip: no value, not finite, and the greatest value
+WIDEST = 512  # rows of a strip
+HEAVIEST = 16_000_000  # bytes of the memory over all steps
+GRADIENT_ROWS = 24
+STATE, INPUT, WEIGHT, NAMED = range(4)  # rows of gradients, in this order
+_MEMORY = ("add", "erase", "r", "usage", "M", "memory")
+_INNER = ("w_content", "w_gated", "w_shifted")
+INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
+
+
+def panels(
+    outputs: Sequence[Node], wiring: Wiring, paint: Paint, given: Mapping[str, Any], example: int | None, notes: list[str]
+) -> dict[str, Any]:
+    """{"groups": [[name, strips]], "memory"} for the page's script; what is left out goes to `notes`."""
+    story = wiring.story
+    recorded = _recorded(outputs, wiring, example)
+    groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
+    everywhere = np.ones(story.end, bool)
+    for label, kind, array in rows_of(_whole(given, story.end)) if given else []:
+        groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
+    if paint.gradient:
+        groups[GRADIENT] = _gradients(wiring, paint, notes)
+    memory = None
+    outer = {"y", *(story.items[a].label for step in wiring.steps for a in step.inputs)}
+    for path, (array, present) in recorded.items():
+        stem = path.rsplit(".", 1)[-1]
+        if given and stem in outer:
+            continue
+        for label, kind, values in rows_of({path: array}):
+            if kind == "memory":
+                memory = _memory(label, values, present, notes) or memory
+                label, kind, values = f"‖{label}‖ of each slot", "values", np.linalg.norm(values, axis=2)
+            group = INPUTS if stem in outer else _group(path, stem, kind)
+            groups[group].append(_strip(label, kind, values, present, notes))
+    groups[MEMORY].sort(key=lambda s: s["order"])
+    return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
+
+
+def _group(path: str, stem: str, kind: str) -> str:
+    if stem in _INNER or (path.split(".")[0] in ("read", "write") and stem not in _MEMORY and not stem.startswith("w_")):
+        return HEADS
+    return MEMORY if stem in _MEMORY or kind == "weights" else STATES
+
+
+def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
+    found = {}
+    for name, value in given.items():
+        array = np.asarray(value, dtype=np.float64)
+        if array.ndim == 0 or len(array) != length:
+            from ..errors import DrawingError
+
+            raise DrawingError(f"page: panel {text.clean(name)} has shape {array.shape}, but there are {length} steps (the first axis)")
+        found[name] = array
+    return found
+
+
+# ---- values
+
+
+def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Named values, inputs and states of the steps: {"write.g": ((columns, …), whether a column has one), "M": …}."""
+    story = wiring.story
+    column = {step_key(i.node): i.column for i in story.items if i.column is not None and not i.leaf}
+    found: dict[str, dict[int, np.ndarray]] = {}
+
+    def add(path: str, at: int | None, value: Any) -> None:
+        if at is not None and 0 <= at < story.end and isinstance(value, np.ndarray | np.generic):
+            found.setdefault(path, {})[at] = np.asarray(value)
+
+    for step in wiring.steps:
+        for index in step.inputs:
+            item = story.items[index]
+            value = item.node.value
+            add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value)
+    for node in ancestors(outputs, lambda n: False):
+        key = step_key(node)
+        if key is None and node.name and "weights" in node.name:
+            for t, row in enumerate(_map(node.value, story.end, example)):
+                add(node.name, t, row)
+        if key is None or not node.args or key[2]:
+            continue
+        if node.name:
+            depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
+            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node.value)
+    for slot in wiring.stateful:
+        for index in (i for i in range(len(story.items)) if wiring.slot.get(i) == slot):
+            item = story.items[index]
+            if item.name and not item.named:
+                add(item.name, item.column, item.node.value)
+    stems = [k.rsplit(".", 1)[-1] for k in found]
+    short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
+    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, story.end, example)) is not None}
+
+
+def _map(value: Any, length: int, example: int | None) -> np.ndarray:
+    """Attention (…, T, S) of all steps at once as (T, 1, …, S): one row a step; nothing if it is no such map."""
+    one = value[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
+    return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
+
+
+def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """((length, …) for one example, which steps have it); None where the steps differ in shape or hold no numbers."""
+    shapes = {v.shape for v in values.values()}
+    if len(shapes) > 1 or 2 * len(values) < length:
+        return None
+    first = next(iter(values.values()))
+    one = first[example] if example is not None and first.ndim > 1 else first
+    if not one.size:
+        return None
+    out, present = np.zeros((length, *one.shape)), np.zeros(length, bool)
+    for t, v in values.items():
+        out[t], present[t] = (v[example] if example is not None and v.ndim > 1 else v), True
+    return out, present
+
+
+def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
+    """{"label", "kind", "rows", "low", "high", "data"}: curves as float32, heat as a byte for each value, time by time."""
+    flat = array.reshape(len(array), -1)
+    strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
+    if kind == "curves":
+        known = np.where(np.isfinite(flat), flat, np.inf)
+        return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}  # NaN: no value; infinity: not finite
+    if flat.shape[1] > WIDEST:
+        notes.append(f"{strip['label']}: the first {WIDEST} of {flat.shape[1]} rows are shown")
+        flat, strip["rows"] = flat[:, :WIDEST], WIDEST
+    return {**strip, **_bytes(flat, present, kind)}
+
+
+def _order(label: str) -> int:
+    """Written first, then the memory, then read."""
+    words = label.split()
+    ranks = {"erase": 0, "add": 1, "write": 2, "least": 2, "‖M‖": 3, "read": 4, "r": 5, "usage": 6}
+    return next((ranks[w] for w in words if w in ranks), 7)
+
+
+def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[str, Any]:
+    finite = flat[np.isfinite(flat)]
+    high = float(np.abs(finite).max()) if finite.size else 1.0
+    high = high or 1.0
+    low = -high if kind != "weights" and finite.size and float(finite.min()) < 0 else 0.0
+    with np.errstate(all="ignore"):
+        level = np.where(np.isfinite(flat), np.rint((np.clip(flat, low, high) - low) / (high - low) * LEVELS), BAD)
+    level = np.where(present[:, None], level, MISSING)
+    return {"low": low, "high": high, "data": packed(level, "u1")}
+
+
+def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any] | None:
+    """The memory (columns, slots, width) as bytes."""
+    length, slots, width = array.shape
+    if array.size > HEAVIEST:
+        notes.append(f"{label}: {array.size / 1e6:.0f} million numbers over all steps are too many; the norms of its slots are shown")
+        return None
+    return {"label": label, "slots": slots, "width": width, **_bytes(array.reshape(length, -1), present)}
+
+
+# ---- gradients
+
+
+def _gradients(wiring: Wiring, paint: Paint, notes: list[str]) -> list[dict[str, Any]]:
+    """‖∂L/∂·‖ over time: of states, inputs and named values, and of what each step adds to each weight's gradient."""
+    story = wiring.story
+    rows: dict[tuple[int, str], np.ndarray] = {}
+
+    def add(rank: int, label: str, at: int, norm: float | None) -> None:
+        if norm is not None:
+            row = rows.setdefault((rank, label), np.full(story.end, -1.0))
+            row[at] = norm if row[at] < 0 else math.hypot(row[at], norm)
+
+    for step in wiring.steps:
+        if not 0 <= step.number < story.end:
+            continue
+        for index in (*step.items, *step.inputs):
+            item = story.items[index]
+            stateful = wiring.slot.get(index) in wiring.stateful
+            if stateful or item.leaf or item.named:
+                add(
+                    STATE if stateful else INPUT if item.leaf else NAMED,
+                    text.clean(item.name or item.label, 16),
+                    step.number,
+                    paint.norms.get(index),
+                )
+        for index, chips in zip(step.items, step.chips, strict=True):
+            for position, leaf in chips:
+                if story.items[leaf].leaf:
+                    add(WEIGHT, wiring.chip(leaf), step.number, paint.edges.get((index, position)))
+    found = sorted(rows, key=lambda k: k[0])
+    if len(found) > GRADIENT_ROWS:
+        notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
+    return [_row(label, rank, rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
+
+
+def _row(label: str, rank: int, norms: np.ndarray) -> dict[str, Any]:
+    words = f"{label} · step's part" if rank == WEIGHT else label
+    return {"label": words, "kind": "gradient", "rows": 1, "state": rank == STATE, "data": packed(norms)}

@@ -1,0 +1,140 @@
+// Values over time: one row a value, every row over the same axis, one cursor through all of them.
+const MISSING = 254, BAD_BYTE = 255, LEVELS = 253;
+const strips = [];
+const T = D.columns.length;
+
+function palette(strip) {  // 256 colours, from the ground up, or through it for values of both signs
+  const low = ground(), dark = isDark();
+  const tone = /write|add|erase|least/.test(strip.label) ? [184, 64, 47] : /read|^r\b/.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
+  const high = dark ? mix(tone, [255, 255, 255], 0.25) : tone, minus = dark ? [90, 160, 225] : [33, 102, 172], plus = dark ? [240, 110, 90] : [178, 40, 43];
+  return Array.from({ length: 256 }, (_, v) => {
+    if (v === BAD_BYTE) return [...rgb(D.bad), 255];
+    if (v === MISSING) return [0, 0, 0, 0];
+    const share = v / LEVELS;
+    return [...strip.low < 0 ? mix(low, share < 0.5 ? minus : plus, Math.abs(2 * share - 1)) : mix(low, high, share), 255];
+  });
+}
+
+// Bytes (width × height, drawn from `at(x, y)`) onto a canvas, one pixel each; the style sheet makes them large.
+function heat(canvas, width, height, at, colours) {
+  canvas.width = width;
+  canvas.height = height;
+  const image = new ImageData(width, height);
+  for (let y = 0, o = 0; y < height; y++) for (let x = 0; x < width; x++, o += 4) image.data.set(colours[at(x, y)], o);
+  canvas.getContext('2d').putImageData(image, 0, 0);
+}
+
+function curves(strip) {
+  const { canvas, values, rows } = strip, w = canvas.clientWidth || 600, h = canvas.clientHeight || 36, ratio = window.devicePixelRatio || 1;
+  canvas.width = w * ratio;
+  canvas.height = h * ratio;
+  const pen = canvas.getContext('2d'), known = values.filter(Number.isFinite);
+  const low = Math.min(...strip.range = known.length ? [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))] : [0, 1]);
+  const high = strip.range[1], span = high - low || 1;
+  pen.scale(ratio, ratio);
+  const place = (t, v) => [(t + 0.5) * w / T, h - 4 - (v - low) / span * (h - 8)];
+  for (let row = 0; row < rows; row++) {
+    pen.strokeStyle = pen.fillStyle = ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][row % 4];
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    for (let t = 0, down = false; t < T; t++) {
+      const v = values[t * rows + row];
+      if (Math.abs(v) === Infinity) { pen.save(); pen.fillStyle = D.bad; pen.fillRect(t * w / T, 0, Math.max(1, w / T), h); pen.restore(); }
+      if (!Number.isFinite(v)) { down = false; continue; }
+      pen[down ? 'lineTo' : 'moveTo'](...place(t, v));
+      if (T <= 60) pen.fillRect(place(t, v)[0] - 1.5, place(t, v)[1] - 1.5, 3, 3);
+      down = true;
+    }
+    pen.stroke();
+  }
+}
+
+function drawStrip(strip) {
+  if (!strip.canvas.offsetParent) return;  // in a group that is closed
+  strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
+  const { canvas, values, rows, kind } = strip;
+  if (kind === 'curves') curves(strip);
+  else if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]));
+  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip));
+  read(strip);
+}
+
+const level = (strip, byte) => byte === BAD_BYTE ? NaN : strip.low + byte / LEVELS * (strip.high - strip.low);
+
+// What a strip says at a time, at one row or over all of them.
+function reading(strip, t, row = -1) {
+  const { values, rows, kind } = strip;
+  if (!values) return '';
+  if (kind === 'gradient') return normText(values[t]);
+  const cells = values.subarray(t * rows, (t + 1) * rows);
+  if (kind === 'curves') return [...cells].slice(0, 4).map(v => Number.isNaN(v) ? '–' : v === Infinity ? 'NaN or ∞' : short(v)).join('  ');
+  if (cells[0] === MISSING) return '–';
+  if (row >= 0) return `${row}: ${short(level(strip, cells[row]))}`;
+  if (cells.includes(BAD_BYTE)) return `${cells.filter(c => c === BAD_BYTE).length} NaN or ∞`;
+  const high = cells.reduce((a, b) => Math.max(a, b)), low = cells.reduce((a, b) => Math.min(a, b));
+  if (kind === 'weights') return `${short(level(strip, high))} at ${cells.indexOf(high)}`;
+  return `${short(level(strip, low))} … ${short(level(strip, high))}`;
+}
+const read = strip => { strip.value.textContent = reading(strip, S.at); };
+
+function buildStrip(strip) {
+  const unit = strip.kind === 'weights' ? ' slots' : '';
+  const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
+  strip.canvas = el('canvas', { class: strip.kind, role: 'img', 'aria-label': `${strip.label} over ${T} steps${size ? `, ${size}` : ''}` });
+  strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
+  strip.value = el('span', { class: 'value' });
+  const hover = e => {
+    const box = strip.canvas.getBoundingClientRect(), t = Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T)));
+    if (e.buttons === 1) moveTo(t);
+    const row = Math.min(strip.rows - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * strip.rows)));
+    strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
+  };
+  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
+  strip.canvas.addEventListener('pointermove', hover);
+  strip.canvas.addEventListener('pointerleave', () => read(strip));
+  strips.push(strip);
+  return el('div', { class: 'strip' }, el('span', { class: 'label' }, strip.label, size ? el('small', {}, size) : null), strip.canvas, strip.value);
+}
+
+function buildStrips() {
+  const every = Math.max(1, Math.ceil(T / 20)), axis = el('div', { class: 'scale' }, el('div', { id: 'brush' }));
+  for (let t = 0; t < T; t += every) {
+    const tick = el('span', {}, String(D.columns[t][1]));
+    tick.style.left = `${(t + 0.5) / T * 100}%`;
+    axis.append(tick);
+  }
+  axis.addEventListener('pointerdown', e => { axis.setPointerCapture(e.pointerId); });
+  axis.addEventListener('pointermove', e => { if (e.buttons === 1) scrub(e, axis); });
+  axis.addEventListener('click', e => scrub(e, axis));
+  $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, 'time step t'), axis, el('span', { class: 'value', id: 'here' })));
+  const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }));
+  D.groups.forEach(([name, list]) => {
+    const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));
+    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); cursor(); } },
+      el('summary', {}, name), ...list.map(buildStrip)));
+  });
+  $('strips').append(rows);
+  new ResizeObserver(() => { strips.filter(s => s.kind === 'curves').forEach(drawStrip); cursor(); }).observe(rows);
+}
+
+function scrub(e, axis) {
+  const box = axis.getBoundingClientRect();
+  moveTo(Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T))));
+}
+
+function cursor() {
+  const axis = document.querySelector('.scale'), bar = $('cursor');
+  if (!axis || !T) return;
+  bar.style.left = `${axis.offsetLeft + S.at / T * axis.clientWidth}px`;
+  bar.style.width = `${Math.max(2, axis.clientWidth / T)}px`;
+  $('here').textContent = D.columns[S.at][0];
+}
+
+// On the axis, the steps that the graph shows.
+function brush(low, high) {
+  const seen = D.steps.slice(low, high + 1).map(s => s[0]).filter(c => c >= 0), bar = $('brush');
+  bar.hidden = !seen.length;
+  if (!seen.length) return;
+  bar.style.left = `${seen[0] / T * 100}%`;
+  bar.style.width = `${(seen[seen.length - 1] + 1 - seen[0]) / T * 100}%`;
+}

@@ -1,0 +1,70 @@
+// Elements, numbers and colours. Text reaches the page as text only (textContent, setAttribute of labels), never as mark-up.
+const D = JSON.parse(document.getElementById('data').textContent);
+const $ = id => document.getElementById(id);
+const STATS = 6, [LOW, HIGH, MEAN, NORM, BAD, GRAD] = [0, 1, 2, 3, 4, 5];
+
+// What is shown: the column under the cursor, the open steps, what is picked ({step, row} or {shared}), slots that a search found.
+const S = { at: 0, open: new Set(), mode: D.gradient ? 'gradient' : 'kind', picked: null, hits: new Set(), x: 0, y: 0, k: 1 };
+
+function make(name, space, props, kids) {
+  const node = space ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
+  for (const [key, value] of Object.entries(props || {})) {
+    if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value === true ? '' : value);
+  }
+  node.append(...kids.filter(kid => kid !== null && kid !== undefined));
+  return node;
+}
+const el = (name, props, ...kids) => make(name, false, props, kids);
+const svg = (name, props, ...kids) => make(name, true, props, kids);
+
+function bytes(text) {
+  const raw = atob(text), out = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+  return out;
+}
+const floats = text => new Float32Array(bytes(text).buffer);
+
+const columnStep = [];  // column -> step; steps before and after the loop have no column
+D.steps.forEach(([column], i) => { if (column >= 0) columnStep[column] = i; });
+D.templates.forEach(t => { t.numbers = floats(t.numbers); t.edges = floats(t.edges); });
+D.shared.forEach(s => { s.numbers = floats(s.numbers); });
+
+const template = i => D.templates[D.steps[i][2]];
+const stepOf = column => columnStep[column] ?? 0;
+const number = (i, row, which) => template(i).numbers[(D.steps[i][3] * template(i).nodes.length + row) * STATS + which];
+const flow = (i, row, argument) => {
+  const t = template(i);
+  return t.edges[D.steps[i][3] * t.first[t.first.length - 1] + t.first[row] + argument];
+};
+const rms = (norm, size) => norm / Math.sqrt(size || 1);
+
+function short(value) {
+  if (value === undefined || Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : String(Number(value.toPrecision(3)));
+  return text.replaceAll('-', '−');
+}
+const normText = norm => norm < 0 ? 'none' : short(norm);
+
+const rgb = hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
+const mix = (a, b, share) => a.map((v, i) => Math.round(v + (b[i] - v) * share));
+const css = colour => `rgb(${colour.join(',')})`;
+const stops = D.stops.map(([at, hex]) => [at, rgb(hex)]);
+
+// The colour of a norm on the scale of decades: grey for none and zero, magenta for what is not finite.
+function decade(norm) {
+  if (norm < 0 || norm === 0) return rgb(D.none);
+  if (!Number.isFinite(norm)) return rgb(D.bad);
+  const e = Math.min(Math.max(Math.log10(norm), stops[0][0]), stops[stops.length - 1][0]);
+  const next = Math.max(1, stops.findIndex(([at]) => e <= at));
+  const [[low, a], [high, b]] = [stops[next - 1], stops[next]];
+  return mix(a, b, (e - low) / (high - low));
+}
+const ink = colour => 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 118 ? '#FFFFFF' : '#2F3B45';
+
+const ground = () => rgb(getComputedStyle(document.documentElement).getPropertyValue('--pane').trim());
+const wanted = window.matchMedia('(prefers-color-scheme: dark)');
+const isDark = () => (document.documentElement.dataset.theme || (wanted.matches ? 'dark' : 'light')) === 'dark';
+const say = text => { $('live').textContent = text; };
