@@ -27,6 +27,8 @@ from .tensor import COMPILED, CONSTANT, PARAMETER, Tensor, asarray, tensor, wrap
 from .trace import argument_names, trace_types
 from .types import TensorType
 
+KEPT_FITS = 1024  # argument shapes whose program is remembered
+
 
 class CompileWarning(UserWarning):
     """A graph that could not be compiled runs in the interpreter."""
@@ -43,7 +45,6 @@ class Program:
     passes: list[str]
     why_not: str = ""
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
-    shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = [p.type.shape for p in self.graph.params]
@@ -64,17 +65,6 @@ class Program:
                     return None
         return found if self.guards.hold(found) else None
 
-    def run(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
-        if self.native is None:
-            return self.interpret(arrays, sizes)
-        numbers = tuple(sizes[s] for s in self.native.lowered.sizes)
-        shapes = self.shapes.get(numbers)
-        if shapes is None:
-            shapes = self.shapes[numbers] = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in self.graph.outputs]
-        outputs = [aligned(shape, o.type.dtype) for shape, o in zip(shapes, self.graph.outputs, strict=True)]
-        self.native.run(arrays, outputs, numbers)
-        return outputs
-
     def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
         """The same by the interpreter."""
         numbers = tuple(sizes.values())
@@ -88,6 +78,23 @@ class Program:
         raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
+class Fit:
+    """A program for arguments of certain shapes."""
+
+    def __init__(self, program: Program, sizes: dict[Symbol, int]):
+        self.program, self.sizes = program, sizes
+        self.numbers = tuple(sizes[s] for s in program.native.lowered.sizes) if program.native else ()
+        self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
+        self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if self.program.native is None:
+            return self.program.interpret(arrays, self.sizes)
+        outputs = [aligned(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
+        self.program.native.run(arrays, outputs, self.numbers)
+        return outputs
+
+
 class Compiled:
     """What mg.jit returns: call it like the function it was made from."""
 
@@ -97,28 +104,36 @@ class Compiled:
         update_wrapper(self, f)
         self.function, self.finite = f, finite
         self.programs: dict[Any, list[Program]] = {}
+        self.fits: dict[Any, Fit] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
         if any(isinstance(leaf, Tensor) and not leaf.is_concrete for leaf in leaves):
             return self.function(*args, **kwargs)  # inside another trace it is part of that program
         arrays = [_array(leaf) for leaf in leaves]
-        key = (in_tree, tuple((a.dtype, a.ndim) for a in arrays))
-        known = self.programs.setdefault(key, [])
+        signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
+        fit = self.fits.get(signature)
+        if fit is None:
+            if len(self.fits) == KEPT_FITS:
+                self.fits.clear()
+            fit = self.fits[signature] = self._fit(args, kwargs, leaves, arrays, in_tree)
+        outputs = fit.run(arrays)
+        if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
+            fit.program.find_not_finite(arrays, fit.sizes)
+        results = _recorded(fit, leaves, outputs) if any(map(_has_history, leaves)) else _results(fit, leaves, outputs)
+        return tree.unflatten(fit.program.graph.out_tree, results)  # type: ignore[arg-type]
+
+    def _fit(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Fit:
+        """A known program that these arguments fit, or a new one."""
+        known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             sizes = program.sizes(arrays)
             if sizes is not None:
-                break
-        else:
-            program = self._build(args, kwargs, leaves, arrays, in_tree, known)
-            sizes = program.sizes(arrays)
-            assert sizes is not None
-            known.insert(0, program)
-        outputs = program.run(arrays, sizes)
-        if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
-            program.find_not_finite(arrays, sizes)
-        results = _recorded(program, sizes, leaves, outputs) if any(map(_has_history, leaves)) else _results(leaves, outputs)
-        return tree.unflatten(program.graph.out_tree, results)  # type: ignore[arg-type]
+                return Fit(program, sizes)
+        known.insert(0, self._build(args, kwargs, leaves, arrays, in_tree, known))
+        sizes = known[0].sizes(arrays)
+        assert sizes is not None
+        return Fit(known[0], sizes)
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
@@ -178,18 +193,18 @@ def _has_history(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and leaf.node.tracked and bool(leaf.node.args)
 
 
-def _results(leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+def _results(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results without history; where they come from parameters, of a kind that `backward` refuses to pass over."""
     learned = any(isinstance(leaf, Tensor) and leaf.node.op is PARAMETER for leaf in leaves)
     op, place = COMPILED if learned else CONSTANT, here()
     for value in outputs:
         value.flags.writeable = False
-    return [Tensor(Node(op, (), {}, TensorType(v.shape, v.dtype), v, None, place, tracked=learned)) for v in outputs]
+    return [Tensor(Node(op, (), {}, t, v, None, place, learned)) for t, v in zip(fit.types, outputs, strict=True)]
 
 
-def _recorded(program: Program, sizes: dict[Symbol, int], leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, which a gradient outside can go through."""
-    graph = interpret.resolve(program.graph, sizes)
+    graph = interpret.resolve(fit.program.graph, fit.sizes)
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)

@@ -35,9 +35,10 @@ class Module:
     @classmethod
     def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: Any) -> Any:
         made = object.__new__(cls)
-        made.__dict__.update(settings)
-        made.__dict__.update(zip(parts, children, strict=True))
-        made.__dict__.update(_parts=tuple(parts), _settings=settings)
+        values = made.__dict__
+        values.update(settings)
+        values.update(zip(parts, children, strict=True))
+        values["_parts"], values["_settings"] = parts, settings
         return made
 
     def __repr__(self) -> str:

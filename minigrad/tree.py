@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,31 +27,55 @@ class TreeDef(NamedTuple):
 LEAF = TreeDef(None)
 
 
-_leaves: set[type] = set()  # types seen to be no containers
+Parts = tuple[tuple[Any, ...], Sequence[Any], Any]  # keys, children, meta
 
 
-def _split(tree: Any) -> tuple[Any, tuple[Any, ...], list[Any], Any] | None:
-    """(kind, keys, children, meta) of a container, None for a leaf."""
-    kind = type(tree)
-    if kind in _leaves:
-        return None
-    if tree is None:
-        return kind, (), [], None
+class _Container(NamedTuple):
+    """How trees of a type are taken apart, and put together from their definition and children."""
+
+    split: Callable[[Any], Parts]
+    join: Callable[[TreeDef, list[Any]], Any]
+
+
+_containers: dict[type, _Container | None] = {}  # None is a leaf
+
+
+def _container(kind: type) -> _Container | None:
+    """What is known of a type, remembered."""
+    if kind not in _containers:
+        _containers[kind] = _find_container(kind)
+    return _containers[kind]
+
+
+def _find_container(kind: type) -> _Container | None:
+    if kind is type(None):
+        return _Container(lambda tree: ((), (), None), lambda treedef, children: None)
     if kind in (list, tuple):
-        return kind, tuple(range(len(tree))), list(tree), None
+        return _Container(lambda tree: (tuple(range(len(tree))), tree, None), lambda treedef, children: kind(children))
     if kind is dict:
-        keys = _ordered(tree)
-        return kind, keys, [tree[k] for k in keys], None
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind, tree._fields, list(tree), None
-    if hasattr(tree, "__tree_flatten__"):
-        keys, children, meta = tree.__tree_flatten__()
-        return kind, tuple(keys), list(children), meta
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        keys = tuple(f.name for f in dataclasses.fields(tree))
-        return kind, keys, [getattr(tree, k) for k in keys], None
-    _leaves.add(kind)
+        return _Container(_split_dict, lambda treedef, children: dict(zip(treedef.keys, children, strict=True)))
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        names = kind._fields
+        return _Container(lambda tree: (names, tree, None), lambda treedef, children: kind(*children))
+    if hasattr(kind, "__tree_flatten__"):
+        unflatten = kind.__tree_unflatten__  # type: ignore[attr-defined]
+        return _Container(kind.__tree_flatten__, lambda treedef, children: unflatten(treedef.keys, children, treedef.meta))
+    if dataclasses.is_dataclass(kind):
+        fields = tuple(f.name for f in dataclasses.fields(kind))
+        return _Container(lambda tree: (fields, [getattr(tree, n) for n in fields], None), _join_dataclass)
     return None
+
+
+def _split_dict(tree: dict[Any, Any]) -> Parts:
+    keys = _ordered(tree)
+    return keys, [tree[k] for k in keys], None
+
+
+def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
+    made = object.__new__(treedef.kind)
+    for key, child in zip(treedef.keys, children, strict=True):
+        object.__setattr__(made, key, child)
+    return made
 
 
 def _ordered(keys: Any) -> tuple[Any, ...]:
@@ -62,47 +86,34 @@ def _ordered(keys: Any) -> tuple[Any, ...]:
         return tuple(keys)
 
 
-def _join(treedef: TreeDef, children: list[Any]) -> Any:
-    kind, keys = treedef.kind, treedef.keys
-    if kind is type(None):
-        return None
-    if kind in (list, tuple):
-        return kind(children)
-    if kind is dict:
-        return dict(zip(keys, children, strict=True))
-    if hasattr(kind, "_fields"):
-        return kind(*children)
-    if hasattr(kind, "__tree_unflatten__"):
-        return kind.__tree_unflatten__(keys, children, treedef.meta)
-    made = object.__new__(kind)
-    for key, child in zip(keys, children, strict=True):
-        object.__setattr__(made, key, child)
-    return made
-
-
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     """The leaves from left to right and the structure that holds them."""
-    parts = _split(tree)
-    if parts is None:
-        return [tree], LEAF
-    kind, keys, children, meta = parts
     leaves: list[Any] = []
-    defs = []
-    for child in children:
-        found, treedef = flatten(child)
-        leaves += found
-        defs.append(treedef)
-    return leaves, TreeDef(kind, keys, tuple(defs), meta)
+    return leaves, _flatten(tree, leaves)
+
+
+def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
+    kind = type(tree)
+    container = _container(kind)
+    if container is None:
+        leaves.append(tree)
+        return LEAF
+    keys, children, meta = container.split(tree)
+    return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
 
 
 def unflatten(treedef: TreeDef, leaves: Any) -> Any:
     """The inverse of flatten."""
-    source = iter(leaves)
+    return _unflatten(treedef, iter(leaves))
 
-    def build(node: TreeDef) -> Any:
-        return next(source) if node.kind is None else _join(node, [build(c) for c in node.children])
 
-    return build(treedef)
+def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
+    kind, _, children, _ = treedef
+    if kind is None:
+        return next(leaves)
+    container = _container(kind)
+    assert container is not None
+    return container.join(treedef, [_unflatten(child, leaves) for child in children])
 
 
 def paths(treedef: TreeDef, prefix: str = "") -> Iterator[str]:

@@ -24,6 +24,7 @@ from .to_llvm import ARRAY_DATA, to_llvm
 
 ALIGNED_FROM = 4096  # bytes
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
+_address = ctypes.c_size_t.from_address
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # machine code lives as long as its engine: as long as the process
 
@@ -109,7 +110,7 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     if size < ALIGNED_FROM:
         return np.empty(shape, dtype)
     raw = np.empty(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, dtype, raw, -raw.__array_interface__["data"][0] % ALIGNMENT)
+    return np.ndarray(shape, dtype, raw, -_address(id(raw) + ARRAY_DATA).value % ALIGNMENT)
 
 
 def _link(text: str, names: Sequence[str]) -> dict[str, int]:
