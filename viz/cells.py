@@ -63,25 +63,26 @@ def _spread(count: int, width: float) -> list[float]:
 class _Pen:
     """Collects the marks of a hand-placed cell."""
 
-    def __init__(self, width: float, height: float):
+    def __init__(self, wiring: Wiring, step: Step, head: list[int], width: float, height: float):
+        self.wiring, self.step, self.head = wiring, step, head
         self.sketch = Sketch(Layout(width, height))
 
-    def gate(self, x: float, y: float, item: Item, letter: str = "") -> None:
+    def gate(self, x: float, y: float, item: Item, letter: str = "", side: float = 11.0) -> None:
         node = item.node
         while node.op.name in ("slice", "reshape"):
             node = node.args[0]
         label = node.op.look[1]
-        self.sketch.marks.append(Mark(self._own(item), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
+        self.sketch.marks.append(Mark(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
-            self.sketch.words.append((x + 11, y + 17, letter))
+            self.sketch.words.append((x + side, y + 17, letter))
 
     def point(self, x: float, y: float, item: Item) -> None:
         if len(item.label) > 1:
-            self.sketch.marks.append(Mark(self._own(item), x, y, 34, 18, "pointwise", item.label, item.index))
+            self.sketch.marks.append(Mark(self._own(), x, y, 34, 18, "pointwise", item.label, item.index))
         else:
-            self.sketch.marks.append(Mark(self._own(item), x, y, 19, 19, "pointwise", item.label, item.index, "ellipse"))
+            self.sketch.marks.append(Mark(self._own(), x, y, 19, 19, "pointwise", item.label, item.index, "ellipse"))
 
-    def _own(self, item: Item) -> str:
+    def _own(self) -> str:
         return f"n{len(self.sketch.marks)}"
 
     def id(self, item: Item) -> str:
@@ -96,18 +97,45 @@ class _Pen:
     def dot(self, x: float, y: float) -> None:
         self.sketch.layout.dots.append((x, y))
 
-    def finish(self, step: Step, x_in: float, h: Item, x_out: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> Sketch:
-        """The input below, the output above, and what leaves."""
-        layout = self.sketch.layout
+    def peephole(self, points: tuple[Point, ...], tail: str, gate: Item, user: Item, arg: Item | int) -> None:
+        """From a state into a gate, coloured by what flows into the operation that reads it."""
+        position = user.args.index(arg if isinstance(arg, int) else arg.index)
+        self.sketch.lines.append(Line(points, tail, self.id(gate), user.index, position))
+        self.dot(*points[0])
+
+    def finish(self, h: Item, x_in: float, x_out: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> Sketch:
+        """The input below, the output above with the readout on its way, and what leaves."""
+        layout, step = self.sketch.layout, self.step
         layout.inputs = [(x_in, BELOW)] * len(step.inputs)
-        layout.outputs = [(x_out, layout.height + OUTSIDE)] * len(step.outputs)
-        layout.risers = [(start, (x_out, start[1]), (x_out, layout.height + OUTSIDE)) for _ in step.outputs]
-        layout.exits = [exits[i] for i in step.exits]
+        riser: tuple[Point, ...] = (start, (x_out, start[1]), (x_out, layout.height + OUTSIDE))
         self.sketch.sources = {i: self.id(h) for i in step.items}
+        if self.head:
+            riser = self._readout(h, x_out, start, exits)
+        layout.outputs = [(riser[-1][0], layout.height + OUTSIDE)] * len(step.outputs)
+        layout.risers = [riser for _ in step.outputs]
+        layout.exits = [exits[i] for i in step.exits]
         for mark in self.sketch.marks:
             if mark.item is not None:
                 self.sketch.sources[mark.item] = mark.id
         return self.sketch
+
+    def _readout(self, h: Item, x: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> tuple[Point, ...]:
+        """One box over the cell for all that comes after h; gives the way from it to the output."""
+        layout, last = self.sketch.layout, self.head[-1]
+        names = [self.wiring.items[a].name or "" for k in self.head for a in self.wiring.items[k].args if self.wiring.items[a].leaf]
+        stems = {n.rpartition(".")[0] for n in names}
+        label = text.clean((stems.pop() if len(stems) == 1 else "") or self.wiring.items[last].name or "readout", 10)
+        width = text.width(label, 11) + 14
+        middle, y = layout.width - 16 - width / 2, layout.height + 10
+        mark = Mark(self._own(), middle, y, width, 20, "layer", label, last, size=11.0)
+        reader = next(k for k in self.head if h.index in self.wiring.items[k].args)
+        position = self.wiring.items[reader].args.index(h.index)
+        self.sketch.lines.append(Line((start, (x, start[1]), (x, y - 10)), self.id(h), mark.id, reader, position))
+        self.sketch.marks.append(mark)
+        self.sketch.sources |= dict.fromkeys(self.head, mark.id)
+        layout.height += 34
+        exits[last] = ((layout.width - 16, y), (layout.width - 8, y))
+        return (middle, y + 10), (middle, layout.height + OUTSIDE)
 
 
 def _lanes(wiring: Wiring, step: Step) -> list[str]:
@@ -119,15 +147,23 @@ def _lanes(wiring: Wiring, step: Step) -> list[str]:
     return found
 
 
-def _fits(wiring: Wiring, step: Step, names: Names, needed: str, states: set[str]) -> bool:
-    return (
-        all(n in names for n in needed)
-        and set(_lanes(wiring, step)) == states
-        and len(step.lanes) == len(states)
-        and len(step.inputs) == 1
-        and len(step.outputs) <= 1
-        and all(i in {names[s].index for s in states} for i in step.exits)
-    )
+def _head(wiring: Wiring, step: Step, names: Names, needed: str, states: set[str]) -> list[int] | None:
+    """What follows the cell in its step (a readout), as a list; None if this is not such a cell."""
+    if not all(n in names for n in needed) or set(_lanes(wiring, step)) != states or len(step.lanes) != len(states):
+        return None
+    ends = {names[s].index for s in states}
+    core = set(ends)
+    for index in reversed(step.items):
+        if index in core:
+            core.update(wiring.items[index].args)
+    head = [i for i in step.items if i not in core]
+    inside = {*head, names["h"].index}
+    local = all(a in inside or wiring.items[a].leaf not in ("", "input") for i in head for a in wiring.items[i].args)
+    leaving = ends | set(head[-1:])
+    fits = len(step.inputs) == 1 and len(step.outputs) <= 1 and leaving.issuperset(step.exits)
+    if not fits or not local or (head and any(o != head[-1] for o in step.outputs)):
+        return None
+    return head
 
 
 def _args(wiring: Wiring, item: Item) -> list[Item]:
@@ -135,7 +171,8 @@ def _args(wiring: Wiring, item: Item) -> list[Item]:
 
 
 def _lstm(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
-    if not _fits(wiring, step, names, "figoch", {"c", "h"}):
+    head = _head(wiring, step, names, "figoch", {"c", "h"})
+    if head is None:
         return None
     f, i, g, o, c, h = (names[n] for n in "figoch")
     products, squash = _args(wiring, c), [a for a in _args(wiring, h) if a is not o]
@@ -145,37 +182,70 @@ def _lstm(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
         return None
     tanh = squash[0]
     lanes = _lanes(wiring, step)
-    before = {name: (what[1] if kind == "start" else what) for name, (kind, what) in zip(lanes, step.lanes, strict=True)}
+    before = {name: (what[0] if kind == "start" else what) for name, (kind, what) in zip(lanes, step.lanes, strict=True)}
     port = {name: f"i{k}" for k, name in enumerate(lanes)}
-    pen = _Pen(254.0, 178.0)
+    pen = _Pen(wiring, step, head, 254.0, 178.0)
     top, low, y = 150.0, 26.0, 66.0
     xs = {"f": 52.0, "i": 92.0, "g": 134.0, "o": 176.0}
+    coupled = f.index in i.args
     for letter, item in (("f", f), ("i", i), ("g", g), ("o", o)):
-        pen.gate(xs[letter], y, item, letter)
+        if not (coupled and item is i):
+            pen.gate(xs[letter], y, item, letter)
     pen.point(52, top, kept)
     pen.point(134, top, c)
     pen.point(134, 108, new)
     pen.point(212, 108, tanh)
     pen.point(212, y, h)
+    if coupled:
+        pen.point(92, 108, i)
+        pen.wire(((52, 108), (75, 108)), pen.id(f), i, f)
+        pen.wire(((109, 108), (124.5, 108)), pen.id(i), new, i)
+        pen.dot(52, 108)
+    else:
+        pen.wire(((92, y + 10), (92, 108), (124.5, 108)), pen.id(i), new, i)
     for letter, item in (("f", f), ("i", i), ("g", g), ("o", o)):
-        pen.wire(((0, low), (xs[letter], low), (xs[letter], y - 10)), port["h"], item, item.args[0])
+        if not (coupled and item is i):
+            pen.wire(((0, low), (xs[letter], low), (xs[letter], y - 10)), port["h"], item, item.args[0])
     pen.wire(((0, top), (42.5, top)), port["c"], kept, before["c"], heavy=True)
     pen.wire(((61.5, top), (124.5, top)), pen.id(kept), c, kept, heavy=True)
     pen.wire(((52, y + 10), (52, top - 9.5)), pen.id(f), kept, f)
-    pen.wire(((92, y + 10), (92, 108), (124.5, 108)), pen.id(i), new, i)
     pen.wire(((134, y + 10), (134, 98.5)), pen.id(g), new, g)
     pen.wire(((134, 117.5), (134, top - 9.5)), pen.id(new), c, new)
     pen.wire(((143.5, top), (212, top), (212, 117)), pen.id(c), tanh, c)
     pen.wire(((212, 99), (212, y + 9.5)), pen.id(tanh), h, tanh)
     pen.wire(((191, y), (202.5, y)), pen.id(o), h, o)
-    for x in (24.0, 52.0, 92.0, 134.0):
+    for x in (24.0, 52.0, *(() if coupled else (92.0,)), 134.0):
         pen.dot(x, low)
+    _peepholes(pen, step, before["c"], kept, c, tanh, f, i, o, port["c"])
     if c.index in step.exits:
         pen.dot(212, top)
     pen.sketch.layout.lanes = [top if name == "c" else low for name in lanes]
     exits: dict[int, tuple[Point, ...]] = {c.index: ((143.5, top), (254.0, top)), h.index: ((212, y - 9.5), (212, low), (254.0, low))}
     _input(pen, step, f, 24.0, low)
-    return pen.finish(step, 24.0, h, 236.0, (212, low) if h.index in step.exits else (212, y - 9.5), exits)
+    return pen.finish(h, 24.0, 236.0, (212, low) if h.index in step.exits else (212, y - 9.5), exits)
+
+
+def _peepholes(pen: _Pen, step: Step, old: int, kept: Item, c: Item, tanh: Item, f: Item, i: Item, o: Item, port: str) -> None:
+    """The gates that look at the state: f and i at the old one, o at the new one."""
+    items = pen.wiring.items
+    readers = [items[k] for k in step.items if old in items[k].args and k != kept.index]
+    for user in readers:
+        gate = f if _leads(pen.wiring, step, user, f) else i
+        if gate is f:
+            pen.peephole(((30, 150), (30, 66), (37, 66)), port, f, user, old)
+        else:
+            pen.peephole(((30, 98), (70, 98), (70, 66), (77, 66)), port, i, user, old)
+    for user in (items[k] for k in step.items if c.index in items[k].args and k != tanh.index and _leads(pen.wiring, step, items[k], o)):
+        pen.peephole(((157, 150), (157, 66), (161, 66)), pen.id(c), o, user, c)
+
+
+def _leads(wiring: Wiring, step: Step, start: Item, goal: Item) -> bool:
+    """Whether the goal is computed from the start within the step."""
+    reached = {start.index}
+    for k in step.items:
+        if reached & set(wiring.items[k].args):
+            reached.add(k)
+    return goal.index in reached
 
 
 def _input(pen: _Pen, step: Step, user: Item, x: float, y: float) -> None:
@@ -184,22 +254,24 @@ def _input(pen: _Pen, step: Step, user: Item, x: float, y: float) -> None:
 
 def _rnn(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
     h = names.get("h")
-    if h is None or not _fits(wiring, step, names, "h", {"h"}) or len(h.args) != 1:
+    head = _head(wiring, step, names, "h", {"h"})
+    if h is None or head is None or len(h.args) != 1 or not names.keys() - {"h"} <= {wiring.items[k].name for k in head}:
         return None
-    pen = _Pen(128.0, 92.0)
+    pen = _Pen(wiring, step, head, 128.0, 92.0)
     y = 46.0
     pen.gate(64, y, h)
     pen.wire(((0, y), (46, y)), "i0", h, h.args[0], heavy=True)
     pen.dot(22, y)
     pen.sketch.layout.lanes = [y]
     _input(pen, step, h, 22.0, y)
-    if step.exits and step.outputs:
+    if h.index in step.exits and (step.outputs or head):
         pen.dot(106, y)
-    return pen.finish(step, 22.0, h, 106.0, (82.0, y), {h.index: ((82.0, y), (128.0, y))})
+    return pen.finish(h, 22.0, 106.0, (82.0, y), {h.index: ((82.0, y), (128.0, y))})
 
 
 def _gru(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
-    if not _fits(wiring, step, names, "zrnh", {"h"}):
+    head = _head(wiring, step, names, "zrnh", {"h"})
+    if head is None:
         return None
     r, z, n, h = (names[k] for k in "rznh")
     mixed = next((a for a in _args(wiring, h) if z.index in a.args), None)
@@ -210,12 +282,12 @@ def _gru(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
     if reset is None or len(_lanes(wiring, step)) != 1:
         return None
     kind, what = step.lanes[0]
-    old = what[1] if kind == "start" else what
+    old = what[0] if kind == "start" else what
     top, low, y = 150.0, 26.0, 66.0
-    pen = _Pen(246.0, 178.0)
+    pen = _Pen(wiring, step, head, 246.0, 178.0)
     pen.gate(60, y, r, "r")
     pen.point(104, y, reset)
-    pen.gate(150, y, n, "n")
+    pen.gate(150, y, n, "n", -11.0)
     pen.gate(196, y, z, "z")
     pen.point(150, 110, gap)
     pen.point(196, 110, mixed)
@@ -239,4 +311,4 @@ def _gru(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
     pen.sketch.layout.lanes = [low]
     _input(pen, step, r, 42.0, low)
     exits: dict[int, tuple[Point, ...]] = {h.index: ((205.5, top), (228.0, top))}
-    return pen.finish(step, 42.0, h, 228.0, (205.5, top), exits)
+    return pen.finish(h, 42.0, 228.0, (205.5, top), exits)

@@ -345,6 +345,8 @@ def _leaves(items: list[Item]) -> None:
     for index, where in used.items():
         if len(where) == 1:
             items[index].column = where.pop()
+        elif items[index].leaf == "input":  # a row of a weight, not an element of a sequence
+            items[index].label += _range(items[index].node)
 
 
 def _drop_collectors(story: Story) -> None:

@@ -16,7 +16,7 @@ from .tiles import HEAVY, Frame, surroundings, tile
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
-CORRIDOR = 30.0
+CORRIDOR = (30.0, 58.0)  # between steps: at least, and at most for the names of states
 DROP = 9.0
 GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
@@ -35,6 +35,7 @@ class _Unfolder:
         self.shown, self.gap = self._chosen(limit)
         inner = [s.layout.height for s in self.steps if s.label]
         self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
+        self.between = self._corridor()
         self.x: dict[int, float] = {}
         self.placed: list[Placed] = []
         self.corridor = Part()
@@ -80,9 +81,15 @@ class _Unfolder:
             self.x[i] = x
             x += self.steps[i].layout.width
             if i == self.gap:
-                self.gap_x = x + CORRIDOR
-                x += CORRIDOR + GAP_WIDTH
+                self.gap_x = x + self.between
+                x += self.between + GAP_WIDTH
         self.right = x
+
+    def _corridor(self) -> float:
+        """The width between steps: the names of states stand there."""
+        names = {lane[1] for i in self.shown for lane in self.steps[i].lanes if lane[0] == "item"}
+        widest = max((text.width(self._state_label(a), 8.5) for a in names), default=0.0)
+        return min(max(widest + 6, CORRIDOR[0]), CORRIDOR[1])
 
     def _room(self, i: int) -> float:
         """Width of the corridor on the left of a step: initial states and values from buses come in there."""
@@ -90,7 +97,7 @@ class _Unfolder:
         leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
         wide = max((text.width(self.wiring.initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
-        return (CORRIDOR if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
+        return (self.between if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
 
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
@@ -124,7 +131,8 @@ class _Unfolder:
         ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
-        height = self.frame.height if step.label else step.layout.height
+        whole = step.label and not (step.sketch and step.sketch.entry)
+        height = self.frame.height if whole else step.layout.height
         box = Box(x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink)
         self.placed.append(Placed(self._tiles[key], x, self.top, prefix, box))
 
@@ -158,7 +166,7 @@ class _Unfolder:
 
     def _state_label(self, value: int) -> str:
         item = self.items[value]
-        return self.wiring.value_label(value) if item.name and len(item.name) < 4 and item.column != BEFORE else ""
+        return self.wiring.value_label(value) if item.name and len(item.name) < 12 and item.column != BEFORE else ""
 
     def _thin(self) -> None:
         """Take away words that would stand on another line of the same corridor."""

@@ -62,6 +62,7 @@ class Wiring:
             step.local = {index: k for k, index in enumerate(step.items)}
             self._slots(step)
         self.initial = self._initial_states()
+        self.reused = self._reused()
         self.weights: dict[int, None] = {}  # leaves on the bus bar, in order
         self.buses: dict[Any, list[int]] = {}  # slot -> the values on it
         self.stateful: set[Any] = set()
@@ -79,6 +80,16 @@ class Wiring:
             key = (loop, item.name or item.label)
             count[key] = count.get(key, 0) + 1
             self.slot[index] = (*key, count[key])
+
+    def _reused(self) -> set[int]:
+        """Values from before the loops that more than one step reads: they come as chips."""
+        first: dict[int, int] = {}
+        found = set()
+        for step in self.steps[self.steps[0].number == BEFORE :]:
+            for a in {a for index in step.items for a in self.items[index].args if self.items[a].column == BEFORE}:
+                if first.setdefault(a, step.number) != step.number:
+                    found.add(a)
+        return found
 
     # ---- how values arrive
 
@@ -153,7 +164,7 @@ class Wiring:
             return "in", inputs.setdefault(a, len(inputs))
         if arg.column == step.number:
             return "op", step.local[a]
-        if arg.column == BEFORE and self.position[step.number] != 1:
+        if arg.column == BEFORE and (a in self.reused or self.position[step.number] != 1):
             chips.append((position, a))
             return None
         if self.slot[a] in far:
