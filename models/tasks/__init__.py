@@ -16,8 +16,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import copy, ngrams, recall, repeat_copy, sort
+from . import adding, babi, copy, copy_memory, delayed_recall, digits, he, mqar, ngrams, recall, repeat_copy, sort
 
-TASKS: dict[str, ModuleType] = {"copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort}
+TASKS: dict[str, ModuleType] = {
+    "copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort, "adding": adding,
+    "copy-memory": copy_memory, "delayed-recall": delayed_recall, "mqar": mqar, "digits": digits, "babi": babi, "he": he,
+}  # fmt: skip
 
-__all__ = ["TASKS", "copy", "ngrams", "recall", "repeat_copy", "sort"]
+__all__ = [
+    "TASKS", "adding", "babi", "copy", "copy_memory", "delayed_recall", "digits", "he", "mqar", "ngrams", "recall", "repeat_copy", "sort",
+]  # fmt: skip

@@ -44,11 +44,11 @@ class Draw:
         return np.argsort(self.uniform((rows, n)), axis=1, kind="stable")
 
 
-def between(lengths: Range) -> tuple[int, int]:
-    """(shortest, longest) of a range, or of one length. Raises ValueError for an empty one."""
-    low, high = (lengths, lengths) if isinstance(lengths, int) else lengths
-    if not 1 <= low <= high:
-        raise ValueError(f"lengths={lengths!r}: take (shortest, longest) with 1 ≤ shortest ≤ longest, or one length")
+def between(values: Range, least: int = 1) -> tuple[int, int]:
+    """(smallest, greatest) of a range, or of one value. Raises ValueError for an empty one."""
+    low, high = (values, values) if isinstance(values, int) else values
+    if not least <= low <= high:
+        raise ValueError(f"{values!r} is no range: take (smallest, greatest) with {least} ≤ smallest ≤ greatest, or one value")
     return int(low), int(high)
 
 

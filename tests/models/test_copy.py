@@ -59,7 +59,7 @@ def test_lengths_and_bits_are_uniform():
 
 def test_empty_ranges_are_refused():
     for lengths in (0, (5, 4), (0, 3)):
-        with pytest.raises(ValueError, match="1 ≤ shortest ≤ longest"):
+        with pytest.raises(ValueError, match="1 ≤ smallest ≤ greatest"):
             copy.batch(0, 0, 1, lengths=lengths)
 
 

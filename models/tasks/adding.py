@@ -1,0 +1,55 @@
+"""Adding (Hochreiter and Schmidhuber 1997, experiment 4; as in Le et al. 2015): give the sum of the two marked numbers.
+
+Each of T steps shows a number, uniform in [0, 1), and a marker: 1 at one step of the first half and one of the second, else 0. The sum is
+to be given at the last step. Always to say 1 costs Var(u₁ + u₂) = 1/6.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+
+from .draw import Draw, Range, between
+from .numbers import given, loss, measures
+
+__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+
+DOMAIN = 22
+DEFAULTS: dict[str, Any] = {"until": 0.01, "model": "lstm", "batch": 32}
+
+
+def sizes(**_: Any) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    return 2, 1
+
+
+def batch(
+    seed: Any, step: int, batch: int, length: Annotated[Range, "numbers in a sequence"] = 200
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (T, batch, 2), targets (T, batch, 1), mask (T, batch)) as the task's interface says; only the last step counts."""
+    draw = Draw(seed, step, DOMAIN)
+    total = int(draw.integers(*between(length)))
+    if total < 2:
+        raise ValueError(f"length={length!r}: there are two numbers to add, so it is at least 2")
+    inputs = np.zeros((total, batch, 2), np.float32)
+    inputs[..., 0] = draw.uniform((total, batch))
+    rows, half = np.arange(batch), total // 2
+    marked = draw.integers(0, half - 1, (batch,)), draw.integers(half, total - 1, (batch,))
+    targets = np.zeros((total, batch, 1), np.float32)
+    for at in marked:
+        inputs[at, rows, 1] = 1
+        targets[-1, :, 0] += inputs[at, rows, 0]
+    mask = np.zeros((total, batch), bool)
+    mask[-1] = True
+    return inputs, targets, mask
+
+
+def baselines(**_: Any) -> dict[str, float]:
+    """The mean squared error of always saying 1, and of who can add."""
+    return {"chance": 1 / 6, "optimum": 0}
+
+
+def harder(length: Range = 200, **_: Any) -> dict[str, Any]:
+    """Twice the longest."""
+    return {"length": 2 * between(length)[1]}

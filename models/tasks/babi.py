@@ -1,0 +1,104 @@
+"""Question reading: a short story one word a step, then a question; the answer is to be given at the last word (bAbI, Weston et al. 2015).
+
+Stories come from files of the published format (qa1_single-supporting-fact_train.txt, …), or from a small world that writes the same.
+Earlier questions of a story are not shown. An answer of several words is one class.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+
+from .classes import given, loss, measures
+from .draw import Draw
+from .stories import FormatError, Question, parse, write
+from .texts import asked_at_the_end, flush_right, one_hot, text
+
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
+
+DOMAIN = 27
+DEFAULTS: dict[str, Any] = {"until": 0.98, "model": "lstm", "batch": 32}
+UNTIL_HARDER = {"accuracy": 0.95}  # Weston et al. call a task passed at 95 %
+WRITTEN = {"train": 1000, "test": 200}  # stories that the small world writes
+Split = Literal["train", "test"]
+
+
+class Corpus(NamedTuple):
+    """Questions as numbers: words (n, T) with gaps of −1 before a shorter one, answers (n,), and what the numbers stand for."""
+
+    words: np.ndarray
+    answers: np.ndarray
+    vocabulary: list[str]
+    classes: list[str]
+
+
+def sizes(data: str = "", facts: int = 1, **_: Any) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    corpus = _corpus(data, facts, "train")
+    return len(corpus.vocabulary), len(corpus.classes)
+
+
+def batch(
+    seed: Any,
+    step: int,
+    batch: int,
+    data: Annotated[str, "a file of the format, or a folder of them, …_train.txt and …_test.txt; without it stories are made up"] = "",
+    facts: Annotated[int, "of stories that are made up: lines that tell an answer, 1 or 2"] = 1,
+    split: Annotated[Split, "which of the stories"] = "train",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) as the task's interface says; only the last step counts."""
+    corpus = _corpus(data, facts, split)
+    chosen = Draw(seed, step, DOMAIN).integers(0, len(corpus.answers) - 1, (batch,))
+    tokens = flush_right(corpus.words[chosen])
+    return one_hot(tokens, len(corpus.vocabulary)), *asked_at_the_end(corpus.answers[chosen], tokens.shape[1])
+
+
+@cache
+def _questions(data: str, facts: int, split: str) -> list[Question]:
+    if not data:
+        if facts not in (1, 2):
+            raise ValueError(f"facts={facts}: stories are made up with 1 or 2")
+        return parse(write(list(WRITTEN).index(split), WRITTEN[split], facts))
+    path = Path(data)
+    files = sorted(path.glob(f"*_{split}.txt")) if path.is_dir() else [path.with_name(path.name.replace("_train.", f"_{split}."))]
+    if not files:
+        raise ValueError(f"data={data!r}: there is no file *_{split}.txt in this folder")
+    found = []
+    for file in files:
+        try:
+            found += parse(file.read_text())
+        except FormatError as error:
+            raise ValueError(f"{file}: {error}") from None
+    return found
+
+
+@cache
+def _corpus(data: str, facts: int, split: str) -> Corpus:
+    """The stories of a split, in the words of both."""
+    both = {s: _questions(data, facts, s) for s in ("train", "test")}
+    every = [q for questions in both.values() for q in questions]
+    vocabulary, classes = sorted({w for q in every for w in q.words}), sorted({q.answer for q in every})
+    number, questions = {w: i for i, w in enumerate(vocabulary)}, both[split]
+    words = np.full((len(questions), max(len(q.words) for q in questions)), -1)
+    for row, q in zip(words, questions, strict=True):
+        row[len(row) - len(q.words) :] = [number[w] for w in q.words]
+    return Corpus(words, np.array([classes.index(q.answer) for q in questions]), vocabulary, classes)
+
+
+def read(inputs: np.ndarray, data: str = "", facts: int = 1) -> list[str]:
+    """The texts themselves."""
+    return text(inputs, _corpus(data, facts, "train").vocabulary)
+
+
+def baselines(data: str = "", facts: int = 1, split: str = "train") -> dict[str, float]:
+    """The accuracy of always giving the most frequent answer, and of who reads."""
+    answers = _corpus(data, facts, split).answers
+    return {"chance": float(np.bincount(answers).max() / len(answers)), "optimum": 1}
+
+
+def harder(**_: Any) -> dict[str, Any]:
+    """The stories that were not trained on."""
+    return {"split": "test"}

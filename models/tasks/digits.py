@@ -1,0 +1,60 @@
+"""Sequential digits: an 8 × 8 picture of a handwritten digit, read one pixel a step, and named at the end.
+
+The 1,797 pictures that ship with scikit-learn (Alpaydin and Kaynak 1998), the first 1,297 for training, the last 500 for testing. T = 64.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from .classes import given, loss, measures
+from .draw import Draw
+
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+
+DOMAIN = 26
+TESTED = 500
+DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "lstm", "batch": 32}
+UNTIL_HARDER = {"accuracy": 0.9}
+
+
+def sizes(**_: Any) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task."""
+    return 1, 10
+
+
+def batch(
+    seed: Any, step: int, batch: int, split: Annotated[Literal["train", "test"], "which of the pictures"] = "train"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (64, batch, 1) in [0, 1], targets (64, batch), mask (64, batch)) as the task's interface says; only the last step counts."""
+    pixels, names = _pictures(split)
+    chosen = Draw(seed, step, DOMAIN).integers(0, len(names) - 1, (batch,))
+    targets, mask = np.zeros((64, batch), np.int64), np.zeros((64, batch), bool)
+    targets[-1], mask[-1] = names[chosen], True
+    return pixels[chosen].T[..., None], targets, mask
+
+
+@cache
+def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """(pixels (n, 64), names (n,))."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ValueError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
+    found = load_digits()
+    part = slice(-TESTED) if split == "train" else slice(-TESTED, None)
+    return (found.data[part] / 16).astype(np.float32), found.target[part].astype(np.int64)
+
+
+def baselines(split: str = "train") -> dict[str, float]:
+    """The accuracy of always naming the most frequent digit, and of who can read."""
+    names = _pictures(split)[1]
+    return {"chance": float(np.bincount(names).max() / len(names)), "optimum": 1}
+
+
+def harder(**_: Any) -> dict[str, Any]:
+    """The pictures that were not trained on."""
+    return {"split": "test"}
