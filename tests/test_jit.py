@@ -218,13 +218,22 @@ def test_an_index_out_of_bounds_in_compiled_code_names_the_op_and_the_line():
 
 
 def test_what_cannot_be_compiled_runs_in_the_interpreter_with_one_warning():
-    fast = mg.jit(lambda x: mg.sort(x, axis=0))
-    x = RNG.standard_normal((4, 3))
-    with pytest.warns(mg.CompileWarning, match="argsort"):
-        np.testing.assert_array_equal(fast(x).numpy(), np.sort(x, axis=0))
+    fast = mg.jit(lambda x: x @ x)
+    x = RNG.integers(0, 9, (3, 3))
+    with pytest.warns(mg.CompileWarning, match="matmul of int64"):
+        np.testing.assert_array_equal(fast(x).numpy(), x @ x)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fast(x)
+
+
+def test_sorting_along_any_axis_agrees_on_three_legs():
+    x = RNG.integers(0, 4, (3, 40, 5)) / 2
+    for axis in range(3):
+        three_legs(lambda x, axis=axis: mg.sort(x, axis=axis, descending=True), x)
+        three_legs(lambda x, axis=axis: mg.top_k(x, 3, axis), x)
+        three_legs(lambda x, axis=axis: mg.take(mg.argsort(x, axis), np.array([0, 2]), axis), x)
+        three_legs(lambda x, axis=axis: (mg.top_k(x, 2, axis)[1], mg.top_k(x, 3, axis)[1]), x)
 
 
 def test_minigrad_jit_0_interprets(monkeypatch):

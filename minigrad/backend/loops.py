@@ -310,7 +310,9 @@ class Copy(Stmt):
 
 @dataclass(frozen=True)
 class Argsort(Stmt):
-    """`target[offset : offset + n]` = the int64 positions that sort n strided source values: stable, NaN last."""
+    """`target[offset + i * target_stride]` = the int64 position of the i-th of n strided source values in order: stable, NaN last.
+
+    Only for the `first` i, a number, if that is given."""
 
     target: Buffer
     offset: IndexLike
@@ -318,7 +320,9 @@ class Argsort(Stmt):
     source_offset: IndexLike
     n: IndexLike
     stride: IndexLike = 1
+    target_stride: IndexLike = 1
     descending: bool = False
+    first: int | None = None
 
     def __post_init__(self) -> None:
         _require("argsort's target", self.target.dtype, {"int64"})

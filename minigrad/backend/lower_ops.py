@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dims import Dim, Shape
 from ..ir import Node
-from ..primitives import loop
+from ..primitives import loop, movement
 from ..types import TensorType
 from .block import Block
 from .loops import (
@@ -39,6 +39,8 @@ from .lower_random import random
 from .program import Inline, Range, Rows, Unsupported, const, nest, note
 from .shards import batch_of
 from .storage import Indices, Stored, extent
+
+FEW = 8  # the first positions of an order that are found one by one, without sorting the rest
 
 
 def matmul(block: Block, node: Node) -> None:
@@ -180,14 +182,21 @@ def _lines(block: Block, shape: Shape, axis: int) -> tuple[list[Any], Callable[[
 
 
 def argsort(block: Block, node: Node) -> None:
-    axis = node.attrs["axis"]
+    axis, descending = node.attrs["axis"], node.attrs["descending"]
     x, target = block.memory(node.args[0], node), block.store(node)
-    if axis != len(x.shape) - 1:
-        raise Unsupported("argsort along an axis that is not the last")
     loops, line = _lines(block, x.shape, axis)
-    start, goal = x.at(line(Literal(0))), target.at(line(Literal(0)))
-    sort = Argsort(target.buffer, goal, x.buffer, start, extent(x.shape[axis]), x.strides[axis], node.attrs["descending"], note=note(node))
-    block.out += nest(loops, [sort])
+    places = target.buffer, target.at(line(Literal(0))), x.buffer, x.at(line(Literal(0)))
+    sizes = extent(x.shape[axis]), x.strides[axis], target.strides[axis]
+    block.emit(loops, [Argsort(*places, *sizes, descending, _first_read(block, node, axis), note=note(node))], loops)
+
+
+def _first_read(block: Block, node: Node, axis: int) -> int | None:
+    """How many of an order's first positions are read, if those are few; None for all."""
+    users = [n for n in block.graph.nodes if node in n.args]
+    if node in block.graph.outputs or any(n.op is not movement.slice or n.attrs["start"][axis] != 0 for n in users):
+        return None
+    last = [(n.type.shape[axis] - 1) * n.attrs["step"][axis] + 1 for n in users]
+    return max(last) if all(isinstance(n, int) and 1 <= n <= FEW for n in last) else None
 
 
 def argmax(block: Block, node: Node) -> None:

@@ -11,7 +11,7 @@ from .link import Kernel
 from .lower import Lowered
 from .team import one_thread
 
-INVITE_FROM = 2**21  # multiplications of a phase to divide, from which a second thread comes in time: some 40 µs
+INVITE_FROM = 2**22  # multiplications of a phase to divide, from which a second thread comes in time: some 60 µs
 KEPT_ARENAS = 4
 
 

@@ -1,6 +1,6 @@
-"""Argsort as loops: ranks by counting while that is quick, else Batcher's merge exchange sort.
+"""Argsort as loops: the first few by selection, ranks by counting while that is quick, else Batcher's merge exchange sort.
 
-Both compare (value, position) pairs, so they are stable without being merge sorts; neither needs scratch space.
+All compare (value, position) pairs, so they are stable without being merge sorts; neither needs scratch space.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .loops import (
     If,
     Index,
     Let,
+    Literal,
     Load,
     LoopVar,
     Read,
@@ -38,6 +39,8 @@ _I, _J, _PHASE, _STEP = (LoopVar(f"sort.{name}") for name in ("i", "j", "phase",
 
 def expand_argsort(s: Argsort) -> tuple[Stmt, ...]:
     """The statements that do what `s` means."""
+    if s.first is not None:
+        return _select(s)
     n = _int(as_index(s.n))
     few = Compare("le", n, Const("int64", COUNT_AT_MOST))
     return If(few, _count(s)), If(Unary("not", few), _exchange(s, n))
@@ -51,6 +54,10 @@ def _value(s: Argsort, position: Index) -> Expr:
     return Load(s.source, as_index(s.source_offset) + position * s.stride)
 
 
+def _place(s: Argsort, i: Index) -> Index:
+    return as_index(s.offset) + i * s.target_stride
+
+
 def _before(s: Argsort, x: Expr, i: Expr, y: Expr, j: Expr) -> Expr:
     """Whether value x at position i sorts before value y at position j."""
     less, more = ("gt", "lt") if s.descending else ("lt", "gt")
@@ -61,6 +68,33 @@ def _before(s: Argsort, x: Expr, i: Expr, y: Expr, j: Expr) -> Expr:
         first = Binary("or", first, Binary("and", y_missing, Unary("not", x_missing)))
         second = Binary("or", second, Binary("and", x_missing, Unary("not", y_missing)))
     return Binary("or", first, Binary("and", Unary("not", second), Compare("lt", i, j)))
+
+
+def _select(s: Argsort) -> tuple[Stmt, ...]:
+    """In each round the first of those that come after the one found last."""
+    value, last, best = (Read(f"sort.{name}", s.source.dtype) for name in ("x", "last", "best"))
+    last_at, best_at = Read("sort.last_at", "int64"), Read("sort.best_at", "int64")
+    none = Const("int64", -1)
+    after = Binary("or", Compare("eq", last_at, none), _before(s, last, last_at, value, _int(_I)))
+    better = Binary("or", Compare("eq", best_at, none), _before(s, value, _int(_I), best, best_at))
+    found = If(Binary("and", after, better), (Assign("sort.best", value), Assign("sort.best_at", _int(_I))))
+    start = _value(s, Literal(0))
+    return (
+        Declare("sort.last", start),
+        Declare("sort.last_at", none),
+        For(
+            _STEP,
+            s.first or 0,
+            (
+                Declare("sort.best", start),
+                Declare("sort.best_at", none),
+                For(_I, s.n, (Let("sort.x", _value(s, _I)), found)),
+                Store(s.target, _place(s, _STEP), best_at),
+                Assign("sort.last", best),
+                Assign("sort.last_at", best_at),
+            ),
+        ),
+    )
 
 
 def _count(s: Argsort) -> tuple[Stmt, ...]:
@@ -76,7 +110,7 @@ def _count(s: Argsort) -> tuple[Stmt, ...]:
                 Let("sort.x", _value(s, _I)),
                 Declare("sort.rank", Const("int64", 0)),
                 For(_J, s.n, (Assign("sort.rank", one_more),)),
-                Store(s.target, as_index(s.offset) + AsIndex(rank), _int(_I)),
+                Store(s.target, _place(s, AsIndex(rank)), _int(_I)),
             ),
         ),
     )
@@ -87,7 +121,7 @@ def _exchange(s: Argsort, n: Expr) -> tuple[Stmt, ...]:
     p, q = Read("sort.p", "int64"), Read("sort.q", "int64")
     again = Binary("and", Compare("gt", q, p), Compare("lt", q, n))
     return (
-        For(_I, s.n, (Store(s.target, as_index(s.offset) + _I, _int(_I)),)),
+        For(_I, s.n, (Store(s.target, _place(s, _I), _int(_I)),)),
         For(
             _PHASE,
             62,
@@ -110,7 +144,7 @@ def _power(exponent: Index) -> Expr:
 
 
 def _pass(s: Argsort, distance: Expr, remainder: Expr, p: Expr) -> tuple[Stmt, ...]:
-    low, high = as_index(s.offset) + _I, as_index(s.offset) + _I + AsIndex(distance)
+    low, high = _place(s, _I), _place(s, _I + AsIndex(distance))
     a, b = Read("sort.a", "int64"), Read("sort.b", "int64")
     swap = _before(s, _value(s, AsIndex(b)), b, _value(s, AsIndex(a)), a)
     exchange = (

@@ -103,12 +103,18 @@ def _line(stmt: Stmt) -> str:
             return f"{buffer.name}[{_slice(offset, count)}] = {expression(value)}"
         case Copy(target, offset, source, source_offset, count):
             return f"{target.name}[{_slice(offset, count)}] = {source.name}[{_slice(source_offset, count)}].copy()"
-        case Argsort(target, offset, source, source_offset, n, stride, descending):
+        case Argsort(target, offset, source, source_offset, n, stride, target_stride, descending, first):
             what = f"{source.name}, {index(source_offset)}, {index(n)}, {index(stride)}, descending={descending}"
-            return f"{target.name}[{_slice(offset, n)}] = argsort({what})"
+            count = n if first is None else first
+            place = f"{index(offset)} + {_factor(target_stride)} * arange({index(count)})"
+            return f"{target.name}[{place}] = argsort({what})[:{index(count)}]"
         case Check(condition, code, value):
             return f"if not {expression(condition)}: return {code}, {index(value)}"
     raise TypeError(f"not a statement: {stmt!r}")
+
+
+def _factor(value: IndexLike) -> str:
+    return f"({index(value)})" if isinstance(value, IndexOp) else index(value)
 
 
 def _slice(offset: IndexLike, count: IndexLike) -> str:
@@ -203,7 +209,7 @@ def _sigmoid(x: Any) -> Any:
 _NAMESPACE: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
-    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "empty", "nan", "inf")},
+    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),

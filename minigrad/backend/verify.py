@@ -133,10 +133,10 @@ class _Verifier:
                 self.source(source)
                 self.same(target.dtype, source.dtype)
                 self.indices(offset, source_offset, count)
-            case Argsort(target, offset, source, source_offset, n, stride):
+            case Argsort(target, offset, source, source_offset, n, stride, target_stride):
                 self.target(target)
                 self.source(source)
-                self.indices(offset, source_offset, n, stride)
+                self.indices(offset, source_offset, n, stride, target_stride)
             case Check(condition, code, value):
                 self.expr(condition, "bool")
                 self.index(value)

@@ -159,17 +159,19 @@ def test_copies_may_overlap(offsets):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint64"])
 @pytest.mark.parametrize("descending", [False, True])
-def test_argsort_is_stable_with_nan_last(dtype, descending):
+@pytest.mark.parametrize("first", [None, 3])
+def test_argsort_is_stable_with_nan_last(dtype, descending, first):
     m, rng = Size("m"), np.random.default_rng(0)
     x, order = Buffer("x", dtype, N * m * 2), Buffer("order", "int64", N * m)
-    f = Function("f", (x,), (order,), (m, N), (), (For(i, m, (Argsort(order, i * N, x, i * N * 2, N, 2, descending),)),))
+    sort = Argsort(order, i, x, i * N * 2, N, 2, m, descending, first)
+    f = Function("f", (x,), (order,), (m, N), (), (For(i, m, (sort,)),))
     kernel = Kernel(f)
-    for count in (0, 1, 2, 7, 100, 1023, 1024, 1025, 1500):
+    for count in (0, 1, 2, 7, 100, 1023, 1024, 1025, 1500) if first is None else (3, 5, 200):
         values = rng.integers(0, 50, (3, count, 2)).astype(dtype)
         if dtype.startswith("float"):
             values[rng.random(values.shape) < 0.1] = np.nan
-        args = {"x": values, "order": np.zeros((3, count), "int64")}
-        want = {"x": values, "order": np.zeros((3, count), "int64")}
+        args = {"x": values, "order": np.zeros((count, 3), "int64")}
+        want = {"x": values, "order": np.zeros((count, 3), "int64")}
         kernel.run(args, {"m": 3, "n": count})
         run_python(f, want, {"m": 3, "n": count})
         np.testing.assert_array_equal(args["order"], want["order"], err_msg=str(count))
