@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,8 @@ class Fit:
         self.program, self.sizes = program, sizes
         self.numbers = tuple(sizes[s] for s in program.native.lowered.sizes) if program.native else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
+        found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
+        self.names = [m[1] if m else None for m in found]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -108,7 +111,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        if any(isinstance(leaf, Tensor) and not leaf.is_concrete for leaf in leaves):
+        nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
+        if any(n.value is None for n in nodes):
             return self.function(*args, **kwargs)  # inside another trace it is part of that program
         arrays = [_array(leaf) for leaf in leaves]
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
@@ -120,7 +124,8 @@ class Compiled:
         outputs = fit.run(arrays)
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             fit.program.find_not_finite(arrays, fit.sizes)
-        results = _recorded(fit, leaves, outputs) if any(map(_has_history, leaves)) else _results(fit, leaves, outputs)
+        history = any(n.tracked and n.args for n in nodes)
+        results = _recorded(fit, leaves, outputs) if history else _results(fit, nodes, outputs)
         return tree.unflatten(fit.program.graph.out_tree, results)  # type: ignore[arg-type]
 
     def _fit(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Fit:
@@ -189,17 +194,14 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
-def _has_history(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor) and leaf.node.tracked and bool(leaf.node.args)
-
-
-def _results(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Results without history; where they come from parameters, of a kind that `backward` refuses to pass over."""
-    learned = any(isinstance(leaf, Tensor) and leaf.node.op is PARAMETER for leaf in leaves)
+def _results(fit: Fit, nodes: Sequence[Node], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+    """Results without history, named as in their tree; where they come from parameters, of a kind that `backward` refuses to pass over."""
+    learned = PARAMETER in [n.op for n in nodes]
     op, place = COMPILED if learned else CONSTANT, here()
     for value in outputs:
         value.flags.writeable = False
-    return [Tensor(Node(op, (), {}, t, v, None, place, learned)) for t, v in zip(fit.types, outputs, strict=True)]
+    found = zip(fit.types, outputs, fit.names, strict=True)
+    return [Tensor(Node(op, (), {}, t, v, name, place, learned)) for t, v, name in found]
 
 
 def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:

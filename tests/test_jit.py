@@ -323,3 +323,12 @@ def test_training_leaves_no_history():
     for _ in range(3):
         v = v * 0.9 + 0.1
     assert v.node.args == ()
+
+
+def test_results_have_the_names_of_their_places():
+    double = mg.jit(lambda m, x: (mg.tree.map(lambda leaf: leaf * 2, m), {"total": mg.sum(x)}))
+    model = LSTM(3, 4, key=0)
+    twice, found = double(model, XS)
+    assert [leaf.node.name for leaf in tree.leaves(twice)] == [leaf.node.name for leaf in tree.leaves(model)]
+    assert found["total"].node.name == "total"
+    assert mg.jit(lambda x: (x, x))(XS)[0].node.name is None

@@ -32,12 +32,11 @@ class Native:
         first = self.kernels[0]
         if numbers not in self.pays:
             self.pays[numbers] = self._pays(numbers)
-        alone = one_thread()
         idle = self.arenas.setdefault(numbers, [])
         arena = idle.pop() if idle else first.arena(*numbers)
         table = first.pack([*arrays, *self.lowered.constants, *outputs])
         for kernel, pays in zip(self.kernels, self.pays[numbers], strict=True):
-            if pays and not alone:
+            if pays and not one_thread():
                 code, value = kernel.call_together(table, numbers, arena, arrays, outputs)
             else:
                 code, value = kernel.call(table, numbers, arena)
