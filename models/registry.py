@@ -77,8 +77,9 @@ def ntm(
     heads: Heads = 1,
     layers: Layers = 1,
     start: Annotated[Literal["plain", "tape"], "of the heads; tape: write slot after slot, read by content"] = "plain",
+    M_0: Annotated[Literal["constant", "learned", "random"], "the memory a sequence begins with"] = "constant",
 ) -> NTM:
-    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, layers=layers, start=start, key=key)
+    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, M_0=M_0, layers=layers, start=start, key=key)
 
 
 def mann(
