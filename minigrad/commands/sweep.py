@@ -1,0 +1,153 @@
+"""minigrad sweep: seeds × models × settings, many runs at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from ..config import ConfigError, run_settings, span
+from ..experiments import TASKS, Run
+from .shared import app, console, plainly
+
+
+@app.command()
+@plainly
+def sweep(
+    task: Annotated[str, typer.Argument(metavar="TASK", help=", ".join(TASKS))],
+    models: Annotated[str, typer.Option(help="with commas")] = "ntm,lstm",
+    seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-4",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE,…", help="a setting; several values are compared")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the runs; a second call goes on with them")] = None,
+    workers: Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)] = None,
+    scheduler: Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")] = None,
+) -> None:
+    """Train seeds × models × settings in parallel, and say how many learned and how fast."""
+    try:
+        from ..sweep import connected, grid, open_runs, standing, train_all
+    except ImportError as error:
+        raise ConfigError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
+    folder = out if out is not None else Path("runs") / f"sweep-{task}"
+    settings = dict(_setting(text) for text in set_ or ())
+    runs = open_runs(folder, grid(task, models.split(","), _seeds(seeds), settings))
+    todo = [name for name, run in runs.items() if not standing(run).finished]
+    console.print(f"{len(runs)} runs in {folder}, {len(todo)} to train")
+    errors: dict[str, str] = {}
+    number = 0
+    if todo:
+        with connected(workers, scheduler) as client, Board(console, runs) as board:
+            errors, number = train_all(runs, client, board.event)
+    tell(folder, runs, errors)
+    if number:
+        again = ["minigrad", "sweep", task, "--models", models, "--seeds", seeds, *(w for text in set_ or () for w in ("--set", text))]
+        console.print(f"Stopped and saved. Go on with:\n  {shlex.join([*again, '--out', str(folder)])}")
+        raise typer.Exit(128 + number)
+    if errors:
+        raise typer.Exit(1)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError(f"a setting is written NAME=VALUE or NAME=VALUE,VALUE, got {text!r}")
+    if name == "seed":
+        raise ConfigError("seeds are given by --seeds 0-4")
+    return name.replace("-", "_"), value
+
+
+def _seeds(text: str) -> list[int]:
+    """'0-4' or '1,5,7' or both."""
+    seeds = run_settings()["seed"]
+    found = [n for part in text.split(",") for low, high in [_ends(part)] for n in range(seeds.read(low), seeds.read(high) + 1)]
+    if not found or len(set(found)) < len(found):
+        raise ConfigError(f"seeds are written 0-4 or 1,5,7, each once, got {text!r}")
+    return found
+
+
+def _ends(part: str) -> tuple[int, int]:
+    try:
+        return span(part)
+    except ValueError:
+        raise ConfigError(f"seeds are written 0-4 or 1,5,7, got {part!r}") from None
+
+
+# ---- while it runs
+
+
+class Board:
+    """The runs that train now, as a table in a terminal; a line for each that begins or ends elsewhere."""
+
+    def __init__(self, console: Console, runs: dict[str, Run]):
+        self.console, self.runs = console, runs
+        self.now: dict[str, dict[str, Any]] = {}
+        self.ended = 0
+        self.live = Live(console=console, transient=True, get_renderable=self._table) if console.is_terminal else nullcontext()
+
+    def __enter__(self) -> Board:
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self.live.__exit__(*problem)
+
+    def event(self, name: str, event: dict[str, Any]) -> None:
+        if "end" in event:
+            last = self.now.pop(name, {})
+            if event["end"] != "new":  # else it was never begun
+                self.ended += 1
+                self.console.print(f"{name}: {event['end']} after {last.get('step', 0):,} updates, {last.get('seconds', 0):.0f} s")
+        elif "from" in event:
+            again = " again" if name in self.now else ""
+            self.now[name] = {"step": event["from"]}
+            self.console.print(f"{name}: begins{again} at update {event['from']:,}")
+        else:
+            self.now.setdefault(name, {}).update(event)
+
+    def _table(self) -> Table:
+        table = Table(title=f"{self.ended} ended, {len(self.now)} training", title_justify="left")
+        for column in ("run", "updates", "seconds", "as trained", "fresh"):
+            table.add_column(column, justify="left" if column == "run" else "right")
+        for name, found in self.now.items():
+            experiment = self.runs[name].experiment
+            key, form = experiment.headline, experiment.measures[experiment.headline].form
+            shown = [f"{e[key]:{form}}" if key in e else "…" for e in (found, found.get("evaluation", {}))]
+            table.add_row(name, f"{found.get('step', 0):,}", f"{found.get('seconds', 0):.0f}", *shown)
+        return table
+
+
+# ---- what came of it
+
+
+def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
+    """Print the table and the errors, and write both to results.txt and results.json."""
+    from ..sweep import groups
+
+    found = groups(runs, errors)
+    experiment = next(iter(runs.values())).experiment
+    measure = experiment.measures[experiment.headline]
+    chance = f"guessing {measure.show(experiment.baselines()['chance'])}"
+    table = Table(title=f"{experiment.config.task}: learned is past {experiment.config.until:g}; {chance}", title_justify="left")
+    for column in ("model", "learned", "median sequences to threshold", "median seconds", f"median {measure.words}"):
+        table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column == "model")
+    budget = {name.rpartition("-seed=")[0]: run.config.steps * run.config.batch for name, run in runs.items()}
+    for g in found:
+        sequences = f"{g.sequences:,}" if g.sequences is not None else f"more than {budget[g.name]:,}"
+        failed = f", {g.failed} failed" if g.failed else ""
+        last = "" if g.measure is None else f"{g.measure:{measure.form}}"
+        table.add_row(g.name, f"{g.learned} of {g.seeds} seeds{failed}", sequences, f"{g.seconds:.0f}", last)
+    with open(folder / "results.txt", "w") as file:
+        for target in (console, Console(file=file, width=160, highlight=False)):
+            target.print(table)
+            for name, error in errors.items():
+                target.print(f"{name} failed: {error}", markup=False)
+    what = {"groups": [dataclasses.asdict(g) for g in found], "errors": errors, "runs": {n: r.config.as_json() for n, r in runs.items()}}
+    (folder / "results.json").write_text(json.dumps(what, indent=1) + "\n")
+    console.print(f"Written: {folder}/results.txt, {folder}/results.json")
