@@ -27,6 +27,7 @@ def scan(
     reverse: bool = False,
     truncate: int | None = None,
     checkpoint: bool | int = False,
+    save: str = "auto",
 ) -> tuple[Any, Any]:
     """Loop over the first axis of xs: (carry, y) = f(carry, x), from carry = init. Gives (last carry, stacked ys).
 
@@ -35,16 +36,20 @@ def scan(
 
     truncate=k     the gradient does not pass from one chunk of k steps to the one before (truncated BPTT)
     checkpoint=k   only every k-th carry is kept for the gradient and the steps between are computed again; True takes k = ⌈√T⌉
+    save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
+                   or by default all but what is cheap to do again where that takes no more memory
 
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """
+    if save not in loop.SAVE:
+        raise GraphError(message("scan", f"save = {save!r} is unknown", f"Take one of {', '.join(loop.SAVE)}"))
     start, carry_tree = tree.flatten(init)
     sequences, xs_tree = tree.flatten(xs)
     start, sequences = [tensor(c) for c in start], [tensor(x) for x in sequences]
     steps = _length(sequences, list(tree.paths(xs_tree)), length)
     chunk = truncate or (math.isqrt(max(steps.__index__() - 1, 0)) + 1 if checkpoint is True else checkpoint)
     if chunk:
-        return _chunked(f, init, xs, steps.__index__(), reverse, int(chunk), detach=bool(truncate))
+        return _chunked(f, init, xs, steps.__index__(), reverse, int(chunk), bool(truncate), save)
     with interning():
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
@@ -54,7 +59,8 @@ def scan(
         after, ys_tree = _carry_after(result[0], carry, carry_tree), tree.flatten(result[1])[1]
         ys = [tensor(y) for y in tree.leaves(result[1])]
         body, captured = closed([*carry, *slices], [*after, *ys], getattr(f, "__name__", "step"))
-    outs = loop.scan(*captured, *start, *sequences, body=body, constants=len(captured), carries=len(start), length=steps, reverse=reverse)
+    attrs = {"constants": len(captured), "carries": len(start), "length": steps, "reverse": reverse, "save": save}
+    outs = loop.scan(*captured, *start, *sequences, body=body, **attrs)
     return tree.unflatten(carry_tree, outs[: len(start)]), tree.unflatten(ys_tree, outs[len(start) :])
 
 
@@ -101,7 +107,7 @@ def _remedy(old: TensorType, new: TensorType) -> str:
     return ""
 
 
-def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, detach: bool) -> tuple[Any, Any]:
+def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, detach: bool, save: str) -> tuple[Any, Any]:
     """A scan over chunks of steps, and one over what is left; both transforms of the gradient are made of existing parts."""
     if chunk < 1:
         raise shape_error("scan", f"chunks must have at least one step, got {chunk}")
@@ -110,7 +116,7 @@ def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, 
     main = slice(steps - whole, steps) if reverse else slice(0, whole)
 
     def inner(carry: Any, x: Any) -> Any:
-        return scan(f, carry, x, length=chunk, reverse=reverse)
+        return scan(f, carry, x, length=chunk, reverse=reverse, save=save)
 
     def after_detach(carry: Any, indexed: Any) -> Any:
         later, x = indexed
@@ -127,7 +133,7 @@ def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, 
         return carry, ys
     tail = tree.map(lambda x: tensor(x)[rest], xs)
     carry = tree.map(ops.detach, carry) if detach and whole else carry
-    carry, more = scan(f, carry, tail, length=steps - whole, reverse=reverse)
+    carry, more = scan(f, carry, tail, length=steps - whole, reverse=reverse, save=save)
     order = (lambda a, b: ops.concat([b, a])) if reverse else (lambda a, b: ops.concat([a, b]))
     return carry, tree.map(order, ys, more)
 
@@ -213,6 +219,7 @@ def _unrolled_scan(
     carries: int,
     length: Extent,
     reverse: bool,
+    save: str,
 ) -> list[Tensor]:
     parts = loop.split(args, constants, carries)
     total = length.__index__()

@@ -64,6 +64,35 @@ def test_scan_is_its_loop_in_value_and_two_derivatives(steps: int, reverse: bool
     close(scanned, derivatives(lambda w, h, xs: looped(w, h, xs, reverse), [mg.tensor(a) for a in args]))
 
 
+def kept(f: Any, *args: Any) -> int:
+    """Bytes that loops stack for the gradient."""
+    nodes = mg.trace(mg.grad(f), *args).nodes
+    stacks = [t for n in nodes if n.op.name == "scan" for t in n.type[n.attrs["carries"] :]]
+    return sum(int(np.prod(t.shape)) * t.dtype.itemsize for t in stacks)
+
+
+@pytest.mark.parametrize("save", ["all", "auto", "matmuls", "nothing"])
+def test_what_the_gradient_saves_changes_no_value(save: str) -> None:
+    args = data(5)
+    for kwargs in ({}, {"reverse": True}, {"checkpoint": 2}):
+        scanned = derivatives(lambda w, h, xs, kwargs=kwargs: mg.scan(step(w), h, xs, save=save, **kwargs), args)
+        expected = derivatives(lambda w, h, xs, back="reverse" in kwargs: looped(w, h, xs, back), [mg.tensor(a) for a in args])
+        close(scanned, expected)
+
+
+def test_what_the_gradient_saves_is_what_was_said() -> None:
+    def loss(w: Any, xs: Any, save: str) -> Any:
+        return mg.sum(mg.scan(lambda h, x: (mg.exp(-mg.tanh(mg.sin(h @ w + x))),) * 2, mg.zeros(2, "float64"), xs, save=save)[0])
+
+    w, _, xs = data(7)
+    one = xs.nbytes  # one vector a step
+    found = {save: kept(lambda w, save=save: loss(w, xs, save), w) for save in ("all", "matmuls", "nothing")}
+    assert found["nothing"] < found["matmuls"] < found["all"]
+    assert found["all"] - found["nothing"] >= 2 * one
+    with pytest.raises(mg.errors.GraphError, match=r"save = 'some' is unknown[\s\S]*auto, all, matmuls, nothing"):
+        mg.scan(lambda h, x: (h, h), mg.zeros(3), np.ones((2, 3)), save="some")
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 6, 100])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_truncation_detaches_between_chunks_and_nowhere_else(k: int, reverse: bool) -> None:

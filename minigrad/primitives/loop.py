@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,9 @@ def split(items: Sequence[Any], constants: int, carries: int) -> Parts:
     return Parts(tuple(items[:constants]), tuple(items[constants : constants + carries]), tuple(items[constants + carries :]))
 
 
-def _type(*types: TensorType, body: Graph, constants: int, carries: int, length: Extent, reverse: bool) -> tuple[TensorType, ...]:
+def _type(
+    *types: TensorType, body: Graph, constants: int, carries: int, length: Extent, reverse: bool, save: str
+) -> tuple[TensorType, ...]:
     for i, (t, p) in enumerate(zip(types, body.in_types, strict=True)):
         if i >= constants + carries:
             if not t.shape or not same_shape(t.shape, (length, *p.shape)) or t.dtype != p.dtype:
@@ -48,7 +50,7 @@ def _type(*types: TensorType, body: Graph, constants: int, carries: int, length:
 
 
 def _numpy(
-    *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, run: Run = default_run
+    *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, save: str, run: Run = default_run
 ) -> tuple[np.ndarray, ...]:
     fixed, carry, sequences = split(arrays, constants, carries)
     length = int(length)
@@ -123,12 +125,20 @@ def _bytes(node: Node) -> int:
     return math.prod(map(hint, node.type.shape)) * node.type.dtype.itemsize
 
 
-def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node]) -> list[Node]:
-    """What the backward step takes from the forward step.
+# What the gradient keeps of a step, by name: whether an operation is done again if what it is made of is kept, and whether only
+# where that takes no more memory.
+SAVE: dict[str, tuple[Callable[[Primitive], bool], bool]] = {
+    "auto": (lambda op: op.cheap, True),
+    "all": (lambda op: False, False),
+    "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond"), False),
+    "nothing": (lambda op: True, False),
+}
 
-    Movement is done again rather than stored, and so is cheap elementwise work, the last first, where what it is made of is at hand or
-    takes no more memory.
-    """
+
+def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save: str) -> list[Node]:
+    """What the backward step takes from the forward step: movement is done again rather than stored, and so is, the last first, what
+    SAVE tells."""
+    again, for_no_more = SAVE[save]
     forward = {*body.params, *(n for n in body.nodes if not n.is_constant)}
 
     def whole(node: Node) -> bool:
@@ -145,11 +155,12 @@ def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node]) -> l
     heapq.heapify(todo)
     while todo:
         _, node = heapq.heappop(todo)
-        if not node.op.cheap or node in stacked:
+        op = node.args[0].op if node.op is item else node.op
+        if not again(op) or node in stacked or node in body.params:
             continue
-        sources = behind(node.args)
+        sources = behind(node.args[0].args if node.op is item else node.args)
         fresh = [n for n in sources if n not in kept]
-        if sum(_bytes(n) for n in fresh if n not in stacked) <= _bytes(node):
+        if not for_no_more or sum(_bytes(n) for n in fresh if n not in stacked) <= _bytes(node):
             kept.remove(node)
             kept.update(fresh)
             for n in fresh:
@@ -167,6 +178,7 @@ def _vjp(
     carries: int,
     length: Extent,
     reverse: bool,
+    save: str,
 ) -> list[Any]:
     from ..autodiff import pullback
 
@@ -188,10 +200,9 @@ def _vjp(
         sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
         outputs = [g.node for g in (*grads[len(learned) :][: len(moving)], *sums, *grads[len(learned) + len(moving) :])]
 
-    residuals = _residuals(outputs, body, params.carries)
-    forward = _Forward(
-        body, params, given, outs, residuals, {"constants": constants, "carries": carries, "length": length, "reverse": reverse}
-    )
+    residuals = _residuals(outputs, body, params.carries, save)
+    loop = {"constants": constants, "carries": carries, "length": length, "reverse": reverse, "save": save}
+    forward = _Forward(body, params, given, outs, residuals, loop)
     fixed = [p for p in params.constants if p in residuals]
     ys = [i for i in seeds if i >= carries]
     stand_in = {r: abstract(r.type, r.name).node for r in residuals}
@@ -216,6 +227,7 @@ def _vjp(
         carries=len(moving) + len(learned),
         length=length,
         reverse=not reverse,
+        save=save,
     )
     grad: list[Any] = [None] * len(args)
     for i, g in zip(learned, results[len(moving) :], strict=False):
