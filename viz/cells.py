@@ -31,7 +31,9 @@ def draw(wiring: Wiring, step: Step, known: bool = True) -> Sketch:
 def box(wiring: Wiring, step: Step) -> Sketch:
     """The whole step as one box, states passing through it."""
     loop = wiring.story.columns[step.number].loop.rsplit("/", 1)[-1] if 0 <= step.number < wiring.story.end else step.label
-    label = text.clean(loop.upper() if len(loop) <= 5 else loop, 14)
+    loop = loop.removesuffix("←").removesuffix(".vjp")
+    gradient = step.number < wiring.story.end and wiring.story.columns[step.number].gradient
+    label = ("∂ " if gradient else "") + text.clean(loop.upper() if len(loop) <= 5 else loop, 14)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
     width = max(84.0, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))

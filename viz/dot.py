@@ -40,7 +40,8 @@ def _part(placed: Placed, index: int, height: float) -> Iterator[str]:
         upper = f"{n(frame.x + frame.w)},{n(height - frame.y)}"
         colours = f'fillcolor="{frame.fill}", color="{frame.stroke}"'
         yield f'    graph [label={quoted(frame.label)}, labeljust=l, style="rounded,filled", {colours}]'
-        yield f'    graph [fontcolor="{frame.ink}", bb="{lower},{upper}", lp="{n(frame.x + 22)},{n(height - frame.y + 8)}"]'
+        label = f"{n(frame.x + frame.at + width(frame.label, 11) / 2)},{n(height - frame.y + 8)}"
+        yield f'    graph [fontcolor="{frame.ink}", bb="{lower},{upper}", lp="{label}"]'
         indent = "    "
     for s in part.shapes:
         yield f'{indent}{prefix}{s.id} [{_attributes(s)}, pos="{at(s.x, s.y)}"]'

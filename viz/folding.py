@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from . import text
-from .story import Item, assigned, step_key
+from .leaves import assigned
+from .story import Item, step_key
 
 _CALL = re.compile(r"(?<!def )\b([A-Za-z_]\w*)\(")
 _RANK = ("affine", "control", "reduce", "pointwise", "move")

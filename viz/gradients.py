@@ -11,7 +11,7 @@ from minigrad.tensor import tensor
 
 from .errors import DrawingError
 from .paint import Paint
-from .story import Story
+from .story import Item, Story
 
 
 def paint(story: Story, loss: Tensor) -> Paint:
@@ -31,14 +31,28 @@ def paint(story: Story, loss: Tensor) -> Paint:
     leaves = [Tensor(item.node) for item in story.items if not item.node.args and item.node.type.is_float]
     one = tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
+    lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
     for item in story.items:
+        if item.node.origin.vjp_of is not None and isinstance(item.node.value, np.ndarray):
+            _own(found, item)
+            continue
         if item.node in totals:
             found.norms[item.index] = _norm(totals[item.node])
         for position, edges in enumerate(item.edges):
             arrived = [flows[e] for e in edges if e in flows]
             if arrived:
                 found.edges[item.index, position] = _together(arrived)
+                lanes.setdefault((item.args[position], item.column), []).extend(arrived)
+    found.lanes = {(a, column): _together(arrived) for (a, column), arrived in lanes.items() if column is not None}
     return found
+
+
+def _own(found: Paint, item: Item) -> None:
+    """What is itself a gradient is coloured by its own norm."""
+    found.norms[item.index] = _norm(item.node.value)
+    for position, edges in enumerate(item.edges):
+        values = [consumer.args[p].value for consumer, p in edges]
+        found.edges[item.index, position] = max((_norm(v) for v in values if isinstance(v, np.ndarray)), default=0.0)
 
 
 def _together(parts: list[np.ndarray]) -> float:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 
-from . import style
+from . import style, text
 from .story import Item, Story
 
 
 @dataclass
 class Paint:
-    """Colours by kind. `norms` holds ‖∂L/∂·‖ of items, `edges` that along (item, argument); only with `gradient`."""
+    """Colours by kind. Only with `gradient`: `norms` holds ‖∂L/∂·‖ of items, `edges` that along (item, argument), and
+    `lanes` that which flows back to an item from one column: what a state gets from the next step alone."""
 
     gradient: bool = False
     norms: dict[int, float] = field(default_factory=dict)
     edges: dict[tuple[int, int], float] = field(default_factory=dict)
+    lanes: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def fill(self, item: Item) -> str | None:
         return style.gradient_colour(self.norms.get(item.index)) if self.gradient else None
@@ -35,18 +38,33 @@ class Paint:
     def value(self, item: int, plain: str = style.STATE) -> str:
         return style.gradient_colour(self.norms.get(item)) if self.gradient else plain
 
-    def exponent(self, item: int) -> str:
-        """log10 of the norm as a label, or nothing."""
-        norm = self.norms.get(item)
+    def lane(self, item: int, column: int, plain: str = style.STATE) -> str:
+        """The colour of a value on its way to the operations of one column."""
+        return style.gradient_colour(self.lanes.get((item, column))) if self.gradient else plain
+
+    def exponent(self, item: int, column: int) -> str:
+        """log10 of what flows back along a lane as a label, or nothing."""
+        norm = self.lanes.get((item, column))
         if not self.gradient or norm is None or norm == 0:
             return ""
         return f"{math.log10(norm):.1f}" if math.isfinite(norm) else "NaN" if math.isnan(norm) else "∞"
 
+    def alarm(self, story: Story) -> str:
+        """Where NaN or infinity enters the gradient, in words; nothing where all is finite."""
+        bad = [i for i, norm in self.norms.items() if not math.isfinite(norm)]
+        if not bad:
+            return ""
+        first = story.items[max(bad)]
+        step = story.columns[first.column].label if first.column is not None and 0 <= first.column < story.end else ""
+        origin = first.node.origin
+        line = f"{os.path.basename(origin.code.co_filename)}:{origin.line}" if origin.code else ""
+        where = ", ".join(w for w in (step, line) if w)
+        name = text.clean(first.name or first.label, 16)
+        return text.clean(f"NaN or ∞ in the gradient of {len(bad):,} values; it begins at {name}" + (f" ({where})" if where else ""), 140)
+
 
 def describe(item: Item, story: Story, paint: Paint) -> str:
     """What is shown on hovering: type, name, place, gradient."""
-    from . import text
-
     words = [f"{item.node.op.name} {item.node.type}"]
     if item.name:
         words.append(text.clean(item.name))

@@ -15,10 +15,11 @@ from . import style, text
 from .errors import DrawingError
 
 GATES = ("g", "gate", "β", "beta", "γ", "gamma", "f", "i", "o", "erase_gate", "alpha", "α")
-WEIGHTS = ("w", "usage", "least", "attention", "weight")
-MEMORY = ("M", "memory")
+WEIGHTS = ("w", "usage", "least", "attention", "weight", "allocation", "precedence", "forward", "backward")
+MEMORY = ("M", "memory", "links")
+CLASSES = ("class", "classes", "label", "labels")
 _PRETTY = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α", "g": "g", "s": "s"}
-_CYCLE = ("#3A76B0", "#C4574B", "#4F8F78", "#C79A1E", "#7A4E9E", "#59636B", "#B0315A", "#A08A6C")
+CYCLE = ("#3A76B0", "#C4574B", "#4F8F78", "#C79A1E", "#7A4E9E", "#59636B", "#B0315A", "#A08A6C")
 
 
 class Plot:
@@ -55,7 +56,8 @@ class Plot:
         return bundle
 
 
-def _figure(height: float, rows: Sequence[float], width: float = 9.0) -> tuple[Any, Sequence[Any]]:
+def canvas(height: float, rows: Sequence[float], width: float = 9.0, columns: int = 1) -> tuple[Any, Sequence[Any]]:
+    """(figure, its axes row by row), in inches, without a window; rows have these relative heights and share their x axis."""
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -65,8 +67,8 @@ def _figure(height: float, rows: Sequence[float], width: float = 9.0) -> tuple[A
     matplotlib.rcParams["svg.hashsalt"] = "minigrad"
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows})[:, 0]
-    return figure, list(axes)
+    axes = figure.subplots(len(rows), columns, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows})
+    return figure, list(axes.flat)
 
 
 # ---- memory
@@ -76,17 +78,18 @@ def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None
     """What a memory network did, panel under panel on one time axis (NTM, MANN, DNC).
 
     trace    name -> array with time as first axis, for one example: in the order in which the panels are to stand.
-             "M" or "memory" (T, slots, width)       the memory itself, a picture for each of some steps
-             names with w, usage, least, attention    weightings (T, slots) or (T, heads, slots), from 0 (white)
-             g, beta, gamma, …                        gates (T,) or (T, heads), as curves
-             everything else (T, n)                   values: inputs, outputs, adds, reads; −max blue, 0 white, +max red
+             "M", "memory", "links" (T, slots, width)   the memory itself, a picture for each of some steps
+             names with w, usage, least, allocation, …   weightings (T, slots) or (T, heads, slots), from 0 (white)
+             g, beta, gamma, …                           gates (T,) or (T, heads), as curves
+             "class", "label" (T,), whole numbers        a colour for each class
+             everything else (T, n)                      values: inputs, outputs, adds, reads; −max blue, 0 white, +max red
     steps    a slice of time
 
     Raises DrawingError for an empty trace, arrays of unequal length, or where matplotlib is missing.
     """
     rows = rows_of(trace, steps)
     heights = [_height(kind, array) for _, kind, array in rows]
-    figure, axes = _figure(sum(heights) + 0.9 + 0.06 * len(rows), heights)
+    figure, axes = canvas(sum(heights) + 0.9 + 0.06 * len(rows), heights)
     length = len(rows[0][2])
     for axis, (label, kind, array) in zip(axes, rows, strict=True):
         _PANELS[kind](figure, axis, array, label)
@@ -133,6 +136,8 @@ def _kind(name: str, array: np.ndarray) -> str:
         return "memory"
     if any(stem == g or stem.startswith(g + "_") for g in GATES) and array[0].size <= 4:
         return "curves"
+    if stem in CLASSES and array.ndim == 1:
+        return "classes"
     if array.ndim == 1:
         return "curves"
     if stem.startswith(("w_", "w ")) or any(stem == w or (len(w) > 1 and w in stem) for w in WEIGHTS):
@@ -148,13 +153,15 @@ def _label(name: str) -> str:
 def _extent(kind: str, array: np.ndarray) -> str:
     """The second line of a panel's name: how many rows it has, and of what."""
     if kind == "memory":
-        return f"\n{array.shape[1]} slots × {array.shape[2]}"
+        return f"\n{array.shape[1]} slots × {array.shape[2]}" + (" slots" if array.shape[1] == array.shape[2] else "")
     if array.ndim == 1 or kind == "curves":
         return ""
     return f"\n{array.shape[1]}" + (" slots" if kind == "weights" else "")
 
 
 def _height(kind: str, array: np.ndarray) -> float:
+    if kind == "classes":
+        return 0.25
     if kind == "curves":
         return 0.6
     if kind == "memory":
@@ -197,7 +204,7 @@ def _values(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
 def _curves(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
     columns = array.reshape(len(array), -1)
     for k, column in enumerate(columns.T):
-        axis.plot(column, color=_CYCLE[k % len(_CYCLE)], lw=1.3, marker=".", ms=3, label=f"head {k + 1}")
+        axis.plot(column, color=CYCLE[k % len(CYCLE)], lw=1.3, marker=".", ms=3, label=f"head {k + 1}")
         for t in np.flatnonzero(~np.isfinite(column)):
             axis.axvspan(t - 0.5, t + 0.5, color=style.NOT_FINITE)
     if columns.shape[1] > 1:
@@ -220,7 +227,19 @@ def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
     axis.set_ylim(slots - 0.5, -0.5)
 
 
-_PANELS = {"weights": _weights, "values": _values, "curves": _curves, "memory": _memory}
+def _classes(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
+    """A cell for each step in the colour of its class, the number in it while it can be read; negative: no class."""
+    for t, value in enumerate(array):
+        if value >= 0:
+            fill = CYCLE[int(value) % len(CYCLE)]
+            axis.axvspan(t - 0.5, t + 0.5, color=fill, lw=0)
+            if len(array) <= 60:
+                axis.text(t, 0.5, f"{value:g}", fontsize=6, color=style.ink(fill), ha="center", va="center")
+    axis.set_ylim(0, 1)
+    axis.set_yticks([])
+
+
+_PANELS = {"classes": _classes, "weights": _weights, "values": _values, "curves": _curves, "memory": _memory}
 
 
 # ---- gradient flow
@@ -238,12 +257,12 @@ def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
         runs = {text.clean(k, 30): _flows(v, (), None) for k, v in what.items()}
     else:
         runs = {"": _flows(what, args, steps)}
-    figure, axes = _figure(4.6, [3, 2], 8.0)
+    figure, axes = canvas(4.6, [3, 2], 8.0)
     for part, axis, words in ((0, axes[0], "‖∂L/∂state‖"), (1, axes[1], "‖contribution‖\nto ∂L/∂weight")):
         count = 0
         for run, flows in runs.items():
             for name, points in flows[part].items():
-                _curve(axis, points, f"{run} {name}".strip().replace("$", r"\$"), _CYCLE[count % len(_CYCLE)])
+                _curve(axis, points, f"{run} {name}".strip().replace("$", r"\$"), CYCLE[count % len(CYCLE)])
                 count += 1
         axis.set_yscale("log")
         axis.set_ylabel(words, fontsize=9, color=style.TEXT)

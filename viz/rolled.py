@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import legend, style, text
+from .aligned import unfold
 from .drawing import Drawing
 from .errors import DrawingError
 from .layered import OUTSIDE
@@ -13,7 +14,7 @@ from .scene import Frame as Box
 from .scene import Part, Placed, Point, Scene, Shape, Wire, Word
 from .story import Story
 from .tiles import HEAVY, Frame, surroundings, tile
-from .unfold import MARGIN, unfold
+from .unfold import MARGIN
 from .unrolled import tell_of
 from .wiring import Step, Wiring
 from .written import graph_of, is_computed

@@ -52,6 +52,7 @@ class Frame(NamedTuple):
     fill: str = "#EEF6EE"
     stroke: str = "#7FB07F"
     ink: str = "#5E9A5E"
+    at: float = 8.0  # of the label, from the left
 
 
 class Word(NamedTuple):

@@ -6,8 +6,6 @@ column of its time step, or to what comes before (-1) or after the loops.
 
 from __future__ import annotations
 
-import linecache
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +13,12 @@ from typing import Any
 from minigrad.ir import Node, ancestors
 
 from . import style, text
+from .leaves import assigned, extent, is_element, leaf_kind, leaf_label, piece
 from .written import Given
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
-LEAVES = {"input", "parameter", "constant"}
 BEFORE = -1
 Edge = tuple[Node, int]  # a consumer, and which of its arguments
-
-_TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +37,7 @@ class Item:
     whole: int | None = None  # of a slice of a sequence: the sequence
     folded: bool = False  # several operations in one
     named: bool = False  # by the program, not by us
+    at: str | None = None  # of a value from another row: the step it is from ("" if from none)
 
 
 @dataclass
@@ -51,6 +48,8 @@ class Column:
     loop: str
     step: int
     items: list[int] = field(default_factory=list)
+    gradient: bool = False
+    backwards: bool = False  # in a loop from the last step to the first
 
 
 @dataclass
@@ -83,7 +82,7 @@ def tell(outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] 
         alias = {node: where[i] for node, i in alias.items()}
     _bury(items, [alias[o] for o in outputs])
     columns = _columns(items)
-    _leaves(items)
+    _leaves(items, columns)
     story = Story(items, columns, [], [], [], title)
     for item in items:
         if item.leaf:
@@ -121,8 +120,8 @@ class _Teller:
         if node.op.name == "permute" and self.items[self.alias[node.args[0]]].leaf in ("number",):
             return self.alias[node.args[0]]
         if node.op.name == "slice":
-            piece = _piece(node)
-            return None if piece is None else self.alias[piece]
+            part = piece(node)
+            return None if part is None else self.alias[part]
         if node.op.name == "concat":
             distinct = {self.alias[a] for a in node.args}
             if len(distinct) == 1:
@@ -136,10 +135,10 @@ class _Teller:
         if not node.args:
             given = self.leaves.get(node)
             item.name = given.name if given else node.name
-            item.leaf = _leaf(node) if not given and node.op.name != "input" else "given"
+            item.leaf = leaf_kind(node) if not given and node.op.name != "input" else "given"
             if item.leaf == "given" and "." in (item.name or ""):  # within a tree of arguments: a model's
                 item.leaf = "parameter"
-            item.label = item.name or _leaf_label(node)
+            item.label = item.name or leaf_label(node)
             if given and given.start is not None:
                 item.leaf, item.label = "start", given.start
             item.kind = "parameter" if item.leaf == "parameter" else "input"
@@ -150,7 +149,7 @@ class _Teller:
             self._slice_of_leaf(item, node)
             self._transposed(item, node)
             if node.op.name == "slice" and not item.leaf:
-                item.label = _range(node)
+                item.label = extent(node)
             for graph in node.attrs.values():
                 if hasattr(graph, "outputs"):
                     item.label = text.clean(f"{symbol} {graph.name}", 18)
@@ -163,8 +162,8 @@ class _Teller:
         source = self.items[item.args[0]]
         if node.op.name == "slice" and source.leaf in ("given", "parameter", "input", "constant") and source.node.type.shape:
             item.whole = source.index
-            if source.leaf == "parameter" and not _is_element(node):
-                item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + _range(node), source.name
+            if source.leaf == "parameter" and not is_element(node):
+                item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + extent(node), source.name
                 return
             item.leaf, item.kind = "input", "input"
             name = source.name or "x"
@@ -174,7 +173,7 @@ class _Teller:
     def _transposed(self, item: Item, node: Node) -> None:
         source = self.items[item.args[0]]
         if node.op.name == "permute" and source.leaf in ("given", "parameter", "constant", "input") and source.whole is None:
-            item.leaf, item.kind, item.label = source.leaf, source.kind, source.label + "ᵀ"
+            item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + "ᵀ", source.name
 
 
 def _bury(items: list[Item], outputs: Sequence[int]) -> None:
@@ -201,69 +200,6 @@ def _shorten(leaves: list[Item]) -> None:
         item.name = text.pretty(name)
 
 
-def _leaf(node: Node) -> str:
-    if node.op.name not in LEAVES:
-        return ""
-    if node.op.name == "constant" and node.name is None and _is_number(node.value):
-        return "number"
-    return node.op.name
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a constant is one number, perhaps repeated."""
-    return value.size > 0 and not any(value.strides)
-
-
-def _leaf_label(node: Node) -> str:
-    if node.op.name == "constant":
-        return text.constant(node.value.flat[0]) if _is_number(node.value) else "x"
-    return node.op.look[1] or node.op.name
-
-
-def _is_element(node: Node) -> bool:
-    """Whether a slice takes one entry of the first axis, x[t]."""
-    start, stop = node.attrs["start"], node.attrs["stop"]
-    return stop[0] == start[0] + 1 and tuple(stop[1:]) == tuple(node.args[0].type.shape[1:]) and not any(start[1:])
-
-
-def _range(node: Node) -> str:
-    """'[2:4]' for a slice of one axis."""
-    whole = node.args[0].type.shape
-    cut = [(a, b) for a, b, s, n in zip(*(node.attrs[k] for k in ("start", "stop", "step")), whole, strict=True) if (a, b, s) != (0, n, 1)]
-    steps = set(node.attrs["step"])
-    if len(cut) != 1 or steps != {1}:
-        return "slice"
-    start, stop = cut[0]
-    return f"[{start}]" if stop == start + 1 else f"[{start}:{stop}]"
-
-
-def _piece(node: Node) -> Node | None:
-    """The part of a concatenation that a slice takes exactly, looking through parts that are concatenations themselves."""
-    source, at = node.args[0], node.attrs["start"][0] if node.attrs.get("start") else 0
-    start, stop, step = (node.attrs.get(k, ()) for k in ("start", "stop", "step"))
-    if not start or any(s != 1 for s in step) or any(a != 0 for a in start[1:]):
-        return None
-    if tuple(stop[1:]) != tuple(source.type.shape[1:]):
-        return None
-    size = stop[0] - start[0]
-    while source.op.name == "concat" and source.attrs.get("axis") == 0:
-        parts = source.args
-        even = parts[0].type.shape[0]
-        k = at // even if even else 0
-        if k < len(parts) - 1 and all(parts[i].type.shape[0] == even for i in (0, k, len(parts) - 2)):
-            at -= k * even
-            source = parts[k]
-        else:
-            for part in parts:
-                if at < part.type.shape[0]:
-                    break
-                at -= part.type.shape[0]
-            source = part
-        if at == 0 and source.type.shape[0] == size:
-            return source
-    return None
-
-
 # ---- columns
 
 
@@ -280,6 +216,7 @@ def _columns(items: list[Item]) -> list[Column]:
     columns: list[Column] = []
     number: dict[tuple[Any, ...], int] = {}
     latest = [BEFORE] * len(items)  # the last column an item depends on
+    reverse = _reverse(items)
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
         key = None if item.leaf else step_key(item.node)
@@ -288,10 +225,10 @@ def _columns(items: list[Item]) -> list[Column]:
             continue
         column = number.get(key)
         if column is None or column < after:
-            column = _beside(columns, key, after)
+            column = _beside(columns, key, after, (key[0], key[2]) in reverse)
             if column is None:
                 column = len(columns)
-                columns.append(Column(_column_label(key), key[0], key[1]))
+                columns.append(Column(_column_label(key), key[0], key[1], [], key[2], (key[0], key[2]) in reverse))
             number[key] = column
         item.column = latest[item.index] = column
     _place_rest(items, latest, len(columns))
@@ -303,13 +240,32 @@ def _column_label(key: tuple[Any, ...]) -> str:
     return ("∂ " if gradient else "") + f"t = {step}"
 
 
-def _beside(columns: list[Column], key: tuple[Any, ...], after: int) -> int | None:
+def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
+    """The loops (and whether of a gradient) whose second step is an earlier time than their first."""
+    first: dict[tuple[str, bool], int] = {}
+    found: dict[tuple[str, bool], bool] = {}
+    for item in items:
+        key = None if item.leaf else step_key(item.node)
+        if key is not None:
+            start = first.setdefault((key[0], key[2]), key[1])
+            if key[1] != start:
+                found.setdefault((key[0], key[2]), key[1] < start)
+    return {loop for loop in first if found.get(loop, loop[1])}
+
+
+def _beside(columns: list[Column], key: tuple[Any, ...], after: int, backwards: bool) -> int | None:
     """A column that exists for the same step of another loop and is not too early: layers and directions stand in one column."""
     if key[2] or not columns:
         return None
     low = max(after, 0)
     for i in (key[1], *range(low, min(low + 2, len(columns)))):
-        if low <= i < len(columns) and columns[i].step == key[1] and not columns[i].label.startswith("∂") and columns[i].loop != key[0]:
+        if (
+            low <= i < len(columns)
+            and columns[i].step == key[1]
+            and not columns[i].gradient
+            and columns[i].backwards == backwards
+            and columns[i].loop != key[0]
+        ):
             return i
     return None
 
@@ -334,7 +290,7 @@ def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
             item.column = end
 
 
-def _leaves(items: list[Item]) -> None:
+def _leaves(items: list[Item], columns: Sequence[Column]) -> None:
     """A leaf used in one column only stands there; one used in several has no column."""
     used: dict[int, set[int]] = {}
     for item in items:
@@ -345,8 +301,8 @@ def _leaves(items: list[Item]) -> None:
     for index, where in used.items():
         if len(where) == 1:
             items[index].column = where.pop()
-        elif items[index].leaf == "input":  # a row of a weight, not an element of a sequence
-            items[index].label += _range(items[index].node)
+        elif items[index].leaf == "input" and len({columns[c].step for c in where if 0 <= c < len(columns)}) > 1:  # a row of a weight
+            items[index].label += extent(items[index].node)
 
 
 def _drop_collectors(story: Story) -> None:
@@ -376,14 +332,9 @@ def _name(story: Story) -> None:
                 last[origin.code, origin.line] = index
         for (code, line), index in last.items():
             item = story.items[index]
-            if item.name is None:
+            if item.name is None and item.node.origin.vjp_of is None:
                 item.name = assigned(code.co_filename, line)
     for output in story.outputs:
         item = story.items[output]
         if item.column == story.end and not item.node.type.shape and not item.leaf:
             item.kind = "loss"
-
-
-def assigned(filename: str, line: int) -> str | None:
-    match = _TARGET.match(linecache.getline(filename, line))
-    return match.group(1) if match and len(match.group(1)) <= 12 else None

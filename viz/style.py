@@ -31,6 +31,7 @@ LOOKS = {
     "move": Look("#FFFFFF", "#8A949C", "box", "movement, indexing"),
     "control": Look("#E6E8EB", "#59636B", "box", "control"),
     "input": Look("#DCEBFA", "#3A76B0", "ellipse", "input"),
+    "reference": Look("#FFFFFF", "#8A949C", "ellipse", "value of another row"),
     "state": Look("#EADFF3", "#7A4E9E", "box", "state"),
     "output": Look("#EADFF3", "#7A4E9E", "ellipse", "output"),
     "parameter": Look("#F5EFE6", "#A08A6C", "box", "parameter, initial state"),

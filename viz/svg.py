@@ -46,7 +46,7 @@ def write(scene: Scene) -> str:
 
 def _frame(f: Frame) -> str:
     mark = f'<rect x="{n(f.x)}" y="{n(f.y)}" width="{n(f.w)}" height="{n(f.h)}" rx="12" fill="{f.fill}" stroke="{f.stroke}"/>'
-    return mark + (f'<text x="{n(f.x + 8)}" y="{n(f.y - 6)}" fill="{f.ink}">{xml(f.label)}</text>' if f.label else "")
+    return mark + (f'<text x="{n(f.x + f.at)}" y="{n(f.y - 6)}" fill="{f.ink}">{xml(f.label)}</text>' if f.label else "")
 
 
 def marks(part: Part) -> Iterator[str]:

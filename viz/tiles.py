@@ -140,9 +140,8 @@ def surroundings(wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> Part
     """The inputs below and the outputs above, whose labels carry the step."""
     part = Part()
     for k, index in enumerate(step.inputs):
-        item = wiring.items[index]
-        part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], frame.below(), "input", wiring.leaf_label(index), paint))
-        assert item.leaf
+        look = "reference" if wiring.items[index].at is not None else "input"
+        part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], frame.below(), look, wiring.leaf_label(index), paint))
     for k, index in enumerate(step.outputs):
         x = step.layout.outputs[k][0]
         part.shapes.append(_leaf(wiring, index, f"y{k}", x, frame.above(), "output", wiring.value_label(index), paint))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
 from . import legend, style, text
@@ -22,39 +24,43 @@ GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
 
 
-def unfold(story: Story, paint: Paint, limit: int | None = 12, level: str = "op") -> Scene:
-    """The scene; of more than `limit` steps the middle is left out."""
-    return _Unfolder(Wiring(story, level), paint, limit).scene()
+class Unfolder:
+    """Draws one row of steps. `names` goes before the ids of its marks; weights that are `known` already do not stand on its bar."""
 
-
-class _Unfolder:
-    def __init__(self, wiring: Wiring, paint: Paint, limit: int | None):
-        self.wiring, self.paint = wiring, paint
+    def __init__(self, wiring: Wiring, paint: Paint, limit: int | None = None, names: str = "", known: Collection[str] = ()):
+        self.wiring, self.paint, self.names, self.known = wiring, paint, names, known
+        self.ends, self.turned = ("before", "after"), False
         self.items, self.story = wiring.items, wiring.story
         self.steps = wiring.steps
-        self.shown, self.gap = self._chosen(limit)
+        self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.story.end]
+        self.hide(middle(self.inner, limit))
         inner = [s.layout.height for s in self.steps if s.label]
         self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
         self.between = self._corridor()
         self.x: dict[int, float] = {}
+        self.gap_x = 0.0
         self.placed: list[Placed] = []
         self.corridor = Part()
+        self.tiles: dict[Any, Part] = {}
         self.notes: list[str] = []
 
-    def _chosen(self, limit: int | None) -> tuple[list[int], int | None]:
-        """Positions of the steps that are drawn, and after which of them the gap is."""
-        inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.story.end]
-        if limit is None or len(inner) <= max(limit, 3):
-            return list(range(len(self.steps))), None
-        tail = min(TAIL, (limit - 1) // 2)
-        head = min(HEAD, limit - tail)
-        hidden = set(inner[head:-tail])
-        return [i for i in range(len(self.steps)) if i not in hidden], inner[head - 1]
+    def hide(self, steps: Collection[int]) -> None:
+        """Leave out the steps at these positions, all neighbours."""
+        hidden = set(steps)
+        self.shown = [i for i in range(len(self.steps)) if i not in hidden]
+        self.gap = min(hidden) - 1 if hidden else None
 
     # ---- the whole
 
     def scene(self) -> Scene:
-        self._columns()
+        """The row on its own, with a legend."""
+        self.columns()
+        bottom = self.draw()
+        bottom = self._arrow(bottom) if self.paint.gradient else bottom
+        return finished(self.placed, self.paint, self.right + MARGIN, bottom, self.story, self.notes)
+
+    def draw(self) -> float:
+        """Make the marks; gives the lower end."""
         self._vertical()
         for i in self.shown:
             self._step(i)
@@ -66,18 +72,14 @@ class _Unfolder:
         self._initial()
         self._buses()
         bottom = self._weights()
-        bottom = self._arrow(bottom) if self.paint.gradient else bottom
-        right = self.right + MARGIN
-        kinds = self._kinds()
-        part, width, bottom = legend.gradient(MARGIN, bottom) if self.paint.gradient else legend.kinds(kinds, MARGIN, bottom, right)
         self.placed.append(Placed(self.corridor))
-        self.placed.append(Placed(part))
-        return Scene(max(right, width + MARGIN), bottom + 8, self.placed, text.clean(self.story.title, 60), self.notes)
+        return bottom
 
-    def _columns(self) -> None:
+    def columns(self) -> None:
+        """Put the steps side by side."""
         x = MARGIN
         for i in self.shown:
-            x += self._room(i)
+            x += self.room(i)
             self.x[i] = x
             x += self.steps[i].layout.width
             if i == self.gap:
@@ -91,7 +93,7 @@ class _Unfolder:
         widest = max((text.width(self._state_label(a), 8.5) for a in names), default=0.0)
         return min(max(widest + 6, CORRIDOR[0]), CORRIDOR[1])
 
-    def _room(self, i: int) -> float:
+    def room(self, i: int) -> float:
         """Width of the corridor on the left of a step: initial states and values from buses come in there."""
         step = self.steps[i]
         leaves = [a for kind, a in step.lanes if kind == "start"]
@@ -108,36 +110,39 @@ class _Unfolder:
         any_input = any(self.steps[i].inputs for i in self.shown)
         self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
 
-    def _kinds(self) -> list[str]:
-        found = {s.look for p in self.placed for s in p.part.shapes}
-        return [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
-
     # ---- steps
 
     def _step(self, i: int) -> None:
         step = self.steps[i]
         lanes = self._lanes_out(i)
         key = (id(step.sketch) if step.sketch else None, step.key, tuple(lanes))
-        if not hasattr(self, "_tiles"):
-            self._tiles: dict[Any, Part] = {}
-        if self.paint.gradient or key not in self._tiles:
-            self._tiles[key] = tile(self.wiring, step, lanes, self.frame, self.paint)
+        if self.paint.gradient or key not in self.tiles:
+            self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.paint)
         x, prefix = self.x[i], self._prefix(i)
         around = surroundings(self.wiring, step, self.frame, self.paint)
         if around.shapes:
             self.placed.append(Placed(around, x, self.top, prefix))
         fill, stroke = style.FRAME_GRADIENT if self.paint.gradient else style.FRAME
-        label = step.label or (("before" if step.number == BEFORE else "after") if self.story.end else text.clean(self.story.title, 24))
+        label = step.label or (self.ends[step.number != BEFORE] if self.story.end else text.clean(self.story.title, 24))
         ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
         whole = step.label and not (step.sketch and step.sketch.entry)
         height = self.frame.height if whole else step.layout.height
-        box = Box(x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink)
-        self.placed.append(Placed(self._tiles[key], x, self.top, prefix, box))
+        box = Box(
+            x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
+        )
+        self.placed.append(Placed(self.tiles[key], x, self.top, prefix, box))
+
+    def _label_at(self, step: Step, label: str) -> float:
+        """Where the label over a box stands: as far left as no wire runs through it."""
+        risers = [x for x, _ in (step.layout.inputs if self.turned else step.layout.outputs)]
+        wide = text.width(label, 11)
+        fits = (at for at in (8.0, *(x + 4 for x in sorted(risers))) if not any(at - 3 < x < at + wide + 3 for x in risers))
+        return next((at for at in fits if at + wide <= step.layout.width), 8.0)
 
     def _prefix(self, i: int) -> str:
-        return f"s{i}_"
+        return f"{self.names}s{i}_"
 
     def _lanes_out(self, i: int) -> list[float]:
         """The heights at which values leave a step: those at which the next one takes them in."""
@@ -156,11 +161,12 @@ class _Unfolder:
                 y = self.top + self.frame.height - right.layout.lanes[k]
                 e = left.exits.index(lane[1])
                 x0, x1 = self.x[a] + left.layout.width, self.x[b]
-                self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1])
+                self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1], right)
 
-    def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int) -> None:
-        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, self.paint.value(value)))
-        label = self.paint.exponent(value) if self.paint.gradient else self._state_label(value)
+    def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int, reader: Step) -> None:
+        colour = self.paint.lane(value, reader.number)
+        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour))
+        label = self.paint.exponent(value, reader.number) if self.paint.gradient else self._state_label(value)
         if label and text.width(label, 8.5) <= x1 - x0 - 2:
             self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, style.TEXT if self.paint.gradient else style.MUTED))
 
@@ -194,7 +200,7 @@ class _Unfolder:
         x, w, h = self.gap_x, GAP_WIDTH, self.frame.height
         part = Part([], [], [Shape("gap", w / 2, h / 2, w, h, "elided", "⋯", dashed=True, size=20.0)])
         part.words.append(Word(w / 2, -10, label, 10, style.GREEN))
-        self.placed.append(Placed(part, x, self.top, "gap_"))
+        self.placed.append(Placed(part, x, self.top, f"{self.names}gap_"))
         ys_in = {k: self.top + h - y for k, y in enumerate(self._lanes_out(left))}
         for k, y in ys_in.items():
             self._lane(
@@ -202,14 +208,15 @@ class _Unfolder:
                 x,
                 y,
                 f"{self._prefix(left)}{self.steps[left].exit(k)}",
-                "gap_gap",
+                f"{self.names}gap_gap",
                 self.steps[left].exits[k],
+                first,
             )
         right = self.steps[after]
         for k, lane in enumerate(right.lanes):
             if lane[0] == "item":
                 y = self.top + h - right.layout.lanes[k]
-                self._lane(x + w, self.x[after], y, "gap_gap", f"{self._prefix(after)}{right.entry(k)}", lane[1])
+                self._lane(x + w, self.x[after], y, f"{self.names}gap_gap", f"{self._prefix(after)}{right.entry(k)}", lane[1], right)
         count = after - left - 1
         nodes = sum(len(s.items) for s in self.steps[left + 1 : after])
         self.notes.append(f"{label}: {count} steps ({nodes:,} operations) are left out; limit=None draws all")
@@ -266,7 +273,7 @@ class _Unfolder:
             self._bus(n, slot, level, members, ends)
 
     def _bus(self, n: int, slot: Any, level: float, members: Sequence[int], ends: Sequence[tuple[int, int]]) -> None:
-        name = f"bus{n}"
+        name = f"{self.names}bus{n}"
         part = Part()
         last_i, _ = ends[-1]
         colour = self.paint.value(members[-1], style.LOOKS["output"].stroke)
@@ -292,22 +299,26 @@ class _Unfolder:
 
     def _weights(self) -> float:
         """The bus bar of what every step shares, a dashed line to each step that uses some of it. Gives the lower end."""
-        weights = list(self.wiring.weights)
+        own = {self.items[a].label: a for a in self.wiring.weights if self.items[a].at is None}
+        weights = [a for label, a in own.items() if label.rstrip("ᵀ") not in self.known]
         if not weights:
             return self.bottom + 16
-        users = [i for i in self.shown if any(self.items[a].leaf for row in self.steps[i].chips for _, a in row)]
+        bar, named = f"{self.names}weights", {self.items[a].label for a in weights}
+        users = [i for i in self.shown if any(self.items[a].label in named for row in self.steps[i].chips for _, a in row)]
+        if not users:
+            return self.bottom + 16
         left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
         rows = self._rows(weights, right - left - 20)
         top, height = self.bottom + 34, 16.0 * len(rows) + 10
         part = Part()
-        part.shapes.append(Shape("weights", (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
+        part.shapes.append(Shape(bar, (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
         for n, row in enumerate(rows):
             part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT))
         for i in users:
             x = self.x[i] + self.steps[i].layout.width - 9
             y = self.top + self.frame.height
-            part.ports.append(Port(f"use{i}", x, y))
-            part.wires.append(Wire(((x, top), (x, y)), "weights", f"use{i}", True, 1.0, style.LOOKS["parameter"].stroke, True))
+            part.ports.append(Port(f"{self.names}use{i}", x, y))
+            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self.names}use{i}", True, 1.0, style.LOOKS["parameter"].stroke, True))
         self.placed.append(Placed(part))
         self.right = max(self.right, right)
         return top + height + 18
@@ -332,4 +343,43 @@ class _Unfolder:
         self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "", "", True, 1.2, style.LOSS, True))
         self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end"))
         self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start"))
-        return bottom + 20
+        rates = self._rates()
+        if rates:
+            self.corridor.words.append(Word(left, bottom + 16, rates, 10, style.TEXT, "start"))
+        return bottom + (36 if rates else 20)
+
+    def _rates(self) -> str:
+        """By how much each state's gradient grows or shrinks a step back, along its own lane: the geometric mean over all steps."""
+        found: dict[str, list[float]] = {}
+        for left, right in pairwise(self.steps[i] for i in self.inner):
+            for a in left.exits:
+                norm = self.paint.lanes.get((a, right.number))
+                if norm is not None and 0 < norm < math.inf:
+                    found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
+        rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
+        words = [f"‖∂L/∂{name}‖ × {rate:.2g}" for name, rate in sorted(rates.items())[:6]]
+        return "a step back: " + "   ".join(words) if words else ""
+
+
+def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
+    """What is left out of more steps than `limit`: none, or all but the first few and the last few."""
+    if limit is None or len(steps) <= max(limit, 3):
+        return []
+    tail = min(TAIL, (limit - 1) // 2)
+    return steps[min(HEAD, limit - tail) : -tail]
+
+
+def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, story: Story, notes: list[str]) -> Scene:
+    """The scene of these marks, with a legend below and, where a gradient is NaN or infinite, an alarm."""
+    alarm = paint.alarm(story)
+    if alarm:
+        wide = text.width(alarm, 12) + 20
+        box = Shape(
+            "alarm", MARGIN + wide / 2, bottom + 8, wide, 22.0, "loss", alarm, fill=style.NOT_FINITE, stroke=style.NOT_FINITE, size=12
+        )
+        placed = [*placed, Placed(Part(shapes=[box]))]
+        notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
+    found = {s.look for p in placed for s in p.part.shapes}
+    kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
+    part, width, bottom = legend.gradient(MARGIN, bottom) if paint.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(story.title, 60), notes)

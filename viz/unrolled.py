@@ -10,11 +10,11 @@ from typing import Any
 from minigrad import Tensor
 
 from . import gradients
+from .aligned import unfold
 from .drawing import Drawing
 from .paint import Paint
 from .story import Story, tell
-from .unfold import unfold
-from .written import write_out
+from .written import with_gradients, write_out
 
 
 def unrolled(
@@ -23,6 +23,7 @@ def unrolled(
     steps: int | None = None,
     level: str = "op",
     color: str | None = None,
+    backward: bool = False,
     limit: int | None = 12,
 ) -> Drawing:
     """Time as columns: states run straight through, weights stand once on a bar below and as a chip at each use.
@@ -34,15 +35,18 @@ def unrolled(
              textbooks draw them, any other step as a box;  "box": every step as one box
     color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
              "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
+    backward the gradient's graph too, mirrored under the steps that it is the gradient of; needs a scalar first result
     limit    of more steps than this the middle is left out; None draws all
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
-    story, paint = tell_of(what, args, steps, color, level)
+    story, paint = tell_of(what, args, steps, color, level, backward)
     return Drawing(lambda: unfold(story, paint, limit, level))
 
 
-def tell_of(what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str) -> tuple[Story, Paint]:
+def tell_of(
+    what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False
+) -> tuple[Story, Paint]:
     """What there is to draw, and its colours."""
     if level not in ("op", "gate", "cell", "box"):
         raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
@@ -50,8 +54,11 @@ def tell_of(what: Any, args: Sequence[Any], steps: int | None, color: str | None
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
         written = write_out(what, args, steps, values=color == "grad")
+        written = with_gradients(written) if backward else written
         story = tell([o.node for o in written.outputs], written.title, written.leaves, level)
-        gradient = color == "grad" or (color is None and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story))
+        gradient = color == "grad" or (
+            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story)
+        )
         paint = gradients.paint(story, written.outputs[0]) if gradient else Paint()
     return story, paint
 

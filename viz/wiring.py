@@ -233,10 +233,14 @@ class Wiring:
 
     def chip(self, a: int) -> str:
         item = self.items[a]
+        if item.at:
+            return text.indexed(item.label, item.at)
         return text.ending(item.label if item.leaf else item.name or item.label, 12)
 
     def leaf_label(self, a: int, step: str | None = None) -> str:
         item = self.items[a]
+        if item.at is not None:
+            return text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label
         name = text.clean(item.label, 12)
         if item.column is None or not 0 <= item.column < self.story.end:
             return name

@@ -10,9 +10,13 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Graph, Tensor, tree
-from minigrad.ir import Node, rebuild
+from minigrad.autodiff import pullback
+from minigrad.ir import Node, ancestors, rebuild
+from minigrad.origin import Origin, override
+from minigrad.primitives.rules import like
 from minigrad.tensor import abstract, inline, parameter, tensor
 
+from . import text
 from .errors import DrawingError
 
 
@@ -48,6 +52,21 @@ def graph_of(what: Any, args: Sequence[Any]) -> Graph:
     raise DrawingError(f"drawing: takes a tensor, a Graph, or a function and its arguments; got {type(what).__name__}")
 
 
+def with_gradients(written: Written) -> Written:
+    """Its first result, which must be a scalar, and the gradients of its parameters (or else of all it is computed from)."""
+    loss = written.outputs[0]
+    if loss.shape or not loss.type.is_float:
+        raise DrawingError(f"drawing: backward=True needs a float scalar as first result, got {loss.type}")
+    ends = [Tensor(n) for n in ancestors([loss.node], lambda n: False) if not n.args and n.type.is_float and n.op.name != "constant"]
+    learned = [t for t in ends if t.node.op.name == "parameter" or "." in (t.node.name or "")]
+    with override(Origin()):
+        found = pullback([loss], [like(loss, 1)], learned or ends)
+    for leaf, gradient in zip(learned or ends, found, strict=True):
+        if gradient is not None and gradient.node.name is None:
+            gradient.node.name = f"∂{text.pretty((leaf.node.name or 'x').rpartition('.')[2])}"
+    return Written([loss, *(g for g in found if g is not None)], written.title, written.leaves)
+
+
 def write_out(what: Any, args: Sequence[Any] = (), steps: int | None = None, values: bool = False) -> Written:
     """A tensor (or several) as it is; a graph or function with every loop written out, with `values` computed for these arguments.
 
@@ -73,8 +92,6 @@ def write_out(what: Any, args: Sequence[Any] = (), steps: int | None = None, val
 
 
 def _start(name: str | None, value: np.ndarray) -> Given:
-    from . import text
-
     words = text.constant(value.flat[0]) if value.size and (value == value.flat[0]).all() else ""
     return Given((name or "").rpartition(".")[2].rstrip("]"), words)
 
@@ -103,4 +120,4 @@ def _initial_apart(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
     return Graph(params, tuple(new[o] for o in graph.outputs), graph.name), [value for _, value in found]
 
 
-__all__ = ["Given", "Written", "graph_of", "is_computed", "write_out"]
+__all__ = ["Given", "Written", "graph_of", "is_computed", "with_gradients", "write_out"]

@@ -1,0 +1,154 @@
+"""The rows of a drawing below each other, equal steps in one column; rows that run backwards are mirrored, gradients upside down."""
+
+from __future__ import annotations
+
+from . import text
+from .paint import Paint
+from .rows import Row, split
+from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
+from .story import BEFORE, Story
+from .style import MUTED
+from .unfold import GAP_WIDTH, MARGIN, Unfolder, finished, middle
+from .wiring import Wiring
+
+Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page
+FIRST, LAST = (-1, 0), (1 << 30, 0)
+
+
+def unfold(story: Story, paint: Paint, limit: int | None = 12, level: str = "op") -> Scene:
+    """The scene of a story; of more than `limit` steps the middle is left out."""
+    rows = split(story)
+    if len(rows) == 1 and not rows[0].backwards:
+        return Unfolder(Wiring(story, level), paint, limit).scene()
+    return _Aligner(story, rows, paint, limit, level).scene()
+
+
+class _Aligner:
+    def __init__(self, story: Story, rows: list[Row], paint: Paint, limit: int | None, level: str):
+        self.story, self.paint = story, paint
+        self.rows = [r for r in rows if r.story.columns]
+        self.last = [r for r in rows if not r.story.columns]
+        self.level = level
+        self.units: list[Unfolder] = []
+        known: set[str] = set()
+        for n, row in enumerate(self.rows):
+            wiring = Wiring(row.story, level)
+            unit = Unfolder(wiring, paint, None, f"r{n}_", set(known))
+            if row.gradient:
+                unit.ends, unit.turned = ("∂ loss", "∂ sums"), True
+            self.units.append(unit)
+            known.update(wiring.items[a].label for a in wiring.weights)
+        self.keys = [self._keys(row, unit) for row, unit in zip(self.rows, self.units, strict=True)]
+        self._hide(limit)
+        self.left: dict[Key, float] = {}
+        self.width: dict[Key, float] = {}
+
+    def _keys(self, row: Row, unit: Unfolder) -> dict[int, Key]:
+        """Where each step stands on the page. A step that comes a second time (a decoder's) belongs to the second pass."""
+        found: dict[int, Key] = {}
+        seen: dict[int, int] = {}
+        order = range(len(unit.steps))
+        for i in order[::-1] if row.backwards else order:
+            number = unit.steps[i].number
+            if 0 <= number < row.story.end:
+                t = row.story.columns[number].step
+                seen[t] = seen.get(t, -1) + 1
+                found[i] = (seen[t], t)
+            else:
+                found[i] = FIRST if (number == BEFORE) != row.backwards else LAST
+        return found
+
+    def _hide(self, limit: int | None) -> None:
+        every = sorted({k for keys in self.keys for k in keys.values()} - {FIRST, LAST})
+        hidden = {every[i] for i in middle(range(len(every)), limit)}
+        for unit, keys in zip(self.units, self.keys, strict=True):
+            unit.hide([i for i, k in keys.items() if k in hidden])
+        self.order = [k for k in sorted({k for keys in self.keys for k in keys.values()}) if k not in hidden]
+        self.gap = max((k for k in self.order if k < min(hidden)), default=None) if hidden else None
+
+    # ---- from left to right
+
+    def _columns(self) -> float:
+        """Places and widths of the columns; gives the right end."""
+        at = [{k: i for i, k in keys.items()} for keys in self.keys]
+        before: list[int | None] = [None] * len(self.units)
+        x = MARGIN
+        for key in self.order:
+            room = width = 0.0
+            for n, (row, unit) in enumerate(zip(self.rows, self.units, strict=True)):
+                i = at[n].get(key)
+                if i is None:
+                    continue
+                source = before[n] if row.backwards else i
+                room = max(room, unit.room(source) if source is not None else 0.0)
+                width = max(width, unit.steps[i].layout.width)
+                before[n] = i
+            self.left[key], self.width[key] = x + room, width
+            x += room + width
+            if key == self.gap:
+                between = max(u.between for u in self.units)
+                self.gap_x = x + between
+                x += between + GAP_WIDTH
+        rest = [u.room(i) for r, u, i in zip(self.rows, self.units, before, strict=True) if r.backwards and i is not None]
+        return x + max(rest, default=0.0) + MARGIN
+
+    def scene(self) -> Scene:
+        right = self._columns()
+        placed: list[Placed] = []
+        bottom, notes = 0.0, []
+        for row, unit, keys in zip(self.rows, self.units, self.keys, strict=True):
+            for i in unit.shown:
+                x = self.left[keys[i]] + (self.width[keys[i]] - unit.steps[i].layout.width) / 2
+                unit.x[i] = right - x - unit.steps[i].layout.width if row.backwards else x
+            if unit.gap is not None:
+                unit.gap_x = right - self.gap_x - GAP_WIDTH if row.backwards else self.gap_x
+            unit.right = right - MARGIN
+            height = unit.draw()
+            placed += [_turned(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed]
+            label = "gradients ←" if row.gradient else "← backwards in time" if row.backwards else "forward →"
+            placed.append(Placed(Part(words=[Word(MARGIN, bottom + 14, label, 10, MUTED, "start")])))
+            bottom += height + 14
+            notes = notes or unit.notes
+        for row in self.last:
+            right, bottom = self._beside(row, placed, right, bottom)
+        return finished(placed, self.paint, right, bottom, self.story, notes)
+
+    def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
+        """What follows all rows, on their right; gives the new right and lower ends."""
+        unit = Unfolder(Wiring(row.story, self.level), self.paint, None, "z_")
+        unit.columns()
+        height = unit.draw()
+        lift = max((bottom - height) / 2, 0.0)
+        placed += [_turned(p, None, None, lift, right) for p in unit.placed]
+        return right + unit.right + MARGIN, max(bottom, lift + height)
+
+
+def _turned(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
+    """The marks mirrored within a width, turned over within a height, and moved down and across."""
+    part = _reflected(p.part, -1 if width is not None else 1, -1 if height is not None else 1)
+    dx = p.dx if width is None else width - p.dx
+    dy = p.dy if height is None else height - p.dy
+    frame = p.frame
+    if frame is not None:
+        x = frame.x if width is None else width - frame.x - frame.w
+        y = frame.y if height is None else height - frame.y - frame.h
+        at = frame.at if width is None else max(frame.w - frame.at - text.width(frame.label, 11), 8.0)
+        frame = frame._replace(x=x + across, y=y + down, at=at)
+    return Placed(part, dx + across, dy + down, p.prefix, frame)
+
+
+def _reflected(part: Part, sx: int, sy: int) -> Part:
+    if sx == sy == 1:
+        return part
+    anchors = {"start": "end", "end": "start", "middle": "middle"} if sx < 0 else {a: a for a in ("start", "end", "middle")}
+    return Part(
+        [w._replace(points=tuple((sx * x, sy * y) for x, y in w.points)) for w in part.wires],
+        [Dot(sx * d.x, sy * d.y, d.colour, d.r) for d in part.dots],
+        [s._replace(x=sx * s.x, y=sy * s.y) for s in part.shapes],
+        [w._replace(x=sx * w.x, y=sy * w.y, anchor=anchors[w.anchor]) for w in part.words],
+        [Port(q.id, sx * q.x, sy * q.y) for q in part.ports],
+        [Bar(b.x if sx > 0 else -b.x - b.w, b.y if sy > 0 else -b.y - b.h, b.w, b.h, b.fill) for b in part.bars],
+    )
+
+
+__all__ = ["unfold"]

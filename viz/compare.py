@@ -1,0 +1,57 @@
+"""Several runs under each other, on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import style, text
+from .drawing import Drawing
+from .errors import DrawingError
+from .scene import Part, Placed, Scene, Word
+from .unfold import MARGIN
+from .unrolled import unrolled
+
+HEAD = 24.0  # over each run, for its name
+
+
+def compare(
+    runs: Mapping[str, Any], *args: Any, steps: int | None = None, level: str = "op", color: str | None = None, limit: int | None = 12
+) -> Drawing:
+    """The same computation twice or more, each unrolled and named: before and after training, RNN against LSTM.
+
+    runs    {name: what}, each as for `unrolled`; a tuple is a function and its first arguments, before `args`
+    steps, level, color, limit    as for `unrolled`. Colours of gradients mean the same in every drawing
+
+    Raises DrawingError where there is nothing to compare, and as `unrolled`.
+    """
+    if not runs:
+        raise DrawingError("compare: takes a dict of at least one run, {'before': loss, 'after': other}")
+
+    def scene_of(what: Any) -> Scene:
+        f, *first = what if isinstance(what, tuple) else (what,)
+        return unrolled(f, *first, *(args if callable(f) else ()), steps=steps, level=level, color=color, limit=limit).scene
+
+    return Drawing(lambda: _stacked({name: scene_of(what) for name, what in runs.items()}))
+
+
+def _stacked(scenes: Mapping[str, Scene]) -> Scene:
+    placed: list[Placed] = []
+    y, notes = 0.0, []
+    for n, (name, scene) in enumerate(scenes.items()):
+        last = n == len(scenes) - 1
+        words = [Word(MARGIN, y + HEAD - 4, text.clean(name), 14, style.TEXT, "start")]
+        placed.append(Placed(Part(words=words)))
+        shown = scene.placed if last else scene.placed[:-1]  # one legend for all
+        for p in shown:
+            frame = p.frame._replace(y=p.frame.y + y + HEAD) if p.frame else None
+            placed.append(Placed(p.part, p.dx, p.dy + y + HEAD, f"c{n}_{p.prefix}", frame))
+        y += HEAD + (scene.height if last else max(_lower(p) for p in shown) + 12)
+        notes += [f"{name}: {note}" for note in scene.notes]
+    return Scene(max(s.width for s in scenes.values()), y, placed, " and ".join(scenes), notes)
+
+
+def _lower(p: Placed) -> float:
+    ends = [s.y + s.h / 2 for s in p.part.shapes] + [w.y + w.size / 2 for w in p.part.words]
+    ends += [y for w in p.part.wires for _, y in w.points]
+    return max([p.dy + e for e in ends] + ([p.frame.y + p.frame.h] if p.frame else []), default=0.0)

@@ -1,0 +1,174 @@
+"""Rows of time: loops that run the other way, and gradients, stand under the forward loop with the same steps below each other.
+
+Each row is a story of its own; what it takes from another row stands in it as a labelled leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from . import text
+from .story import BEFORE, Column, Item, Story, step_key
+
+MANY = 3  # values of one kind from another row that stand one by one
+
+
+@dataclass(frozen=True)
+class Row:
+    """A story with one direction of time. `backwards`: from the right to the left; `gradient`: upside down, as the mirror image."""
+
+    story: Story
+    backwards: bool = False
+    gradient: bool = False
+
+
+def split(story: Story) -> list[Row]:
+    """The story's rows, from the top; what follows rows that run backwards comes last, without steps."""
+    kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in story.columns)]
+    if len(kinds) < 2 and not any(backwards for _, backwards in kinds):
+        return [Row(story)]
+    return _Splitter(story, kinds).rows()
+
+
+class _Splitter:
+    """A stage is 3·row before a row's steps, + 1 in them, + 2 after them."""
+
+    def __init__(self, story: Story, kinds: Sequence[tuple[bool, bool]]):
+        self.story, self.items, self.kinds = story, story.items, kinds
+        self.row: list[int] = []
+        for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in story.columns)):
+            self.row += [n] * len(list(group))
+        self.stage = [-1] * len(self.items)
+        self._stages()
+
+    def _stages(self) -> None:
+        soonest = self._soonest()
+        for item in self.items:
+            if item.leaf:
+                continue
+            if step_key(item.node) is not None and item.column is not None:
+                self.stage[item.index] = 3 * self.row[item.column] + 1
+                continue
+            after = max((self.stage[a] for a in item.args), default=-1)
+            self.stage[item.index] = self._loose(item, after, soonest[item.index])
+
+    def _soonest(self) -> list[int]:
+        """The first row that uses an item in its steps; the number of rows where there is none."""
+        found = [len(self.kinds)] * len(self.items)
+        for item in reversed(self.items):
+            inside = not item.leaf and step_key(item.node) is not None and item.column is not None
+            use = self.row[item.column] if inside and item.column is not None else found[item.index]
+            for a in item.args:
+                found[a] = min(found[a], use)
+        return found
+
+    def _loose(self, item: Item, after: int, use: int) -> int:
+        """The stage of an operation without a step."""
+        count = len(self.kinds)
+        if after < 0:
+            return 3 * (use if use < count else 0)
+        at = after // 3
+        if at == count:
+            return after
+        gradient, backwards = self.kinds[at]
+        in_step = item.column is not None and 0 <= item.column < self.story.end
+        if in_step and self.row[item.column or 0] == at and (use == at or at == count - 1):
+            return 3 * at + 1
+        if use < count and use > at and (item.node.origin.vjp_of is not None or backwards):
+            return 3 * use
+        if not gradient and use == count and (backwards or any(not g for g, _ in self.kinds[at + 1 :])):
+            return 3 * count
+        return after if after % 3 != 1 else after + 1
+
+    # ---- the stories
+
+    def rows(self) -> list[Row]:
+        found = [Row(self._story(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
+        if any(s // 3 == len(self.kinds) for s in self.stage):
+            found.append(Row(self._story(len(self.kinds))))
+        return found
+
+    def _story(self, n: int) -> Story:
+        numbers = [c for c, row in enumerate(self.row) if row == n]
+        place = {c: k for k, c in enumerate(numbers)}
+        members = [i for i in self.items if not i.leaf and self.stage[i.index] // 3 == n]
+        items = list(self.items)
+        columns = [Column(c.label, c.loop, c.step, [], c.gradient, c.backwards) for c in (self.story.columns[k] for k in numbers)]
+        before, after = [], []
+        for item in members:
+            stage = self.stage[item.index] % 3
+            column = (BEFORE, place.get(item.column or 0, 0), len(numbers))[stage]
+            (before, columns[column].items if stage == 1 else [], after)[stage].append(item.index)
+            items[item.index] = replace(item, column=column, args=list(item.args))
+        title = self.story.title if numbers else "after"
+        made = Story(items, columns, before, after, self._outputs(n, members), title)
+        self._foreign(made, [i.index for i in members], n)
+        return made
+
+    def _outputs(self, n: int, members: Sequence[Item]) -> list[int]:
+        """Results of the row, and what rows that are no gradients take from its steps."""
+        inside = {i.index for i in members if self.stage[i.index] % 3 == 1}
+        taken = {
+            a
+            for item in self.items
+            if not item.leaf and self.stage[item.index] // 3 != n and not self._is_gradient(item)
+            for a in item.args
+            if a in inside
+        }
+        return [i.index for i in members if i.index in self.story.outputs or i.index in taken]
+
+    def _is_gradient(self, item: Item) -> bool:
+        row = self.stage[item.index] // 3
+        return item.node.origin.vjp_of is not None or (row < len(self.kinds) and self.kinds[row][0])
+
+    def _foreign(self, story: Story, members: Sequence[int], n: int) -> None:
+        """Leaves anew: those of the story, with the columns of this row, and values from other rows."""
+        items = story.items
+        stands: dict[int, int] = self._together(members, n)
+        used: dict[int, set[int]] = {}
+        for index in members:
+            item = items[index]
+            item.args = [stands.get(a, a) for a in item.args]
+            for a in item.args:
+                if self.items[a].leaf or a in stands:
+                    used.setdefault(a, set()).add(item.column if item.column is not None else BEFORE)
+        several = {a: [b for b, c in stands.items() if c == a] for a in set(stands.values())}
+        for a, columns in used.items():
+            column = columns.pop() if len(columns) == 1 else None
+            gradient = n < len(self.kinds) and self.kinds[n][0]
+            if self.items[a].leaf == "start" and gradient:
+                first = min(c.step for c in story.columns) - 1
+                items[a] = replace(self.items[a], leaf="input", kind="reference", label=self.items[a].name or "start", at=str(first))
+            elif self.items[a].leaf:
+                items[a] = replace(self.items[a], column=column)
+            else:
+                items[a] = self._reference(a, several[a], None if gradient else column)
+
+    def _together(self, members: Sequence[int], n: int) -> dict[int, int]:
+        """What stands for each value from another row: itself, or the first where one operation takes many of a kind."""
+        found: dict[int, int] = {}
+        for index in members:
+            foreign = [a for a in self.items[index].args if not self.items[a].leaf and self.stage[a] // 3 != n]
+            kinds: dict[object, list[int]] = {}
+            for a in foreign:
+                kinds.setdefault((self.items[a].name or self.items[a].label, self.stage[a]), []).append(a)
+            for group in kinds.values():
+                for a in group:
+                    found.setdefault(a, group[0] if len(group) > MANY else a)
+        return found
+
+    def _reference(self, a: int, members: Sequence[int], column: int | None) -> Item:
+        item = self.items[a]
+        name = text.clean(item.name or item.label, 12)
+        if len(members) > MANY:
+            steps = sorted(self.story.columns[self.items[m].column or 0].step for m in members)
+            return replace(item, leaf="input", kind="reference", label=f"{text.indexed(name, steps[0])} … {text.indexed(name, steps[-1])}",
+                           args=[], edges=[], column=column, at="")  # fmt: skip
+        timed = item.column is not None and 0 <= item.column < self.story.end and self.stage[a] % 3 == 1
+        at = str(self.story.columns[item.column or 0].step) if timed else ""
+        return replace(item, leaf="input", kind="reference", label=name, args=[], edges=[], column=column, at=at)
+
+
+__all__ = ["Row", "split"]
