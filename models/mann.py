@@ -13,6 +13,8 @@ from .addressing import similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 
+SHARP = 8.0  # the start of β before its softplus
+
 
 class MANNState(NamedTuple):
     """Memory, what was read last, read weightings and usage; each with the batch as first axis."""
@@ -38,7 +40,8 @@ class MANN(Cell):
     w^u and w^lu carry no gradient; w^r_{t−1} in the write does. M_0 = 1e-6, w^r_0 on slot 0, w^u_0 = 0.
 
     content    what is written: the "key" (the paper) or an "add" vector of its own (public implementations)
-    strength   scale similarities by β = 1 + softplus(·): without it one perfect match among 128 slots gets 2 % of the weight
+    strength   scale similarities by β = 1 + softplus(·), at the start about 9: without it one perfect match among 128 slots gets 2 %
+               of the weight
     read       "after" the write, from M_t, or "before" it, from M_{t−1}
     """
 
@@ -69,6 +72,7 @@ class MANN(Cell):
         self.controller = make_controller(controller, inputs, heads * width, hidden, key=k[0], dtype=dtype)
         self.heads = Linear(hidden, heads * sum(self._parts), k[1], dtype)
         self.readout = Linear(hidden + heads * width, outputs, k[2], dtype)
+        self.heads.b = mg.parameter(np.tile(np.repeat([0, 0, SHARP, 0], self._parts), heads).astype(dtype))
 
     @property
     def _parts(self) -> list[int]:

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import adding, babi, copy, copy_memory, delayed_recall, digits, he, mqar, ngrams, recall, repeat_copy, sort
+from . import adding, babi, copy, copy_memory, delayed_recall, digits, glyphs, he, mqar, ngrams, recall, repeat_copy, sort
 
 TASKS: dict[str, ModuleType] = {
     "copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort, "adding": adding,
     "copy-memory": copy_memory, "delayed-recall": delayed_recall, "mqar": mqar, "digits": digits, "babi": babi, "he": he,
+    "glyphs": glyphs,
 }  # fmt: skip
 
 __all__ = [
-    "TASKS", "adding", "babi", "copy", "copy_memory", "delayed_recall", "digits", "he", "mqar", "ngrams", "recall", "repeat_copy", "sort",
+    "TASKS", "adding", "babi", "copy", "copy_memory", "delayed_recall", "digits", "glyphs", "he", "mqar", "ngrams", "recall", "repeat_copy",
+    "sort",
 ]  # fmt: skip

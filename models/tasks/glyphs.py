@@ -1,0 +1,196 @@
+"""One-shot classification of drawn characters (Santoro et al. 2016, §4): learn within an episode which label goes with which class.
+
+An episode shows `ways` characters of one set of alphabets, `shots` drawings of each in random order; T = ways · shots. At step t come the
+image x_t and the label y_{t−1} of the image before, and the label of x_t is asked. Labels are dealt anew in every episode, so that only
+what was seen in it can tell: whatever the model, the first drawing of a class is guessed. Training and test alphabets are apart.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+
+from ..attention import causal
+from .classes import given
+from .draw import Draw, Words
+from .glyphs_data import Glyphs, read, view
+from .metrics import mean, total
+from .strokes import ALPHABETS, alphabets
+
+__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
+
+DOMAIN = 21
+LETTERS = 5  # a label in strings has five letters, each one of five (§4.2)
+PRESENTATIONS = (1, 2, 5, 10)  # that are measured
+DEFAULTS: dict[str, Any] = {"model": "mann", "batch": 16, "until": 0.0}
+UNTIL_HARDER = {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95}
+
+Labels = Literal["one-hot", "strings"]
+
+
+def sizes(ways: int = 5, labels: Labels = "one-hot", size: int = 20, **_: Any) -> tuple[int, int]:
+    """(inputs, outputs) of a model for this task: image and last label; logits of a label."""
+    label = ways if labels == "one-hot" else LETTERS * LETTERS
+    return size * size + label, label
+
+
+def batch(
+    seed: Any,
+    step: int,
+    batch: int,
+    ways: Annotated[int, "classes in an episode"] = 5,
+    shots: Annotated[int, "drawings of each class"] = 10,
+    labels: Annotated[Labels, "a label is one of WAYS, or a string of five letters a to e"] = "one-hot",
+    data: Annotated[Words, "folders or zip files of alphabet/character/*.png, as Omniglot's; none: synthetic strokes"] = (),
+    test: Annotated[Words, "alphabets kept for the test"] = ALPHABETS[-4:],
+    split: Annotated[Literal["train", "test"], "which alphabets are shown"] = "train",
+    size: Annotated[int, "pixels of an image's side"] = 20,
+    turn: Annotated[float, "random rotation of each drawing, degrees either way"] = 11.25,
+    shift: Annotated[float, "random translation of each drawing, parts of the side either way"] = 0.1,
+    warp: Annotated[float, "random mirror, stretch and shear of each class in training: classes without end"] = 0.2,
+    easy: Annotated[int, "updates at first in which episodes grow from easy ones: short, one drawing of a class again and again"] = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (T, batch, size² + label), targets, mask (T, batch)), float32 and bool; a pure function of (seed, step).
+
+    targets are one-hot: (T, batch, ways), or (T, batch, 5, 5) for strings. In training a class is a character turned by a multiple of 90°
+    (§4.1) and changed by `warp`; in the test it is as drawn. Raises ValueError where there are too few characters or drawings.
+    """
+    draw, training = Draw(seed, step, DOMAIN), split == "train"
+    hard = min(1.0, step / easy) if easy and training else 1.0
+    shown = 2 + round(hard * (shots - 2)) if hard < 1 else shots
+    glyphs, known = _known(data, test, training, size)
+    fewest = glyphs.count[known].min(initial=10**9)
+    if len(known) < ways or fewest < shots:
+        found = f"{len(known)} characters" + (f" of {fewest} drawings at least" if len(known) else "")
+        raise ValueError(f"ways={ways} and shots={shots}, but the alphabets to {split} have {found}")
+    rows, classes = np.arange(batch)[:, None], known[draw.order(batch, len(known))[:, :ways]]
+    nth, order = np.divmod(draw.order(batch, ways * shown), ways)  # which drawing of which class comes at each step
+    nth = np.where(draw.uniform((batch, 1)) < hard, nth, 0)
+    drawings = _some(draw, glyphs.first[classes], glyphs.count[classes], shown)[rows, order, nth]
+    maps = _class_maps(draw, (batch, ways), warp, training)[rows, order]
+    maps = _moved(draw, maps, hard * np.deg2rad(turn), hard * shift)
+    images = view(glyphs.images, drawings.ravel(), size, maps.reshape(-1, 2, 3)).reshape(batch, ways * shown, -1)
+    targets = np.ascontiguousarray(_labels(draw, batch, ways, labels)[rows, order].swapaxes(0, 1))
+    last = np.roll(targets, 1, 0).reshape(*order.T.shape, -1)
+    last[0] = 0
+    return np.concatenate([images.swapaxes(0, 1), last], -1), targets, np.ones(order.T.shape, bool)
+
+
+def _known(data: Words, test: Words, training: bool, size: int) -> tuple[Glyphs, np.ndarray]:
+    """A set of glyphs, and which of its characters are for training, or for the test."""
+    if data:
+        glyphs = read(tuple(data), size)
+        held = glyphs.among(test)
+        return glyphs, np.flatnonzero(~held if training else held)
+    glyphs = alphabets(tuple(test) if not training else tuple(a for a in ALPHABETS if a not in test), size)
+    return glyphs, np.arange(len(glyphs.count))
+
+
+def _some(draw: Draw, first: np.ndarray, count: np.ndarray, n: int) -> np.ndarray:
+    """n drawings of each class in random order, (batch, ways, n), from where its drawings start and how many it has."""
+    u = draw.uniform((*count.shape, count.max()))
+    u[np.arange(count.max()) >= count[..., None]] = 1
+    return first[..., None] + np.argsort(u, -1, kind="stable")[..., :n]
+
+
+def _class_maps(draw: Draw, shape: tuple[int, ...], warp: float, training: bool) -> np.ndarray:
+    """A linear map of the plane for each class, (…, 2, 2)."""
+    if not training:
+        return np.broadcast_to(np.eye(2), (*shape, 2, 2))
+    maps = _rotation(draw.integers(0, 3, shape) * (np.pi / 2))
+    if warp > 0:
+        maps = maps + warp * (2 * draw.uniform((*shape, 2, 2)) - 1)
+        maps[..., 0] *= 1 - 2 * draw.integers(0, 1, (*shape, 1))
+    return maps
+
+
+def _moved(draw: Draw, maps: np.ndarray, angle: float, shift: float) -> np.ndarray:
+    """Each drawing's own small rotation and translation after its class's map, (…, 2, 3) as `view` takes them."""
+    u = 2 * draw.uniform((3, *maps.shape[:-2])) - 1
+    maps = maps @ _rotation(angle * u[0])
+    return np.concatenate([maps, maps @ (2 * shift * np.moveaxis(u[1:], 0, -1)[..., None])], -1)
+
+
+def _rotation(angle: np.ndarray) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.stack([c, -s, s, c], -1).reshape(*angle.shape, 2, 2)
+
+
+def _labels(draw: Draw, batch: int, ways: int, labels: Labels) -> np.ndarray:
+    """The labels of an episode's classes, no two the same: (batch, ways, ways), or (batch, ways, letters, 5) for strings."""
+    if labels == "one-hot":
+        return np.eye(ways, dtype=np.float32)[draw.order(batch, ways)]
+    numbers = draw.order(batch, LETTERS**LETTERS)[:, :ways, None] // LETTERS ** np.arange(LETTERS) % LETTERS
+    return np.eye(LETTERS, dtype=np.float32)[numbers]
+
+
+# ---- what is measured
+
+
+def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
+    """The training loss: nats an episode, the sum over all labels (and their letters), the mean over the batch. A scalar."""
+    return mg.mean(total(_nats(logits, targets), mask))
+
+
+def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
+    """accuracy: the fraction of labels given right, a string's letters all; accuracy@k: of the k-th drawings of the classes; nats: the
+    mean cost of a label. Each (batch,); NaN at a k that an episode doesn't reach."""
+    wanted, nth = mg.tensor(targets), presentation(targets)
+    right = mg.equal(mg.argmax(_by_letter(logits, wanted), -1), mg.argmax(wanted, -1))
+    right = mg.astype(right if wanted.ndim == 3 else mg.all(right, -1), "float32")
+    at = {f"accuracy@{k}": mean(right, mg.logical_and(mg.tensor(mask), mg.equal(nth, k))) for k in PRESENTATIONS}
+    return {"accuracy": mean(right, mask), **at, "nats": mean(_nats(logits, wanted), mask)}
+
+
+def presentation(targets: Any) -> Tensor:
+    """Of which drawing of its class in the episode each label is, the first being 1: (T, batch)."""
+    t = mg.tensor(targets)
+    flat = mg.permute_dims(mg.reshape(t, (*t.shape[:2], -1)), (1, 0, 2))
+    same = mg.equal(flat @ flat.mT, mg.expand_dims(mg.sum(flat * flat, -1), -1))
+    return mg.permute_dims(mg.sum(mg.astype(mg.logical_and(same, causal(t.shape[0])), "int64"), -1), (1, 0))
+
+
+def _by_letter(logits: Any, targets: Tensor) -> Tensor:
+    return mg.reshape(mg.tensor(logits), targets.shape)
+
+
+def _nats(logits: Any, targets: Any) -> Tensor:
+    """−log p of each label: (T, batch)."""
+    t = mg.tensor(targets)
+    nats = -mg.sum(mg.log_softmax(_by_letter(logits, t)) * t, -1)
+    return nats if t.ndim == 3 else mg.sum(nats, -1)
+
+
+# ---- what stands beside
+
+
+def first_guess(ways: int = 5) -> float:
+    """How often the first drawing of a class is labelled right by one who never gives a label that is taken: H(ways) / ways."""
+    return sum(1 / k for k in range(1, ways + 1)) / ways
+
+
+def baselines(ways: int = 5, shots: int = 10, labels: Labels = "one-hot", **_: Any) -> dict[str, float]:
+    """The accuracy of guessing, and of one who knows every class once it was seen and guesses well before."""
+    guess = {"one-hot": (1 / ways, first_guess(ways)), "strings": (LETTERS**-LETTERS, LETTERS**-LETTERS)}[labels]
+    return {"chance": guess[0], "optimum": (shots - 1 + guess[1]) / shots}
+
+
+def harder(**_: Any) -> dict[str, Any]:
+    """The alphabets of the test, as they were drawn."""
+    return {"split": "test", "turn": 0.0, "shift": 0.0}
+
+
+def nearest(inputs: Any, targets: Any) -> np.ndarray:
+    """The label of the nearest earlier image of the episode by pixels, in the shape of targets; zeros at the first step."""
+    x, y = np.swapaxes(inputs, 0, 1), np.swapaxes(targets, 0, 1)
+    x = x[..., : x.shape[-1] - y[0, 0].size]
+    squares = (x**2).sum(-1)
+    distance = squares[:, None, :] - 2 * x @ x.swapaxes(1, 2)
+    found = np.where(np.tri(x.shape[1], k=-1, dtype=bool), distance, np.inf).argmin(-1)
+    said = y[np.arange(len(y))[:, None], found]
+    said[:, 0] = 0
+    return np.swapaxes(said, 0, 1)

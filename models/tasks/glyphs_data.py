@@ -1,0 +1,103 @@
+"""Sets of drawn characters: read from Omniglot's layout, and looked at through a small random turn, stretch and shift."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+__all__ = ["FINE", "Glyphs", "read", "view"]
+
+FINE = 3  # stored pixels to one pixel seen, on each side
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Characters of alphabets, each drawn by several people.
+
+    images    (drawings, side, side) uint8, ink 255, side = FINE × the size they are seen at, smoothed to that size; the rim is blank
+    first     (characters,) where a character's drawings start, and count how many there are
+    alphabet  (characters,) the alphabet's name
+    """
+
+    images: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+    alphabet: tuple[str, ...]
+
+    @classmethod
+    def of(cls, ink: np.ndarray, characters: Sequence[tuple[str, int]]) -> Glyphs:
+        """From ink (drawings, side, side) in 0 … 1 and, in its order, each character's (alphabet, number of drawings)."""
+        from scipy.ndimage import uniform_filter
+
+        seen = uniform_filter(ink.astype(np.float32), (0, FINE, FINE), mode="constant")
+        seen[:, [0, -1]] = seen[:, :, [0, -1]] = 0
+        count = np.array([n for _, n in characters])
+        images = np.rint(255 * seen / max(seen.max(initial=0), 1e-6)).astype(np.uint8)
+        return cls(images, np.cumsum(count) - count, count, tuple(a for a, _ in characters))
+
+    def among(self, names: Sequence[str]) -> np.ndarray:
+        """(characters,) which of them are of these alphabets. Raises ValueError that lists what there is."""
+        if unknown := set(names) - set(self.alphabet):
+            raise ValueError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {', '.join(sorted(set(self.alphabet)))}")
+        return np.isin(self.alphabet, list(names))
+
+
+@lru_cache(maxsize=4)
+def read(paths: tuple[str, ...], size: int) -> Glyphs:
+    """The drawings below folders or in zip files laid out as Omniglot's, …/alphabet/character/*.png, dark on light.
+
+    What two of them hold both is taken once. Raises FileNotFoundError, or ValueError where there is no such drawing.
+    """
+    from PIL import Image
+
+    side = FINE * size
+    found: dict[tuple[str, ...], bytes] = {}
+    for path in paths:
+        drawings = {name.parts[-3:]: data for name, data in _files(Path(path)) if len(name.parts) >= 3}
+        if not drawings:
+            raise ValueError(f"{path}: no drawings; they are expected as alphabet/character/name.png")
+        found |= drawings
+    ink = np.empty((len(found), side, side), np.float32)
+    characters: dict[tuple[str, str], int] = {}
+    for i, ((alphabet, character, _), data) in enumerate(sorted(found.items())):
+        with Image.open(io.BytesIO(data)) as image:
+            ink[i] = 1 - np.asarray(image.convert("L").resize((side, side), Image.Resampling.BOX), np.float32) / 255
+        characters[alphabet, character] = characters.get((alphabet, character), 0) + 1
+    return Glyphs.of(ink, [(alphabet, n) for (alphabet, _), n in characters.items()])
+
+
+def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """(name, content) of each PNG below a folder or in a zip."""
+    if path.is_dir():
+        for file in path.rglob("*.png"):
+            yield PurePosixPath(path.name, *file.relative_to(path).parts), file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".png"):
+                    yield PurePosixPath(name), archive.read(name)
+    else:
+        raise FileNotFoundError(f"{path} is neither a folder nor a zip file of drawings")
+
+
+def view(images: np.ndarray, which: np.ndarray, size: int, maps: np.ndarray) -> np.ndarray:
+    """Drawings seen at size × size, (n, size, size) float32 in 0 … 1.
+
+    maps (n, 2, 3) takes a pixel's place (x, y, 1), x and y in −1 … 1, to the place in the drawing that it shows; beyond is blank.
+    """
+    side = images.shape[1]
+    at = (2 * np.arange(size, dtype=np.float32) + 1) / size - 1
+    places = np.stack([np.tile(at, size), np.repeat(at, size), np.ones(size * size, np.float32)])
+    pixels = maps.astype(np.float32).reshape(-1, 3) @ places
+    pixels += 1
+    pixels *= side / 2
+    np.clip(pixels, 0, side - 1, out=pixels)
+    x, y = np.moveaxis(pixels.astype(np.int32).reshape(len(which), 2, -1), 1, 0)
+    index = (np.asarray(which, np.int32) * (side * side))[:, None] + y * side + x
+    return (images.reshape(-1)[index] * np.float32(1 / 255)).reshape(len(which), size, size)

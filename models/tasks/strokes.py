@@ -1,0 +1,91 @@
+"""Alphabets that nobody writes: seeded characters of a few pen strokes, each drawn by several shaky hands."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from .draw import Draw
+from .glyphs_data import FINE, Glyphs
+
+__all__ = ["ALPHABETS", "alphabets"]
+
+ALPHABETS = tuple(f"strokes{i:02}" for i in range(20))
+CHARACTERS, DRAWERS = 24, 20  # of an alphabet, as in Omniglot; of a character
+STROKES, KNOTS, POINTS = 4, 5, 48  # at most, of a character; control points of a stroke, and points where its ink is put down
+PEN, INKY = 2, 2.5  # pixels across, and ink enough that a stroke is dark throughout
+DOMAIN = 31
+
+
+@lru_cache(maxsize=4)
+def alphabets(names: tuple[str, ...], size: int) -> Glyphs:
+    """The glyphs of these alphabets, to be seen at size × size: a pure function of their names. Raises ValueError for an unknown one."""
+    if unknown := set(names) - set(ALPHABETS):
+        raise ValueError(f"no alphabet {', '.join(sorted(unknown))}: there are {ALPHABETS[0]} … {ALPHABETS[-1]}")
+    drawn = [_ink(Draw(0, ALPHABETS.index(name), DOMAIN), FINE * size) for name in names]
+    return Glyphs.of(np.concatenate(drawn), [(name, DRAWERS) for name in names for _ in range(CHARACTERS)])
+
+
+def _ink(draw: Draw, side: int) -> np.ndarray:
+    """One alphabet's drawings (characters · drawers, side, side), float32 in 0 … 1, on the plane −1 … 1."""
+    knots, used = _characters(draw)
+    return _rendered(_by_hand(draw, knots), np.repeat(used, DRAWERS, 0), side)
+
+
+def _characters(draw: Draw) -> tuple[np.ndarray, np.ndarray]:
+    """(knots (characters, strokes, KNOTS, 2), used (characters, strokes)): each stroke a walk that bends as the alphabet's style has it."""
+    bend, length, many = draw.uniform((3,)) * [1.2, 0.25, 1] + [0.3, 0.35, 0.8]
+    shape = (CHARACTERS, STROKES)
+    heading = 2 * np.pi * draw.uniform(shape)
+    heading = np.where(draw.uniform(shape) < 0.5, np.round(heading / (np.pi / 2)) * np.pi / 2, heading)  # half are upright or level
+    turning = bend * _normal(draw, shape) * (draw.uniform(shape) < 0.6)  # the rest are straight
+    angles = heading[..., None] + turning[..., None] * np.arange(KNOTS) + 0.3 * bend * _normal(draw, (*shape, KNOTS))
+    strides = length * (0.6 + 0.8 * draw.uniform((*shape, 1, 1)))
+    walk = np.cumsum(strides * np.stack([np.cos(angles), np.sin(angles)], -1), -2)
+    centre = 0.9 * (2 * draw.uniform((*shape, 1, 2)) - 1) * 0.6
+    knots = walk - walk.mean(-2, keepdims=True) + centre
+    used = np.arange(STROKES) < 1 + np.minimum(np.floor(many * 3 * draw.uniform((CHARACTERS, 1)) + 0.5), STROKES - 1)
+    inside = np.where(used[..., None, None], knots, np.nan)
+    low, high = np.nanmin(inside, (1, 2), keepdims=True), np.nanmax(inside, (1, 2), keepdims=True)
+    return (knots - (low + high) / 2) * 1.4 / np.maximum((high - low).max(-1, keepdims=True), 0.8), used
+
+
+def _by_hand(draw: Draw, knots: np.ndarray) -> np.ndarray:
+    """Each drawn by every hand, (characters · drawers, strokes, KNOTS, 2): knots and strokes go astray, slanted, stretched, moved."""
+    n = CHARACTERS * DRAWERS
+    found = np.repeat(knots, DRAWERS, 0)
+    found = found + 0.05 * _normal(draw, found.shape) + 0.06 * _normal(draw, (n, STROKES, 1, 2))
+    frame = np.eye(2) + 0.12 * _normal(draw, (n, 1, 2, 2))
+    return found @ frame + 0.1 * _normal(draw, (n, 1, 1, 2))
+
+
+def _rendered(knots: np.ndarray, used: np.ndarray, side: int) -> np.ndarray:
+    """Ink along a uniform cubic B-spline through each stroke, a point's ink shared among the four pixels around it."""
+    at = (np.clip(_spline() @ knots, -0.95, 0.95) + 1) * (side / 2) - 0.5
+    corner = np.floor(at).astype(np.int64)
+    part = at - corner
+    plane = np.arange(len(knots))[:, None, None] * side * side
+    ink = np.zeros(len(knots) * side * side)
+    for dx, dy in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        weight = np.abs(1 - dx - part[..., 0]) * np.abs(1 - dy - part[..., 1]) * used[..., None]
+        index = plane + (corner[..., 1] + dy) * side + corner[..., 0] + dx
+        ink += np.bincount(index.ravel(), weight.ravel(), len(ink))
+    pen = uniform_filter(ink.reshape(len(knots), side, side).astype(np.float32), (0, PEN, PEN), mode="constant")
+    return np.minimum(INKY * pen, 1)
+
+
+def _spline() -> np.ndarray:
+    """Weights (POINTS, KNOTS) of a clamped uniform cubic B-spline's control points along it."""
+    from scipy.interpolate import BSpline
+
+    inner = np.linspace(0, 1, KNOTS - 2)
+    knots = np.concatenate([[0] * 3, inner, [1] * 3])
+    return BSpline.design_matrix(np.linspace(0, 1, POINTS), knots, 3).toarray()
+
+
+def _normal(draw: Draw, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal numbers by Box and Muller."""
+    u = draw.uniform((2, *shape))
+    return np.sqrt(-2 * np.log1p(-u[0])) * np.cos(2 * np.pi * u[1])
