@@ -14,6 +14,7 @@ from .ir import Graph, Node, substitute
 from .primitives import elementwise, linalg, loop, movement, reduce
 from .rewrite import filled_with, in_bodies, replace_loops
 from .tensor import Tensor, abstract, is_number, item
+from .types import TensorType
 from .vmap import batch_graph
 
 LINEAR_MOVES = (movement.reshape, movement.permute, movement.pad, movement.slice, movement.flip, movement.roll)
@@ -69,9 +70,9 @@ def _hoisted(node: Node) -> dict[int, Tensor] | None:
 
 def _worth_hoisting(nodes: Sequence[Node], body: Graph) -> list[Node]:
     """Of what is the same at every step, the results that the loop uses: real work, not movement or repeated numbers."""
-    inside = set(nodes)
-    real = {n for n in nodes if n.op.look[0] not in ("move", "leaf", "index") and n.args}
-    users = {a for n in body.nodes if n not in inside or n not in real for a in n.args} | set(body.outputs)
+    several = {n for n in nodes if not isinstance(n.type, TensorType)}  # loops, branches, calls: their items are the results
+    real = {n for n in nodes if n not in several and n.args and (n.op is item or n.op.look[0] not in ("move", "leaf", "index"))}
+    users = {a for n in body.nodes if n not in real and n not in several for a in n.args} | set(body.outputs)
     return [n for n in nodes if n in real and n in users]
 
 

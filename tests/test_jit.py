@@ -204,6 +204,11 @@ def test_an_axis_of_one_broadcasts_only_where_it_is_one():
         assert fast(np.ones((n, 3)), np.ones((4, 3))).shape == (4, 3)
 
 
+def test_a_cotangent_of_literal_shape_makes_the_size_literal():
+    f = mg.jit(lambda x: mg.vjp(mg.square, x)[1](np.ones(3))[0])
+    np.testing.assert_array_equal(f(np.arange(3.0)), 2 * np.arange(3.0))
+
+
 def test_empty_axes_run():
     fast = mg.jit(lambda x: mg.sum(x * 2, axis=0))
     assert fast(np.ones((2, 3))).tolist() == [4, 4, 4]

@@ -53,6 +53,8 @@ def only_units_differ(node: Node) -> bool:
 
 def is_movement(node: Node) -> bool:
     """Whether a node is read through its argument, at other indices."""
+    if node.is_constant:
+        return False
     if node.op is movement.reshape:
         return only_units_differ(node)
     if node.op is item:

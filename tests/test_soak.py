@@ -1,0 +1,36 @@
+"""The long run's own limits: what grows, compiles or slows down is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from soak import Config, Minute, faults, soak
+
+FLAT = [Minute(60.0 * i, 100 * i, 1.0, 1.1, 200.0, 9) for i in range(1, 41)]
+
+
+def changed(**last: float) -> list[Minute]:
+    return [*FLAT[:-4], *(dataclasses.replace(m, **last) for m in FLAT[-4:])]
+
+
+def test_a_flat_record_has_no_faults() -> None:
+    assert faults(FLAT) == []
+    assert faults([dataclasses.replace(FLAT[0], cpu=50.0, rss=100.0, programs=2), *FLAT[1:]]) == []  # the warm-up
+
+
+@pytest.mark.parametrize(("last", "word"), [({"rss": 205.0}, "memory"), ({"cpu": 1.3}, "longer"), ({"programs": 10}, "compiled")])
+def test_each_fault_is_told(last: dict[str, float], word: str) -> None:
+    (found,) = faults(changed(**last))
+    assert word in found
+
+
+def test_a_second_of_it_records_steps_memory_and_programs(tmp_path) -> None:
+    out = io.StringIO()
+    config = Config.of(task="copy", model="rnn", hidden=4, bits=2, lengths=(1, 5), batch=1, steps=10**9, until=0.0)
+    record = soak(tmp_path / "run", 0.6, config, every=0.2, out=out)
+    assert len(record) == len(out.getvalue().splitlines()) >= 2
+    assert record[-1].steps > record[0].steps > 0
+    assert record[-1].programs > 0
+    assert record[-1].rss > 10
