@@ -5,7 +5,8 @@ What a program may ask of a size and what then happens:
   arithmetic                   stays symbolic
   a comparison                 is decided for the hint and kept as a guard, checked at every later call
   its number (`range(n)`)      or its equality with another extent inside an op: the symbol is bound and the trace starts again
-Sizes are at least 1: an empty axis is never symbolic.
+Sizes are at least 1: an empty axis is never symbolic. But for such guards the program does not depend on the sizes seen first, nor do
+its last bits: what to store and how to sum is chosen for `typical` sizes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+TYPICAL = 32
 Extent = Union[int, "Dim"]
 Shape = tuple[Extent, ...]
 
@@ -193,6 +195,11 @@ def _surely(a: Dim, b: Extent, margin: int) -> bool:
     if isinstance(difference, int):
         return difference >= margin
     return difference.lower is not None and difference.lower >= margin
+
+
+def typical(x: Extent) -> int:
+    """x with every run-time size at TYPICAL: for choices that must not depend on the arguments that came first."""
+    return sum(c * TYPICAL ** len(m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 
 def hint(x: Extent) -> int:

@@ -171,6 +171,17 @@ def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, 
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+def test_the_machine_code_does_not_depend_on_the_sizes_seen_first(model):
+    def code(*shape):
+        fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))
+        fast(model, np.ones((*shape, 3), "float32"))
+        (program,) = fast._newest()
+        return [kernel.llvm for kernel in program.native.kernels]
+
+    assert code(2, 3) == code(100, 200)
+
+
 def test_python_that_depends_on_a_size_gets_a_program_of_its_own():
     def f(x):
         return mg.sum(x) if x.shape[0] > 2 else mg.sum(x) * 10

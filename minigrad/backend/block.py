@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Dim, Shape, hint, product
+from ..dims import Dim, Shape, product, typical
 from ..ir import Graph, Node
 from ..primitives import elementwise, index, movement, reduce
 from ..tensor import item
@@ -280,7 +280,7 @@ class Block:
             body.append(Store(target.buffer, target.at(self.full(node, here)), x, note=note(node)))
             return
         dtype = str(node.type.dtype)
-        terms = math.prod(hint(step.domain[a]) for a in step.axes or ())
+        terms = math.prod(typical(step.domain[a]) for a in step.axes or ())
         wide = "float64" if dtype == "float32" and node.op is reduce.sum and terms > LONG_SUM else dtype
         name = self.program.name("a")
         before.append(Declare(name, const(identity(node), np.dtype(wide))))

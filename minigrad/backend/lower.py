@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Shape, Symbol, symbols
+from ..dims import TYPICAL, Shape, Symbol, symbols
 from ..ir import Graph, Node
 from .block import Block
 from .loops import SPLIT_FROM, Buffer, Function, Index, Shared, Size, Stmt, as_index, evaluate, work
@@ -62,7 +62,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
     found = symbols(n for p in graph.params for n in p.type.shape)
     main = Main(program, graph, params, targets)
-    main.shares, main.hints = split, {s.name: s.hint for s in found}
+    main.shares, main.typical = split, {s.name: TYPICAL for s in found}
     main.lower()
     for o, place in zip(graph.outputs, outputs, strict=True):
         if targets[o] is not place:
@@ -81,10 +81,10 @@ class Main(Block):
     def __init__(self, *args: Any):
         super().__init__(*args)
         self.phases: list[list[Stmt]] = []
-        self.hints: dict[str, int] = {}
+        self.typical: dict[str, int] = {}
 
     def emit(self, loops: Sequence[Range], body: Sequence[Stmt], free: Sequence[Range] = ()) -> None:
-        divided = next((r for r in free if evaluate(r.extent, self.hints) >= SPLIT_FROM), None)
+        divided = next((r for r in free if evaluate(r.extent, self.typical) >= SPLIT_FROM), None)
         if divided is None:
             super().emit(loops, body)
             return
@@ -97,7 +97,7 @@ class Main(Block):
     def share(self, extent: Index, part: Part) -> None:
         low, high = self.program.loop_var(), self.program.loop_var()
         shared = Shared(extent, low, high, tuple(part(low, high)))
-        if self.shares and work((shared,), self.hints) >= SHARED_WORK:
+        if self.shares and work((shared,), self.typical) >= SHARED_WORK:
             self.out.append(shared)
         else:
             super().share(extent, part)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dims import Extent, hint
+from ..dims import Extent, typical
 from ..errors import GraphError, shape_error
 from ..ir import Graph, Node, Primitive, ancestors, substitute
 from ..tensor import Tensor, abstract, concrete_shape, interning, item
@@ -122,7 +122,7 @@ def _used(body: Graph, parts: Parts, cts: Sequence[Any]) -> list[bool]:
 
 
 def _bytes(node: Node) -> int:
-    return math.prod(map(hint, node.type.shape)) * node.type.dtype.itemsize
+    return math.prod(map(typical, node.type.shape)) * node.type.dtype.itemsize
 
 
 # What the gradient keeps of a step, by name: whether an operation is done again if what it is made of is kept, and whether only
