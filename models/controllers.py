@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import minigrad as mg
 from minigrad import Module, Tensor
 
@@ -13,13 +15,14 @@ from .lstm import LSTMState, forget_bias, lstm_cell
 
 
 class LSTMController(Module):
-    """An LSTM of the input and what was read: z = x_t W_x + [r_{t−1}; h_{t−1}] W_h + b."""
+    """An LSTM of the input and what was read: z = x_t W_x + [r_{t−1}; h_{t−1}] W_h + b. gain: of the first weights of r."""
 
-    def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32", gain: float = 1.0):
         k = keys(key, 3)
         self.hidden = hidden
         self.W_x = blocks(k[0], (inputs, hidden), 4, "glorot", dtype)
-        self.W_h = blocks(k[1], (reads + hidden, hidden), 4, "glorot", dtype)
+        rows = np.where(np.arange(reads + hidden) < reads, gain, 1.0)[:, None]
+        self.W_h = mg.parameter(blocks(k[1], (reads + hidden, hidden), 4, "glorot", dtype) * mg.tensor(rows, dtype))
         self.b = forget_bias(hidden, 4, None, k[2], dtype)
 
     def initial_state(self, batch: Any) -> LSTMState:
@@ -32,13 +35,13 @@ class LSTMController(Module):
 
 
 class FeedForward(Module):
-    """h_t = tanh(x_t W_x + r_{t−1} W_r + b): all that lasts from step to step is in the memory."""
+    """h_t = tanh(x_t W_x + r_{t−1} W_r + b): all that lasts from step to step is in the memory. gain: of the first W_r."""
 
-    def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32", gain: float = 1.0):
         k = keys(key, 2)
         self.hidden = hidden
         self.W_x = blocks(k[0], (inputs, hidden), 1, "glorot", dtype)
-        self.W_r = blocks(k[1], (reads, hidden), 1, "glorot", dtype)
+        self.W_r = mg.parameter(blocks(k[1], (reads, hidden), 1, "glorot", dtype) * gain)
         self.b = mg.parameter(mg.zeros(hidden, dtype))
 
     def initial_state(self, batch: Any) -> tuple[()]:
@@ -71,11 +74,13 @@ class Deep(Module):
         return tuple(after), mg.concat(hs, -1)
 
 
-def controller(kind: str, inputs: int, reads: int, hidden: int, layers: int = 1, key: Any = 0, dtype: Any = "float32") -> Any:
+def controller(
+    kind: str, inputs: int, reads: int, hidden: int, layers: int = 1, key: Any = 0, dtype: Any = "float32", gain: float = 1.0
+) -> Any:
     """ "lstm" or "feedforward" ("ff"), of one layer or several, each with `hidden` units."""
     made = choose("controller", kind, {"lstm": LSTMController, "feedforward": FeedForward, "ff": FeedForward})
     if layers == 1:
-        return made(inputs, reads, hidden, key, dtype)
+        return made(inputs, reads, hidden, key, dtype, gain)
     if layers < 1:
         raise ValueError(f"layers={layers}: a controller has at least one")
-    return Deep([made(inputs + hidden * (i > 0), reads, hidden, k, dtype) for i, k in enumerate(keys(key, layers))])
+    return Deep([made(inputs + hidden * (i > 0), reads, hidden, k, dtype, gain) for i, k in enumerate(keys(key, layers))])

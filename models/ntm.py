@@ -40,8 +40,8 @@ class NTM(Cell):
     M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
     w_0          "focused" on slot 0, "learned" logits, or "uniform"; focused learns copy in a fraction of the sequences of learned
     r_0          "learned" under tanh, or "zeros"
-    start        of the heads: "plain", or "tape": write heads begin by moving on a slot each step, read heads by looking for what was
-                 added, their keys being the add vectors. It learns associative recall in a tenth of the sequences
+    start        "plain", or "tape": heads begin by moving on a slot each step, and read heads by looking for what was added: their keys
+                 are the add vectors. It learns associative recall in a tenth of the sequences
 
     Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: ValueError.
     """
@@ -72,11 +72,13 @@ class NTM(Cell):
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
         self.order = choose("read", read, ["after", "before"])
-        self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)
+        tape = choose("start", start, ["plain", "tape"]) == "tape"
+        gain = 0.1 if tape else 1.0
+        self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype, gain)
         hidden = self.controller.hidden
         self.heads = Linear(hidden, read_heads * self._per_head + write_heads * (self._per_head + 2 * width), k[1], dtype)
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
-        if choose("start", start, ["plain", "tape"]) == "tape":
+        if tape:
             self._start_as_tape()
         self.first = (choose("M_0", M_0, ["constant", "learned", "random"]), choose("w_0", w_0, ["learned", "focused", "uniform"]))
         self.seed = tuple(map(int, k[3].numpy()))
@@ -92,17 +94,19 @@ class NTM(Cell):
         return self.memory[1] + 3 + self.shifts
 
     def _start_as_tape(self) -> None:
-        """Write heads: s towards +1, g small. Read heads: g and β large, the weights of k those of a write head's a."""
+        """All heads: s towards +1. Write heads: g small. Read heads: g and β large, the weights of k those of a write head's a.
+
+        What was read has little weight in h at first, so that an input seen again gives the key with which it was added.
+        """
         if self.shifts == 1:
-            raise ValueError("start='tape' moves write heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
+            raise ValueError("start='tape' moves heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
         W, b, n, width = self.heads.W.numpy().copy(), self.heads.b.numpy().copy(), self.read_heads * self._per_head, self.memory[1]
         keys_ = W[:, :n].reshape(len(W), self.read_heads, -1)[..., :width]
         adds = W[:, n:].reshape(len(W), self.write_heads, -1)[..., -width:]
         keys_[:] = adds[:, np.arange(self.read_heads) % self.write_heads]
-        read, write = b[:n].reshape(self.read_heads, -1), b[n:].reshape(self.write_heads, -1)
         beta, gate, onward = width, width + 1, width + 3 + self.shifts // 2
-        read[:, beta] = write[:, beta] = 3
-        read[:, gate], write[:, gate], write[:, onward] = 1, -1, 2
+        for head, g in ((b[:n].reshape(self.read_heads, -1), 1), (b[n:].reshape(self.write_heads, -1), -3)):
+            head[:, beta], head[:, gate], head[:, onward] = 3, g, 4
         self.heads.W, self.heads.b = mg.parameter(W), mg.parameter(b)
 
     def _random_memory(self, dtype: Any) -> Tensor:

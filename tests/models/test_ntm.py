@@ -249,18 +249,28 @@ def test_starts_and_their_parameters():
     assert names(M_0="learned", w_0="learned")[0] == {"M_0", "w_0", "r_0"}
 
 
-def test_a_tape_writes_slot_after_slot_and_reads_what_it_wrote():
-    """As it starts: after n steps the write head is nearest to slot n, and a key as it was added finds its slot."""
-    model = NTM(3, 2, "ff", hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start="tape", key=3)
-    xs = np.random.default_rng(0).standard_normal((6, 4, 3)).astype("float32")
+@pytest.mark.parametrize("controller", ["ff", "lstm"])
+def test_a_tape_writes_slot_after_slot_and_looks_for_what_it_wrote(controller):
+    """As it starts: after n steps the write heads are at slot n, and the keys are what is added."""
+    model = NTM(3, 2, controller, hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start="tape", key=3)
+    rng = np.random.default_rng(0)
     state = model.initial_state(4)
-    for t, x in enumerate(xs):
-        state, _ = model.step(state, mg.tensor(x))
+    for t in range(6):
+        state, _ = model.step(state, mg.tensor(rng.standard_normal((4, 3)).astype("float32")))
         assert (state.w_write.numpy().argmax(-1) == t + 1).all()
-    read, write = model._head_parameters(mg.tensor(np.random.default_rng(1).standard_normal((4, 20)).astype("float32")))
-    np.testing.assert_array_equal(read.numpy()[..., :10], write.numpy()[..., -10:])  # the keys are what is added
+    read, write = model._head_parameters(mg.tensor(rng.standard_normal((4, 20)).astype("float32")))
+    np.testing.assert_array_equal(read.numpy()[..., :10], write.numpy()[..., -10:])
     with pytest.raises(ValueError, match="shift=0 allows none: take shift=1"):
         NTM(3, 2, hidden=4, memory=(5, 3), shift=0, start="tape")
+
+
+def test_a_feed_forward_tape_finds_an_input_again():
+    """Untrained, shown six vectors and then one of them, its read head goes one slot on from where that was written: then, and just now."""
+    xs = np.eye(6, dtype="float32")[:, None]
+    model = NTM(6, 2, "ff", hidden=60, memory=(16, 20), start="tape", key=1)
+    _, state = model.run(xs)
+    found = [set(model.step(state, mg.tensor(x))[0].w_read.numpy()[0, 0].argsort()[-2:].tolist()) for x in xs]
+    assert found == [{t + 2, 8} for t in range(6)]
 
 
 def test_parameter_count():
