@@ -373,7 +373,7 @@ def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, st
     """The scene of these marks, with a legend below and, where a gradient is NaN or infinite, an alarm."""
     alarm = paint.alarm(story)
     if alarm:
-        wide = text.width(alarm, 12) + 20
+        wide = text.width(alarm, 12) * 1.12 + 24
         box = Shape(
             "alarm", MARGIN + wide / 2, bottom + 8, wide, 22.0, "loss", alarm, fill=style.NOT_FINITE, stroke=style.NOT_FINITE, size=12
         )

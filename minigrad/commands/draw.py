@@ -1,37 +1,118 @@
-"""minigrad draw: the pictures of a run, or a model's unrolled graph."""
+"""minigrad draw: the pictures of a run; the graph of a run, of a model, or of what a function in the user's file returns."""
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import typer
+
+import minigrad as mg
 
 from ..config import model_settings
 from ..experiments import MODELS, Config, ConfigError, Experiment, Run
 from .shared import app, console, plainly
 
+Level = Literal["op", "gate", "cell", "box"]
+
 
 @app.command()
 @plainly
 def draw(
-    what: Annotated[str, typer.Argument(metavar="RUN|MODEL", help="the folder of a run, or a model's name")],
-    out: Annotated[Path, typer.Option(help="file for a model's drawing (.svg .dot .png .pdf)")] = Path("unrolled.svg"),
-    steps: Annotated[int, typer.Option(help="time steps of a model's drawing", min=1)] = 3,
-    level: Annotated[str, typer.Option(help="op: every operation; cell: one box a step")] = "op",
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|FILE.py:FUNCTION|RUN",
+            help="a model's name; a function without arguments that returns what to draw: a tensor, a Graph, a tuple (function, "
+            "*arguments) or a drawing; or the folder of a run: all its pictures, or with --out or --format its graph",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="file to write; by default the name of what is drawn")] = None,
+    steps: Annotated[int | None, typer.Option(help="time steps of the graph", min=1)] = None,
+    level: Annotated[
+        Level, typer.Option(help="op: every operation; gate: one box a line; cell: as textbooks draw it; box: one box a step")
+    ] = "op",
+    color: Annotated[
+        Literal["kind", "grad"] | None, typer.Option(help="grad: by the gradient's norm; by default so after backward()")
+    ] = None,
+    format: Annotated[Literal["svg", "dot", "png", "pdf"] | None, typer.Option(help="by default that of --out, else svg")] = None,
+    rolled: Annotated[bool, typer.Option("--rolled", help="the loop with its delays, and beside it the same unrolled")] = False,
+    backward: Annotated[bool, typer.Option("--backward", help="the gradient's graph too, mirrored under the steps")] = False,
 ) -> None:
-    """Draw a run's pictures anew, or the unrolled graph of an untrained model."""
-    from ..pictures import unrolled
-
-    if what in MODELS:
+    """Draw a graph over time, or a run's pictures anew."""
+    drawn: Any
+    if Path(what).is_dir():
+        run = Run.open(Path(what))
+        model = run.restore()[0]
+        if out is None and format is None:
+            return draw_run(run, model)
+        name, drawn = run.folder.name, _of_model(model, steps)
+    elif what in MODELS:
         experiment = Experiment(Config.of("copy", what, bits=2, **_small(what)))
-        console.print(f"Look at: {unrolled(experiment, experiment.model(), out, steps, level)}")
-        return
-    if not Path(what).is_dir():
-        raise ConfigError(f"{what!r} is neither the folder of a run nor a model: {', '.join(MODELS)}")
-    run = Run.open(Path(what))
-    draw_run(run, run.restore()[0])
+        name, drawn = what, _of_model(experiment.model(), steps)
+    else:
+        name, drawn = _of_file(what)
+    target = out or Path(f"{name}.{format or 'svg'}")
+    drawing = _drawing(drawn, steps, level, color, rolled, backward)
+    target.write_bytes(drawing.pipe(format)) if format else drawing.save(target)
+    console.print(f"Look at: {target}")
+    for note in getattr(drawing, "notes", []):
+        console.print(note, markup=False)
+
+
+def _drawing(what: Any, steps: int | None, level: str, color: str | None, rolled: bool, backward: bool) -> Any:
+    from .. import viz
+
+    if hasattr(what, "pipe"):
+        return what
+    what, *args = what if isinstance(what, tuple) else (what,)
+    if rolled:
+        return viz.rolled(what, *args, level=level, steps=steps or 3)
+    return viz.unrolled(what, *args, steps=steps, level=level, color=color, backward=backward)
+
+
+def _of_model(model: Any, steps: int | None) -> tuple[Any, ...]:
+    """A loss of the model's last output, and its arguments: sequences by chance."""
+    xs = np.random.default_rng(0).standard_normal((steps or 3, 1, model.inputs), dtype="float32")
+
+    def loss(model: Any, xs: Any) -> Any:
+        return mg.mean(model(xs)[-1] ** 2)
+
+    return loss, model, xs
+
+
+def _of_file(what: str) -> tuple[str, Any]:
+    """(name, result) of FILE.py:FUNCTION, called without arguments."""
+    path, colon, name = what.rpartition(":")
+    file = Path(path)
+    if not colon or file.suffix != ".py":
+        known = ", ".join(MODELS)
+        raise ConfigError(f"{what!r} is neither the folder of a run nor a model ({known}) nor FILE.py:FUNCTION")
+    if not file.is_file():
+        raise ConfigError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+        f = getattr(module, name, None)
+        if not callable(f):
+            here = [k for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == file.stem]
+            raise ConfigError(f"{path} has no function {name!r}" + (f"; it has {', '.join(here[:12])}" if here else ""))
+        return name, f()
+    except ConfigError:
+        raise
+    except Exception as error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+        place = f"{path}:{frames[-1].lineno}" if frames else path
+        raise ConfigError(f"{place}: {type(error).__name__}: {error}") from None
 
 
 def _small(model: str) -> dict[str, Any]:
