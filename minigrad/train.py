@@ -183,12 +183,12 @@ class Metrics:
     """A file of JSON lines, one an event, each with its step and the seconds of training so far. Lines after `step` are dropped first."""
 
     def __init__(self, path: Path, step: int, report: Report):
-        self.report, self.lines = report, [e for e in Metrics.read(path) if e["step"] <= step] if step else []
+        self.report, kept = report, [e for e in Metrics.read(path) if e["step"] <= step] if step else []
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text("".join(json.dumps(e) + "\n" for e in self.lines))
+        temporary.write_text("".join(json.dumps(e) + "\n" for e in kept))
         os.replace(temporary, path)
         self.file = open(path, "a")  # noqa: SIM115  (kept open for the run, flushed line by line)
-        self.start = time.monotonic() - (self.lines[-1]["seconds"] if self.lines else 0)
+        self.start = time.monotonic() - (kept[-1]["seconds"] if kept else 0)
 
     @staticmethod
     def read(path: Path) -> list[dict[str, Any]]:
@@ -201,7 +201,6 @@ class Metrics:
 
     def write(self, event: dict[str, Any]) -> None:
         event = {**event, "seconds": round(time.monotonic() - self.start, 2)}
-        self.lines.append(event)
         self.file.write(json.dumps(event) + "\n")
         self.file.flush()
         self.report(event)
