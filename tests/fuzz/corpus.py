@@ -1,0 +1,49 @@
+"""Programs that once failed, shrunk; every leg runs on them."""
+
+from __future__ import annotations
+
+from .language import Program, Step
+
+F = "float64"
+
+
+def step(op: str, *args: int, **attrs: object) -> Step:
+    return Step(op, args, tuple(attrs.items()))
+
+
+# A loop in a loop that is the same at every step: hoisting it took its results for one tensor.
+_INNER = Program(
+    0,
+    (((1,), F), ((1, 1), F), ((1, 1), F), ((1,), F)),
+    (step("stack", 3, 3, axis=0), step("maximum", 2, 2), step("like", 4, 0), step("tanh", 6), step("tanh", 5)),
+    (7, 8, 7),
+)
+_OUTER = Program(
+    0,
+    (((2, 3), F), ((2, 3), F), ((1,), F), ((3,), F), ((1, 1), F)),
+    (step("scan", 4, 4, 4, 2, body=_INNER, carries=2, sequences=0, length=2), step("item", 5, index=1)),
+    (6, 6, 6),
+)
+
+# A loop in a loop whose gradient is known when it is traced: its items were looked for behind a loop that is not there.
+_SAME = Program(0, (((2, 3), F), ((2, 3), F), ((3,), F), ((2,), F), ((3,), F), ((2, 2), F)), (), (4, 4, 4))
+
+CORPUS = {
+    "a hoisted loop": Program(
+        500354,
+        (((2, 3), F), ((2, 1), F), ((2, 1), F)),
+        (step("scan", 2, 2, 2, 2, 1, body=_OUTER, carries=2, sequences=2, checkpoint=2), step("item", 3, index=2)),
+        (4,),
+    ),
+    "a constant item": Program(
+        32,
+        (((2, 2), F), ((2, 2), F), ((1, 2), "int64")),
+        (
+            step("take", 1, index=(1, -2, -2), axis=1),
+            step("tanh", 3),
+            step("scan", 4, 4, 3, 1, 3, 1, body=_SAME, carries=2, sequences=2, reverse=True, checkpoint=1),
+            step("item", 5, index=2),
+        ),
+        (6,),
+    ),
+}

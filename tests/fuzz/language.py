@@ -1,0 +1,197 @@
+"""Programs as data, and the meaning of each operation in terms of a library (minigrad, NumPy, PyTorch, JAX)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on earlier values, by number: inputs first, then the results of the steps. attrs may hold whole programs."""
+
+    op: str
+    args: tuple[int, ...]
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+    def programs(self) -> Iterator[Program]:
+        return (v for _, v in self.attrs if isinstance(v, Program))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A straight line of steps; loops, branches and calls hold programs. No step mentions a length: any size of the inputs will do."""
+
+    seed: int
+    inputs: tuple[tuple[Shape, str], ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+
+    def evaluate(self, library: Any, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs, as `library` computes them."""
+        values = list(inputs)
+        for step in self.steps:
+            values.append(OPS[step.op](library, *(values[i] for i in step.args), **dict(step.attrs)))
+        return [values[i] for i in self.outputs]
+
+    def arrays(self, grow: int = 0, batch: int | None = None) -> list[np.ndarray]:
+        """Inputs to run it on, the same for the same seed; axes longer than 1 grow by `grow`, and a batch axis comes first."""
+        rng = np.random.default_rng([self.seed, grow])
+        found = []
+        for shape, dtype in self.inputs:
+            full = tuple(n + grow if n > 1 else n for n in shape)
+            full = full if batch is None else (batch, *full)
+            found.append((rng.integers(-3, 4, full) if dtype == "int64" else rng.standard_normal(full)).astype(dtype))
+        return found
+
+    def all_steps(self) -> Iterator[Step]:
+        """The steps, with those of programs inside."""
+        for step in self.steps:
+            yield step
+            for inner in step.programs():
+                yield from inner.all_steps()
+
+    @property
+    def is_single(self) -> bool:
+        """Whether anything in it is rounded to float32."""
+        return any(d == "float32" for _, d in self.inputs) or any(dict(s.attrs).get("dtype") == "float32" for s in self.all_steps())
+
+    def without_chunks(self) -> Program:
+        """The same with no loop checkpointed, which changes neither values nor gradients."""
+
+        def plain(step: Step) -> Step:
+            attrs = ((k, v.without_chunks() if isinstance(v, Program) else v) for k, v in step.attrs if k != "checkpoint")
+            return dataclasses.replace(step, attrs=tuple(attrs))
+
+        return dataclasses.replace(self, steps=tuple(map(plain, self.steps)))
+
+
+def _scan(library: Any, *args: Any, body: Program, carries: int, sequences: int, **how: Any) -> Any:
+    """args: carries, sequences, constants. The body gives the next carries, then one output."""
+    carry, xs, constants = args[:carries], args[carries : carries + sequences], args[carries + sequences :]
+
+    def step(carry: Any, xs: Any) -> Any:
+        found = body.evaluate(library, [*carry, *xs, *constants])
+        return tuple(found[:carries]), found[carries]
+
+    last, ys = library.scan(step, tuple(carry), tuple(xs), **how)
+    return (*last, ys)
+
+
+def _one(library: Any, body: Program) -> Callable[..., Any]:
+    return lambda *args: body.evaluate(library, args)[0]
+
+
+def _along(axis: int, *index: Any) -> tuple[Any, ...]:
+    return (slice(None),) * axis + index
+
+
+def _merge(x: Any, axis: int) -> Shape:
+    return (*x.shape[:axis], -1, *x.shape[axis + 2 :])
+
+
+OPS: dict[str, Callable[..., Any]] = {
+    # one float
+    "tanh": lambda L, x: L.tanh(x),
+    "sin": lambda L, x: L.sin(x),
+    "cos": lambda L, x: L.cos(x),
+    "sigmoid": lambda L, x: L.sigmoid(x),
+    "softplus": lambda L, x: L.softplus(x),
+    "erf": lambda L, x: L.erf(x),
+    "relu": lambda L, x: L.relu(x),
+    "abs": lambda L, x: L.abs(x),
+    "square": lambda L, x: L.square(x),
+    "negative": lambda L, x: -x,
+    "sign": lambda L, x: L.sign(x),
+    "floor": lambda L, x: L.floor(x),
+    "detach": lambda L, x: L.detach(x),
+    "exp": lambda L, x: L.exp(L.tanh(x)),
+    "expm1": lambda L, x: L.expm1(L.tanh(x)),
+    "log": lambda L, x: L.log(x * x + 1),
+    "log1p": lambda L, x: L.log1p(x * x),
+    "sqrt": lambda L, x: L.sqrt(x * x + 0.5),
+    "cube": lambda L, x: x**3,
+    "reciprocal": lambda L, x: 1 / (x * x + 1),
+    "clip": lambda L, x: L.clip(x, -0.5, 0.5),
+    "affine": lambda L, x, a, b: x * a + b,
+    # two floats
+    "add": lambda L, x, y: x + y,
+    "subtract": lambda L, x, y: x - y,
+    "multiply": lambda L, x, y: x * y,
+    "divide": lambda L, x, y: x / (y * y + 1),
+    "maximum": lambda L, x, y: L.maximum(x, y),
+    "minimum": lambda L, x, y: L.minimum(x, y),
+    "power": lambda L, x, y: L.power(x * x + 0.5, L.tanh(y)),
+    # bools and integers
+    "less": lambda L, x, y: x < y,
+    "greater_equal": lambda L, x, y: x >= y,
+    "equal": lambda L, x, y: x == y,
+    "and": lambda L, x, y: x & y,
+    "or": lambda L, x, y: x | y,
+    "not": lambda L, x: ~x,
+    "any": lambda L, x, axis, keepdims: L.any(x, axis, keepdims),
+    "all": lambda L, x, axis, keepdims: L.all(x, axis, keepdims),
+    "where": lambda L, c, x, y: L.where(c, x, y),
+    "count": lambda L, x, axis: L.sum(L.astype(x, "int64"), axis, False),
+    "astype": lambda L, x, dtype: L.astype(x, dtype),
+    "argmax": lambda L, x, axis: L.argmax(x, axis),
+    "argmin": lambda L, x, axis: L.argmin(x, axis),
+    "argsort": lambda L, x, axis, descending: L.argsort(x, axis, descending),
+    "integer": lambda L, x, a, b: x * a + b,
+    "remainder": lambda L, x, n: x % n,
+    "floor_divide": lambda L, x, n: x // n,
+    "integer_maximum": lambda L, x, y: L.maximum(x, y),
+    "one_hot": lambda L, i, n, dtype: L.astype(L.one_hot(i % n, n), dtype),
+    "positions": lambda L, x: x * 0.5 + L.astype(L.arange(x.shape[-1]), x.dtype),
+    "length": lambda L, x, axis: x * L.astype(L.extent(x.shape[axis]), x.dtype) * 0.25,
+    # reductions
+    "sum": lambda L, x, axis, keepdims: L.sum(x, axis, keepdims),
+    "mean": lambda L, x, axis, keepdims: L.mean(x, axis, keepdims),
+    "max": lambda L, x, axis, keepdims: L.max(x, axis, keepdims),
+    "min": lambda L, x, axis, keepdims: L.min(x, axis, keepdims),
+    "prod": lambda L, x, axis, keepdims: L.prod(x, axis, keepdims),
+    "var": lambda L, x, axis: L.mean(L.square(x - L.mean(x, axis, True)), axis, True),
+    "cumsum": lambda L, x, axis, reverse: L.cumsum(x, axis, reverse),
+    "softmax": lambda L, x, axis: L.softmax(x, axis),
+    "logsumexp": lambda L, x, axis: L.logsumexp(x, axis),
+    # movement
+    "transpose": lambda L, x, axes: L.permute_dims(x, axes),
+    "flatten": lambda L, x: L.reshape(x, (-1,)),
+    "merge": lambda L, x, axis: L.reshape(x, _merge(x, axis)),
+    "expand": lambda L, x, axis: x[_along(axis, None)],
+    "squeeze": lambda L, x, axis: x[_along(axis, 0)],
+    "row": lambda L, x, axis, i: x[_along(axis, i)],
+    "head": lambda L, x, axis: x[_along(axis, slice(0, -1))],
+    "tail": lambda L, x, axis: x[_along(axis, slice(1, None))],
+    "half": lambda L, x, axis: x[_along(axis, slice(None, None, 2))],
+    "backwards": lambda L, x, axis: L.backwards(x, axis),
+    "flip": lambda L, x, axis: L.flip(x, axis),
+    "roll": lambda L, x, shift, axis: L.roll(x, shift, axis),
+    "pad": lambda L, x, widths: L.pad(x, widths),
+    "concat": lambda L, x, y, axis: L.concat([x, y], axis),
+    "stack": lambda L, x, y, axis: L.stack([x, y], axis),
+    "tril": lambda L, x, k: L.tril(x, k),
+    # indexing
+    "take": lambda L, x, index, axis: L.take(x, np.array(index), axis),
+    "pick": lambda L, x, i, axis: L.take(x, i % L.extent(x.shape[axis]), axis),
+    "along": lambda L, x, i, axis: L.take_along_axis(x, i % L.extent(x.shape[axis]), axis),
+    "sort": lambda L, x, axis, descending: L.sort(x, axis, descending),
+    # products
+    "matmul": lambda L, x, y: x @ y,
+    "gram": lambda L, x: x @ L.mT(x) / x.shape[-1],
+    "outer": lambda L, x, y: L.reshape(x, (-1, 1)) * L.reshape(y, (1, -1)),
+    "contract": lambda L, x, y: L.einsum("ij,kj->ki", x, y),
+    # control
+    "scan": _scan,
+    "item": lambda L, x, index: x[index],
+    "cond": lambda L, c, *args, then, otherwise: L.cond(c, _one(L, then), _one(L, otherwise), *args),
+    "checkpoint": lambda L, *args, body: L.checkpoint(_one(L, body))(*args),
+    "vmap": lambda L, x, *args, body: L.vmap(_one(L, body), x, *args),
+    "like": lambda L, x, y: L.tanh(L.mean(x, None, False) + y),
+}
