@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from .attention import AttentiveLSTM
 from .cell import keys
 from .dnc import DNC
+from .feedforward import FeedForwardNetwork
 from .gru import GRU
 from .layers import Stack
 from .lstm import LSTM
@@ -22,6 +23,10 @@ Layers = Annotated[int, "layers on top of each other"]
 Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
 Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
+
+
+def feedforward(key: Any, inputs: int, outputs: int, hidden: Hidden = 200) -> FeedForwardNetwork:
+    return FeedForwardNetwork(inputs, hidden, outputs, key=key)
 
 
 def rnn(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
@@ -110,4 +115,5 @@ def dnc(
 
 MODELS: dict[str, Callable[..., Any]] = {
     "rnn": rnn, "lstm": lstm, "gru": gru, "attention": attention, "transformer": transformer, "ntm": ntm, "mann": mann, "dnc": dnc,
+    "feedforward": feedforward,
 }  # fmt: skip

@@ -1,0 +1,28 @@
+"""A network without memory: what the others are measured against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .cell import Cell, Linear, keys
+
+
+class FeedForwardNetwork(Cell):
+    """y_t = tanh(x_t W + b) V + c: each step by itself."""
+
+    label = "feedforward"
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 2)
+        self.inputs = inputs
+        self.layer, self.readout = Linear(inputs, hidden, k[0], dtype), Linear(hidden, outputs, k[1], dtype)
+
+    def initial_state(self, batch: Any) -> tuple[()]:
+        return ()
+
+    def step(self, state: tuple[()], x: Tensor) -> tuple[tuple[()], Tensor]:
+        h = mg.tanh(self.layer(x)).named("h")
+        return (), self.readout(h).named("y")
