@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any
 
 import numpy as np
@@ -43,24 +44,34 @@ def apply(op: Primitive, *args: Tensor, **attrs: Any) -> Any:
 def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     """The node for an operation on nodes: found again while tracing, else typed and, if it can be, computed."""
     table = _interned.get()
+    if table is None:
+        return _make_eager(op, nodes, attrs)
     key = None
-    if table is not None and not op.unique:
+    if not op.unique:
         key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)
         found = table.get(key)
         if found is not None:
             return found
     type_ = op.type(*[n.type for n in nodes], **attrs)
-    if table is not None and _gives_number(op, nodes):
+    if _gives_number(op, nodes):
         return _repeated(op, nodes, attrs, type_)
     values = [n.value for n in nodes if n.value is not None]
-    known = len(values) == len(nodes) and (table is None or not _symbolic(attrs))
-    value = compute(op, values, attrs) if known else None
-    if table is None and not op.unique and not any(n.tracked for n in nodes):
-        return Node(CONSTANT, (), {}, type_, value, tracked=False)
-    node = Node(op, nodes, attrs, type_, value)
-    if key is not None and table is not None:
+    known = len(values) == len(nodes) and not _symbolic(attrs)
+    node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if known else None)
+    if key is not None:
         table[key] = node
     return node
+
+
+def _make_eager(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    values, tracked = [], op.unique
+    for n in nodes:
+        if n.value is not None:
+            values.append(n.value)
+        tracked = tracked or n.tracked
+    type_ = op.type(*[n.type for n in nodes], **attrs)
+    value = compute(op, values, attrs) if len(values) == len(nodes) else None
+    return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
 
 
 def is_number(node: Node) -> bool:
@@ -83,10 +94,25 @@ def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any], typ
     return ops.broadcast_to(scalar(result, result.dtype), type.shape).node
 
 
+class _Silent(threading.local):
+    """A context without floating-point warnings; entering it is ten times faster than np.errstate, but it cannot be entered twice."""
+
+    def __init__(self) -> None:
+        self.run = Context().run
+        self.run(np.seterr, all="ignore")
+
+
+_silent = _Silent()
+
+
+def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return f(*args, **kwargs)
+
+
 def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """The NumPy rule, silent about overflow and invalid values; results are read-only."""
-    with np.errstate(all="ignore"):
-        value = op.numpy(*values, **attrs)
+    value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
     return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import threading
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -165,3 +167,20 @@ def test_numpy_functions_are_ours_where_we_have_them_and_else_take_the_values():
     assert mg.grad(lambda v: np.sum(np.concatenate([v, v * v])))(x).tolist() == [3, 5]
     assert type(np.median(x)) is np.float32
     assert np.allclose(x, [1, 2])
+
+
+def test_operations_are_silent_in_every_thread_and_leave_the_users_settings():
+    def work():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found.append(mg.exp(mg.tensor([1000.0])) / mg.log(mg.tensor([0.0])))
+
+    found = []
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    with np.errstate(all="warn"):
+        work()
+        for t in threads:
+            t.start()
+            t.join()
+        assert np.geterr()["over"] == "warn"
+    assert len(found) == 3

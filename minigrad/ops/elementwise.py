@@ -74,7 +74,7 @@ def _floats(what: str, *values: Like) -> list[Tensor]:
 
 def _float_function(op: Any) -> Callable[[Like], Tensor]:
     def function(x: Like) -> Tensor:
-        return op(*_floats(op.name, x))
+        return op(x) if type(x) is Tensor and x.node.type.dtype.kind == "f" else op(*_floats(op.name, x))
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"{op.name}(x) of each element, with the shape and dtype of x; integers become float32."
