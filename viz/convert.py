@@ -1,4 +1,4 @@
-"""PNG and PDF through what the machine has: the user's `dot`, or packages that pip can install."""
+"""PNG through what the machine has: packages that pip can install, or the user's `dot`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIXELS = 4e7
 
 
 def engines() -> dict[str, bool]:
-    """Which engines are here: resvg (PNG of our own SVG), graphviz-pure (PNG of the DOT text), dot (the user's Graphviz: PNG and PDF)."""
+    """Which engines for PNG are here: resvg (of our own SVG), graphviz-pure and the user's dot (of the DOT text)."""
     return {
         "resvg": importlib.util.find_spec("resvg_py") is not None,
         "graphviz-pure": _pure() is not None,
@@ -26,21 +26,16 @@ def engines() -> dict[str, bool]:
     }
 
 
-def convert(svg: str, dot: str, format: str) -> bytes:
-    """The picture as PNG or PDF. Raises DrawingError naming what to install where no engine is here."""
-    if format == "png" and importlib.util.find_spec("resvg_py") is not None:
+def png(svg: str, dot: str) -> bytes:
+    """The picture as PNG. Raises DrawingError naming what to install where no engine is here."""
+    if importlib.util.find_spec("resvg_py") is not None:
         import resvg_py
 
         return bytes(resvg_py.svg_to_bytes(svg_string=svg, dpi=96, zoom=_zoom(svg), font_family="Helvetica", sans_serif_family=_sans()))
-    graphviz = shutil.which("dot") or shutil.which("neato")
+    graphviz = shutil.which("dot") or shutil.which("neato") or _pure()
     if graphviz:
-        return run([graphviz, "-Kneato", "-n2", f"-T{format}"], dot.encode())
-    pure = _pure()
-    if format == "png" and pure:
-        return run([pure, "-Kneato", "-n2", "-Tpng"], dot.encode())
-    if format == "pdf":
-        raise DrawingError("drawing: PDF needs Graphviz (apt install graphviz, brew install graphviz); SVG needs nothing")
-    raise DrawingError("drawing: PNG needs an engine: pip install resvg-py, or install Graphviz; SVG needs nothing")
+        return run([graphviz, "-Kneato", "-n2", "-Tpng"], dot.encode())
+    raise DrawingError("drawing: PNG needs an engine: pip install 'minigrad[cli]', or install Graphviz; SVG needs nothing")
 
 
 def _zoom(svg: str) -> float:

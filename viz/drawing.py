@@ -1,4 +1,4 @@
-"""A drawing: SVG and DOT text made when asked for, PNG and PDF through an engine that is there."""
+"""A drawing: SVG and DOT text made when asked for, PDF, and PNG through an engine that is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import convert, dot, svg
+from . import convert, dot, pdf, svg
 from .errors import DrawingError
 from .scene import Scene
 
@@ -58,9 +58,11 @@ class Drawing:
             return self.svg.encode()
         if format in ("dot", "gv"):
             return self.dot.encode()
-        if format not in ("png", "pdf"):
+        if format == "pdf":
+            return pdf.write(self.scene)
+        if format != "png":
             raise DrawingError(f"drawing: format {format!r} is unknown: take svg, dot, gv, png or pdf")
-        return convert.convert(self.svg, self.dot, format)
+        return convert.png(self.svg, self.dot)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the drawing, in the format that the path's suffix names; gives the path. Raises DrawingError, OSError."""

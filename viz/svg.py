@@ -119,12 +119,17 @@ def shortened(points: tuple[Point, ...], by: float = 3.0) -> tuple[Point, ...]:
 
 def arrow(points: tuple[Point, ...], line: float) -> str:
     """The outline of an arrow head at the end of a line of this width."""
+    return "M" + "L".join(f"{n(x)} {n(y)}" for x, y in arrow_head(points, line)) + "Z"
+
+
+def arrow_head(points: tuple[Point, ...], line: float) -> tuple[Point, Point, Point]:
+    """The corners of an arrow head, the tip first."""
     (x, y), (dx, dy) = points[-1], _direction(points)
     size = ARROW + (line - 1.2) * 1.5
     half = size * 0.38
     ax, ay = x - dx * size - dy * half, y - dy * size + dx * half
     bx, by = x - dx * size + dy * half, y - dy * size - dx * half
-    return f"M{n(x)} {n(y)}L{n(ax)} {n(ay)}L{n(bx)} {n(by)}Z"
+    return (x, y), (ax, ay), (bx, by)
 
 
 def _shapes(shapes: Iterable[Shape]) -> Iterator[str]:
@@ -162,23 +167,34 @@ def label_width(label: str, chips: tuple[str, ...], size: float) -> float:
     return width(label, size) + sum(chip_width(c, size) + CHIP_GAP for c in chips)
 
 
-def _label(s: Shape) -> str:
-    if not s.label:
-        return ""
-    x = s.x - (label_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
-    size = "" if s.size == 11.0 else f' font-size="{n(s.size)}"'
-    return f'<text x="{n(x)}" y="{n(s.y + s.size * 0.35)}"{size}>{xml(s.label)}</text>'
+def label_place(s: Shape) -> float:
+    """The x of a label's middle; chips stand on its right."""
+    return s.x - (label_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
 
 
-def _chips(s: Shape) -> Iterator[str]:
+def chips_of(s: Shape) -> Iterator[tuple[float, float, float, str, str, str]]:
+    """(left, width, height, fill, ink, words) of each chip."""
+    plain = LOOKS["chip"].fill
     x = s.x - label_width(s.label, s.chips, s.size) / 2 + width(s.label, s.size)
     for i, chip in enumerate(s.chips):
         x += CHIP_GAP
-        w, h = chip_width(chip, s.size), s.size + 4
-        fill = s.chip_fills[i] if i < len(s.chip_fills) else LOOKS["chip"].fill
+        fill = s.chip_fills[i] if i < len(s.chip_fills) else plain
+        wide = chip_width(chip, s.size)
+        yield x, wide, s.size + 4, fill, TEXT if fill == plain else ink(fill), chip
+        x += wide
+
+
+def _label(s: Shape) -> str:
+    if not s.label:
+        return ""
+    size = "" if s.size == 11.0 else f' font-size="{n(s.size)}"'
+    return f'<text x="{n(label_place(s))}" y="{n(s.y + s.size * 0.35)}"{size}>{xml(s.label)}</text>'
+
+
+def _chips(s: Shape) -> Iterator[str]:
+    for x, w, h, fill, colour, chip in chips_of(s):
         yield (
             f'<rect x="{n(x)}" y="{n(s.y - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
             f'<text x="{n(x + w / 2)}" y="{n(s.y + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
-            f'fill="{ink(fill) if fill != LOOKS["chip"].fill else TEXT}">{xml(chip)}</text>'
+            f'fill="{colour}">{xml(chip)}</text>'
         )
-        x += w
