@@ -279,6 +279,15 @@ function reveal(i) {  // bring a step into view, if it is not
   schedule();
 }
 
+function centre(i, row) {  // an operation in the middle of the view, large enough to read
+  const mark = isOpen(i) && template(i).shapes.find(([r]) => r === row), { w, h } = pane();
+  if (!mark) { reveal(i); return; }
+  S.k = Math.max(S.k, 0.8);
+  S.x = w / 2 - (X[i] + mark[1]) * S.k;
+  S.y = h / 2 - mark[2] * S.k;
+  schedule();
+}
+
 function buildGraph() {
   layer = svg('g');
   base = svg('g');

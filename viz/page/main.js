@@ -113,7 +113,7 @@ function goTo(slot, { k }) {
   if (row < 0) { i = D.steps.findIndex(s => s[2] === k); row = template(i).slots.indexOf(slot); }
   if (!isOpen(i)) toggle(i);
   pick({ step: i, row });
-  reveal(i);
+  centre(i, row);
 }
 
 function keysOfSearch(e) {

@@ -10,6 +10,7 @@ function make(name, space, props, kids) {
   const node = space ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
   for (const [key, value] of Object.entries(props || {})) {
     if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
+    else if (key.startsWith('aria-')) node.setAttribute(key, String(value));
     else if (value !== null && value !== undefined && value !== false) node.setAttribute(key, value === true ? '' : value);
   }
   node.append(...kids.filter(kid => kid !== null && kid !== undefined));
