@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -48,6 +49,15 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
 }  # fmt: skip
 
 
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
+    """Errors of a task or model about its settings, or the files it reads, as ConfigError."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{what}: {error}") from None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What a Config stands for."""
@@ -62,13 +72,16 @@ class Experiment:
     def keys(self) -> Keys:
         return Keys(*random.split(random.key(self.config.seed), len(Keys._fields)))
 
+    @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """(inputs, outputs) of the model."""
+        with _refused(self.config.task):
+            return self.task.sizes(**self.config.task_settings)
+
     def model(self) -> Any:
         """The untrained model. Raises ConfigError for sizes that do not fit each other."""
-        c = self.config
-        try:
-            return MODELS[c.model](self.keys.model, *self.task.sizes(**c.task_settings), **c.model_settings)
-        except ValueError as error:
-            raise ConfigError(f"{c.model}: {error}") from None
+        with _refused(self.config.model):
+            return MODELS[self.config.model](self.keys.model, *self.sizes, **self.config.model_settings)
 
     def optimizer(self) -> optim.Optimizer:
         return OPTIMIZERS[self.config.optimizer](self.config.rate(), clip_norm=self.config.clip_norm)
@@ -84,10 +97,8 @@ class Experiment:
 
     def batch(self, key: Tensor, step: int, count: int, **changes: Any) -> tuple[Any, ...]:
         """(inputs, targets, mask) of so many sequences, as trained but for some settings. Raises ConfigError for settings of no sense."""
-        try:
+        with _refused(self.config.task):
             return self.task.batch(key, step, count, **{**self.config.task_settings, **changes})
-        except (ValueError, OSError) as error:
-            raise ConfigError(f"{self.config.task}: {error}") from None
 
     def data(self, key: Tensor, step: int) -> tuple[Any, ...]:
         return self.batch(key, step, self.config.batch)
@@ -102,7 +113,7 @@ class Experiment:
     def measures(self) -> dict[str, Measure]:
         """The task's measures by name; it is judged by the first."""
         _, targets, mask = self.batch(self.keys.pictures, 0, 1)
-        outputs = np.zeros((*mask.shape, self.task.sizes(**self.config.task_settings)[1]), "float32")
+        outputs = np.zeros((*mask.shape, self.sizes[1]), "float32")
         return {name: measure(name) for name in self.task.measures(outputs, targets, mask)}
 
     @property

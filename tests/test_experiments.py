@@ -1,0 +1,204 @@
+"""Settings are read, refused and kept; an experiment measures what it says and is not fooled by one lucky sample."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minigrad.models.registry import Size
+from minigrad.models.tasks.draw import Range, Words
+
+import minigrad as mg
+from minigrad.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
+from minigrad.experiments import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
+
+quick = settings(max_examples=25, deadline=None)
+VALUES = {
+    int: st.integers(1, 10**9),
+    float: st.floats(allow_nan=False, allow_infinity=False, width=32),
+    bool: st.booleans(),
+    str: st.text(),
+    Range: st.tuples(st.integers(1, 99), st.integers(0, 99)).map(lambda p: (p[0], p[0] + p[1])),
+    Size: st.tuples(st.integers(1, 999), st.integers(1, 999)),
+    Words: st.lists(st.text("abc", min_size=1)).map(tuple),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=str)
+@quick
+@given(data=st.data())
+def test_a_value_is_read_from_itself_and_from_what_is_shown(kind, data):
+    value = data.draw(VALUES[kind])
+    setting = Setting("x", kind, value, "")
+    assert setting.read(value) == value
+    assert setting.read(json.loads(json.dumps(value))) == value
+    assert setting.read(setting.show(value)) == (pytest.approx(value, rel=1e-5) if kind is float else value)
+
+
+def example(a, b, n: Annotated[int, "how many"] = 3, way: Annotated[Literal["up", "down"], "where to"] = "up"):
+    return n, way
+
+
+def test_settings_are_the_annotated_parameters_of_a_function():
+    found = settings_of(example, 2)
+    assert list(found) == ["n", "way"]
+    assert found["n"] == Setting("n", int, 3, "how many")
+    assert (found["n"].form, found["way"].form) == ("INT", "up|down")
+    assert found["way"].read("down") == "down"
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "value", "message"),
+    [
+        (int, 3, "x", "x must be a whole number, got 'x'"),
+        (int, 3, 2.5, "x must be a whole number, got 2.5"),
+        (int, 3, 0, "x must be at least 1, got 0"),
+        (int, 0, -1, "x must be at least 0, got -1"),
+        (float, 0.5, "a", "x must be a number, got 'a'"),
+        (bool, True, "perhaps", "x must be yes or no, got 'perhaps'"),
+        (Range, (1, 2), "a", "x are written 1-20, got 'a'"),
+        (Range, (1, 2), "5-2", "x go from the smallest to the greatest, got 5-2"),
+        (Range, (0, 2), (-1, 2), "x must be at least 0, got -1-2"),
+        (Size, (1, 2), "128", "x is written 128x20, slots by width, got '128'"),
+        (Size, (1, 2), 128, "x is written 128x20, slots by width, got '128'"),
+        (Literal["a", "b"], "a", "c", "x 'c' is unknown: take one of a, b"),
+    ],
+)
+def test_bad_values_are_refused_by_name(kind, default, value, message):
+    with pytest.raises(ConfigError) as error:
+        Setting("x", kind, default, "").read(value)
+    assert str(error.value) == message
+
+
+def test_spans_and_sizes():
+    assert (span("1-20"), span("7"), span(" 3 – 4 ")) == ((1, 20), (7, 7), (3, 4))
+    assert (size("128x20"), size("3 × 4")) == ((128, 20), (3, 4))
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("model", MODELS)
+def test_config_survives_json_for_every_task_and_model(task, model):
+    config = Config.of(task, model, seed=3)
+    assert Config.from_json(json.loads(json.dumps(config.as_json()))) == config
+    assert config.flat.keys() == {**task_settings(task), **model_settings(model), **run_settings()}.keys()
+    assert all(config.setting(name).read(config.setting(name).show(value)) == value for name, value in config.flat.items())
+    assert config.title.startswith(f"{model} (")
+
+
+def test_settings_are_sorted_by_name_and_the_unknown_refused():
+    config = Config.of("recall", "ntm", items="2-4", hidden="7", lr="1e-3", memory=[9, 5])
+    assert config.task_settings == {"items": (2, 4), "vectors": 3, "bits": 6}
+    assert (config.model_settings["hidden"], config.model_settings["memory"], config.lr) == (7, (9, 5), 1e-3)
+    for call, message in (
+        (lambda: Config.of("recal"), "task 'recal' is unknown: take one of copy, "),
+        (lambda: Config.of("copy", "gpt"), "model 'gpt' is unknown: take one of rnn, "),
+        (lambda: Config.of("copy", "lstm", memory=(3, 4)), "a run of lstm on copy has no setting 'memory': take lengths, bits, hidden"),
+        (lambda: Config("copy", "lstm", {"items": 3}, {}), "task copy has no setting 'items': take lengths, bits"),
+        (lambda: Config.from_json({}), "the settings are not those of a run"),
+        (lambda: Config.from_json([]), "the settings are not those of a run"),
+        (lambda: Config.from_json({**config.as_json(), "x": 1}), "not those of a run: ['x']"),
+    ):
+        with pytest.raises(ConfigError, match=message.replace("[", r"\[").replace("(", r"\(")):
+            call()
+
+
+def test_a_task_has_defaults_of_its_own():
+    assert Config.of("copy").until == 0.05
+    assert Config.of("he").until == 0.99
+    assert Config.of("he", until=0.5).until == 0.5
+    assert Config.of("he").model == "lstm"
+
+
+def test_the_learning_rate_falls_to_a_hundredth_and_stays_when_there_are_more_steps():
+    for schedule in ("cosine", "exponential"):
+        config = Config.of(schedule=schedule, lr=0.1, steps=50, warmup=5)
+        rates = [float(config.rate()(mg.tensor(step))) for step in range(51)]
+        assert rates[:4] == sorted(rates[:4])
+        assert rates[4:] == sorted(rates[4:], reverse=True)
+        assert rates[50] == pytest.approx(0.001)
+        again = Config.from_json({**config.as_json(), "steps": 100})
+        assert float(again.rate()(mg.tensor(30))) == rates[30]
+    assert Config.of(lr=0.1).rate() == 0.1
+
+
+def test_every_optimizer_has_the_rate_and_the_clipping_norm():
+    for name, kind in (("sgd", mg.optim.SGD), ("graves-rmsprop", mg.optim.GravesRMSProp)):
+        optimizer = Experiment(Config.of(optimizer=name, lr=0.5, clip_norm=7)).optimizer()
+        assert isinstance(optimizer, kind)
+        assert (optimizer.lr, optimizer.clip_norm) == (0.5, 7)
+
+
+def test_the_three_streams_of_data_do_not_meet():
+    e = Experiment(Config.of(bits=4, lengths=(8, 8), batch=16))
+    seen = [e.batch(k, i, 16)[1].tobytes() for k in e.keys[1:] for i in range(4)]
+    assert len(set(seen)) == len(seen)
+
+
+class Recorder(Experiment):
+    """An experiment whose model is never run: it notes what it would be measured on, and measures what it is told."""
+
+    def measure(self, model, sequences, start=0, **changes):
+        self.__dict__.setdefault("asked", []).append((sequences, start, changes))
+        return model(sequences, changes)
+
+
+def test_one_lucky_sample_is_not_enough():
+    def lucky(sequences, changes):
+        return {"bits": 0.01, "wrong": 0.002 if changes and sequences > SAMPLE else 0.0}
+
+    e = Recorder(Config.of("copy"))
+    found = e.evaluate(lucky, 3)
+    assert found == {"bits": 0.01, "wrong": 0, "bits_harder": 0.01, "wrong_harder": 0.002, "sequences": CONFIRM, "learned": False}
+    assert [s for s, _, _ in e.asked] == [SAMPLE, 25, CONFIRM, CONFIRM]
+    assert len({start for _, start, _ in e.asked}) == 4
+    assert e.asked[3][2] == {"lengths": 40}
+    assert e.evaluate(lambda *_: {"bits": 0.01, "wrong": 0.0}, 4)["learned"]
+    assert not e.evaluate(lambda *_: {"bits": 0.06, "wrong": 0.0}, 5)["learned"]
+    assert e.asked[-1][0] == 25
+
+
+def test_accuracies_are_learned_from_below():
+    e = Recorder(Config.of("delayed-recall"))
+    assert e.evaluate(lambda *_: {"accuracy": 0.995, "nats": 0.1}, 0)["learned"]
+    assert not e.evaluate(lambda *_: {"accuracy": 0.98, "nats": 0.0}, 0)["learned"]
+    assert not Recorder(Config.of("delayed-recall", until=1)).evaluate(lambda *_: {"accuracy": 1.0, "nats": 0.0}, 0)["learned"]
+
+
+class Silent(mg.Module):
+    """A model that says nothing: all its outputs are 0."""
+
+    def __init__(self, outputs):
+        self.y = mg.zeros(outputs)
+
+    def __call__(self, xs):
+        return mg.broadcast_to(self.y, (*xs.shape[:2], *self.y.shape))
+
+
+def test_a_measure_is_the_mean_over_all_values_of_a_range():
+    """Of copy's lengths 1-4 each as often: a model that says nothing costs 1 bit for every bit."""
+    e = Experiment(Config.of("copy", lengths="1-4", bits=3))
+    assert e.measure(Silent(3), 20)["bits"] == pytest.approx(2.5 * 3)
+    assert e.baselines()["chance"] == 2.5 * 3
+    assert e.measure(Silent(3), 20, lengths=5)["bits"] == pytest.approx(15)
+    assert [p["lengths"] for p in e._points({})] == [1, 2, 3, 4]
+    assert len(Experiment(Config.of("copy", lengths="1-1000"))._points({})) == 100
+    repeat = Experiment(Config.of("repeat-copy", lengths="1-30", repeats="1-30"))._points({})
+    assert len(repeat) == 100
+    assert np.mean([p["lengths"] for p in repeat]) == pytest.approx(15.5, abs=0.1)
+
+
+def test_a_run_that_can_not_begin_makes_no_folder(tmp_path):
+    for config, message in (
+        (Config.of("recall", items="1-3"), "recall: .* at least 2"),
+        (Config.of("copy", "mann", memory="2x3"), "mann: heads=4"),
+        (Config.of("babi", data=str(tmp_path / "none.txt")), "babi: .*none.txt"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Run.create(tmp_path / "r", config)
+    with pytest.raises(mg.optim.OptimizerError, match="lr must be"):
+        Run.create(tmp_path / "r", Config.of(lr=-1))
+    assert not (tmp_path / "r").exists()
