@@ -103,7 +103,7 @@ class _Splitter:
             (before, columns[column].items if stage == 1 else [], after)[stage].append(item.index)
             items[item.index] = replace(item, column=column, args=list(item.args))
         title = self.story.title if numbers else "after"
-        made = Story(items, columns, before, after, self._outputs(n, members), title)
+        made = Story(items, columns, before, after, self._outputs(n, members), title, self.story.notes)
         self._foreign(made, [i.index for i in members], n)
         return made
 

@@ -18,6 +18,7 @@ from .written import Given
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
 BEFORE = -1
+MOST, KEPT = 1500, 50  # operations in one place; of more than so many, how many at each end are drawn
 Edge = tuple[Node, int]  # a consumer, and which of its arguments
 
 
@@ -62,6 +63,7 @@ class Story:
     after: list[int]
     outputs: list[int]
     title: str = ""
+    notes: list[str] = field(default_factory=list)  # what is left out, in words
 
     @property
     def end(self) -> int:
@@ -69,8 +71,13 @@ class Story:
         return len(self.columns)
 
 
-def tell(outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] | None = None, level: str = "op") -> Story:
-    """The story of the computation of these nodes; `leaves` are names that go before their own."""
+def tell(
+    outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] | None = None, level: str = "op", whole: bool = False
+) -> Story:
+    """The story of the computation of these nodes; `leaves` are names that go before their own.
+
+    Of very many operations in one place only the first and the last are told, unless the `whole` is wanted.
+    """
     nodes = ancestors(outputs, lambda n: False)
     teller = _Teller(nodes, leaves or {})
     _shorten([i for i in teller.items if i.leaf and i.name])
@@ -96,7 +103,29 @@ def tell(outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] 
     story.outputs = list(dict.fromkeys(alias[o] for o in outputs))
     _drop_collectors(story)
     _name(story)
+    if not whole:
+        _abridge(story)
     return story
+
+
+def _abridge(story: Story) -> None:
+    """In each place one operation stands for all but the first and the last, where they are too many to look at."""
+    for group in (story.before, *(c.items for c in story.columns), story.after):
+        if len(group) <= MOST:
+            continue
+        hidden = group[KEPT:-KEPT]
+        stand, members = story.items[hidden[0]], set(hidden)
+        sources = {a: e for i in hidden for a, e in zip(story.items[i].args, story.items[i].edges, strict=True) if a not in members}
+        sources = {a: e for a, e in sources.items() if not story.items[a].leaf}
+        for item in story.items[hidden[0] :]:
+            item.args = [stand.index if a in members else a for a in item.args]
+        stand.args, stand.edges = list(sources), list(sources.values())
+        stand.kind, stand.label, stand.name, stand.folded = "elided", f"⋯ {len(hidden):,} operations", None, True
+        group[KEPT:-KEPT] = [stand.index]
+        story.outputs = list(dict.fromkeys(stand.index if o in members else o for o in story.outputs))
+        story.notes.append(
+            f"{len(hidden):,} of {len(group) + len(hidden) - 1:,} operations in one place are left out; limit=None draws all"
+        )
 
 
 class _Teller:

@@ -42,7 +42,7 @@ class Unfolder:
         self.placed: list[Placed] = []
         self.corridor = Part()
         self.tiles: dict[Any, Part] = {}
-        self.notes: list[str] = []
+        self.notes = list(self.story.notes)
 
     def hide(self, steps: Collection[int]) -> None:
         """Leave out the steps at these positions, all neighbours."""

@@ -40,12 +40,12 @@ def unrolled(
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
-    story, paint = tell_of(what, args, steps, color, level, backward)
+    story, paint = tell_of(what, args, steps, color, level, backward, limit is None)
     return Drawing(lambda: unfold(story, paint, limit, level))
 
 
 def tell_of(
-    what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False
+    what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False, whole: bool = False
 ) -> tuple[Story, Paint]:
     """What there is to draw, and its colours."""
     if level not in ("op", "gate", "cell", "box"):
@@ -55,7 +55,7 @@ def tell_of(
     with _no_collection():
         written = write_out(what, args, steps, values=color == "grad")
         written = with_gradients(written) if backward else written
-        story = tell([o.node for o in written.outputs], written.title, written.leaves, level)
+        story = tell([o.node for o in written.outputs], written.title, written.leaves, level, whole)
         gradient = color == "grad" or (
             color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story)
         )
