@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import llvmlite.binding as llvm
+
 from .llvm_text import SUFFIX, TYPES, Text, constant
 
 MATRICES = (
@@ -12,6 +14,7 @@ MATRICES = (
     "ptr noalias %c, i64 %crs, i64 %ccs, i1 %accumulate"
 )
 
+OLD_MASKED = llvm.llvm_version_info[0] < 22
 KERNEL_ATTRIBUTES = "attributes #3 = { noinline nounwind }"
 
 
@@ -80,22 +83,21 @@ class Code(Text):
         t = self.tile
         if not mask:
             return self.emit(f"load {t.vector}, ptr {pointer}, align {t.align}")
-        mask_type = f"<{t.lanes} x i1>"
-        operands = (("ptr", f"align {t.align} {pointer}"), (mask_type, mask), (t.vector, "zeroinitializer"))
-        self.declarations[f"llvm.masked.load.{t.suffix}.p0"] = (
-            f"declare {t.vector} @llvm.masked.load.{t.suffix}.p0(ptr, {mask_type}, {t.vector})"
-        )
-        return self.emit(f"call {t.vector} @llvm.masked.load.{t.suffix}.p0({', '.join(f'{a} {b}' for a, b in operands)})")
+        operands = *self._place(pointer), (f"<{t.lanes} x i1>", mask), (t.vector, "zeroinitializer")
+        return self.call(t.vector, f"llvm.masked.load.{t.suffix}.p0", *operands)
 
     def store_vector(self, value: str, pointer: str, mask: str = "") -> None:
         t = self.tile
         if not mask:
             self.do(f"store {t.vector} {value}, ptr {pointer}, align {t.align}")
             return
-        mask_type = f"<{t.lanes} x i1>"
-        name = f"llvm.masked.store.{t.suffix}.p0"
-        self.declarations[name] = f"declare void @{name}({t.vector}, ptr, {mask_type})"
-        self.do(f"call void @{name}({t.vector} {value}, ptr align {t.align} {pointer}, {mask_type} {mask})")
+        operands = (t.vector, value), *self._place(pointer), (f"<{t.lanes} x i1>", mask)
+        self.call("void", f"llvm.masked.store.{t.suffix}.p0", *operands)
+
+    def _place(self, pointer: str) -> list[tuple[str, str]]:
+        """A pointer with its alignment, which was an operand of its own before LLVM 22."""
+        align = self.tile.align
+        return [("ptr", pointer), ("i32", str(align))] if OLD_MASKED else [(f"ptr align {align}", pointer)]
 
     def splat(self, scalar: str, type: str, lanes: int) -> str:
         first = self.emit(f"insertelement <{lanes} x {type}> poison, {type} {scalar}, i64 0")
