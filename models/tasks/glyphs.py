@@ -17,7 +17,7 @@ from minigrad import Tensor
 from ..attention import causal
 from .classes import given
 from .draw import Draw, Words
-from .glyphs_data import Glyphs, read, view
+from .glyphs_data import Glyphs, read, smoothed, view
 from .metrics import mean, total
 from .strokes import ALPHABETS, alphabets
 
@@ -49,8 +49,9 @@ def batch(
     test: Annotated[Words, "alphabets kept for the test"] = ALPHABETS[-4:],
     split: Annotated[Literal["train", "test"], "which alphabets are shown"] = "train",
     size: Annotated[int, "pixels of an image's side"] = 20,
+    blur: Annotated[float, "pixels that images are smoothed by: strokes a little apart then look alike"] = 1.0,
     turn: Annotated[float, "random rotation of each drawing, degrees either way"] = 11.25,
-    shift: Annotated[float, "random translation of each drawing, parts of the side either way"] = 0.1,
+    shift: Annotated[float, "random translation of each drawing, parts of the side either way"] = 0.05,
     warp: Annotated[float, "random mirror, stretch and shear of each class in training: classes without end"] = 0.2,
     easy: Annotated[int, "updates at first in which episodes grow from easy ones: short, one drawing of a class again and again"] = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,7 +74,8 @@ def batch(
     drawings = _some(draw, glyphs.first[classes], glyphs.count[classes], shown)[rows, order, nth]
     maps = _class_maps(draw, (batch, ways), warp, training)[rows, order]
     maps = _moved(draw, maps, hard * np.deg2rad(turn), hard * shift)
-    images = view(glyphs.images, drawings.ravel(), size, maps.reshape(-1, 2, 3)).reshape(batch, ways * shown, -1)
+    images = view(glyphs.images, drawings.ravel(), size, maps.reshape(-1, 2, 3))
+    images = smoothed(images, blur).reshape(batch, ways * shown, -1)
     targets = np.ascontiguousarray(_labels(draw, batch, ways, labels)[rows, order].swapaxes(0, 1))
     last = np.roll(targets, 1, 0).reshape(*order.T.shape, -1)
     last[0] = 0

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-__all__ = ["FINE", "Glyphs", "read", "view"]
+__all__ = ["FINE", "Glyphs", "read", "smoothed", "view"]
 
 FINE = 3  # stored pixels to one pixel seen, on each side
 
@@ -101,3 +101,13 @@ def view(images: np.ndarray, which: np.ndarray, size: int, maps: np.ndarray) -> 
     x, y = np.moveaxis(pixels.astype(np.int32).reshape(len(which), 2, -1), 1, 0)
     index = (np.asarray(which, np.int32) * (side * side))[:, None] + y * side + x
     return (images.reshape(-1)[index] * np.float32(1 / 255)).reshape(len(which), size, size)
+
+
+def smoothed(images: np.ndarray, pixels: float) -> np.ndarray:
+    """Images (n, size, size) blurred by a Gaussian of so many pixels; a straight stroke, one pixel wide, stays as dark as it was."""
+    if pixels <= 0:
+        return images
+    at = np.arange(images.shape[1])
+    kernel = np.exp(-(((at[:, None] - at) / pixels) ** 2) / 2)
+    kernel /= np.sqrt(kernel[len(at) // 2].sum())
+    return kernel.astype(np.float32) @ images @ kernel.T.astype(np.float32)

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.models import MANN
 from minigrad.models.tasks import glyphs
-from minigrad.models.tasks.glyphs_data import FINE, read, view
+from minigrad.models.tasks.glyphs_data import FINE, read, smoothed, view
 from minigrad.models.tasks.strokes import ALPHABETS, CHARACTERS, DRAWERS, alphabets
 
 import minigrad as mg
 
 ONE = {"test": ALPHABETS[1:]}  # trains on one alphabet, so that few are drawn
-STILL = {"turn": 0.0, "shift": 0.0, "warp": 0.0}
+STILL = {"blur": 0.0, "turn": 0.0, "shift": 0.0, "warp": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +155,17 @@ def test_views():
     moved = seen([[1, 0, 2 / 6], [0, 1, 0]])  # a place shows what lies one pixel to its right
     np.testing.assert_array_equal(moved[:, :, :-1], coarse[which][:, :, 1:])
     assert not seen([[1, 0, 9], [0, 1, 0]]).any()
+
+
+@pytest.mark.parametrize("pixels", [0.5, 1, 2])
+def test_smoothing_brings_neighbours_together_and_keeps_strokes_dark(pixels):
+    strokes = np.zeros((2, 40, 40), np.float32)
+    strokes[0, :, 20] = strokes[1, :, 21] = 1
+    found = smoothed(strokes, pixels)
+    assert found[0, 20, 20] == found.max() == pytest.approx(1, rel=1e-5)
+    np.testing.assert_allclose(found[0, 20], np.exp(-(((np.arange(40) - 20) / pixels) ** 2) / 2), atol=1e-5)
+    assert np.square(found[0] - found[1]).sum() < 0.9 * np.square(found).sum()
+    np.testing.assert_array_equal(smoothed(strokes, 0), strokes)
 
 
 def test_synthetic_alphabets():
