@@ -106,7 +106,7 @@ def test_clicking_an_operation_tells_its_type_numbers_gradient_and_line(browser)
     name = browser.run("return document.querySelectorAll('.step[data-step=\"2\"] .node')[arguments[0]].dataset.row", row)
     browser.click(f'.step[data-step="2"] .node[data-row="{name}"]')
     words = browser.text("#details")
-    for part in ("h t = 2", "tanh", "float32(3)", "rnn", "test_page.py:", 'h = mg.tanh(x + h @ W).named("h")', "‖∂L/∂h‖ = "):
+    for part in ("h t = 2", "tanh", "float32(3)", "rnn", "test_page_in_browser.py:", 'h = mg.tanh(x + h @ W).named("h")', "‖∂L/∂h‖ = "):
         assert part in words
     shown = [float(td.text.replace("−", "-")) for td in browser.all("#details td")]
     np.testing.assert_allclose(shown, [hs[2].min(), hs[2].max(), hs[2].mean(), np.linalg.norm(hs[2]), 0], rtol=6e-3)
@@ -279,3 +279,17 @@ def test_a_graph_without_time_opens_too(browser):
     browser.open(viz.page(mg.sum(x * x)))
     assert browser.all("#graph .node")
     browser.press(Keys.ARROW_RIGHT, Keys.END, "a", "0", Keys.ENTER)
+
+
+def test_wires_between_open_and_closed_steps_meet_both_borders(browser, ntm):
+    browser.open(ntm)
+    browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ENTER)
+    ends = """const box = i => document.querySelector(`.step[data-step="${i}"] > .frame`)?.getBoundingClientRect();
+        return [2, 3, 4, 5].flatMap(i => [...document.querySelectorAll(`.step[data-step="${i}"] > .wire.state`)]
+            .filter(w => w.getPointAtLength(0).x < 0)
+            .map(w => [w.getBoundingClientRect(), box(i - 1), box(i)])
+            .map(([r, left, right]) => [r.left - left.right, r.right - right.left, r.top - Math.min(left.top, right.top)]))"""
+    found = np.array(browser.run(ends))
+    assert len(found) > 10
+    assert np.abs(found[:, :2]).max() < 1
+    assert found[:, 2].min() > 0

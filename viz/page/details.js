@@ -20,6 +20,7 @@ function follow() {  // the same value in the step under the cursor
   if (row >= 0) pick({ step: stepOf(S.at), row }, true);
 }
 
+const kindOf = shared => shared < D.weights ? 'in every step' : 'initial state';
 const facts = pairs => el('dl', {}, ...pairs.filter(([, v]) => v !== '' && v !== null).flatMap(([k, v]) => [el('dt', {}, k), el('dd', {}, v)]));
 
 function showDetails() {
@@ -28,7 +29,7 @@ function showDetails() {
   if (!p) { overview(box); return; }
   const shared = p.shared !== undefined, [name, label, op, type, scope, place, source] = shared ? D.shared[p.shared].node : template(p.step).nodes[p.row];
   const numbers = shared ? D.shared[p.shared].numbers : Array.from({ length: STATS }, (_, s) => number(p.step, p.row, s));
-  const where = shared ? 'in every step' : D.steps[p.step][1];
+  const where = shared ? kindOf(p.shared) : D.steps[p.step][1];
   const norm = numbers[GRAD];
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
   const known = !Number.isNaN(numbers[NORM]);
@@ -60,7 +61,7 @@ function inputsOf(box, { step, row }) {
     if (kind === 'row') { words = template(step).nodes[n][0]; target = { step, row: n }; }
     if (kind === 'shared') { words = D.shared[n].node[0]; target = { shared: n }; }
     if (kind === 'lane') {
-      const [link, k, label] = template(step).links[n];
+      const [link, k, , label] = template(step).links[n];
       if (link === 'exit') { target = { step: step - 1, row: template(step - 1).exits[k] }; words = `${template(step - 1).nodes[target.row][0]}, step before`; }
       if (link === 'start') { target = { shared: k }; words = label; }
       if (link === 'bus') words = 'a value of earlier steps';

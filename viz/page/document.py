@@ -39,7 +39,7 @@ def _hash(content: str) -> str:
 
 def _looks(data: dict[str, Any]) -> list[list[str]]:
     """(kind, what it means) for the legend, of the kinds that occur."""
-    found = {shape[5] for t in data["templates"] for shape in t["shapes"]} | {"input", "output", "parameter"}
+    found = {shape[5] for t in data["templates"] for shape in t["open"]["shapes"]} | {"input", "output", "parameter"}
     return [[name, look.label] for name, look in style.LOOKS.items() if name in found and name not in ("chip", "elided", "delay", "cell")]
 
 

@@ -5,9 +5,9 @@ const drawn = new Map();  // step -> its group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
 
 const isOpen = i => S.open.has(i);
-const shape = i => isOpen(i) ? template(i) : template(i).closed;
+const shape = i => template(i)[isOpen(i) ? 'open' : 'closed'];
 const entry = (i, exit) => template(i).links.findIndex(([kind, k]) => kind === 'exit' && k === exit);
-const leaves = (i, k) => isOpen(i) ? template(i).out[k] : shape(i + 1).lanes[entry(i + 1, k)] ?? 0;
+const leaves = (i, k) => isOpen(i) ? template(i).out[k] : template(i + 1).closed.lanes[entry(i + 1, k)];
 const busY = n => -top_ - 22 - 10 * n;
 const barY = LEAF + 36;
 
@@ -28,11 +28,8 @@ function bends(i) {  // the lanes between a step and the one before that change 
 }
 
 function corridor(i) {
-  const { links } = template(i);
-  const starts = links.filter(([kind]) => kind === 'start');
-  const buses = links.filter(([kind]) => kind === 'bus').length;
-  const wide = starts.length ? Math.max(...starts.map(s => s[3])) + 24 + 6 * starts.length : 0;
-  return (i ? GAP + TURN * bends(i).turns : 0) + DROP * buses + wide;
+  const { links, room } = template(i);
+  return (i ? GAP + TURN * bends(i).turns : 0) + DROP * links.filter(([kind]) => kind === 'bus').length + room;
 }
 
 function layout() {
@@ -43,7 +40,7 @@ function layout() {
     X[i] = x;
     const { size: [w, h] } = shape(i);
     x += w;
-    top_ = Math.max(top_, h + (template(i).outputs.length ? LEAF + 11 : 20));
+    top_ = Math.max(top_, h + (shape(i).outputs.length ? LEAF + 11 : 20));
   });
   right = x;
   drawn.forEach(g => g.remove());
@@ -56,7 +53,7 @@ function drawBase() {
   base.replaceChildren();
   for (let n = 0; n < D.buses; n++) {
     const ends = D.steps.flatMap((_, i) => [
-      ...shapeOutputs(i).filter(o => o.bus === n).map(o => X[i] + o.x),
+      ...shape(i).outputs.filter(([, , bus]) => bus === n).map(([x]) => X[i] + x),
       ...template(i).links.some(([kind, b]) => kind === 'bus' && b === n) ? [X[i] - 8] : [],
     ]);
     if (ends.length > 1) base.append(svg('path', { class: 'wire bus', d: `M${Math.min(...ends)} ${busY(n)}H${Math.max(...ends)}` }));
@@ -72,7 +69,7 @@ function drawBase() {
     const g = svg('g', { class: 'node', role: 'button', 'data-shared': n, 'aria-label': `weight ${label}` },
       svg('rect', { class: 'chip', x, y: barY + 4, width, height: 18, rx: 5 }),
       svg('text', { x: x + width / 2, y: barY + 16.5, 'text-anchor': 'middle' }, label));
-    mark(g.firstChild, -1, n, -1, g.lastChild);
+    mark(g.firstChild, -1, -2 - n, -1, g.lastChild);
     words.append(g);
     x += width + 8;
   });
@@ -81,13 +78,11 @@ function drawBase() {
   base.querySelectorAll('*').forEach(tint);
 }
 
-const shapeOutputs = i => template(i).outputs.map(([x, w, row, bus], k) => ({ x: isOpen(i) ? x : shape(i).outputs[k], w, row, bus, k }));
-
 // ---- colours
 
-// A mark shows the value `row` of a step (of the shared values for step −1), or what flows back along an argument of it.
+// A mark shows the value `row` of a step (below −1: a shared value), or what flows back along an argument of it.
 function mark(node, i, row, argument = -1, words = null) {
-  if (row >= 0) node.m = [i, row, argument, words];
+  if (row !== -1) node.m = row < 0 ? [-1, -2 - row, -1, words] : [i, row, argument, words];
   return node;
 }
 
@@ -123,10 +118,10 @@ function drawStep(i) {
     svg('text', { x: 4, y: -h - 6 }, `${open ? '▾' : '▸'} ${label}`));
   g.append(svg('rect', { class: `frame${open ? '' : ' shut'}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
   drawCorridor(g, i);
-  drawLeaves(g, i, w, h, open);
   if (t.weights) g.append(svg('path', { class: 'stub', d: `M${w - 9} ${barY}V6` }), svg('path', { class: 'stub tip', d: `M${w - 9} 0l-3 8h6z` }));
+  for (const [x, row, bus] of shape(i).outputs) if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));
   if (!open) g.append(svg('text', { class: 'name', x: w / 2, y: -h / 2 + 5, 'text-anchor': 'middle' }, t.closed.label));
-  else if (!far) drawInside(g, i);
+  if (!open || !far) drawMarks(g, i);
   g.querySelectorAll('*').forEach(tint);
   if (column === S.at) g.classList.add('now');
   return g;
@@ -143,16 +138,9 @@ function drawCorridor(g, i) {
     const words = S.mode !== 'gradient' ? name : norm > 0 && Number.isFinite(norm) ? Math.log10(norm).toFixed(1).replace('-', '−') : '';
     if (!turn && words.length < 6) g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
   }
-  let drops = 0, starts = 0;
-  const order = t.links.map((link, lane) => ({ link, lane })).sort((a, b) => lanes[a.lane] - lanes[b.lane]);
-  for (const { link: [kind, n, label, wide], lane } of order) {
-    if (kind === 'bus') g.append(svg('path', { class: 'wire bus', d: `M${-8 - DROP * drops} ${busY(n)}V${-lanes[lane]}H0` })), drops++;
-    if (kind === 'start') {
-      const y = isOpen(i) ? -t.starts[starts][1] : -lanes[lane], edge = -14 - 6 * t.starts.length - DROP * t.links.filter(l => l[0] === 'bus').length;
-      starts++;
-      g.append(mark(svg('path', { class: 'wire state', d: elbow(edge, y, edge + 4 + 6 * starts, -lanes[lane], 0) }), -1, n));
-      g.append(leaf(i, { 'data-shared': n }, edge - wide / 2, y, wide, 'parameter', label, -1, n, 9.5, 6));
-    }
+  let drops = 0;
+  for (const { link: [kind, n], lane } of t.links.map((link, lane) => ({ link, lane })).sort((a, b) => lanes[a.lane] - lanes[b.lane])) {
+    if (kind === 'bus') g.append(svg('path', { class: 'wire bus', d: `M${-8 - DROP * drops++} ${busY(n)}V${-lanes[lane]}H0` }));
   }
 }
 
@@ -162,58 +150,38 @@ function elbow(x0, y0, x, y1, x1) {
   return `M${x0} ${y0}H${x - r}Q${x} ${y0} ${x} ${y0 + s}V${y1 - s}Q${x} ${y1} ${x + r} ${y1}H${x1}`;
 }
 
-function leaf(i, data, x, y, w, look, label, from, row, half = 11, rx = null) {
-  const body = rx === null ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: half })
-    : svg('rect', { class: look, x: x - w / 2, y: y - half, width: w, height: 2 * half, rx });
-  const words = svg('text', { x, y: y + 4, 'text-anchor': 'middle' }, label);
-  mark(body, from, row, -1, words);
-  return decorate(svg('g', { class: 'node', role: 'button', 'aria-label': `${label}, ${look}`, ...data }, body, words), i, data['data-row']);
-}
-
-function drawLeaves(g, i, w, h, open) {
-  const t = template(i), labels = D.steps[i][4], rows = t.nodes.length - t.inputs.length;
-  t.inputs.forEach(([x, wide], k) => {
-    const at = open ? x : t.closed.inputs[k];
-    if (!open) g.append(mark(svg('path', { class: 'wire', d: `M${at} ${LEAF - 11}V0` }), i, rows + k));
-    g.append(leaf(i, { 'data-row': rows + k }, at, LEAF, wide, 'input', labels[k], i, rows + k));
-  });
-  for (const { x, w: wide, row, bus, k } of shapeOutputs(i)) {
-    if (!open) g.append(mark(svg('path', { class: 'wire', d: `M${x} ${-h}V${-h - LEAF + 11}` }), i, row));
-    if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));
-    g.append(leaf(i, { 'data-row': row }, x, -h - LEAF, wide, 'output', labels[t.inputs.length + k], i, row));
-  }
-}
-
-function drawInside(g, i) {
-  const t = template(i);
-  for (const [line, head, row, argument, look, width] of t.wires) {
+function drawMarks(g, i) {
+  const { shapes, wires, dots, words } = shape(i), labels = D.steps[i][4];
+  for (const [line, head, row, argument, look, width] of wires) {
     g.append(mark(svg('path', { class: `wire ${look}`, d: line, 'stroke-width': width }), i, row, argument));
     if (head) g.append(mark(svg('path', { class: `tip ${look}`, d: head }), i, row, argument));
   }
-  t.dots.forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
-  t.words.forEach(([x, y, words]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, words)));
-  for (const [row, x, y, w, h, look, label, round, size, wide, chips] of t.shapes) {
-    if (row < 0) continue;
-    const body = round ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: h / 2 })
-      : svg('rect', { class: look, x: x - w / 2, y: y - h / 2, width: w, height: h, rx: Math.min(6, h / 3) });
-    const all = chips.reduce((sum, [, width]) => sum + width + 4, 0);
-    const words = svg('text', { x: x - all / 2, y: y + size * 0.35, 'font-size': size, 'text-anchor': 'middle' }, label);
-    const node = svg('g', { class: 'node', role: 'button', 'data-row': row, 'aria-label': `${t.nodes[row][0]}, ${t.nodes[row][2]}` }, body, words);
-    mark(body, i, row, -1, words);
-    let at = x - all / 2 + wide / 2;
-    for (const [text, width, , argument] of chips) {
-      const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
-      const name = svg('text', { x: at + 4 + width / 2, y: y + (size - 2) * 0.35, 'font-size': size - 2, 'text-anchor': 'middle' }, text);
-      node.append(mark(chip, i, row, argument, name), name);
-      at += width + 4;
-    }
-    g.append(decorate(node, i, row));
+  dots.forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
+  words.forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, word)));
+  for (const one of shapes) if (one[0] !== -1) g.append(drawShape(i, one, typeof one[6] === 'number' ? labels[one[6]] : one[6]));
+}
+
+function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label) {
+  const body = round ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: h / 2 })
+    : svg('rect', { class: look, x: x - w / 2, y: y - h / 2, width: w, height: h, rx: Math.min(6, h / 3) });
+  const all = chips.reduce((sum, [, width]) => sum + width + 4, 0), shared = row < 0;
+  const words = svg('text', { x: x - all / 2, y: y + size * 0.35, 'font-size': size, 'text-anchor': 'middle' }, label);
+  const [name, , op] = shared ? D.shared[-2 - row].node : template(i).nodes[row];
+  const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': `${name}, ${op}` }, body, words);
+  mark(body, i, row, -1, words);
+  let at = x - all / 2 + wide / 2;
+  for (const [text, width, argument] of chips) {
+    const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
+    const word = svg('text', { x: at + 4 + width / 2, y: y + (size - 2) * 0.35, 'font-size': size - 2, 'text-anchor': 'middle' }, text);
+    node.append(mark(chip, i, row, argument, word), word);
+    at += width + 4;
   }
+  return decorate(node, i, row);
 }
 
 function decorate(node, i, row) {
   const p = S.picked;
-  if (row === undefined) return node;
+  if (row < 0) return node;
   if (p && p.step === i && p.row === row) node.classList.add('picked');
   if (S.hits.has(template(i).slots[row])) node.classList.add('hit');
   return node;
@@ -280,7 +248,7 @@ function reveal(i) {  // bring a step into view, if it is not
 }
 
 function centre(i, row) {  // an operation in the middle of the view, large enough to read
-  const mark = isOpen(i) && template(i).shapes.find(([r]) => r === row), { w, h } = pane();
+  const mark = isOpen(i) && shape(i).shapes.find(([r, , , , , look]) => r === row && look !== 'output'), { w, h } = pane();
   if (!mark) { reveal(i); return; }
   S.k = Math.max(S.k, 0.8);
   S.x = w / 2 - (X[i] + mark[1]) * S.k;

@@ -17,14 +17,16 @@ import numpy as np
 from .. import style, svg, text
 from ..cells import box
 from ..geometry import place
+from ..layered import OUTSIDE
 from ..paint import Paint
 from ..scene import Part
 from ..story import BEFORE, Item
-from ..tiles import Frame, tile
+from ..tiles import HEAVY, LINE, Frame, tile
 from ..wiring import SIZE, Step, Wiring
 
 LOW = 260.0  # a closed step is as high as the open one up to here, so that states run straight; else it is compact
 LANE = 24.0  # between states at a compact step
+DROP = 9  # between values that come down from buses
 BLOCK = 4_000_000  # numbers that are looked at together
 _WIRES = {style.WIRE: "wire", style.STATE: "state"}
 
@@ -117,14 +119,14 @@ class _Exporter:
         return [after.layout.lanes[after.lanes.index(("item", a))] for a in step.exits]
 
     def _link(self, i: int, lane: tuple[str, Any]) -> list[Any]:
-        """Where a lane comes from: an exit of the step before, a bus, or an initial state (shared value, label, width)."""
+        """Where a lane comes from: an exit of the step before, a bus, or an initial state (shared value, width, label)."""
         kind, what = lane
         if kind == "item":
             return ["exit", self.wiring.steps[i - 1].exits.index(what)]
         if kind == "bus":
             return ["bus", self.bus[what]]
         label = self.wiring.initial_label(what)
-        return ["start", self._leaf(what[0]), label, max(text.width(label, SIZE) + 16, 30.0)]
+        return ["start", self._leaf(what[0]), max(text.width(label, SIZE) + 16, 30.0), label]
 
     def _leaf(self, a: int) -> int:
         return self.shared.setdefault(a, len(self.shared))
@@ -136,80 +138,101 @@ class _Exporter:
     # ---- one template
 
     def _template(self, step: Step, ahead: list[float], nodes: list[Any], links: list[Any], rises: list[Any]) -> dict[str, Any]:
-        layout = step.layout
-        part = tile(self.wiring, step, ahead, Frame(layout.height), Places())
-        rows = {a: k for k, a in enumerate((*step.items, *step.inputs))}
         counts = [len(self.items[a].args) for a in step.items]
         return {
-            "size": _short([layout.width, layout.height]),
-            "lanes": _short(layout.lanes),
+            "open": self._open(step, ahead, links, rises),
+            "closed": self._closed(step, links, rises),
             "out": _short(ahead),
             "exits": [step.local[a] for a in step.exits],
             "links": links,
-            "starts": self._starts(step),
-            "inputs": [[round(x, 1), self._width(a)] for a, (x, _) in zip(step.inputs, layout.inputs, strict=True)],
-            "outputs": [[round(x, 1), self._width(a), *rise] for a, (x, _), rise in zip(step.outputs, layout.outputs, rises, strict=True)],
-            "closed": self._closed(step),
+            "room": max((30.0 + link[2] + 6 * len(links) for link in links if link[0] == "start"), default=0.0),
             "nodes": nodes,
+            "inputs": len(step.inputs),
             "slots": [self._slot(a) for a in (*step.items, *step.inputs)],
             "args": [self._args(step, k) for k in range(len(step.items))],
             "first": [0, *np.cumsum(counts).tolist()],
             "weights": any(self.items[a].leaf for row in step.chips for _, a in row),
-            **self._marks(step, part, rows, layout.height),
         }
 
-    def _marks(self, step: Step, part: Part, rows: dict[int, int], height: float) -> dict[str, Any]:
-        """Shapes [row, x, y, w, h, look, label, ellipse, size, chips], wires [line, head, row, argument, look, width], dots and words."""
-        shapes, wires = [], []
-        for s in part.shapes:
-            row = rows.get(int(s.fill), -1) if s.fill else -1
-            chips = []
-            for label, fill in zip(s.chips, s.chip_fills, strict=True):
-                item, position = map(int, fill.split()[:2])
-                leaf = self.items[item].args[position]
-                chips.append([label, _short(svg.chip_width(label, s.size)), self.shared.get(leaf, -1), position])
-            place_ = _short([s.x, s.y - height, s.w, s.h])
-            shapes.append([row, *place_, s.look, s.label, int(s.shape == "ellipse"), s.size, _short(text.width(s.label, s.size)), chips])
-        for w in part.wires:
-            item, position, plain = w.colour.split(" ")
-            points = tuple((x, y - height) for x, y in w.points)
-            line = svg.path(svg.shortened(points) if w.arrow else points)
-            head = svg.arrow(points, w.width) if w.arrow else ""
-            wires.append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
-        return {
-            "shapes": shapes,
-            "wires": wires,
-            "dots": [_short([d.x, d.y - height]) for d in part.dots],
-            "words": [[*_short([w.x, w.y - height]), w.text] for w in part.words],
-        }
+    def _open(self, step: Step, ahead: list[float], links: list[Any], rises: list[Any]) -> dict[str, Any]:
+        layout = step.layout
+        view = self._around(step, layout.width, layout.height, layout.lanes, links, [x for x, _ in layout.inputs], layout.outputs, rises)
+        self._marks(view, step, tile(self.wiring, step, ahead, Frame(layout.height), Places()), layout.height)
+        return view
 
-    def _width(self, a: int) -> float:
-        label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
-        return round(max(text.width(label, SIZE) + 16, 30.0), 1)
-
-    def _starts(self, step: Step) -> list[list[float]]:
-        """(height of the lane, height of its leaf) for initial states: the leaves do not overlap."""
-        lanes = sorted(step.layout.lanes[k] for k, (kind, _) in enumerate(step.lanes) if kind == "start")
-        return [_short(pair) for pair in zip(lanes, place(lanes, [1.0] * len(lanes), [9.5] * len(lanes), 4.0), strict=True)]
-
-    def _closed(self, step: Step) -> dict[str, Any]:
-        """The step as one box: [width, height], label, heights of lanes, places of inputs and outputs."""
+    def _closed(self, step: Step, links: list[Any], rises: list[Any]) -> dict[str, Any]:
+        """The step as one box."""
         sketch = box(self.wiring, step)
-        layout, lanes = sketch.layout, step.layout.lanes
-        height = step.layout.height
+        layout, lanes, height = sketch.layout, step.layout.lanes, step.layout.height
         if height > LOW:
             height = max(58.0, LANE * len(lanes) + 34)
             lower = (height - LANE * (len(lanes) - 1)) / 2
             rank = {k: n for n, k in enumerate(sorted(range(len(lanes)), key=lambda k: lanes[k]))}
             lanes = [lower + LANE * rank[k] for k in range(len(lanes))]
         width = layout.width if step.label else max(64.0, 30.0 * max(len(step.inputs), len(step.outputs)))
+        view = self._around(step, width, height, lanes, links, [x for x, _ in layout.inputs], layout.outputs, rises)
+        for k, (x, _) in enumerate(layout.inputs):
+            view["wires"].append([f"M{_short(x)} {OUTSIDE}V0", "", len(step.items) + k, -1, "wire", LINE])
+        for (x, _), (row, _) in zip(layout.outputs, rises, strict=True):
+            view["wires"].append([f"M{_short(x)} {_short(-height)}V{_short(-height - OUTSIDE)}", "", row, -1, "wire", LINE])
+        return {**view, "label": sketch.marks[0].label or self._name(step)}
+
+    def _around(
+        self, step: Step, width: float, height: float, lanes: Sequence[float], links: list[Any],
+        inputs: Sequence[float], outputs: Sequence[tuple[float, float]], rises: list[Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        """A view with what stands about the box: inputs below, outputs above, initial states on the left.
+
+        shapes   [row, x, y, w, h, look, label (or which of the step's labels), round, size, width of the label, chips]
+        wires    [line, head, row, argument, look, width];  a row below −1 is the shared value −2 − row
+        """
+        below = len(step.items)
+        shapes = [
+            [below + k, *_short([x, OUTSIDE + 11, self._width(a), 22]), "input", k, 1, SIZE, 0, []]
+            for k, (a, x) in enumerate(zip(step.inputs, inputs, strict=True))
+        ]
+        shapes += [
+            [row, *_short([x, -height - OUTSIDE - 11, self._width(a), 22]), "output", len(step.inputs) + k, 1, SIZE, 0, []]
+            for k, (a, (x, _), (row, _)) in enumerate(zip(step.outputs, outputs, rises, strict=True))
+        ]
+        wires = []
+        starts = sorted((lanes[k], link) for k, link in enumerate(links) if link[0] == "start")
+        edge = -14 - 6 * len(starts) - DROP * sum(link[0] == "bus" for link in links)
+        spots = place([y for y, _ in starts], [1.0] * len(starts), [9.5] * len(starts), 4.0)
+        for n, ((y, (_, shared, wide, label)), spot) in enumerate(zip(starts, spots, strict=True)):
+            turn = edge + 4 + 6 * (len(starts) - 1 - n if spot < y else n)
+            points = ((edge, -spot), (turn, -spot), (turn, -y), (0.0, -y)) if abs(spot - y) > 0.5 else ((edge, -y), (0.0, -y))
+            wires.append([svg.path(points), "", -2 - shared, -1, "state", HEAVY])
+            shapes.append([-2 - shared, *_short([edge - wide / 2, -spot, wide, 19]), "parameter", label, 0, SIZE, 0, []])
         return {
-            "size": _short([width, height]),
-            "label": sketch.marks[0].label or self._name(step),
-            "lanes": _short(lanes),
-            "inputs": _short([x for x, _ in layout.inputs]),
-            "outputs": _short([x for x, _ in layout.outputs]),
-        }
+            "size": _short([width, height]), "lanes": _short(lanes), "shapes": shapes, "wires": wires, "dots": [], "words": [],
+            "outputs": [[_short(x), *rise] for (x, _), rise in zip(outputs, rises, strict=True)],
+        }  # fmt: skip
+
+    def _marks(self, view: dict[str, Any], step: Step, part: Part, height: float) -> None:
+        """Add to a view what stands inside the box."""
+        rows = {a: k for k, a in enumerate((*step.items, *step.inputs))}
+        for s in part.shapes:
+            row = rows.get(int(s.fill), -1) if s.fill else -1
+            chips = []
+            for label, fill in zip(s.chips, s.chip_fills, strict=True):
+                chips.append([label, _short(svg.chip_width(label, s.size)), int(fill.split()[1])])
+            at = _short([s.x, s.y - height, s.w, s.h])
+            view["shapes"].append(
+                [row, *at, s.look, s.label, int(s.shape == "ellipse"), s.size, _short(text.width(s.label, s.size)), chips]
+            )
+        for w in part.wires:
+            item, position, plain = w.colour.split(" ")
+            points = tuple((x, y - height) for x, y in w.points)
+            line = svg.path(svg.shortened(points) if w.arrow else points)
+            head = svg.arrow(points, w.width) if w.arrow else ""
+            view["wires"].append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
+        view["dots"] += [_short([d.x, d.y - height]) for d in part.dots]
+        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words]
+
+    def _width(self, a: int) -> float:
+        label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
+        return max(text.width(label, SIZE) + 16, 30.0)
 
     # ---- what a node is
 

@@ -27,7 +27,7 @@ function reshape(i, change) {  // change what is open, keeping the step where it
   change();
   layout();
   S.x = old - X[i] * S.k;
-  reveal(i);
+  if (S.y < shape(i).size[1] * S.k) fit(); else reveal(i);
   controls();
 }
 
@@ -97,11 +97,13 @@ function search(text) {
       S.hits.add(slot);
       results.push([entry.name, `${entry.op}${entry.scope ? ` · ${entry.scope}` : ''}`, () => goTo(slot, entry)]);
     });
-    D.shared.forEach((s, n) => { if (s.node[0].toLowerCase().includes(query)) results.push([s.node[0], 'shared by the steps', () => pick({ shared: n })]); });
+    D.shared.forEach((s, n) => { if (s.node[0].toLowerCase().includes(query)) results.push([s.node[0], kindOf(n), () => pick({ shared: n })]); });
     results.sort((a, b) => (b[0].toLowerCase() === query) - (a[0].toLowerCase() === query));
   }
-  results.slice(0, 40).forEach(([name, words, go], n) => list.append(
-    el('li', { role: 'option', id: `found${n}`, tabindex: -1, 'aria-selected': false, onclick: go, onkeydown: e => { if (e.key === 'Enter') go(); } }, name, el('small', {}, ` ${words}`))));
+  results.slice(0, 40).forEach(([name, words, go]) => {
+    const take = () => { go(); list.hidden = true; $('query').setAttribute('aria-expanded', 'false'); };
+    list.append(el('li', { role: 'option', tabindex: -1, 'aria-selected': false, onclick: take, onkeydown: e => { if (e.key === 'Enter') take(); } }, name, el('small', {}, ` ${words}`)));
+  });
   list.hidden = !results.length;
   $('query').setAttribute('aria-expanded', !list.hidden);
   if (query) say(results.length ? `${results.length} found` : 'nothing found');
@@ -177,7 +179,7 @@ function start() {
   if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = true;
   D.notes.forEach(note => $('notes').append(el('p', {}, note)));
   D.steps.forEach(([column], i) => { if (column < 0 && template(i).args.length <= 30) S.open.add(i); });
-  if (columnStep.every(i => template(i).size[1] <= 300)) columnStep.slice(0, columnStep.length <= 6 ? 6 : 1).forEach(i => S.open.add(i));
+  if (columnStep.every(i => template(i).open.size[1] <= 300)) columnStep.slice(0, columnStep.length <= 6 ? 6 : 1).forEach(i => S.open.add(i));
   buildGraph();
   buildStrips();
   buildMemory();
