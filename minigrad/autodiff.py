@@ -7,14 +7,14 @@ from functools import update_wrapper, wraps
 from typing import Any
 
 from . import ops, tree
-from .errors import GraphError, dtype_error, message, shape_error
+from .errors import GraphError, dtype_error, message, require_callable, shape_error
 from .ir import Graph, Node, ancestors
 from .origin import Origin, override
 from .primitives.control import alias, call
 from .primitives.rules import like
 from .tensor import COMPILED, PARAMETER, Tensor, abstract, interning, item, tensor, wrap
 from .trace import closed
-from .types import TensorType, same_shape
+from .types import TensorType, same_shape, whole
 
 # Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
 EdgeWatch = Callable[[Node, int, Tensor], None]
@@ -119,10 +119,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
     f returns a float scalar, or (scalar, aux) with has_aux, and then the value is that pair. What does not influence the loss has
     gradient 0. Raises ShapeError for a loss that is no scalar, DTypeError for integer arguments.
     """
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    require_callable("grad", f)
+    positions = tuple(whole("grad", i, "argnums") for i in (argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if any(not -len(args) <= i < len(args) for i in positions):
+            problem = f"argnums={argnums}, but there are {len(args)} positional arguments"
+            raise GraphError(message("grad", problem, "It differentiates with respect to those alone"))
         leaves, fresh = _fresh([args[i] for i in positions])
         given = list(args)
         for i, value in zip(positions, fresh, strict=True):
@@ -150,6 +154,7 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """(f(*args), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per argument. ct has the structure, shapes and dtypes of the output."""
+    require_callable("vjp", f)
     leaves, fresh = _fresh(args)
     out = f(*fresh)
     outs, out_tree = tree.flatten(out)
@@ -180,9 +185,11 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
 
     The vjp is linear in its cotangent; its own vjp is the jvp, so no second table is needed.
     """
+    if len(args) != len(tangents):
+        raise GraphError(message("jvp", f"{len(args)} arguments need as many tangents, got {len(tangents)}"))
     out, pull = vjp(f, *args)
     outs, out_tree = tree.flatten(out)
-    given = tuple(tree.map(lambda v, x: ops.astype(tensor(v), tensor(x).dtype), t, a) for t, a in zip(tangents, args, strict=True))
+    given = tuple(tree.map(_tangent, t, a) for t, a in zip(tangents, args, strict=True))
     zeros = [like(o, 0) for o in outs]
     floats = [i for i, o in enumerate(outs) if o.type.is_float]
 
@@ -191,6 +198,13 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
 
     _, push = vjp(linear, [zeros[i] for i in floats])
     return out, tree.unflatten(out_tree, _replaced(zeros, floats, push(given)[0]))
+
+
+def _tangent(v: Any, x: Any) -> Tensor:
+    found, primal = tensor(v), tensor(x)
+    if not same_shape(found.shape, primal.shape):
+        raise shape_error("jvp", f"the tangent is {found.type}, its argument {primal.type}")
+    return ops.astype(found, primal.dtype)
 
 
 def _replaced(items: Sequence[Any], positions: Sequence[int], new: Sequence[Any]) -> list[Any]:

@@ -25,6 +25,18 @@ class DTypeError(MinigradError, TypeError):
     """A dtype that the operation does not take."""
 
 
+class RangeError(MinigradError, OverflowError):
+    """A number that its dtype does not hold."""
+
+
+class SettingError(MinigradError, ValueError):
+    """A number or name outside of what the operation takes."""
+
+
+class OutOfMemoryError(MinigradError, MemoryError):
+    """A result larger than can be allocated."""
+
+
 class GraphError(MinigradError, RuntimeError):
     """A graph that does not mean what was asked of it."""
 
@@ -47,9 +59,13 @@ def at(place: origin.Origin | None) -> str:
 
 
 def message(what: str, problem: str, fix: str = "", place: origin.Origin | None = None) -> str:
-    """One message: 'what: problem. fix' and the user's line."""
+    """One message: 'what: problem. fix', and the line; for one in our models also that of the user who called it."""
     text = f"{what}: {problem}" + (f". {fix}" if fix else "")
-    return text + at(place if place is not None else origin.here())
+    if place is not None:
+        return text + at(place)
+    inner, user = origin.here(), origin.caller()
+    called = f"\n  called at {user.describe()}" if user.code is not None and user.code is not inner.code else ""
+    return text + at(inner) + called
 
 
 def shape_error(what: str, problem: str, fix: str = "") -> ShapeError:
@@ -58,3 +74,12 @@ def shape_error(what: str, problem: str, fix: str = "") -> ShapeError:
 
 def dtype_error(what: str, problem: str, fix: str = "") -> DTypeError:
     return DTypeError(message(what, problem, fix))
+
+
+def setting_error(what: str, problem: str, fix: str = "") -> SettingError:
+    return SettingError(message(what, problem, fix))
+
+
+def require_callable(what: str, f: object) -> None:
+    if not callable(f):
+        raise dtype_error(what, f"takes a function, got {f!r}")

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import dims, ops
-from .errors import dtype_error, shape_error
+from .errors import dtype_error, setting_error, shape_error
 from .ops.elementwise import Axis, Like
 from .tensor import Tensor, tensor
-from .types import normalize_axis
+from .types import broadcast_shapes, normalize_axes, normalize_axis, same_shape
 
 __all__ = [
     "binary_cross_entropy", "circular_convolution", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
@@ -23,6 +23,7 @@ __all__ = [
 def softmax(x: Like, axis: int = -1) -> Tensor:
     """exp(x) / Σ exp(x) along an axis, shifted by the maximum. Where all of a row is −∞ (fully masked): zeros with zero gradient."""
     t = tensor(x)
+    axis = normalize_axis("softmax", axis, t.ndim)
     e = ops.exp(t - _shift(t, axis))
     total = ops.sum(e, axis, keepdims=True)
     return e / ops.where(total > 0, total, 1)
@@ -44,9 +45,10 @@ def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def log_softmax(x: Like, axis: int = -1) -> Tensor:
-    """log(softmax(x)) along an axis, without underflow."""
+    """log(softmax(x)) along an axis, without underflow. Where all of a row is −∞ (fully masked): −∞."""
     t = tensor(x)
-    return t - logsumexp(t, axis, keepdims=True)
+    total = logsumexp(t, normalize_axis("log_softmax", axis, t.ndim), keepdims=True)
+    return t - ops.where(total == -math.inf, 0, total)
 
 
 def layer_norm(x: Like, scale: Like | None = None, shift: Like | None = None, epsilon: float = 1e-5) -> Tensor:
@@ -80,6 +82,10 @@ def circular_convolution(w: Like, s: Like) -> Tensor:
 
 
 def _labels(what: str, spec: str, operands: Sequence[Tensor]) -> tuple[list[str], str]:
+    if not isinstance(spec, str):
+        raise dtype_error(what, f"takes its letters first, as in 'ij,jk->ik', got {type(spec).__name__}")
+    if "." in spec:
+        raise shape_error(what, f"'{spec}' has an ellipsis, which is not taken", "Name every axis with a letter")
     left, arrow, right = spec.replace(" ", "").partition("->")
     inputs = left.split(",")
     if len(inputs) != len(operands):
@@ -151,29 +157,49 @@ def _reduced(values: Tensor, weights: Like | None) -> Tensor:
 
 def binary_cross_entropy(logits: Like, targets: Like, weights: Like | None = None) -> Tensor:
     """Mean of −t·log σ(z) − (1−t)·log(1−σ(z)) in nats, from logits z: softplus(z) − z·t, finite for any z."""
-    z = tensor(logits)
-    return _reduced(ops.softplus(z) - z * ops.astype(targets, z.dtype), weights)
+    z, t = tensor(logits), tensor(targets)
+    if not same_shape(broadcast_shapes("binary_cross_entropy", z.shape, t.shape), z.shape):
+        raise shape_error("binary_cross_entropy", f"targets {t.type} have more elements than the logits {z.type}")
+    return _reduced(ops.softplus(z) - z * ops.astype(t, z.dtype), weights)
 
 
 def cross_entropy(logits: Like, targets: Like, axis: int = -1, weights: Like | None = None) -> Tensor:
-    """Mean of −log softmax(z)[target] in nats. Targets are integer classes, or probabilities of the shape of the logits."""
+    """Mean of −log softmax(z)[target] in nats. Targets are integer classes, or probabilities of the shape of the logits.
+
+    A logit of −∞ is a class that cannot be: with probability 0 it costs nothing, with any other the loss is infinite.
+    """
     z, t = tensor(logits), tensor(targets)
     a = normalize_axis("cross_entropy", axis, z.ndim)
+    wanted, kind = (z.shape, "probabilities") if t.type.is_float else (z.shape[:a] + z.shape[a + 1 :], "classes")
+    if not same_shape(t.shape, wanted):
+        raise shape_error("cross_entropy", f"targets {t.type} are {kind}, which must have the shape {wanted} for logits {z.type}")
     logp = log_softmax(z, a)
     if t.type.is_float:
-        return _reduced(-ops.sum(logp * t, a), weights)
+        impossible = ops.logical_and(logp == -math.inf, t == 0)
+        return _reduced(-ops.sum(ops.where(impossible, 0, logp) * t, a), weights)
     picked = ops.take_along_axis(logp, ops.expand_dims(t, a), a)
     return _reduced(-ops.squeeze(picked, a), weights)
 
 
 def mse(x: Like, y: Like) -> Tensor:
     """Mean of (x − y)²."""
-    return ops.mean(ops.square(ops.subtract(x, y)))
+    return ops.mean(ops.square(_difference("mse", x, y)))
+
+
+def _difference(what: str, x: Like, y: Like) -> Tensor:
+    """x − y, of which one may be broadcast to the other, but not both."""
+    a, b = tensor(x), tensor(y)
+    shape = broadcast_shapes(what, a.shape, b.shape)
+    if not same_shape(shape, a.shape) and not same_shape(shape, b.shape):
+        raise shape_error(what, f"{a.type} and {b.type} would broadcast to {shape}, all pairs", "Reshape one to the shape of the other")
+    return ops.subtract(x, y)
 
 
 def huber(x: Like, y: Like, delta: float = 1.0) -> Tensor:
     """Mean of ½d² for |d| ≤ δ, else δ(|d| − ½δ), with d = x − y (Huber 1964)."""
-    d = ops.abs(ops.subtract(x, y))
+    if delta < 0:
+        raise setting_error("huber", f"delta must not be negative, got {delta}")
+    d = ops.abs(_difference("huber", x, y))
     return ops.mean(ops.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta)))
 
 
@@ -203,7 +229,8 @@ def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 
 
 def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """√Σx²; its gradient is 0 at 0."""
-    return _safe_sqrt(ops.sum(ops.square(x), axis, keepdims))
+    t = tensor(x)
+    return _safe_sqrt(ops.sum(ops.square(t), normalize_axes("norm", axis, t.ndim), keepdims))
 
 
 def dropout(x: Like, rate: float, key: Tensor | None) -> Tensor:
@@ -212,7 +239,7 @@ def dropout(x: Like, rate: float, key: Tensor | None) -> Tensor:
 
     t = tensor(x)
     if not 0 <= rate < 1:
-        raise dtype_error("dropout", f"the rate must be in [0, 1), got {rate}")
+        raise setting_error("dropout", f"the rate must be in [0, 1), got {rate}")
     if key is None or rate == 0:
         return t
     kept = uniform(key, t.shape, dtype=np.dtype("float32")) >= rate

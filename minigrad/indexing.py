@@ -8,7 +8,7 @@ import numpy as np
 
 from .dims import Dim, Extent, product, same
 from .errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
-from .types import BOOL, INT, broadcast_shapes
+from .types import BOOL, INT, broadcast_shapes, whole
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -135,7 +135,7 @@ def _integer(entry: Any, n: Extent, axis: int) -> Extent:
 def _number(value: Any, default: Any) -> Any:
     if value is None:
         return default
-    return value if isinstance(value, Dim) else value.__index__()
+    return value if isinstance(value, Dim) else whole("index", value, "a slice's bound or step")
 
 
 def _bounds(entry: slice, n: Extent) -> tuple[Extent, Extent, int]:

@@ -220,8 +220,19 @@ def digest(graph: Graph) -> str:
         if node.is_constant:
             what = f"{node.op.name} {hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest()}"
         else:
-            attrs = sorted((k, digest(v) if isinstance(v, Graph) else repr(v)) for k, v in node.attrs.items())
+            attrs = sorted((k, _attr_digest(v, node.attrs)) for k, v in node.attrs.items())
             what = f"{node.op.name} {[number[a] for a in node.args]} {attrs}"
         lines.append(f"{what} {node.type}")
     lines.append(str([number[o] for o in graph.outputs]))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _attr_digest(value: Any, attrs: Mapping[str, Any]) -> str:
+    """Of a graph its digest, of a gradient rule that of the graph it makes; all else as it prints."""
+    if isinstance(value, Graph):
+        return digest(value)
+    if callable(value):
+        from .primitives.control import rule_graph
+
+        return digest(rule_graph(value, attrs["graph"]))
+    return repr(value)

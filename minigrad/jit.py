@@ -18,7 +18,7 @@ from .backend.lower import Unsupported, lower
 from .backend.native import Native
 from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
-from .errors import NonFiniteError
+from .errors import NonFiniteError, OutOfMemoryError, message, require_callable
 from .ir import Graph, Node
 from .origin import here
 from .primitives import loop
@@ -104,6 +104,7 @@ class Compiled:
     __name__: str
 
     def __init__(self, f: Callable[..., Any], finite: bool = False):
+        require_callable("jit", f)
         update_wrapper(self, f)
         self.function, self.finite = f, finite
         self.programs: dict[Any, list[Program]] = {}
@@ -121,7 +122,11 @@ class Compiled:
             if len(self.fits) == KEPT_FITS:
                 self.fits.clear()
             fit = self.fits[signature] = self._fit(args, kwargs, leaves, arrays, in_tree)
-        outputs = fit.run(arrays)
+        try:
+            outputs = fit.run(arrays)
+        except MemoryError as error:
+            fix = "Sum before you broadcast, or give it smaller batches"
+            raise OutOfMemoryError(message(fit.program.graph.name, f"its working memory is more than there is ({error})", fix)) from None
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             fit.program.find_not_finite(arrays, fit.sizes)
         history = any(n.tracked and n.args for n in nodes)

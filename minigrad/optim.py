@@ -179,7 +179,7 @@ class Optimizer:
             if not same_type(p.type, g.type):
                 raise shape_error(type(self).__name__, f"the gradient of params{path} is {g.type}, the parameter {p.type}")
         gs = self._clipped(gs)
-        slots = {name: tree.leaves(state.slots[name]) for name in self.names}
+        slots = self._slots(state, treedef)
         rate, step = _at(self.lr, state.step), ops.astype(state.step, "float64") + 1
         new_ps, new_slots = [], []
         for i, (p, g) in enumerate(zip(ps, gs, strict=True)):
@@ -188,6 +188,18 @@ class Optimizer:
             new_slots.append({name: _settled(kept[name], None, tensor) for name in self.names})
         trees = {name: tree.unflatten(treedef, [s[name] for s in new_slots]) for name in self.names}
         return tree.unflatten(treedef, new_ps), State(_settled(state.step + 1, None, tensor), trees)
+
+    def _slots(self, state: Any, treedef: tree.TreeDef) -> dict[str, list[Any]]:
+        """The leaves of each slot, if the state is one of these parameters'."""
+        what = type(self).__name__
+        if not isinstance(state, State) or set(state.slots) != set(self.names):
+            has = f"slots {', '.join(state.slots) or 'none'}" if isinstance(state, State) else repr(state)
+            needed = ", ".join(self.names) or "none"
+            raise OptimizerError(f"{what}: the state must have slots {needed}, got {has}. Make it with {what}(…).init(params)")
+        found = {name: tree.flatten(state.slots[name]) for name in self.names}
+        for name, (_, structure) in found.items():
+            tree.require_same(treedef, structure, f"{what}: slot {name!r} of the state against the parameters")
+        return {name: leaves for name, (leaves, _) in found.items()}
 
     def leaf(self, p: Tensor, g: Tensor, slots: Slots, rate: Tensor, step: Tensor) -> tuple[Tensor, Slots]:
         """One parameter's update. `rate` and `step` (1 at the first update) are float64 scalars."""

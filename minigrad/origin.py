@@ -84,6 +84,14 @@ def here() -> Origin:
     return Origin(scopes=_scopes.get())
 
 
+def caller() -> Origin:
+    """The innermost line outside the engine, its models and its drawings: the user's own."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
+        frame = frame.f_back  # type: ignore[assignment]
+    return Origin() if frame is None else Origin(frame.f_code, frame.f_lineno)
+
+
 @contextmanager
 def scope(name: str, step: int | None = None) -> Iterator[None]:
     """Name what is built inside: `with mg.scope("rnn", step=t): ...`. Scopes nest; drawings group and order by them."""

@@ -13,6 +13,7 @@ import numpy as np
 from . import ops
 from .dims import Shape
 from .errors import dtype_error, shape_error
+from .ops.creation import lengths
 from .primitives import index as _i
 from .tensor import Tensor, tensor
 from .types import FLOAT, check_dtype
@@ -33,7 +34,9 @@ def as_key(value: int | Tensor) -> Tensor:
 
 
 def _draw(key: Tensor, stream: Any, shape: Any, dtype: Any, domain: int) -> Tensor:
-    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if not isinstance(key, Tensor):
+        raise dtype_error("random", f"takes a key first, got {key!r}", "Make one from a seed with mg.random.key(0)")
+    wanted = lengths("random", shape)
     return _i.random(key, ops.astype(stream, _i.UINT64), shape=wanted, dtype=np.dtype(dtype), domain=domain)
 
 

@@ -16,7 +16,7 @@ from .origin import Origin, Scope, override
 from .primitives import control, loop
 from .tensor import Tensor, abstract, interning, item, make, scalar, tensor
 from .trace import closed
-from .types import TensorType, same_type
+from .types import TensorType, same_type, whole
 
 
 def scan(
@@ -47,9 +47,10 @@ def scan(
     sequences, xs_tree = tree.flatten(xs)
     start, sequences = [tensor(c) for c in start], [tensor(x) for x in sequences]
     steps = _length(sequences, list(tree.paths(xs_tree)), length)
-    chunk = truncate or (math.isqrt(max(steps.__index__() - 1, 0)) + 1 if checkpoint is True else checkpoint)
+    root = math.isqrt(max(steps.__index__() - 1, 0)) + 1 if checkpoint is True else checkpoint
+    chunk = whole("scan", truncate or root, "truncate or checkpoint")
     if chunk:
-        return _chunked(f, init, xs, steps.__index__(), reverse, int(chunk), bool(truncate), save)
+        return _chunked(f, init, xs, steps.__index__(), reverse, chunk, bool(truncate), save)
     with interning():
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
@@ -73,7 +74,7 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
         length = x.shape[0]
     if length is None:
         raise GraphError(message("scan", "it has neither xs nor a length", "Give length=T"))
-    if not isinstance(length, Dim) and length < 0:
+    if not isinstance(length, Dim) and whole("scan", length, "length") < 0:
         raise shape_error("scan", f"length must not be negative, got {length}")
     return length
 

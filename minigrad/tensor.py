@@ -12,9 +12,10 @@ import numpy as np
 
 from . import dims, tree
 from .dims import Dim, Shape, hint
-from .errors import AbstractValueError, dtype_error, message
+from .errors import AbstractValueError, OutOfMemoryError, dtype_error, message, shape_error
 from .ir import Graph, Node, Primitive, rebuild
-from .types import FLOAT, TensorType, check_dtype
+from .types import FLOAT, TensorType
+from .values import asarray
 
 _interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
 
@@ -112,8 +113,18 @@ def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """The NumPy rule, silent about overflow and invalid values; results are read-only."""
-    value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
+    try:
+        value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
+    except MemoryError:
+        raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
     return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
+
+
+def _too_large(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> str:
+    found = op.type(*(TensorType(v.shape, v.dtype) for v in values), **attrs)
+    types = [found] if isinstance(found, TensorType) else found
+    needed = sum(int(dims.product(t.shape)) * t.dtype.itemsize for t in types)
+    return f"{', '.join(map(str, types))} needs {needed / 2**30:,.1f} GiB, more than there is"
 
 
 def _frozen(value: Any) -> np.ndarray:
@@ -240,6 +251,8 @@ class Tensor:
     def __bool__(self) -> bool:
         if self.node.value is None:
             raise _abstract(self, "has no truth value", "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args)")
+        if self.node.value.size != 1:
+            raise shape_error("bool()", f"only a tensor of one element is true or false, got {self.type}", "Use mg.all or mg.any")
         return bool(self.node.value)
 
     def _number(self, kind: Any) -> Any:
@@ -287,9 +300,8 @@ class Tensor:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         function = ops.UFUNCS.get(ufunc.__name__)
         if function is None or method != "__call__" or kwargs:
-            raise dtype_error(
-                f"np.{ufunc.__name__}", "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()"
-            )
+            what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+            raise dtype_error(what, "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()")
         return function(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -441,30 +453,20 @@ def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
 # ---- making tensors
 
 
-def asarray(value: Any, dtype: Any = None) -> np.ndarray:
-    """The value as a read-only copy; numbers and lists become float32 (integers and bools stay so), NumPy's values keep their dtype."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        target = check_dtype(dtype if dtype is not None else value.dtype)
-    else:
-        try:
-            value = np.asarray(value)
-        except ValueError as error:
-            raise dtype_error("tensor", f"cannot make a tensor from ragged nested lists ({error})") from None
-        check_dtype(value.dtype)
-        target = check_dtype(dtype) if dtype is not None else (FLOAT if value.dtype.kind == "f" else value.dtype)
-    array = np.array(value, dtype=target, order="C")
-    array.flags.writeable = False
-    return array
-
-
 def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError."""
     if isinstance(value, Tensor):
         return value if dtype is None else ops.astype(value, dtype)
     if isinstance(value, Dim):
-        result = ops.extent(value)
-        return result if dtype is None else ops.astype(result, dtype)
+        return tensor(ops.extent(value), dtype)
     return _constant(CONSTANT, asarray(value, dtype), name)
+
+
+def operand(what: str, value: Any) -> Tensor:
+    """A tensor from what an operation is given; errors name the operation."""
+    if isinstance(value, Tensor):
+        return value
+    return ops.extent(value) if isinstance(value, Dim) else _constant(CONSTANT, asarray(value, what=what), None)
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import tree
-from .errors import GraphError, dtype_error, message
+from .errors import GraphError, dtype_error, message, require_callable
 from .ir import Graph, Node, ancestors, substitute
 from .tensor import INPUT, Tensor, abstract, interning, is_number, tensor
 from .types import TensorType
@@ -18,6 +18,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
     `graph.in_tree` and `graph.out_tree` hold the structures; values that f takes from outside stand in it as constants.
     """
+    require_callable("trace", f)
     leaves, in_tree = tree.flatten((args, kwargs))
     types = [tensor(leaf).type for leaf in leaves]
     return trace_types(f, types, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))

@@ -107,12 +107,18 @@ def _broadcast_error(what: str, shapes: Sequence[Shape], axis: int) -> Exception
     return shape_error(what, f"shapes {' and '.join(map(str, shapes))} do not broadcast: axis {axis} is {sizes}", fix)
 
 
+def whole(what: str, value: Any, role: str = "a length") -> int:
+    """An integer, or a DTypeError; a float is none, whatever its value."""
+    try:
+        return value.__index__()
+    except AttributeError:
+        fix = "Divide with //, or convert with int()" if isinstance(value, float) else ""
+        raise dtype_error(what, f"{role} must be an integer, got {value!r}", fix) from None
+
+
 def normalize_axis(what: str, axis: Any, ndim: int) -> int:
     """The axis as 0 ≤ axis < ndim, or an AxisError."""
-    try:
-        index = axis.__index__()
-    except AttributeError:
-        raise dtype_error(what, f"axis must be an integer, got {axis!r}") from None
+    index = whole(what, axis, "axis")
     if not -ndim <= index < ndim:
         valid = f"valid {-ndim}..{ndim - 1}" if ndim else "it has no axes"
         raise AxisError(message(what, f"axis {index} out of range for a {ndim}-d tensor ({valid})"))

@@ -9,6 +9,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Module, Tensor
+from minigrad.types import same_shape
 
 
 class Cell(Module):
@@ -40,13 +41,27 @@ class Cell(Module):
     def __call__(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> Tensor:
         return self.run(xs, state, mask, **loop)[0]
 
+    def _checked(self, state: Any, batch: Any) -> Any:
+        """The state, if it is one of this model for this batch. Raises GraphError for another structure, ShapeError for another shape."""
+        wanted, structure = mg.tree.flatten(self.initial_state(batch))
+        given, found = mg.tree.flatten(state)
+        mg.tree.require_same(structure, found, f"{type(self).__name__}: its state against the one given")
+        for path, w, g in zip(mg.tree.paths(structure), wanted, given, strict=True):
+            shape = mg.tensor(g).shape
+            if not same_shape(w.shape, shape):
+                raise mg.errors.shape_error(type(self).__name__, f"state{path} has shape {shape}, a batch of {batch} needs {w.shape}")
+        return state
+
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
         """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
         xs = mg.astype(mg.tensor(xs), self.dtype)
         if xs.ndim != 3 or xs.shape[2] != self.inputs:
             found = f"takes xs of shape (T, batch, {self.inputs}), got {xs.shape}"
             raise mg.errors.shape_error(type(self).__name__, found, "Time is the first axis")
-        state = self.initial_state(xs.shape[1]) if state is None else state
+        state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
+        if mask is not None and not same_shape(mg.tensor(mask).shape, xs.shape[:2]):
+            problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"
+            raise mg.errors.shape_error(type(self).__name__, problem)
 
         def step(state: Any, x: Any) -> tuple[Any, Tensor]:
             return self.step(state, x) if mask is None else masked(self.step, state, *x)
@@ -99,9 +114,9 @@ def blocks(key: Any, shape: tuple[int, int], n: int, start: str, dtype: Any) -> 
 
 
 def choose(what: str, name: Any, among: Any) -> Any:
-    """among[name] (or the name, from a list), or a ValueError that lists what there is."""
+    """among[name] (or the name, from a list), or a SettingError that lists what there is."""
     if name not in among:
-        raise ValueError(f"{what}={name!r} is unknown: take one of {', '.join(map(repr, among))}")
+        raise mg.errors.SettingError(f"{what}={name!r} is unknown: take one of {', '.join(map(repr, among))}")
     return among[name] if isinstance(among, dict) else name
 
 

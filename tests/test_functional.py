@@ -164,5 +164,5 @@ def test_dropout_scales_what_it_keeps() -> None:
     assert set(np.round(y, 6)) == {0.0, np.float32(1 / 0.75).round(6)}
     assert abs(y.mean() - 1) < 0.03
     assert mg.dropout(x, 0.25, None) is x
-    with pytest.raises(mg.errors.DTypeError, match="rate"):
+    with pytest.raises(mg.errors.SettingError, match="rate"):
         mg.dropout(x, 1.0, None)

@@ -14,7 +14,7 @@ from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote
+from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, same_shape, whole
 from .creation import arange
 from .elementwise import Like, astype, less_equal, multiply, where
 from .shaping import broadcast_to, expand_dims, reshape, squeeze
@@ -52,7 +52,7 @@ def top_k(x: Like, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
     """The k largest elements along an axis in falling order, and their positions; the lowest index first among equals."""
     t = tensor(x)
     a = normalize_axis("top_k", axis, t.ndim)
-    if not 0 <= k <= t.shape[a]:
+    if not 0 <= whole("top_k", k, "k") <= t.shape[a]:
         raise shape_error("top_k", f"k = {k}, but axis {a} of {t.shape} has {t.shape[a]} elements")
     index = argsort(t, a, descending=True)[(builtins.slice(None),) * a + (builtins.slice(0, k),)]
     return take_along_axis(t, index, a), index
@@ -61,6 +61,8 @@ def top_k(x: Like, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
 def tril(x: Like, k: int = 0) -> Tensor:
     """The lower triangle of the last two axes, zeros above diagonal k."""
     t = tensor(x)
+    if t.ndim < 2:
+        raise shape_error("tril", f"needs two axes, got {t.type}")
     keep = less_equal(arange(t.shape[-1])[None, :], arange(t.shape[-2])[:, None] + k)
     return where(broadcast_to(keep, t.shape), t, 0)
 
@@ -99,6 +101,8 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 def tensordot(x: Like, y: Like, axes: int = 1) -> Tensor:
     """The product summed over the last `axes` axes of x and the first of y."""
     a, b = tensor(x), tensor(y)
+    if not 0 <= whole("tensordot", axes, "axes") <= min(a.ndim, b.ndim) or not same_shape(a.shape[a.ndim - axes :], b.shape[:axes]):
+        raise shape_error("tensordot", f"the last {axes} axes of x {a.shape} must be the first {axes} of y {b.shape}")
     inner = dims.product(a.shape[a.ndim - axes :])
     left = reshape(a, (dims.product(a.shape[: a.ndim - axes]), inner))
     right = reshape(b, (inner, dims.product(b.shape[axes:])))
@@ -107,7 +111,10 @@ def tensordot(x: Like, y: Like, axes: int = 1) -> Tensor:
 
 def outer(x: Like, y: Like) -> Tensor:
     """x_i·y_j for two vectors."""
-    return multiply(expand_dims(x, 1), expand_dims(y, 0))
+    a, b = tensor(x), tensor(y)
+    if (a.ndim, b.ndim) != (1, 1):
+        raise shape_error("outer", f"takes two vectors, got {a.type} and {b.type}", "For more axes use mg.einsum")
+    return multiply(expand_dims(a, 1), expand_dims(b, 0))
 
 
 def detach(x: Like) -> Tensor:

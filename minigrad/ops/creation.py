@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
+import numpy as np
+
 from ..dims import Dim, Extent
-from ..errors import shape_error
+from ..errors import dtype_error, shape_error
 from ..primitives import index as _i
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, scalar, tensor
-from ..types import FLOAT, INT, check_dtype
+from ..types import FLOAT, INT, check_dtype, whole
+
+MOST = 2**60  # elements of an array, whatever the machine
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT) -> Tensor:
     """A tensor of one value."""
-    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return _expand(scalar(value, check_dtype(dtype, "full")), lengths("full", wanted))
+    if np.shape(value) or not isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+        raise dtype_error("full", f"takes one number, got {value!r}", "Repeat an array with mg.broadcast_to")
+    return _filled("full", shape, value, dtype)
 
 
-def lengths(what: str, shape: Sequence[Any]) -> tuple[Extent, ...]:
-    found = tuple(n if isinstance(n, Dim) else n.__index__() for n in shape)
-    if any(isinstance(n, int) and n < 0 for n in found):
+def _filled(what: str, shape: Any, value: Any, dtype: Any) -> Tensor:
+    return _expand(scalar(value, check_dtype(dtype, what)), lengths(what, shape))
+
+
+def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
+    """A shape, or one length, as a tuple. Raises DTypeError, ShapeError for negative ones or more elements than can be counted."""
+    given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    found = tuple(n if isinstance(n, Dim) else whole(what, n) for n in given)
+    known = [n for n in found if isinstance(n, int)]
+    if any(n < 0 for n in known):
         raise shape_error(what, f"lengths must not be negative, got {found}")
+    if math.prod(known) >= MOST:
+        raise shape_error(what, f"{found} has {math.prod(known):.3g} elements, and no array has 2⁶⁰")
     return found
 
 
 def zeros(shape: Any, dtype: Any = FLOAT) -> Tensor:
     """Zeros; float32 unless told otherwise."""
-    return full(shape, 0, dtype)
+    return _filled("zeros", shape, 0, dtype)
 
 
 def ones(shape: Any, dtype: Any = FLOAT) -> Tensor:
     """Ones; float32 unless told otherwise."""
-    return full(shape, 1, dtype)
+    return _filled("ones", shape, 1, dtype)
 
 
 def zeros_like(x: Any) -> Tensor:
@@ -48,11 +62,12 @@ def ones_like(x: Any) -> Tensor:
 
 def arange(n: Extent, dtype: Any = INT) -> Tensor:
     """0, 1, …, n−1."""
-    return _i.iota(n=lengths("arange", (n,))[0], dtype=check_dtype(dtype, "arange"))
+    return _i.iota(n=lengths("arange", n)[0], dtype=check_dtype(dtype, "arange"))
 
 
 def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
     """The identity matrix."""
+    (n,) = lengths("eye", n)
     return _i.one_hot(arange(n), n=n, dtype=check_dtype(dtype, "eye"))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import dtype_error, message
+from ..errors import RangeError, dtype_error, message, setting_error
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, scalar, tensor
+from ..tensor import Tensor, operand, scalar, tensor
 from ..types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from .creation import full, ones_like
 
@@ -29,7 +29,7 @@ def _operands(what: str, *values: Like) -> list[Tensor]:
     """Tensors of one dtype and shape. Python and NumPy scalars take the dtype of the tensors (an integer one gives way to a float)."""
     if _alike(values):
         return list(values)
-    tensors = [None if _is_number(v) else tensor(v) for v in values]
+    tensors = [None if _is_number(v) else operand(what, v) for v in values]
     dtypes = [t.dtype for t in tensors if t is not None]
     kinds = [_kind(v) for v, t in zip(values, tensors, strict=True) if t is None]
     common = promote(dtypes) if dtypes else promote(FLOAT if k == "f" else INT if k in "iu" else BOOL for k in kinds)
@@ -60,9 +60,9 @@ def _kind(value: Any) -> str:
 
 def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise OverflowError(message(what, f"{value} does not fit {dtype}"))
+        raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
     if dtype == FLOAT and LARGEST < builtins.abs(value) < math.inf:
-        raise OverflowError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
+        raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
     return scalar(value, dtype)
 
 
@@ -224,6 +224,8 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
 def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
     """x limited to [low, high]; the gradient is 0 at and beyond the bounds."""
     t = tensor(x)
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        raise setting_error("clip", f"low = {low} is above high = {high}")
     y = t if low is None else where(less_equal(t, low), low, t)
     return y if high is None else where(greater_equal(y, high), high, y)
 

@@ -13,7 +13,7 @@ from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from ..types import identical, is_one, normalize_axes, normalize_axis, promote
+from ..types import identical, is_one, normalize_axes, normalize_axis, promote, whole
 from .creation import lengths
 from .elementwise import Axis, Like, astype
 
@@ -21,7 +21,7 @@ from .elementwise import Axis, Like, astype
 def reshape(x: Like, shape: Any) -> Tensor:
     """The same elements in order with another shape; one length may be −1. Raises ShapeError."""
     t = tensor(x)
-    wanted = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    wanted = tuple(n if isinstance(n, Dim) else whole("reshape", n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if wanted.count(-1) > 1:
         raise shape_error("reshape", f"only one length can be -1, got {wanted}")
     if -1 in wanted:
@@ -30,7 +30,6 @@ def reshape(x: Like, shape: Any) -> Tensor:
         if not isinstance(known, Dim) and (known == 0 or (not isinstance(size, Dim) and size % known)):
             raise shape_error("reshape", f"{size} elements of {t.shape} cannot become {wanted}")
         wanted = tuple(size // known if isinstance(n, int) and n == -1 else n for n in wanted)
-    wanted = tuple(n if isinstance(n, Dim) else n.__index__() for n in wanted)
     return t if identical(wanted, t.shape) else _m.reshape(t, shape=wanted)
 
 
@@ -67,7 +66,7 @@ def moveaxis(x: Like, source: int, destination: int) -> Tensor:
 
 def broadcast_to(x: Like, shape: Sequence[Extent]) -> Tensor:
     """x repeated to a shape, as in NumPy. Raises ShapeError."""
-    return _expand(tensor(x), lengths("broadcast_to", tuple(shape)))
+    return _expand(tensor(x), lengths("broadcast_to", shape))
 
 
 def expand_dims(x: Like, axis: int = 0) -> Tensor:
@@ -101,6 +100,8 @@ concatenate = concat
 
 def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
     """Tensors of one shape along a new axis."""
+    if not len(tensors):
+        raise shape_error("stack", "needs at least one tensor")
     return concat([expand_dims(t, axis) for t in tensors], axis)
 
 
@@ -108,11 +109,17 @@ def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
     """Equal parts along an axis, or parts of given lengths (their sum is the axis). Raises ShapeError."""
     t = tensor(x)
     a = normalize_axis("split", axis, t.ndim)
-    lengths = [t.shape[a] // parts] * parts if isinstance(parts, int) else list(parts)
-    if not dims.same(builtins.sum(lengths), t.shape[a]):
-        raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, the parts {lengths} add up to {builtins.sum(lengths)}")
-    found, at = [], 0
-    for n in lengths:
+    if not isinstance(parts, (list, tuple)):
+        count = whole("split", parts, "the number of parts")
+        if count < 1 or t.shape[a] % count:
+            raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, which is not {count} equal parts")
+        parts = [t.shape[a] // count] * count
+    sizes = [n if isinstance(n, Dim) else whole("split", n, "a part's length") for n in parts]
+    if not dims.same(builtins.sum(sizes), t.shape[a]):
+        raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, the parts {sizes} add up to {builtins.sum(sizes)}")
+    found: list[Tensor] = []
+    at: Extent = 0
+    for n in sizes:
         found.append(t[(builtins.slice(None),) * a + (builtins.slice(at, at + n),)])
         at += n
     return found
@@ -127,13 +134,14 @@ def flip(x: Like, axis: Axis = None) -> Tensor:
 def roll(x: Like, shift: int, axis: int = -1) -> Tensor:
     """Elements moved `shift` places along an axis, those that leave the end coming in at the start."""
     t = tensor(x)
-    return _m.roll(t, shift=shift.__index__(), axis=normalize_axis("roll", axis, t.ndim))
+    return _m.roll(t, shift=whole("roll", shift, "the shift"), axis=normalize_axis("roll", axis, t.ndim))
 
 
 def pad(x: Like, widths: Sequence[tuple[int, int]]) -> Tensor:
     """Zeros before and after, `(before, after)` for each axis."""
     t = tensor(x)
-    if len(widths) != t.ndim or builtins.any(n < 0 for pair in widths for n in pair):
+    pairs = isinstance(widths, (list, tuple)) and builtins.all(isinstance(p, (list, tuple)) and len(p) == 2 for p in widths)
+    if not pairs or len(widths) != t.ndim or builtins.any(n < 0 for pair in widths for n in pair):
         raise shape_error("pad", f"needs one (before, after) of numbers ≥ 0 for each axis of {t.shape}, got {widths}")
     low, high = zip(*widths, strict=True) if widths else ((), ())
     return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)

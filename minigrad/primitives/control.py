@@ -67,6 +67,16 @@ def _call_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequ
     return [next(found) if need else None for need in needs]
 
 
+def rule_graph(rule: Callable[..., Any], graph: Graph) -> Graph:
+    """What a custom rule of `graph` does, as a graph of cotangents, results and arguments."""
+    with interning():
+        args, outs = ([abstract(t) for t in types] for types in (graph.in_types, graph.out_types))
+        cts = [abstract(t) for t in graph.out_types]
+        needs = [t.is_float and i >= rule.captured for i, t in enumerate(graph.in_types)]  # type: ignore[attr-defined]
+        found = rule(cts, outs, args, needs, graph)
+    return Graph(tuple(t.node for t in (*cts, *outs, *args)), tuple(g.node for g in found if g is not None), f"{graph.name}.rule")
+
+
 def _call_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], graph: Graph, rule: Any) -> Any:
     from ..vmap import lift
 
@@ -92,6 +102,7 @@ def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool
         grads = dict(zip(wanted, vmap(one, in_axes=axes)(*full, *outs, *args), strict=True))
         return [g if g is None or batched[i] else sum(g, 0) for i, g in enumerate(map(grads.get, range(len(args))))]
 
+    batched_rule.captured = rule.captured  # type: ignore[attr-defined]
     return batched_rule
 
 

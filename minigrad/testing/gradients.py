@@ -93,24 +93,25 @@ def check_grads(
     outs = _deterministic(s, what)
     cts = [np.asarray(rng.standard_normal(y.shape)) for y in outs]
     report = Report(s.name, settings.key, sum(x.size for x in s.xs))
-    TALLY.append(report)
     _check_linear(s, cts, rng, what)
-    _check(s, cts, rng, settings.modes, full, f"{what}, the gradient", report)
+    _check(s, cts, rng, settings.modes, f"{what}, the gradient", report, first=True, full=full)
     if settings.order > 1:
         second = [np.asarray(rng.standard_normal(x.shape)) for x in s.xs]
-        _check(s.differentiated(cts), second, rng, settings.modes, False, f"{what}, the gradient's gradient", None)
+        _check(s.differentiated(cts), second, rng, settings.modes, f"{what}, the gradient's gradient", report)
     if settings.dtype == "float32":
         _check_float32(s, cts, f"{what}, the gradient in float32")
     for before, after in zip(snapshot, tree.leaves(args), strict=True):
         if not np.array_equal(before, np.asarray(after), equal_nan=before.dtype.kind == "f"):
             raise GradientError(f"{what}: the function changes its argument in place. Let it work on a copy")
+    for name, count in zip(TOTALS, (1, report.elements, report.kinks), strict=True):
+        TOTALS[name] += count
     if report.kinks > report.elements / 2:
         few = f"{report.kinks} of {report.elements} elements are at kinks or jumps, where there is no derivative to compare with"
         warnings.warn(f"{what}: {few}. Choose other arguments", KinkWarning, stacklevel=2)
     return report
 
 
-TALLY: list[Report] = []  # the reports of all checks, for the pytest plugin, which empties it
+TOTALS = {"checks": 0, "elements": 0, "kinks": 0}  # of this process, for the pytest plugin
 
 
 def _deterministic(s: Subject, what: str) -> Arrays:
@@ -128,8 +129,10 @@ def _deterministic(s: Subject, what: str) -> Arrays:
     return first
 
 
-def _check(s: Subject, cts: Arrays, rng: Numbers, modes: Sequence[str], full: bool, what: str, report: Report | None) -> None:
-    """One order. `report` counts kinks, those of the gradient's gradient being the same points."""
+def _check(
+    s: Subject, cts: Arrays, rng: Numbers, modes: Sequence[str], what: str, report: Report, first: bool = False, full: bool = False
+) -> None:
+    """One order. The first counts kinks and goes into the report."""
     found = s.gradient(s.xs, cts)
     for x, g, path in zip(s.xs, found, s.paths, strict=True):
         if g.shape != x.shape or not np.isfinite(g).all():
@@ -140,11 +143,11 @@ def _check(s: Subject, cts: Arrays, rng: Numbers, modes: Sequence[str], full: bo
         problem = _mismatch(s, found, cts, vs, modes)
         if not problem:
             break
-    uneven = report is not None and not s.in_float32() and bool(s.sides(vs, cts).kind)
+    uneven = first and not s.in_float32() and bool(s.sides(vs, cts).kind)
     if not (problem or uneven or full):
         return
     leaves = look(s, found, cts)
-    if report is not None:
+    if first:
         report.leaves, report.kinks = leaves, sum(int(leaf.discarded.sum()) for leaf in leaves)
     wrong = [leaf for leaf in leaves if leaf.wrong.any()]
     if problem and not wrong and any(leaf.discarded.any() for leaf in leaves):

@@ -1,0 +1,96 @@
+"""Values from outside as arrays that tensors can hold, and why one cannot be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
+from .types import DTYPES, FLOAT, check_dtype
+
+
+def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
+    """The value as a read-only copy; numbers and lists become float32 (integers and bools stay so), NumPy's values keep their dtype."""
+    given = value
+    if isinstance(value, (np.ndarray, np.generic)):
+        default = value.dtype
+    else:
+        value = _read(what, value)
+        default = FLOAT if value.dtype.kind == "f" and not hasattr(given, "__array__") else value.dtype
+    if value.dtype.newbyteorder("=") not in DTYPES or isinstance(value, np.ma.MaskedArray):
+        raise _unreadable(what, given, value)
+    target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
+    array = np.array(value, dtype=target, order="C")
+    if target != value.dtype:
+        _require_held(what, value, array)
+    array.flags.writeable = False
+    return array
+
+
+def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
+    """No integer has wrapped and no number has become infinite by the conversion."""
+    if array.dtype.kind in "iu" and value.dtype.kind in "iu":
+        lost = array.astype(object) != value if array.size < 2 else array != value
+    elif array.dtype.kind == "f":
+        lost = np.isinf(array) & np.isfinite(value)
+    else:
+        return
+    if np.any(lost):
+        raise RangeError(message(what, f"{value[lost].flat[0]} does not fit {array.dtype}", "Give a wider dtype"))
+
+
+def _read(what: str, value: Any) -> np.ndarray:
+    """The value as an array of whatever dtype. Raises DTypeError for ragged lists and other libraries' tensors that cannot be read here."""
+    try:
+        return np.asarray(value)
+    except AbstractValueError:
+        raise
+    except Exception as error:
+        if hasattr(value, "__array__"):
+            raise _not_ours(what, value, error) from None
+        if not isinstance(value, (list, tuple)):
+            raise
+        raise dtype_error(
+            what, f"cannot make a tensor from ragged nested lists, of lengths {_lengths(value)}", "Pad them, and pass a mask"
+        ) from None
+
+
+def _lengths(value: Any) -> str:
+    return ", ".join(str(len(v)) if isinstance(v, (list, tuple)) else "none" for v in value[:8])
+
+
+def _not_ours(what: str, value: Any, error: Exception) -> DTypeError:
+    name = f"{type(value).__module__.split('.')[0]}.{type(value).__name__}"
+    device = f" on {value.device}" if getattr(value, "device", None) is not None else ""
+    fix = "Give it as .detach().numpy()" if getattr(value, "requires_grad", False) else "Bring it to the host as a NumPy array first"
+    return dtype_error(what, f"cannot read a {name}{device} ({str(error).splitlines()[0].rstrip('.')})", fix)
+
+
+def _unreadable(what: str, given: Any, array: np.ndarray) -> DTypeError:
+    """The error for a value whose array has no dtype of ours."""
+    if isinstance(array, np.ma.MaskedArray):
+        return dtype_error(what, "a masked array would lose its mask", "Fill it with .filled(0), and pass the mask as weights")
+    if isinstance(given, (np.ndarray, np.generic)):
+        description = f"an array of dtype {array.dtype}"
+    elif isinstance(given, int):
+        description = f"{given}, which no integer dtype holds"
+    elif isinstance(given, (str, bytes)):
+        description = f"the text {given[:40]!r}"
+    elif given is None or isinstance(given, (complex, float)):
+        description = repr(given)
+    else:
+        description = f"a {type(given).__name__} (it reads as dtype {array.dtype})"
+    return dtype_error(what, f"cannot make a tensor from {description}", _remedy(given, array.dtype))
+
+
+def _remedy(given: Any, dtype: np.dtype) -> str:
+    if isinstance(given, dict):
+        return "Take its leaves apart with mg.tree.map"
+    if dtype.kind == "c":
+        return "Take .real and .imag"
+    if dtype.kind == "f":
+        return "Convert with .astype('float32')"
+    if dtype.kind in "mM":
+        return "Count in a unit, as in (t - t[0]) / np.timedelta64(1, 's')"
+    return "Take bool, an integer, float32 or float64"
