@@ -274,7 +274,7 @@ class Wiring:
 
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
     """'1 −', '× 2'."""
-    label = text.clean(item.label, 18)
+    label = text.clean(item.label, 24)
     if item.named and not item.folded:
         rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""
         first = f"{numbers[0]} " if 0 in numbers else ""

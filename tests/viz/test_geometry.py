@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import GRU, LSTM, MANN, NTM, RNN
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
 from minigrad.viz import text
 from minigrad.viz.scene import Scene
 
@@ -21,7 +22,16 @@ MODELS = {
     "gru": lambda: GRU(3, 4),
     "ntm": lambda: NTM(3, 2, hidden=5, memory=(6, 4)),
     "mann": lambda: MANN(3, 2, hidden=5, memory=(6, 4)),
+    "dnc": lambda: DNC(3, 2, hidden=5, memory=(6, 4)),
+    "coupled": lambda: LSTM(3, 4, coupled=True),
+    "projected": lambda: LSTM(3, 4, projection=2),
+    "reset": lambda: GRU(3, 4, reset_first=True),
+    "stack": lambda: Stack([LSTM(3, 4), GRU(4, 4, outputs=2)]),
+    "bidirectional": lambda: Bidirectional(LSTM(3, 4), RNN(3, 4)),
+    "attention": lambda: AttentiveLSTM(3, 4, 2),
+    "transformer": lambda: Transformer(3, 2, width=4, heads=2, layers=1),
 }
+LOOPS = [name for name in MODELS if name not in ("transformer", "bidirectional")]
 TOLERANCE = 0.5
 
 
@@ -29,8 +39,13 @@ def loss(model: Any, xs: Any) -> Any:
     return mg.mean(model(xs) ** 2)
 
 
-def graph(name: str, T: int) -> Any:
-    return mg.trace(loss, MODELS[name](), np.ones((T, 1, 3), "float32"))
+def last(model: Any, xs: Any) -> Any:
+    return mg.mean(model(xs)[-1] ** 2)
+
+
+@cache
+def graph(name: str, T: int, f: Any = loss) -> Any:
+    return mg.trace(f, MODELS[name](), np.ones((T, 1, 3), "float32"))
 
 
 def rectangles(scene: Scene) -> list[tuple[str, float, float, float, float]]:
@@ -78,6 +93,13 @@ def crossed(scene: Scene) -> list[tuple[str, str, str]]:
     return found
 
 
+def covered(scene: Scene) -> list[tuple[str, str]]:
+    """Words that stand on a node (but for those on the bar of shared weights)."""
+    boxes = [b for b in rectangles(scene) if not b[0].endswith("weights")]
+    found = overlaps([(f"word {w[0]}", *w[1:]) for w in words(scene)] + boxes)
+    return [(a, b) for a, b in found if a.startswith("word ") != b.startswith("word ")]
+
+
 def outside(scene: Scene) -> list[str]:
     """Operations that are not within their step's frame."""
     found = []
@@ -99,23 +121,51 @@ def check(scene: Scene) -> None:
     assert overlaps(rectangles(scene)) == []
     assert overlaps(frames) == []
     assert overlaps(words(scene)) == []
+    assert covered(scene) == []
     assert outside(scene) == []
     assert crossed(scene) == []
 
 
-@pytest.mark.parametrize("level", ["op", "gate", "cell", "box"])
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("T", [1, 2, 5, 30])
-def test_unrolled(name: str, T: int, level: str) -> None:
-    check(viz.unrolled(graph(name, T), level=level).scene)
+def labels(scene: Scene) -> list[str]:
+    return [p.frame.label for p in scene.placed if p.frame]
 
 
 @pytest.mark.parametrize("level", ["op", "gate", "cell", "box"])
 @pytest.mark.parametrize("name", MODELS)
+def test_nothing_stands_on_anything_else(name: str, level: str) -> None:
+    for T in (1, 2, 5, 30) if level in ("op", "cell") else (2, 5):
+        check(viz.unrolled(graph(name, T), level=level).scene)
+    check(viz.unrolled(graph(name, 5, last), level=level).scene)
+
+
+@pytest.mark.parametrize("level", ["op", "cell"])
+@pytest.mark.parametrize("name", LOOPS)
 def test_rolled(name: str, level: str) -> None:
-    scene = viz.rolled(graph(name, 6), level=level).scene
+    scene = viz.rolled(graph(name, 6), level=level, steps=3).scene
     assert overlaps(rectangles(scene)) == []
     assert outside(scene) == []
+
+
+@pytest.mark.parametrize("level", ["op", "gate", "cell"])
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "mann", "stack", "attention"])
+def test_gradients_stand_mirrored_under_their_steps(name: str, level: str) -> None:
+    scene = viz.unrolled(graph(name, 4, last), level=level, backward=True).scene
+    check(scene)
+    middle = {p.frame.label: (p.frame.x + p.frame.w / 2, p.frame.y) for p in scene.placed if p.frame}
+    for t in range(4):
+        (x, y), (below, lower) = middle[f"t = {t}"], middle[f"∂ t = {t}"]
+        assert abs(x - below) < TOLERANCE
+        assert lower > y
+
+
+@pytest.mark.parametrize("T", [2, 5, 30])
+def test_both_directions_share_the_columns_of_time(T: int) -> None:
+    scene = viz.unrolled(graph("bidirectional", T), level="cell").scene
+    frames = [(p.frame.label, p.frame.x + p.frame.w / 2) for p in scene.placed if p.frame and p.frame.label.startswith("t =")]
+    places = {label: {round(x) for name, x in frames if name == label} for label, _ in frames}
+    assert all(max(xs) - min(xs) <= 1 for xs in places.values())
+    order = sorted(places, key=lambda label: min(places[label]))
+    assert order == sorted(places, key=lambda label: int(label[4:]))
 
 
 @pytest.mark.parametrize("name", ["lstm", "ntm"])

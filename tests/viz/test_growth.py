@@ -1,0 +1,64 @@
+"""No step of a drawing is quadratic: twice the size takes twice the calls, counted and not timed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM, Bidirectional
+
+import minigrad as mg
+from minigrad import viz
+
+
+def calls(f: Callable[[], Any]) -> int:
+    """Function calls, those into C included."""
+    count = 0
+
+    def watch(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(watch)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def last(model: Any, xs: Any) -> Any:
+    return mg.mean(model(xs)[-1] ** 2)
+
+
+def chain(n: int) -> mg.Tensor:
+    h = x = mg.parameter(np.ones(2, "float32"), name="x")
+    for _ in range(n):
+        h = mg.tanh(h) * x
+    return mg.sum(h)
+
+
+DRAWINGS: dict[str, Callable[[int], Any]] = {
+    "all steps": lambda T: viz.unrolled(mg.trace(last, LSTM(2, 2), np.ones((T, 1, 2), "float32")), limit=None),
+    "elided": lambda T: viz.unrolled(mg.trace(last, LSTM(2, 2), np.ones((T, 1, 2), "float32"))),
+    "gradients": lambda T: viz.unrolled(last, LSTM(2, 2), np.ones((T, 1, 2), "float32"), color="grad"),
+    "backward": lambda T: viz.unrolled(last, LSTM(2, 2), np.ones((T, 1, 2), "float32"), backward=True),
+    "both directions": lambda T: viz.unrolled(last, Bidirectional(LSTM(2, 2), LSTM(2, 2)), np.ones((T, 1, 2), "float32")),
+    "no time": lambda T: viz.unrolled(chain(20 * T)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_twice_the_steps_take_twice_the_work(name: str) -> None:
+    few, many = (calls(lambda T=T: (d := DRAWINGS[name](T)).svg + d.dot) for T in (40, 80))
+    assert many < 2.2 * few, f"{few:,} calls for 40 steps, {many:,} for 80"
+
+
+def test_a_hundred_thousand_operations_are_drawn_in_part_and_it_is_said() -> None:
+    drawing = viz.unrolled(chain(50_000))
+    assert "of 100,001 operations in one place are left out" in drawing.notes[0]
+    assert "⋯ 99,901 operations" in drawing.svg
+    assert len(drawing.svg) < 100_000
