@@ -40,7 +40,7 @@ def browser(chromium, tmp_path):
     assert chromium.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
     fetched = {m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"}
-    assert {url for url in fetched if not url.startswith(("file://", "data:,", "about:"))} == set()
+    assert {url for url in fetched if not url.startswith(("file://", "data:,", "about:", "chrome://"))} == set()
     assert len({url for url in fetched if url.startswith("file://")}) <= 1
     assert chromium.execute_script("return performance.getEntriesByType('resource').length") == 0
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from minigrad.models import GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM
 
 import minigrad as mg
 from minigrad import viz
@@ -144,6 +144,11 @@ def test_every_model_has_its_values_over_time(model, expected):
     assert expected <= {s["label"] for _, group in data["groups"] for s in group}
     assert "gradient" in [name for name, _ in data["groups"]]
     assert len(data["columns"]) == 6
+
+
+def test_the_memory_of_a_dnc_is_its_memory_not_its_links():
+    memory = data_of(viz.page(loss_fn, DNC(3, 2, hidden=4, memory=(5, 3), key=0), XS))["memory"]
+    assert (memory["label"], memory["slots"], memory["width"]) == ("M", 5, 3)
 
 
 def test_equal_steps_share_a_template():

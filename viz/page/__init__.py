@@ -79,7 +79,7 @@ def page(
         notes.append(f"no gradient: the first result is {first.type}, not a float scalar")
     if len(wiring.items) > BUSY:
         notes.append(f"{len(wiring.items):,} operations; only what is in view is drawn, and open steps in outline when small")
-    words = text.clean(title or written.title or "graph", 80)
+    words = text.clean(title or written.title.strip("<>") or "graph", 80)
     outputs = [o.node for o in written.outputs]
     data = {
         "title": words,

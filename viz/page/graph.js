@@ -61,7 +61,7 @@ function drawBase() {
   const users = D.steps.map((_, i) => i).filter(i => template(i).weights);
   if (!users.length) return;
   const left = X[users[0]], end = X[users[users.length - 1]] + shape(users[users.length - 1]).size[0];
-  base.append(svg('rect', { class: 'parameter', x: left, y: barY, width: Math.max(end - left, 60), height: 26, rx: 8 }));
+  const bar = base.appendChild(svg('rect', { class: 'parameter', x: left, y: barY, height: 26, rx: 8 }));
   const words = svg('g', { id: 'weights' });
   let x = 8;
   D.shared.slice(0, D.weights).forEach((weight, n) => {
@@ -73,6 +73,7 @@ function drawBase() {
     words.append(g);
     x += width + 8;
   });
+  bar.setAttribute('width', Math.max(end - left, x));
   words.room = [left, Math.max(left, end - x)];
   base.append(words);
   base.querySelectorAll('*').forEach(tint);

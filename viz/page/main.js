@@ -178,8 +178,10 @@ function start() {
   document.addEventListener('click', e => { if (!e.target.closest('.search')) $('found').hidden = true; });
   if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = true;
   D.notes.forEach(note => $('notes').append(el('p', {}, note)));
-  D.steps.forEach(([column], i) => { if (column < 0 && template(i).args.length <= 30) S.open.add(i); });
-  if (columnStep.every(i => template(i).open.size[1] <= 300)) columnStep.slice(0, columnStep.length <= 6 ? 6 : 1).forEach(i => S.open.add(i));
+  document.body.classList.toggle('still', !T);
+  const low = i => !T || template(i).open.size[1] <= 300;
+  D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
+  if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
   buildGraph();
   buildStrips();
   buildMemory();

@@ -47,7 +47,7 @@ def panels(
             continue
         for label, kind, values in rows_of({path: array}):
             if kind == "memory":
-                memory = _memory(label, values, present, notes) or memory
+                memory = _memory(label, values, present, notes) if memory is None or stem == "M" else memory
                 label, kind, values = f"‖{label}‖ of each slot", "values", np.linalg.norm(values, axis=2)
             group = INPUTS if stem in outer else _group(path, stem, kind)
             groups[group].append(_strip(label, kind, values, present, notes))
@@ -209,5 +209,5 @@ def _gradients(wiring: Wiring, paint: Paint, notes: list[str]) -> list[dict[str,
 
 
 def _row(label: str, rank: int, norms: np.ndarray) -> dict[str, Any]:
-    words = f"{label} · step's part" if rank == WEIGHT else label
+    words = f"{label} at t" if rank == WEIGHT else label
     return {"label": words, "kind": "gradient", "rows": 1, "state": rank == STATE, "data": packed(norms)}

@@ -78,7 +78,7 @@ function reading(strip, t, row = -1) {
 const read = strip => { strip.value.textContent = reading(strip, S.at); };
 
 function buildStrip(strip) {
-  const unit = strip.kind === 'weights' ? ' slots' : '';
+  const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
   const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
   strip.canvas = el('canvas', { class: strip.kind, role: 'img', 'aria-label': `${strip.label} over ${T} steps${size ? `, ${size}` : ''}` });
   strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
