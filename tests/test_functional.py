@@ -166,3 +166,23 @@ def test_dropout_scales_what_it_keeps() -> None:
     assert mg.dropout(x, 0.25, None) is x
     with pytest.raises(mg.errors.SettingError, match="rate"):
         mg.dropout(x, 1.0, None)
+
+
+def test_cross_entropy_of_classes_that_cannot_be() -> None:
+    z = np.array([[0.5, -np.inf, 1.0], [-np.inf, 2.0, -1.0]])
+    t = np.array([[0.25, 0.0, 0.75], [0.0, 1.0, 0.0]])
+    value, grads = mg.value_and_grad(mg.cross_entropy, (0, 1))(z, t)
+    kept = [[0, 2], [1, 2]]
+    rows = [mg.cross_entropy(z[i, k], t[i, k]) for i, k in enumerate(kept)]
+    np.testing.assert_allclose(float(value), np.mean([float(r) for r in rows]), rtol=1e-12)
+    np.testing.assert_allclose(grads[0].numpy(), (mg.softmax(z).numpy() - t) / 2, atol=1e-15)
+    assert np.isfinite(grads[1].numpy()).all()
+    assert float(mg.cross_entropy(z, np.array([0, 1]))) < np.inf
+    assert float(mg.cross_entropy(z, np.array([1, 1]))) == np.inf
+    assert float(mg.cross_entropy(z[0], np.array([0.0, 0.5, 0.5]))) == np.inf
+
+
+def test_log_softmax_of_a_masked_row_is_the_logarithm_of_softmax() -> None:
+    z = np.full((2, 3), -np.inf)
+    assert (mg.log_softmax(z).numpy() == -np.inf).all()
+    assert float(mg.cross_entropy(z, np.zeros((2, 3)))) == 0

@@ -18,12 +18,25 @@ from .programs import Program, Step, random_program
 from .report import Report
 
 if TYPE_CHECKING:
-    from .strategies import axes, broadcastable_shapes, dtypes, graphs, indices, shapes, tensors
+    from .strategies import (
+        axes,
+        broadcastable,
+        broadcastable_shapes,
+        cells,
+        dtypes,
+        einsums,
+        graphs,
+        indices,
+        sequences,
+        shapes,
+        tensors,
+        trees,
+    )
 
 __all__ = [
     "GradientError", "KinkWarning", "NondeterminismError", "Program", "Report", "Step", "assert_jit_equals_interpreter",
-    "assert_same_graph_value", "assert_scan_equals_unrolled", "axes", "broadcastable_shapes", "check_grads", "dtypes", "graphs",
-    "indices", "random_program", "shapes", "tensors",
+    "assert_same_graph_value", "assert_scan_equals_unrolled", "axes", "broadcastable", "broadcastable_shapes", "cells", "check_grads",
+    "dtypes", "einsums", "graphs", "indices", "random_program", "sequences", "shapes", "tensors", "trees",
 ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,14 +48,24 @@ def tensors(
     domain: tuple[float, float] = (-3.0, 3.0),
     max_side: int = 4,
     min_side: int = 1,
+    kinks: Sequence[float] = (),
+    special: bool = False,
 ) -> st.SearchStrategy[Tensor]:
-    """Tensors with elements in `domain`; of a given shape, or of any with min_dims … max_dims axes of min_side … max_side."""
+    """Tensors with elements in `domain`; of a given shape, or of any with min_dims … max_dims axes of min_side … max_side.
+
+    Floats keep 1/16 away from `kinks`, as in tensors(kinks=[0]) for relu; domain=(1/64, 4) is positive. With `special`, NaN, ±infinity,
+    −0, the largest, smallest and subnormal numbers occur as well.
+    """
     kind = np.dtype(dtype)
     found = shape if isinstance(shape, st.SearchStrategy) else shapes(min_dims, max_dims, min_side, max_side) if shape is None else shape
     low, high = domain
     elements: st.SearchStrategy[Any]
     if kind.kind == "f":
         elements = st.integers(int(np.ceil(low * 64)), int(np.floor(high * 64))).map(lambda n: n / 64)
+        if kinks:
+            elements = elements.filter(lambda x: min(abs(x - k) for k in kinks) >= 1 / 16)
+        if special:
+            elements = elements | st.sampled_from(_special(kind))
     elif kind.kind == "b":
         elements = st.booleans()
     else:
@@ -63,9 +73,65 @@ def tensors(
     return hnp.arrays(kind, found, elements=elements).map(tensor)
 
 
+def _special(kind: np.dtype) -> list[float]:
+    info = np.finfo(kind)
+    finite = [float(v) for v in (info.max, info.tiny, info.smallest_subnormal, info.eps)]
+    return [-0.0, np.inf, -np.inf, np.nan, *finite, *(-v for v in finite)]
+
+
 def broadcastable_shapes(n: int = 2, max_dims: int = 3, max_side: int = 3) -> st.SearchStrategy[tuple[Shape, ...]]:
     """n shapes that broadcast together."""
     return hnp.mutually_broadcastable_shapes(num_shapes=n, max_dims=max_dims, max_side=max_side).map(lambda found: found.input_shapes)
+
+
+@st.composite
+def broadcastable(draw: Callable[..., Any], n: int = 2, max_dims: int = 3, max_side: int = 3, **options: Any) -> tuple[Tensor, ...]:
+    """n tensors that broadcast together; further options as for `tensors`."""
+    return tuple(draw(tensors(shape=s, **options)) for s in draw(broadcastable_shapes(n, max_dims, max_side)))
+
+
+@st.composite
+def einsums(draw: Callable[..., Any], operands: int = 2, max_dims: int = 3, **options: Any) -> tuple[Any, ...]:
+    """(spec, tensor, …) for mg.einsum: shared letters, summed or kept, in any order; further options as for `tensors`."""
+    sizes = dict(zip("ijklm", draw(st.lists(st.integers(1, 3), min_size=5, max_size=5)), strict=True))
+    letters = st.lists(st.sampled_from("ijklm"), max_size=max_dims, unique=True).map("".join)
+    inputs = [draw(letters) for _ in range(operands)]
+    used = sorted(set("".join(inputs)))
+    output = "".join(draw(st.lists(st.sampled_from(used), unique=True))) if used else ""
+    shapes = [tuple(sizes[c] for c in word) for word in inputs]
+    return f"{','.join(inputs)}->{output}", *(draw(tensors(shape=s, **options)) for s in shapes)
+
+
+def trees(leaves: st.SearchStrategy[Any] | None = None, max_leaves: int = 5) -> st.SearchStrategy[Any]:
+    """Dicts, lists and tuples of leaves (small float64 tensors by default), nested; at least one leaf."""
+    leaf = tensors(max_dims=2, max_side=2) if leaves is None else leaves
+    names = st.sampled_from(["W", "b", "h"])
+
+    def container(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        many = st.lists(inner, min_size=1, max_size=3)
+        return many | many.map(tuple) | st.dictionaries(names, inner, min_size=1)
+
+    return st.recursive(leaf, container, max_leaves=max_leaves)
+
+
+def cells(inputs: int = 2, hidden: int = 3, dtype: Any = "float64") -> st.SearchStrategy[Any]:
+    """Recurrent models of a few units: RNN, GRU, LSTM with and without peepholes, coupled gates and projection, NTM; any seed."""
+    from ..models import GRU, LSTM, NTM, RNN
+
+    sizes = {"inputs": st.just(inputs), "hidden": st.just(hidden), "dtype": st.just(dtype), "key": st.integers(0, 99)}
+    lstm = st.builds(LSTM, peephole=st.booleans(), coupled=st.booleans(), projection=st.none() | st.just(2), **sizes)
+    ntm = st.builds(NTM, outputs=st.just(2), memory=st.just((4, 2)), controller=st.sampled_from(["feedforward", "lstm"]), **sizes)
+    return st.builds(RNN, **sizes) | st.builds(GRU, **sizes) | lstm | ntm
+
+
+@st.composite
+def sequences(
+    draw: Callable[..., Any], features: int = 2, max_length: int = 4, max_batch: int = 3, **options: Any
+) -> tuple[Tensor, Tensor]:
+    """(xs, mask): a batch of sequences of different lengths, (T, batch, features) and bool(T, batch), True up to each one's own length."""
+    lengths = draw(st.lists(st.integers(1, max_length), min_size=1, max_size=max_batch))
+    xs = draw(tensors(shape=(max(lengths), len(lengths), features), **options))
+    return xs, tensor(np.arange(max(lengths))[:, None] < np.array(lengths))
 
 
 @st.composite
