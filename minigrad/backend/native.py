@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from ..errors import BoundsError, at
 from .link import Kernel
 from .lower import Lowered
+from .patience import LONG, interruptible
 from .team import one_thread
 
 INVITE_FROM = 2**22  # multiplications of a phase to divide, from which a second thread comes in time: some 60 µs
@@ -24,9 +27,13 @@ class Native:
         self.names = [s.name for s in lowered.sizes]
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
         self.pays: dict[tuple[int, ...], list[bool]] = {}
+        self.seconds: dict[tuple[int, ...], float] = {}
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-        """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line."""
+        """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line.
+
+        A KeyboardInterrupt comes through at once, also from a call that takes long; outputs and working memory then belong to nobody.
+        """
         if not self.kernels:
             return
         first = self.kernels[0]
@@ -35,17 +42,32 @@ class Native:
         idle = self.arenas.setdefault(numbers, [])
         arena = idle.pop() if idle else first.arena(*numbers)
         table = first.pack([*arrays, *self.lowered.constants, *outputs])
-        for kernel, pays in zip(self.kernels, self.pays[numbers], strict=True):
-            if pays and not one_thread():
-                code, value = kernel.call_together(table, numbers, arena, arrays, outputs)
-            else:
-                code, value = kernel.call(table, numbers, arena)
-            if code:
-                node, text = self.lowered.checks[code - 1]
-                raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
+        job = partial(self._phases, table, numbers, arena, arrays, outputs)
+        if self.seconds.get(numbers, LONG) < LONG:
+            code, value = job()
+        else:
+            began = time.perf_counter()
+            code, value = interruptible(job)
+            self.seconds[numbers] = time.perf_counter() - began
+        if code:
+            node, text = self.lowered.checks[code - 1]
+            raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
         if len(self.arenas) > KEPT_ARENAS:
             self.arenas.pop(next(iter(self.arenas)))
         idle.append(arena)
+
+    def _phases(
+        self, table: bytes, numbers: tuple[int, ...], arena: np.ndarray, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+    ) -> tuple[int, int]:
+        """Run one phase after the other; the code of the first failed check and its value, or 0."""
+        for kernel, pays in zip(self.kernels, self.pays[numbers], strict=True):
+            if pays and not one_thread():
+                found = kernel.call_together(table, numbers, arena, arrays, outputs)
+            else:
+                found = kernel.call(table, numbers, arena)
+            if found[0]:
+                return found
+        return 0, 0
 
     def _pays(self, numbers: tuple[int, ...]) -> list[bool]:
         """For each phase, whether it has work for a second thread."""
