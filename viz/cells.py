@@ -7,7 +7,7 @@ from collections.abc import Callable
 from . import text
 from .layered import OUTSIDE, Layout, Point
 from .sketch import Line, Mark, Sketch
-from .story import Item
+from .story import Item, step_key
 from .wiring import Step, Wiring
 
 BELOW = -OUTSIDE
@@ -30,10 +30,7 @@ def draw(wiring: Wiring, step: Step, known: bool = True) -> Sketch:
 
 def box(wiring: Wiring, step: Step) -> Sketch:
     """The whole step as one box, states passing through it."""
-    loop = wiring.story.columns[step.number].loop.rsplit("/", 1)[-1] if 0 <= step.number < wiring.story.end else step.label
-    loop = loop.removesuffix("←").removesuffix(".vjp")
-    gradient = step.number < wiring.story.end and wiring.story.columns[step.number].gradient
-    label = ("∂ " if gradient else "") + text.clean(loop.upper() if len(loop) <= 5 else loop, 14)
+    label = _title(wiring, step)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
     width = max(84.0, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
@@ -49,6 +46,15 @@ def box(wiring: Wiring, step: Step) -> Sketch:
     sketch.lines = [Line(((x, BELOW), (x, 0.0)), f"x{k}", "cell", step.inputs[k]) for k, (x, _) in enumerate(layout.inputs)]
     sketch.sources = dict.fromkeys(step.items, "cell")
     return sketch
+
+
+def _title(wiring: Wiring, step: Step) -> str:
+    """LSTM; ∂ LSTM for its gradient; LSTM · GRU for layers in one column."""
+    keys = (step_key(wiring.items[i].node) for i in step.items)
+    loops = dict.fromkeys(key[0].rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
+    words = [text.clean(loop.upper() if len(loop) <= 5 else loop, 14) for loop in loops]
+    gradient = 0 <= step.number < wiring.story.end and wiring.story.columns[step.number].gradient
+    return ("∂ " if gradient else "") + " · ".join(words[:3]) + (" …" if len(words) > 3 else "")
 
 
 def _around(wiring: Wiring, step: Step) -> tuple[tuple[Callable[[int, str], str], list[int]], tuple[Callable[[int, str], str], list[int]]]:

@@ -55,7 +55,7 @@ def _part(placed: Placed, index: int, height: float) -> Iterator[str]:
     for i, w in enumerate(part.words):
         wide = width(w.text, w.size)
         x = w.x + {"start": wide / 2, "middle": 0.0, "end": -wide / 2}[w.anchor]
-        look = f'shape=none, fontsize={n(w.size)}, fontcolor="{w.colour}", width={wide / 72:.3f}, height=0.15, fixedsize=true'
+        look = f'shape=none, fontsize={n(w.size)}, fontcolor="{w.colour}", width={wide / 72:.3f}, height=0.15, fixedsize=shape'
         yield f'  w{index}_{i} [label={quoted(w.text)}, {look}, pos="{at(x, w.y)}"]'
     yield from _wires(part, placed, height)
 

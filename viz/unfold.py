@@ -358,7 +358,7 @@ class Unfolder:
                     found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
         rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
         words = [f"‖∂L/∂{name}‖ × {rate:.2g}" for name, rate in sorted(rates.items())[:6]]
-        return "a step back: " + "   ".join(words) if words else ""
+        return "a step back: " + "  ·  ".join(words) if words else ""
 
 
 def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from minigrad.models import GRU, LSTM, MANN, NTM, RNN, Bidirectional
 
 import minigrad as mg
@@ -78,6 +80,20 @@ def test_every_hash_seed_gives_the_same_bytes() -> None:
             cwd=Path(__file__).parents[2],
         )
         assert json.loads(run.stdout) == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.skipif(not (shutil.which("dot") and shutil.which("neato")), reason="Graphviz is not installed")
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_graphviz_takes_the_text_and_keeps_the_places(name: str) -> None:
+    drawing = DRAWINGS[name]()
+    for command in (["dot", "-Tplain"], ["neato", "-n2", "-Tplain"]):
+        run = subprocess.run(command, input=drawing.dot, capture_output=True, text=True, check=True, timeout=60)
+        assert run.stderr == ""
+    found = {line.split()[1]: tuple(map(float, line.split()[2:4])) for line in run.stdout.splitlines() if line.startswith("node")}
+    drawn = {p.prefix + s.id: (s.x + p.dx, s.y + p.dy) for p in drawing.scene.placed for s in p.part.shapes}
+    x0, y0 = (72 * found[next(iter(drawn))][k] - (1, -1)[k] * drawn[next(iter(drawn))][k] for k in (0, 1))
+    for name, (x, y) in drawn.items():
+        assert found[name] == pytest.approx(((x + x0) / 72, (y0 - y) / 72), abs=0.005)
 
 
 if __name__ == "__main__":
