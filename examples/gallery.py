@@ -1,23 +1,31 @@
-"""Draw every model: rolled, unrolled, with its gradients, and the memory of an NTM. Run it: python examples/gallery.py [folder]"""
+"""Draw every model: rolled, unrolled, with its gradients; memories, maps and comparisons.
+
+python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minigrad.models import GRU, LSTM, MANN, NTM, RNN
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Transformer
 
 import minigrad as mg
 from minigrad import viz
 
-MODELS = {
-    "rnn": RNN(3, 8),
-    "lstm": LSTM(3, 8),
-    "gru": GRU(3, 8),
-    "ntm": NTM(3, 2, hidden=8, memory=(6, 4)),
-    "mann": MANN(3, 2, hidden=8, memory=(6, 4)),
+RNG = np.random.default_rng(0)
+XS = RNG.standard_normal((6, 2, 3), dtype="float32")
+LONG = RNG.standard_normal((40, 2, 3), dtype="float32")
+SMALL: dict[str, Any] = {"hidden": 8, "memory": (6, 4)}
+CELLS = {"rnn": RNN(3, 8, outputs=2), "lstm": LSTM(3, 8, outputs=2), "gru": GRU(3, 8, outputs=2)}
+MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
+PANELS = {
+    "ntm": ["x", "add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
+    "mann": ["x", "add", "w_least", "w_write", "w_read", "usage", "g", "r", "M", "y"],
+    "dnc": ["x", "add", "allocation", "w_write", "w_read", "usage", "forward", "backward", "links", "M", "y"],
 }
 
 
@@ -26,21 +34,33 @@ def loss(model: Any, xs: Any) -> Any:
     return mg.mean(model(xs)[-1] ** 2)
 
 
-def main(folder: str = "examples/gallery") -> None:
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    xs = np.random.default_rng(0).standard_normal((6, 2, 3), dtype="float32")
-    for name, model in MODELS.items():
-        level = "cell" if name in ("rnn", "lstm", "gru") else "gate"
-        viz.rolled(loss, model, xs, steps=4).save(out / f"{name}_rolled.svg")
-        viz.unrolled(loss, model, xs[:4], level=level).save(out / f"{name}_unrolled.svg")
-        viz.unrolled(loss, model, xs, level=level, color="grad").save(out / f"{name}_gradients.svg")
-    viz.unrolled(loss, MODELS["lstm"], xs[:4]).save(out / "lstm_operations.svg")
-    heads = ["x", "add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"]
-    ntm = NTM(3, 2, hidden=8, memory=(12, 6))
-    viz.memory(viz.record(loss, ntm, np.repeat(xs, 3, 0), names=heads), title="an NTM before training").save(out / "ntm_memory.svg")
-    long = np.random.default_rng(1).standard_normal((40, 2, 3), dtype="float32")
-    viz.gradient_flow({n: evaluated(MODELS[n], long) for n in ("rnn", "lstm", "gru")}).save(out / "gradient_flow.svg")
+def losses(model: Any) -> Callable[[Any], Any]:
+    """What each step's output costs."""
+    return lambda xs: mg.sum(model(xs) ** 2, (1, 2))
+
+
+def pictures() -> Iterator[tuple[str, Any]]:
+    """(name, drawing) of every picture; most drawings are made when saved."""
+    yield "rolled", viz.rolled(loss, LSTM(3, 8), XS, steps=5)
+    yield "backward", viz.unrolled(loss, RNN(3, 8), XS[:3], backward=True)
+    yield "gradients", viz.compare({"RNN": (loss, RNN(3, 8)), "LSTM": (loss, LSTM(3, 8))}, XS[:3], level="cell", color="grad")
+    for name, model in (CELLS | MEMORIES).items():
+        level = "cell" if name in CELLS else "gate"
+        yield f"{name}_rolled", viz.rolled(loss, model, XS, level="cell", steps=4)
+        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level=level)
+        yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
+    yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
+    yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
+    yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")
+    yield "bidirectional", viz.unrolled(loss, Bidirectional(LSTM(3, 8), GRU(3, 8)), XS[:4], level="cell")
+    yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="gate")
+    yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 1), XS[:4], level="gate")
+    yield "gradient_flow", viz.gradient_flow({n: evaluated(m, LONG) for n, m in CELLS.items()})
+    yield "spectral_norms", viz.spectral_norms({n.upper(): m for n, m in CELLS.items()}, LONG)
+    yield "connectivity", viz.connectivity(losses(CELLS["lstm"]), LONG[:20], "an LSTM before training")
+    for name, model in MEMORIES.items():
+        trace = viz.record(loss, model, np.repeat(XS, 3, 0), names=PANELS[name])
+        yield f"{name}_memory", viz.memory(trace, title=f"{name.upper()} before training")
 
 
 def evaluated(model: Any, xs: Any) -> mg.Tensor:
@@ -50,6 +70,14 @@ def evaluated(model: Any, xs: Any) -> mg.Tensor:
         with mg.scope(model.label, step=t):
             state, y = model.step(state, mg.tensor(x))
     return mg.mean(y**2)
+
+
+def main(folder: str = "examples/gallery", *names: str) -> None:
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, drawing in pictures():
+        if name in names or not names:
+            drawing.save(out / f"{name}.svg")
 
 
 if __name__ == "__main__":
