@@ -24,38 +24,16 @@ function heat(canvas, width, height, at, colours) {
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
-function curves(strip) {
-  const { canvas, values, rows } = strip, w = canvas.clientWidth || 600, h = canvas.clientHeight || 36, ratio = window.devicePixelRatio || 1;
-  canvas.width = w * ratio;
-  canvas.height = h * ratio;
-  const pen = canvas.getContext('2d'), known = values.filter(Number.isFinite);
-  const low = Math.min(...strip.range = known.length ? [known.reduce((a, b) => Math.min(a, b)), known.reduce((a, b) => Math.max(a, b))] : [0, 1]);
-  const high = strip.range[1], span = high - low || 1;
-  pen.scale(ratio, ratio);
-  const place = (t, v) => [(t + 0.5) * w / T, h - 4 - (v - low) / span * (h - 8)];
-  for (let row = 0; row < rows; row++) {
-    pen.strokeStyle = pen.fillStyle = ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][row % 4];
-    pen.lineWidth = 1.5;
-    pen.beginPath();
-    for (let t = 0, down = false; t < T; t++) {
-      const v = values[t * rows + row];
-      if (Math.abs(v) === Infinity) { pen.save(); pen.fillStyle = D.bad; pen.fillRect(t * w / T, 0, Math.max(1, w / T), h); pen.restore(); }
-      if (!Number.isFinite(v)) { down = false; continue; }
-      pen[down ? 'lineTo' : 'moveTo'](...place(t, v));
-      if (T <= 60) pen.fillRect(place(t, v)[0] - 1.5, place(t, v)[1] - 1.5, 3, 3);
-      down = true;
-    }
-    pen.stroke();
-  }
-}
+const curves = strip => svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' },
+  ...strip.bad.map(t => svg('rect', { fill: D.bad, x: t, width: 1, height: 34 })),
+  ...strip.paths.map((d, n) => svg('path', { d, stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4] })));
 
 function drawStrip(strip) {
-  if (!strip.canvas.offsetParent) return;  // in a group that is closed
+  if (!strip.value.offsetParent) return;  // in a group that is closed
   strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
   const { canvas, values, rows, kind } = strip;
-  if (kind === 'curves') curves(strip);
-  else if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]));
-  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip));
+  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]));
+  else if (kind !== 'curves') heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip));
   read(strip);
 }
 
@@ -80,7 +58,9 @@ const read = strip => { strip.value.textContent = reading(strip, S.at); };
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
   const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
-  strip.canvas = el('canvas', { class: strip.kind, role: 'img', 'aria-label': `${strip.label} over ${T} steps${size ? `, ${size}` : ''}` });
+  strip.canvas = strip.kind === 'curves' ? curves(strip) : el('canvas', { class: strip.kind });
+  strip.canvas.setAttribute('role', 'img');
+  strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
   strip.value = el('span', { class: 'value' });
   const hover = e => {
@@ -114,7 +94,7 @@ function buildStrips() {
       el('summary', {}, name), ...list.map(buildStrip)));
   });
   $('strips').append(rows);
-  new ResizeObserver(() => { strips.filter(s => s.kind === 'curves').forEach(drawStrip); cursor(); }).observe(rows);
+  new ResizeObserver(cursor).observe(rows);
 }
 
 function scrub(e, axis) {
