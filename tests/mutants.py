@@ -58,6 +58,19 @@ def _first_only(rule: Rule) -> Rule:
     return mutant
 
 
+def _leaking(rule: Rule) -> Rule:
+    """The cotangent goes through where none should."""
+
+    def mutant(cts: Any, out: Any, args: Any, needs: Any, **attrs: Any) -> list[Any]:
+        found = rule(cts, out, args, needs, **attrs)
+        through = [
+            need and g is None and cts[0] is not None and cts[0].type == x.type for g, need, x in zip(found, needs, args, strict=True)
+        ]
+        return [cts[0] if leaks else g for g, leaks in zip(found, through, strict=True)]
+
+    return mutant
+
+
 def _ones(ct: Any) -> Any:
     return None if ct is None else mg.ones_like(ct)
 
@@ -110,6 +123,7 @@ MUTATIONS: dict[str, Callable[[Rule], Rule]] = {
     "×(1+1e-6)": _each(lambda g, x: g * (1 + 1e-6)),
     "×2 (counted twice)": _each(lambda g, x: g + g),
     "dropped": _first_only,
+    "leaked": _leaking,
     "detached": _each(lambda g, x: mg.detach(g)),
     "float32": _each(lambda g, x: g.astype("float32").astype(g.dtype)),
     "reversed axis": _each(_last_axis(lambda g: mg.flip(g, -1))),
