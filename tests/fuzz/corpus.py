@@ -46,4 +46,5 @@ CORPUS = {
         ),
         (6,),
     ),
+    "an empty axis rolled": Program(10006491, (((0, 3), F),), (step("roll", 0, shift=-1, axis=0),), (1,)),
 }
