@@ -6,7 +6,7 @@ RUN    ?= runs/demo
 BIN    := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow wheel clean
+.PHONY: demo test lint slow fuzz soak coverage wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -17,6 +17,20 @@ test: .venv/.dev lint
 
 slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
+
+# Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others.
+GRAPHS ?= 100000
+SEED   ?= 0
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.fuzz --graphs $(GRAPHS) --seed $(SEED) --out runs/fuzz-$(SEED)
+
+soak: .venv/.dev
+	$(BIN)/python -m tests.soak --minutes 60
+
+coverage: .venv/.dev
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
