@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from . import dims, tree
+from .compute import compute
 from .dims import Dim, Shape, hint
-from .errors import AbstractValueError, OutOfMemoryError, dtype_error, message, shape_error
+from .errors import AbstractValueError, dtype_error, message, shape_error
 from .ir import Graph, Node, Primitive, rebuild
 from .types import FLOAT, TensorType
 from .values import asarray
@@ -93,44 +93,6 @@ def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any], typ
         return ops.broadcast_to(Tensor(sources[0]), type.shape).node
     result = compute(op, [n.value for n in sources], attrs)
     return ops.broadcast_to(scalar(result, result.dtype), type.shape).node
-
-
-class _Silent(threading.local):
-    """A context without floating-point warnings; entering it is ten times faster than np.errstate, but it cannot be entered twice."""
-
-    def __init__(self) -> None:
-        self.run = Context().run
-        self.run(np.seterr, all="ignore")
-
-
-_silent = _Silent()
-
-
-def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    with np.errstate(all="ignore"):
-        return f(*args, **kwargs)
-
-
-def compute(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
-    """The NumPy rule, silent about overflow and invalid values; results are read-only."""
-    try:
-        value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
-    except MemoryError:
-        raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
-    return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
-
-
-def _too_large(op: Primitive, values: Sequence[Any], attrs: dict[str, Any]) -> str:
-    found = op.type(*(TensorType(v.shape, v.dtype) for v in values), **attrs)
-    types = [found] if isinstance(found, TensorType) else found
-    needed = sum(int(dims.product(t.shape)) * t.dtype.itemsize for t in types)
-    return f"{', '.join(map(str, types))} needs {needed / 2**30:,.1f} GiB, more than there is"
-
-
-def _frozen(value: Any) -> np.ndarray:
-    array = value if type(value) is np.ndarray else np.asarray(value)
-    array.flags.writeable = False
-    return array
 
 
 def _symbolic(attrs: dict[str, Any]) -> bool:
