@@ -69,6 +69,12 @@ def test_kinks_are_counted(check: Any) -> None:
     assert "right in 2 elements, 1 of them at kinks or jumps, at order 1 and 2" in check("kinked").output
 
 
+def test_a_dtype_that_is_none_is_refused(check: Any) -> None:
+    found = check("loss", "--dtype", "float16")
+    assert found.exit_code == 1
+    assert "dtype is float64 or float32" in found.output
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

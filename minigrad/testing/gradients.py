@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import MinigradError
+from ..errors import MinigradError, SettingError
 from .report import Report, look
 from .subject import EPS, Arrays, Subject, dot, subject
 
@@ -45,7 +45,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.order not in (1, 2) or not self.modes or not set(self.modes) <= set(MODES) or self.dtype not in ("float64", "float32"):
-            raise ValueError(f"check_grads: order is 1 or 2, modes are among {MODES}, dtype is float64 or float32, got {self}")
+            raise SettingError(f"check_grads: order is 1 or 2, modes are among {MODES}, dtype is float64 or float32, got {self}")
 
     @classmethod
     def here(cls, **given: Any) -> Settings:
@@ -55,7 +55,7 @@ class Settings:
             words = dict(word.split("=") for word in os.environ.get(VARIABLE, "").split())
             base = cls(**{k: read.get(k, str)(v) for k, v in words.items()})
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{VARIABLE}={os.environ[VARIABLE]!r}: {error}. Give {', '.join(f.name for f in fields(cls))}") from None
+            raise SettingError(f"{VARIABLE}={os.environ[VARIABLE]!r}: {error}. Give {', '.join(f.name for f in fields(cls))}") from None
         return replace(base, **{k: v for k, v in given.items() if v is not None})
 
 

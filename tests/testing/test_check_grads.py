@@ -126,6 +126,13 @@ def test_the_report_shows_every_leaf() -> None:
     assert "args[1]: ok (no influence); gradient 0, derivative 0" in str(report)
 
 
+def test_the_report_of_awkward_leaves() -> None:
+    report = check_grads(lambda x, s, n: mg.sum(x) + s * s * n, np.zeros((0, 2)), 3.0, 2, full=True)
+    assert [(leaf.path, leaf.verdict) for leaf in report.leaves] == [("args[0]", "empty"), ("args[1]", "ok")]
+    assert float(report.leaves[1].derivative) == pytest.approx(12)
+    assert "args[0]: empty" in str(report)
+
+
 def test_forward_mode_is_checked_as_well() -> None:
     g = mg.custom_vjp(mg.sin)
     g.defvjp(lambda ct, out, x: mg.detach(ct) * mg.cos(x))  # right as a number, but not to be differentiated in ct
