@@ -22,6 +22,7 @@ except ImportError:  # Windows: os.replace alone keeps entries whole
     fcntl = None  # type: ignore[assignment]
 
 LIMIT = 256 * 2**20
+PATIENCE = 1.0  # seconds to wait for another writer, who may be stopped for ever
 MAGIC = b"minigrad object 1\n"
 _SUFFIX = ".object"
 _TEMPORARY = ".temporary"
@@ -144,11 +145,20 @@ def _checksum(name: str, data: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
+    """The folder for this writer alone. Raises BlockingIOError where another one keeps it."""
     if fcntl is None:
         yield
         return
     with open(folder / "lock", "ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
         yield
 
 

@@ -203,3 +203,18 @@ def test_a_killed_writer_leaves_no_bad_entry(folder):
             assert cache.load("a") in (None, b"payload" * 100_000)
     cache.save("a", b"new")  # the dead writer's lock is gone
     assert cache.load("a") == b"new"
+
+
+@posix
+def test_a_stopped_writer_holds_nobody_up(folder, monkeypatch):
+    import fcntl
+
+    monkeypatch.setattr(cache, "PATIENCE", 0.05)
+    cache.save("a", b"old")
+    with open(folder / "lock", "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.warns(CacheWarning, match="cannot write to the cache"):
+            cache.save("a", b"new")
+        assert cache.load("a") == b"old"
+    cache.save("a", b"new")
+    assert cache.load("a") == b"new"
