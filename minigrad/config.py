@@ -229,8 +229,9 @@ class Config:
         return {**self.task_settings, **self.model_settings, **{k: getattr(self, k) for k in run_settings()}}
 
     def words(self, settings: Mapping[str, Any]) -> str:
-        """'lengths 1-20, bits 8'."""
-        return ", ".join(f"{name} {self.setting(name).show(value)}" for name, value in settings.items())
+        """'lengths 1-20, bits 8'; what is empty is left out."""
+        shown = {name: self.setting(name).show(value) for name, value in settings.items()}
+        return ", ".join(f"{name} {text}" for name, text in shown.items() if text)
 
     @property
     def title(self) -> str:

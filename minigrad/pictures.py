@@ -23,6 +23,7 @@ INSIDE = {
     "dnc": ["write/M", "write/usage", "write/allocation", "write/w_write", "read/w_read"],
 }
 LONGEST = 60  # time steps in a picture of arrays over time
+ANSWERS = 40  # answers in a picture of probabilities
 
 
 def draw(run: Run, model: Any) -> list[Path]:
@@ -104,10 +105,10 @@ def _title(axis: Any, text: str) -> None:
 # ---- outputs
 
 
-def example(e: Experiment, **changes: Any) -> tuple[Any, Any, Any]:
-    """One fresh sequence, as large as trained sequences are, but for some settings."""
+def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any, Any]:
+    """A fresh sequence or several, as large as trained sequences are, but for some settings."""
     ranges = {k: v[1] for k, v in e.config.task_settings.items() if e.config.setting(k).kind == Range}
-    return e.batch(e.keys.pictures, 0, 1, **{**ranges, **changes})
+    return e.batch(e.keys.pictures, 0, sequences, **{**ranges, **changes})
 
 
 def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
@@ -129,19 +130,19 @@ def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
 
 
 def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
-    """The probability of every class at each answer of one fresh sequence, and what is right."""
-    xs, ys, mask = example(e, **changes)
+    """The probability of every class at the first answers of fresh sequences, one after the other, and what is right."""
+    xs, ys, mask = example(e, ANSWERS, **changes)
     given = e.task.given(model(xs)).numpy()
-    scored = mask[:, 0]
-    output = given[scored, 0].T
-    target = ys[scored, 0] if ys.ndim == 2 else ys[scored, 0].argmax(-1)
-    figure, axes = _figure(1, 1, max(5.0, 0.14 * output.shape[1] + 2), max(3.0, 0.1 * len(output) + 1.5))
+    scored = mask.T
+    output = given.swapaxes(0, 1)[scored][:ANSWERS].T
+    target = (ys if ys.ndim == 2 else ys.argmax(-1)).T[scored][:ANSWERS]
+    figure, axes = _figure(1, 1, 7, max(3.0, 0.1 * len(output) + 1.5))
     a = axes[0, 0]
     image = a.imshow(output, aspect="auto", vmin=0, vmax=1, cmap="gray_r")
     a.plot(np.arange(len(target)), target, "o", mfc="none", mec="#B8402F", label="right")
     figure.colorbar(image, ax=a, label="probability")
     a.set(xlabel="answer", ylabel="class")
-    a.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower right")
     right = int((output.argmax(0) == target).sum())
     _title(a, f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {right} of {len(target)} right")
     return _save(figure, path)
