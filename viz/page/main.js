@@ -85,10 +85,15 @@ function buildIndex() {
   }));
 }
 
+function list(on) {
+  $('found').hidden = !on;
+  $('query').setAttribute('aria-expanded', on);
+}
+
 function search(text) {
-  const list = $('found'), query = text.trim().toLowerCase(), results = [];
+  const query = text.trim().toLowerCase(), results = [];
   S.hits.clear();
-  list.replaceChildren();
+  $('found').replaceChildren();
   const at = query.match(/^(?:t\s*=?\s*)?(\d+)$/);
   if (at) D.columns.forEach(([label, step], c) => { if (step === Number(at[1])) results.push([label, 'go to this step', () => moveTo(c)]); });
   else if (query) {
@@ -101,11 +106,10 @@ function search(text) {
     results.sort((a, b) => (b[0].toLowerCase() === query) - (a[0].toLowerCase() === query));
   }
   results.slice(0, 40).forEach(([name, words, go]) => {
-    const take = () => { go(); list.hidden = true; $('query').setAttribute('aria-expanded', 'false'); };
-    list.append(el('li', { role: 'option', tabindex: -1, 'aria-selected': false, onclick: take, onkeydown: e => { if (e.key === 'Enter') take(); } }, name, el('small', {}, ` ${words}`)));
+    const take = () => { go(); list(false); };
+    $('found').append(el('li', { role: 'option', tabindex: -1, 'aria-selected': false, onclick: take, onkeydown: e => { if (e.key === 'Enter') take(); } }, name, el('small', {}, ` ${words}`)));
   });
-  list.hidden = !results.length;
-  $('query').setAttribute('aria-expanded', !list.hidden);
+  list(results.length > 0);
   if (query) say(results.length ? `${results.length} found` : 'nothing found');
   redraw();
 }
@@ -175,7 +179,7 @@ function start() {
   $('mode').addEventListener('change', e => colourBy(e.target.value));
   $('query').addEventListener('input', e => search(e.target.value));
   document.querySelector('.search').addEventListener('keydown', keysOfSearch);
-  document.addEventListener('click', e => { if (!e.target.closest('.search')) $('found').hidden = true; });
+  document.addEventListener('click', e => { if (!e.target.closest('.search')) list(false); });
   if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = true;
   D.notes.forEach(note => $('notes').append(el('p', {}, note)));
   document.body.classList.toggle('still', !T);
