@@ -32,8 +32,10 @@ def paint(story: Story, loss: Tensor) -> Paint:
     one = tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
+    own: set[int] = set()  # what is itself a gradient
     for item in story.items:
-        if item.node.origin.vjp_of is not None and isinstance(item.node.value, np.ndarray):
+        if (item.node.origin.vjp_of is not None or own & set(item.args)) and isinstance(item.node.value, np.ndarray):
+            own.add(item.index)
             _own(found, item)
             continue
         if item.node in totals:

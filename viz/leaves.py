@@ -14,22 +14,23 @@ LEAVES = {"input", "parameter", "constant"}
 _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 
 
-def leaf_kind(node: Node) -> str:
+def leaf_kind(node: Node, traced: bool) -> str:
+    """input, parameter, constant or number. In a `traced` graph inputs are params, so that a constant of equal entries is a number."""
     if node.op.name not in LEAVES:
         return ""
-    if node.op.name == "constant" and node.name is None and _is_number(node.value):
+    if node.op.name == "constant" and node.name is None and _is_number(node.value, traced):
         return "number"
     return node.op.name
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any, traced: bool) -> bool:
     """Whether a constant is one number, perhaps repeated."""
-    return value.size > 0 and not any(value.strides)
+    return value.size > 0 and (not any(value.strides) or (traced and bool((value == value.flat[0]).all())))
 
 
-def leaf_label(node: Node) -> str:
+def leaf_label(node: Node, traced: bool) -> str:
     if node.op.name == "constant":
-        return text.constant(node.value.flat[0]) if _is_number(node.value) else "x"
+        return text.constant(node.value.flat[0]) if _is_number(node.value, traced) else "x"
     return node.op.look[1] or node.op.name
 
 

@@ -135,6 +135,7 @@ class _Teller:
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
         self.leaves = leaves
+        self.traced = bool(leaves) or any(n.op.name == "input" for n in nodes)
         for node in nodes:
             found = self._seen_through(node)
             self.alias[node] = self._add(node) if found is None else found
@@ -164,10 +165,10 @@ class _Teller:
         if not node.args:
             given = self.leaves.get(node)
             item.name = given.name if given else node.name
-            item.leaf = leaf_kind(node) if not given and node.op.name != "input" else "given"
+            item.leaf = leaf_kind(node, self.traced) if not given and node.op.name != "input" else "given"
             if item.leaf == "given" and "." in (item.name or ""):  # within a tree of arguments: a model's
                 item.leaf = "parameter"
-            item.label = item.name or leaf_label(node)
+            item.label = item.name or leaf_label(node, self.traced)
             if given and given.start is not None:
                 item.leaf, item.label = "start", given.start
             item.kind = "parameter" if item.leaf == "parameter" else "input"
@@ -207,11 +208,15 @@ class _Teller:
 
 def _bury(items: list[Item], outputs: Sequence[int]) -> None:
     """What the results do not need (a stack of which one element is read) is no part of the story."""
-    alive = set(outputs)
-    for item in reversed(items):
-        if item.index in alive:
-            alive.update(item.args)
-        else:
+    alive: set[int] = set()
+    stack = list(outputs)
+    while stack:
+        index = stack.pop()
+        if index not in alive:
+            alive.add(index)
+            stack.extend(items[index].args)
+    for item in items:
+        if item.index not in alive:
             item.leaf, item.args, item.edges = "dead", [], []
 
 

@@ -1,0 +1,97 @@
+"""Gradients in drawings: along each state's own lane, in rows of their own, and where they break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM, RNN
+from minigrad.viz import style
+from minigrad.viz.unrolled import tell_of
+
+import minigrad as mg
+from minigrad import viz
+
+XS = np.random.default_rng(0).standard_normal((6, 2, 3), dtype="float32")
+
+
+def last(model: Any, xs: Any) -> Any:
+    return mg.mean(model(xs)[-1] ** 2)
+
+
+def words(drawing: viz.Drawing) -> list[str]:
+    scene = drawing.scene
+    return [w.text for p in scene.placed for w in p.part.words] + [s.label for p in scene.placed for s in p.part.shapes]
+
+
+def test_the_rate_of_a_state_is_what_a_step_multiplies_its_gradient_by() -> None:
+    def loss(xs: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            h = (0.25 * h + x).named("h")
+            return h, h
+
+        return mg.sum(mg.scan(step, mg.zeros(3), xs)[0])
+
+    assert "a step back: ‖∂L/∂h‖ × 0.25" in words(viz.unrolled(loss, XS[:, 0], color="grad"))
+
+
+def test_the_cell_lane_and_the_hidden_lane_of_an_lstm_are_told_apart() -> None:
+    model = LSTM(3, 4)
+    story, paint = tell_of(last, (model, XS), None, "grad", "op")
+    for t in range(2, 5):
+        c = next(i for i in story.items if i.name == "c" and i.column == t)
+        lane, total = paint.lanes[c.index, t + 1], paint.norms[c.index]
+        f = next(i for i in story.items if i.name == "f" and i.column == t + 1)
+        after = next(i for i in story.items if i.name == "c" and i.column == t + 1)
+        state = model.run(mg.tensor(XS[: t + 2]))[1]
+        assert state.c.shape == f.node.type.shape
+        assert lane < paint.norms[after.index], "f < 1: the lane carries f ⊙ ∂L/∂c"
+        assert lane != pytest.approx(total, rel=1e-3), "the rest comes by h"
+    rates = next(w for w in words(viz.unrolled(last, model, XS, color="grad")) if w.startswith("a step back"))
+    assert "∂c" in rates
+    assert "∂h" in rates
+
+
+def test_nan_is_unmissable_and_its_start_is_named() -> None:
+    W, h = mg.parameter(np.eye(3, dtype="float32"), name="W"), mg.zeros(3)
+    for t in range(4):
+        with mg.scope("rnn", step=t):
+            h = mg.tanh(XS[t, 0] + h @ W) / (0.0 if t == 2 else 1.0)
+    loss = mg.sum(h * h)
+    loss.backward()
+    drawing = viz.unrolled(loss)
+    alarm = next(w for w in words(drawing) if w.startswith("NaN or ∞ in"))
+    assert "t = 3, test_gradients.py:" in alarm
+    assert drawing.notes[0] == alarm
+    assert drawing.svg.count(style.NOT_FINITE) > 10
+    assert not any("NaN or ∞ in" in w for w in words(viz.unrolled(last, RNN(3, 4), XS, color="grad")))
+
+
+def test_fewer_steps_keep_the_loss_of_the_last_output() -> None:
+    found = words(viz.unrolled(mg.trace(last, RNN(3, 4), XS), steps=2))
+    assert {"t = 0", "t = 1"} == {p.frame.label for p in viz.unrolled(last, RNN(3, 4), XS, steps=2).scene.placed if p.frame} - {"after"}
+    assert "x₁" in found
+    assert "x₂" not in found
+
+
+def test_gradients_in_their_own_row_are_coloured_by_their_own_norm() -> None:
+    model = RNN(3, 4)
+    story, paint = tell_of(last, (model, XS), None, "grad", "op", backward=True)
+    found = {i.name: paint.norms[i.index] for i in story.items if (i.name or "").startswith("∂W") or i.name == "∂b"}
+    grads = mg.grad(last)(model, XS)
+    for name, gradient in (("∂Wₓ", grads.W_x), ("∂Wₕ", grads.W_h), ("∂b", grads.b)):
+        assert found[name] == pytest.approx(np.linalg.norm(gradient.numpy()), rel=1e-4)
+    with pytest.raises(viz.DrawingError, match="backward=True needs a float scalar"):
+        viz.unrolled(lambda m, xs: m(xs), model, XS, backward=True)
+
+
+def test_compared_runs_share_one_legend_and_keep_their_names() -> None:
+    drawing = viz.compare({"RNN": (last, RNN(3, 4)), "LSTM": (last, LSTM(3, 4))}, XS, level="cell", color="grad")
+    found = words(drawing)
+    assert {"RNN", "LSTM"} <= set(found)
+    assert found.count("← vanishing") == 1
+    names = [p.prefix + s.id for p in drawing.scene.placed for s in p.part.shapes]
+    assert len(set(names)) == len(names)
+    with pytest.raises(viz.DrawingError, match="at least one run"):
+        viz.compare({})
