@@ -118,6 +118,23 @@ def test_info_and_eval(trained):
     assert "eval takes settings of copy, as --lengths 10,20" in call("eval", folder, "--items", "2", code=1)
 
 
+@pytest.mark.parametrize(
+    ("task", "settings", "measure", "pictures"),
+    [
+        ("delayed-recall", ["--lag", "1-3"], "right", {"outputs.svg", "outputs-harder.svg"}),
+        ("adding", ["--length", "4"], "squared error", set()),
+    ],
+)
+def test_tasks_of_classes_and_numbers_speak_of_their_own_measures(tmp_path, task, settings, measure, pictures):
+    small = ["--model", "rnn", "--hidden", "4", "--batch", "2", "--steps", "4", "--evaluate-every", "4"]
+    text = call("train", task, *settings, *small, "--out", tmp_path / "r")
+    assert re.search(rf"harder, (lag 6|length 8): .*{measure}.*; guessing: .*{measure}", text)
+    assert {p.name for p in (tmp_path / "r" / "pictures").iterdir()} == {"learning.svg", "memory.svg", "unrolled.svg"} | pictures
+    assert "chance" in call("info", tmp_path / "r")
+    assert measure in call("eval", tmp_path / "r", "--sequences", "5")
+    assert f"minigrad train {task} --resume" in call("train", "copy", "--resume", tmp_path / "r", code=1)
+
+
 def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
     folder = trained["rnn"][0]
     assert "not learned after 12 updates" in call("train", "copy", "--resume", folder, "--steps", "12", "--no-pictures")
