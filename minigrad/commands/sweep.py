@@ -37,7 +37,7 @@ def sweep(
         raise ConfigError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
     folder = out if out is not None else Path("runs") / f"sweep-{task}"
     settings = dict(_setting(text) for text in set_ or ())
-    runs = open_runs(folder, grid(task, models.split(","), _seeds(seeds), settings))
+    runs = open_runs(folder, grid(task, models.split(","), seeds_of(seeds), settings))
     todo = [name for name, run in runs.items() if not standing(run).finished]
     console.print(f"{len(runs)} runs in {folder}, {len(todo)} to train")
     errors: dict[str, str] = {}
@@ -63,7 +63,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name.replace("-", "_"), value
 
 
-def _seeds(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
     """'0-4' or '1,5,7' or both."""
     seeds = run_settings()["seed"]
     found = [n for part in text.split(",") for low, high in [_ends(part)] for n in range(seeds.read(low), seeds.read(high) + 1)]

@@ -1,0 +1,6 @@
+"""The models side by side: what each remembers, how far, how much, and what it costs.
+
+study    which runs, which figures, the table
+copying, answering, cost    measurements: trained models in, a Figure out
+figure   a figure as data, written as JSON and SVG
+"""

@@ -1,0 +1,52 @@
+"""What a step and a remembered item cost, against the length of the sequence: measured time and counted bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models.attention import AttentiveLSTM
+from .figure import Curve, Figure, Panel
+from .trained import forward, state_floats
+
+
+def cost(models: Mapping[str, Any], lengths: Sequence[int] = (16, 64, 256, 1024), repeats: int = 5) -> Figure:
+    """Microseconds a step and bytes a remembered item. A network that looks back on all it saw takes O(n²) for a sequence of n.
+
+    models  {name: model}, trained or not; one sequence at a time, forward
+    """
+    steps: dict[str, Curve] = {name: {n: 1e6 * _seconds(model, n, repeats) / n for n in lengths} for name, model in models.items()}
+    held: dict[str, Curve] = {name: {n: _bytes(model, n) / n for n in lengths} for name, model in models.items()}
+    first, last = lengths[0], lengths[-1]
+    low, high = min(found[last] for found in steps.values()), max(found[first] for found in held.values())
+    rising: dict[str, Curve] = {"∝ n (n² a sequence)": {n: low * n / last for n in lengths}}
+    falling: dict[str, Curve] = {"∝ 1/n": {n: high * first / n for n in lengths}}
+    return Figure(
+        "cost",
+        "Forward, one sequence of n items: a recurrent step costs the same whatever n, a step of attention as much as came before it",
+        (
+            Panel("n, items in the sequence", "microseconds a step", steps, rising, log="xy"),
+            Panel("n, items in the sequence", "bytes held a remembered item", held, falling, log="xy"),
+        ),
+    )
+
+
+def _seconds(model: Any, length: int, repeats: int) -> float:
+    """The best of a few calls, after one that compiles."""
+    xs = np.zeros((length, 1, model.inputs), np.float32)
+    forward(model, xs)
+    return min(_timed(lambda: forward(model, xs)) for _ in range(repeats))
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _bytes(model: Any, length: int) -> int:
+    """Of the state, and of every step's weights over all steps, which attention computes at once."""
+    return 4 * (state_floats(model, length) + (length**2 if isinstance(model, AttentiveLSTM) else 0))
