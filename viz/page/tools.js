@@ -63,7 +63,7 @@ function decade(norm) {
   const [[low, a], [high, b]] = [stops[next - 1], stops[next]];
   return mix(a, b, (e - low) / (high - low));
 }
-const ink = colour => 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 118 ? '#FFFFFF' : '#2F3B45';
+const ink = colour => 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 132 ? '#FFFFFF' : '#2F3B45';
 
 const ground = () => rgb(getComputedStyle(document.documentElement).getPropertyValue('--pane').trim());
 const wanted = window.matchMedia('(prefers-color-scheme: dark)');
