@@ -1,0 +1,116 @@
+"""The table and the picture of one-shot runs: how often the k-th drawing of a character never seen in training is named.
+
+python examples/results/one_shot.py OUT RUN…
+
+Each run's model is asked about the alphabets kept for its test, as they were drawn and moved about as in training, over fresh episodes.
+Written to OUT/table.txt and OUT/curves.svg: accuracy by presentation, and against the episodes seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from minigrad.models.tasks import glyphs
+
+import minigrad as mg
+from minigrad.experiments import Run
+from minigrad.train import Metrics
+
+START = 2**41  # of the fresh episodes, after those of all evaluations
+LARGEST = 100  # episodes at once
+SHOWN = (1, 2, 3, 4, 5, 10)
+PAPER = {  # Santoro et al. 2016, table 1: five classes, one-hot labels, all of Omniglot
+    "human": (34.5, 57.3, 70.1, 71.8, 81.4, 92.4),
+    "feedforward": (24.4, 19.6, 21.1, 19.9, 22.8, 19.5),
+    "lstm": (24.4, 49.5, 55.3, 61.0, 63.6, 62.5),
+    "mann": (36.4, 82.8, 91.0, 92.6, 94.9, 98.1),
+}
+
+
+def accuracies(run: Run, model: Any, episodes: int, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(shots,) per cent right at each presentation, of the model and of the nearest neighbour by pixels."""
+    e, shots = run.experiment, run.config.task_settings["shots"]
+    forward, right, seen = mg.jit(lambda model, xs: model(xs)), np.zeros((2, shots)), np.zeros(shots)
+    for n in range(episodes // LARGEST):
+        inputs, targets, _ = e.batch(e.keys.evaluation, START + n, LARGEST, split="test", **changes)
+        nth = glyphs.presentation(targets).numpy()
+        seen += np.bincount(nth.ravel() - 1, minlength=shots)
+        for row, said in enumerate((forward(model, inputs).numpy(), glyphs.nearest(inputs, targets))):
+            hit = said.argmax(-1) == targets.argmax(-1)
+            right[row] += np.bincount(nth[hit] - 1, minlength=shots)
+    model_right, nearest_right = 100 * right / seen
+    return model_right, nearest_right
+
+
+def line(name: str, values: Any) -> str:
+    return f"{name:<44}" + "".join(f"{v:7.1f}" for v in values)
+
+
+def table(runs: list[Run], episodes: int) -> tuple[str, dict[str, np.ndarray]]:
+    """As text, and {name: per cent right at every presentation} of the drawings as drawn."""
+    lines = [f"{'per cent right at presentation':<44}" + "".join(f"{k:7}" for k in SHOWN)]
+    lines += [line(f"{name}, published", values) for name, values in PAPER.items()]
+    curves: dict[str, np.ndarray] = {}
+    for run in runs:
+        model, step = run.restore()
+        c, seconds = run.config, Metrics.read(run.metrics)[-1]["seconds"]
+        known = "synthetic" if not c.task_settings["data"] else "drawn by people"
+        lines += ["", f"{c.model}, {known}: {step:,} updates, {step * c.batch:,} episodes, seed {c.seed}, {seconds:.0f} s"]
+        lines.append("  " + c.words({**c.model_settings, **{k: getattr(c, k) for k in ("lr", "schedule", "warmup", "clip_norm")}}))
+        for how, changes in (("as drawn", glyphs.harder()), ("moved about", {})):
+            found, nearest = accuracies(run, model, episodes, **{k: v for k, v in changes.items() if k != "split"})
+            lines += [line(f"{c.model}, {how}", found[[k - 1 for k in SHOWN]])]
+            lines += [line(f"nearest neighbour, {how}", nearest[[k - 1 for k in SHOWN]])]
+            if how == "as drawn":
+                curves[f"{c.model}, {known}"], curves[f"nearest neighbour, {known}"] = found, nearest
+    guess = 100 * glyphs.first_guess(runs[0].config.task_settings["ways"])
+    lines += ["", f"The first is guessed: {guess:.1f} at best. {episodes:,} fresh episodes of the test alphabets for each row."]
+    return "\n".join(lines) + "\n", curves
+
+
+def draw(runs: list[Run], curves: dict[str, np.ndarray], path: Path) -> None:
+    """Left accuracy by presentation, right against episodes seen."""
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minigrad", "path.simplify_threshold": 1.0})
+    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for name, values in curves.items():
+        left.plot(range(1, len(values) + 1), values, "--" if name.startswith("nearest") else "-", lw=1.2, label=name)
+    left.plot(SHOWN, PAPER["mann"], "k+", ms=5, label="mann, published (all of Omniglot)")
+    ways = runs[0].config.task_settings["ways"]
+    for level, style, name in ((100 * glyphs.first_guess(ways), ":", "ideal first guess"), (100 / ways, "--", "chance")):
+        left.axhline(level, color="0.4", ls=style, lw=0.8, label=name)
+    left.set(xlabel="presentation of the class", ylabel="right (%)", title="new alphabets, as drawn", ylim=(0, 100), xticks=SHOWN)
+    left.locator_params("y", nbins=5)
+    left.legend(fontsize=6)
+    run = next((r for r in runs if r.config.model == "mann"), runs[0])
+    found = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
+    for k in glyphs.PRESENTATIONS:
+        seen = [e["step"] * run.config.batch / 1000 for e in found]
+        right.plot(seen, [100 * e["evaluation"][f"accuracy@{k}_harder"] for e in found], lw=1, label=f"presentation {k}")
+    right.set(xlabel="episodes seen (thousands)", title=f"{run.config.model}, new alphabets")
+    right.locator_params("x", nbins=4)
+    right.legend(fontsize=6)
+    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "minigrad"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs on glyphs")
+    parser.add_argument("--episodes", type=int, default=1000)
+    given = parser.parse_args()
+    runs = [Run.open(folder) for folder in given.runs]
+    given.out.mkdir(parents=True, exist_ok=True)
+    text, curves = table(runs, given.episodes)
+    (given.out / "table.txt").write_text(text)
+    draw(runs, curves, given.out / "curves.svg")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
