@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import NamedTuple
 
 import pytest
@@ -22,7 +21,7 @@ from minigrad.compare import answering, copying, study
 from minigrad.compare.cost import cost
 from minigrad.compare.figure import Figure, Panel
 from minigrad.compare.trained import Trained, medians, state_floats
-from minigrad.config import Config
+from minigrad.config import Config, ConfigError
 from minigrad.experiments import Experiment
 
 LENGTHS = (1, 4)
@@ -32,6 +31,7 @@ class TapeState(NamedTuple):
     M: mg.Tensor
     shadow: mg.Tensor
     at: mg.Tensor
+    w_read: mg.Tensor
 
 
 class Tape(Cell):
@@ -43,7 +43,7 @@ class Tape(Cell):
 
     def initial_state(self, batch):
         M = mg.zeros((batch, *self.memory))
-        return TapeState(M, M, mg.zeros((batch,)))
+        return TapeState(M, M, mg.zeros((batch,)), mg.zeros((batch, 1, self.memory[0])))
 
     def step(self, state, x):
         slots = self.memory[0]
@@ -53,7 +53,7 @@ class Tape(Cell):
         write = mg.reshape(shown, (-1, 1, 1)) * w
         M, shadow = (old * (1 - write) + write * mg.expand_dims(vector, 1) for old in (state.M, state.shadow))
         y = mg.sum((M if self.reads else shadow) * w, 1)
-        return TapeState(M, shadow, (1 - end) * (state.at + 1)), (2 * y - 1) * self.scale
+        return TapeState(M, shadow, (1 - end) * (state.at + 1), w.mT), (2 * y - 1) * self.scale
 
 
 class Silent(mg.Module):
@@ -162,7 +162,9 @@ def test_bytes_are_constant_for_a_memory_and_grow_with_the_square_for_attention(
     ntm, attention = NTM(3, 2, hidden=4, memory=(6, 3), key=0), AttentiveLSTM(3, 4, 2, key=0)
     assert state_floats(ntm, 10) == state_floats(ntm, 99) == 2 * 4 + 6 * 3 + 3 + 2 * 6
     assert state_floats(attention, 10) == 2 * 4 + 10 * 4
-    held = cost({"ntm": ntm, "attention": attention}, lengths=(4, 8), repeats=1).panels[1].curves
+    experiment = Experiment(Config.of("copy"))
+    models = {"ntm": [Trained(experiment, ntm)], "attention": [Trained(experiment, attention)]}
+    held = cost(models, lengths=(4, 8), repeats=1).panels[1].curves
     assert {n: n * b for n, b in held["ntm"].items()} == {4: 4 * 41, 8: 4 * 41}
     assert {n: n * b for n, b in held["attention"].items()} == {4: 4 * (8 + 16 + 16), 8: 4 * (8 + 32 + 64)}
 
@@ -197,10 +199,33 @@ def test_compare_by_command_trains_measures_draws_and_goes_on(tmp_path):
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert all(w in result.output for w in words)
-    names = [*study.MEASURES, "cost"]
+    names = list(study.MEASURES)
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} == {"table.md", *(f"{n}{s}" for n in names for s in (".json", ".svg"))}
     assert all(json.loads((tmp_path / f"{n}.json").read_text())["panels"] for n in names)
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert lines[0] == "|  | rnn | attention | ntm |"
-    assert re.fullmatch(r"\| copy: learned \| 0 of 1 \| 0 of 1 \| 0 of 1 \|", lines[4])
-    assert re.fullmatch(r"\| copy: outputs that follow an overwritten slot, % \| – \| [\d.]+ \| [\d.]+ \|", lines[10])
+    rows = {cells[1].strip(): [c.strip() for c in cells[2:-1]] for cells in (line.split("|") for line in lines[2:])}
+    assert rows["copy: seeds that learned"] == ["0 of 1"] * 3
+    assert rows["glyphs: sequences to threshold"] == ["> 40"] * 3
+    follow = rows["copy: outputs that follow an overwritten slot, %"]
+    assert follow[0] == "–"
+    assert all(0 <= float(n) <= 100 for n in follow[1:])
+
+
+def test_the_table_has_what_the_runs_tell(tmp_path):
+    runs = study.runs_of(tmp_path, ["copy"], ["gru", "ntm"], [0, 1, 2], quick=True)
+    for run, learned in zip(runs.values(), [True, False, True, False, False, True], strict=True):
+        run.checkpoints.save(10, {"w": 1.0}, {})
+        run.metrics.write_text(json.dumps({"step": 10, "evaluation": {"bits": 0.5, "learned": learned}, "seconds": 4}) + "\n")
+    figures = {"lag": Figure("lag", "", (Panel("lag", "%", {"ntm": {1: 99, 5: 91, 9: 20}}),))}
+    rows = study.table(runs, figures)
+    assert rows["copy: seeds that learned"] == {"gru": "2 of 3", "ntm": "1 of 3"}
+    assert rows["copy: sequences to threshold"] == {"gru": "40", "ntm": "> 40"}
+    assert rows["span@90 of the lag curve, steps"] == {"gru": "–", "ntm": "5"}
+    assert rows["state after 9 steps, floats"]["gru"] == "6"
+    assert study.as_markdown(rows).splitlines()[0] == "|  | gru | ntm |"
+
+
+def test_a_task_that_is_not_compared_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="compare has no task sort: take some of copy, delayed-recall, mqar, glyphs"):
+        study.runs_of(tmp_path, ["sort"], ["rnn"], [0])

@@ -16,6 +16,7 @@ from .sweep import Board, seeds_of
 @plainly
 def compare(
     out: Annotated[Path, typer.Option(help="folder of the runs and of what comes of them; a second call goes on")] = Path("runs/story"),
+    tasks: Annotated[str, typer.Option(help="with commas")] = "copy,delayed-recall,mqar,glyphs",
     models: Annotated[str, typer.Option(help="with commas")] = "rnn,lstm,gru,attention,ntm,mann,dnc",
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-2",
     quick: Annotated[bool, typer.Option(help="tiny models and tasks, to see that it works")] = False,
@@ -29,7 +30,7 @@ def compare(
     except ImportError as missing:
         raise ConfigError(f"compare needs {missing.name}: pip install 'minigrad[sweep]'") from None
 
-    runs = study.runs_of(out, models.split(","), seeds_of(seeds), quick)
+    runs = study.runs_of(out, tasks.split(","), models.split(","), seeds_of(seeds), quick)
     todo = {name: run for name, run in runs.items() if not standing(run).finished}
     console.print(f"{len(runs)} runs in {out}, {len(todo)} to train")
     if todo:
@@ -41,7 +42,7 @@ def compare(
             console.print(f"{'Stopped and saved' if number else 'Not all are trained'}: the same command goes on.")
             raise typer.Exit(128 + number if number else 1)
     figures = {}
-    for name in (*study.MEASURES, "cost"):
+    for name in study.names_of(runs):
         figures[name] = study.measure(runs, name, quick)
         console.print(f"Look at: {figures[name].write(out)}")
     rows = study.as_markdown(study.table(runs, figures))

@@ -48,7 +48,7 @@ def _wrong(model: Any, batch: tuple[Any, Any, Any]) -> float:
     return wrong_bits(forward(model, inputs), targets, mask)
 
 
-def memory_pressure(models: Models, slots: Sequence[int] = (2, 4, 8, 12, 16, 20, 24, 32, 64, 128), count: int = 20) -> Figure:
+def memory_pressure(models: Models, slots: Sequence[int] = (4, 8, 12, 16, 20, 24, 32, 64, 128), count: int = 20) -> Figure:
     """Wrong bits when the memory has fewer slots than there are items: the same weights, for no weight depends on the number of slots."""
     models = {name: seeds for name, seeds in models.items() if name in MEMORY}
     items = _trained_range(models)[1]
@@ -119,8 +119,8 @@ def _spread(t: Trained, model: Any, length: int, count: int) -> Curve:
 def intervention(models: Models, count: int = 20) -> Figure:
     """In mid-recall the slot of an item that is yet to come gets what the first item's slot holds: does the output follow the memory?
 
-    A slot is an item's if it changed most when the item was read; attention's is the state at that step. Of the bits in which both items
-    differ, the share in which the output is the first item's.
+    An item's slot is the one that is read most when the item is given; attention's is the state
+    that it looks back on most. Of the bits in which both items differ, the share in which the output is the first item's.
     """
     models = {name: seeds for name, seeds in models.items() if name in (*MEMORY, "attention")}
     length = _trained_range(models)[1]
@@ -142,49 +142,49 @@ def _to_come(length: int) -> range:
 
 
 @mg.jit
-def _read(model: Any, xs: Any) -> Any:
-    """(the state after xs, the slot that each step changed most (T, batch))."""
+def _run(model: Any, xs: Any, state: Any) -> Any:
+    """(outputs, (T, batch) the slot that each step reads most, the last state)."""
 
     def step(state: Any, x: Any) -> Any:
-        after, _ = model.step(state, x)
-        return after, mg.argmax(mg.sum(mg.square(after.M - state.M), -1), -1)
+        after, y = model.step(state, x)
+        return after, (y, mg.argmax(mg.sum(after.w_read, 1), -1))
 
-    return mg.scan(step, model.initial_state(xs.shape[1]), xs)
-
-
-@mg.jit
-def _recall(model: Any, xs: Any, state: Any) -> Any:
-    return model.run(xs, state)
+    last, (ys, slots) = mg.scan(step, state, xs)
+    return ys, slots, last
 
 
 def _memory_overwritten(model: Any, xs: np.ndarray, length: int) -> dict[int, np.ndarray]:
     """{item: the bits (batch, bits) that are given for it when its slot was overwritten in mid-recall}."""
-    state, slots = _read(model, xs[: length + 1])
-    middle = length + 1 + length // 2
-    _, state = _recall(model, xs[length + 1 : middle], state)
-    M, slots, rows = state.M.numpy(), slots.numpy(), np.arange(xs.shape[1])
+    half, rows = length // 2, np.arange(xs.shape[1])
+    recall = xs[length + 1 :]
+    _, _, read = _run(model, xs[: length + 1], model.initial_state(xs.shape[1]))
+    _, slots, _ = _run(model, recall, read)
+    _, _, state = _run(model, recall[:half], read)
+    slots, first = slots.numpy(), read.M.numpy()[rows, slots.numpy()[0]]
     found = {}
     for item in _to_come(length):
-        overwritten = M.copy()
-        overwritten[rows, slots[item]] = M[rows, slots[0]]
-        outputs, _ = _recall(model, xs[middle:], state._replace(M=mg.tensor(overwritten)))
-        found[item] = outputs.numpy()[item - length // 2] > 0
+        M = state.M.numpy().copy()
+        M[rows, slots[item]] = first
+        outputs, _, _ = _run(model, recall[half:], state._replace(M=mg.tensor(M)))
+        found[item] = outputs.numpy()[item - half] > 0
     return found
 
 
 @mg.jit
 def _look_back(model: Any, hs: Any, past: Any) -> Any:
-    """What attention gives where states hs look back on other ones."""
-    context, _ = model.attention(hs, past, allowed(hs.shape[0]))
-    return model.readout(mg.tanh(model.combine(mg.concat([context, hs], -1))))
+    """(outputs, (T, batch) the place that is attended to most) where states hs look back on other ones."""
+    context, weights = model.attention(hs, past, allowed(hs.shape[0]))
+    return model.readout(mg.tanh(model.combine(mg.concat([context, hs], -1)))), mg.argmax(weights, -1).T
 
 
 def _attention_overwritten(model: Any, xs: np.ndarray, length: int) -> dict[int, np.ndarray]:
     """As _memory_overwritten, for the states that attention looks back on."""
-    hs = model.lstm(xs).numpy()
+    hs, rows = model.lstm(xs), np.arange(xs.shape[1])
+    places = _look_back(model, hs, hs)[1].numpy()[length + 1 :]
     found = {}
     for item in _to_come(length):
-        past = hs.copy()
-        past[item] = hs[0]
-        found[item] = _look_back(model, mg.tensor(hs), mg.tensor(past)).numpy()[length + 1 + item] > 0
+        past = hs.numpy().copy()
+        past[places[item], rows] = past[places[0], rows]
+        outputs, _ = _look_back(model, hs, mg.tensor(past))
+        found[item] = outputs.numpy()[length + 1 + item] > 0
     return found

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..models.attention import AttentiveLSTM
 from .figure import Curve, Figure, Panel
-from .trained import forward, state_floats
+from .trained import Models, forward, state_floats
 
 
-def cost(models: Mapping[str, Any], lengths: Sequence[int] = (16, 64, 256, 1024), repeats: int = 5) -> Figure:
+def cost(models: Models, lengths: Sequence[int] = (16, 64, 256, 1024), repeats: int = 5) -> Figure:
     """Microseconds a step and bytes a remembered item. A network that looks back on all it saw takes O(n²) for a sequence of n.
 
-    models  {name: model}, trained or not; one sequence at a time, forward
+    One sequence at a time, forward, of each model's first seed.
     """
-    steps: dict[str, Curve] = {name: {n: 1e6 * _seconds(model, n, repeats) / n for n in lengths} for name, model in models.items()}
-    held: dict[str, Curve] = {name: {n: _bytes(model, n) / n for n in lengths} for name, model in models.items()}
+    first_seeds = {name: seeds[0].model for name, seeds in models.items()}
+    steps: dict[str, Curve] = {name: {n: 1e6 * _seconds(model, n, repeats) / n for n in lengths} for name, model in first_seeds.items()}
+    held: dict[str, Curve] = {name: {n: _bytes(model, n) / n for n in lengths} for name, model in first_seeds.items()}
     first, last = lengths[0], lengths[-1]
     low, high = min(found[last] for found in steps.values()), max(found[first] for found in held.values())
     rising: dict[str, Curve] = {"∝ n (n² a sequence)": {n: low * n / last for n in lengths}}

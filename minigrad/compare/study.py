@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import module
+from ..config import ConfigError
 from ..experiments import Run
 from ..sweep import Group, grid, groups, open_runs
 from . import answering, copying
@@ -19,8 +20,8 @@ RUNS = {
     "delayed-recall": {"steps": "1500", "batch": "16", "hidden": "100", "memory": "32x20", "heads": "1"},
     "mqar": {"steps": "2500", "batch": "16", "hidden": "100", "memory": "32x20", "heads": "1", "strength": "yes"},
     "glyphs": {
-        "steps": "1500", "easy": "600", "lr": "3e-3", "schedule": "cosine", "warmup": "100", "clip_norm": "10", "evaluate_every": "500",
-        "memory": "32x40", "heads": "1", "strength": "yes", "size": "14", "hidden": "150",
+        "steps": "4000", "easy": "1500", "lr": "5e-3", "schedule": "cosine", "warmup": "200", "clip_norm": "10", "evaluate_every": "500",
+        "memory": "64x40", "heads": "1", "strength": "yes", "size": "14", "hidden": "150",
     },
 }  # fmt: skip
 _SMALL = {"steps": "10", "evaluate_every": "10", "batch": "4", "hidden": "6", "memory": "8x4", "heads": "1"}
@@ -32,7 +33,7 @@ QUICK = {
 }
 SIZES: dict[str, dict[str, Any]] = {
     "length_generalisation": {"lengths": (2, 4, 8), "count": 4},
-    "memory_pressure": {"slots": (2, 4, 8), "count": 4},
+    "memory_pressure": {"slots": (4, 8), "count": 4},
     "interference": {"sequences": 2, "length": 3, "count": 4},
     "gradient_span": {"count": 4},
     "intervention": {"count": 4},
@@ -50,16 +51,17 @@ MEASURES: dict[str, tuple[str, Callable[..., Figure]]] = {
     "lag": ("delayed-recall", answering.lag_curve),
     "mqar": ("mqar", answering.mqar),
     "presentations": ("glyphs", answering.presentations),
+    "cost": ("copy", cost),
 }
 
 
-def runs_of(folder: Path, models: Sequence[str], seeds: Sequence[int], quick: bool = False) -> dict[str, Run]:
-    """{'copy/ntm-seed=0': its run in the folder} of every task, model and seed."""
-    every = {
-        f"{task}/{name}": config
-        for task, settings in (QUICK if quick else RUNS).items()
-        for name, config in grid(task, models, seeds, settings).items()
-    }
+def runs_of(folder: Path, tasks: Sequence[str], models: Sequence[str], seeds: Sequence[int], quick: bool = False) -> dict[str, Run]:
+    """{'copy/ntm-seed=0': its run in the folder} of every task, model and seed. Raises ConfigError for a task that is none of RUNS."""
+    settings = QUICK if quick else RUNS
+    unknown = [task for task in tasks if task not in settings]
+    if unknown:
+        raise ConfigError(f"compare has no task {', '.join(unknown)}: take some of {', '.join(settings)}")
+    every = {f"{task}/{name}": config for task in tasks for name, config in grid(task, models, seeds, settings[task]).items()}
     return open_runs(folder, every)
 
 
@@ -71,14 +73,17 @@ def by_model(runs: Mapping[str, Run], task: str) -> dict[str, list[Run]]:
     return found
 
 
+def names_of(runs: Mapping[str, Run]) -> list[str]:
+    """The figures that these runs are enough for."""
+    tasks = {run.config.task for run in runs.values()}
+    return [name for name, (task, _) in MEASURES.items() if task in tasks]
+
+
 def measure(runs: Mapping[str, Run], name: str, quick: bool = False) -> Figure:
     """One figure, from the runs' newest checkpoints."""
-    sizes = SIZES[name] if quick else {}
-    if name == "cost":
-        return cost({model: seeds[0].experiment.model() for model, seeds in by_model(runs, "copy").items()}, **sizes)
     task, measured = MEASURES[name]
     models: Models = {model: load(seeds) for model, seeds in by_model(runs, task).items()}
-    return measured(models, **sizes)
+    return measured(models, **(SIZES[name] if quick else {}))
 
 
 # ---- the table
@@ -88,48 +93,40 @@ Rows = dict[str, dict[str, str]]  # {what: {model: its number}}
 
 def table(runs: Mapping[str, Run], figures: Mapping[str, Figure]) -> Rows:
     """The one table: every model's numbers, "–" where it has no such thing."""
-    copied = by_model(runs, "copy")
-    length = next(iter(copied.values()))[0].config.task_settings["lengths"][1]
-    models = {name: seeds[0].experiment.model() for name, seeds in copied.items()}
-    stand = {g.name.rpartition("/")[2]: g for g in groups({n: r for n, r in runs.items() if r.config.task == "copy"}, {})}
-    budget = {name: seeds[0].config.steps * seeds[0].config.batch for name, seeds in copied.items()}
-    rows: Rows = {
-        "parameters": {name: f"{module.count(model):,}" for name, model in models.items()},
-        "state, floats": {name: f"{state_floats(model, 2 * length + 1):,}" for name, model in models.items()},
-        "copy: learned": {name: f"{g.learned} of {g.seeds}" for name, g in stand.items()},
-        "copy: sequences to threshold": {name: _threshold(g, budget[name]) for name, g in stand.items()},
-        "copy: seconds of training": {name: f"{g.seconds:.0f}" for name, g in stand.items()},
-    }
-    for words, name, panel, pick in _picked(length):
-        rows[words] = {model: f"{pick(curve):.3g}" for model, curve in figures[name].panels[panel].curves.items()}
+    rows: Rows = {}
+    for task in dict.fromkeys(run.config.task for run in runs.values()):
+        rows |= _training(task, {n: r for n, r in runs.items() if r.config.task == task})
+    for words, name, panel, pick in _PICKED:
+        if name in figures:
+            rows[words] = {model: f"{pick(curve):.3g}" for model, curve in figures[name].panels[panel].curves.items()}
+    models = next(iter(rows.values()))
     return {words: {model: found.get(model, "–") for model in models} for words, found in rows.items()}
+
+
+def _training(task: str, runs: Mapping[str, Run]) -> Rows:
+    """How training went; for copy also the models' sizes."""
+    seeds = by_model(runs, task)
+    rows: Rows = {}
+    if task == "copy":
+        models = {name: each[0].experiment.model() for name, each in seeds.items()}
+        length = 2 * next(iter(seeds.values()))[0].config.task_settings["lengths"][1] + 1
+        rows["parameters"] = {name: f"{module.count(model):,}" for name, model in models.items()}
+        rows[f"state after {length} steps, floats"] = {name: f"{state_floats(model, length):,}" for name, model in models.items()}
+    found = {g.name.rpartition("/")[2]: g for g in groups(runs, {})}
+    budget = {name: each[0].config.steps * each[0].config.batch for name, each in seeds.items()}
+    return rows | {
+        f"{task}: seeds that learned": {name: f"{g.learned} of {g.seeds}" for name, g in found.items()},
+        f"{task}: sequences to threshold": {name: _threshold(g, budget[name]) for name, g in found.items()},
+        f"{task}: seconds of training": {name: f"{g.seconds:.0f}" for name, g in found.items()},
+    }
 
 
 def _threshold(group: Group, budget: int) -> str:
     return f"> {budget:,}" if group.sequences is None else f"{group.sequences:,}"
 
 
-def _picked(length: int) -> list[tuple[str, str, int, Callable[[Curve], float]]]:
-    """(what a row is called, its figure and panel, the number of a curve)."""
-    return [
-        (f"copy: wrong bits at length {2 * length}, %", "length_generalisation", 0, lambda c: c[2 * length]),
-        (
-            "copy: wrong bits with a slot for every other item, %",
-            "memory_pressure",
-            0,
-            lambda c: c[min(c, key=lambda n: abs(n - length / 2))],
-        ),
-        ("copy: wrong bits, memory never wiped, %", "interference", 0, last),
-        ("copy: outputs that follow an overwritten slot, %", "intervention", 0, lambda c: sum(c.values()) / len(c)),
-        ("gradient span before training, steps", "gradient_span", 0, reach),
-        ("gradient span after training, steps", "gradient_span", 1, reach),
-        ("span@90 of the lag curve, steps", "lag", 0, answering.span),
-        ("pairs held at 90 %", "mqar", 0, answering.span),
-        ("right at the 2nd drawing, %", "presentations", 0, lambda c: c[2]),
-        ("right at the last drawing, %", "presentations", 0, last),
-        ("microseconds a step, longest sequence", "cost", 0, last),
-        ("bytes held an item, longest sequence", "cost", 1, last),
-    ]
+def first(curve: Curve) -> float:
+    return curve[min(curve)]
 
 
 def last(curve: Curve) -> float:
@@ -139,6 +136,34 @@ def last(curve: Curve) -> float:
 def reach(curve: Curve) -> float:
     """The gradient span: the farthest k at which the norm is at least a hundredth of its greatest."""
     return max(k for k, norm in curve.items() if norm >= max(curve.values()) / 100)
+
+
+def after(x: float) -> Callable[[Curve], float]:
+    """The value at the first point that is not before x."""
+    return lambda curve: curve[min(n for n in curve if n >= min(x, max(curve)))]
+
+
+def mean(curve: Curve) -> float:
+    return sum(curve.values()) / len(curve)
+
+
+# what a row is called, its figure and panel, the number of a curve
+_PICKED: list[tuple[str, str, int, Callable[[Curve], float]]] = [
+    ("copy: wrong bits at length 40, twice the trained, %", "length_generalisation", 0, after(40)),
+    ("copy: wrong bits at length 120, %", "length_generalisation", 0, last),
+    ("copy: wrong bits with 12 slots for 20 items, %", "memory_pressure", 0, after(12)),
+    ("copy: wrong bits in the 8th sequence, memory never wiped, %", "interference", 0, last),
+    ("copy: outputs that follow an overwritten slot, %", "intervention", 0, mean),
+    ("gradient span before training, steps", "gradient_span", 0, reach),
+    ("gradient span after training, steps", "gradient_span", 1, reach),
+    ("span@90 of the lag curve, steps", "lag", 0, answering.span),
+    ("pairs held at 90 %", "mqar", 0, answering.span),
+    ("right at the 1st drawing, %", "presentations", 0, first),
+    ("right at the 2nd drawing, %", "presentations", 0, after(2)),
+    ("right at the last drawing, %", "presentations", 0, last),
+    ("microseconds a step, 1024 items", "cost", 0, last),
+    ("bytes held an item, 1024 items", "cost", 1, last),
+]
 
 
 def as_markdown(rows: Rows) -> str:
