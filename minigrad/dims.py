@@ -224,10 +224,15 @@ def bind(a: Extent, b: Extent) -> None:
     if guards.get() is None:
         return
     for x, y in ((a, b), (b, a)):
-        if isinstance(x, Dim) and x.terms == (((x.symbols[0],), 1),) and x.symbols[0] not in symbols((y,)):
+        if isinstance(x, Dim) and _is_symbol(x) and (_is_symbol(y) or not isinstance(y, Dim)):
             raise Bind(x.symbols[0], y)
     symbol = symbols((a, b))[0]
     raise Bind(symbol, symbol.hint)
+
+
+def _is_symbol(x: Extent) -> bool:
+    """Whether an extent is a run-time size itself: arguments have such and numbers as lengths, never terms of them."""
+    return isinstance(x, Dim) and x.terms == (((x.symbols[0],), 1),)
 
 
 def symbols(shape: Iterable[Extent]) -> tuple[Symbol, ...]:

@@ -215,6 +215,13 @@ def test_an_axis_of_one_broadcasts_only_where_it_is_one():
         assert fast(np.ones((n, 3)), np.ones((4, 3))).shape == (4, 3)
 
 
+def test_an_axis_that_must_be_one_less_than_another_becomes_literal():
+    f = mg.jit(lambda x, z: x / mg.min(z[:, 1:], -1))
+    for n in (3, 4):
+        x, z = np.ones((1, 3, n - 1)), np.arange(1.0, 2 * n + 1).reshape(1, n, 2)
+        np.testing.assert_array_equal(f(x, z), x / z[:, 1:].min(-1))
+
+
 def test_a_cotangent_of_literal_shape_makes_the_size_literal():
     f = mg.jit(lambda x: mg.vjp(mg.square, x)[1](np.ones(3))[0])
     np.testing.assert_array_equal(f(np.arange(3.0)), 2 * np.arange(3.0))

@@ -47,4 +47,10 @@ CORPUS = {
         (6,),
     ),
     "an empty axis rolled": Program(10006491, (((0, 3), F),), (step("roll", 0, shift=-1, axis=0),), (1,)),
+    "an axis one less than another": Program(
+        10050511,
+        (((1, 3, 2), F), ((1, 3, 2), F)),
+        (step("tail", 1, axis=1), step("min", 2, axis=-1, keepdims=False), step("divide", 0, 3)),
+        (4,),
+    ),
 }
