@@ -1,8 +1,8 @@
 """Chapter 6. MANN: learn from one example.
 
-A network with memory can learn in two ways: slowly, by gradients, how to use its memory; and at once, by writing, what it has just seen
-(Santoro et al. 2016). In each episode three characters that it never saw get labels by chance. The first time it must guess. The second time
-it should know. It writes to the slot used least, and finds what it wrote by likeness.
+A network with memory can learn in two ways: slowly, by gradients, how to use its memory; and at once, by writing, what it has just
+seen (Santoro et al. 2016). In each episode three characters that it never saw get labels by chance. The first time it must guess. The
+second time it should know. It writes to the slot used least, and finds what it wrote by likeness.
 """
 
 from __future__ import annotations

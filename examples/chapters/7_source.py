@@ -1,7 +1,7 @@
 """Chapter 7. The Neural Turing Machine, part by part.
 
-Everything it is, in one file, with the numbers of the paper's equations (Graves, Wayne and Danihelka 2014). `minigrad.models.NTM` is the same
-for batches, several heads and other controllers; at the end both are compared.
+Everything it is, in one file, with the numbers of the paper's equations (Graves, Wayne and Danihelka 2014). `minigrad.models.NTM` is
+the same for batches, several heads and other controllers; at the end both are compared.
 """
 
 from __future__ import annotations
