@@ -1,0 +1,114 @@
+"""The table and the picture of many runs of one setting.
+
+python examples/results/table.py OUT RUN… --threshold 0.05 --vary lengths=10,20,40
+
+Every run is a row: its seed, the sequences until an evaluation (100 fresh ones) first was past the threshold, sequences and seconds of the
+whole training, and the task's measures over fresh sequences, as trained and with one setting varied. Then the medians over seeds.
+Written to OUT/table.txt and OUT/curves.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from minigrad.experiments import Run
+from minigrad.train import Metrics
+
+START = 2**41  # of the fresh sequences, after those of all evaluations
+
+
+def evaluations(run: Run) -> list[dict[str, Any]]:
+    """{"sequences seen", "seconds", and the measures} of each."""
+    events = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
+    return [{"seen": e["step"] * run.config.batch, "seconds": e["seconds"], **e["evaluation"]} for e in events]
+
+
+def row(run: Run, threshold: float, changes: Sequence[dict[str, Any]], sequences: int) -> list[list[float]]:
+    """[seed], [sequences to the threshold], [seen], [seconds], and the measures after each change."""
+    e, found = run.experiment, evaluations(run)
+    rises = e.measures[e.headline].rises
+    past = [f["seen"] for f in found if (f[e.headline] > threshold) == rises]
+    model, _ = run.restore()
+    measured = [list(e.measure(model, sequences, START, **c).values()) for c in changes]
+    return [[run.config.seed], [min(past, default=np.inf)], [found[-1]["seen"]], [found[-1]["seconds"]], *measured]
+
+
+def shown(cells: Sequence[Sequence[float]]) -> list[str]:
+    """Each cell as text; a threshold never reached is a dash."""
+    return [" / ".join("—" if v == np.inf else f"{v:,.0f}" if i < 4 else f"{v:.3g}" for v in c) for i, c in enumerate(cells)]
+
+
+def table(runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str], sequences: int) -> str:
+    """As text, with the medians; numbers of measures are 'first / second' over so many fresh sequences each."""
+    e = runs[0].experiment
+    changes = [{}, *({vary: runs[0].config.setting(vary).read(v)} for v in values)]
+    heads = ["seed", f"to {threshold:g}", "seen", "seconds", "as trained", *(f"{vary} {v}" for v in values)]
+    rows = [row(run, threshold, changes, sequences) for run in runs]
+    medians = [[float(np.median(v)) for v in zip(*column, strict=True)] for column in zip(*rows, strict=True)]
+    cells = [heads, *map(shown, rows), ["median", *shown(medians)[1:]]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(c.rjust(w) for c, w in zip(r, widths, strict=True)) for r in cells]
+    base = ", ".join(f"{k} {v:g}" for k, v in e.baselines().items())
+    measures = " / ".join(m.words for m in e.measures.values())
+    told = f"{measures} a sequence over {sequences:,} fresh ones; {base} {e.measures[e.headline].words}"
+    return "\n".join([runs[0].config.title, told, *lines])
+
+
+def curves(groups: dict[str, list[Run]], threshold: float, path: Path) -> None:
+    """The first measure on fresh sequences against sequences seen: each group's median over seeds, and the band between the extremes."""
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minigrad", "path.simplify_threshold": 1.0})
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    for label, runs in groups.items():
+        e, found = runs[0].experiment, [evaluations(run) for run in runs]
+        seen = sorted({f["seen"] for run in found for f in run})
+        held = np.array([np.interp(seen, [f["seen"] for f in run], [max(f[e.headline], 1e-3) for f in run]) for run in found])
+        x = np.array(seen) / 1000
+        (line,) = axis.plot(x, np.median(held, 0), lw=1.2, label=f"{label}: median of {len(runs)} seeds")
+        axis.fill_between(x, held.min(0), held.max(0), color=line.get_color(), alpha=0.2, lw=0)
+    base = e.baselines()
+    for name, style in (("chance", "--"), ("optimum", "-.")):
+        if base[name]:
+            axis.axhline(base[name], color="k", ls=style, lw=0.8, label=f"{name}, {base[name]:g}")
+    axis.axhline(threshold, color="k", ls=":", lw=0.8, label=f"threshold, {threshold:g}")
+    axis.set(yscale="log", xlabel="sequences seen (thousands)", ylabel=e.measures[e.headline].label, title=e.config.task)
+    axis.minorticks_off()
+    axis.legend(fontsize=7)
+    text = io.StringIO()
+    figure.savefig(text, format="svg", metadata=dict.fromkeys(["Date", "Creator", "Format", "Type"]))
+    path.write_text(re.sub(r"(\d\.\d)\d{3,}", r"\1", text.getvalue()))  # a tenth of a point is enough: half the bytes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs; those of one setting are one group")
+    parser.add_argument("--threshold", type=float, required=True, help="of the task's first measure")
+    parser.add_argument("--vary", default="", metavar="NAME=VALUE,…")
+    parser.add_argument("--sequences", type=int, default=1000)
+    given = parser.parse_args()
+    vary, _, values = given.vary.partition("=")
+    groups: dict[str, list[Run]] = {}
+    for folder in given.runs:
+        run = Run.open(folder)
+        settings = run.config.model_settings
+        label = [run.config.model, *(str(settings[k]) for k in ("controller", "start") if k in settings)]
+        groups.setdefault(", ".join(label), []).append(run)
+    given.out.mkdir(parents=True, exist_ok=True)
+    text = "\n\n".join(table(runs, given.threshold, vary, [v for v in values.split(",") if v], given.sequences) for runs in groups.values())
+    (given.out / "table.txt").write_text(text + "\n")
+    curves(groups, given.threshold, given.out / "curves.svg")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
