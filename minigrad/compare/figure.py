@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ COLOURS = {
     "rnn": "#7F7F7F", "lstm": "#3A76B0", "gru": "#17A0B4", "attention": "#4F8F78", "transformer": "#8AA05A", "ntm": "#C4574B",
     "mann": "#C79A1E", "dnc": "#7A4E9E",
 }  # fmt: skip
-STYLE: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "none", "font.size": 9, "path.simplify_threshold": 1.0}
+STYLE: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "none", "font.size": 9, "font.sans-serif": ["DejaVu Sans"]}
 
 
 Curve = Mapping[float, float]  # {x: y}
@@ -89,9 +91,11 @@ def draw(figure: Figure, path: Path) -> Path:
         for axis, panel in zip(axes, figure.panels, strict=True):
             _panel(axis, panel)
         found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        canvas.legend(found.values(), found.keys(), loc="outside right upper", fontsize=8, frameon=False)
-        canvas.suptitle(figure.title, fontsize=10)
-        canvas.savefig(path, format="svg", metadata={"Date": None, "Creator": "minigrad"})
+        canvas.legend(found.values(), found.keys(), loc="outside right center", fontsize=8, frameon=False)
+        canvas.suptitle(figure.title, fontsize=10, x=0.01, ha="left")
+        text = io.StringIO()
+        canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    path.write_text(re.sub(r"(\.\d)\d+", r"\1", text.getvalue()))  # a tenth of a point is as fine as anyone sees
     return path
 
 
@@ -116,5 +120,5 @@ def _panel(axis: Any, panel: Panel) -> None:
         axis.set_yscale("log")
     if panel.bounds is not None:
         axis.set_ylim(*panel.bounds)
-    axis.grid(True, color="#E6E8EB", lw=0.5)
+    axis.grid(True, axis="y", color="#E6E8EB", lw=0.5)
     axis.set_axisbelow(True)
