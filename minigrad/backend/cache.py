@@ -22,7 +22,6 @@ except ImportError:  # Windows: os.replace alone keeps entries whole
     fcntl = None  # type: ignore[assignment]
 
 LIMIT = 256 * 2**20
-PATIENCE = 1.0  # seconds to wait for another writer, who may be stopped for ever
 MAGIC = b"minigrad object 1\n"
 _SUFFIX = ".object"
 _TEMPORARY = ".temporary"
@@ -70,16 +69,17 @@ def save(name: str, data: bytes) -> None:
         return
     temporary = folder / f"{name}-{os.getpid()}-{secrets.token_hex(8)}{_TEMPORARY}"
     try:
-        with _locked(folder):
-            try:
-                with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                    file.write(MAGIC + _checksum(name, data) + data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, folder / (name + _SUFFIX))
-            finally:
-                temporary.unlink(missing_ok=True)
-            _evict(folder)
+        try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(MAGIC + _checksum(name, data) + data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, folder / (name + _SUFFIX))
+        finally:
+            temporary.unlink(missing_ok=True)
+        with _alone(folder) as alone:
+            if alone:
+                _evict(folder)
     except OSError as error:
         _warn(f"cannot write to the cache in {folder}: {error.strerror}")
 
@@ -104,7 +104,7 @@ def directory() -> Path | None:
 def entries() -> list[Path]:
     """The cached files, the least recently used first."""
     folder = directory()
-    return _by_age(folder, _SUFFIX) if folder else []
+    return list(_by_age(folder, _SUFFIX)) if folder else []
 
 
 def clear() -> None:
@@ -144,44 +144,41 @@ def _checksum(name: str, data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """The folder for this writer alone. Raises BlockingIOError where another one keeps it."""
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether nobody else is clearing up the folder, and nobody will meanwhile."""
     if fcntl is None:
-        yield
+        yield True
         return
     with open(folder / "lock", "ab") as file:
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.005)
-        yield
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
-def _by_age(folder: Path, suffix: str) -> list[Path]:
-    ages = {}
+def _by_age(folder: Path, suffix: str) -> dict[Path, os.stat_result]:
+    """Files and what is known of them, the oldest first; without those that others delete meanwhile."""
+    found = {}
     for path in folder.glob("*" + suffix):
         with contextlib.suppress(OSError):
-            ages[path] = path.stat().st_mtime
-    return sorted(ages, key=lambda path: (ages[path], path.name))
+            found[path] = path.stat()
+    return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0].name)))
 
 
 def _evict(folder: Path) -> None:
     """Deletes what killed writers left, and the least recently used entries beyond the limit."""
-    for path in _by_age(folder, _TEMPORARY):
-        if path.stat().st_mtime < time.time() - 3600:
+    for path, info in _by_age(folder, _TEMPORARY).items():
+        if info.st_mtime < time.time() - 3600:
             path.unlink(missing_ok=True)
-    sizes = {path: path.stat().st_size for path in _by_age(folder, _SUFFIX)}
-    excess = sum(sizes.values()) - LIMIT
-    for path, size in sizes.items():
+    kept = _by_age(folder, _SUFFIX)
+    excess = sum(info.st_size for info in kept.values()) - LIMIT
+    for path, info in kept.items():
         if excess <= 0:
             break
         path.unlink(missing_ok=True)
-        excess -= size
+        excess -= info.st_size
 
 
 def _warn(message: str) -> None:
