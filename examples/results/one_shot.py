@@ -3,7 +3,7 @@
 python examples/results/one_shot.py OUT RUN…
 
 Each run's model is asked about the alphabets kept for its test, as they were drawn and moved about as in training, over fresh episodes.
-Written to OUT/table.txt and OUT/curves.svg: accuracy by presentation, and against the episodes seen.
+Written to OUT/table.txt, OUT/presentations.svg and OUT/learning.svg; a run is called by its folder's name.
 """
 
 from __future__ import annotations
@@ -60,41 +60,50 @@ def table(runs: list[Run], episodes: int) -> tuple[str, dict[str, np.ndarray]]:
         model, step = run.restore()
         c, seconds = run.config, Metrics.read(run.metrics)[-1]["seconds"]
         known = "synthetic" if not c.task_settings["data"] else "drawn by people"
-        lines += ["", f"{c.model}, {known}: {step:,} updates, {step * c.batch:,} episodes, seed {c.seed}, {seconds:.0f} s"]
+        lines += ["", f"{run.folder.name}, {known}: {step:,} updates, {step * c.batch:,} episodes, seed {c.seed}, {seconds:.0f} s"]
         lines.append("  " + c.words({**c.model_settings, **{k: getattr(c, k) for k in ("lr", "schedule", "warmup", "clip_norm")}}))
         for how, changes in (("as drawn", glyphs.harder()), ("moved about", {})):
             found, nearest = accuracies(run, model, episodes, **{k: v for k, v in changes.items() if k != "split"})
-            lines += [line(f"{c.model}, {how}", found[[k - 1 for k in SHOWN]])]
+            lines += [line(f"{run.folder.name}, {how}", found[[k - 1 for k in SHOWN]])]
             lines += [line(f"nearest neighbour, {how}", nearest[[k - 1 for k in SHOWN]])]
             if how == "as drawn":
-                curves[f"{c.model}, {known}"], curves[f"nearest neighbour, {known}"] = found, nearest
+                curves[run.folder.name], curves[f"nearest neighbour, {known}"] = found, nearest
     guess = 100 * glyphs.first_guess(runs[0].config.task_settings["ways"])
     lines += ["", f"The first is guessed: {guess:.1f} at best. {episodes:,} fresh episodes of the test alphabets for each row."]
     return "\n".join(lines) + "\n", curves
 
 
-def draw(runs: list[Run], curves: dict[str, np.ndarray], path: Path) -> None:
-    """Left accuracy by presentation, right against episodes seen."""
-    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minigrad", "path.simplify_threshold": 1.0})
-    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+def presentations(curves: dict[str, np.ndarray], ways: int, path: Path) -> None:
+    """Accuracy on new alphabets by presentation, with the published one, chance and the ideal first guess."""
+    figure, axis = _figure()
     for name, values in curves.items():
-        left.plot(range(1, len(values) + 1), values, "--" if name.startswith("nearest") else "-", lw=1.2, label=name)
-    left.plot(SHOWN, PAPER["mann"], "k+", ms=5, label="mann, published (all of Omniglot)")
-    ways = runs[0].config.task_settings["ways"]
+        axis.plot(range(1, len(values) + 1), values, "--" if name.startswith("nearest") else "-", lw=1.2, label=name)
+    axis.plot(SHOWN, PAPER["mann"], "k+", ms=5, label="mann, published (all of Omniglot)")
     for level, style, name in ((100 * glyphs.first_guess(ways), ":", "ideal first guess"), (100 / ways, "--", "chance")):
-        left.axhline(level, color="0.4", ls=style, lw=0.8, label=name)
-    left.set(xlabel="presentation of the class", ylabel="right (%)", title="new alphabets, as drawn", ylim=(0, 100), xticks=SHOWN)
-    left.locator_params("y", nbins=5)
-    left.legend(fontsize=6)
-    run = next((r for r in runs if r.config.model == "mann"), runs[0])
-    found = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
-    for k in glyphs.PRESENTATIONS:
+        axis.axhline(level, color="0.4", ls=style, lw=0.8, label=name)
+    axis.set(xlabel="presentation of the class", ylabel="right (%)", title="new alphabets, as drawn", ylim=(0, 100), xticks=SHOWN)
+    _save(figure, axis, path)
+
+
+def learning(runs: list[Run], k: int, path: Path) -> None:
+    """Accuracy on new alphabets at the k-th presentation against episodes seen."""
+    figure, axis = _figure()
+    for run in runs:
+        found = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
         seen = [e["step"] * run.config.batch / 1000 for e in found]
-        right.plot(seen, [100 * e["evaluation"][f"accuracy@{k}_harder"] for e in found], lw=1, label=f"presentation {k}")
-    right.set(xlabel="episodes seen (thousands)", title=f"{run.config.model}, new alphabets")
-    right.locator_params("x", nbins=4)
-    right.legend(fontsize=6)
+        axis.plot(seen, [100 * e["evaluation"][f"accuracy@{k}_harder"] for e in found], lw=1.2, label=run.folder.name)
+    axis.set(xlabel="episodes seen (thousands)", ylabel="right (%)", title=f"new alphabets, presentation {k}", ylim=(0, 100))
+    _save(figure, axis, path)
+
+
+def _figure() -> tuple[Figure, Any]:
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "minigrad", "path.simplify_threshold": 1.0})
+    figure = Figure(figsize=(5.5, 3.8), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _save(figure: Figure, axis: Any, path: Path) -> None:
+    axis.legend(fontsize=6)
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "minigrad"})
 
 
@@ -108,7 +117,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     text, curves = table(runs, given.episodes)
     (given.out / "table.txt").write_text(text)
-    draw(runs, curves, given.out / "curves.svg")
+    presentations(curves, runs[0].config.task_settings["ways"], given.out / "presentations.svg")
+    learning(runs, 5, given.out / "learning.svg")
     print(text)
 
 
