@@ -117,7 +117,7 @@ def test_gradients_reach_exactly_as_far_as_the_answer_was_read(monkeypatch):
     vectors_without_zeros(monkeypatch)
     found = copying._spread(trained("ntm", Tape(True))["ntm"][0], Tape(True), 4, 3)
     assert [k for k, norm in found.items() if norm > 0] == [5]
-    assert study.reach(found) == 5
+    assert study.peak(found) == 5
 
 
 def test_a_network_without_memory_guesses():

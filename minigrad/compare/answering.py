@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ def lag_curve(models: Models, lags: Sequence[int] = (1, 2, 5, 10, 20, 30, 40, 50
 
 def mqar(models: Models, pairs: Sequence[int] = (2, 4, 6, 8, 12, 16, 24, 32), count: int = 100) -> Figure:
     """Accuracy against the number of pairs of a key and a value that are held at once."""
-    panel = _against(models, "pairs", pairs, count, "pairs of a key and a value")
+    panel = _against(models, "pairs", pairs, count, "pairs of a key and a value", {"any value that was shown": {n: 100 / n for n in pairs}})
     return Figure("mqar", "Multi-query associative recall: how many pairs are held", (panel,))
 
 
-def _against(models: Models, setting: str, values: Sequence[int], count: int, words: str) -> Panel:
+def _against(
+    models: Models, setting: str, values: Sequence[int], count: int, words: str, more: Mapping[str, Curve] = MappingProxyType({})
+) -> Panel:
     experiment = next(iter(models.values()))[0].experiment
     first, last = experiment.config.task_settings[setting]
 
@@ -35,8 +38,8 @@ def _against(models: Models, setting: str, values: Sequence[int], count: int, wo
         return {n: _right(t, count, **{setting: n}) for n in values}
 
     beside = {k: 100 * v for k, v in experiment.baselines().items()}
-    words_of = {"guessing": beside["chance"], "optimum": beside["optimum"]}
-    return Panel(words, RIGHT, medians(models, measured), words_of, trained=(first, last), log="x", bounds=(-3, 103))
+    baselines = {"guessing": beside["chance"], "optimum": beside["optimum"], **more}
+    return Panel(words, RIGHT, medians(models, measured), baselines, trained=(first, last), log="x", bounds=(-3, 103))
 
 
 def _right(t: Trained, count: int, **changes: Any) -> float:

@@ -91,12 +91,19 @@ def gradient_span(models: Models, count: int = 32) -> Figure:
     def after(t: Trained) -> Curve:
         return _spread(t, t.model, length, count)
 
-    wanted = {"where the answer was read": length + 1}
-    words = ("k, steps before the output", "‖∂L_T/∂x_{T−k}‖, mean")
-    panels = [Panel(*words, medians(models, f), marks=wanted, log="y", bounds=(1e-9, 1e2)) for f in (before, after)]
-    return Figure(
-        "gradient_span", f"How far gradients reach before (left) and after training (right): copy of {length} vectors", tuple(panels)
-    )
+    asked = {"the answer was read": length + 1}
+    panels = [
+        Panel(
+            "k, steps before the output",
+            f"‖∂L_T / ∂x(T − k)‖ {when} training",
+            medians(models, f),
+            marks=asked,
+            log="y",
+            bounds=(1e-9, 1e2),
+        )
+        for when, f in (("before", before), ("after", after))
+    ]
+    return Figure("gradient_span", f"How far back gradients reach: the last output of a copy of {length} vectors", tuple(panels))
 
 
 @mg.jit

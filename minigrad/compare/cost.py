@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from .figure import Curve, Figure, Panel
 from .trained import Models, forward, state_floats
 
 
-def cost(models: Models, lengths: Sequence[int] = (16, 64, 256, 1024), repeats: int = 5) -> Figure:
+def cost(models: Models, lengths: Sequence[int] = (16, 64, 256, 1024, 4096), repeats: int = 5) -> Figure:
     """Microseconds a step and bytes a remembered item. A network that looks back on all it saw takes O(n²) for a sequence of n.
 
     One sequence at a time, forward, of each model's first seed.
@@ -21,18 +21,21 @@ def cost(models: Models, lengths: Sequence[int] = (16, 64, 256, 1024), repeats: 
     first_seeds = {name: seeds[0].model for name, seeds in models.items()}
     steps: dict[str, Curve] = {name: {n: 1e6 * _seconds(model, n, repeats) / n for n in lengths} for name, model in first_seeds.items()}
     held: dict[str, Curve] = {name: {n: _bytes(model, n) / n for n in lengths} for name, model in first_seeds.items()}
-    first, last = lengths[0], lengths[-1]
-    low, high = min(found[last] for found in steps.values()), max(found[first] for found in held.values())
-    rising: dict[str, Curve] = {"∝ n (n² a sequence)": {n: low * n / last for n in lengths}}
-    falling: dict[str, Curve] = {"∝ 1/n": {n: high * first / n for n in lengths}}
     return Figure(
         "cost",
-        "Forward, one sequence of n items: a recurrent step costs the same whatever n, a step of attention as much as came before it",
+        "What a step costs and what is held, forward, for one sequence of n items",
         (
-            Panel("n, items in the sequence", "microseconds a step", steps, rising, log="xy"),
-            Panel("n, items in the sequence", "bytes held a remembered item", held, falling, log="xy"),
+            Panel("n, items in the sequence", "microseconds a step", steps, _rising(steps, lengths), log="xy"),
+            Panel("n, items in the sequence", "bytes held a remembered item", held, _rising(held, lengths), log="xy"),
         ),
     )
+
+
+def _rising(curves: Mapping[str, Curve], lengths: Sequence[int]) -> dict[str, Curve]:
+    """The slope of what grows with the square of the length, a little above all curves at their ends."""
+    last = lengths[-1]
+    top = 1.5 * max(curve[last] for curve in curves.values())
+    return {"∝ n, so n² a sequence": {n: top * n / last for n in lengths[-2:]}}
 
 
 def _seconds(model: Any, length: int, repeats: int) -> float:

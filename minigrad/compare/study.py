@@ -133,9 +133,9 @@ def last(curve: Curve) -> float:
     return curve[max(curve)]
 
 
-def reach(curve: Curve) -> float:
-    """The gradient span: the farthest k at which the norm is at least a hundredth of its greatest."""
-    return max(k for k, norm in curve.items() if norm >= max(curve.values()) / 100)
+def peak(curve: Curve) -> float:
+    """Where the curve is highest."""
+    return max(curve, key=lambda x: curve[x])
 
 
 def after(x: float) -> Callable[[Curve], float]:
@@ -154,15 +154,15 @@ _PICKED: list[tuple[str, str, int, Callable[[Curve], float]]] = [
     ("copy: wrong bits with 12 slots for 20 items, %", "memory_pressure", 0, after(12)),
     ("copy: wrong bits in the 8th sequence, memory never wiped, %", "interference", 0, last),
     ("copy: outputs that follow an overwritten slot, %", "intervention", 0, mean),
-    ("gradient span before training, steps", "gradient_span", 0, reach),
-    ("gradient span after training, steps", "gradient_span", 1, reach),
+    ("copy: the gradient is greatest, steps back, before training", "gradient_span", 0, peak),
+    ("copy: after training (the answer was read 21 steps back)", "gradient_span", 1, peak),
     ("span@90 of the lag curve, steps", "lag", 0, answering.span),
     ("pairs held at 90 %", "mqar", 0, answering.span),
     ("right at the 1st drawing, %", "presentations", 0, first),
     ("right at the 2nd drawing, %", "presentations", 0, after(2)),
     ("right at the last drawing, %", "presentations", 0, last),
-    ("microseconds a step, 1024 items", "cost", 0, last),
-    ("bytes held an item, 1024 items", "cost", 1, last),
+    ("microseconds a step, longest sequence", "cost", 0, last),
+    ("bytes held an item, longest sequence", "cost", 1, last),
 ]
 
 
