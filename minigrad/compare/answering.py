@@ -38,7 +38,7 @@ def _against(
         return {n: _right(t, count, **{setting: n}) for n in values}
 
     beside = {k: 100 * v for k, v in experiment.baselines().items()}
-    baselines = {"guessing": beside["chance"], "optimum": beside["optimum"], **more}
+    baselines: dict[str, float | Curve] = {"guessing": beside["chance"], "optimum": beside["optimum"], **more}
     return Panel(words, RIGHT, medians(models, measured), baselines, trained=(first, last), log="x", bounds=(-3, 103))
 
 
