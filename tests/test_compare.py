@@ -181,7 +181,7 @@ def test_a_figure_is_numbers_and_a_picture_with_labels_and_baselines(tmp_path):
     for words in ("A title", "items", "wrong (%)", "ntm", "lstm", "guessing", "ideal", "trained"):
         assert f">{words}<" in text
     again = Figure.read(tmp_path / "test.json")
-    assert again.panels[0].curves == {"ntm": {1: 0.1235, 2: 3}, "lstm": {1: 4, 2: 5.5}}
+    assert again.panels[0].curves == {"ntm": {1: 0.123, 2: 3}, "lstm": {1: 4, 2: 5.5}}
     assert again.panels[0].baselines == panel.baselines
     again.write(tmp_path / "again")
     assert (tmp_path / "again" / "test.json").read_text() == (tmp_path / "test.json").read_text()

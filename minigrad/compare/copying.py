@@ -139,7 +139,7 @@ def intervention(models: Models, count: int = 20) -> Figure:
         outputs = overwritten(t.model, inputs, length)
         return {i + 1: 100 * float((outputs[i] == items[0])[items[i] != items[0]].mean()) for i in _to_come(length)}
 
-    baselines = {"the memory is read": 100.0, "it is ignored": 0.0}
+    baselines = {"the memory is read": 100.0, "guessing": 50.0, "it is ignored": 0.0}
     panel = Panel("item whose slot is overwritten", "outputs that follow (%)", medians(models, measured), baselines, bounds=(-5, 105))
     return Figure("intervention", f"A slot overwritten after {length // 2} of {length} vectors were recalled", (panel,))
 

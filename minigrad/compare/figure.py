@@ -67,9 +67,9 @@ class Figure:
 
 
 def _rounded(value: Any) -> Any:
-    """Four digits are enough to draw by."""
+    """Three digits are enough to draw by."""
     if isinstance(value, float):
-        return float(f"{value:.4g}") if math.isfinite(value) else None
+        return float(f"{value:.3g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {f"{k:g}" if isinstance(k, (int, float)) else k: _rounded(v) for k, v in value.items()}
     return [_rounded(v) for v in value] if isinstance(value, (list, tuple)) else value
@@ -95,7 +95,7 @@ def draw(figure: Figure, path: Path) -> Path:
         canvas.suptitle(figure.title, fontsize=10, x=0.01, ha="left")
         text = io.StringIO()
         canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    path.write_text(re.sub(r"(\.\d)\d+", r"\1", text.getvalue()))  # a tenth of a point is as fine as anyone sees
+    path.write_text(re.sub(r"(?m)^ +|(?<=\.\d)\d+", "", text.getvalue()))  # no indents; a tenth of a point is as fine as anyone sees
     return path
 
 
