@@ -59,7 +59,7 @@ def _torch(program: Program, xs: Sequence[Any], weights: Any) -> tuple[Any, list
         "sigmoid": torch.sigmoid,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),  # torch's own rounds above a threshold
         "erf": torch.erf,
-        "detach": lambda x: x.detach(),
+        "detach": lambda x: torch.cos(x.detach()),
         "softmax": lambda x: torch.softmax(x, -1),
         "logsumexp": lambda x: torch.logsumexp(x, -1, keepdim=True),
         "cumsum": torch.cumsum,
@@ -86,7 +86,7 @@ def _jax(program: Program, xs: Sequence[Any], weights: Any) -> tuple[Any, list[A
         "sigmoid": jax.nn.sigmoid,
         "softplus": jax.nn.softplus,
         "erf": jax.scipy.special.erf,
-        "detach": jax.lax.stop_gradient,
+        "detach": lambda x: jnp.cos(jax.lax.stop_gradient(x)),
         "softmax": lambda x: jax.nn.softmax(x, -1) if x.ndim else jnp.ones(()),
         "logsumexp": lambda x: jax.scipy.special.logsumexp(x, -1, keepdims=True) if x.ndim else x,
         "cumsum": jnp.cumsum,

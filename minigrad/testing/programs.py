@@ -86,7 +86,8 @@ def recurrence(h: mg.Tensor, w: mg.Tensor, xs: mg.Tensor) -> mg.Tensor:
 
 # Every operation as text, with its arguments by number and its attributes by name.
 FORMS = {
-    **{name: f"mg.{name}({{0}})" for name in ("tanh", "sin", "cos", "sigmoid", "softplus", "erf", "abs", "relu", "square", "detach")},
+    **{name: f"mg.{name}({{0}})" for name in ("tanh", "sin", "cos", "sigmoid", "softplus", "erf", "abs", "relu", "square")},
+    "detach": "mg.cos(mg.detach({0}))",  # a value beside its own detached copy would be at a tie of maximum
     **{name: f"mg.{name}({{0}}, {{1}})" for name in ("add", "subtract", "multiply", "maximum", "minimum")},
     **{name: f"mg.{name}({{0}}, {{axis}}, keepdims=True)" for name in ("sum", "mean", "max", "prod")},
     **{name: f"mg.{name}({{0}}, {{axis}})" for name in ("cumsum", "sort", "flip")},
