@@ -14,7 +14,7 @@ from .lower import Lowered
 from .patience import LONG, interruptible
 from .team import one_thread
 
-INVITE_FROM = 2**22  # multiplications of a phase to divide, from which a second thread comes in time: some 60 µs
+INVITE_FROM = 2**24  # multiplications of a phase to divide, from which a second thread pays: some 200 µs, for it comes after 50
 KEPT_ARENAS = 4
 
 
