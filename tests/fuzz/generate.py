@@ -268,7 +268,7 @@ def _index(b: Builder) -> None:
     if b.flag(0.4) and n:
         shape = (3,) if b.flag(0.8) else (2, 2)
         b.put("take", i, index=_nested(b.rng.integers(-n, n, shape).tolist()), axis=axis)
-    elif b.flag(0.5) and whole is not None and b.values[whole].ndim <= 2:
+    elif b.flag(0.5) and n and whole is not None and b.values[whole].ndim <= 2:
         b.put("pick", i, whole, axis=axis)
     else:
         b.put("along", i, b.put("argsort", i, axis=axis, descending=b.flag()), axis=axis)
