@@ -156,8 +156,8 @@ class Compiled:
         try:
             return Program(graph, guards, optimized, Native(lower(optimized)), passes)
         except Unsupported as reason:
-            message = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
-            warnings.warn(message, CompileWarning, stacklevel=3)
+            what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
+            warnings.warn(what, CompileWarning, stacklevel=3)
             return Program(graph, guards, optimized, None, passes, str(reason))
 
     def explain(self) -> str:

@@ -17,7 +17,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Compare", "Select", "AsIndex",
     "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
-    "Function", "walk", "work",
+    "Function", "walk",
 ]  # fmt: skip
 
 FLOATS = frozenset({"float32", "float64"})
@@ -28,7 +28,6 @@ NUMBERS = FLOATS | INTEGERS
 BITS = {"float32": 32, "float64": 64, "int32": 32, "int64": 64, "uint8": 8, "uint32": 32, "uint64": 64, "bool": 8}
 ALIGNMENT = 64
 SPLIT_FROM = 8
-ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
 
 
 # --- Buffers ----------------------------------------------------------------------------------------------------------
@@ -381,24 +380,6 @@ def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
         yield stmt
         if isinstance(stmt, For | Shared | If):
             yield from walk(stmt.body)
-
-
-def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """The time of statements, roughly, in multiplications of a matrix product."""
-    total = 0
-    for stmt in body:
-        match stmt:
-            case For(_, extent, inner):
-                total += evaluate(extent, sizes) * work(inner, sizes)
-            case Shared(extent, low, high, inner):
-                total += work(inner, {**sizes, low.name: 0, high.name: evaluate(extent, sizes)})
-            case If(_, inner):
-                total += work(inner, sizes)
-            case Gemm(m, n, k):
-                total += evaluate(m, sizes) * evaluate(n, sizes) * evaluate(k, sizes)
-            case _:
-                total += ELEMENT
-    return total
 
 
 def _require(what: str, got: str, allowed: Collection[str]) -> None:

@@ -11,13 +11,14 @@ import numpy as np
 from ..dims import TYPICAL, Shape, Symbol, symbols
 from ..ir import Graph, Node
 from .block import Block
-from .loops import SPLIT_FROM, Buffer, Function, Index, Shared, Size, Stmt, as_index, evaluate, work
+from .loops import SPLIT_FROM, Buffer, For, Function, Gemm, If, Index, Shared, Size, Stmt, as_index, evaluate
 from .program import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
 from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Phase", "Unsupported", "lower"]
 
 SHARED_WORK = 2**16  # multiplications from which a loop nest is divided
+ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
 
 
 @dataclass(frozen=True)
@@ -103,17 +104,36 @@ class Main(Block):
             super().share(extent, part)
 
     def separate(self, stmt: Stmt) -> None:
-        if self.shares:
-            self.finish()
-        self.out.append(stmt)
-        if self.shares:
-            self.finish()
+        if not self.shares:
+            super().separate(stmt)
+            return
+        self.finish()
+        super().separate(stmt)
+        self.finish()
 
     def finish(self) -> None:
         """End a phase."""
         if self.out:
             self.phases.append(self.out)
             self.out = []
+
+
+def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """The time of statements, roughly, in multiplications of a matrix product."""
+    total = 0
+    for stmt in body:
+        match stmt:
+            case For(_, extent, inner):
+                total += evaluate(extent, sizes) * work(inner, sizes)
+            case Shared(extent, low, high, inner):
+                total += work(inner, {**sizes, low.name: 0, high.name: evaluate(extent, sizes)})
+            case If(_, inner):
+                total += work(inner, sizes)
+            case Gemm(m, n, k):
+                total += evaluate(m, sizes) * evaluate(n, sizes) * evaluate(k, sizes)
+            case _:
+                total += ELEMENT
+    return total
 
 
 def _whole(buffer: Buffer, shape: Shape) -> Stored:

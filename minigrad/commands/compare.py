@@ -9,7 +9,7 @@ import typer
 
 from ..config import ConfigError
 from .shared import app, console, plainly
-from .sweep import Board, seeds_of
+from .sweep import Board, Scheduler, Workers, seeds_of
 
 
 @app.command()
@@ -20,8 +20,8 @@ def compare(
     models: Annotated[str, typer.Option(help="with commas")] = "rnn,lstm,gru,attention,ntm,mann,dnc",
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-2",
     quick: Annotated[bool, typer.Option(help="tiny models and tasks, to see that it works")] = False,
-    workers: Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train the models on four tasks, and measure what each remembers, how far, and what it costs: one table and nine figures."""
     try:

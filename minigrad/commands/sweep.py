@@ -18,6 +18,9 @@ from ..config import ConfigError, run_settings, span
 from ..experiments import TASKS, Run
 from .shared import app, console, plainly
 
+Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
+Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")]
+
 
 @app.command()
 @plainly
@@ -27,8 +30,8 @@ def sweep(
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-4",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE,…", help="a setting; several values are compared")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the runs; a second call goes on with them")] = None,
-    workers: Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)] = None,
-    scheduler: Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train seeds × models × settings in parallel, and say how many learned and how fast."""
     try:
