@@ -117,7 +117,8 @@ class Board:
 # ---- the helper
 
 _jobs: list[SimpleQueue[Callable[[], Any]]] = []
-os.register_at_fork(after_in_child=_jobs.clear)
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_jobs.clear)
 
 
 def invite(job: Callable[[], Any]) -> None:
