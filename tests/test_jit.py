@@ -233,11 +233,21 @@ def test_empty_axes_run():
     assert fast(np.ones((0, 3))).tolist() == [0, 0, 0]
 
 
-def test_an_index_out_of_bounds_in_compiled_code_names_the_op_and_the_line():
+def test_an_index_out_of_bounds_in_compiled_code_names_the_op_the_size_and_the_line():
     fast = mg.jit(lambda x, i: mg.take(x, i))
     assert fast(np.arange(3.0), np.array([-1])).tolist() == [2]
-    with pytest.raises(IndexError, match=r"take: index 7 out of bounds[\s\S]*test_jit.py"):
-        fast(np.arange(3.0), np.array([0, 7]))
+    for n in (3, 5):  # a run-time size
+        with pytest.raises(IndexError, match=rf"take: index 7 out of bounds for an axis of size {n}\n[\s\S]*test_jit.py"):
+            fast(np.arange(float(n)), np.array([0, 7]))
+
+
+def test_what_is_kept_of_each_length_is_bounded():
+    fast = mg.jit(lambda x: mg.sum(x * 2))
+    for n in range(1, 400):
+        assert float(fast(np.ones(n))) == 2 * n
+    (program,) = next(iter(fast.programs.values()))
+    assert len(program.native.arenas) <= 5
+    assert program.native.known.cache_info().currsize < 300
 
 
 def test_what_cannot_be_compiled_runs_in_the_interpreter_with_one_warning():

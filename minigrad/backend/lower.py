@@ -40,7 +40,7 @@ class Lowered:
     phases: tuple[Phase, ...]
     constants: tuple[np.ndarray, ...]
     sizes: tuple[Symbol, ...]
-    checks: tuple[tuple[Node, str], ...]
+    checks: tuple[tuple[Node, Index], ...]
     clusters: tuple[str, ...]
 
 

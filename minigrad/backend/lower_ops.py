@@ -123,7 +123,7 @@ def _checked(block: Block, node: Node, position: Expr, n: Index) -> tuple[list[A
     value = Read(raw, "int64")
     wrapped = Select(Compare("lt", value, Const("int64", 0)), Binary("add", value, size), value)
     good = Binary("and", Compare("ge", Read(name, "int64"), Const("int64", 0)), Compare("lt", Read(name, "int64"), size))
-    block.program.checks.append((node, "index {value} out of bounds"))
+    block.program.checks.append((node, n))
     code = len(block.program.checks)
     return [Let(raw, Cast("int64", position)), Let(name, wrapped), Check(good, code, AsIndex(value))], AsIndex(Read(name, "int64"))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 
-from ..errors import BoundsError, at
+from ..errors import BoundsError, message
+from .index import evaluate
 from .link import Kernel
 from .lower import Lowered
 from .patience import LONG, interruptible
@@ -16,6 +18,15 @@ from .team import one_thread
 
 INVITE_FROM = 2**24  # multiplications of a phase to divide, from which a second thread pays: some 200 µs, for it comes after 50
 KEPT_ARENAS = 4
+KEPT_SIZES = 256
+
+
+@dataclass
+class Known:
+    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took."""
+
+    pays: list[bool]
+    seconds: float = LONG
 
 
 class Native:
@@ -24,10 +35,8 @@ class Native:
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
         self.kernels = [Kernel(p.function) for p in lowered.phases]
-        self.names = [s.name for s in lowered.sizes]
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
-        self.pays: dict[tuple[int, ...], list[bool]] = {}
-        self.seconds: dict[tuple[int, ...], float] = {}
+        self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
         """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line.
@@ -37,31 +46,37 @@ class Native:
         if not self.kernels:
             return
         first = self.kernels[0]
-        if numbers not in self.pays:
-            self.pays[numbers] = self._pays(numbers)
+        known = self.known(numbers)
         idle = self.arenas.setdefault(numbers, [])
         arena = idle.pop() if idle else first.arena(*numbers)
         table = first.pack([*arrays, *self.lowered.constants, *outputs])
-        job = partial(self._phases, table, numbers, arena, arrays, outputs)
-        if self.seconds.get(numbers, LONG) < LONG:
+        job = partial(self._phases, known.pays, table, numbers, arena, arrays, outputs)
+        if known.seconds < LONG:
             code, value = job()
         else:
             began = time.perf_counter()
             code, value = interruptible(job)
-            self.seconds[numbers] = time.perf_counter() - began
+            known.seconds = time.perf_counter() - began
         if code:
-            node, text = self.lowered.checks[code - 1]
-            raise BoundsError(f"{node.op.name}: {text.format(value=value)}" + at(node.origin))
+            node, length = self.lowered.checks[code - 1]
+            problem = f"index {value} out of bounds for an axis of size {evaluate(length, _named(self.lowered, numbers))}"
+            raise BoundsError(message(node.op.name, problem, place=node.origin))
         if len(self.arenas) > KEPT_ARENAS:
             self.arenas.pop(next(iter(self.arenas)))
         idle.append(arena)
 
     def _phases(
-        self, table: bytes, numbers: tuple[int, ...], arena: np.ndarray, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]
+        self,
+        pays: Sequence[bool],
+        table: bytes,
+        numbers: tuple[int, ...],
+        arena: np.ndarray,
+        arrays: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
         """Run one phase after the other; the code of the first failed check and its value, or 0."""
-        for kernel, pays in zip(self.kernels, self.pays[numbers], strict=True):
-            if pays and not one_thread():
+        for kernel, shared in zip(self.kernels, pays, strict=True):
+            if shared and not one_thread():
                 found = kernel.call_together(table, numbers, arena, arrays, outputs)
             else:
                 found = kernel.call(table, numbers, arena)
@@ -69,7 +84,10 @@ class Native:
                 return found
         return 0, 0
 
-    def _pays(self, numbers: tuple[int, ...]) -> list[bool]:
-        """For each phase, whether it has work for a second thread."""
-        sizes = dict(zip(self.names, numbers, strict=True))
-        return [p.shared_work(sizes) >= INVITE_FROM for p in self.lowered.phases]
+
+def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
+    return Known([p.shared_work(_named(lowered, numbers)) >= INVITE_FROM for p in lowered.phases])
+
+
+def _named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:
+    return {s.name: n for s, n in zip(lowered.sizes, numbers, strict=True)}

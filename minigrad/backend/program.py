@@ -49,7 +49,7 @@ class Program:
 
     pool: Pool = field(default_factory=Pool)
     numbers: Iterator[int] = field(default_factory=itertools.count)
-    checks: list[tuple[Node, str]] = field(default_factory=list)
+    checks: list[tuple[Node, Index]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     constants: dict[Node, Stored] = field(default_factory=dict)
     rows: Rows | None = None  # while a loop is lowered that does only some rows of the batch
