@@ -15,7 +15,7 @@ from .tensor import Tensor, tensor
 from .types import broadcast_shapes, normalize_axes, normalize_axis, same_shape
 
 __all__ = [
-    "binary_cross_entropy", "circular_convolution", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
+    "binary_cross_entropy", "circular_convolution", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
     "layer_norm", "log_softmax", "logsumexp", "mse", "norm", "softmax", "std", "var",
 ]  # fmt: skip
 
@@ -79,6 +79,25 @@ def circular_convolution(w: Like, s: Like) -> Tensor:
     return sum(
         (ops.roll(a, j - width // 2) * kernel[..., j : j + 1] for j in range(1, width)), ops.roll(a, -(width // 2)) * kernel[..., :1]
     )
+
+
+def conv2d(x: Like, W: Like, stride: int = 1, padding: int = 0) -> Tensor:
+    """y(i, j, ·) = Σ_ab x(i·stride + a − padding, j·stride + b − padding, ·) W(a, b, ·, ·), zero beyond the rim; channels last.
+
+    x (…, height, width, in), W (rows, columns, in, out); one matrix product of all patches. Raises ShapeError where they don't fit.
+    """
+    t, kernel = tensor(x), tensor(W)
+    if t.ndim < 3 or kernel.ndim != 4 or not dims.same(t.shape[-1], kernel.shape[2]):
+        raise shape_error("conv2d", f"takes x (…, height, width, in) and W (rows, columns, in, out), got {t.shape} and {kernel.shape}")
+    if stride < 1 or padding < 0:
+        raise setting_error("conv2d", f"takes a stride from 1 and a padding from 0, got {stride} and {padding}")
+    t = ops.pad(t, [*[(0, 0)] * (t.ndim - 3), (padding, padding), (padding, padding), (0, 0)]) if padding else t
+    (height, width), (rows, columns) = t.shape[-3:-1], kernel.shape[:2]
+    if height < rows or width < columns:
+        raise shape_error("conv2d", f"a kernel of {rows}×{columns} is larger than the {height}×{width} that it moves over")
+    down, right = (height - rows) // stride * stride + 1, (width - columns) // stride * stride + 1
+    patches = [t[..., a : a + down : stride, b : b + right : stride, :] for a in range(rows) for b in range(columns)]
+    return ops.concat(patches, -1) @ ops.reshape(kernel, (-1, kernel.shape[-1]))
 
 
 def _labels(what: str, spec: str, operands: Sequence[Tensor]) -> tuple[list[str], str]:

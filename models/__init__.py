@@ -5,6 +5,7 @@ from __future__ import annotations
 from .attention import Attention, AttentiveLSTM, Decoder, DecoderState, MultiHead, causal, scaled_dot_product
 from .cell import Cell, Linear
 from .dnc import DNC, DNCState
+from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
 from .gru import GRU, GRUState
 from .layers import Bidirectional, Stack
@@ -17,6 +18,7 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
     "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
-    "Decoder", "DecoderState", "FeedForwardNetwork", "GRUState", "LSTMState", "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState",
-    "RNNState", "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
+    "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product",
+    "sinusoids", "to_torch",
 ]  # fmt: skip

@@ -52,12 +52,17 @@ class Cell(Module):
                 raise mg.errors.shape_error(type(self).__name__, f"state{path} has shape {shape}, a batch of {batch} needs {w.shape}")
         return state
 
-    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
-        """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
+    def _sequences(self, xs: Any) -> Tensor:
+        """xs (T, batch, inputs) in the dtype of the parameters. Raises ShapeError for another shape."""
         xs = mg.astype(mg.tensor(xs), self.dtype)
         if xs.ndim != 3 or xs.shape[2] != self.inputs:
             found = f"takes xs of shape (T, batch, {self.inputs}), got {xs.shape}"
             raise mg.errors.shape_error(type(self).__name__, found, "Time is the first axis")
+        return xs
+
+    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
+        """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
+        xs = self._sequences(xs)
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
         if mask is not None and not same_shape(mg.tensor(mask).shape, xs.shape[:2]):
             problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+import minigrad as mg
+
 from .attention import AttentiveLSTM
 from .cell import keys
 from .dnc import DNC
+from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
 from .layers import Stack
@@ -22,19 +25,30 @@ Hidden = Annotated[int, "units"]
 Layers = Annotated[int, "layers on top of each other"]
 Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
 Memory = Annotated[Size, "slots by width"]
+Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 
 
-def feedforward(key: Any, inputs: int, outputs: int, hidden: Hidden = 200) -> FeedForwardNetwork:
-    return FeedForwardNetwork(inputs, hidden, outputs, key=key)
+def feedforward(key: Any, inputs: int, outputs: int, hidden: Hidden = 200, image: Image = 0) -> Any:
+    return _seeing(image, key, inputs, lambda n: FeedForwardNetwork(n, hidden, outputs, key=key))
+
+
+def _seeing(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any:
+    """make(its inputs), behind an encoder of the image of so many pixels a side that the inputs begin with, if they do."""
+    if not side:
+        return make(inputs)
+    if side**2 > inputs:
+        raise ValueError(f"image={side}, but an input has {inputs} numbers, fewer than {side}²")
+    encoder = ImageEncoder(side, key=mg.random.fold_in(mg.random.as_key(key), side))
+    return Encoded(encoder, make(encoder.outputs + inputs - side**2))
 
 
 def rnn(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
     return _stack(RNN, key, inputs, outputs, hidden, layers)
 
 
-def lstm(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
-    return _stack(LSTM, key, inputs, outputs, hidden, layers)
+def lstm(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1, image: Image = 0) -> Any:
+    return _seeing(image, key, inputs, lambda n: _stack(LSTM, key, n, outputs, hidden, layers))
 
 
 def gru(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
@@ -97,8 +111,12 @@ def mann(
     heads: Heads = 4,
     content: Annotated[Literal["key", "add"], "what is written: the key, or a vector of its own"] = "key",
     strength: Annotated[bool, "scale similarities by a strength β"] = False,
-) -> MANN:
-    return MANN(inputs, outputs, controller, hidden, memory, heads, content=content, strength=strength, key=key)
+    image: Image = 0,
+) -> Any:
+    def make(n: int) -> MANN:
+        return MANN(n, outputs, controller, hidden, memory, heads, content=content, strength=strength, key=key)
+
+    return _seeing(image, key, inputs, make)
 
 
 def dnc(

@@ -139,6 +139,43 @@ def test_circular_convolution_with_a_one_hot_kernel_rolls(n: int, width: int) ->
     check_grads(mg.circular_convolution, w, np.random.default_rng(1).random((2, width)), order=1)
 
 
+# height, width; rows, columns of the kernel; stride, padding
+CONVOLUTIONS = [(5, 6, 3, 3, 1, 0), (5, 4, 3, 2, 2, 1), (7, 7, 3, 3, 3, 2), (4, 6, 1, 1, 2, 0), (3, 2, 3, 2, 5, 0)]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_conv2d_as_in_pytorch(case: Any) -> None:
+    torch = pytest.importorskip("torch")
+    height, width, rows, columns, stride, padding = case
+    rng = np.random.default_rng(0)
+    x, W = rng.standard_normal((2, 3, height, width, 2)), rng.standard_normal((rows, columns, 2, 4))
+    y = mg.conv2d(x, W, stride, padding)
+    ct = rng.standard_normal(y.shape)
+    found = mg.grad(lambda x, W: mg.sum(mg.conv2d(x, W, stride, padding) * ct), (0, 1))(x, W)
+    a, b = (torch.tensor(v, requires_grad=True) for v in (x, W))
+    z = torch.nn.functional.conv2d(a.flatten(0, 1).movedim(-1, 1), b.permute(3, 2, 0, 1), None, stride, padding)
+    z = z.movedim(1, -1).reshape(y.shape)
+    (z * torch.tensor(ct)).sum().backward()
+    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-10, atol=1e-12)
+    for ours, theirs in zip(found, (a, b), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "W", "more", "words"),
+    [
+        ((5, 5), (3, 3, 1, 1), {}, r"takes x (…, height, width, in) and W (rows, columns, in, out), got (5, 5) and (3, 3, 1, 1)"),
+        ((5, 5, 2), (3, 3, 1, 1), {}, "got (5, 5, 2) and (3, 3, 1, 1)"),
+        ((2, 5, 1), (3, 3, 1, 1), {}, "a kernel of 3×3 is larger than the 2×5 that it moves over"),
+        ((5, 5, 1), (3, 3, 1, 1), {"stride": 0}, "takes a stride from 1 and a padding from 0, got 0 and 0"),
+    ],
+)
+def test_bad_convolutions_say_so(x: Any, W: Any, more: Any, words: str) -> None:
+    with pytest.raises(mg.errors.MinigradError) as caught:
+        mg.conv2d(mg.zeros(x), mg.zeros(W), **more)
+    assert words in str(caught.value)
+
+
 def test_losses_are_their_formulas() -> None:
     rng = np.random.default_rng(0)
     z, t = rng.standard_normal((4, 3)), rng.random((4, 3))

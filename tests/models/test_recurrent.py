@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
 
 import minigrad as mg
 from minigrad.interpret import run
@@ -26,6 +26,7 @@ MODELS = {
     "ntm-layers": lambda: NTM(3, 2, layers=2, read_heads=2, **small),
     "dnc": lambda: DNC(3, 2, read_heads=2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
+    "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
 }
 every = pytest.mark.parametrize("name", MODELS)

@@ -1,0 +1,74 @@
+"""Convolutions before a recurrent model: what each step sees as an image becomes a short code first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import minigrad as mg
+from minigrad import Module, Tensor
+
+from .cell import Cell, Linear, keys
+from .transformer import LayerNorm
+
+
+class Convolution(Module):
+    """LayerNorm over an image's channels at each place, of relu(x ∗ W + b): a 3 × 3 kernel that moves two pixels at a time."""
+
+    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+        self.W = mg.parameter(mg.init.he(mg.random.as_key(key), (3, 3, inputs, outputs), dtype))
+        self.b = mg.parameter(mg.zeros(outputs, dtype))
+        self.norm = LayerNorm(outputs, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(…, height, width, inputs) -> (…, ⌈height / 2⌉, ⌈width / 2⌉, outputs)."""
+        return self.norm(mg.relu(mg.conv2d(x, self.W, stride=2, padding=1) + self.b))
+
+
+class ImageEncoder(Module):
+    """Square grey images as codes: convolutions that halve the sides, then one linear map. (…, side²) -> (…, outputs)."""
+
+    def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
+        *k, last = keys(key, len(channels) + 1)
+        self.side, self.outputs = side, outputs
+        self.layers = tuple(Convolution(n, m, key, dtype) for (n, m), key in zip(pairwise([1, *channels]), k, strict=True))
+        for _ in channels:
+            side = -(-side // 2)
+        self.linear = Linear(side * side * channels[-1], outputs, last, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        lead = x.shape[:-1]
+        x = mg.reshape(x, (*lead, self.side, self.side, 1))
+        for i, layer in enumerate(self.layers):
+            with mg.scope(f"convolution{i}"):
+                x = layer(x).named("features")
+        return self.linear(mg.reshape(x, (*lead, -1))).named("code")
+
+
+class Encoded(Cell):
+    """A recurrent model that is shown codes for images: its inputs (image, rest) reach it as (encoder(image), rest).
+
+    The images of all steps are encoded at once, before the loop.
+    """
+
+    def __init__(self, encoder: ImageEncoder, model: Cell):
+        pixels = encoder.side**2
+        if model.inputs < encoder.outputs:
+            raise ValueError(f"a code has {encoder.outputs} numbers, the model takes {model.inputs} inputs")
+        self.encoder, self.model, self.label = encoder, model, model.label
+        self.pixels, self.inputs = pixels, pixels + model.inputs - encoder.outputs
+
+    def encoded(self, x: Tensor) -> Tensor:
+        """(…, inputs) as the model inside takes it."""
+        with mg.scope("encoder"):
+            return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
+
+    def initial_state(self, batch: Any) -> Any:
+        return self.model.initial_state(batch)
+
+    def step(self, state: Any, x: Tensor) -> tuple[Any, Tensor]:
+        return self.model.step(state, self.encoded(x))
+
+    def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
+        return self.model.run(self.encoded(self._sequences(xs)), state, mask, **loop)

@@ -1,0 +1,76 @@
+"""Codes for images against PyTorch, and a model behind an encoder: the same model, shown codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM, Encoded, FeedForwardNetwork, ImageEncoder
+from minigrad.models.registry import MODELS
+
+import minigrad as mg
+
+rng = np.random.default_rng(0)
+
+
+def small(side=5):
+    return ImageEncoder(side, (2, 3), 4, dtype="float64")
+
+
+@pytest.mark.parametrize("side", [4, 5, 7])
+def test_codes_and_gradients_as_in_pytorch(side, rotational):
+    torch = pytest.importorskip("torch")
+    ours, x, ct = rotational(small(side)), rng.standard_normal((3, 2, side * side)), rng.standard_normal((3, 2, 4))
+    value, found = mg.value_and_grad(lambda m: mg.sum(m(x) * ct))(ours)
+    weights = [torch.tensor(leaf.numpy(), requires_grad=True) for leaf in mg.tree.leaves(ours)]
+    m = mg.tree.unflatten(mg.tree.flatten(ours)[1], weights)
+    z = torch.tensor(x.reshape(6, 1, side, side))
+    for layer in m.layers:
+        z = torch.relu(torch.nn.functional.conv2d(z, layer.W.permute(3, 2, 0, 1), layer.b, stride=2, padding=1))
+        z = torch.nn.functional.layer_norm(z.movedim(1, -1), (z.shape[1],), layer.norm.scale, layer.norm.shift).movedim(-1, 1)
+    y = z.movedim(1, -1).reshape(6, -1) @ m.linear.W + m.linear.b
+    loss = (y.reshape(3, 2, 4) * torch.tensor(ct)).sum()
+    loss.backward()
+    np.testing.assert_allclose(float(value), loss.item(), rtol=1e-10)
+    for leaf, w in zip(mg.tree.leaves(found), weights, strict=True):
+        np.testing.assert_allclose(leaf.numpy(), w.grad.numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_a_model_behind_an_encoder_sees_codes_and_the_rest():
+    model = LSTM(4 + 2, 3, 2, dtype="float64")
+    whole, xs = Encoded(small(), model), rng.standard_normal((4, 2, 25 + 2))
+    ys, last = whole.run(xs)
+    alone, end = model.run(np.concatenate([small()(xs[..., :25]).numpy(), xs[..., 25:]], -1))
+    np.testing.assert_array_equal(ys.numpy(), alone.numpy())
+    np.testing.assert_array_equal(last.h.numpy(), end.h.numpy())
+    assert (whole.inputs, whole.label) == (27, "lstm")
+
+
+def test_images_are_encoded_outside_the_loop():
+    graph = mg.trace(lambda m, xs: m(xs), Encoded(small(), LSTM(6, 3, 2, dtype="float64")), rng.standard_normal((4, 2, 27)))
+    assert [n.op.name for n in graph.nodes].count("scan") == 1
+    assert [n.op.name for n in graph.nodes].count("concat") == 3  # the patches of two layers; code and rest
+
+
+def test_no_gradient_is_computed_for_pixels():
+    """Of the first layer, whose gradient with respect to its input nobody asks for, no slice becomes a pad in the backward pass."""
+    graph = mg.trace(mg.grad(lambda m, x: mg.sum(m(x))), ImageEncoder(6, (2,), 4), rng.standard_normal((2, 36)))
+    assert [n.op.name for n in graph.nodes].count("pad") == 1
+
+
+@pytest.mark.parametrize("name", ["feedforward", "lstm", "mann"])
+def test_the_registry_puts_an_encoder_before_a_model(name):
+    settings = {"memory": (4, 3), "heads": 1} if name == "mann" else {}
+    plain, seeing = (MODELS[name](0, 30, 5, hidden=6, image=side, **settings) for side in (0, 5))
+    assert not isinstance(plain, Encoded)
+    assert isinstance(seeing, Encoded)
+    assert (plain.inputs, seeing.inputs) == (30, 30)
+    assert seeing(np.zeros((3, 2, 30), "float32")).shape == (3, 2, 5)
+    with pytest.raises(ValueError, match="image=6, but an input has 30 numbers, fewer than 6²"):
+        MODELS[name](0, 30, 5, image=6)
+
+
+def test_sizes_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="a code has 4 numbers, the model takes 3 inputs"):
+        Encoded(small(), FeedForwardNetwork(3, 2, 2))
+    with pytest.raises(mg.errors.ShapeError, match=r"Encoded: takes xs of shape \(T, batch, 25\), got \(3, 2, 24\)"):
+        Encoded(small(), FeedForwardNetwork(4, 2, 2))(np.zeros((3, 2, 24)))
