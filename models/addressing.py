@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.errors import setting_error
 
 COSINE_EPSILON = 1e-8  # inside the root: a zero row has similarity 0 and a finite gradient
 LOG_EPSILON = 1e-16  # w̃^γ as exp(γ log(w̃ + ε)): finite at w̃ = 0, exact at γ = 1
+
+
+def memory_size(model: str, memory: Any) -> tuple[int, int]:
+    """(slots, width), the parameter `memory` of a model. Raises SettingError for anything but two positive integers."""
+    match memory:
+        case int(slots), int(width) if slots > 0 and width > 0:
+            return slots, width
+    problem = f"memory={memory!r} must be two positive integers, the number of slots and the width of each"
+    raise setting_error(model, problem, "Write it as in memory=(128, 20)")
 
 
 def similarity(k: Tensor, M: Tensor) -> Tensor:

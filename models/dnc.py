@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import content, write
+from .addressing import content, memory_size, write
 from .cell import Cell, Linear, keys
 from .controllers import controller as make_controller
 
@@ -54,7 +54,7 @@ class DNC(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
-        slots, width = memory
+        slots, width = memory_size("DNC", memory)
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory, self.read_heads = inputs, outputs, (slots, width), read_heads
         self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)

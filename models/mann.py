@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import similarity
+from .addressing import memory_size, similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 
@@ -62,7 +62,7 @@ class MANN(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
-        slots, width = memory
+        slots, width = memory_size("MANN", memory)
         if heads > slots:
             raise ValueError(f"heads={heads}, but the memory has only {slots} slots to write to")
         k = keys(key, 3)

@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import address, write
+from .addressing import address, memory_size, write
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 
@@ -67,7 +67,7 @@ class NTM(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
-        slots, width = memory
+        slots, width = memory_size("NTM", memory)
         k = keys(key, 7)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import LSTM, NTM
+from minigrad.models import DNC, LSTM, MANN, NTM
 
 import minigrad as mg
 from minigrad import errors
@@ -222,6 +222,10 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('lstm neg', lambda: LSTM(3, -1), ShapeError, 'random: lengths must not be negative, got (3, -1)'),
     ('lstm float', lambda: LSTM(3, 2.5), DTypeError, 'random: a length must be an integer, got 2.5. Divide with //, or convert with int()'),
     ('lstm dtype', lambda: LSTM(3, 4, dtype="int32"), DTypeError, 'random.uniform: takes a float dtype, got int32. For whole numbers use random.integers'),
+    ('ntm memory', lambda: NTM(3, 4, memory=5), SettingError, "NTM: memory=5 must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),
+    ('mann memory', lambda: MANN(3, 4, memory=(8, 4, 2)), SettingError, "MANN: memory=(8, 4, 2) must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),
+    ('dnc memory', lambda: DNC(3, 4, memory=(0, 20)), SettingError, "DNC: memory=(0, 20) must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),
+    ('ntm memory text', lambda: NTM(3, 4, memory="64x20"), SettingError, "NTM: memory='64x20' must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),
     ('ntm controller', lambda: NTM(3, 4, controller="gru"), SettingError, "controller='gru' is unknown: take one of 'lstm', 'feedforward', 'ff'"),
     ('key str', lambda: mg.random.key("a"), DTypeError, "random.key: a seed is an integer in 0 … 2¹²⁸ − 1, got 'a'"),
     ('key float', lambda: mg.random.normal(mg.random.key(1.5), (2,)), DTypeError, 'random.key: a seed is an integer in 0 … 2¹²⁸ − 1, got 1.5'),
