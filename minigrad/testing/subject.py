@@ -7,7 +7,9 @@ where f cannot be traced it is Richardson's extrapolation of central differences
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from .. import autodiff, tree
 from ..errors import AbstractValueError, dtype_error
 from ..interpret import run
 from ..ir import Graph
+from ..primitives.control import stand_in
 from ..tensor import Tensor, tensor
 from ..trace import trace
 
@@ -78,8 +81,24 @@ class Subject:
             return None
         return [np.imag(y) / STEP for y in found]
 
+    @cached_property
+    def detached(self) -> Arrays:
+        """Every value that f detaches at xs, in the order in which it does."""
+        found: Arrays = []
+        with _detaching(lambda x: found.append(x) or x):  # type: ignore[func-returns-value]
+            self.value(self.xs)
+        return found
+
     def along(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], t: float) -> float:
-        return dot(cts, self.value([x + t * v for x, v in zip(self.xs, vs, strict=True)]))
+        """ctᵀ·f(x + tv), where detached values stay what they are at x."""
+        held = iter(self.detached)
+
+        def same(x: np.ndarray) -> np.ndarray:
+            value = next(held, x)
+            return value if value.shape == x.shape else x  # where f branches, another one may be asked for
+
+        with _detaching(same):
+            return dot(cts, self.value([x + t * v for x, v in zip(self.xs, vs, strict=True)]))
 
     def derivative(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> tuple[float, float]:
         """ctᵀ·∂f·v and an estimate of its error."""
@@ -109,10 +128,12 @@ class Subject:
         wide, near = ([(self.along(vs, cts, s * h) - here) / (s * h) for s in (1, -1)] for h in steps)
         if not np.isfinite([*wide, *near]).all():
             return Sides("edge", *sorted(near))
-        before, after = abs(wide[0] - wide[1]), abs(near[0] - near[1])
-        if after <= 1e-4 * max(1e-3, *map(abs, near)) + 64 * EPS * size / steps[1] or after <= before / 4:
+        before, after, noise = abs(wide[0] - wide[1]), abs(near[0] - near[1]), 64 * EPS * size / steps[1]
+        if max(map(abs, near)) > 4 * max(map(abs, wide)) + noise:  # also with f half-way, where both slopes are one
+            return Sides("jump", *sorted(near))
+        if after <= 1e-4 * max(1e-3, *map(abs, near)) + noise or after <= before / 4:
             return Sides("", *sorted(near))
-        return Sides("jump" if after > 4 * before else "kink", *sorted(near))
+        return Sides("kink", *sorted(near))
 
     def in_float32(self) -> bool:
         """Whether it computes in float32 inside, whatever its arguments are."""
@@ -152,6 +173,15 @@ def subject_of(name: str, f: Callable[..., Any], xs: Arrays, paths: list[str]) -
     except AbstractValueError:
         graph = None
     return Subject(name, f, xs, paths, graph)
+
+
+@contextmanager
+def _detaching(replace: Callable[[np.ndarray], np.ndarray]) -> Iterator[None]:
+    stand_in.replace = replace
+    try:
+        yield
+    finally:
+        del stand_in.replace
 
 
 def dot(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Any:

@@ -110,12 +110,40 @@ def test_smooth_functions_have_no_kinks() -> None:
                 assert check_grads(f, x).kinks == 0
 
 
-def test_check_grads_near_a_kink_of_a_function_without_a_graph() -> None:
+@pytest.mark.gradcheck(discard=1)
+def test_check_grads_at_and_near_a_kink_of_a_function_without_a_graph() -> None:
     def branching(x: mg.Tensor) -> mg.Tensor:
         return mg.abs(x) if float(mg.sum(x)) > -9 else x
 
     assert check_grads(branching, np.array([0.01, 2.0, -3.0])).kinks == 0
     assert check_grads(branching, np.array([1e-9, 2.0, -3.0])).kinks == 1
+    assert check_grads(branching, np.array([0.0, 2.0, -3.0])).kinks == 1  # its gradient, 0 there, lies half-way of a jump
+
+
+@pytest.mark.gradcheck(discard=1)
+def test_detached_values_stay_where_they_are_while_the_arguments_move() -> None:
+    """A value beside its own detached copy: a tie, of which one side moves."""
+    x = np.array([0.5, -1.0, 2.0])
+    for tie in (mg.maximum, mg.minimum):
+        with pytest.warns(KinkWarning):
+            report = check_grads(lambda x, tie=tie: mg.sum(tie(x, mg.detach(x))), x)
+        assert report.leaves[0].kinks.all()
+        assert report.leaves[0].low.tolist() == pytest.approx([0, 0, 0])
+        assert report.leaves[0].high.tolist() == pytest.approx([1, 1, 1])
+    with pytest.warns(KinkWarning):  # also in a loop, where every step detaches another value
+        report = check_grads(lambda x: mg.scan(lambda h, x: (h + mg.maximum(x, mg.detach(x)), h), mg.zeros((), "float64"), x), x)
+    assert report.kinks == 3
+    assert check_grads(lambda x: x * mg.detach(x), x).kinks == 0
+
+
+@pytest.mark.gradcheck(discard=1)
+def test_detached_values_of_functions_without_a_graph() -> None:
+    def branching(x: mg.Tensor) -> mg.Tensor:
+        return x * mg.detach(mg.sum(x)) if float(mg.sum(x)) > 0 else x
+
+    assert check_grads(branching, np.array([0.5, 0.25])).kinks == 0
+    with pytest.warns(KinkWarning):
+        assert check_grads(lambda x: mg.maximum(branching(x), mg.detach(branching(x))), np.array([0.5, 0.25])).kinks == 2
 
 
 def test_the_report_shows_every_leaf() -> None:
