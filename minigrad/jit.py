@@ -18,7 +18,7 @@ from .backend.lower import Unsupported, lower
 from .backend.native import Native
 from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
-from .errors import NonFiniteError, OutOfMemoryError, message, require_callable
+from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
 from .ir import Graph, Node
 from .origin import here
 from .primitives import loop
@@ -241,8 +241,18 @@ def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: 
             return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
         except Bind as found:
             types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
+        except MinigradError as error:
+            error.args = (f"{error}{_sizes_named(str(error), types, names)}",)
+            raise
         finally:
             dims.guards.reset(token)
+
+
+def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:
+    """What the run-time sizes in a message are: their numbers, and whose axes."""
+    axes = [(n, i, name) for t, name in zip(types, names, strict=True) for i, n in enumerate(t.shape) if isinstance(n, Dim)]
+    found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(rf"\b{n}\b", text)}
+    return "".join(f"\n  where {found[n]}" for n in sorted(found))
 
 
 def _bound(n: Extent, found: Bind) -> Extent:

@@ -241,6 +241,16 @@ def test_an_index_out_of_bounds_in_compiled_code_names_the_op_the_size_and_the_l
             fast(np.arange(float(n)), np.array([0, 7]))
 
 
+def test_an_error_inside_says_what_its_run_time_sizes_are():
+    with pytest.raises(mg.errors.ShapeError, match="axis 1 is n0_1 vs n1_0") as caught:
+        mg.jit(lambda x, w: x + w["b"])(np.ones((3, 5)), {"b": np.ones(4)})
+    lines = str(caught.value).splitlines()[2:]
+    assert lines == ["  where n0_0 = 3, axis 0 of x", "  where n0_1 = 5, axis 1 of x", "  where n1_0 = 4, axis 0 of w['b']"]
+    with pytest.raises(mg.errors.ShapeError, match=r"\(2, 3\) and \(4,\)") as caught:
+        mg.jit(lambda x: mg.ones((2, 3)) + mg.ones(4) + x)(np.ones(3))
+    assert "where" not in str(caught.value)  # none is named
+
+
 def test_what_is_kept_of_each_length_is_bounded():
     fast = mg.jit(lambda x: mg.sum(x * 2))
     for n in range(1, 400):
