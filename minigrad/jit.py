@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import dims, interpret, tree
-from .backend.link import aligned
+from .backend import memory
 from .backend.lower import Unsupported, lower
 from .backend.native import Native
 from .backend.to_python import to_python
@@ -93,7 +93,7 @@ class Fit:
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         if self.program.native is None:
             return self.program.interpret(arrays, self.sizes)
-        outputs = [aligned(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
+        outputs = [memory.empty(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
         self.program.native.run(arrays, outputs, self.numbers)
         return outputs
 

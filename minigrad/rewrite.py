@@ -6,11 +6,12 @@ Graph -> Graph; `optimize` runs the standard ones in order, on loop bodies too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .ir import Graph, Node, rebuild
-from .primitives import control, elementwise, loop, movement, reduce
+from .primitives import control, elementwise, linalg, loop, movement, reduce
 from .tensor import Tensor, inline, interning, item, make
 from .types import TensorType, identical, is_one
 
@@ -125,7 +126,26 @@ def stable(node: Node, args: Sequence[Tensor]) -> Any:
     return None
 
 
-# ---- passes on loops
+# ---- passes
+
+
+def turn(graph: Graph) -> Graph:
+    """Products that are only read transposed are made so: (x y)ᵀ = yᵀ xᵀ."""
+    graph = in_bodies(graph, turn)
+    readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        product = args[0] if node.op is movement.permute and args[0].op is linalg.matmul else None
+        if product is None or readers[node.args[0]] > 1 or node.attrs["axes"] != _last_two_swapped(node.type.ndim):
+            return make(node.op, args, node.attrs)
+        x, y = (make(movement.permute, (a,), node.attrs) for a in product.args)
+        return make(linalg.matmul, (y, x), {})
+
+    return rebuilt(graph, construct)
+
+
+def _last_two_swapped(n: int) -> tuple[int, ...]:
+    return (*range(n - 2), n - 1, n - 2)
 
 
 def _loops(graph: Graph) -> list[Node]:
@@ -263,7 +283,7 @@ def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Gr
         """Calls inlined; identities, movements of movements and repeated operations gone; log of sigmoid made stable."""
         return apply_rules(graph, CLEANUP)
 
-    for step in (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup):
+    for step in (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, turn, cleanup):
         before, graph = size(graph), step(graph)
         summary = (step.__doc__ or "").strip().split("\n")[0]
         log(f"{step.__name__:12} {before:5} -> {size(graph):5} operations   {summary}")

@@ -11,7 +11,7 @@ from minigrad import interpret, tree
 from minigrad.hoist import defer, hoist, sink
 from minigrad.ir import Graph, check
 from minigrad.primitives import linalg, loop
-from minigrad.rewrite import CLEANUP, apply_rules, drop_unused, merge_loops, optimize
+from minigrad.rewrite import CLEANUP, apply_rules, drop_unused, merge_loops, optimize, turn
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
 
@@ -20,7 +20,7 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink]
+PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, turn]
 RNG = np.random.default_rng(0)
 XS = RNG.standard_normal((4, 2, 3))
 MODELS = [m(3, 4, outputs=2, dtype="float64") for m in (RNN, LSTM, GRU)] + [
@@ -110,3 +110,17 @@ def test_a_running_total_that_is_also_an_output_stays_in_the_loop() -> None:
         return mg.sum(mg.scan(step, mg.zeros((3, 3), "float64"), xs)[1] ** 2)
 
     keeps_its_value(*gradient(f, RNG.standard_normal((3, 3)), XS))
+
+
+def test_a_product_that_is_only_read_transposed_is_made_so() -> None:
+    x, y = RNG.standard_normal((2, 3, 4)), RNG.standard_normal((2, 4, 5))
+    graph = turn(mg.trace(lambda x, y: mg.exp((x @ y).mT), x, y))
+    (product,) = [n for n in graph.nodes if n.op is linalg.matmul]
+    assert product.type.shape == (2, 5, 3)
+    assert product is graph.outputs[0].args[0]
+    np.testing.assert_allclose(interpret.run(graph, [x, y])[0], np.exp(np.swapaxes(x @ y, 1, 2)), rtol=1e-12)
+
+
+def test_a_product_that_is_read_both_ways_is_made_once() -> None:
+    graph = turn(mg.trace(lambda x: (x @ x, (x @ x).T), RNG.standard_normal((3, 3))))
+    assert sum(n.op is linalg.matmul for n in graph.nodes) == 1

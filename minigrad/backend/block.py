@@ -26,6 +26,7 @@ from .loops import (
     Literal,
     Read,
     Select,
+    Shared,
     Stmt,
     Store,
     Unary,
@@ -37,6 +38,8 @@ from .storage import Indices, Stored, extent
 COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
 BINARY = {"add", "sub", "mul", "div", "pow", "maximum", "minimum"}
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
+COLUMNS = 64  # of a matrix product that are done at once
+COLUMNS_WORK = 2**17  # multiplications from which the columns of a product with one vector are divided: about 5 µs
 LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
 
 
@@ -44,6 +47,7 @@ class Block:
     """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
 
     shares = False  # whether its statements may be divided between threads
+    in_step = False  # whether it is the body of a loop that two threads may run together
 
     def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.program, self.graph, self.targets = program, graph, targets
@@ -97,6 +101,15 @@ class Block:
     def share(self, extent: Index, part: Part) -> None:
         """Add what is done for positions 0 … extent, which do not depend on each other."""
         self.out += part(Literal(0), extent)
+
+    def share_columns(self, columns: Index, depth: Index, part: Part) -> None:
+        """Add what is done for so many columns of a product of so many terms; a large one is shared, if this is the body of a loop."""
+        size = columns * depth
+        if self.in_step and isinstance(size, Literal) and size.value >= COLUMNS_WORK:
+            low, high = self.program.loop_var(), self.program.loop_var()
+            self.out.append(Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
+        else:
+            self.out += part(Literal(0), columns)
 
     def separate(self, stmt: Stmt) -> None:
         """Add a statement that takes long."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
-import math
 import re
 import struct
 import threading
@@ -19,12 +18,10 @@ from . import cache
 from .gemm import gemm_module
 from .gemm_kernels import tile
 from .loops import ALIGNMENT, Function
-from .team import board_size, give_way, invite
-from .to_llvm import ARRAY_DATA, to_llvm
+from .team import give_way
+from .to_llvm import to_llvm
 
-ALIGNED_FROM = 4096  # bytes
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
-_address = ctypes.c_size_t.from_address
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # machine code lives as long as its engine: as long as the process
 
@@ -43,7 +40,6 @@ class Kernel:
         self.address = addresses[function.name]
         self.native = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers)(self.address)
         self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers, ctypes.c_void_p, ctypes.c_int64)(addresses[arrays])
-        self._board = ctypes.c_int64 * board_size(function.shared)
         self._table = struct.Struct(f"{len(function.arguments)}P").pack
         self._sizes = ctypes.c_int64 * (len(function.sizes) + 1)
         self._arena_size = functools.lru_cache(256)(self._layout_size)
@@ -56,20 +52,10 @@ class Kernel:
         """The table of arguments, for functions that take the same ones. The arrays must outlive its use."""
         return self._table(*map(id, arrays))
 
-    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray) -> tuple[int, int]:
+    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, board: Any = None, helps: bool = False) -> tuple[int, int]:
+        """Runs it: alone, or with a board as its leader or its helper."""
         slots = self._sizes(*sizes)
-        code = self._call(table, slots, id(arena), None, 0)
-        return code, slots[len(sizes)]
-
-    def call_together(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, *keep: Any) -> tuple[int, int]:
-        """The same with a helper, who may come when all is done: until then it keeps what it was given, and `keep`."""
-        slots, board, call = self._sizes(*sizes), self._board(), self._call
-        own = self._sizes(*sizes)
-        invite(lambda: (call(table, own, id(arena), board, 1), keep))
-        try:
-            code = call(table, slots, id(arena), board, 0)
-        finally:
-            board[0] = -1
+        code = self._call(table, slots, id(arena), board, helps)
         return code, slots[len(sizes)]
 
     def arena(self, *sizes: int) -> np.ndarray:
@@ -102,15 +88,6 @@ class Kernel:
     def _layout_size(self, *sizes: int) -> int:
         names = (s.name for s in self.function.sizes)
         return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array that starts on a cache line: matrix-vector products of others took 1.3 to 1.8 times as long."""
-    size = math.prod(shape) * dtype.itemsize
-    if size < ALIGNED_FROM:
-        return np.empty(shape, dtype)
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    return np.ndarray(shape, dtype, raw, -_address(id(raw) + ARRAY_DATA).value % ALIGNMENT)
 
 
 def _link(text: str, names: Sequence[str]) -> dict[str, int]:
@@ -167,12 +144,3 @@ def _machine() -> tuple[str, str, str]:
 @functools.cache
 def _versions() -> tuple[str, ...]:
     return tuple(importlib.metadata.version(package) for package in ("llvmlite", "numba"))
-
-
-def _check_array_layout() -> None:
-    array = np.empty(1)
-    if ctypes.c_void_p.from_address(id(array) + ARRAY_DATA).value != array.ctypes.data:
-        raise ImportError("NumPy arrays do not keep their data pointer where minigrad expects it")
-
-
-_check_array_layout()

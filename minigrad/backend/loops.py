@@ -224,13 +224,15 @@ class For(Stmt):
 class Shared(Stmt):
     """The positions 0 … extent in two parts, each done by the body for its low … high, in any order or at once by two threads.
 
-    From SPLIT_FROM positions they are halves; fewer are all in one part. So the result does not depend on the number of threads.
-    Stands only at the top of a function."""
+    From SPLIT_FROM positions they are halves, up to a multiple of `grain`; fewer are all in one part. So the result does not depend on
+    the number of threads. Stands at the top of a function, in a loop that stands there, or in a loop of such a statement, which its
+    threads run in step where there are few positions, and else each for itself."""
 
     extent: IndexLike
     low: LoopVar
     high: LoopVar
     body: tuple[Stmt, ...]
+    grain: int = 1
 
 
 @dataclass(frozen=True)
@@ -363,7 +365,7 @@ class Function:
     @property
     def shared(self) -> int:
         """How many of its statements are for two threads."""
-        return sum(isinstance(s, Shared) for s in self.body)
+        return sum(isinstance(s, Shared) for s in walk(self.body))
 
     def layout(self, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
         """The byte offset of each local in the arena, and the arena's size in bytes."""

@@ -29,8 +29,7 @@ class Phase:
 
     def shared_work(self, sizes: Mapping[str, int]) -> int:
         """About how many multiplications of it two threads would divide."""
-        shared = (s for s in self.function.body if isinstance(s, Shared))
-        return sum(work((s,), sizes) for s in shared if evaluate(s.extent, sizes) >= SPLIT_FROM)
+        return divided(self.function.body, sizes)
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,19 @@ class Main(Block):
         if self.out:
             self.phases.append(self.out)
             self.out = []
+
+
+def divided(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """The work of the shared statements with many positions."""
+    total = 0
+    for stmt in body:
+        if isinstance(stmt, Shared):
+            n = evaluate(stmt.extent, sizes)
+            inside = {**sizes, stmt.low.name: 0, stmt.high.name: n}
+            total += work((stmt,), sizes) if n >= SPLIT_FROM else divided(stmt.body, inside)
+        elif isinstance(stmt, For):
+            total += evaluate(stmt.extent, sizes) * divided(stmt.body, sizes)
+    return total
 
 
 def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:

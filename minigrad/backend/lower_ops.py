@@ -31,6 +31,7 @@ from .loops import (
     Read,
     Select,
     Shared,
+    Stmt,
     Store,
     Unary,
     View,
@@ -39,6 +40,8 @@ from .lower_random import random
 from .program import Inline, Range, Rows, Unsupported, const, nest, note
 from .shards import batch_of
 from .storage import Indices, Stored, extent
+
+Span = tuple[Index, Index]
 
 FEW = 8  # the first positions of an order that are found one by one, without sorting the rest
 
@@ -49,22 +52,23 @@ def matmul(block: Block, node: Node) -> None:
     x, y = (block.memory(a, node) for a in node.args)
     z = block.store(node)
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
+    whole = (Literal(0), n)
     loops, batch = block.loops(z.shape[:-2])
 
-    def product(low: Index, high: Index) -> Gemm:
-        """Rows low … high."""
-        first = (low, Literal(0), low)
-        places = ((v, v.at((*batch, i, Literal(0)))) for v, i in zip((x, y, z), first, strict=True))
-        a, b, c = (View(v.buffer, at, *v.strides[-2:]) for v, at in places)
-        return Gemm(high - low, n, k, a, b, c, note=note(node))
+    def product(rows: Span, columns: Span = whole) -> list[Stmt]:
+        first = (rows[0], Literal(0)), (Literal(0), columns[0]), (rows[0], columns[0])
+        a, b, c = (View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
+        return [Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))]
 
-    rows = block.program.rows
+    some = block.program.rows
     if loops:
-        block.emit(loops, [product(Literal(0), m)], loops)
-    elif rows is not None and z.shape[0] == Dim.of(rows.batch):
-        block.out.append(product(rows.low, rows.high))
+        block.emit(loops, product((Literal(0), m)), loops)
+    elif some is not None and z.shape[0] == Dim.of(some.batch):
+        block.share_columns(n, k, lambda low, high: product((some.low, some.high), (low, high)))
+    elif some is None and block.in_step:
+        block.share_columns(n, k, lambda low, high: product((Literal(0), m), (low, high)))
     else:
-        block.share(m, lambda low, high: [product(low, high)])
+        block.share(m, lambda low, high: product((low, high)))
 
 
 def reshape(block: Block, node: Node) -> None:
@@ -293,6 +297,7 @@ class Loop:
         rows = Rows(batch, program.loop_var(), program.loop_var()) if batch is not None else None
         program.rows = rows or program.rows
         inner = Block(program, self.body, self.params_at, self.targets)
+        inner.in_step = block.shares
         body = list(inner.lower())
         inner.out = []
         for target, y in self.copies:

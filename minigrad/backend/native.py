@@ -14,9 +14,9 @@ from .index import evaluate
 from .link import Kernel
 from .lower import Lowered
 from .patience import LONG, interruptible
-from .team import one_thread
+from .team import OPENED, invite, new_board, one_thread
 
-INVITE_FROM = 2**24  # multiplications of a phase to divide, from which a second thread pays: some 200 µs, for it comes after 50
+INVITE_FROM = 2**23  # multiplications of a phase to divide, from which a second thread pays: some 100 µs
 KEPT_ARENAS = 4
 KEPT_SIZES = 256
 
@@ -75,14 +75,22 @@ class Native:
         outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
         """Run one phase after the other; the code of the first failed check and its value, or 0."""
-        for kernel, shared in zip(self.kernels, pays, strict=True):
-            if shared and not one_thread():
-                found = kernel.call_together(table, numbers, arena, arrays, outputs)
-            else:
-                found = kernel.call(table, numbers, arena)
-            if found[0]:
-                return found
-        return 0, 0
+        shared = [] if one_thread() else [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
+        boards = {kernel: new_board() for kernel in shared}
+        if boards:
+            kept = (arrays, outputs)  # until the helper has been, who may come when all is done
+            invite(lambda: ([k.call(table, numbers, arena, board, helps=True) for k, board in boards.items()], kept))
+        try:
+            for kernel in self.kernels:
+                found = kernel.call(table, numbers, arena, boards.get(kernel))
+                if found[0]:
+                    return found
+                if kernel in boards:
+                    boards[kernel][OPENED] = -1
+            return 0, 0
+        finally:
+            for board in boards.values():
+                board[OPENED] = -1
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:

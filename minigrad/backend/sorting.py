@@ -71,29 +71,33 @@ def _before(s: Argsort, x: Expr, i: Expr, y: Expr, j: Expr) -> Expr:
 
 
 def _select(s: Argsort) -> tuple[Stmt, ...]:
-    """In each round the first of those that come after the one found last."""
-    value, last, best = (Read(f"sort.{name}", s.source.dtype) for name in ("x", "last", "best"))
-    last_at, best_at = Read("sort.last_at", "int64"), Read("sort.best_at", "int64")
-    none = Const("int64", -1)
-    after = Binary("or", Compare("eq", last_at, none), _before(s, last, last_at, value, _int(_I)))
-    better = Binary("or", Compare("eq", best_at, none), _before(s, value, _int(_I), best, best_at))
-    found = If(Binary("and", after, better), (Assign("sort.best", value), Assign("sort.best_at", _int(_I))))
-    start = _value(s, Literal(0))
-    return (
-        Declare("sort.last", start),
-        Declare("sort.last_at", none),
-        For(
-            _STEP,
-            s.first or 0,
+    """The first few found so far are kept in order; of the others most are only compared with the last of them."""
+    few, i, j = s.first or 0, _int(_I), _int(_J)
+    value, worst = (Read(f"sort.{name}", s.source.dtype) for name in ("x", "worst"))
+    held, kept, worst_at = (Read(f"sort.{name}", "int64") for name in ("held", "kept", "worst_at"))
+    comes_first = _before(s, _value(s, AsIndex(held)), held, _value(s, AsIndex(kept)), kept)
+    insert = (
+        If(Compare("eq", i, j), (Store(s.target, _place(s, _J), held),)),
+        If(
+            Compare("gt", i, j),
             (
-                Declare("sort.best", start),
-                Declare("sort.best_at", none),
-                For(_I, s.n, (Let("sort.x", _value(s, _I)), found)),
-                Store(s.target, _place(s, _STEP), best_at),
-                Assign("sort.last", best),
-                Assign("sort.last_at", best_at),
+                Let("sort.kept", Load(s.target, _place(s, _J))),
+                If(comes_first, (Store(s.target, _place(s, _J), held), Assign("sort.held", kept))),
             ),
         ),
+    )
+    last = Load(s.target, _place(s, Literal(few - 1)))
+    full = Assign("sort.worst_at", last), Assign("sort.worst", _value(s, AsIndex(worst_at)))
+    found = (
+        Declare("sort.held", i),
+        For(_J, few, insert),
+        If(Compare("ge", i, Const("int64", few - 1)), full),
+    )
+    wanted = Binary("or", Compare("lt", i, Const("int64", few)), _before(s, value, i, worst, worst_at))
+    return (
+        Declare("sort.worst", Const(s.source.dtype, 0)),
+        Declare("sort.worst_at", Const("int64", 0)),
+        For(_I, s.n, (Let("sort.x", _value(s, _I)), If(wanted, found))),
     )
 
 

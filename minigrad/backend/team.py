@@ -1,15 +1,15 @@
 """Two threads on one phase.
 
-One thread does a phase from start to end and opens its `Shared` statements one by one on a board. A helper that comes, however
-late, takes parts of what is open. Nobody waits for a helper that has not come: the first thread takes the parts that are left.
-The board holds int64: how many statements were opened, or -1 when all is over; for each statement the parts taken and the
-parts done; for each part the code and the value of a failed check.
+Both run the same function. The leader does all of it, from start to end, and opens its `Shared` statements one by one on a board.
+A helper that comes, however late, does nothing but the second parts of what is open. Nobody waits for a helper that has not come:
+the leader takes the parts that are left. A loop over time with shared statements inside is run by both, in step.
+The board holds int64: how many statements were opened, or -1 when all is over; of how many the second part was taken; how many of
+those that the helper took are done; for each part the code and the value of a failed check.
 """
 
 from __future__ import annotations
 
 import ctypes
-import itertools
 import os
 import sys
 import threading
@@ -21,7 +21,7 @@ from typing import Any
 from .llvm_text import Text
 
 PARTS = 2
-SPINS = 2000  # looks at the board before giving way to other threads, about a microsecond
+SPINS = 40000  # looks at the board before giving way to other threads, about a microsecond
 
 WAIT = f"""
 declare void @mg_give_way()
@@ -57,61 +57,68 @@ def give_way() -> int:
 
 # ---- the board
 
-
-def board_size(statements: int) -> int:
-    return 1 + 2 * statements + 2 * PARTS
+OPENED, TAKEN, DONE, ERRORS = 0, 8, 16, 24  # cells on cache lines of their own
+CELLS = ERRORS + 2 * PARTS
+new_board = ctypes.c_int64 * CELLS
 
 
 class Board:
-    """Writes what the threads do with the board of a phase that has so many shared statements."""
+    """Writes what the threads do with the board. `%team.turn` points to the number of statements that this thread has passed."""
 
-    def __init__(self, text: Text, statements: int) -> None:
-        self.text, self.statements, self.numbers = text, statements, itertools.count()
+    def __init__(self, text: Text) -> None:
+        self.text = text
 
-    def cell(self, i: int | str) -> str:
+    def cell(self, i: int) -> str:
         return self.text.emit(f"getelementptr i64, ptr %team.board, i64 {i}")
 
     @contextmanager
-    def first_only(self) -> Iterator[None]:
-        with self.text.when(self.text.emit("xor i1 %team.helps, true")):
+    def by_leader(self) -> Iterator[None]:
+        """What is no shared statement: a helper passes it over, unless both do all of a part of their own."""
+        leads = self.text.emit("xor i1 %team.helps, true")
+        with self.text.when(self.text.emit(f"or i1 {leads}, %team.alone")):
             yield
 
-    def open(self, statement: int) -> None:
-        """Opens a statement, or waits until it is open; leaves the function when all is over."""
-        with self.first_only():
-            self.text.do(f"store atomic i64 {statement + 1}, ptr {self.cell(0)} release, align 8")
-        with self.text.when("%team.helps"):
-            opened = self.text.emit(f"call i64 @mg_wait(ptr {self.cell(0)}, i64 {statement + 1})")
-            with self.text.when(self.text.emit(f"icmp eq i64 {opened}, -1"), leaves=True):
-                self.text.do("ret i64 0")
-
-    def parts(self, statement: int, do: Callable[[str, str], str]) -> None:
-        """Takes parts while there are any. `do` writes the work on a part, with a place for the value of a failed check; gives its code."""
-        text, n = self.text, self.text.fresh()
-        text.do(f"br label %take.{n}")
-        text.label(f"take.{n}")
-        part = text.emit(f"atomicrmw add ptr {self.cell(1 + 2 * statement)}, i64 1 acq_rel")
-        text.do(f"br i1 {text.emit(f'icmp ult i64 {part}, {PARTS}')}, label %part.{n}, label %taken.{n}")
-        text.label(f"part.{n}")
-        error = text.emit(f"add i64 {1 + 2 * self.statements}, {text.emit(f'mul i64 {part}, 2')}")
-        code = do(part, self.cell(text.emit(f"add i64 {error}, 1")))
-        if code:
-            text.do(f"store i64 {code}, ptr {self.cell(error)}")
-        text.emit(f"atomicrmw add ptr {self.cell(2 + 2 * statement)}, i64 1 release")
-        text.do(f"br label %take.{n}")
-        text.label(f"taken.{n}")
-
-    def close(self, statement: int, checked: bool) -> None:
-        """Waits for the parts that a helper took; the first that failed ends the function."""
+    def share(self, part: Callable[[int, str], str]) -> None:
+        """Both parts of a statement. `part` writes the work on one, with a place for the value of a failed check; gives its code."""
         text = self.text
-        with self.first_only():
-            text.emit(f"call i64 @mg_wait(ptr {self.cell(2 + 2 * statement)}, i64 {PARTS})")
-            for part in range(PARTS) if checked else ():
-                at = 1 + 2 * self.statements + 2 * part
-                code = text.emit(f"load i64, ptr {self.cell(at)}")
-                with text.when(text.emit(f"icmp ne i64 {code}, 0"), leaves=True):
-                    text.do(f"store i64 {text.emit(f'load i64, ptr {self.cell(at + 1)}')}, ptr %error.slot")
-                    text.do(f"ret i64 {code}")
+        turn = text.emit("load i64, ptr %team.turn")
+        after = text.emit(f"add i64 {turn}, 1")
+        text.do(f"store i64 {after}, ptr %team.turn")
+        with text.when(text.emit("xor i1 %team.helps, true")):
+            text.do(f"store atomic i64 {after}, ptr {self.cell(OPENED)} release, align 8")
+            checked = self._do(part, 0)
+            taken = self._take(turn, after)
+            with text.when(taken):
+                self._do(part, 1)
+            with text.when(text.emit(f"xor i1 {taken}, true")):
+                text.emit(f"call i64 @mg_wait(ptr {self.cell(DONE)}, i64 {after})")
+            if checked:
+                self._leave_if_failed()
+        with text.when("%team.helps"):
+            opened = text.emit(f"call i64 @mg_wait(ptr {self.cell(OPENED)}, i64 {after})")
+            here = text.emit(f"icmp eq i64 {text.emit(f'load atomic i64, ptr {self.cell(TAKEN)} monotonic, align 8')}, {turn}")
+            with text.when(text.emit(f"and i1 {here}, {text.emit(f'icmp ne i64 {opened}, -1')}")), text.when(self._take(turn, after)):
+                self._do(part, 1)
+                text.do(f"store atomic i64 {after}, ptr {self.cell(DONE)} release, align 8")
+
+    def _take(self, turn: str, after: str) -> str:
+        pair = self.text.emit(f"cmpxchg ptr {self.cell(TAKEN)}, i64 {turn}, i64 {after} acq_rel monotonic")
+        return self.text.emit(f"extractvalue {{ i64, i1 }} {pair}, 1")
+
+    def _do(self, part: Callable[[int, str], str], number: int) -> bool:
+        code = part(number, self.cell(ERRORS + 2 * number + 1))
+        if code:
+            self.text.do(f"store i64 {code}, ptr {self.cell(ERRORS + 2 * number)}")
+        return bool(code)
+
+    def _leave_if_failed(self) -> None:
+        """The first part that failed ends the function."""
+        text = self.text
+        for number in range(PARTS):
+            code = text.emit(f"load i64, ptr {self.cell(ERRORS + 2 * number)}")
+            with text.when(text.emit(f"icmp ne i64 {code}, 0"), leaves=True):
+                text.do(f"store i64 {text.emit(f'load i64, ptr {self.cell(ERRORS + 2 * number + 1)}')}, ptr %error.slot")
+                text.do(f"ret i64 {code}")
 
 
 # ---- the helper

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import math_llvm, team
@@ -46,11 +45,12 @@ from .loops import (
     as_index,
     walk,
 )
+from .memory import ARRAY_DATA
 from .sorting import expand_argsort
 
-ARRAY_DATA = object.__basicsize__  # where a NumPy array keeps its data pointer: the first field after the object header
 UNROLL_AT_MOST = 8
 PIECE = 24  # statements in one LLVM function
+TEAM = {"%team.board": "ptr", "%team.turn": "ptr", "%team.helps": "i1", "%team.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
 attributes #1 = { noinline nounwind }
@@ -83,7 +83,7 @@ def to_llvm(function: Function) -> str:
     sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {ALIGNMENT}" for b in function.locals}
-    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", "%team.board": "ptr", "%team.helps": "i1"})
+    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", **TEAM})
     used = _Printer(module, function.name).body(function)
     math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
     math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
@@ -117,14 +117,15 @@ def _entry(f: Function, used: list[str], declarations: dict[str, str], suffix: s
         padded = emit(f"and i64 {emit(f'add i64 {size}, {ALIGNMENT - 1}')}, {-ALIGNMENT}")
         end = emit(f"add i64 {end}, {padded}")
     if "%team.board" in used:
-        cells = team.board_size(f.shared)
-        own = emit(f"alloca [{cells} x i64], align 8")
-        text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * cells)), ("i1", "false"))
+        own = emit(f"alloca [{team.CELLS} x i64], align 8")
+        text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * team.CELLS)), ("i1", "false"))
         given, helps = ("null", "0") if through is None else ("%team", "%helps")
         text.do(f"%team.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
         text.do(f"%team.helps = icmp ne i64 {helps}, 0")
-    types = {"%size": "i64", "%team.helps": "i1"}
-    operands = ", ".join(f"{types.get(r, types.get(r.split('.')[0], 'ptr'))} {registers.get(r, r)}" for r in used)
+        text.do("%team.turn = alloca i64")
+        text.do("store i64 0, ptr %team.turn")
+        registers["%team.alone"] = "false"
+    operands = ", ".join(f"{TEAM.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
     result = emit(f"call i64 @{f.name}.body({operands})")
     head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena{"" if through is None else ", ptr %team, i64 %helps"}) {{'
     return "\n".join([head, *text.lines, f"  ret i64 {result}", "}"])
@@ -139,16 +140,25 @@ class _Printer(Expressions):
         self.name = name
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
-        self.board = team.Board(self.text, 0)
+        self.board = team.Board(self.text)
 
     def body(self, function: Function) -> list[str]:
-        self.board = team.Board(self.text, function.shared)
-        for shared, group in itertools.groupby(function.body, lambda s: isinstance(s, Shared)):
-            with self.board.first_only() if self.board.statements and not shared else nullcontext():
-                self.block(tuple(group))
+        self.block(function.body)
         return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
 
     def block(self, body: tuple[Stmt, ...]) -> None:
+        if not any(map(_together, body)):
+            self.statements(body)
+            return
+        for together, group in itertools.groupby(body, _together):
+            if together:
+                for stmt in group:
+                    self.stmt(stmt)
+            else:
+                with self.board.by_leader():
+                    self.statements(tuple(group))
+
+    def statements(self, body: tuple[Stmt, ...]) -> None:
         scalars, variables = self.scalars.copy(), self.variables.copy()
         for piece, separate in _pieces(body):
             if separate:
@@ -159,59 +169,66 @@ class _Printer(Expressions):
         self.scalars, self.variables = scalars, variables
 
     def shared(self, stmt: Shared) -> None:
-        """The parts of a shared statement, as many as this thread gets."""
-        text, board = self.text, self.board
-        number = next(board.numbers)
-        extent = self.index(stmt.extent)
-        many = text.emit(f"icmp sge i64 {extent}, {SPLIT_FROM}")
-        middle = text.emit(f"select i1 {many}, i64 {text.emit(f'lshr i64 {extent}, 1')}, i64 0")
+        """A statement in parts; or in one by each thread that does its own rows; or, where it has few positions, by both in step."""
+        text, emit = self.text, self.text.emit
+        low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
+        many = emit(f"icmp sge i64 {extent}, {SPLIT_FROM}")
+        near = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain // 2}")
+        beyond = emit(f"urem i64 {near}, {stmt.grain}")
+        middle = emit(f"select i1 {many}, i64 {emit(f'sub i64 {near}, {beyond}')}, i64 {extent}")
+        work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
+        in_step = any(map(_together, stmt.body))
+        whole = emit(f"xor i1 {many}, true") if in_step else "%team.alone"
 
-        def part(number: str, error: str) -> str:
-            first = text.emit(f"icmp eq i64 {number}, 0")
-            self.loops[stmt.low.name] = text.emit(f"select i1 {first}, i64 0, i64 {middle}")
-            self.loops[stmt.high.name] = text.emit(f"select i1 {first}, i64 {middle}, i64 {extent}")
-            return self.call(stmt.body, error)
+        def part(number: int, error: str) -> str:
+            ends = {low: middle, high: extent} if number else {low: "0", high: middle}
+            return work(**ends, **{"%error.slot": error, "%team.alone": "true"})
 
-        board.open(number)
-        board.parts(number, part)
-        board.close(number, checked=any(isinstance(s, Check) for s in walk(stmt.body)))
-        del self.loops[stmt.low.name], self.loops[stmt.high.name]
+        with text.when(whole):
+            code = work(**{low: "0", high: extent, "%team.alone": "false" if in_step else "true"})
+            if code:
+                self.stop_unless_zero(code)
+        with text.when(emit(f"xor i1 {whole}, true")):
+            self.board.share(part)
 
     def outline(self, piece: tuple[Stmt, ...]) -> None:
         """Writes the statements as a function of their own, and the call of it."""
-        code = self.call(piece, "%error.slot")
+        code = self.define(piece)()
         if code:
             self.stop_unless_zero(code)
 
-    def call(self, piece: tuple[Stmt, ...], error: str) -> str:
-        """Writes the statements as a function, and the call of it; gives the register of its code, if it checks anything."""
+    def define(self, piece: tuple[Stmt, ...], given: Sequence[str] = ()) -> Callable[..., str]:
+        """Writes the statements as a function. What it gives writes a call, with values for the `given` loop variables and other
+        parameters by register, and gives the register of the function's code, if it checks anything."""
         module = self.module
         inner = _Printer(module, self.name)
         outside = {}
         for names, taken, kind in (
-            (self.loops, inner.loops, "%outer."),
+            ({**self.loops, **dict.fromkeys(given, "")}, inner.loops, "%outer."),
             (self.scalars, inner.scalars, "%outer."),
             (self.variables, inner.variables, "%slot."),
         ):
             for name, register in names.items():
                 taken[name] = kind + name
-                type = "i64" if names is self.loops else self.types[name] if names is self.scalars else "ptr noalias"
+                type = "i64" if taken is inner.loops else self.types[name] if names is self.scalars else "ptr noalias"
                 outside[kind + name] = (type, register)
         inner.types = self.types
-        for stmt in piece:
-            inner.stmt(stmt)
+        inner.block(piece)
         checked = any(isinstance(s, Check) for s in walk(piece))
         lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
         name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
         parameters = {r: type for r, (type, _) in outside.items()}
         used = _Module({**parameters, **module.parameters}, functions=module.functions).define(name, result, lines)
-        registers = {r: (type, r) for r, type in module.parameters.items()} | outside | {"%error.slot": ("ptr", error)}
-        operands = ", ".join(f"{registers[r][0].split()[0]} {registers[r][1]}" for r in used)
-        call = f"call {result} @{name}({operands})"
-        if checked:
-            return self.text.emit(call)
-        self.text.do(call)
-        return ""
+        registers = {r: (type, r) for r, type in module.parameters.items()} | outside
+
+        def call(**values: str) -> str:
+            operands = ", ".join(f"{registers[r][0].split()[0]} {values.get(r, registers[r][1])}" for r in used)
+            if checked:
+                return self.text.emit(f"call {result} @{name}({operands})")
+            self.text.do(f"call {result} @{name}({operands})")
+            return ""
+
+        return call
 
     def stmt(self, stmt: Stmt) -> None:
         match stmt:
@@ -296,6 +313,11 @@ class _Printer(Expressions):
             self.text.do(f"ret i64 {code}")
 
 
+def _together(stmt: Stmt) -> bool:
+    """Whether it is for two threads: shared, or a loop with something shared inside."""
+    return any(isinstance(s, Shared) for s in walk((stmt,)))
+
+
 def _pieces(body: tuple[Stmt, ...]) -> Iterator[tuple[tuple[Stmt, ...], bool]]:
     """Divides a long block into runs of statements that can be functions of their own, and others."""
     if _weight(body) <= PIECE:
@@ -303,7 +325,7 @@ def _pieces(body: tuple[Stmt, ...]) -> Iterator[tuple[tuple[Stmt, ...], bool]]:
         return
     run: tuple[Stmt, ...] = ()
     for stmt in body:
-        alone = isinstance(stmt, Let | Declare | Assign | Check | Shared) or _weight((stmt,)) > PIECE
+        alone = isinstance(stmt, Let | Declare | Assign | Check) or _weight((stmt,)) > PIECE
         if run and (alone or _weight((*run, stmt)) > PIECE):
             yield run, True
             run = ()

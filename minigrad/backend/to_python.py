@@ -84,7 +84,7 @@ def _head(stmt: For | Shared | If) -> str:
     if isinstance(stmt, If):
         return f"if {expression(stmt.condition)}"
     if isinstance(stmt, Shared):
-        return f"for {stmt.low.name}, {stmt.high.name} in parts({index(stmt.extent)})"
+        return f"for {stmt.low.name}, {stmt.high.name} in parts({index(stmt.extent)}, {stmt.grain})"
     start = as_index(stmt.start)
     span = f"range({index(stmt.extent)})" if start == Literal(0) else f"range({index(start)}, {index(start + stmt.extent)})"
     return f"for {stmt.var.name} in {f'reversed({span})' if stmt.reverse else span}"
@@ -187,8 +187,8 @@ def _strided(array: np.ndarray, offset: int, row: int, column: int, shape: tuple
     return np.lib.stride_tricks.as_strided(array[offset:], shape, strides)
 
 
-def _parts(n: int) -> list[tuple[int, int]]:
-    middle = n // 2 if n >= SPLIT_FROM else 0
+def _parts(n: int, grain: int) -> list[tuple[int, int]]:
+    middle = (n // 2 + grain // 2) // grain * grain if n >= SPLIT_FROM else n
     return [(0, middle), (middle, n)]
 
 

@@ -54,6 +54,7 @@ class _Verifier:
         self.buffers = {b.name: b for b in (*function.arguments, *function.locals)}
         self.inputs = {b.name for b in function.inputs}
         self.scope: dict[str, str] = {}
+        self.choosing = False
 
     def function(self) -> None:
         f = self.f
@@ -89,8 +90,8 @@ class _Verifier:
     def stmt(self, stmt: Stmt) -> None:
         match stmt:
             case Shared(extent, low, high, body):
-                if stmt not in self.f.body:
-                    raise ValueError(f"{self.f.name}: a shared statement must stand at the top of the function")
+                if self.choosing:
+                    raise ValueError(f"{self.f.name}: a shared statement must not stand in an if")
                 self.index(extent)
                 self.define(low.name, "loop")
                 self.define(high.name, "loop")
@@ -104,7 +105,9 @@ class _Verifier:
                 self.scope = outer
             case If(condition, body):
                 self.expr(condition, "bool")
+                outside, self.choosing = self.choosing, True
                 self.block(body)
+                self.choosing = outside
             case Let(name, expr):
                 self.expr(expr)
                 self.define(name, expr.dtype)

@@ -1,6 +1,7 @@
 """Statements shared by two threads: the same values whoever comes and when, errors of either part, and no thread that stays."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from minigrad.backend.loops import (
     For,
     FromIndex,
     Function,
+    If,
     Load,
     LoopVar,
     Shared,
@@ -46,9 +48,14 @@ def chain():
 
 
 def together(kernel, x):
-    y = np.full_like(x, np.nan)
+    """As Native runs a phase."""
+    y, board = np.full_like(x, np.nan), team.new_board()
     table, arena = kernel.pack([x, y]), kernel.arena(len(x))
-    return kernel.call_together(table, (len(x),), arena, x, y), y
+    team.invite(lambda: (kernel.call(table, (len(x),), arena, board, helps=True), x, y))
+    try:
+        return kernel.call(table, (len(x),), arena, board), y
+    finally:
+        board[team.OPENED] = -1
 
 
 def wait_for_helper():
@@ -92,9 +99,70 @@ def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_helper(bad):
     wait_for_helper()
 
 
-def test_shared_statements_stand_only_at_the_top():
-    with pytest.raises(ValueError, match="top of the function"):
-        Function("f", (X,), (Y,), (N,), (), (For(I, 2, (shared(J, Store(Y, J, ONE)),)),))
+def loop_in_step(rows, wide=100):
+    """`rows` times y = 2 · reversed(y + 1), 40 times over. The doubling is shared: in step, or by row where there are many."""
+    low, high, t, i, j, k = (LoopVar(name) for name in ("low", "high", "t", "i", "j", "k"))
+    row, first, last = LoopVar("row"), LoopVar("first"), LoopVar("last")
+    size = N * wide
+    x, y, b = Buffer("x", "float64", size), Buffer("y", "float64", size), Buffer("b", "float64", size)
+
+    def each_row(var, extent, start, *body):
+        return For(row, high - low, (For(var, extent, body, start=start),), start=low)
+
+    def at(position):
+        return row * wide + position
+
+    copy = each_row(i, wide, 0, Store(y, at(i), Load(x, at(i))))
+    add = each_row(i, wide, 0, Store(b, at(i), Binary("add", Load(y, at(i)), ONE)))
+    double = each_row(j, last - first, first, Store(y, at(j), Binary("add", Load(b, at(99 - j)), Load(b, at(99 - j)))))
+    halve = each_row(k, wide, 0, Store(y, at(k), Binary("mul", Load(y, at(k)), Const("float64", 0.5))))
+    step = (add, Shared(wide, first, last, (double,), grain=16), halve)
+    return Function("in_step", (x,), (y,), (N,), (b,), (Shared(N, low, high, (copy, For(t, 40, step))),))
+
+
+@pytest.mark.parametrize("rows", [0, 1, SPLIT_FROM - 1, SPLIT_FROM, 19])
+def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
+    f, x = loop_in_step(rows), np.random.default_rng(rows).standard_normal(rows * 100)
+    kernel, plain = Kernel(f), np.full_like(x, np.nan)
+    assert run_python(f, {"x": x, "y": plain}, {"n": rows}) == (0, 0)
+
+    def run(board=None):
+        y = np.full_like(x, np.nan)
+        table, arena = kernel.pack([x, y]), kernel.arena(rows)
+        if board is not None:
+            team.invite(lambda: (kernel.call(table, (rows,), arena, board, helps=True), x, y))
+        assert kernel.call(table, (rows,), arena, board) == (0, 0)
+        if board is not None:
+            board[team.OPENED] = -1
+        return y
+
+    for y in (run(), *(run(team.new_board()) for _ in range(50))):
+        np.testing.assert_array_equal(y, plain)
+    wait_for_helper()
+
+
+def test_a_helper_that_comes_in_the_middle_of_a_loop_helps_with_the_rest(monkeypatch):
+    big = mg.parameter(np.random.default_rng(0).standard_normal((400, 400)) / 20)
+    xs = np.random.default_rng(1).standard_normal((60, 1, 400))
+
+    def last(W, xs):
+        return mg.scan(lambda h, x: (mg.tanh(x + h @ W), None), mg.zeros((xs.shape[1], 400), "float64"), xs)[0]
+
+    fast = mg.jit(last)
+    monkeypatch.setenv("MINIGRAD_THREADS", "1")
+    alone = fast(big, xs).numpy()
+    monkeypatch.delenv("MINIGRAD_THREADS")
+    np.testing.assert_allclose(alone, last(big, xs).numpy(), rtol=1e-10)
+    assert "1 statements, 2 of them for two threads" in fast.explain()
+    for wait in (0, 1e-5, 1e-4, 3e-4, 1e-3):
+        team.invite(lambda wait=wait: time.sleep(wait))
+        np.testing.assert_array_equal(fast(big, xs).numpy(), alone)
+    wait_for_helper()
+
+
+def test_shared_statements_do_not_stand_in_a_branch():
+    with pytest.raises(ValueError, match="must not stand in an if"):
+        Function("f", (X,), (Y,), (N,), (), (If(Compare("eq", ONE, ONE), (shared(J, Store(Y, J, ONE)),)),))
 
 
 @pytest.mark.parametrize("seed", range(12))
