@@ -66,9 +66,10 @@ class Node:
     """One operation on nodes made before it. `value` is its array when it is known already, `id` counts nodes in order of creation.
 
     `tracked` tells whether it depends on a parameter or an argument of a transformation: eager work on anything else leaves no history.
+    `learned` marks what is a parameter again where it leaves a compiled function.
     """
 
-    __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "name", "op", "origin", "tracked", "type", "value")
+    __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Node:
         self.op, self.args, self.attrs, self.type, self.value, self.name = op, args, attrs, type, value, name
         self.origin = here() if origin is None else origin
         self.id = next(_ids)
-        self.tracked = tracked
+        self.tracked, self.learned = tracked, False
         self.grad: Any = None
 
     @property

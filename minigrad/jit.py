@@ -87,8 +87,10 @@ class Fit:
         self.numbers = tuple(sizes[s] for s in program.native.lowered.sizes) if program.native else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
-        self.names = [m[1] if m else None for m in found]
+        self.names = [m[1] if m else o.name for m, o in zip(found, program.graph.outputs, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
+        position = {p: i for i, p in enumerate(program.graph.params)}
+        self.same = [position.get(o) for o in program.graph.outputs]  # the argument that a result is
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         if self.program.native is None:
@@ -130,7 +132,7 @@ class Compiled:
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             fit.program.find_not_finite(arrays, fit.sizes)
         history = any(n.tracked and n.args for n in nodes)
-        results = _recorded(fit, leaves, outputs) if history else _results(fit, nodes, outputs)
+        results = _recorded(fit, leaves, outputs) if history else _results(fit, leaves, outputs)
         return tree.unflatten(fit.program.graph.out_tree, results)  # type: ignore[arg-type]
 
     def _fit(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Fit:
@@ -199,14 +201,19 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
-def _results(fit: Fit, nodes: Sequence[Node], outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Results without history, named as in their tree; where they come from parameters, of a kind that `backward` refuses to pass over."""
-    learned = PARAMETER in [n.op for n in nodes]
-    op, place = COMPILED if learned else CONSTANT, here()
+def _results(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+    """Results without history, named as in their tree: parameters where f made them so, or the arguments that they are.
+
+    Others that come from parameters are of a kind that `backward` refuses to pass over.
+    """
+    ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
+    other, place = COMPILED if PARAMETER in ops else CONSTANT, here()
+    marked = zip(fit.program.graph.outputs, fit.same, strict=True)
+    kinds = [PARAMETER if o.learned else other if i is None else ops[i] for o, i in marked]
     for value in outputs:
         value.flags.writeable = False
-    found = zip(fit.types, outputs, fit.names, strict=True)
-    return [Tensor(Node(op, (), {}, t, v, name, place, learned)) for t, v, name in found]
+    found = zip(kinds, fit.types, outputs, fit.names, strict=True)
+    return [Tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
 
 
 def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """Optimisers as pure functions of trees: init(params) -> state, update(params, grads, state) -> (params, state).
 
-They run eagerly and inside jit alike. Eagerly the new parameters are fresh leaves without history; inside a trace they are tensors of it.
+They run eagerly and inside jit alike. The new parameters are fresh leaves without history; inside a trace they are tensors of it, and
+parameters again where they leave it.
 """
 
 from __future__ import annotations
@@ -233,9 +234,7 @@ def _zeros(p: Any) -> Tensor:
 
 def _settled(value: Tensor, name: str | None, make: Callable[..., Tensor]) -> Tensor:
     """Eagerly a fresh leaf, so that no history is kept; inside a trace the tensor itself."""
-    if is_tracing() or not value.is_concrete:
-        return value if name is None else value.named(name)
-    return make(value.numpy(), name=name)
+    return make(value.numpy() if value.is_concrete and not is_tracing() else value, name=name)
 
 
 # ---- the optimisers

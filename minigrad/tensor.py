@@ -432,14 +432,16 @@ def operand(what: str, value: Any) -> Tensor:
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A tensor to be learned: `backward` sets its `.grad`."""
-    array = value.numpy() if isinstance(value, Tensor) else value
-    if not isinstance(array, np.ndarray) and dtype is None:
+    """A tensor to be learned: `backward` sets its `.grad`. In a compiled function the tensor itself, a parameter once returned."""
+    if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
         dtype = FLOAT
-    found = asarray(array, dtype)
+    found = tensor(value, dtype)
     if found.dtype.kind != "f":
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
-    return _constant(PARAMETER, found, name)
+    if found.is_concrete:
+        return _constant(PARAMETER, found.numpy(), name)
+    found.node.learned = True
+    return found if name is None else found.named(name)
 
 
 def _constant(op: Primitive, array: np.ndarray, name: str | None) -> Tensor:

@@ -20,7 +20,7 @@ from .errors import CheckpointError, MinigradError, NonFiniteError
 from .interpret import nan_watch, run
 from .io import Checkpoints
 from .jit import jit
-from .tensor import PARAMETER, Tensor, parameter, tensor
+from .tensor import Tensor, tensor
 from .trace import trace
 
 __all__ = ["Metrics", "Outcome", "RunError", "make_step", "train"]
@@ -117,7 +117,7 @@ def train(
         if saved != step:
             _save(store, metrics, model, state, step, notes)
     reason = "learned" if learned else "steps" if step >= steps else "interrupted"
-    return Outcome(_as_parameters(model), state, step, reason, store.path(step), *stop[:1])
+    return Outcome(model, state, step, reason, store.path(step), *stop[:1])
 
 
 def _due(step: int, steps: int, every: int) -> bool:
@@ -143,13 +143,6 @@ def _resumed(store: Checkpoints, model: Any, optimizer: optim.Optimizer, notes: 
         problem = f"it is of a run with other settings: {meta.get('config')}, here {notes['config']}"
         raise CheckpointError(f"{path}: {problem}. Nothing was loaded")
     return found["model"], found["optimizer"], meta["step"]
-
-
-def _as_parameters(model: Any) -> Any:
-    leaves, treedef = tree.flatten(model)
-    last = [p.rpartition(".")[2] for p in tree.paths(treedef)]
-    fresh = [v if v.node.op is PARAMETER else parameter(v, name=v.name or n) for v, n in zip(map(tensor, leaves), last, strict=True)]
-    return tree.unflatten(treedef, fresh)
 
 
 def _explained(f: Callable[..., Any], args: tuple[Any, ...], step: int, numbers: dict[str, float]) -> NonFiniteError:

@@ -167,7 +167,7 @@ def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, 
         np.testing.assert_allclose(whole[:, row : row + 1], fast(model, xs[:, row : row + 1]).numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
     monkeypatch.setenv("MINIGRAD_THREADS", "1")
-    monkeypatch.setattr("minigrad.backend.link.invite", lambda job: pytest.fail("a second thread"))
+    monkeypatch.setattr("minigrad.backend.native.invite", lambda job: pytest.fail("a second thread"))
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
@@ -355,6 +355,46 @@ def test_backward_refuses_a_loss_from_a_compiled_function_of_parameters():
     loss = mg.jit(lambda w: mg.sum(w * w))(w)
     with pytest.raises(mg.errors.GraphError, match="compiled function, which keeps no history"):
         (loss + mg.sum(w)).backward()
+
+
+def test_parameters_come_back_as_parameters():
+    """What the function makes a parameter, what an optimiser makes of one, and an argument that is returned as it is."""
+    w, x = mg.parameter(W, name="w"), mg.tensor(XS)
+    same = mg.jit(lambda w, x: {"w": w, "x": x, "sum": mg.sum(w)})
+    found = same(w, x)
+    mg.sum(found["w"] * 2).backward()
+    np.testing.assert_array_equal(found["w"].grad, np.full(W.shape, 2.0))
+    with pytest.raises(mg.errors.GraphError, match="no parameter"):
+        mg.sum(found["x"]).backward()
+    with pytest.raises(mg.errors.GraphError, match="keeps no history"):
+        found["sum"].backward()
+    with pytest.raises(mg.errors.GraphError, match="no parameter"):  # the same program, of an argument that is none
+        mg.sum(same(mg.tensor(W), x)["w"]).backward()
+    made = mg.jit(lambda x: mg.parameter(2 * x, "float32", name="v"))(XS)
+    mg.sum(made).backward()
+    assert (made.node.name, made.dtype, made.grad.dtype) == ("v", np.float32, np.float32)
+    with pytest.raises(mg.errors.DTypeError, match="it has dtype int64, which has no gradient"):
+        mg.jit(mg.parameter)(np.arange(3))
+
+
+def test_a_trained_model_is_one_of_parameters_step_after_step():
+    optimizer = mg.optim.Adam(0.1)
+
+    @mg.jit
+    def step(model, state):
+        loss, grads = mg.value_and_grad(lambda m: mg.sum(m["w"] ** 2))(model)
+        return *optimizer.update(model, grads, state), loss
+
+    model = {"w": mg.parameter(W, name="w")}
+    state = optimizer.init(model)
+    for _ in range(3):
+        model, state, loss = step(model, state)
+        mg.sum(model["w"] * 3).backward()
+        np.testing.assert_array_equal(model["w"].grad, np.full(W.shape, 3.0))
+        with pytest.raises(mg.errors.GraphError, match="keeps no history"):
+            loss.backward()
+        with pytest.raises(mg.errors.GraphError, match="keeps no history"):
+            mg.sum(state.slots["mean"]["w"]).backward()
 
 
 def test_training_leaves_no_history():
