@@ -207,14 +207,17 @@ class Config:
     def of(cls, task: str = "copy", model: str | None = None, **settings: Any) -> Config:
         """A Config from settings by name, of the task, the model or the run, as values or as text; what is left out is the task's default.
 
+        The task's defaults for models are of those that have the setting.
+
         Config.of("recall", "ntm", items="2-6", hidden=100, lr=1e-3)
         """
         defaults = {"model": "ntm", **_known("task", task, TASKS).DEFAULTS}
         model = model or defaults["model"]
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()
         _require_known(f"a run of {model} on {task}", settings, {**of_task, **of_model, **of_run})
-        run = {**{k: v for k, v in defaults.items() if k in of_run}, **{k: v for k, v in settings.items() if k in of_run}}
-        for_task, for_model = ({k: v for k, v in settings.items() if k in known} for known in (of_task, of_model))
+        run = {k: v for k, v in {**defaults, **settings}.items() if k in of_run}
+        for_task = {k: v for k, v in settings.items() if k in of_task}
+        for_model = {k: v for k, v in {**defaults, **settings}.items() if k in of_model}
         return cls(task, model, for_task, for_model, **run)
 
     def setting(self, name: str) -> Setting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import minigrad as mg
@@ -47,8 +48,17 @@ def rnn(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layer
     return _stack(RNN, key, inputs, outputs, hidden, layers)
 
 
-def lstm(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1, image: Image = 0) -> Any:
-    return _seeing(image, key, inputs, lambda n: _stack(LSTM, key, n, outputs, hidden, layers))
+def lstm(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    hidden: Hidden = 100,
+    layers: Layers = 1,
+    longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
+    image: Image = 0,
+) -> Any:
+    cell = partial(LSTM, longest=longest or None)
+    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
 
 
 def gru(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:

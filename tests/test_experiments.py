@@ -113,6 +113,13 @@ def test_a_task_has_defaults_of_its_own():
     assert Config.of("he").model == "lstm"
 
 
+def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
+    assert Config.of("recall").model_settings["start"] == "tape"
+    assert Config.of("recall", start="plain").model_settings["start"] == "plain"
+    assert Config.of("copy").model_settings["start"] == "plain"
+    assert "start" not in Config.of("recall", "lstm").model_settings
+
+
 def test_the_learning_rate_falls_to_a_hundredth_and_stays_when_there_are_more_steps():
     for schedule in ("cosine", "exponential"):
         config = Config.of(schedule=schedule, lr=0.1, steps=50, warmup=5)

@@ -56,14 +56,16 @@ def _options(task: str) -> dict[str, Any]:
     """(type, option, default) of every setting."""
     default = Config.of(task)
     found = {s.name: _option(s, s.show(s.default), f"Of {task}") for s in task_settings(task).values()}
-    by_name: dict[str, list[tuple[str, Setting]]] = {}
+    settings: dict[str, Setting] = {}
+    values: dict[str, dict[str, list[str]]] = {}  # {setting: {its default: [models]}}
     for model in MODELS:
+        given = Config.of(task, model).model_settings
         for setting in model_settings(model).values():
-            by_name.setdefault(setting.name, []).append((model, setting))
-    for name, owners in by_name.items():
-        values = {s.show(s.default): [m for m, other in owners if other.default == s.default] for _, s in owners}
-        words = "; ".join(f"{value} for {', '.join(models)}" for value, models in values.items())
-        found[name] = _option(owners[0][1], words, "Of the model")
+            settings.setdefault(setting.name, setting)
+            values.setdefault(setting.name, {}).setdefault(setting.show(given[setting.name]), []).append(model)
+    for name, setting in settings.items():
+        words = "; ".join(f"{value} for {', '.join(models)}" for value, models in values[name].items())
+        found[name] = _option(setting, words, "Of the model")
     return found | {s.name: _option(s, s.show(getattr(default, s.name)), "Of the run") for s in run_settings().values()}
 
 

@@ -17,7 +17,9 @@ from .draw import Draw
 __all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "optimum", "sizes"]
 
 DOMAIN = 19
-DEFAULTS: dict[str, Any] = {"until": 131.4}  # 3 bits above the optimum
+DEFAULTS: dict[str, Any] = {
+    "until": 131.4, "start": "tape", "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000, "clip_norm": 10.0, "evaluate_every": 250,
+}  # fmt: skip  # until: 3 bits above the optimum
 
 
 def sizes(**_: Any) -> tuple[int, int]:
