@@ -30,9 +30,11 @@ soak: .venv/.dev
 	$(BIN)/python -m tests.soak --minutes 60
 
 coverage: .venv/.dev
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n 2
 	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report --include 'minigrad/*'
+	$(BIN)/python -m coverage report --include 'models/*,viz/*'
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

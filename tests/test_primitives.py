@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import special
@@ -242,3 +244,31 @@ def test_a_large_scatter_runs_jitted_and_adds_the_same():
     expected = np.zeros((2, 7, 80))
     np.add.at(expected, (slice(None), index), updates)
     np.testing.assert_allclose(TABLE["scatter"](mg.tensor(updates), mg.tensor(index), axis=1, n=7).numpy(), expected, rtol=1e-12)
+
+
+F, D = mg.ones((2, 3)), mg.ones((2, 3), "float64")
+BODY = mg.trace(lambda h, x: (h + x, h), np.ones(3, "float32"), np.ones(3, "float32"))
+LOOP = {"body": BODY, "constants": 0, "carries": 1, "length": 4, "reverse": False, "save": ""}
+GROWS = {**LOOP, "body": mg.trace(lambda h, x: (mg.concat([h, h]), h), np.ones(3, "float32"), np.ones(3, "float32"))}
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "attrs", "message"),
+    [
+        ("add", [F, D], {}, "operands have dtypes float32 and float64"),
+        ("add", [F, mg.ones(3)], {}, r"operands have shapes \(2, 3\) and \(3,\)"),
+        ("sin", [mg.tensor(np.arange(3))], {}, r"takes floats, got int64\(3\)"),
+        ("where", [mg.ones(3) > 0, F, F], {}, r"condition \(3,\) and values \(2, 3\) differ in shape"),
+        ("matmul", [F, D.T], {}, "two tensors of one number dtype"),
+        ("matmul", [F > 0, F.T > 0], {}, "two tensors of one number dtype"),
+        ("matmul", [mg.ones((2, 2, 3)), mg.ones((4, 3, 2))], {}, r"the axes before the last two differ: x \(2, 2, 3\) @ y \(4, 3, 2\)"),
+        ("call", [F], {"graph": mg.trace(mg.sin, np.ones(3)), "rule": None}, r"takes float64\(3\), got float32\(2, 3\)"),
+        ("scan", [mg.ones(3), mg.ones((5, 3))], LOOP, r"a sequence of 4 times float32\(3\) is needed, got float32\(5, 3\)"),
+        ("scan", [mg.ones(2), mg.ones((4, 3))], LOOP, r"the body takes float32\(3\), got float32\(2\)"),
+        ("scan", [mg.ones(3), mg.ones((4, 3))], GROWS, r"carry 0 is float32\(3\) before a step and float32\(6\) after it"),
+    ],
+)
+def test_a_primitive_refuses_arguments_that_its_operator_would_have_adapted(name: str, args: Any, attrs: Any, message: str) -> None:
+    """What check relies on after every pass: a graph put together wrongly does not type."""
+    with pytest.raises(mg.errors.MinigradError, match=message):
+        TABLE[name](*args, **attrs)

@@ -112,6 +112,37 @@ def test_a_running_total_that_is_also_an_output_stays_in_the_loop() -> None:
     keeps_its_value(*gradient(f, RNG.standard_normal((3, 3)), XS))
 
 
+ROWS, COLUMNS = RNG.standard_normal((4, 2, 3)), RNG.standard_normal((4, 3, 5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "term", "left"),
+    [
+        ((3, 3), lambda x, y: x.T @ x, 0),
+        ((2, 5), lambda x, y: x @ y, 0),
+        ((5, 2), lambda x, y: (x @ y).T, 0),
+        ((10,), lambda x, y: mg.reshape(x @ y, (10,)), 0),
+        ((2, 3), lambda x, y: x, 0),
+        ((3, 2), lambda x, y: x.T, 0),
+        ((3,), lambda x, y: mg.sum(x, 0), 0),
+        ((1, 3), lambda x, y: mg.expand_dims(mg.sum(x, 0), 0), 0),
+        ((2, 5), lambda x, y: x @ y + mg.sort(x @ y, -1), 1),
+        ((2, 5), lambda x, y: mg.cumsum(x @ y, -1) @ np.eye(5), 1),
+    ],
+)
+def test_running_totals_of_what_is_linear_are_summed_after_the_loop(shape: Any, term: Any, left: int) -> None:
+    """`left` carries remain: what is not linear in something stacked is added step by step."""
+
+    def f(x: Any, y: Any) -> Any:
+        return mg.scan(lambda total, given: (total + term(*given), ()), mg.zeros(shape, "float64"), (x, y))[0]
+
+    graph = mg.trace(f, ROWS, COLUMNS)
+    keeps_its_value(graph, [ROWS, COLUMNS])
+    assert sum(n.attrs["carries"] for n in loops(drop_unused(sink(graph)))) == left
+    expected = sum(term(mg.tensor(x), mg.tensor(y)).numpy() for x, y in zip(ROWS, COLUMNS, strict=True))
+    np.testing.assert_allclose(interpret.run(sink(graph), [ROWS, COLUMNS])[0], expected, rtol=1e-12)
+
+
 def test_a_product_that_is_only_read_transposed_is_made_so() -> None:
     x, y = RNG.standard_normal((2, 3, 4)), RNG.standard_normal((2, 4, 5))
     graph = turn(mg.trace(lambda x, y: mg.exp((x @ y).mT), x, y))

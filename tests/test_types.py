@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,27 @@ def test_equal_hints_bind_and_different_ones_do_not() -> None:
         assert (caught.value.symbol, caught.value.value) == (T, b + 2)
     finally:
         guards.reset(token)
+
+
+def test_outside_of_a_trace_a_size_is_the_number_seen_first() -> None:
+    assert (int(t), list(range(b)), 17 // t, bool(t - 5)) == (5, [0, 1, 2], 3, False)
+    assert (t < 6, t < b, t + 2 > t, t == b + 2) == (True, False, True, True)
+    assert same(t, 5)
+    assert same(t, b + 2)
+    assert not same(t, b)
+
+
+def test_division_by_a_sum_of_sizes_or_by_zero_is_that_of_numbers() -> None:
+    assert (t * b) // (b + 2) == 3
+    with pytest.raises(ZeroDivisionError):
+        t // 0
+
+
+@pytest.mark.parametrize("other", [None, 1.5, {}])
+def test_sizes_combine_with_sizes_and_integers_only(other: Any) -> None:
+    for combine in (operator.add, operator.sub, operator.mul):
+        with pytest.raises(TypeError, match="unsupported operand|can't multiply"):
+            combine(t, other)
 
 
 def test_sizes_print_as_formulas() -> None:
