@@ -75,8 +75,8 @@ class Native:
         outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
         """Run one phase after the other; the code of the first failed check and its value, or 0."""
-        shared = [] if one_thread() else [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
-        boards = {kernel: new_board() for kernel in shared}
+        shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
+        boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
         if boards:
             kept = (arrays, outputs)  # until the helper has been, who may come when all is done
             invite(lambda: ([k.call(table, numbers, arena, board, helps=True) for k, board in boards.items()], kept))
