@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ class Experiment:
         return next(iter(self.measures))
 
     def words(self, found: dict[str, float], suffix: str = "") -> str:
-        """'0.012 bits, 0.000 wrong'."""
-        return ", ".join(m.show(found[k + suffix]) for k, m in self.measures.items())
+        """'0.012 bits, 0.000 wrong', without those of which there is no value."""
+        return ", ".join(m.show(v) for k, m in self.measures.items() if not math.isnan(v := found[k + suffix]))
 
     @property
     def harder(self) -> dict[str, Any] | None:

@@ -35,8 +35,8 @@ def evaluate(
     for changes in rows:
         found, base = e.measure(model, sequences, 2**63 + step * 2**16, **changes), e.baselines(**changes)
         settings = [run.config.setting(k).show(v) for k, v in changes.items()]
-        costs = [f"{found[k]:{m.form}}" for k, m in e.measures.items()]
-        table.add_row(*settings, *costs, *(f"{base[k]:{first.form}}" for k in ("chance", "optimum")))
+        costs = [m.number(found[k]) for k, m in e.measures.items()]
+        table.add_row(*settings, *costs, *(first.number(base[k]) for k in ("chance", "optimum")))
     console.print(table)
 
 

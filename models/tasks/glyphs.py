@@ -53,7 +53,7 @@ def batch(
     turn: Annotated[float, "random rotation of each drawing, degrees either way"] = 11.25,
     shift: Annotated[float, "random translation of each drawing, parts of the side either way"] = 0.05,
     warp: Annotated[float, "random mirror, stretch and shear of each class in training: classes without end"] = 0.2,
-    easy: Annotated[int, "updates at first in which episodes grow from easy ones: short, one drawing of a class again and again"] = 0,
+    easy: Annotated[int, "updates at first in which episodes grow from easy ones: half as long, the same drawing of a class again"] = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs (T, batch, size² + label), targets, mask (T, batch)), float32 and bool; a pure function of (seed, step).
 
@@ -62,7 +62,8 @@ def batch(
     """
     draw, training = Draw(seed, step, DOMAIN), split == "train"
     hard = min(1.0, step / easy) if easy and training else 1.0
-    shown = 2 + round(hard * (shots - 2)) if hard < 1 else shots
+    least = min(shots, max(2, shots // 2))
+    shown = least + round(hard * (shots - least))
     glyphs, known = _known(data, test, training, size)
     fewest = glyphs.count[known].min(initial=10**9)
     if len(known) < ways or fewest < shots:

@@ -6,6 +6,7 @@ there are probabilities. Measures give one number a sequence, {name: (batch,)}; 
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import minigrad as mg
@@ -20,8 +21,12 @@ class Measure(NamedTuple):
     label: str  # of an axis
     rises: bool = False  # more is better
 
+    def number(self, value: float) -> str:
+        """The value, or a dash for one of which there is none: NaN."""
+        return "–" if math.isnan(value) else f"{value:{self.form}}"
+
     def show(self, value: float) -> str:
-        return f"{value:{self.form}} {self.words}"
+        return f"{self.number(value)} {self.words}"
 
 
 MEASURES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from minigrad.models import LSTM, Encoded, FeedForwardNetwork, ImageEncoder
+from minigrad.models.encoder import LEAK
 from minigrad.models.registry import MODELS
 
 import minigrad as mg
@@ -25,14 +26,30 @@ def test_codes_and_gradients_as_in_pytorch(side, rotational):
     m = mg.tree.unflatten(mg.tree.flatten(ours)[1], weights)
     z = torch.tensor(x.reshape(6, 1, side, side))
     for layer in m.layers:
-        z = torch.relu(torch.nn.functional.conv2d(z, layer.W.permute(3, 2, 0, 1), layer.b, stride=2, padding=1))
-        z = torch.nn.functional.layer_norm(z.movedim(1, -1), (z.shape[1],), layer.norm.scale, layer.norm.shift).movedim(-1, 1)
-    y = z.movedim(1, -1).reshape(6, -1) @ m.linear.W + m.linear.b
+        W = layer.V.permute(3, 2, 0, 1)
+        z = torch.nn.functional.conv2d(z, W * (2 / W[0].numel()) ** 0.5, layer.b, stride=2, padding=1)
+        z = torch.nn.functional.leaky_relu(z, LEAK)
+    y = z.movedim(1, -1).reshape(6, -1) @ m.last.V * (2 / len(m.last.V)) ** 0.5
+    y = torch.nn.functional.layer_norm(y, (4,))
     loss = (y.reshape(3, 2, 4) * torch.tensor(ct)).sum()
     loss.backward()
     np.testing.assert_allclose(float(value), loss.item(), rtol=1e-10)
     for leaf, w in zip(mg.tree.leaves(found), weights, strict=True):
         np.testing.assert_allclose(leaf.numpy(), w.grad.numpy(), rtol=1e-9, atol=1e-10)
+
+
+def test_codes_differ_as_much_after_updates_that_tell_nothing():
+    """Updates by noise alone, in which images are of no use, leave the codes of different images apart."""
+    encoder, xs = ImageEncoder(12, (8, 16), 16), rng.random((40, 144), dtype="float32")
+    optimizer = mg.optim.Adam(3e-3)
+    state = optimizer.init(encoder)
+    step = mg.jit(lambda m, s, ct: optimizer.update(m, mg.grad(lambda m: mg.mean(m(xs) * ct))(m), s))
+    for _ in range(200):
+        encoder, state = step(encoder, state, rng.standard_normal((40, 16), dtype="float32"))
+    codes = encoder(xs).numpy()
+    np.testing.assert_allclose(codes.mean(-1), 0, atol=1e-5)
+    np.testing.assert_allclose(codes.std(-1), 1, rtol=1e-3)
+    assert codes.std(0).mean() > 0.3
 
 
 def test_a_model_behind_an_encoder_sees_codes_and_the_rest():
