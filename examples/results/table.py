@@ -24,12 +24,24 @@ from minigrad.experiments import Run
 from minigrad.train import Metrics
 
 START = 2**41  # of the fresh sequences, after those of all evaluations
+NOT_COMPARED = ("seed", "until", "evaluate_every", "lr_steps")
 
 
 def evaluations(run: Run) -> list[dict[str, Any]]:
     """{"sequences seen", "seconds", and the measures} of each."""
     events = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
     return [{"seen": e["step"] * run.config.batch, "seconds": e["seconds"], **e["evaluation"]} for e in events]
+
+
+def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs of one setting together, named by their model and by what differs between any two of the runs."""
+    flat = [{k: v for k, v in run.config.flat.items() if k not in NOT_COMPARED} for run in runs]
+    differs = {k for f in flat for k in f if len({g[k] for g in flat if k in g}) > 1}
+    groups: dict[str, list[Run]] = {}
+    for run, settings in zip(runs, flat, strict=True):
+        words = run.config.words({k: v for k, v in settings.items() if k in differs})
+        groups.setdefault(", ".join([run.config.model, *([words] if words else [])]), []).append(run)
+    return groups
 
 
 def row(run: Run, threshold: float, changes: Sequence[dict[str, Any]], sequences: int) -> list[list[float]]:
@@ -47,7 +59,7 @@ def shown(cells: Sequence[Sequence[float]]) -> list[str]:
     return [" / ".join("—" if v == np.inf else f"{v:,.0f}" if i < 4 else f"{v:.3g}" for v in c) for i, c in enumerate(cells)]
 
 
-def table(runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str], sequences: int) -> str:
+def table(label: str, runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str], sequences: int) -> str:
     """As text, with the medians; numbers of measures are 'first / second' over so many fresh sequences each."""
     e = runs[0].experiment
     changes = [{}, *({vary: runs[0].config.setting(vary).read(v)} for v in values)]
@@ -60,7 +72,7 @@ def table(runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str
     base = ", ".join(f"{k} {v:g}" for k, v in e.baselines().items())
     measures = " / ".join(m.words for m in e.measures.values())
     told = f"{measures} a sequence over {sequences:,} fresh ones; {base} {e.measures[e.headline].words}"
-    return "\n".join([runs[0].config.title, told, *lines])
+    return "\n".join([label, runs[0].config.title, told, *lines])
 
 
 def curves(groups: dict[str, list[Run]], threshold: float, path: Path) -> None:
@@ -97,14 +109,10 @@ def main() -> None:
     parser.add_argument("--sequences", type=int, default=1000)
     given = parser.parse_args()
     vary, _, values = given.vary.partition("=")
-    groups: dict[str, list[Run]] = {}
-    for folder in given.runs:
-        run = Run.open(folder)
-        settings = run.config.model_settings
-        label = [run.config.model, *(str(settings[k]) for k in ("controller", "start") if k in settings)]
-        groups.setdefault(", ".join(label), []).append(run)
+    groups = grouped([Run.open(folder) for folder in given.runs])
     given.out.mkdir(parents=True, exist_ok=True)
-    text = "\n\n".join(table(runs, given.threshold, vary, [v for v in values.split(",") if v], given.sequences) for runs in groups.values())
+    varied = [v for v in values.split(",") if v]
+    text = "\n\n".join(table(label, runs, given.threshold, vary, varied, given.sequences) for label, runs in groups.items())
     (given.out / "table.txt").write_text(text + "\n")
     curves(groups, given.threshold, given.out / "curves.svg")
     print(text)
