@@ -7,6 +7,8 @@ whose columns are contiguous are dot products instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .gemm_kernels import (
     KERNEL_ATTRIBUTES,
     MATRICES,
@@ -23,7 +25,7 @@ from .llvm_text import constant
 K_BLOCK = 256
 PACK_ROWS = 128  # from this many rows of A on, packing a panel of B pays even if it could be read in place
 DOT_ROWS = 12  # up to this many, dot products beat packing
-DOT_TILE = 4
+DOT_TILES = ((4, 4), (4, 1), (1, 16), (1, 4), (1, 1))  # rows and columns of C at once
 
 
 def gemm_module(t: Tile) -> str:
@@ -31,7 +33,7 @@ def gemm_module(t: Tile) -> str:
     declarations: dict[str, str] = {}
     parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
     parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
-    parts += [dot_kernel(t, rows, columns, declarations) for rows in (DOT_TILE, 1) for columns in (DOT_TILE, 1)]
+    parts += [dot_kernel(t, *tile, declarations) for tile in DOT_TILES]
     parts += [f(t, declarations) for f in (pack_kernel, _in_place, _packed, _dots, _scalar, _dispatch)]
     return "\n".join([*(declarations[name] for name in sorted(declarations)), *parts, KERNEL_ATTRIBUTES])
 
@@ -124,23 +126,28 @@ def _packed(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _dots(t: Tile, declarations: dict[str, str]) -> str:
-    """A's rows and B's columns are contiguous."""
+    """The rows of A and C and the columns of B are contiguous."""
     code = Code(t, declarations)
 
     def run(rows: int, columns: int, i_count: str, i_start: str, j_count: str, j_start: str) -> None:
         with code.loop(j_count, "j") as j_, code.loop(i_count, "i") as i_:
             i, j = code.op("add", code.op("mul", i_, rows), i_start), code.op("add", code.op("mul", j_, columns), j_start)
-            a, b, c = code.at2("%a", i, "%ars"), code.at2("%b", j, "%bcs"), code.at2("%c", i, "%crs", j, "%ccs")
-            operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 %ccs, i1 %accumulate"
+            a, b, c = code.at2("%a", i, "%ars"), code.at2("%b", j, "%bcs"), code.at2("%c", i, "%crs", j)
+            operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 1, i1 %accumulate"
             code.do(f"call void @mg_dot_{t.dtype}_{rows}x{columns}(i64 {rows}, i64 {columns}, i64 %k, {operands})")
 
-    i_whole, j_whole = code.op("udiv", "%m", DOT_TILE), code.op("udiv", "%n", DOT_TILE)
-    i_rest, j_rest = code.op("urem", "%m", DOT_TILE), code.op("urem", "%n", DOT_TILE)
-    i_end, j_end = code.op("sub", "%m", i_rest), code.op("sub", "%n", j_rest)
-    run(DOT_TILE, DOT_TILE, i_whole, "0", j_whole, "0")
-    run(1, DOT_TILE, i_rest, i_end, j_whole, "0")
-    run(DOT_TILE, 1, i_whole, "0", j_rest, j_end)
-    run(1, 1, i_rest, i_end, j_rest, j_end)
+    def tiles(rows: int, i_count: str, i_start: str, widths: Sequence[int]) -> None:
+        """All columns of some rows, in tiles of these widths, the widest first."""
+        j = "0"
+        for columns in widths:
+            count = code.op("udiv", code.op("sub", "%n", j), columns)
+            run(rows, columns, i_count, i_start, count, j)
+            j = code.op("add", j, code.op("mul", count, columns))
+
+    whole = code.op("udiv", "%m", 4)
+    end = code.op("mul", whole, 4)
+    tiles(4, whole, "0", (4, 1))
+    tiles(1, code.op("sub", "%m", end), end, (16, 4, 1))
     return code.define(f"mg_dots_{t.dtype}", MATRICES)
 
 
@@ -190,7 +197,8 @@ def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
     unit = {s: is_("eq", v[s], 1) for s in ("ars", "acs", "brs", "bcs", "crs", "ccs")}
     few = is_("sle", v["m"], DOT_ROWS)
     rows_of_b = both(unit["bcs"], unit["ccs"])
-    dots = both(both(unit["acs"], unit["brs"]), both(few, emit(f"xor i1 {rows_of_b}, true")))
+    in_rows = either(unit["ccs"], is_("eq", v["n"], 1))
+    dots = both(both(both(unit["acs"], unit["brs"]), in_rows), both(few, emit(f"xor i1 {rows_of_b}, true")))
     many = is_("sge", v["m"], PACK_ROWS)
     in_place = both(rows_of_b, emit(f"xor i1 {many}, true"))
     for condition, name in ((dots, "dots"), (in_place, "in_place"), (unit["ccs"], "packed")):

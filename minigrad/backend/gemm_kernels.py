@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
-from .llvm_text import SUFFIX, TYPES, Text, constant
+from .llvm_text import SUFFIX, TYPES, Text
 
 MATRICES = (
     "i64 %m, i64 %n, i64 %k, ptr noalias readonly %a, i64 %ars, i64 %acs, ptr noalias readonly %b, i64 %brs, i64 %bcs, "
@@ -161,7 +161,7 @@ def kernel_parameters(t: Tile) -> str:
 
 
 def dot_kernel(t: Tile, rows: int, columns: int, declarations: dict[str, str]) -> str:
-    """C[rows, columns] (+)= A @ B with A's rows and B's columns contiguous."""
+    """C[rows, columns] (+)= A @ B with the rows of A and C and the columns of B contiguous."""
     code = Code(t, declarations)
     pairs = [(r, c) for r in range(rows) for c in range(columns)]
     slots = {pair: code.emit(f"alloca {t.vector}") for pair in pairs}
@@ -180,16 +180,43 @@ def dot_kernel(t: Tile, rows: int, columns: int, declarations: dict[str, str]) -
     rest = code.op("urem", "%k", t.lanes)
     with code.when(code.emit(f"icmp ne i64 {rest}, 0")):
         step(code.op("sub", "%k", rest), code.mask(rest))
-    zero = constant(t.type, 0)
-    name = f"llvm.vector.reduce.fadd.{t.suffix}"
-    declarations[name] = f"declare {t.type} @{name}({t.type}, {t.vector})"
-    for r, c in pairs:
-        vector = code.emit(f"load {t.vector}, ptr {slots[r, c]}")
-        total = code.emit(f"call reassoc {t.type} @{name}({t.type} {zero}, {t.vector} {vector})")
-        place = code.at2("%c", str(r), "%crs", str(c), "%ccs")
-        old = code.emit(f"select i1 %accumulate, {t.type} {code.load(place)}, {t.type} {zero}")
-        code.do(f"store {t.type} {code.emit(f'fadd {t.type} {old}, {total}')}, ptr {place}, align {t.align}")
+    totals = [code.emit(f"load {t.vector}, ptr {slot}") for slot in slots.values()]
+    sums = [_sums(code, totals[i : i + t.lanes]) for i in range(0, len(totals), t.lanes)]
+    width = min(columns, t.lanes)
+    for i in range(0, len(pairs), width):
+        r, c = pairs[i]
+        lanes = ", ".join(f"i32 {i % t.lanes + j}" for j in range(width))
+        part = f"<{width} x {t.type}>"
+        found = code.emit(f"shufflevector {t.vector} {sums[i // t.lanes]}, {t.vector} poison, <{width} x i32> <{lanes}>")
+        place = code.at2("%c", str(r), "%crs", str(c))
+        old = code.emit(f"select i1 %accumulate, {part} {code.emit(f'load {part}, ptr {place}, align {t.align}')}, {part} zeroinitializer")
+        code.do(f"store {part} {code.emit(f'fadd {part} {old}, {found}')}, ptr {place}, align {t.align}")
     return code.define(f"mg_dot_{t.dtype}_{rows}x{columns}", MATRICES)
+
+
+def _sums(code: Code, vectors: list[str]) -> str:
+    """A vector of the sums of vectors: each step adds neighbours, of two vectors into one. Always in the same order, however many."""
+    v, n, step = code.tile.vector, code.tile.lanes, 1
+    vectors = [*vectors, *["zeroinitializer"] * (n - len(vectors))]
+    while step < n:
+        left, right = _exchanged(n, step)
+        vectors = [
+            x
+            if x == y == "zeroinitializer"
+            else code.emit(
+                f"fadd {v} {code.emit(f'shufflevector {v} {x}, {v} {y}, {left}')}, {code.emit(f'shufflevector {v} {x}, {v} {y}, {right}')}"
+            )
+            for x, y in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        step *= 2
+    return vectors[0]
+
+
+def _exchanged(n: int, step: int) -> tuple[str, str]:
+    """Masks that swap the off-diagonal blocks of two vectors."""
+    low = ", ".join(f"i32 {i if not i & step else i - step + n}" for i in range(n))
+    high = ", ".join(f"i32 {i + step if not i & step else i + n}" for i in range(n))
+    return f"<{n} x i32> <{low}>", f"<{n} x i32> <{high}>"
 
 
 def pack_kernel(t: Tile, declarations: dict[str, str]) -> str:
@@ -233,13 +260,12 @@ def _transpose(code: Code, rows: list[str]) -> list[str]:
     """The transpose of a square of vectors: log2 steps that swap ever larger off-diagonal blocks."""
     n, v, step = len(rows), code.tile.vector, 1
     while step < n:
-        low = ", ".join(f"i32 {i if not i & step else i - step + n}" for i in range(n))
-        high = ", ".join(f"i32 {i + step if not i & step else i + n}" for i in range(n))
+        low, high = _exchanged(n, step)
         new = list(rows)
         for i in range(n):
             if not i & step:
                 pair = f"{v} {rows[i]}, {v} {rows[i + step]}"
-                new[i] = code.emit(f"shufflevector {pair}, <{n} x i32> <{low}>")
-                new[i + step] = code.emit(f"shufflevector {pair}, <{n} x i32> <{high}>")
+                new[i] = code.emit(f"shufflevector {pair}, {low}")
+                new[i + step] = code.emit(f"shufflevector {pair}, {high}")
         rows, step = new, 2 * step
     return rows

@@ -173,9 +173,9 @@ class _Printer(Expressions):
         text, emit = self.text, self.text.emit
         low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
         many = emit(f"icmp sge i64 {extent}, {SPLIT_FROM}")
-        near = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain // 2}")
-        beyond = emit(f"urem i64 {near}, {stmt.grain}")
-        middle = emit(f"select i1 {many}, i64 {emit(f'sub i64 {near}, {beyond}')}, i64 {extent}")
+        above = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain - 1}")
+        half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
+        middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
         work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
         in_step = any(map(_together, stmt.body))
         whole = emit(f"xor i1 {many}, true") if in_step else "%team.alone"

@@ -188,7 +188,7 @@ def _strided(array: np.ndarray, offset: int, row: int, column: int, shape: tuple
 
 
 def _parts(n: int, grain: int) -> list[tuple[int, int]]:
-    middle = (n // 2 + grain // 2) // grain * grain if n >= SPLIT_FROM else n
+    middle = min(n, (n // 2 + grain - 1) // grain * grain) if n >= SPLIT_FROM else n
     return [(0, middle), (middle, n)]
 
 
