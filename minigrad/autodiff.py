@@ -10,7 +10,7 @@ from . import ops, tree
 from .errors import GraphError, dtype_error, message, require_callable, shape_error
 from .ir import Graph, Node, ancestors
 from .origin import Origin, override
-from .primitives.control import alias, call
+from .primitives.control import alias, call, detach
 from .primitives.rules import like
 from .tensor import COMPILED, PARAMETER, Tensor, abstract, interning, item, tensor, wrap
 from .trace import closed
@@ -31,7 +31,7 @@ def pullback(
     order = ancestors(list(cts), lambda n: n in targets)
     active = set(targets)
     for node in order:
-        if node not in active and _is_float(node) and any(a in active for a in node.args):
+        if node not in active and node.op is not detach and _is_float(node) and any(a in active for a in node.args):
             active.add(node)
     for node in reversed(order):
         if node not in cts or node not in active or node in targets:

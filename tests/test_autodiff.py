@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 
 import minigrad as mg
+from minigrad.ir import Primitive
 from minigrad.testing import assert_same_graph_value, check_grads, graphs, random_program, tensors
 
 RNG = np.random.default_rng(0)
@@ -102,6 +103,18 @@ def test_jacobian_of_trees_has_the_output_tree_of_argument_trees() -> None:
     close(j["z"]["a"], np.ones(3))
     assert j["z"]["b"].shape == (3,)
     assert not j["z"]["b"].numpy().any()
+
+
+def test_an_operation_without_a_gradient_says_so() -> None:
+    halve = Primitive("halve", lambda x: x, lambda x: x / 2, elementwise=True)
+    with pytest.raises(mg.errors.DTypeError, match=r"halve: has no gradient\. Stop the gradient with mg\.detach before it"):
+        mg.grad(lambda x: mg.sum(halve(x)))(np.ones(3))
+    assert mg.grad(lambda x: mg.sum(x + halve(mg.detach(x))))(np.ones(3)).tolist() == [1, 1, 1]
+
+
+def test_a_python_integer_is_differentiated_as_a_float() -> None:
+    found = mg.grad(lambda x: x * x)(3)
+    assert (found.dtype, float(found)) == (np.float32, 6)
 
 
 def test_jvp_where_nothing_flows_is_zero() -> None:

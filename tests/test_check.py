@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,12 @@ def test_a_models_parameters_are_checked(check: Any) -> None:
     assert found.exit_code == 0, found.output
     assert "rnn.W_h" in found.output
     assert "│ xs " in found.output
+
+
+def test_an_argument_without_elements_has_a_row_too(check: Any) -> None:
+    found = check("loss", "--order", "1", inputs="def inputs(): return {'W': np.ones((2, 2)), 'b': np.zeros(2)}, np.zeros((0, 2))")
+    assert found.exit_code == 0, found.output
+    assert re.search(r"│ x +│ +│ +│ +│ +│ empty", found.output)
 
 
 def test_kinks_are_counted(check: Any) -> None:

@@ -67,3 +67,9 @@ def test_length_file_and_no_browser(runs, opened, tmp_path):
     assert len(data_of(tmp_path / "x.html")["columns"]) == 11
     assert opened == []
     assert "0 is no range" in call("inspect", runs["ntm"], "--length", "0", "--no-open", code=1)
+
+
+def test_a_task_without_a_length_takes_none(opened, tmp_path):
+    pytest.importorskip("sklearn")
+    call("train", "digits", "--model", "rnn", "--hidden", "2", "--steps", "1", "--no-pictures", "--out", tmp_path / "r")
+    assert "digits has no setting for a length: leave --length out" in call("inspect", tmp_path / "r", "--length", "3", code=1)

@@ -192,6 +192,13 @@ def test_overlapping_offsets_are_refused_even_with_checksums(tmp_path):
     refused(path, "overlap")
 
 
+def test_a_tensor_without_a_checksum_is_refused(tmp_path):
+    path, entries = tmp_path / "o", {"a": entry([1], [0, 4])}
+    notes = {"format": io.FORMAT, "meta": "{}", "sha256": "{}"}
+    raw(path, io._encode(notes | {"header_sha256": io._digest(notes, entries)}, entries), b"\0" * 4)
+    refused(path, "not every tensor has a sha256")
+
+
 def test_other_formats_are_named(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.ones(3))
     refused(tmp_path / "a.npz", "zip")
@@ -210,6 +217,8 @@ def test_what_can_not_be_saved_is_refused(tmp_path):
         io.save(tmp_path / "a", {"a.b": np.ones(2), "a": {"b": np.ones(2)}})
     with pytest.raises(CheckpointError, match="JSON"):
         io.save(tmp_path / "a", {"a": np.ones(2)}, {"x": float("nan")})
+    with pytest.raises(CheckpointError, match=r"the header would have .* above the limit"):
+        io.save(tmp_path / "a", {"a": np.ones(2)}, {"long": "x" * MAX_HEADER})
     with pytest.raises(CheckpointError, match="could not be written"):
         io.save(tmp_path / "no" / "a", {"a": np.ones(2)})
     assert not list(tmp_path.iterdir())

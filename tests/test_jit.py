@@ -1,5 +1,6 @@
 """Compiled programs equal the interpreter, one program serves every batch size and length, and nothing is silently wrong."""
 
+import importlib
 import warnings
 
 import numpy as np
@@ -324,6 +325,31 @@ def test_explain_tells_sizes_passes_phases_and_memory():
         "bytes in 3 sequences",
     ):
         assert word in fast.explain()
+
+
+def test_what_is_interpreted_says_why_and_can_be_read_as_a_graph():
+    fast = mg.jit(lambda x: x @ x)
+    with pytest.warns(mg.CompileWarning):
+        fast(np.ones((2, 2), int))
+    assert "interpreted: matmul of int64" in fast.explain()
+    assert fast.source == ""
+    assert [n.op.name for n in fast.graph.nodes] == ["matmul"]
+
+
+def test_more_shapes_than_are_remembered_still_take_one_program(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("minigrad.jit"), "KEPT_FITS", 3)
+    fast = mg.jit(lambda x: mg.sum(x * x))
+    for n in (1, 2, 3, 4, 5, 2, 1):
+        assert float(fast(np.ones(n))) == n
+    assert len(fast.fits) <= 3
+    assert sum(map(len, fast.programs.values())) == 1
+
+
+def test_a_movement_of_memory_is_read_where_it_lies():
+    x, w = RNG.standard_normal((4, 6)), RNG.standard_normal((6, 3))
+    three_legs(lambda x, w: mg.flip(x, 1) @ mg.flip(w, 0), x, w)
+    three_legs(lambda x, w: mg.flip(x, 0)[:, ::2] @ w[::2], x, w)
+    three_legs(lambda x, w: mg.take(mg.flip(x, (0, 1)), np.array([2, 0])) @ w, x, w)
 
 
 def test_a_value_that_is_not_finite_is_found_with_op_line_step_and_direction():

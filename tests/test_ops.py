@@ -105,6 +105,33 @@ def test_powers_at_zero() -> None:
     same(mg.grad(lambda y: mg.sum(mg.tensor(np.zeros(2)) ** y))(np.array([0.0, 2.0])), [0, 0])
 
 
+@given(x=tensors(dtype="float64", max_dims=2, domain=(1 / 64, 4)))
+def test_roots_and_reciprocals_are_powers(x: mg.Tensor) -> None:
+    same(x**0.5, np.sqrt(x.numpy()), rtol=1e-15)
+    same(x**-1, 1 / x.numpy(), rtol=1e-15)
+    check_grads(lambda t: t**0.5 + t**-1, x)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_any_integer_to_the_power_0_is_1_of_its_dtype(dtype: str) -> None:
+    found = mg.tensor(np.arange(3, dtype=dtype)) ** 0
+    assert (found.dtype, found.tolist()) == (np.dtype(dtype), [1, 1, 1])
+
+
+def test_transpose_reverses_the_axes_unless_it_is_told_their_order() -> None:
+    x = np.arange(24.0).reshape(2, 3, 4)
+    same(mg.transpose(x), x.transpose())
+    same(mg.transpose(x, (1, 2, 0)), x.transpose(1, 2, 0))
+
+
+def test_a_tensor_is_converted_as_an_array() -> None:
+    t = mg.tensor(np.array([1.5, -2.5]))
+    assert np.asarray(t, dtype="int32").tolist() == [1, -2]
+    copied = np.array(t, copy=True)
+    copied[0] = 9
+    assert t.tolist() == [1.5, -2.5]
+
+
 def test_logic_is_for_bools() -> None:
     a, b = mg.tensor([True, True, False]), mg.tensor([True, False, False])
     assert (a & b).tolist() == [True, False, False]

@@ -254,6 +254,8 @@ def test_a_carry_that_changes_is_explained_leaf_by_leaf() -> None:
     assert "test_scan.py" in message
     with pytest.raises(mg.errors.GraphError, match=r"start from mg.zeros\(\(3,\)\)"):
         mg.scan(lambda c, x: (c + x, None), mg.zeros(()), mg.ones((2, 3)))
+    with pytest.raises(mg.errors.GraphError, match=r"carry: float32\(3\) goes in, float32\(2\) comes out\n"):
+        mg.scan(lambda c, x: (c[:2], None), mg.zeros(3), mg.ones(2))
     with pytest.raises(mg.errors.GraphError, match="changes its structure"):
         mg.scan(lambda c, x: ((c, c), None), mg.zeros(()), mg.ones(2))
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from io import StringIO
 
 import pytest
 
@@ -16,9 +17,11 @@ pytest.importorskip("distributed")
 pytest.importorskip("typer")
 
 import psutil
+from rich.console import Console
 from typer.testing import CliRunner
 
 from minigrad.commands import app
+from minigrad.commands.sweep import Board
 from minigrad.config import Config, ConfigError
 from minigrad.experiments import Run
 from minigrad.sweep import connected, grid, groups, open_runs, standing, train_all
@@ -51,6 +54,23 @@ def alone(tmp_path_factory):
 
 
 # ---- what is run
+
+
+def test_the_table_shows_what_trains_now_and_how_far_it_is(tmp_path):
+    runs = {name: Run.create(tmp_path / name, config) for name, config in grid("copy", ["rnn"], [0, 1], TINY).items()}
+    text = StringIO()
+    with Board(Console(file=text, force_terminal=True, width=100), runs) as board:
+        for name in runs:
+            board.event(name, {"from": 0})
+        first, second = runs
+        board.event(first, {"step": 50, "seconds": 2.4, "bits": 1.25, "evaluation": {"bits": 1.5}})
+        board.event(second, {"step": 100, "seconds": 3.6})
+        board.event(second, {"end": "learned"})
+        table = board._table()
+    said = re.sub(r"\x1b\[[\d;]*m", "", text.getvalue())
+    assert table.title == "1 ended, 1 training"
+    assert [list(c.cells) for c in table.columns] == [[first], ["50"], ["2"], ["1.250"], ["1.500"]]
+    assert f"{second}: learned after 100 updates, 4 s" in said
 
 
 def test_a_grid_is_every_combination_named_by_what_differs():

@@ -61,6 +61,13 @@ def test_paths_read_like_python() -> None:
     assert list(tree.paths(tree.flatten(1)[1])) == [""]
 
 
+def test_keys_that_have_no_order_stay_as_they_come() -> None:
+    given = {"b": 1, 3: 2}
+    leaves, treedef = tree.flatten(given)
+    assert leaves == [1, 2]
+    assert tree.unflatten(treedef, leaves) == given
+
+
 def test_dicts_with_the_same_keys_have_the_same_structure() -> None:
     assert tree.flatten({"b": 1, "a": 2})[1] == tree.flatten({"a": 3, "b": 4})[1]
     assert tree.map(lambda x, y: (x, y), {"b": 1, "a": 2}, {"a": 3, "b": 4}) == {"a": (2, 3), "b": (1, 4)}

@@ -192,6 +192,28 @@ def test_rounding_is_no_fault() -> None:
         check_grads(_wrong(lambda ct, g: g * (1 + 1e-8)), np.array([0.3, 0.7]), order=1)
 
 
+def test_two_runs_of_other_shapes_are_no_function() -> None:
+    lengths = iter(range(1, 100))
+    with pytest.raises(NondeterminismError, match=r"two runs give result 0 the shapes \(\d,\) and \(\d,\)"):
+        check_grads(lambda x: x[: next(lengths)], np.ones(50))
+
+
+def test_the_last_two_axes_swapped_are_named() -> None:
+    with pytest.raises(GradientError, match="likely: the last two axes are swapped"):
+        check_grads(_wrong(lambda ct, g: g.T), np.random.default_rng(0).standard_normal((2, 2)), order=1)
+
+
+@pytest.mark.gradcheck(discard=1)
+def test_verdicts_where_there_is_no_derivative() -> None:
+    with pytest.warns(KinkWarning):
+        assert check_grads(mg.abs, np.zeros(2)).leaves[0].verdict == "kink"
+    with pytest.warns(KinkWarning):
+        assert check_grads(lambda x: x + mg.floor(x), np.array([1.0])).leaves[0].verdict == "no derivative here"
+    with pytest.warns(KinkWarning):  # the edge of a domain
+        report = check_grads(lambda x: mg.where(x >= 1, x, np.nan), np.array([1.0]))
+    assert report.leaves[0].verdict == "no derivative here"
+
+
 def test_settings_come_from_the_environment_and_arguments_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIGRAD_GRADCHECK", "order=1 modes=rev key=7")
     f = mg.custom_vjp(mg.sin)

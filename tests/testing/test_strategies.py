@@ -38,6 +38,16 @@ def test_special_values_occur(dtype: str) -> None:
         assert wanted(some(one, lambda x, wanted=wanted: bool(wanted(x.numpy())[0])).numpy())[0]
 
 
+def test_masks_are_of_bools_of_either_kind() -> None:
+    for wanted in (np.all, lambda m: not m.any()):
+        assert some(tensors("bool", shape=(2,)), lambda m, wanted=wanted: bool(wanted(m.numpy()))).dtype == bool
+
+
+def test_names_that_there_are_not_are_no_attributes() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'tensor'"):
+        mg.testing.tensor  # noqa: B018
+
+
 @given(xs=broadcastable(3, dtype="float32"))
 def test_tensors_broadcast_together(xs: tuple[mg.Tensor, ...]) -> None:
     a, b, c = xs
