@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import sys
 import time
 import warnings
 from typing import Any
@@ -158,7 +159,7 @@ def test_a_chain_of_100_000_operations() -> None:
     assert "more nodes" in text
     assert text.count("\n") < 250
     del graph
-    assert seconds < 10
+    assert seconds < (10 if sys.gettrace() is None else 60)  # under coverage every line takes several times as long
 
 
 def test_numpy_functions_are_ours_where_we_have_them_and_else_take_the_values():
