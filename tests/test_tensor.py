@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import threading
 import sys
+import threading
 import time
 import warnings
 from typing import Any
