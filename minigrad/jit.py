@@ -87,7 +87,8 @@ class Fit:
         self.numbers = tuple(sizes[s] for s in program.native.lowered.sizes) if program.native else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
-        self.names = [m[1] if m else o.name for m, o in zip(found, program.graph.outputs, strict=True)]
+        own = (o.name if o.args else None for o in program.graph.outputs)  # a param is named after its place among the arguments
+        self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
         position = {p: i for i, p in enumerate(program.graph.params)}
         self.same = [position.get(o) for o in program.graph.outputs]  # the argument that a result is
