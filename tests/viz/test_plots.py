@@ -79,3 +79,27 @@ def test_an_ntm_is_recorded_by_the_names_of_its_values():
     np.testing.assert_allclose(found["y"], model(np.ones((7, 2, 3), "float32")).numpy()[:, 0], rtol=1e-4, atol=1e-6)
     with pytest.raises(viz.DrawingError, match="no value is named"):
         viz.record(lambda x: mg.sum(x), np.ones(3, "float32"))
+
+
+def test_classes_are_cells_in_the_colour_of_their_class_and_numbered_while_they_can_be_read():
+    for T, numbered in ((5, True), (80, False)):
+        classes = np.arange(T) % 3 - 1  # −1: none
+        (axis,) = [a for a in viz.memory({"classes": classes, "x": np.ones((T, 2))}).figure.axes if a.get_ylabel().startswith("classes")]
+        shown = [int(t.get_text()) for t in axis.texts]
+        assert shown == ([c for c in classes if c >= 0] if numbered else [])
+        assert len(axis.patches) == np.sum(classes >= 0)
+        assert len({p.get_facecolor() for p in axis.patches}) == 2
+
+
+def test_a_format_that_there_is_not_is_refused_and_a_repr_never_raises(monkeypatch):
+    plot = viz.memory({"x": np.ones((3, 2))})
+    with pytest.raises(viz.DrawingError, match="plot: Format 'docx' is not supported"):
+        plot.pipe("docx")
+
+    def broken(*args, **kwargs):
+        raise OSError("no fonts")
+
+    monkeypatch.setattr(plot.figure, "savefig", broken)
+    found = plot._repr_mimebundle_()
+    assert list(found) == ["text/plain"]
+    assert found["text/plain"].endswith("(no fonts)")
