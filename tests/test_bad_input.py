@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, LSTM, MANN, NTM
+from minigrad.models import DNC, LSTM, MANN, NTM, Bidirectional, to_torch
+from minigrad.models.attention import Score
 
 import minigrad as mg
 from minigrad import errors
@@ -385,3 +386,17 @@ def test_a_huge_number_repeated_takes_no_memory() -> None:
     t = mg.zeros((10**6, 10**6, 10**3))
     assert t.shape == (10**6, 10**6, 10**3)
     assert float(t[5, 7, 9]) == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Bidirectional(LSTM(3, 4), LSTM(2, 4)), "forward takes 3 inputs, backward 2"),
+        (lambda: Score("dot", 3, 4), "dot scores need queries and keys of one width, got 3 and 4"),
+        (lambda: to_torch(NTM(3, 4)), "PyTorch has no layout for NTM: take RNN, LSTM, GRU"),
+        (lambda: MANN(3, 4, heads=9, memory=(8, 4)), "heads=9, but the memory has only 8 slots to write to"),
+    ],
+)
+def test_settings_of_models_that_contradict_each_other_are_refused(make: Any, words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        make()

@@ -215,6 +215,12 @@ def test_a_graph_without_time_and_odd_arguments():
         viz.rolled(mg.trace(lambda x: x + 1, XS))
     with pytest.raises(viz.DrawingError, match="got int"):
         viz.unrolled(3)
+    with pytest.raises(viz.DrawingError, match=r"got a Node: wrap it in mg\.Tensor"):
+        viz.unrolled(x.node)
+    with pytest.raises(viz.DrawingError, match="takes 1 arrays, got 2: gradients need example arguments"):
+        viz.unrolled(mg.trace(lambda x: mg.sum(x), XS), XS, XS, color="grad")
+    with pytest.raises(viz.DrawingError, match="no step reads the one before it"):
+        viz.rolled(lambda xs: mg.scan(lambda c, x: (mg.zeros(3), mg.tanh(x)), mg.zeros(3), xs)[1], XS)
     with pytest.raises(ValueError, match="level='atom'"):
         viz.unrolled(x, level="atom")
     with pytest.raises(viz.DrawingError, match="float scalar"):
