@@ -108,6 +108,11 @@ class Experiment:
         """Raises ConfigError or OptimizerError where the run could not begin."""
         self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1)
 
+    def given(self, model: Any, inputs: Any, targets: Any) -> np.ndarray:
+        """What the model's outputs stand for: bits, numbers, or probabilities of classes, (T, batch, letters, classes) for strings."""
+        outputs = model(inputs)
+        return self.task.given(ops.reshape(outputs, targets.shape) if targets.ndim == 4 else outputs).numpy()
+
     # ---- measuring
 
     @cached_property

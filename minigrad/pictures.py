@@ -114,7 +114,7 @@ def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any
 def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     """What was to be given back, what was, and the difference, for one fresh sequence."""
     xs, ys, mask = example(e, **changes)
-    given = e.task.given(model(xs)).numpy()
+    given = e.given(model, xs, ys)
     scored = mask[:, 0]
     target, output = ys[scored, 0].T, given[scored, 0].T
     wrong = int(((output > 0.5) != (target > 0.5)).sum())
@@ -130,12 +130,14 @@ def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
 
 
 def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
-    """The probability of every class at the first answers of fresh sequences, one after the other, and what is right."""
+    """The probability of every class at the first answers of fresh sequences, one after the other, and what is right.
+
+    Every letter of a string is an answer.
+    """
     xs, ys, mask = example(e, ANSWERS, **changes)
-    given = e.task.given(model(xs)).numpy()
-    scored = mask.T
-    output = given.swapaxes(0, 1)[scored][:ANSWERS].T
-    target = (ys if ys.ndim == 2 else ys.argmax(-1)).T[scored][:ANSWERS]
+    given, right_ones = e.given(model, xs, ys), ys if ys.ndim == 2 else ys.argmax(-1)
+    output, target = (v.swapaxes(0, 1)[mask.T] for v in (given, right_ones))
+    output, target = output.reshape(-1, output.shape[-1])[:ANSWERS].T, target.ravel()[:ANSWERS]
     figure, axes = _figure(1, 1, 7, max(3.0, 0.1 * len(output) + 1.5))
     a = axes[0, 0]
     image = a.imshow(output, aspect="auto", vmin=0, vmax=1, cmap="gray_r")
@@ -173,8 +175,8 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
 
     For a model without memory its hidden state over time.
     """
-    xs, _, _ = (v[:LONGEST] for v in example(e))
-    given = e.task.given(model(xs)).numpy()[:, 0].T
+    xs, ys, _ = (v[:LONGEST] for v in example(e))
+    given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
     has_memory = e.config.model in INSIDE
     names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
     values = {n: v.reshape(len(v), -1).T for n, v in record(model, xs, names).items()}

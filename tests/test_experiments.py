@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.models.registry import Size
 from minigrad.models.tasks.draw import Range, Words
+from minigrad.models.tasks.strokes import ALPHABETS
 
 import minigrad as mg
+from minigrad import pictures
 from minigrad.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
 from minigrad.experiments import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
 
@@ -209,3 +211,19 @@ def test_a_run_that_can_not_begin_makes_no_folder(tmp_path):
     with pytest.raises(mg.optim.OptimizerError, match="lr must be"):
         Run.create(tmp_path / "r", Config.of(lr=-1))
     assert not (tmp_path / "r").exists()
+
+
+def test_answers_in_strings_are_read_letter_by_letter_and_drawn(tmp_path):
+    e = Experiment(Config.of("glyphs", "lstm", labels="strings", size=6, shots=2, hidden=3, test=",".join(ALPHABETS[1:])))
+    model, batch = e.model(), e.batch(e.keys.pictures, 0, 3)
+    given = e.given(model, *batch[:2])
+    assert given.shape == batch[1].shape == (10, 3, 5, 5)
+    np.testing.assert_allclose(given.sum(-1), 1, rtol=1e-5)
+    assert pictures.answers(e, model, tmp_path / "outputs.svg").stat().st_size > 10_000
+
+
+def test_what_has_no_value_is_left_out_or_a_dash():
+    e = Experiment(Config.of("glyphs", "lstm", size=6, shots=2, hidden=3, test=",".join(ALPHABETS[1:])))
+    found = dict.fromkeys(e.measures, float("nan")) | {"accuracy": 0.25, "accuracy@2": 0.5}
+    assert e.words(found) == "25.0% right, 50.0% right at 2"
+    assert e.measures["accuracy@10"].number(found["accuracy@10"]) == "–"

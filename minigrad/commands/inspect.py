@@ -42,12 +42,13 @@ def page_of(experiment: Experiment, model: Any, step: int, length: int | None = 
     from ..viz import page
 
     inputs, targets, mask = example(experiment, **_changes(experiment, length))
-    shown = {"input": inputs, "output": experiment.task.given(model(inputs)).numpy(), "target": targets}
+    shown = {"input": inputs, "output": experiment.given(model, inputs, targets), "target": targets}
 
     def loss(model: Any, xs: Any) -> Any:
         return experiment.task.loss(model(xs), targets, mask)
 
-    panels = {name: value[:, 0] for name, value in shown.items() if value.ndim > 1 and len(value) == len(inputs)}
+    steps = len(inputs)
+    panels = {name: v[:, 0].reshape(steps, -1) if v.ndim > 3 else v[:, 0] for name, v in shown.items() if v.ndim > 1 and len(v) == steps}
     config = experiment.config
     return page(loss, model, inputs, panels=panels, title=f"{config.model} on {config.task} after {step:,} updates")
 
