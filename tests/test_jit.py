@@ -336,6 +336,33 @@ def test_what_is_interpreted_says_why_and_can_be_read_as_a_graph():
     assert [n.op.name for n in fast.graph.nodes] == ["matmul"]
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint16"])
+def test_a_dtype_without_machine_code_is_interpreted(dtype):
+    x = np.arange(5.0)
+    for f, given in (
+        (lambda x: mg.astype(x, dtype), x),
+        (lambda x: mg.astype(mg.cumsum(mg.astype(x, dtype)) * 2, "float64"), x),
+        (mg.sum, x.astype(dtype)),
+    ):
+        with pytest.warns(mg.CompileWarning, match=f"no loops for dtype {dtype}"):
+            found = mg.jit(f)(given)
+        np.testing.assert_array_equal(found.numpy(), f(given).numpy(), strict=True)
+
+
+def test_a_function_that_computes_nothing_runs():
+    assert mg.jit(lambda x: ())(np.ones(3)) == ()
+    assert mg.jit(lambda x: {"none": mg.zeros((0, 2))})(np.ones(3))["none"].shape == (0, 2)
+
+
+def test_what_is_finite_for_the_interpreter_is_told_as_such():
+    """Machine code and the interpreter disagree: not the user's fault, and said so."""
+    fast = mg.jit(lambda x: mg.sum(x), finite=True)
+    fast(np.ones(3))
+    (program,) = next(iter(fast.programs.values()))
+    with pytest.raises(mg.errors.NonFiniteError, match="not finite in compiled code, and is in the interpreter"):
+        program.find_not_finite([np.ones(3)], program.sizes([np.ones(3)]))
+
+
 def test_more_shapes_than_are_remembered_still_take_one_program(monkeypatch):
     monkeypatch.setattr(importlib.import_module("minigrad.jit"), "KEPT_FITS", 3)
     fast = mg.jit(lambda x: mg.sum(x * x))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import TYPICAL, Shape, Symbol, symbols
+from ..dims import TYPICAL, Symbol, symbols
 from ..ir import Graph, Node
 from .block import Block
 from .loops import SPLIT_FROM, Buffer, For, Function, Gemm, If, Index, Shared, Size, Stmt, as_index, evaluate
@@ -49,16 +49,14 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     inputs: list[Buffer] = []
 
     def argument(node: Node) -> Stored:
-        dtype = str(node.type.dtype)
-        if dtype not in DTYPES:
-            raise Unsupported(f"dtype {dtype}")
-        inputs.append(Buffer(f"x{len(inputs)}", dtype, count(node.type.shape)))
-        return _whole(inputs[-1], node.type.shape)
+        found = _array(f"x{len(inputs)}", node)
+        inputs.append(found.buffer)
+        return found
 
     params: dict[Node, Stored | Inline] = {p: argument(p) for p in graph.params}
     constants = _constants(graph)
     program.constants.update((c, argument(c)) for c in constants)
-    outputs = [_whole(Buffer(f"y{i}", str(o.type.dtype), count(o.type.shape)), o.type.shape) for i, o in enumerate(graph.outputs)]
+    outputs = [_array(f"y{i}", o) for i, o in enumerate(graph.outputs)]
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
     found = symbols(n for p in graph.params for n in p.type.shape)
     main = Main(program, graph, params, targets)
@@ -148,8 +146,12 @@ def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
     return total
 
 
-def _whole(buffer: Buffer, shape: Shape) -> Stored:
-    return Stored(buffer, as_index(0), row_major(shape), shape)
+def _array(name: str, node: Node) -> Stored:
+    """An argument of the program that holds a node's value."""
+    dtype, shape = str(node.type.dtype), node.type.shape
+    if dtype not in DTYPES:
+        raise Unsupported(f"dtype {dtype}")
+    return Stored(Buffer(name, dtype, count(shape)), as_index(0), row_major(shape), shape)
 
 
 def _constants(graph: Graph) -> list[Node]:
