@@ -20,6 +20,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from minigrad.compare.trained import MEMORY, with_slots
 from minigrad.experiments import Run
 from minigrad.train import Metrics
 
@@ -44,13 +45,15 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return groups
 
 
-def row(run: Run, threshold: float, changes: Sequence[dict[str, Any]], sequences: int) -> list[list[float]]:
-    """[seed], [sequences to the threshold], [seen], [seconds], and the measures after each change."""
+def row(run: Run, threshold: float, changes: Sequence[dict[str, Any]], sequences: int, slots: int) -> list[list[float]]:
+    """[seed], [sequences to the threshold], [seen], [seconds], the measures after each change, and after the last one in so many slots."""
     e, found = run.experiment, evaluations(run)
     rises = e.measures[e.headline].rises
     past = [f["seen"] for f in found if (f[e.headline] > threshold) == rises]
     model, _ = run.restore()
     measured = [list(e.measure(model, sequences, START, **c).values()) for c in changes]
+    if slots:
+        measured.append(list(e.measure(with_slots(model, slots), sequences, START, **changes[-1]).values()))
     return [[run.config.seed], [min(past, default=np.inf)], [found[-1]["seen"]], [found[-1]["seconds"]], *measured]
 
 
@@ -59,12 +62,14 @@ def shown(cells: Sequence[Sequence[float]]) -> list[str]:
     return [" / ".join("—" if v == np.inf else f"{v:,.0f}" if i < 4 else f"{v:.3g}" for v in c) for i, c in enumerate(cells)]
 
 
-def table(label: str, runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str], sequences: int) -> str:
+def table(label: str, runs: Sequence[Run], threshold: float, vary: str, values: Sequence[str], sequences: int, slots: int) -> str:
     """As text, with the medians; numbers of measures are 'first / second' over so many fresh sequences each."""
     e = runs[0].experiment
     changes = [{}, *({vary: runs[0].config.setting(vary).read(v)} for v in values)]
     heads = ["seed", f"to {threshold:g}", "seen", "seconds", "as trained", *(f"{vary} {v}" for v in values)]
-    rows = [row(run, threshold, changes, sequences) for run in runs]
+    slots = slots if runs[0].config.model in MEMORY else 0
+    heads += [f"{heads[-1]}, {slots} slots"] if slots else []
+    rows = [row(run, threshold, changes, sequences, slots) for run in runs]
     medians = [[float(np.median(v)) for v in zip(*column, strict=True)] for column in zip(*rows, strict=True)]
     cells = [heads, *map(shown, rows), ["median", *shown(medians)[1:]]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -106,13 +111,14 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="folders of runs; those of one setting are one group")
     parser.add_argument("--threshold", type=float, required=True, help="of the task's first measure")
     parser.add_argument("--vary", default="", metavar="NAME=VALUE,…")
+    parser.add_argument("--slots", type=int, default=0, help="measure the last value once more in a memory of so many slots")
     parser.add_argument("--sequences", type=int, default=1000)
     given = parser.parse_args()
     vary, _, values = given.vary.partition("=")
     groups = grouped([Run.open(folder) for folder in given.runs])
     given.out.mkdir(parents=True, exist_ok=True)
     varied = [v for v in values.split(",") if v]
-    text = "\n\n".join(table(label, runs, given.threshold, vary, varied, given.sequences) for label, runs in groups.items())
+    text = "\n\n".join(table(label, runs, given.threshold, vary, varied, given.sequences, given.slots) for label, runs in groups.items())
     (given.out / "table.txt").write_text(text + "\n")
     curves(groups, given.threshold, given.out / "curves.svg")
     print(text)
