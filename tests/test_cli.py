@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -185,6 +186,26 @@ def test_draw_a_model(tmp_path):
         call("draw", model, "--out", tmp_path / f"{model}.svg", "--steps", "2")
         assert ET.fromstring((tmp_path / f"{model}.svg").read_bytes()).tag.endswith("svg")
     assert "neither the folder of a run nor a model" in call("draw", "nothing", code=1)
+
+
+def test_runs_without_a_folder_get_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3):
+        call("train", "copy", "--model", "rnn", *TINY, "--steps", "1", "--no-pictures")
+    assert sorted(p.name for p in Path("runs").iterdir()) == ["copy-rnn-0", "copy-rnn-0-2", "copy-rnn-0-3"]
+
+
+def test_a_trained_model_is_drawn_into_a_file(trained, tmp_path):
+    call("draw", trained["rnn"][0], "--steps", "2", "--out", tmp_path / "a.svg")
+    text = "".join(ET.fromstring((tmp_path / "a.svg").read_bytes()).itertext())
+    assert "t = 1" in text
+    assert "t = 2" not in text
+
+
+def test_a_task_without_a_harder_test_is_evaluated_as_trained(tmp_path):
+    pytest.importorskip("sklearn")
+    call("train", "digits", "--model", "rnn", "--hidden", "2", "--steps", "1", "--no-pictures", "--out", tmp_path / "r")
+    assert call("eval", tmp_path / "r", "--sequences", "10").count("guessing") == 1
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
