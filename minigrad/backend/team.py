@@ -142,5 +142,6 @@ def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
 
 
 def one_thread() -> bool:
-    """Whether compiled functions do without the second thread: on one core, or by MINIGRAD_THREADS=1."""
-    return os.environ.get("MINIGRAD_THREADS") == "1" or os.cpu_count() == 1
+    """Whether compiled functions do without the second thread: where the process has one core, or by MINIGRAD_THREADS=1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores == 1 or os.environ.get("MINIGRAD_THREADS") == "1"

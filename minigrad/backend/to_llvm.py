@@ -276,7 +276,7 @@ class _Printer(Expressions):
 
     def unrolled(self, stmt: For) -> str:
         extent = as_index(stmt.extent)
-        simple = not any(isinstance(s, For | If | Gemm | Fill | Argsort | Check) for s in stmt.body)
+        simple = not any(isinstance(s, For | Shared | If | Gemm | Fill | Argsort | Check) for s in stmt.body)
         if not (simple and isinstance(extent, Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
         n = len(self.module.metadata)

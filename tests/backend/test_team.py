@@ -1,5 +1,6 @@
 """Statements shared by two threads: the same values whoever comes and when, errors of either part, and no thread that stays."""
 
+import os
 import threading
 import time
 
@@ -178,3 +179,15 @@ def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkey
     for got, want in zip(mg.tree.leaves(fast(*args)), mg.tree.leaves(f(*args)), strict=True):
         np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10, atol=1e-12)
     assert "of them for two threads" in fast.explain()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose the cores of a process")
+def test_a_process_that_has_one_core_asks_for_no_second_thread(monkeypatch):
+    monkeypatch.delenv("MINIGRAD_THREADS", raising=False)
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert team.one_thread()
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert team.one_thread() == (len(cores) == 1)
