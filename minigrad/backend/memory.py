@@ -17,6 +17,7 @@ WAITING_AT_MOST = 2**24  # bytes that nobody uses, or as many as are in use
 LOOKS = 8  # at blocks of a size before a new one is made
 _address = ctypes.c_size_t.from_address
 _blocks: dict[int, deque[np.ndarray]] = {}  # by size; the one used longest ago comes first
+_counted = _made = 0  # bytes of all blocks when they were last counted, and made since
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -31,21 +32,28 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     blocks = _blocks.setdefault(size, deque())
     for _ in range(LOOKS):
         count, block = _first(blocks)
-        if count == _UNUSED:
-            found = _on(block, shape, dtype)  # before another thread sees the block
-            blocks.append(block)
+        if block is None:
+            break
+        found = _on(block, shape, dtype) if count == _UNUSED else None  # before another thread sees the block
+        blocks.append(block)
+        if found is not None:
             return found
-        if block is not None:
-            blocks.append(block)
-    _forget_waiting()
+    _forget_waiting(size)
     block = np.empty(size + ALIGNMENT, np.uint8)
     found = _on(block, shape, dtype)
     _blocks.setdefault(size, deque()).append(block)
     return found
 
 
-def _forget_waiting() -> None:
-    """Gives all blocks back to malloc when more of them wait than are in use: results have other sizes now."""
+def _forget_waiting(size: int) -> None:
+    """Gives all blocks back to malloc when more of them wait than are in use: results have other sizes now.
+
+    They are counted whenever a quarter more has been made, so that results that are kept cost no more the more there are.
+    """
+    global _counted, _made
+    _made += size
+    if 4 * _made < _counted:
+        return
     total = waiting = 0
     for size, blocks in list(_blocks.items()):
         for _ in range(len(blocks)):
@@ -56,6 +64,7 @@ def _forget_waiting() -> None:
                 waiting += size * (count == _UNUSED)
     if waiting > max(WAITING_AT_MOST, total - waiting):
         _blocks.clear()
+    _counted, _made = total, 0
 
 
 def _on(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

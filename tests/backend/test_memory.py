@@ -49,12 +49,22 @@ def test_results_that_are_kept_keep_their_values():
 
 def test_what_waits_for_use_is_bounded(monkeypatch):
     monkeypatch.setattr(memory, "_blocks", {})
+    monkeypatch.setattr(memory, "_counted", 0)
     monkeypatch.setattr(memory, "WAITING_AT_MOST", 10 * BIG)
     held = [memory.empty((BIG,), FLOAT) for _ in range(3)]
     for n in range(BIG, 3 * BIG, 1000):
         memory.empty((n,), FLOAT)
         waiting = sum(block.nbytes for blocks in memory._blocks.values() for block in blocks) - 3 * held[0].nbytes
         assert waiting < 12 * BIG + 3 * held[0].nbytes
+
+
+def test_results_that_are_kept_are_not_counted_at_every_call(monkeypatch):
+    monkeypatch.setattr(memory, "_blocks", {})
+    monkeypatch.setattr(memory, "_counted", 0)
+    looks, first = [], memory._first
+    monkeypatch.setattr(memory, "_first", lambda blocks: looks.append(1) or first(blocks))
+    kept = [memory.empty((memory.KEPT_FROM,), FLOAT) for _ in range(3000)]
+    assert len(looks) < 20 * len(kept)
 
 
 def test_results_that_nobody_holds_take_no_more_memory(monkeypatch):
