@@ -47,7 +47,7 @@ class Block:
     """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
 
     shares = False  # whether its statements may be divided between threads
-    in_step = False  # whether it is the body of a loop that two threads may run together
+    loop: Any = None  # of which it is the body, where two threads may run that together
 
     def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.program, self.graph, self.targets = program, graph, targets
@@ -105,7 +105,7 @@ class Block:
     def share_columns(self, columns: Index, depth: Index, part: Part) -> None:
         """Add what is done for so many columns of a product of so many terms; a large one is shared, if this is the body of a loop."""
         size = columns * depth
-        if self.in_step and isinstance(size, Literal) and size.value >= COLUMNS_WORK:
+        if self.loop is not None and isinstance(size, Literal) and size.value >= COLUMNS_WORK:
             low, high = self.program.loop_var(), self.program.loop_var()
             self.out.append(Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
         else:

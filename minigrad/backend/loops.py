@@ -225,8 +225,8 @@ class Shared(Stmt):
     """The positions 0 … extent in two parts, each done by the body for its low … high, in any order or at once by two threads.
 
     From SPLIT_FROM positions they are halves, the first up to a multiple of `grain`; fewer are all in one part. So the result does not
-    depend on the number of threads. Stands at the top of a function, in a loop that stands there, or in a loop of such a statement, which its
-    threads run in step where there are few positions, and else each for itself."""
+    depend on the number of threads. Stands at the top of a function, in a loop that stands there, or in a loop of such a statement, which
+    the threads run in step where there are few positions, and else each for itself."""
 
     extent: IndexLike
     low: LoopVar

@@ -10,6 +10,7 @@ from ..ir import Node
 from ..primitives import loop, movement
 from ..types import TensorType
 from .block import Block
+from .gemm import DOT_ROWS
 from .loops import (
     Argsort,
     AsIndex,
@@ -38,11 +39,14 @@ from .loops import (
 )
 from .lower_random import random
 from .program import Inline, Range, Rows, Unsupported, const, nest, note
+from .schedule import is_movement
 from .shards import batch_of
 from .storage import Indices, Stored, extent
 
 Span = tuple[Index, Index]
 
+STEPS = 8  # of a loop, from which it pays to copy a matrix before it
+TURNED_FROM = 2**12  # elements of such a matrix
 FEW = 8  # the first positions of an order that are found one by one, without sorting the rest
 
 
@@ -54,18 +58,25 @@ def matmul(block: Block, node: Node) -> None:
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
     whole = (Literal(0), n)
     loops, batch = block.loops(z.shape[:-2])
+    turned = block.loop.turned(node.args[1], y) if block.loop is not None else None
 
     def product(rows: Span, columns: Span = whole) -> list[Stmt]:
-        first = (rows[0], Literal(0)), (Literal(0), columns[0]), (rows[0], columns[0])
-        a, b, c = (View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
-        return [Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))]
+        def gemm(y: Stored) -> Gemm:
+            first = (rows[0], Literal(0)), (Literal(0), columns[0]), (rows[0], columns[0])
+            a, b, c = (View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
+            return Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))
+
+        if turned is None:
+            return [gemm(y)]
+        copy, pays = turned
+        return [If(pays, (gemm(copy),)), If(Unary("not", pays), (gemm(y),))]
 
     some = block.program.rows
     if loops:
         block.emit(loops, product((Literal(0), m)), loops)
     elif some is not None and z.shape[0] == Dim.of(some.batch):
         block.share_columns(n, k, lambda low, high: product((some.low, some.high), (low, high)))
-    elif some is None and block.in_step:
+    elif some is None and block.loop is not None:
         block.share_columns(n, k, lambda low, high: product((Literal(0), m), (low, high)))
     else:
         block.share(m, lambda low, high: product((low, high)))
@@ -279,6 +290,8 @@ class Loop:
         self.copies: list[tuple[Stored, Node]] = []
         self.late: list[tuple[Stored, Stored]] = []
         self.results: list[Any] = [None] * len(self.body.outputs)
+        self.batch = batch_of(node) if block.shares else None
+        self.copied: dict[Stored, Stored] = {}
 
     def lower(self) -> None:
         block = self.block
@@ -293,24 +306,49 @@ class Loop:
                 stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
-        program, batch = block.program, batch_of(self.node) if block.shares else None
+        program, batch = block.program, self.batch
         rows = Rows(batch, program.loop_var(), program.loop_var()) if batch is not None else None
         program.rows = rows or program.rows
         inner = Block(program, self.body, self.params_at, self.targets)
-        inner.in_step = block.shares
-        body = list(inner.lower())
+        inner.loop = self if block.shares else None
+        steps = list(inner.lower())
         inner.out = []
         for target, y in self.copies:
             inner.copy(target, self.targets[y].load if y in self.targets else _inline(inner, y), note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
-        loop = For(self.t, extent(self.length), (*body, *inner.out), reverse=self.reverse, note=note(self.node))
+        for view, copy in self.copied.items():
+            loops, here = block.loops(copy.shape)
+            body = [Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
+            block.out.append(If(self.pays_to_copy, nest(loops, body)))
+        loop = For(self.t, extent(self.length), (*steps, *inner.out), reverse=self.reverse, note=note(self.node))
         if rows is None:
             block.separate(loop)
         else:
             program.rows = None
             block.separate(Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
+
+    @property
+    def pays_to_copy(self) -> Expr:
+        """Many rows and steps: else a transposed matrix is read as it is, or packed at each step."""
+        assert self.batch is not None
+        rows, steps = FromIndex(extent(Dim.of(self.batch)), "int64"), FromIndex(extent(self.length), "int64")
+        return Binary("and", Compare("gt", rows, Const("int64", 2 * DOT_ROWS)), Compare("gt", steps, Const("int64", STEPS)))
+
+    def turned(self, arg: Node, view: Stored) -> tuple[Stored, Expr] | None:
+        """A copy of a transposed matrix that is the same at each step, made before the loop, and when there is one."""
+        source = arg
+        while is_movement(source):
+            source = source.args[0]
+        shape = view.shape
+        if self.batch is None or source not in self.params.constants or not all(isinstance(n, int) for n in shape):
+            return None
+        if len(shape) != 2 or view.strides[0] != Literal(1) or view.strides[1] == Literal(1) or shape[0] * shape[1] < TURNED_FROM:
+            return None
+        if view not in self.copied:
+            self.copied[view] = self.block.temporary(arg.type, self.node)
+        return self.copied[view], self.pays_to_copy
 
     def slice_of(self, arg: Node) -> Any:
         whole = self.block.view(arg)

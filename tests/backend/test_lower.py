@@ -1,0 +1,36 @@
+"""What a loop over time keeps at hand: a transposed matrix is copied before it where many rows and steps will read it."""
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM
+
+import minigrad as mg
+from minigrad import tree
+from minigrad.backend.gemm import DOT_ROWS
+from minigrad.backend.lower import lower
+from minigrad.backend.lower_ops import STEPS
+from minigrad.backend.to_python import to_python
+
+NOTE = "in the order it is read"
+gradient = mg.value_and_grad(lambda model, xs: mg.mean(model(xs) ** 2))
+
+
+def source_of(fast):
+    (program,) = fast._newest()
+    return "\n".join(to_python(phase.function) for phase in lower(program.optimized).phases)
+
+
+@pytest.mark.parametrize("batch", [1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40])
+@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 1])
+def test_a_loop_that_reads_a_matrix_transposed_agrees_with_the_interpreter_on_both_sides_of_the_threshold(batch, steps):
+    model, xs = LSTM(3, 64, key=0, dtype="float64"), np.random.default_rng(0).standard_normal((steps, batch, 3))
+    for got, want in zip(tree.leaves(mg.jit(gradient)(model, xs)), tree.leaves(gradient(model, xs)), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_a_large_transposed_matrix_of_a_loop_is_copied_and_a_small_one_is_not():
+    xs = np.zeros((2, 2, 3))
+    for hidden, copies in ((64, 1), (8, 0)):
+        fast = mg.jit(gradient)
+        fast(LSTM(3, hidden, key=0, dtype="float64"), xs)
+        assert source_of(fast).count(NOTE) == copies
