@@ -16,8 +16,8 @@ from .trained import KEY, Models, Trained, forward, medians
 RIGHT = "right answers (%)"
 
 
-def lag_curve(models: Models, lags: Sequence[int] = (1, 2, 5, 10, 20, 30, 40, 50, 75, 100, 150, 200), count: int = 200) -> Figure:
-    """Accuracy of recalling a symbol against how many others went by since."""
+def lag_curve(models: Models, lags: Sequence[int] = (1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 700, 1000), count: int = 50) -> Figure:
+    """Accuracy of recalling a symbol against how many others went by since, to twenty times as many as in training."""
     panel = _against(models, "lag", lags, count, "lag: symbols since the one to recall")
     return Figure("lag", "Delayed recall: how far back a symbol is remembered", (panel,))
 

@@ -98,7 +98,7 @@ def table(runs: Mapping[str, Run], figures: Mapping[str, Figure]) -> Rows:
         rows |= _training(task, {n: r for n, r in runs.items() if r.config.task == task})
     for words, name, panel, pick in _PICKED:
         if name in figures:
-            rows[words] = {model: f"{pick(curve):.3g}" for model, curve in figures[name].panels[panel].curves.items()}
+            rows[words] = {model: _short(pick(curve)) for model, curve in figures[name].panels[panel].curves.items()}
     models = next(iter(rows.values()))
     return {words: {model: found.get(model, "–") for model in models} for words, found in rows.items()}
 
@@ -123,6 +123,10 @@ def _training(task: str, runs: Mapping[str, Run]) -> Rows:
 
 def _threshold(group: Group, budget: int) -> str:
     return f"> {budget:,}" if group.sequences is None else f"{group.sequences:,}"
+
+
+def _short(number: float) -> str:
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
 
 
 def first(curve: Curve) -> float:
