@@ -29,7 +29,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, without_resvg: None)
 
     def make(script: str) -> None:
         path = tmp_path / "dot"
-        path.write_text(f"#!{sys.executable}\n{script}\n")
+        path.write_text(f"#!{sys.executable} -S\n{script}\n")
         path.chmod(0o700)
         monkeypatch.setenv("PATH", str(tmp_path))
 
