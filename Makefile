@@ -32,7 +32,6 @@ soak: .venv/.dev
 coverage: .venv/.dev
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -n 2
-	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include 'minigrad/*'
 	$(BIN)/python -m coverage report --include 'models/*,viz/*'
 
