@@ -122,6 +122,13 @@ def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
     assert "start" not in Config.of("recall", "lstm").model_settings
 
 
+def test_longest_opens_an_lstm_s_forget_gates_and_closes_its_input_gates():
+    plain, chrono = (Experiment(Config.of("copy-memory", "lstm", hidden=8, longest=n)).model().b.numpy().reshape(4, 8) for n in (0, 100))
+    assert (plain == [[0], [1], [0], [0]]).all()
+    assert (chrono[1] > 0).all()
+    np.testing.assert_array_equal(chrono[0], -chrono[1])
+
+
 def test_the_learning_rate_falls_to_a_hundredth_and_stays_when_there_are_more_steps():
     for schedule in ("cosine", "exponential"):
         config = Config.of(schedule=schedule, lr=0.1, steps=50, warmup=5)
