@@ -347,7 +347,8 @@ class Loop:
         if len(shape) != 2 or view.strides[0] != Literal(1) or view.strides[1] == Literal(1) or shape[0] * shape[1] < TURNED_FROM:
             return None
         if view not in self.copied:
-            self.copied[view] = self.block.temporary(arg.type, self.node)
+            self.copied[view] = self.block.program.pool.new(arg.type)
+            self.block.owned.setdefault(self.node, []).append(self.copied[view])
         return self.copied[view], self.pays_to_copy
 
     def slice_of(self, arg: Node) -> Any:

@@ -94,7 +94,7 @@ class Native:
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
-    return Known([p.shared_work(_named(lowered, numbers)) >= INVITE_FROM for p in lowered.phases])
+    return Known([p.shared_work(_named(lowered, numbers)) > INVITE_FROM for p in lowered.phases])
 
 
 def _named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..dims import Dim, Extent, Shape, Symbol
 from ..ir import Node
 from ..primitives import index, linalg, loop, movement, reduce
+from .schedule import is_leaf, is_movement
 
 ALONG_ONE_AXIS = (movement.concat, movement.roll, reduce.argmax, reduce.cumsum, index.argsort)
 OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
@@ -34,6 +35,8 @@ def batch_of(node: Node) -> Symbol | None:
             rows.add(n)
         elif any(inputs) or _mentions(n.type.shape, batch):
             return None
+        elif not (is_movement(n) or is_leaf(n)):
+            return None  # made at each step and stored: two threads at different steps would write it for each other
     return batch if all(o in rows for o in body.outputs[: node.attrs["carries"]]) else None
 
 

@@ -115,13 +115,13 @@ class Pool:
         self.free: dict[tuple[str, Index], list[Buffer]] = {}
 
     def allocate(self, type: TensorType) -> Stored:
-        size, dtype = count(type.shape), str(type.dtype)
-        idle = self.free.get((dtype, size))
-        if idle:
-            buffer = idle.pop()
-        else:
-            buffer = Buffer(f"{self.prefix}{len(self.buffers)}", dtype, size)
-            self.buffers.append(buffer)
+        idle = self.free.get((str(type.dtype), count(type.shape)))
+        return Stored(idle.pop(), as_index(0), row_major(type.shape), type.shape) if idle else self.new(type)
+
+    def new(self, type: TensorType) -> Stored:
+        """A buffer of its own: for what is made before a loop and asked for inside, where idle buffers were written to at each step."""
+        buffer = Buffer(f"{self.prefix}{len(self.buffers)}", str(type.dtype), count(type.shape))
+        self.buffers.append(buffer)
         return Stored(buffer, as_index(0), row_major(type.shape), type.shape)
 
     def release(self, value: Stored) -> None:

@@ -161,6 +161,24 @@ def test_a_helper_that_comes_in_the_middle_of_a_loop_helps_with_the_rest(monkeyp
     wait_for_helper()
 
 
+def test_a_matrix_made_at_each_step_is_the_same_for_all_rows(monkeypatch):
+    """Two threads that do rows of their own are at different steps, and must not write it for each other."""
+    monkeypatch.setattr(native, "INVITE_FROM", 0)
+    rng = np.random.default_rng(1)
+    xs, ms = rng.standard_normal((60, 40, 32)), rng.standard_normal((60, 32, 32)) / 8
+
+    def last(xs, ms):
+        def step(h, inputs):
+            x, m = inputs
+            return mg.tanh((x + h @ mg.tanh(m)) @ mg.cos(m)), None
+
+        return mg.scan(step, mg.zeros((xs.shape[1], 32), "float64"), (xs, ms))[0]
+
+    fast, want = mg.jit(last), last(xs, ms).numpy()
+    for _ in range(60):
+        np.testing.assert_allclose(fast(xs, ms).numpy(), want, rtol=1e-9)
+
+
 def test_shared_statements_do_not_stand_in_a_branch():
     with pytest.raises(ValueError, match="must not stand in an if"):
         Function("f", (X,), (Y,), (N,), (), (If(Compare("eq", ONE, ONE), (shared(J, Store(Y, J, ONE)),)),))
