@@ -7,8 +7,6 @@ whose columns are contiguous are dot products instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .gemm_kernels import (
     KERNEL_ATTRIBUTES,
     MATRICES,
@@ -25,7 +23,7 @@ from .llvm_text import constant
 K_BLOCK = 256
 PACK_ROWS = 128  # from this many rows of A on, packing a panel of B pays even if it could be read in place
 DOT_ROWS = 12  # up to this many, dot products beat packing
-DOT_TILES = ((4, 4), (4, 1), (1, 16), (1, 4), (1, 1))  # rows and columns of C at once
+DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # rows of C at once: and how many columns, the widest first
 
 
 def gemm_module(t: Tile) -> str:
@@ -33,7 +31,7 @@ def gemm_module(t: Tile) -> str:
     declarations: dict[str, str] = {}
     parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
     parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
-    parts += [dot_kernel(t, *tile, declarations) for tile in DOT_TILES]
+    parts += [dot_kernel(t, rows, columns, declarations) for rows, widths in DOT_TILES.items() for columns in widths]
     parts += [f(t, declarations) for f in (pack_kernel, _in_place, _packed, _dots, _scalar, _dispatch)]
     return "\n".join([*(declarations[name] for name in sorted(declarations)), *parts, KERNEL_ATTRIBUTES])
 
@@ -136,18 +134,14 @@ def _dots(t: Tile, declarations: dict[str, str]) -> str:
             operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 1, i1 %accumulate"
             code.do(f"call void @mg_dot_{t.dtype}_{rows}x{columns}(i64 {rows}, i64 {columns}, i64 %k, {operands})")
 
-    def tiles(rows: int, i_count: str, i_start: str, widths: Sequence[int]) -> None:
-        """All columns of some rows, in tiles of these widths, the widest first."""
-        j = "0"
+    i = "0"
+    for rows, widths in DOT_TILES.items():
+        j, i_count = "0", code.op("udiv", code.op("sub", "%m", i), rows)
         for columns in widths:
-            count = code.op("udiv", code.op("sub", "%n", j), columns)
-            run(rows, columns, i_count, i_start, count, j)
-            j = code.op("add", j, code.op("mul", count, columns))
-
-    whole = code.op("udiv", "%m", 4)
-    end = code.op("mul", whole, 4)
-    tiles(4, whole, "0", (4, 1))
-    tiles(1, code.op("sub", "%m", end), end, (16, 4, 1))
+            j_count = code.op("udiv", code.op("sub", "%n", j), columns)
+            run(rows, columns, i_count, i, j_count, j)
+            j = code.op("add", j, code.op("mul", j_count, columns))
+        i = code.op("add", i, code.op("mul", i_count, rows))
     return code.define(f"mg_dots_{t.dtype}", MATRICES)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from .llvm_text import Text
 
 PARTS = 2
-SPINS = 40000  # looks at the board before giving way to other threads, about a microsecond
+SPINS = 40000  # looks at the board before giving way to other threads, some tens of microseconds
 
 WAIT = f"""
 declare void @mg_give_way()
