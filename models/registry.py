@@ -21,6 +21,7 @@ from .ntm import NTM
 from .rnn import RNN
 from .transformer import Transformer
 
+LEARNED = 1024  # positions of a transformer
 Size = tuple[int, int]
 Hidden = Annotated[int, "units"]
 Layers = Annotated[int, "layers on top of each other"]
@@ -28,6 +29,8 @@ Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
 Memory = Annotated[Size, "slots by width"]
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
+Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
+Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
 
 
 def feedforward(key: Any, inputs: int, outputs: int, hidden: Hidden = 200, image: Image = 0) -> Any:
@@ -44,8 +47,16 @@ def _seeing(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any
     return Encoded(encoder, make(encoder.outputs + inputs - side**2))
 
 
-def rnn(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
-    return _stack(RNN, key, inputs, outputs, hidden, layers)
+def rnn(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    hidden: Hidden = 100,
+    layers: Layers = 1,
+    activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
+    W_h: Weights = "orthogonal",
+) -> Any:
+    return _stack(partial(RNN, activation=activation, start=W_h), key, inputs, outputs, hidden, layers)
 
 
 def lstm(
@@ -55,21 +66,33 @@ def lstm(
     hidden: Hidden = 100,
     layers: Layers = 1,
     longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
+    peephole: Annotated[bool, "gates see the cell"] = False,
+    coupled: Annotated[bool, "the input gate is 1 − the forget gate"] = False,
+    projection: Annotated[int, "numbers that h is projected to; 0: it stays as it is"] = 0,
+    W_h: Weights = "orthogonal",
     image: Image = 0,
 ) -> Any:
-    cell = partial(LSTM, longest=longest or None)
-    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
+    cell = partial(LSTM, longest=longest or None, peephole=peephole, coupled=coupled, projection=projection or None, start=W_h)
+    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers, projection))
 
 
-def gru(key: Any, inputs: int, outputs: int, hidden: Hidden = 100, layers: Layers = 1) -> Any:
-    return _stack(GRU, key, inputs, outputs, hidden, layers)
+def gru(
+    key: Any,
+    inputs: int,
+    outputs: int,
+    hidden: Hidden = 100,
+    layers: Layers = 1,
+    reset_first: Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"] = False,
+    W_h: Weights = "orthogonal",
+) -> Any:
+    return _stack(partial(GRU, reset_first=reset_first, start=W_h), key, inputs, outputs, hidden, layers)
 
 
-def _stack(make: Callable[..., Any], key: Any, inputs: int, outputs: int, hidden: int, layers: int) -> Any:
+def _stack(make: Callable[..., Any], key: Any, inputs: int, outputs: int, hidden: int, layers: int, projection: int = 0) -> Any:
     """One layer, or several of which the last one has the readout."""
     if layers == 1:
         return make(inputs, hidden, outputs, key=key)
-    sizes = [inputs, *[hidden] * (layers - 1)]
+    sizes = [inputs, *[projection or hidden] * (layers - 1)]
     readouts = [*[None] * (layers - 1), outputs]
     return Stack([make(n, hidden, y, key=k) for n, y, k in zip(sizes, readouts, keys(key, layers), strict=True)])
 
@@ -91,9 +114,9 @@ def transformer(
     hidden: Hidden = 64,
     layers: Layers = 2,
     heads: Heads = 4,
-    positions: Annotated[Literal["sinusoids", "none"], "how positions are told"] = "sinusoids",
+    positions: Annotated[Literal["sinusoids", "learned", "none"], f"how positions are told; learned: up to {LEARNED}"] = "sinusoids",
 ) -> Transformer:
-    return Transformer(inputs, outputs, hidden, heads, layers, positions, key=key)
+    return Transformer(inputs, outputs, hidden, heads, layers, positions, longest=LEARNED, key=key)
 
 
 def ntm(
@@ -107,8 +130,16 @@ def ntm(
     layers: Layers = 1,
     start: Annotated[Literal["plain", "tape"], "of the heads; tape: write slot after slot, read by content"] = "plain",
     M_0: Annotated[Literal["constant", "learned", "random"], "the memory a sequence begins with"] = "constant",
-) -> NTM:
-    return NTM(inputs, outputs, controller, hidden, memory, heads, heads, M_0=M_0, layers=layers, start=start, key=key)
+    w_0: Annotated[Literal["focused", "learned", "uniform"], "the weightings it begins with"] = "focused",
+    r_0: Annotated[Literal["learned", "zeros"], "what was read before it"] = "learned",
+    shifts: Annotated[int, "slots that a head can move in a step, either way"] = 1,
+    read: Read = "after",
+    image: Image = 0,
+) -> Any:
+    def make(n: int) -> NTM:
+        return NTM(n, outputs, controller, hidden, memory, heads, heads, shifts, read, M_0, w_0, r_0, layers, start, key)
+
+    return _seeing(image, key, inputs, make)
 
 
 def mann(
@@ -121,10 +152,12 @@ def mann(
     heads: Heads = 4,
     content: Annotated[Literal["key", "add"], "what is written: the key, or a vector of its own"] = "key",
     strength: Annotated[bool, "scale similarities by a strength β"] = False,
+    decay: Annotated[float, "of usage in a step"] = 0.99,
+    read: Read = "after",
     image: Image = 0,
 ) -> Any:
     def make(n: int) -> MANN:
-        return MANN(n, outputs, controller, hidden, memory, heads, content=content, strength=strength, key=key)
+        return MANN(n, outputs, controller, hidden, memory, heads, decay, content, strength, read, key)
 
     return _seeing(image, key, inputs, make)
 
@@ -137,8 +170,9 @@ def dnc(
     hidden: Hidden = 100,
     memory: Memory = (64, 20),
     heads: Heads = 1,
+    layers: Layers = 1,
 ) -> DNC:
-    return DNC(inputs, outputs, controller, hidden, memory, heads, key=key)
+    return DNC(inputs, outputs, controller, hidden, memory, heads, layers, key=key)
 
 
 MODELS: dict[str, Callable[..., Any]] = {

@@ -74,9 +74,9 @@ def test_no_gradient_is_computed_for_pixels():
     assert [n.op.name for n in graph.nodes].count("pad") == 1
 
 
-@pytest.mark.parametrize("name", ["feedforward", "lstm", "mann"])
+@pytest.mark.parametrize("name", ["feedforward", "lstm", "mann", "ntm"])
 def test_the_registry_puts_an_encoder_before_a_model(name):
-    settings = {"memory": (4, 3), "heads": 1} if name == "mann" else {}
+    settings = {"memory": (4, 3), "heads": 1} if name in ("mann", "ntm") else {}
     plain, seeing = (MODELS[name](0, 30, 5, hidden=6, image=side, **settings) for side in (0, 5))
     assert not isinstance(plain, Encoded)
     assert isinstance(seeing, Encoded)
