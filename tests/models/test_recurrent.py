@@ -148,21 +148,36 @@ def test_starts():
     np.testing.assert_array_equal(LSTM(3, 6, coupled=True).b.numpy().reshape(3, 6)[0], 1)
 
 
+def test_coupled_gates_with_peepholes_and_projection_against_the_equations(rotational):
+    model = rotational(MODELS["lstm-coupled"]())
+    p = {name: leaf.numpy() for name, leaf in vars(model).items() if isinstance(leaf, mg.Tensor)}
+    h, c, ys = np.zeros((2, 4)), np.zeros((2, 6)), model(XS)
+    for x, y in zip(XS, ys, strict=True):
+        f, g, o = np.split(x @ p["W_x"] + h @ p["W_h"] + p["b"], 3, axis=1)
+        f = 1 / (1 + np.exp(-f - p["peephole"][0] * c))
+        c = f * c + (1 - f) * np.tanh(g)
+        o = 1 / (1 + np.exp(-o - p["peephole"][1] * c))
+        h = (o * np.tanh(c)) @ p["projection"]
+        close(y, h @ model.readout.W.numpy() + model.readout.b.numpy(), 1e-10)
+
+
 def test_every_intermediate_is_named():
     """The drawings find gates, heads and memory by name, with the head's scope."""
     expected = {
         RNN(3, 4, 2): {"h", "y"},
         GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
+        LSTM(3, 4, 2, projection=2): {"i", "f", "g", "o", "c", "h", "projected", "y"},
         AttentiveLSTM(3, 4, 2): {"scores", "weights", "context", "h", "y"},
         Transformer(3, 2, 4, 2): {"scores", "weights", "context", "y"},
         NTM(3, 2, hidden=4, memory=(5, 3)): {
             *("i", "f", "g", "o", "c", "h", "y", "k", "beta", "s", "gamma", "w_content", "w_gated", "w_shifted", "w_read", "w_write"),
             *("erase", "add", "M", "r"),
         },
-        MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
+        MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
+        MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
-            *("k", "beta", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
+            *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
         },
     }
