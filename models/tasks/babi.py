@@ -63,6 +63,8 @@ def _questions(data: str, facts: int, split: str) -> list[Question]:
             raise ValueError(f"facts={facts}: stories are made up with 1 or 2")
         return parse(write(list(WRITTEN).index(split), WRITTEN[split], facts))
     path = Path(data)
+    if path.is_file() and "_train." not in path.name:
+        raise ValueError(f"data={data!r}: the file is called …_train.txt, so that the one to test on, …_test.txt, can be found beside it")
     files = sorted(path.glob(f"*_{split}.txt")) if path.is_dir() else [path.with_name(path.name.replace("_train.", f"_{split}."))]
     if not files:
         raise ValueError(f"data={data!r}: there is no file *_{split}.txt in this folder")

@@ -51,6 +51,6 @@ def baselines(words: int = 32, **_: Any) -> dict[str, float]:
     return {"chance": 1 / words, "optimum": 1}
 
 
-def harder(pairs: Range = (2, 8), **_: Any) -> dict[str, Any]:
-    """Twice the most pairs."""
-    return {"pairs": 2 * between(pairs)[1]}
+def harder(pairs: Range = (2, 8), words: int = 32) -> dict[str, Any]:
+    """Twice the most pairs, or as many as there are words for."""
+    return {"pairs": min(2 * between(pairs)[1], words)}

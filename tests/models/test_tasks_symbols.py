@@ -98,6 +98,11 @@ def test_mqar(seed, pairs, words):
         assert sorted(tokens[2 * pairs :, b]) == sorted(keys)
 
 
+def test_mqar_is_tested_on_no_more_pairs_than_there_are_words_for():
+    assert mqar.harder(pairs=(2, 8)) == {"pairs": 16}
+    assert mqar.harder(pairs=(2, 3), words=4) == {"pairs": 4}
+
+
 def test_mqar_refuses_more_pairs_than_words():
     with pytest.raises(ValueError, match="take more words"):
         mqar.batch(0, 0, 1, pairs=9, words=8)

@@ -148,6 +148,9 @@ def test_folders_without_such_files_are_refused(tmp_path):
     (tmp_path / "qa1_train.txt").write_text("nonsense")
     with pytest.raises(ValueError, match=r"qa1_train.txt: line 1 must begin with a number"):
         babi.sizes(data=str(tmp_path))
+    (tmp_path / "stories.txt").write_text(FILE)
+    with pytest.raises(ValueError, match=r"stories.txt': the file is called …_train.txt"):
+        babi.sizes(data=str(tmp_path / "stories.txt"))
     with pytest.raises(OSError, match="nowhere"):
         babi.sizes(data=str(tmp_path / "nowhere.txt"))
 
