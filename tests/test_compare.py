@@ -11,7 +11,7 @@ pytest.importorskip("distributed")
 pytest.importorskip("matplotlib")
 pytest.importorskip("typer")
 
-from minigrad.models import NTM, AttentiveLSTM
+from minigrad.models import NTM, AttentiveLSTM, Transformer
 from minigrad.models.cell import Cell
 from typer.testing import CliRunner
 
@@ -162,11 +162,15 @@ def test_bytes_are_constant_for_a_memory_and_grow_with_the_square_for_attention(
     ntm, attention = NTM(3, 2, hidden=4, memory=(6, 3), key=0), AttentiveLSTM(3, 4, 2, key=0)
     assert state_floats(ntm, 10) == state_floats(ntm, 99) == 2 * 4 + 6 * 3 + 3 + 2 * 6
     assert state_floats(attention, 10) == 2 * 4 + 10 * 4
+    transformer = Transformer(3, 2, 4, 2, layers=3)
+    assert state_floats(transformer, 10) == 10 * 3 * 2 * 4
     experiment = Experiment(Config.of("copy"))
-    models = {"ntm": [Trained(experiment, ntm)], "attention": [Trained(experiment, attention)]}
+    every = {"ntm": ntm, "attention": attention, "transformer": transformer}
+    models = {name: [Trained(experiment, model)] for name, model in every.items()}
     held = cost(models, lengths=(4, 8), repeats=1).panels[1].curves
     assert {n: n * b for n, b in held["ntm"].items()} == {4: 4 * 41, 8: 4 * 41}
     assert {n: n * b for n, b in held["attention"].items()} == {4: 4 * (8 + 16 + 16), 8: 4 * (8 + 32 + 64)}
+    assert {n: n * b for n, b in held["transformer"].items()} == {4: 4 * (96 + 2 * 16), 8: 4 * (192 + 2 * 64)}
 
 
 # ---- figures and the table
@@ -194,8 +198,8 @@ def test_curves_are_medians_over_seeds():
 
 @pytest.mark.slow
 def test_compare_by_command_trains_measures_draws_and_goes_on(tmp_path):
-    command = ["compare", "--quick", "--models", "rnn,attention,ntm", "--seeds", "0", "--workers", "2", "--out", str(tmp_path)]
-    for words in ("12 runs in", "12 to train"), ("12 runs in", "0 to train"):
+    command = ["compare", "--quick", "--models", "rnn,attention,transformer,ntm", "--seeds", "0", "--workers", "2", "--out", str(tmp_path)]
+    for words in ("16 runs in", "16 to train"), ("16 runs in", "0 to train"):
         result = CliRunner().invoke(app, command)
         assert result.exit_code == 0, result.output
         assert all(w in result.output for w in words)
@@ -203,13 +207,13 @@ def test_compare_by_command_trains_measures_draws_and_goes_on(tmp_path):
     assert {p.name for p in tmp_path.iterdir() if p.is_file()} == {"table.md", *(f"{n}{s}" for n in names for s in (".json", ".svg"))}
     assert all(json.loads((tmp_path / f"{n}.json").read_text())["panels"] for n in names)
     lines = (tmp_path / "table.md").read_text().splitlines()
-    assert lines[0] == "|  | rnn | attention | ntm |"
+    assert lines[0] == "|  | rnn | attention | transformer | ntm |"
     rows = {cells[1].strip(): [c.strip() for c in cells[2:-1]] for cells in (line.split("|") for line in lines[2:])}
-    assert rows["copy: seeds that learned"] == ["0 of 1"] * 3
-    assert rows["glyphs: sequences to threshold"] == ["> 40"] * 3
+    assert rows["copy: seeds that learned"] == ["0 of 1"] * 4
+    assert rows["glyphs: sequences to threshold"] == ["> 40"] * 4
     follow = rows["copy: outputs that follow an overwritten slot, %"]
-    assert follow[0] == "–"
-    assert all(0 <= float(n) <= 100 for n in follow[1:])
+    assert follow[0] == follow[2] == "–"
+    assert all(0 <= float(n) <= 100 for n in follow[1::2])
 
 
 def test_the_table_has_what_the_runs_tell(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..models.attention import AttentiveLSTM
+from ..models.transformer import Transformer
 from .figure import Curve, Figure, Panel
 from .trained import Models, forward, state_floats
 
@@ -52,5 +53,6 @@ def _timed(call: Callable[[], Any]) -> float:
 
 
 def _bytes(model: Any, length: int) -> int:
-    """Of the state, and of every step's weights over all steps, which attention computes at once."""
-    return 4 * (state_floats(model, length) + (length**2 if isinstance(model, AttentiveLSTM) else 0))
+    """Of the state, and of every step's weights over all steps, which attention computes at once, a transformer block by block."""
+    heads = model.blocks[0].attention.heads if isinstance(model, Transformer) else int(isinstance(model, AttentiveLSTM))
+    return 4 * (state_floats(model, length) + heads * length**2)

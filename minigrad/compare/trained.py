@@ -13,6 +13,7 @@ from .. import random, tree
 from ..experiments import Experiment, Run
 from ..jit import jit
 from ..models.attention import AttentiveLSTM
+from ..models.transformer import Transformer
 from .figure import Curve
 
 
@@ -58,7 +59,10 @@ def wrong_bits(outputs: Any, targets: np.ndarray, mask: np.ndarray) -> float:
 
 
 def state_floats(model: Any, length: int) -> int:
-    """Numbers that a model carries from step to step; for attention after `length` steps, with all the states that it looks back on."""
+    """Numbers that a model carries from step to step; for attention after `length` steps, with all the states that it looks back on:
+    a transformer's keys and values."""
+    if isinstance(model, Transformer):
+        return length * 2 * model.width * len(model.blocks)
     past = length * model.hidden if isinstance(model, AttentiveLSTM) else 0
     cell = model.lstm if isinstance(model, AttentiveLSTM) else model
     return past + sum(leaf.size for leaf in tree.leaves(cell.initial_state(1)))
