@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -106,7 +106,7 @@ class Experiment:
 
     def check(self) -> None:
         """Raises ConfigError or OptimizerError where the run could not begin."""
-        self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1)
+        self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1), self.batch(self.keys.pictures, 0, 1, **(self.harder or {}))
 
     def given(self, model: Any, inputs: Any, targets: Any) -> np.ndarray:
         """What the model's outputs stand for: bits, numbers, or probabilities of classes, (T, batch, letters, classes) for strings."""
@@ -146,16 +146,36 @@ class Experiment:
     def measure(self, model: Any, sequences: int, start: int = 0, **changes: Any) -> dict[str, float]:
         """Means over at least so many fresh sequences, as trained but for some settings; of every value of a range as many.
 
-        `start` says which of the fresh ones.
+        `start` says which of the fresh ones. Raises ConfigError for settings that need a model of another size.
         """
+        with _refused(self.config.task):
+            inputs, outputs = self.task.sizes(**{**self.config.task_settings, **changes})
+        if (inputs, outputs) != self.sizes:
+            found = f"{self.config.words(changes)} makes {inputs} inputs and {outputs} outputs"
+            raise ConfigError(f"{found}, but the model was trained with {self.sizes[0]} and {self.sizes[1]}: leave it as it was")
+        return self._average(lambda *batch: self._measure(model, *batch), sequences, start, changes)
+
+    def nearest(self, sequences: int, start: int = 0, **changes: Any) -> dict[str, float] | None:
+        """The same of the nearest neighbour on the same sequences, where the task has one; a measure of probabilities it has not: NaN."""
+        if not hasattr(self.task, "nearest"):
+            return None
+
+        def measured(inputs: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
+            said = self.task.nearest(inputs, targets).reshape(*mask.shape, -1)
+            return self._means(said, targets, mask)
+
+        found = self._average(measured, sequences, start, changes)
+        return {k: v if self.measures[k].rises else math.nan for k, v in found.items()}
+
+    def _average(self, measured: Callable[..., dict[str, Tensor]], sequences: int, start: int, changes: dict[str, Any]) -> dict[str, float]:
+        """Of what is measured of batches of fresh sequences."""
         points = self._points(changes)
         count = -(-sequences // len(points))
         rows: list[dict[str, Tensor]] = []
         weights: list[int] = []
         for point in points:
             for size in (min(LARGEST, count - done) for done in range(0, count, LARGEST)):
-                batch = self.batch(self.keys.evaluation, start + len(rows), size, **point)
-                rows.append(self._measure(model, *batch))
+                rows.append(measured(*self.batch(self.keys.evaluation, start + len(rows), size, **point)))
                 weights.append(size)
         return {k: float(np.average([float(r[k]) for r in rows], weights=weights)) for k in self.measures}
 
@@ -231,7 +251,7 @@ class Run:
         run = cls(folder, Experiment(config))
         run.experiment.check()
         folder.mkdir(parents=True, exist_ok=True)
-        run._write_config()
+        run._write_config(config.as_json())
         return run
 
     @classmethod
@@ -243,12 +263,16 @@ class Run:
             raise ConfigError(f"{folder}: no run that can be read: {error}") from None
         run = cls(folder, Experiment(dataclasses.replace(found, **changes)))
         if changes:
-            run._write_config()
+            run._write_config({**run._written(), **{k: getattr(run.config, k) for k in EXTENDABLE}})
         return run
 
-    def _write_config(self) -> None:
+    def _written(self) -> dict[str, Any]:
+        """The settings as the folder has them: without those that models and tasks got since the run began."""
+        return json.loads((self.folder / "config.json").read_text())
+
+    def _write_config(self, settings: dict[str, Any]) -> None:
         temporary = self.folder / ".config.json.tmp"
-        temporary.write_text(json.dumps(self.config.as_json(), indent=2) + "\n")
+        temporary.write_text(json.dumps(settings, indent=2) + "\n")
         temporary.replace(self.folder / "config.json")
 
     @property
@@ -268,6 +292,6 @@ class Run:
         every = c.evaluate_every
         return train(
             e.model(), e.optimizer(), e.loss, e.data, folder=self.folder, steps=c.steps, key=e.keys.data,
-            config={k: v for k, v in c.as_json().items() if k not in EXTENDABLE},
+            config={k: v for k, v in self._written().items() if k not in EXTENDABLE},
             evaluate=e.evaluate, evaluate_every=every, save_every=every, log_every=max(1, every // 10), report=report, progress=progress,
         )  # fmt: skip

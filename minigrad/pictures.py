@@ -179,9 +179,11 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
     has_memory = e.config.model in INSIDE
     names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
-    values = {n: v.reshape(len(v), -1).T for n, v in record(model, xs, names).items()}
+    recorded = record(model, xs, names)
     if has_memory:
-        values.setdefault("add", values["k"])  # a MANN may write its key
+        recorded.setdefault("add", recorded["k"])  # a MANN may write its key
+    values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
+    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3}
     figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
     panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
     if has_memory:
@@ -195,7 +197,8 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
         signed = bool((found < 0).any())
         top = max(float(np.abs(found).max()), 1e-6) if signed else max(1.0, float(found.max()))
         image = a.imshow(found, aspect="auto", cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
-        a.set(title=labels.get(name, name), ylabel=unit, xlabel="time step")
+        several = heads.get(name, 1) > 1
+        a.set(title=labels.get(name, name), ylabel=f"{unit}s of {heads[name]} heads" if several else unit, xlabel="time step")
         figure.colorbar(image, ax=a)
     figure.suptitle(f"{e.config.title}: one sequence", fontsize=9, wrap=True)
     return _save(figure, path)

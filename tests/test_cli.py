@@ -84,7 +84,7 @@ def test_pictures_are_svg_with_labelled_axes(trained, model):
         assert f"<!-- {label} -->" in text
     if "memory.svg" in wanted:
         text = (folder / "memory.svg").read_text()
-        memory = ("write weighting w", "read weighting w", "added a", "slot")
+        memory = ("write weighting w", "read weighting w", "added a", "slots of 2 heads" if model == "mann" else "slot")
         for label in ("time step", *(memory if "--memory" in MODELS_OWN[model] else ("hidden state h", "unit"))):
             assert f"<!-- {label} -->" in text
 

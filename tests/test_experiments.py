@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Literal
 
 import numpy as np
@@ -129,6 +130,44 @@ def test_longest_opens_an_lstm_s_forget_gates_and_closes_its_input_gates():
     np.testing.assert_array_equal(chrono[0], -chrono[1])
 
 
+def test_a_title_has_the_sizes_and_what_is_not_as_by_default():
+    assert Config.of("copy", "lstm").title == "lstm (hidden 100, layers 1) on copy (lengths 1-20, bits 8)"
+    title = Config.of("glyphs", "lstm", peephole=True, hidden=7, test="a,b", warp=0.1).title
+    assert title == "lstm (hidden 7, layers 1, peephole yes) on glyphs (ways 5, shots 10, test a,b, size 20, warp 0.1)"
+
+
+def test_a_run_goes_on_though_its_model_has_got_new_settings_since(tmp_path):
+    run = Run.create(tmp_path / "r", Config.of("copy", "rnn", bits=1, lengths=(1, 2), hidden=3, steps=1))
+    before = run.config.as_json()
+    del before["model_settings"]["activation"], before["task_settings"]["bits"]
+    before["task_settings"]["lengths"] = [1, 1]
+    (run.folder / "config.json").write_text(json.dumps(before))
+    for steps in (1, 2):
+        run = Run.open(tmp_path / "r", steps=steps)
+        assert (run.config.steps, run.config.model_settings["activation"], run.config.task_settings["bits"]) == (steps, "tanh", 8)
+        assert run.train(lambda event: None, lambda step, numbers: None).step == steps
+    assert json.loads((run.folder / "config.json").read_text()) == {**before, "steps": 2}
+    before["model_settings"]["hidden"] = 4
+    (run.folder / "config.json").write_text(json.dumps(before))
+    with pytest.raises(mg.errors.CheckpointError):
+        Run.open(run.folder, steps=3).train(lambda event: None, lambda step, numbers: None)
+
+
+def test_a_setting_that_needs_a_model_of_another_size_is_refused():
+    e = Experiment(Config.of("copy", "rnn", bits=2, hidden=3))
+    with pytest.raises(ConfigError, match="bits 3 makes 4 inputs and 3 outputs, but the model was trained with 3 and 2"):
+        e.measure(e.model(), 1, bits=3)
+
+
+def test_the_nearest_neighbour_is_measured_on_the_same_sequences_where_a_task_has_one():
+    e = Experiment(Config.of("glyphs", "feedforward", ways=2, shots=2, size=8, hidden=3))
+    found, again = (e.nearest(50, split="test", turn=0.0, shift=0.0) for _ in range(2))
+    assert found["accuracy@2"] > 0.7 > found["accuracy@1"]
+    assert found["accuracy"] == again["accuracy"]
+    assert math.isnan(found["nats"])
+    assert Experiment(Config.of("copy")).nearest(50) is None
+
+
 def test_the_learning_rate_falls_to_a_hundredth_and_stays_when_there_are_more_steps():
     for schedule in ("cosine", "exponential"):
         config = Config.of(schedule=schedule, lr=0.1, steps=50, warmup=5)
@@ -205,6 +244,13 @@ def test_a_measure_is_the_mean_over_all_values_of_a_range():
     repeat = Experiment(Config.of("repeat-copy", lengths="1-30", repeats="1-30"))._points({})
     assert len(repeat) == 100
     assert np.mean([p["lengths"] for p in repeat]) == pytest.approx(15.5, abs=0.1)
+
+
+def test_a_run_that_can_not_be_tested_does_not_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(TASKS["copy"], "harder", lambda **_: {"lengths": (5, 2)})
+    with pytest.raises(ConfigError, match="copy: "):
+        Run.create(tmp_path / "r", Config.of("copy", "rnn"))
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_run_that_can_not_begin_makes_no_folder(tmp_path):

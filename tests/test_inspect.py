@@ -28,9 +28,10 @@ def data_of(path):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Runs that stand after two updates: a model with memory, and one with states."""
+    """Runs that stand after two updates: a model with memory, one with states, and one without steps."""
     found = {}
-    for model, settings in {"ntm": {"hidden": 4, "memory": (6, 3)}, "lstm": {"hidden": 4}}.items():
+    every = {"ntm": {"hidden": 4, "memory": (6, 3)}, "lstm": {"hidden": 4}, "transformer": {"hidden": 4, "heads": 1, "layers": 1}}
+    for model, settings in every.items():
         config = Config.of("copy", model, bits=2, lengths=(1, 3), batch=2, steps=2, **settings)
         run = Run.create(tmp_path_factory.mktemp("runs") / model, config)
         trained = run.experiment.model()
@@ -60,6 +61,13 @@ def test_inspect_writes_and_opens_the_page_of_a_run(runs, opened, model, shown):
     assert shown <= groups.keys()
     assert [s["label"] for s in groups["inputs and outputs"]] == ["input", "output", "target"]
     assert (data["memory"] is not None) == (model == "ntm")
+
+
+def test_a_transformer_sees_all_steps_at_once(runs, opened):
+    call("inspect", runs["transformer"], "--no-open")
+    data = data_of(runs["transformer"] / "page.html")
+    assert data["columns"] == []
+    assert "inputs and outputs" not in dict(data["groups"])
 
 
 def test_length_file_and_no_browser(runs, opened, tmp_path):

@@ -11,12 +11,18 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from minigrad.models.tasks.glyphs import first_guess
 
 from minigrad.experiments import Config
 
 from .learning import learned
 
 WAYS, SHOTS = 3, 5
+PRESENTATIONS = 1, 2, SHOTS
+
+
+def by_presentation(seen: dict[str, float]) -> list[float]:
+    return [seen[f"accuracy@{k}"] for k in PRESENTATIONS]
 
 
 def main(folder: str = "pictures", steps: int = 2500) -> dict[str, list[float]]:
@@ -27,17 +33,19 @@ def main(folder: str = "pictures", steps: int = 2500) -> dict[str, list[float]]:
             schedule="cosine", steps=steps, easy=3 * steps // 5, evaluate_every=max(1, steps // 4), **more,
         )  # fmt: skip
         experiment, model = learned(Path(folder) / f"6_{name}", config)
-        seen = experiment.measure(model, 200, split="test")
-        found[name] = [seen[f"accuracy@{k}"] for k in (1, 2, SHOTS)]
-        told = ", ".join(f"{k}: {100 * a:.0f} %" for k, a in zip((1, 2, SHOTS), found[name], strict=True))
-        print(f"  accuracy on characters never seen, by presentation: {told}")
+        found[name] = by_presentation(experiment.measure(model, 200, split="test"))
+    found["nearest neighbour"] = by_presentation(experiment.nearest(200, split="test") or {})
+    print(f"accuracy on characters never seen, at the 1st, 2nd and {SHOTS}th presentation:")
+    for name, accuracy in found.items():
+        print(f"  {name}: " + ", ".join(f"{100 * a:.0f} %" for a in accuracy))
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axis = figure.subplots()
-    for name, accuracy in found.items():
-        axis.plot((1, 2, SHOTS), [100 * a for a in accuracy], "o-", label=name)
+    for (name, accuracy), style in zip(found.items(), ("o-", "o-", "k-."), strict=True):
+        axis.plot(PRESENTATIONS, [100 * a for a in accuracy], style, label=name)
+    axis.plot(PRESENTATIONS, [100 * first_guess(WAYS), 100, 100], "k--", lw=1, label="ideal guesser")
     axis.axhline(100 / WAYS, color="k", ls=":", lw=1, label="chance")
     axis.set(xlabel="presentation of a class in an episode", ylabel="accuracy (%)", ylim=(0, 100), title="characters never seen before")
-    axis.legend()
+    figure.legend(loc="outside right center")
     path = Path(folder) / "6_one_shot.svg"
     figure.savefig(path, metadata={"Date": None})
     print(f"Look at {path}.")

@@ -47,9 +47,10 @@ def page_of(experiment: Experiment, model: Any, step: int, length: int | None = 
     def loss(model: Any, xs: Any) -> Any:
         return experiment.task.loss(model(xs), targets, mask)
 
-    steps = len(inputs)
+    config, steps = experiment.config, len(inputs)
     panels = {name: v[:, 0].reshape(steps, -1) if v.ndim > 3 else v[:, 0] for name, v in shown.items() if v.ndim > 1 and len(v) == steps}
-    config = experiment.config
+    if config.model == "transformer":
+        panels = {}  # it sees all steps at once, so that none is drawn beside which these could stand
     return page(loss, model, inputs, panels=panels, title=f"{config.model} on {config.task} after {step:,} updates")
 
 

@@ -29,14 +29,19 @@ def evaluate(
     model, step = run.restore()
     e, rows = run.experiment, _wanted(run.experiment, context.args)
     table = Table(title=f"{run.folder} at step {step:,}, trained with {run.config.words(run.config.task_settings)}")
-    for column in (*rows[0], *(m.words for m in e.measures.values()), "guessing", "optimum"):
-        table.add_column(column, justify="right")
-    first = e.measures[e.headline]
+    for column in ("", *rows[0], *(m.words for m in e.measures.values()), "guessing", "optimum"):
+        table.add_column(column, justify="right" if column else "left")
+    first, start = e.measures[e.headline], 2**63 + step * 2**16
     for changes in rows:
-        found, base = e.measure(model, sequences, 2**63 + step * 2**16, **changes), e.baselines(**changes)
-        settings = [run.config.setting(k).show(v) for k, v in changes.items()]
-        costs = [m.number(found[k]) for k, m in e.measures.items()]
-        table.add_row(*settings, *costs, *(first.number(base[k]) for k in ("chance", "optimum")))
+        settings, base = [run.config.setting(k).show(v) for k, v in changes.items()], e.baselines(**changes)
+        each = {
+            run.config.model: e.measure(model, sequences, start, **changes),
+            "nearest neighbour": e.nearest(sequences, start, **changes),
+        }
+        for name, found in each.items():
+            if found is not None:
+                costs = [m.number(found[k]) for k, m in e.measures.items()]
+                table.add_row(name, *settings, *costs, *(first.number(base[k]) for k in ("chance", "optimum")))
     console.print(table)
 
 

@@ -122,4 +122,6 @@ def _tell(run: Run, outcome: Outcome) -> None:
 
 
 def _guessing(e: Experiment, **changes: Any) -> str:
-    return f"guessing: {e.measures[e.headline].show(e.baselines(**changes)['chance'])}"
+    """The baselines in words; an optimum only where it is not plain."""
+    first, base = e.measures[e.headline], e.baselines(**changes)
+    return f"guessing: {first.show(base['chance'])}" + (f", optimum: {first.show(base['optimum'])}" if base["optimum"] % 1 else "")
