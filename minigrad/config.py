@@ -187,6 +187,7 @@ class Config:
     schedule: Annotated[Literal["constant", "cosine", "exponential"], "of the learning rate; the others fall to a hundredth"] = "constant"
     lr_steps: Annotated[int, "updates in which the learning rate falls; 0: as many as --steps"] = 0
     warmup: Annotated[int, "updates in which the learning rate rises at first"] = 0
+    encoder_warmup: Annotated[int, "updates in which that of an encoder of images rises at first; 0: as the rest"] = 0
     clip_norm: Annotated[float, "limit of the gradient's norm"] = 1.0
     seed: Annotated[int, "of weights and data"] = 0
     until: Annotated[float, "stop when the task's first measure is past this and the harder test is passed"] = 0.05
@@ -207,7 +208,7 @@ class Config:
     def of(cls, task: str = "copy", model: str | None = None, **settings: Any) -> Config:
         """A Config from settings by name, of the task, the model or the run, as values or as text; what is left out is the task's default.
 
-        The task's defaults for models are of those that have the setting.
+        The task's defaults for models are of those that have the setting; one that names a setting of the task is equal to it.
 
         Config.of("recall", "ntm", items="2-6", hidden=100, lr=1e-3)
         """
@@ -216,8 +217,10 @@ class Config:
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()
         _require_known(f"a run of {model} on {task}", settings, {**of_task, **of_model, **of_run})
         run = {k: v for k, v in {**defaults, **settings}.items() if k in of_run}
-        for_task = {k: v for k, v in settings.items() if k in of_task}
-        for_model = {k: v for k, v in {**defaults, **settings}.items() if k in of_model}
+        for_task = {k: v for k, v in {**defaults, **settings}.items() if k in of_task}
+        every = {k: for_task.get(k, s.default) for k, s in of_task.items()}
+        usual = {k: every.get(v, v) if isinstance(v, str) else v for k, v in defaults.items()}
+        for_model = {k: v for k, v in {**usual, **settings}.items() if k in of_model}
         return cls(task, model, for_task, for_model, **run)
 
     def setting(self, name: str) -> Setting:
@@ -251,6 +254,14 @@ class Config:
 
     def rate(self) -> optim.Rate:
         """The learning rate as a function of the updates made."""
+        return self._rising(self.warmup)
+
+    def rates(self) -> dict[str, optim.Rate]:
+        """Those of the model's parts that have another."""
+        seeing = self.model_settings.get("image") and self.encoder_warmup
+        return {"encoder": self._rising(self.encoder_warmup)} if seeing else {}
+
+    def _rising(self, warmup: int) -> optim.Rate:
         optim.Constant(self.lr)  # refuses what is no rate, by its name
         rates: dict[str, Callable[[], optim.Rate]] = {
             "constant": lambda: self.lr,
@@ -258,16 +269,19 @@ class Config:
             "exponential": lambda: optim.Exponential(self.lr, 0.01, self.lr_steps),
         }
         found = rates[self.schedule]()
-        return optim.Warmup(found, self.warmup) if self.warmup else found
+        return optim.Warmup(found, warmup) if warmup else found
 
     def as_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, found: Any) -> Config:
-        known = {f.name for f in dataclasses.fields(cls)}
-        if not isinstance(found, dict) or set(found) != known:
-            raise ConfigError(f"the settings are not those of a run: {sorted(set(found) ^ known) if isinstance(found, dict) else found}")
+        """The Config from as_json; settings that there were not yet when it was written have their defaults. Raises ConfigError."""
+        every = dataclasses.fields(cls)
+        needed = {f.name for f in every if f.default is dataclasses.MISSING}
+        if not isinstance(found, dict) or not needed <= set(found) <= {f.name for f in every}:
+            wrong = sorted(needed ^ (set(found) - set(run_settings()))) if isinstance(found, dict) else found
+            raise ConfigError(f"the settings are not those of a run: {wrong}")
         return cls(**found)
 
 

@@ -85,7 +85,8 @@ class Experiment:
             return MODELS[self.config.model](self.keys.model, *self.sizes, **self.config.model_settings)
 
     def optimizer(self) -> optim.Optimizer:
-        return OPTIMIZERS[self.config.optimizer](self.config.rate(), clip_norm=self.config.clip_norm)
+        c = self.config
+        return OPTIMIZERS[c.optimizer](c.rate(), clip_norm=c.clip_norm, rates=c.rates())
 
     def loss(self, model: Any, *batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """(loss, {measure: its mean over the batch}) on a batch (inputs, targets, mask)."""

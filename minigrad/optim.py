@@ -7,7 +7,7 @@ parameters again where they leave it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -146,6 +146,8 @@ class Optimizer:
     lr          learning rate ≥ 0, or a schedule: a function of the number of updates made so far
     clip_norm   gradients are scaled down together where their global norm exceeds this
     clip_value  gradients are limited to ±this, element by element, before the norm
+    rates       {part: learning rate} of parts that have another: a part is the path of a parameter or of what holds it, "encoder" or
+                "layers[0]"; the longest counts
 
     NaN in a gradient is not hidden by either. Settings that make no sense raise OptimizerError (a ValueError) naming the setting.
     """
@@ -154,9 +156,11 @@ class Optimizer:
     lr: Rate = 1e-3
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
+    rates: Mapping[str, Rate] = field(default_factory=dict, kw_only=True, hash=False)
 
     def __post_init__(self) -> None:
-        _rate("lr", self.lr)
+        for name, rate in (("lr", self.lr), *((f"rates[{part!r}]", rate) for part, rate in self.rates.items())):
+            _rate(name, rate)
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name), math.ulp(0.0))
@@ -164,7 +168,11 @@ class Optimizer:
     def init(self, params: Any) -> State:
         """The state before the first update. Raises OptimizerError for no parameters, one that stands twice, or one that is no float."""
         leaves, treedef = tree.flatten(params)
-        _require_trainable(type(self).__name__, [tensor(p) for p in leaves], list(tree.paths(treedef)))
+        paths = list(tree.paths(treedef))
+        _require_trainable(type(self).__name__, [tensor(p) for p in leaves], paths)
+        if idle := set(self.rates) - set(self._parts(paths)):
+            have = ", ".join(path.removeprefix(".") for path in paths)
+            raise OptimizerError(f"{type(self).__name__}: rates are given of {', '.join(sorted(idle))}, but the parameters are {have}")
         return State(tensor(0), {name: tree.map(_zeros, params) for name in self.names})
 
     def update(self, params: Any, grads: Any, state: State) -> tuple[Any, State]:
@@ -181,14 +189,20 @@ class Optimizer:
                 raise shape_error(type(self).__name__, f"the gradient of params{path} is {g.type}, the parameter {p.type}")
         gs = self._clipped(gs)
         slots = self._slots(state, treedef)
-        rate, step = _at(self.lr, state.step), ops.astype(state.step, "float64") + 1
+        step = ops.astype(state.step, "float64") + 1
+        rates = {part: _at(rate, state.step) for part, rate in (("", self.lr), *self.rates.items())}
         new_ps, new_slots = [], []
-        for i, (p, g) in enumerate(zip(ps, gs, strict=True)):
-            new, kept = self.leaf(p, g, {name: slots[name][i] for name in self.names}, rate, step)
+        for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(tree.paths(treedef)), strict=True)):
+            new, kept = self.leaf(p, g, {name: slots[name][i] for name in self.names}, rates[part], step)
             new_ps.append(_settled(new, p.name, parameter))
             new_slots.append({name: _settled(kept[name], None, tensor) for name in self.names})
         trees = {name: tree.unflatten(treedef, [s[name] for s in new_slots]) for name in self.names}
         return tree.unflatten(treedef, new_ps), State(_settled(state.step + 1, None, tensor), trees)
+
+    def _parts(self, paths: Iterable[str]) -> list[str]:
+        """The longest of the parts with rates of their own that each path is or is below; "" for none."""
+        longest_first = sorted(self.rates, key=len, reverse=True)
+        return [next((part for part in longest_first if _is_below(path.removeprefix("."), part)), "") for path in paths]
 
     def _slots(self, state: Any, treedef: tree.TreeDef) -> dict[str, list[Any]]:
         """The leaves of each slot, if the state is one of these parameters'."""
@@ -213,6 +227,10 @@ class Optimizer:
             return grads
         scale = self.clip_norm / ops.maximum(global_norm(grads), self.clip_norm)
         return [g * ops.astype(scale, g.dtype) for g in grads]
+
+
+def _is_below(path: str, part: str) -> bool:
+    return path.startswith(part) and path[len(part) : len(part) + 1] in ("", ".", "[")
 
 
 def _require_trainable(what: str, params: list[Tensor], paths: list[str]) -> None:

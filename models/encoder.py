@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,26 +14,11 @@ from .cell import Cell, keys
 LEAK = 0.1
 
 
-class Equalized(Module):
-    """Weights drawn from N(0, 1) and scaled to He's variance where they are used: W = V √(2 / inputs) (Karras et al. 2018, §4.1).
-
-    Adam moves every number by about the rate. A model that has no use for images yet, and is only disturbed by them, would so make all
-    codes alike within some hundred updates; behind weights of size 1 they are still different when it finds a use.
-    """
-
-    def __init__(self, shape: tuple[int, ...], key: Any, dtype: Any):
-        self.V = mg.parameter(mg.random.normal(key, shape, dtype))
-
-    @property
-    def W(self) -> Tensor:
-        return self.V * math.sqrt(2 / math.prod(self.V.shape[:-1]))
-
-
-class Convolution(Equalized):
+class Convolution(Module):
     """Leaky relu of x ∗ W + b: a 3 × 3 kernel that moves two pixels at a time. (…, height, width, inputs) -> (…, half, half, outputs)."""
 
     def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
-        super().__init__((3, 3, inputs, outputs), mg.random.as_key(key), dtype)
+        self.W = mg.parameter(mg.init.he(mg.random.as_key(key), (3, 3, inputs, outputs), dtype))
         self.b = mg.parameter(mg.zeros(outputs, dtype))
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -44,7 +28,12 @@ class Convolution(Equalized):
 
 class ImageEncoder(Module):
     """Square grey images as codes, (…, side²) -> (…, outputs): convolutions that halve the sides, a linear map, and each code shifted and
-    scaled to mean 0 and variance 1."""
+    scaled to mean 0 and variance 1.
+
+    The codes of a new encoder tell images apart nearly as well as their pixels do. A model that has no use for images yet is only disturbed
+    by them, and would make all codes alike within some hundred updates: let it find a use before the encoder learns at the full rate
+    (`encoder_warmup` of a run, `rates` of an optimizer).
+    """
 
     def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
         *k, last = keys(key, len(channels) + 1)
@@ -52,7 +41,7 @@ class ImageEncoder(Module):
         self.layers = tuple(Convolution(n, m, key, dtype) for (n, m), key in zip(pairwise([1, *channels]), k, strict=True))
         for _ in channels:
             side = -(-side // 2)
-        self.last = Equalized((side * side * channels[-1], outputs), last, dtype)
+        self.W = mg.parameter(mg.init.glorot(last, (side * side * channels[-1], outputs), dtype))
 
     def __call__(self, x: Tensor) -> Tensor:
         lead = x.shape[:-1]
@@ -60,7 +49,7 @@ class ImageEncoder(Module):
         for i, layer in enumerate(self.layers):
             with mg.scope(f"convolution{i}"):
                 x = layer(x).named("features")
-        return mg.layer_norm(mg.reshape(x, (*lead, -1)) @ self.last.W).named("code")
+        return mg.layer_norm(mg.reshape(x, (*lead, -1)) @ self.W).named("code")
 
 
 class Encoded(Cell):

@@ -55,8 +55,10 @@ def rnn(
     layers: Layers = 1,
     activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
     W_h: Weights = "orthogonal",
+    image: Image = 0,
 ) -> Any:
-    return _stack(partial(RNN, activation=activation, start=W_h), key, inputs, outputs, hidden, layers)
+    cell = partial(RNN, activation=activation, start=W_h)
+    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
 
 
 def lstm(
@@ -84,8 +86,10 @@ def gru(
     layers: Layers = 1,
     reset_first: Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"] = False,
     W_h: Weights = "orthogonal",
+    image: Image = 0,
 ) -> Any:
-    return _stack(partial(GRU, reset_first=reset_first, start=W_h), key, inputs, outputs, hidden, layers)
+    cell = partial(GRU, reset_first=reset_first, start=W_h)
+    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
 
 
 def _stack(make: Callable[..., Any], key: Any, inputs: int, outputs: int, hidden: int, layers: int, projection: int = 0) -> Any:
@@ -171,8 +175,9 @@ def dnc(
     memory: Memory = (64, 20),
     heads: Heads = 1,
     layers: Layers = 1,
-) -> DNC:
-    return DNC(inputs, outputs, controller, hidden, memory, heads, layers, key=key)
+    image: Image = 0,
+) -> Any:
+    return _seeing(image, key, inputs, lambda n: DNC(n, outputs, controller, hidden, memory, heads, layers, key=key))
 
 
 MODELS: dict[str, Callable[..., Any]] = {

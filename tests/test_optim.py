@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from minigrad.models import LSTM
 
 import minigrad as mg
 from minigrad import optim, tree
@@ -214,3 +215,33 @@ def test_bad_trees_are_refused():
         sgd.update({"w": w}, {"w": mg.ones((), "float64")}, sgd.init({"w": w}))
     with pytest.raises(ValueError, match="schedule"):
         optim.SGD(lambda step: mg.ones(2)).update({"w": w}, {"w": w}, sgd.init({"w": w}))
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSProp])
+def test_a_part_with_a_rate_of_its_own_moves_as_if_it_were_alone_with_that_rate(optimizer):
+    a, b, c, d, e = (mg.parameter(np.arange(3.0) + i) for i in range(5))
+    params = {"encoder": {"W": a, "b": b}, "encoders": c, "rest": [d, e]}
+    grads = mg.tree.map(lambda p: 0.1 * p, params)
+    parts = optimizer(0.1, rates={"['encoder']": optim.Warmup(0.5, 4), "['rest'][1]": 0.0})
+
+    def after(optimizer, params, grads):
+        state = optimizer.init(params)
+        for _ in range(3):
+            params, state = optimizer.update(params, grads, state)
+        return mg.tree.map(lambda p: p.numpy(), params)
+
+    found, usual = after(parts, params, grads), after(optimizer(0.1), params, grads)
+    alone = after(optimizer(optim.Warmup(0.5, 4)), params["encoder"], grads["encoder"])
+    np.testing.assert_equal(found, {**usual, "encoder": alone, "rest": [usual["rest"][0], params["rest"][1].numpy()]})
+
+
+def test_of_nested_parts_the_inner_rate_counts_and_a_part_that_is_none_is_refused():
+    model = LSTM(2, 3, 1)
+    optimizer = optim.SGD(1.0, rates={"readout": 0.5, "readout.b": 0.0})
+    new, _ = optimizer.update(model, mg.tree.map(mg.ones_like, model), optimizer.init(model))
+    moved = [float(mg.max(a - b)) for a, b in ((model.b, new.b), (model.readout.W, new.readout.W), (model.readout.b, new.readout.b))]
+    assert moved == [1, 0.5, 0]
+    with pytest.raises(optim.OptimizerError, match=r"SGD: rates are given of encoder, but the parameters are .*readout\.W"):
+        optim.SGD(1.0, rates={"encoder": 0.1}).init(model)
+    with pytest.raises(optim.OptimizerError, match=r"rates\['readout'\] must be a finite number"):
+        optim.SGD(1.0, rates={"readout": -1})
