@@ -132,7 +132,7 @@ def ntm(
     memory: Memory = (128, 20),
     heads: Heads = 1,
     layers: Layers = 1,
-    start: Annotated[Literal["plain", "tape"], "of the heads; tape: write slot after slot, read by content"] = "plain",
+    start: Annotated[Literal["plain", "tape", "loose"], "of the heads; tape: slot after slot, read by content; loose: blurred"] = "plain",
     M_0: Annotated[Literal["constant", "learned", "random"], "the memory a sequence begins with"] = "constant",
     w_0: Annotated[Literal["focused", "learned", "uniform"], "the weightings it begins with"] = "focused",
     r_0: Annotated[Literal["learned", "zeros"], "what was read before it"] = "learned",

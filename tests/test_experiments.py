@@ -118,6 +118,7 @@ def test_a_task_has_defaults_of_its_own():
 
 def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
     assert Config.of("recall").model_settings["start"] == "tape"
+    assert Config.of("sort").model_settings["start"] == "loose"
     assert Config.of("recall", start="plain").model_settings["start"] == "plain"
     assert Config.of("copy").model_settings["start"] == "plain"
     assert "start" not in Config.of("recall", "lstm").model_settings

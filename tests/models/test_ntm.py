@@ -250,14 +250,16 @@ def test_starts_and_their_parameters():
 
 
 @pytest.mark.parametrize("controller", ["ff", "lstm"])
-def test_a_tape_writes_slot_after_slot_and_looks_for_what_it_wrote(controller):
-    """As it starts: after n steps the write heads are at slot n, and the keys are what is added."""
-    model = NTM(3, 2, controller, hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start="tape", key=3)
+@pytest.mark.parametrize(("start", "low", "high"), [("tape", 0.98, 1), ("loose", 0.3, 0.96)])
+def test_a_tape_writes_slot_after_slot_and_looks_for_what_it_wrote(controller, start, low, high):
+    """As it starts: after n steps the write heads are at slot n, a loose tape's less sharply, and the keys are what is added."""
+    model = NTM(3, 2, controller, hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start=start, key=3)
     rng = np.random.default_rng(0)
     state = model.initial_state(4)
     for t in range(6):
         state, _ = model.step(state, mg.tensor(rng.standard_normal((4, 3)).astype("float32")))
         assert (state.w_write.numpy().argmax(-1) == t + 1).all()
+        assert ((low < state.w_write.numpy().max(-1)) & (state.w_write.numpy().max(-1) < high)).all()
     read, write = model._head_parameters(mg.tensor(rng.standard_normal((4, 20)).astype("float32")))
     np.testing.assert_array_equal(read.numpy()[..., :10], write.numpy()[..., -10:])
     with pytest.raises(ValueError, match="shift=0 allows none: take shift=1"):
