@@ -187,7 +187,7 @@ class Config:
     schedule: Annotated[Literal["constant", "cosine", "exponential"], "of the learning rate; the others fall to a hundredth"] = "constant"
     lr_steps: Annotated[int, "updates in which the learning rate falls; 0: as many as --steps"] = 0
     warmup: Annotated[int, "updates in which the learning rate rises at first"] = 0
-    encoder_warmup: Annotated[int, "updates in which that of an encoder of images rises at first; 0: as the rest"] = 0
+    encoder_after: Annotated[int, "updates after which an encoder of images learns too"] = 0
     clip_norm: Annotated[float, "limit of the gradient's norm"] = 1.0
     seed: Annotated[int, "of weights and data"] = 0
     until: Annotated[float, "stop when the task's first measure is past this and the harder test is passed"] = 0.05
@@ -254,14 +254,6 @@ class Config:
 
     def rate(self) -> optim.Rate:
         """The learning rate as a function of the updates made."""
-        return self._rising(self.warmup)
-
-    def rates(self) -> dict[str, optim.Rate]:
-        """Those of the model's parts that have another."""
-        seeing = self.model_settings.get("image") and self.encoder_warmup
-        return {"encoder": self._rising(self.encoder_warmup)} if seeing else {}
-
-    def _rising(self, warmup: int) -> optim.Rate:
         optim.Constant(self.lr)  # refuses what is no rate, by its name
         rates: dict[str, Callable[[], optim.Rate]] = {
             "constant": lambda: self.lr,
@@ -269,7 +261,12 @@ class Config:
             "exponential": lambda: optim.Exponential(self.lr, 0.01, self.lr_steps),
         }
         found = rates[self.schedule]()
-        return optim.Warmup(found, warmup) if warmup else found
+        return optim.Warmup(found, self.warmup) if self.warmup else found
+
+    def rates(self) -> dict[str, optim.Rate]:
+        """Those of the model's parts that have another."""
+        waits = self.model_settings.get("image") and self.encoder_after
+        return {"encoder": optim.Delayed(self.rate(), self.encoder_after)} if waits else {}
 
     def as_json(self) -> dict[str, Any]:
         return json.loads(json.dumps(dataclasses.asdict(self)))

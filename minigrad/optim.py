@@ -19,7 +19,7 @@ from .tensor import Tensor, is_tracing, parameter, tensor
 from .types import same_type
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "Constant", "Cosine", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "RMSProp",
+    "SGD", "Adam", "AdamW", "Constant", "Cosine", "Delayed", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "RMSProp",
     "Rate", "State", "Warmup", "global_norm",
 ]  # fmt: skip
 
@@ -128,6 +128,21 @@ class Warmup:
 
     def __call__(self, step: Tensor) -> Tensor:
         return _at(self.lr, step) * ops.minimum((ops.astype(step, "float64") + 1) / self.steps, 1.0)
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """0 for the first `steps` updates, then another rate."""
+
+    lr: Rate
+    steps: int
+
+    def __post_init__(self) -> None:
+        _rate("lr", self.lr)
+        _number("steps", self.steps, 1)
+
+    def __call__(self, step: Tensor) -> Tensor:
+        return ops.where(ops.less(step, self.steps), 0.0, _at(self.lr, step))
 
 
 # ---- what all optimisers share

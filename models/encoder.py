@@ -31,8 +31,8 @@ class ImageEncoder(Module):
     scaled to mean 0 and variance 1.
 
     The codes of a new encoder tell images apart nearly as well as their pixels do. A model that has no use for images yet is only disturbed
-    by them, and would make all codes alike within some hundred updates: let it find a use before the encoder learns at the full rate
-    (`encoder_warmup` of a run, `rates` of an optimizer).
+    by them, and would make all codes alike within some hundred updates: let the encoder wait until it has found one (`encoder_after` of a
+    run, `rates` of an optimizer).
     """
 
     def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
@@ -53,12 +53,12 @@ class ImageEncoder(Module):
 
 
 class Encoded(Cell):
-    """A recurrent model that is shown codes for images: its inputs (image, rest) reach it as (encoder(image), rest).
+    """A model that is shown codes for images: its inputs (image, rest) reach it as (encoder(image), rest). It steps and runs as that one.
 
     The images of all steps are encoded at once, before the loop.
     """
 
-    def __init__(self, encoder: ImageEncoder, model: Cell):
+    def __init__(self, encoder: ImageEncoder, model: Any):
         pixels = encoder.side**2
         if model.inputs < encoder.outputs:
             raise ValueError(f"a code has {encoder.outputs} numbers, the model takes {model.inputs} inputs")
@@ -69,6 +69,9 @@ class Encoded(Cell):
         """(…, inputs) as the model inside takes it."""
         with mg.scope("encoder"):
             return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
+
+    def __call__(self, xs: Any, *given: Any, **loop: Any) -> Tensor:
+        return self.model(self.encoded(self._sequences(xs)), *given, **loop)
 
     def initial_state(self, batch: Any) -> Any:
         return self.model.initial_state(batch)

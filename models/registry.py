@@ -107,8 +107,9 @@ def attention(
     outputs: int,
     hidden: Hidden = 100,
     score: Annotated[Literal["general", "dot", "concat", "bahdanau"], "how a query is compared with the past"] = "general",
-) -> AttentiveLSTM:
-    return AttentiveLSTM(inputs, hidden, outputs, score, key=key)
+    image: Image = 0,
+) -> Any:
+    return _seeing(image, key, inputs, lambda n: AttentiveLSTM(n, hidden, outputs, score, key=key))
 
 
 def transformer(
@@ -119,8 +120,12 @@ def transformer(
     layers: Layers = 2,
     heads: Heads = 4,
     positions: Annotated[Literal["sinusoids", "learned", "none"], f"how positions are told; learned: up to {LEARNED}"] = "sinusoids",
-) -> Transformer:
-    return Transformer(inputs, outputs, hidden, heads, layers, positions, longest=LEARNED, key=key)
+    image: Image = 0,
+) -> Any:
+    def make(n: int) -> Transformer:
+        return Transformer(n, outputs, hidden, heads, layers, positions, longest=LEARNED, key=key)
+
+    return _seeing(image, key, inputs, make)
 
 
 def ntm(

@@ -106,6 +106,7 @@ SCHEDULES = [
     (optim.Cosine(0.4, steps=8, final=0.1), lambda t: 0.1 + 0.15 * (1 + math.cos(math.pi * min(t / 8, 1)))),
     (optim.Exponential(0.4, 0.5, every=3), lambda t: 0.4 * 0.5 ** (t / 3)),
     (optim.Warmup(0.4, 5), lambda t: 0.4 * min((t + 1) / 5, 1)),
+    (optim.Delayed(optim.Exponential(0.4, 0.9), 5), lambda t: 0.4 * 0.9**t if t >= 5 else 0),
     (optim.Warmup(optim.Exponential(0.4, 0.9), 5), lambda t: 0.4 * 0.9**t * min((t + 1) / 5, 1)),
     (lambda step: 1 / (step + 1), lambda t: 1 / (t + 1)),
 ]
@@ -180,6 +181,7 @@ def test_a_quadratic_is_solved():
 BAD = [
     ("lr", lambda v: optim.Adam(v), [math.nan, -1e-3, math.inf, "fast", None]),
     ("lr", lambda v: optim.Warmup(v, 10), [math.nan, -1]),
+    ("lr", lambda v: optim.Delayed(v, 10), [math.nan, -1]),
     ("lr", lambda v: optim.Cosine(v, 10), [math.nan]),
     ("steps", lambda v: optim.Cosine(0.1, v), [0, -3]),
     ("decay", lambda v: optim.Exponential(0.1, v), [0, -1, math.nan]),
