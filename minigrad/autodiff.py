@@ -9,10 +9,11 @@ from typing import Any
 from . import ops, tree
 from .errors import GraphError, dtype_error, message, require_callable, shape_error
 from .ir import Graph, Node, ancestors
+from .nodes import COMPILED, PARAMETER, interning, item
 from .origin import Origin, override
 from .primitives.control import alias, call, detach
 from .primitives.rules import like
-from .tensor import COMPILED, PARAMETER, Tensor, abstract, interning, item, tensor, wrap
+from .tensor import Tensor, abstract, tensor, wrap
 from .trace import closed
 from .types import TensorType, same_shape, whole
 

@@ -207,6 +207,11 @@ def hint(x: Extent) -> int:
     return x.hint if isinstance(x, Dim) else x
 
 
+def concrete_shape(shape: Shape) -> tuple[int, ...]:
+    """The shape as numbers: run-time sizes as first seen."""
+    return tuple(map(hint, shape))
+
+
 def same(a: Extent, b: Extent) -> bool:
     """Whether two extents are one; where that is open and the hints agree, binds a symbol (the trace starts again)."""
     if isinstance(a, int) and isinstance(b, int):

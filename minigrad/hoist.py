@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from .ir import Graph, Node, substitute
+from .nodes import is_number, item
 from .primitives import elementwise, linalg, loop, movement, reduce
 from .rewrite import filled_with, in_bodies, replace_loops
-from .tensor import Tensor, abstract, is_number, item
+from .tensor import Tensor, abstract
 from .types import TensorType
 from .vmap import batch_graph
 

@@ -22,7 +22,8 @@ import numpy as np
 
 from . import tree
 from .errors import CheckpointError
-from .tensor import PARAMETER, Tensor, parameter, tensor
+from .nodes import PARAMETER
+from .tensor import Tensor, parameter, tensor
 from .types import DTYPES
 
 __all__ = ["Checkpoints", "load", "meta", "save"]

@@ -20,13 +20,15 @@ from .backend.to_python import to_python
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
 from .ir import Graph, Node
+from .nodes import COMPILED, CONSTANT, PARAMETER
 from .origin import here
 from .primitives import loop
 from .primitives.control import call
 from .rewrite import optimize
-from .tensor import COMPILED, CONSTANT, PARAMETER, Tensor, asarray, tensor, wrap
+from .tensor import Tensor, tensor, wrap
 from .trace import argument_names, trace_types
 from .types import TensorType
+from .values import asarray
 
 KEPT_FITS = 1024  # argument shapes whose program is remembered
 

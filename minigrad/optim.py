@@ -15,7 +15,8 @@ import numpy as np
 
 from . import ops, tree
 from .errors import MinigradError, shape_error
-from .tensor import Tensor, is_tracing, parameter, tensor
+from .nodes import is_tracing
+from .tensor import Tensor, parameter, tensor
 from .types import same_type
 
 __all__ = [

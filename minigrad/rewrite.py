@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .ir import Graph, Node, rebuild
+from .nodes import interning, item, make
 from .primitives import control, elementwise, linalg, loop, movement, reduce
-from .tensor import Tensor, inline, interning, item, make
+from .tensor import Tensor, inline
 from .types import TensorType, identical, is_one
 
 Rule = Callable[[Node, Sequence[Tensor]], Any]

@@ -12,9 +12,10 @@ from .autodiff import checkpoint as _checkpoint
 from .dims import Dim, Extent, same
 from .errors import GraphError, message, shape_error
 from .ir import Graph, Node
+from .nodes import interning, item, make
 from .origin import Origin, Scope, override
 from .primitives import control, loop
-from .tensor import Tensor, abstract, interning, item, make, scalar, tensor
+from .tensor import Tensor, abstract, scalar, tensor
 from .trace import closed
 from .types import TensorType, same_type, whole
 

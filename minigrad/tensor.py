@@ -3,100 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from . import dims, tree
-from .compute import compute
-from .dims import Dim, Shape, hint
+from .dims import Dim
 from .errors import AbstractValueError, dtype_error, message, shape_error
 from .ir import Graph, Node, Primitive, rebuild
+from .nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .types import FLOAT, TensorType
 from .values import asarray
-
-_interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
-
-
-@contextmanager
-def interning() -> Iterator[None]:
-    """While tracing, the same operation on the same nodes is one node. Nested traces share the table."""
-    if _interned.get() is not None:
-        yield
-        return
-    token = _interned.set({})
-    try:
-        yield
-    finally:
-        _interned.reset(token)
-
-
-def is_tracing() -> bool:
-    return _interned.get() is not None
 
 
 def apply(op: Primitive, *args: Tensor, **attrs: Any) -> Any:
     """Apply a primitive: a new node, with its value where those of all arguments are known. Several results come as a tuple."""
     return wrap(make(op, tuple([a.node for a in args]), attrs))
-
-
-def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    """The node for an operation on nodes: found again while tracing, else typed and, if it can be, computed."""
-    table = _interned.get()
-    if table is None:
-        return _make_eager(op, nodes, attrs)
-    key = None
-    if not op.unique:
-        key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)
-        found = table.get(key)
-        if found is not None:
-            return found
-    type_ = op.type(*[n.type for n in nodes], **attrs)
-    if _gives_number(op, nodes):
-        return _repeated(op, nodes, attrs, type_)
-    values = [n.value for n in nodes if n.value is not None]
-    known = len(values) == len(nodes) and not _symbolic(attrs)
-    node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if known else None)
-    if key is not None:
-        table[key] = node
-    return node
-
-
-def _make_eager(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    values, tracked = [], op.unique
-    for n in nodes:
-        if n.value is not None:
-            values.append(n.value)
-        tracked = tracked or n.tracked
-    type_ = op.type(*[n.type for n in nodes], **attrs)
-    value = compute(op, values, attrs) if len(values) == len(nodes) else None
-    return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
-
-
-def is_number(node: Node) -> bool:
-    """Whether a node is a number, or a number repeated: cheaper to make than to keep or to pass."""
-    source = node.args[0] if node.op.name == "broadcast" else node
-    return source.op is CONSTANT and not source.type.shape
-
-
-def _gives_number(op: Primitive, nodes: tuple[Node, ...]) -> bool:
-    """Whether an operation on repeated numbers gives a number, repeated."""
-    moved = op.name in ("reshape", "permute", "slice", "flip") or (op.name == "broadcast" and bool(nodes[0].args))
-    return bool(nodes) and (moved or op.elementwise) and not op.unique and all(map(is_number, nodes))
-
-
-def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any], type: TensorType) -> Node:
-    sources = [n.args[0] if n.args else n for n in nodes]
-    if not op.elementwise:
-        return ops.broadcast_to(Tensor(sources[0]), type.shape).node
-    result = compute(op, [n.value for n in sources], attrs)
-    return ops.broadcast_to(scalar(result, result.dtype), type.shape).node
-
-
-def _symbolic(attrs: dict[str, Any]) -> bool:
-    return any(isinstance(v, Dim) or (isinstance(v, tuple) and any(isinstance(n, Dim) for n in v)) for v in attrs.values())
 
 
 def wrap(node: Node) -> Any:
@@ -114,24 +36,6 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
 
 
 Primitive.__call__ = apply  # type: ignore[method-assign, assignment]
-
-
-def _leaf(name: str, look: str) -> Primitive:
-    return Primitive(name, type=lambda **_: None, numpy=lambda **_: None, look=(look, name), unique=True)
-
-
-INPUT = _leaf("input", "input")
-CONSTANT = _leaf("constant", "constant")
-PARAMETER = _leaf("parameter", "parameter")
-COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of parameters
-
-# A node with several results (a loop, a branch) is read through `item`, so that every argument is one tensor.
-item = Primitive(
-    "item",
-    type=lambda types, index: types[index],
-    numpy=lambda values, index: values[index],
-    look=("index", "item"),
-)
 
 
 class Tensor:
@@ -421,14 +325,14 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
         return value if dtype is None else ops.astype(value, dtype)
     if isinstance(value, Dim):
         return tensor(ops.extent(value), dtype)
-    return _constant(CONSTANT, asarray(value, dtype), name)
+    return Tensor(known(CONSTANT, asarray(value, dtype), name))
 
 
 def operand(what: str, value: Any) -> Tensor:
     """A tensor from what an operation is given; errors name the operation."""
     if isinstance(value, Tensor):
         return value
-    return ops.extent(value) if isinstance(value, Dim) else _constant(CONSTANT, asarray(value, what=what), None)
+    return ops.extent(value) if isinstance(value, Dim) else Tensor(known(CONSTANT, asarray(value, what=what)))
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
@@ -439,36 +343,19 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if found.dtype.kind != "f":
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
-        return _constant(PARAMETER, found.numpy(), name)
+        return Tensor(known(PARAMETER, found.numpy(), name))
     found.node.learned = True
     return found if name is None else found.named(name)
 
 
-def _constant(op: Primitive, array: np.ndarray, name: str | None) -> Tensor:
-    return Tensor(Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT))
-
-
 def scalar(value: Any, dtype: np.dtype) -> Tensor:
     """A 0-d constant, one node per value while tracing."""
-    table = _interned.get()
-    array = np.array(value, dtype)
-    array.flags.writeable = False
-    if table is None:
-        return _constant(CONSTANT, array, None)
-    key = (CONSTANT, array.dtype, array.tobytes())
-    if key not in table:
-        table[key] = _constant(CONSTANT, array, None).node
-    return Tensor(table[key])
+    return Tensor(number(value, dtype))
 
 
 def abstract(type: TensorType, name: str | None = None) -> Tensor:
     """A tensor with a type and no value: a graph's input."""
     return Tensor(Node(INPUT, (), {}, type, None, name))
-
-
-def concrete_shape(shape: Shape) -> tuple[int, ...]:
-    """The shape as numbers: run-time sizes as first seen."""
-    return tuple(map(hint, shape))
 
 
 from . import indexing, ops  # noqa: E402  (they build on Tensor, whose operators call them)

@@ -9,7 +9,8 @@ from typing import Any
 from . import tree
 from .errors import GraphError, dtype_error, message, require_callable
 from .ir import Graph, Node, ancestors, substitute
-from .tensor import INPUT, Tensor, abstract, interning, is_number, tensor
+from .nodes import INPUT, interning, is_number
+from .tensor import Tensor, abstract, tensor
 from .types import TensorType
 
 

@@ -10,8 +10,9 @@ from . import ops, tree
 from .dims import Extent, same
 from .errors import shape_error
 from .ir import Graph, Node
+from .nodes import interning, item
 from .primitives.rules import repeat
-from .tensor import Tensor, abstract, interning, item, tensor
+from .tensor import Tensor, abstract, tensor
 from .trace import closed
 from .types import TensorType, normalize_axis
 

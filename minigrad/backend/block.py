@@ -10,8 +10,8 @@ import numpy as np
 
 from ..dims import Dim, Shape, product, typical
 from ..ir import Graph, Node
+from ..nodes import item
 from ..primitives import elementwise, index, movement, reduce
-from ..tensor import item
 from ..types import TensorType, is_one
 from .loops import (
     Assign,

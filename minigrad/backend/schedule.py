@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from ..dims import Shape
 from ..ir import Graph, Node
+from ..nodes import item
 from ..primitives import control, index, movement, reduce
-from ..tensor import item
 from ..types import identical, is_one
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir import Primitive
-from ..tensor import item
+from ..nodes import item
 from . import control, elementwise, index, linalg, loop, movement, reduce
 
 

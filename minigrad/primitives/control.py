@@ -10,7 +10,8 @@ import numpy as np
 
 from ..errors import GraphError, dtype_error
 from ..ir import Graph, Primitive
-from ..tensor import Tensor, abstract, inline, interning
+from ..nodes import interning
+from ..tensor import Tensor, abstract, inline
 from ..types import BOOL, TensorType, same_type
 from .rules import each, like
 

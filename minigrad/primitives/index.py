@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Extent, Shape, product
+from ..dims import Extent, Shape, concrete_shape, product
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..ir import Primitive
-from ..tensor import Tensor, concrete_shape
+from ..tensor import Tensor
 from ..types import INT, TensorType, check_dtype, same_shape
 from .elementwise import cast, mul
 from .movement import broadcast, permute, reshape

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dims import Extent, typical
+from ..dims import Extent, concrete_shape, typical
 from ..errors import GraphError, shape_error
 from ..ir import Graph, Node, Primitive, ancestors, substitute
-from ..tensor import Tensor, abstract, concrete_shape, interning, item
+from ..nodes import interning, item
+from ..tensor import Tensor, abstract
 from ..types import TensorType, same_shape, same_type
 from .control import Run, default_run
 from .rules import like

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import dims
-from ..dims import Extent, Shape
+from ..dims import Extent, Shape, concrete_shape
 from ..errors import shape_error
 from ..ir import Primitive
-from ..tensor import Tensor, concrete_shape
+from ..tensor import Tensor
 from ..types import TensorType, is_one, same_shape
 from .rules import each, repeat
 
