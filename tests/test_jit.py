@@ -74,7 +74,7 @@ def three_legs(f, *args, rtol=1e-12):
     optimized = optimize(graph)
     check(optimized)
     lowered = lower(optimized, split=False)
-    function = lowered.phases[0].function
+    function = lowered.phases[0]
     given = dict(zip([b.name for b in function.inputs], [*arrays, *lowered.constants], strict=True))
     outs = {b.name: np.empty(o.type.shape, o.type.dtype) for b, o in zip(function.outputs, graph.outputs, strict=True)}
     assert run_python(function, given | outs, {}) == (0, 0)

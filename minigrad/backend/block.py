@@ -60,8 +60,8 @@ class Block:
 
     # ---- running through the schedule
 
-    def lower(self) -> tuple[Stmt, ...]:
-        """The statements of the block; outputs are in their targets afterwards."""
+    def lower(self) -> None:
+        """Add the statements of the graph; outputs are in their targets afterwards."""
         from .lower_ops import LOWER
 
         plan = schedule(self.graph)
@@ -82,7 +82,6 @@ class Block:
             self.deliver(output)
         for node in dying.get(len(plan.steps), ()):
             self.release(node)
-        return tuple(self.out)
 
     def release(self, node: Node) -> None:
         for value in self.owned.pop(node, ()):

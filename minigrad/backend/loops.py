@@ -239,6 +239,7 @@ class Shared(Stmt):
 class If(Stmt):
     condition: Expr
     body: tuple[Stmt, ...]
+    otherwise: tuple[Stmt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -382,6 +383,8 @@ def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
         yield stmt
         if isinstance(stmt, For | Shared | If):
             yield from walk(stmt.body)
+        if isinstance(stmt, If):
+            yield from walk(stmt.otherwise)
 
 
 def _require(what: str, got: str, allowed: Collection[str]) -> None:

@@ -15,28 +15,19 @@ from .loops import SPLIT_FROM, Buffer, For, Function, Gemm, If, Index, Shared, S
 from .program import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
 from .storage import Stored, count, row_major
 
-__all__ = ["Lowered", "Phase", "Unsupported", "lower"]
+__all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
 
 SHARED_WORK = 2**16  # multiplications from which a loop nest is divided
 ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A part of a program; two threads may run it together."""
-
-    function: Function
-
-    def shared_work(self, sizes: Mapping[str, int]) -> int:
-        """About how many multiplications of it two threads would divide."""
-        return divided(self.function.body, sizes)
-
-
-@dataclass(frozen=True)
 class Lowered:
-    """A program as phases that run one after the other on the same arguments: the graph's params, `constants`, outputs."""
+    """A program as phases that run one after the other on the same arguments: the graph's params, `constants`, outputs.
 
-    phases: tuple[Phase, ...]
+    Two threads may run a phase together."""
+
+    phases: tuple[Function, ...]
     constants: tuple[np.ndarray, ...]
     sizes: tuple[Symbol, ...]
     checks: tuple[tuple[Node, Index], ...]
@@ -68,7 +59,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     main.finish()
     sizes = tuple(Size(s.name) for s in found)
     arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(program.pool.buffers)
-    phases = tuple(Phase(Function(f"{name}_{i}", *arguments, tuple(body))) for i, body in enumerate(main.phases))
+    phases = tuple(Function(f"{name}_{i}", *arguments, tuple(body)) for i, body in enumerate(main.phases))
     values = tuple(np.asarray(c.value, order="C") for c in constants)
     return Lowered(phases, values, found, tuple(program.checks), tuple(program.clusters))
 
@@ -115,16 +106,16 @@ class Main(Block):
             self.out = []
 
 
-def divided(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """The work of the shared statements with many positions."""
+def shared_work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """About how many multiplications of statements two threads would divide: the work of the shared ones with many positions."""
     total = 0
     for stmt in body:
         if isinstance(stmt, Shared):
             n = evaluate(stmt.extent, sizes)
             inside = {**sizes, stmt.low.name: 0, stmt.high.name: n}
-            total += work((stmt,), sizes) if n >= SPLIT_FROM else divided(stmt.body, inside)
+            total += work((stmt,), sizes) if n >= SPLIT_FROM else shared_work(stmt.body, inside)
         elif isinstance(stmt, For):
-            total += evaluate(stmt.extent, sizes) * divided(stmt.body, sizes)
+            total += evaluate(stmt.extent, sizes) * shared_work(stmt.body, sizes)
     return total
 
 
@@ -137,8 +128,8 @@ def work(body: tuple[Stmt, ...], sizes: Mapping[str, int]) -> int:
                 total += evaluate(extent, sizes) * work(inner, sizes)
             case Shared(extent, low, high, inner):
                 total += work(inner, {**sizes, low.name: 0, high.name: evaluate(extent, sizes)})
-            case If(_, inner):
-                total += work(inner, sizes)
+            case If(_, inner, otherwise):
+                total += max(work(inner, sizes), work(otherwise, sizes))
             case Gemm(m, n, k):
                 total += evaluate(m, sizes) * evaluate(n, sizes) * evaluate(k, sizes)
             case _:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dims import Dim, Shape
-from ..ir import Node
+from ..ir import Graph, Node
 from ..primitives import loop, movement
 from ..types import TensorType
 from .block import Block
@@ -34,7 +34,6 @@ from .loops import (
     Shared,
     Stmt,
     Store,
-    Unary,
     View,
 )
 from .lower_random import random
@@ -69,7 +68,7 @@ def matmul(block: Block, node: Node) -> None:
         if turned is None:
             return [gemm(y)]
         copy, pays = turned
-        return [If(pays, (gemm(copy),)), If(Unary("not", pays), (gemm(y),))]
+        return [If(pays, (gemm(copy),), (gemm(y),))]
 
     some = block.program.rows
     if loops:
@@ -252,16 +251,17 @@ def cond(block: Block, node: Node) -> None:
     results = [block.temporary(t, node) for t in node.type]
     chosen = block.at(node.args[0], ())
     arguments = [block.view(a) or _inline(block, a) for a in node.args[1:]]
-    for graph, test in ((node.attrs["then"], chosen), (node.attrs["otherwise"], Unary("not", chosen))):
+
+    def branch(graph: Graph) -> tuple[Stmt, ...]:
         targets = dict(zip(graph.outputs, results, strict=True))
         side = Block(block.program, graph, dict(zip(graph.params, arguments, strict=True)), targets)
-        body = list(side.lower())
+        side.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
-                side.out = []
                 side.copy(r, targets[o].load, note(o))
-                body += side.out
-        block.out.append(If(test, tuple(body), note=note(node)))
+        return tuple(side.out)
+
+    block.out.append(If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=note(node)))
     block.values[node] = results
 
 
@@ -311,8 +311,7 @@ class Loop:
         program.rows = rows or program.rows
         inner = Block(program, self.body, self.params_at, self.targets)
         inner.loop = self if block.shares else None
-        steps = list(inner.lower())
-        inner.out = []
+        inner.lower()
         for target, y in self.copies:
             inner.copy(target, self.targets[y].load if y in self.targets else _inline(inner, y), note(y))
         for target, source in self.late:
@@ -321,7 +320,7 @@ class Loop:
             loops, here = block.loops(copy.shape)
             body = [Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
             block.out.append(If(self.pays_to_copy, nest(loops, body)))
-        loop = For(self.t, extent(self.length), (*steps, *inner.out), reverse=self.reverse, note=note(self.node))
+        loop = For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=note(self.node))
         if rows is None:
             block.separate(loop)
         else:

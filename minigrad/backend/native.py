@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import BoundsError, message
 from .index import evaluate
 from .link import Kernel
-from .lower import Lowered
+from .lower import Lowered, shared_work
 from .patience import LONG, interruptible
 from .team import OPENED, invite, new_board, one_thread
 
@@ -34,7 +34,7 @@ class Native:
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
-        self.kernels = [Kernel(p.function) for p in lowered.phases]
+        self.kernels = [Kernel(p) for p in lowered.phases]
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
 
@@ -94,7 +94,7 @@ class Native:
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
-    return Known([p.shared_work(_named(lowered, numbers)) > INVITE_FROM for p in lowered.phases])
+    return Known([shared_work(p.body, _named(lowered, numbers)) > INVITE_FROM for p in lowered.phases])
 
 
 def _named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:

@@ -43,7 +43,7 @@ def expand_argsort(s: Argsort) -> tuple[Stmt, ...]:
         return _select(s)
     n = _int(as_index(s.n))
     few = Compare("le", n, Const("int64", COUNT_AT_MOST))
-    return If(few, _count(s)), If(Unary("not", few), _exchange(s, n))
+    return (If(few, _count(s), _exchange(s, n)),)
 
 
 def _int(index: Index) -> Expr:

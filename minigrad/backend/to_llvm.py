@@ -236,9 +236,13 @@ class _Printer(Expressions):
                 self.loop(stmt)
             case Shared():
                 self.shared(stmt)
-            case If(condition, body):
-                with self.text.when(self.expr(condition)):
+            case If(condition, body, otherwise):
+                holds = self.expr(condition)
+                with self.text.when(holds):
                     self.block(body)
+                if otherwise:
+                    with self.text.when(self.text.emit(f"xor i1 {holds}, true")):
+                        self.block(otherwise)
             case Let(name, expr):
                 self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
             case Declare(name, expr):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,9 +75,13 @@ def run_python(function: Function, args: Mapping[str, np.ndarray], sizes: Mappin
 def _stmt(stmt: Stmt, indent: str) -> list[str]:
     note = "  # " + " ".join(stmt.note.split()) if stmt.note else ""
     if isinstance(stmt, For | Shared | If):
-        block = [line for inner in stmt.body for line in _stmt(inner, indent + "    ")] or [indent + "    pass"]
-        return [f"{indent}{_head(stmt)}:{note}", *block]
+        lines = [f"{indent}{_head(stmt)}:{note}", *_block(stmt.body, indent)]
+        return [*lines, f"{indent}else:", *_block(stmt.otherwise, indent)] if isinstance(stmt, If) and stmt.otherwise else lines
     return [f"{indent}{_line(stmt)}{note}"]
+
+
+def _block(body: Sequence[Stmt], indent: str) -> list[str]:
+    return [line for stmt in body for line in _stmt(stmt, indent + "    ")] or [indent + "    pass"]
 
 
 def _head(stmt: For | Shared | If) -> str:

@@ -103,10 +103,11 @@ class _Verifier:
                 self.define(var.name, "loop")
                 self.block(body)
                 self.scope = outer
-            case If(condition, body):
+            case If(condition, body, otherwise):
                 self.expr(condition, "bool")
                 outside, self.choosing = self.choosing, True
                 self.block(body)
+                self.block(otherwise)
                 self.choosing = outside
             case Let(name, expr):
                 self.expr(expr)

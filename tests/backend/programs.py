@@ -68,7 +68,9 @@ def functions(draw):
     for target in draw(st.lists(st.sampled_from((out, local)), min_size=1, max_size=3)):
         store = Store(target, here, draw(expressions(dtype, leaves, 2)), note="a\nnote")
         condition = Compare("lt", draw(expressions(dtype, leaves, 0)), draw(expressions(dtype, leaves, 1)))
-        rows.append(For(j, n, (If(condition, (store,)),) if draw(st.booleans()) else (store,), reverse=draw(st.booleans())))
+        other = Store(target, here, draw(expressions(dtype, leaves, 1)))
+        body = draw(st.sampled_from([(store,), (If(condition, (store,)),), (If(condition, (store,), (other,)),)]))
+        rows.append(For(j, n, body, reverse=draw(st.booleans())))
     op, start = draw(st.sampled_from((("add", 0), ("maximum", 0), ("minimum", 3))))
     term = draw(expressions(dtype, leaves, 1))
     rows.append(Declare("sum", Const(dtype, start)))

@@ -6,8 +6,9 @@ from minigrad.models import LSTM
 
 import minigrad as mg
 from minigrad import tree
+from minigrad.backend import lower_ops
 from minigrad.backend.gemm import DOT_ROWS
-from minigrad.backend.lower import lower
+from minigrad.backend.lower import lower, shared_work
 from minigrad.backend.lower_ops import STEPS
 from minigrad.backend.to_python import to_python
 
@@ -16,8 +17,7 @@ gradient = mg.value_and_grad(lambda model, xs: mg.mean(model(xs) ** 2))
 
 
 def source_of(fast):
-    (program,) = fast._newest()
-    return "\n".join(to_python(phase.function) for phase in lower(program.optimized).phases)
+    return "\n".join(to_python(phase) for phase in lower(fast.graph).phases)
 
 
 @pytest.mark.parametrize("batch", [1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40])
@@ -34,3 +34,19 @@ def test_a_large_transposed_matrix_of_a_loop_is_copied_and_a_small_one_is_not():
         fast = mg.jit(gradient)
         fast(LSTM(3, hidden, key=0, dtype="float64"), xs)
         assert source_of(fast).count(NOTE) == copies
+
+
+def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
+    """What is divided between threads does the one or the other."""
+    fast = mg.jit(gradient)
+    fast(LSTM(3, 64, key=0, dtype="float64"), np.zeros((20, 40, 3)))
+
+    def work():
+        lowered = lower(fast.graph)
+        assert [s.hint for s in lowered.sizes] == [20, 40]
+        return [shared_work(phase.body, {s.name: s.hint for s in lowered.sizes}) for phase in lowered.phases]
+
+    with_copy = work()
+    assert NOTE in source_of(fast)
+    monkeypatch.setattr(lower_ops, "TURNED_FROM", 2**30)
+    assert with_copy == work()

@@ -165,7 +165,7 @@ def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: dict[Any, int]
         raise Skip(str(reason)) from None
     if not lowered.phases:
         raise Skip("nothing to compute")
-    function = lowered.phases[0].function
+    function = lowered.phases[0]
     given = dict(zip([b.name for b in function.inputs], [np.asarray(a, order="C") for a in (*arrays, *lowered.constants)], strict=True))
     shapes = [TensorType(tuple(evaluate(n, sizes) for n in o.type.shape), o.type.dtype) for o in graph.outputs]
     outs = {b.name: np.zeros(t.shape, t.dtype) for b, t in zip(function.outputs, shapes, strict=True)}
