@@ -26,6 +26,18 @@ def _recurrence(tanh: Any) -> Any:
     return run
 
 
+def _mixing(tanh: Any) -> Any:
+    def run(h: Any, ms: Any) -> Any:
+        ys = []
+        for m in ms:
+            m = m.reshape((-1, m.shape[-1]))
+            h = tanh(h @ tanh(m.swapaxes(0, 1) @ m))
+            ys.append(h)
+        return h + sum(ys)
+
+    return run
+
+
 def _reductions(*functions: Any, **more: Any) -> dict[str, Any]:
     names = ("sum", "mean", "max", "prod")
     return {n: lambda x, axis, f=f: f(x, axis, keepdims=True, **more) for n, f in zip(names, functions, strict=True)}
@@ -47,6 +59,7 @@ def _common(np: Any, where: Any) -> dict[str, Any]:
         "gram": lambda x: x @ np.swapaxes(x, -1, -2) / x.shape[-1],
         "half": lambda x, axis: x[(slice(None),) * axis + (slice(0, None, 2),)],
         "recurrence": _recurrence(np.tanh),
+        "mixing": _mixing(np.tanh),
         "total": lambda x: np.sum(np.sin(x)),
     }
 
@@ -123,8 +136,8 @@ def test_values_and_gradients_agree_with_jax(seed: int) -> None:
 
 
 def test_the_programs_use_the_whole_vocabulary() -> None:
-    from minigrad.testing.programs import FUNCTIONS
+    from minigrad.testing.programs import FUNCTIONS, LOOPS
 
     programs = [random_program(seed, 8) for seed in TORCH_SEEDS]
     assert {step.op for p in programs for step in p.steps} == set(FUNCTIONS)
-    assert sum(any(s.op == "recurrence" for s in p.steps) for p in programs) >= 15
+    assert sum(any(s.op in LOOPS for s in p.steps) for p in programs) >= 15

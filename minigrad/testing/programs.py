@@ -56,8 +56,9 @@ class Program:
     def __repr__(self) -> str:
         names = [_name(i) for i in range(len(self.shapes) + len(self.steps))]
         lines = ["import numpy as np", "", "import minigrad as mg", ""]
-        if any(step.op == "recurrence" for step in self.steps):
-            lines += ["", inspect.getsource(recurrence)]
+        for name, loop in LOOPS.items():
+            if any(step.op == name for step in self.steps):
+                lines += ["", inspect.getsource(loop)]
         lines += ["", f"def program({', '.join(names[: len(self.shapes)])}):"]
         for name, step in zip(names[len(self.shapes) :], self.steps, strict=True):
             lines.append(f"    {name} = {FORMS[step.op].format(*(names[i] for i in step.args), **dict(step.attrs))}")
@@ -84,6 +85,20 @@ def recurrence(h: mg.Tensor, w: mg.Tensor, xs: mg.Tensor) -> mg.Tensor:
     return last + mg.sum(ys, 0)
 
 
+def mixing(h: mg.Tensor, ms: mg.Tensor) -> mg.Tensor:
+    """A loop with a matrix made at each step, which rows of h share: h ← tanh(h·tanh(MᵀM)), M an element of the sequence as a matrix."""
+
+    def step(h, m):
+        m = mg.reshape(m, (-1, m.shape[-1]))
+        h = mg.tanh(h @ mg.tanh(mg.matrix_transpose(m) @ m))
+        return h, h
+
+    last, ys = mg.scan(step, h, ms)
+    return last + mg.sum(ys, 0)
+
+
+LOOPS: dict[str, Callable[..., mg.Tensor]] = {"recurrence": recurrence, "mixing": mixing}
+
 # Every operation as text, with its arguments by number and its attributes by name.
 FORMS = {
     **{name: f"mg.{name}({{0}})" for name in ("tanh", "sin", "cos", "sigmoid", "softplus", "erf", "abs", "relu", "square")},
@@ -107,6 +122,7 @@ FORMS = {
     "reshape": "mg.reshape({0}, {shape})",
     "gram": "{0} @ mg.matrix_transpose({0}) / {0}.shape[-1]",
     "recurrence": "recurrence({0}, {1}, {2})",
+    "mixing": "mixing({0}, {1})",
     "total": "mg.sum(mg.sin({0}))",
 }
 
@@ -115,15 +131,16 @@ def _function(form: str) -> Callable[..., Any]:
     fields = sorted({name for _, name, _, _ in Formatter().parse(form) if name})
     names = {f: f"x{f}" if f.isdigit() else f for f in fields}
     body = form.format(*(names[f] for f in fields if f.isdigit()), **{f: f for f in fields if not f.isdigit()})
-    return eval(f"lambda {', '.join(names.values())}: {body}", {"mg": mg, "np": np, "recurrence": recurrence})
+    return eval(f"lambda {', '.join(names.values())}: {body}", {"mg": mg, "np": np, **LOOPS})
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: _function(form) for name, form in FORMS.items()}
 ONE = ("tanh", "sin", "cos", "exp", "log", "log1p", "sqrt", "sigmoid", "softplus", "erf", "abs", "relu", "square", "detach")
 TWO = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
 ALONG = ("sum", "mean", "max", "prod", "cumsum", "sort", "flip", "roll", "concat", "half", "take")
+AXES = 3  # of a program's inputs, at most
 # How often each kind of step is taken; the first is what failing examples shrink to.
-KINDS = ("one",) * 6 + ("two",) * 5 + ("where", "row", "gram", "transpose", "reshape") + ("recurrence",) * 2 + ("along",) * 3
+KINDS = ("one",) * 6 + ("two",) * 5 + ("where", "row", "gram", "transpose", "reshape", "mixing") + ("recurrence",) * 2 + ("along",) * 3
 
 
 def random_program(seed: int, steps: int = 8, inputs: int = 2, scans: bool = True) -> Program:
@@ -134,7 +151,8 @@ def random_program(seed: int, steps: int = 8, inputs: int = 2, scans: bool = Tru
 
 def draw_program(choose: Choose, steps: int, inputs: int, scans: bool, seed: int) -> Program:
     """A program by choices. Every value stays bounded; operands are shared; the last value depends on all inputs."""
-    base = tuple(choose((1, 2, 3)) for _ in range(choose(range(4))))
+    lengths = [choose((1, 2, 3)) for _ in range(AXES)]
+    base = tuple(lengths[: choose(range(AXES + 1))])
     shapes = tuple(_thinned(base, choose) for _ in range(inputs))
     known: list[Shape] = list(shapes)
     found: list[Step] = []
@@ -153,8 +171,9 @@ def draw_program(choose: Choose, steps: int, inputs: int, scans: bool, seed: int
 
 
 def _thinned(shape: Shape, choose: Choose) -> Shape:
-    """A shape that broadcasts with `shape`: some axes 1, some of the first left out."""
-    kept = tuple(choose((n, n, n, n, 1)) for n in shape)
+    """A shape that broadcasts with `shape`: some axes 1, some of the first left out; by as many choices whatever it is, to shrink well."""
+    ones = [choose((False,) * 4 + (True,)) for _ in range(AXES)]
+    kept = tuple(1 if one else n for n, one in zip(shape, ones, strict=False))
     return kept[choose((0,) * (2 * len(shape)) + tuple(range(len(shape) + 1))) :]
 
 
@@ -173,10 +192,12 @@ def _draw_step(choose: Choose, known: list[Shape], put: Callable[..., int], scan
     elif kind == "row":
         put(choose(("softmax", "logsumexp")), i)
     elif kind == "reshape":
-        put("reshape", i, shape=(int(np.prod(shape)),))
+        put("reshape", i, shape=(-1,))
     elif kind == "recurrence" and scans:
         row = put("take", i, index=0, axis=0)
         put("recurrence", put("tanh", row), row, i)
+    elif kind == "mixing" and scans and (sequences := [j for j, s in enumerate(known) if len(s) >= 2 and s[-1] == shape[-1]]):
+        put("mixing", i, choose(sequences[:2]))  # the inputs, if they are
     elif kind == "gram" and len(shape) >= 2:
         put("gram", i)
     elif kind == "transpose" and len(shape) >= 2:
