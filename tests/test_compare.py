@@ -140,8 +140,7 @@ def test_a_span_ends_where_the_curve_first_falls():
 @pytest.mark.parametrize(("task", "measured", "values"), [("delayed-recall", "lag", (1, 8)), ("mqar", "mqar", (2, 4))])
 def test_untrained_models_answer_at_chance_beside_it(task, measured, values):
     experiment = Experiment(Config.of(task, "gru", hidden=4))
-    _, f = study.MEASURES[measured]
-    panel = f({"gru": [Trained(experiment, experiment.model())]}, values, count=300).panels[0]
+    panel = study.MEASURES[measured].figure({"gru": [Trained(experiment, experiment.model())]}, values, count=300).panels[0]
     chance = panel.baselines["guessing"]
     assert chance == pytest.approx(100 * experiment.baselines()["chance"])
     assert all(abs(y - chance) < 7 for y in panel.curves["gru"].values())
@@ -194,6 +193,32 @@ def test_a_figure_is_numbers_and_a_picture_with_labels_and_baselines(tmp_path):
 def test_curves_are_medians_over_seeds():
     values = iter([1.0, 5.0, 3.0])
     assert medians({"ntm": ["a", "b", "c"]}, lambda t: {1: next(values)}) == {"ntm": {1: 3}}
+
+
+def test_compare_by_command_takes_models_that_have_no_memory(tmp_path):
+    """What only a memory has is neither set nor measured."""
+    command = [
+        "compare",
+        "--quick",
+        "--tasks",
+        "copy",
+        "--models",
+        "rnn,attention",
+        "--seeds",
+        "0",
+        "--workers",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    drawn = {p.stem for p in tmp_path.glob("*.svg")}
+    assert drawn == {"length_generalisation", "interference", "gradient_span", "intervention", "cost"}
+    assert set(Figure.read(tmp_path / "intervention.json").panels[0].curves) == {"attention"}
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert lines[0] == "|  | rnn | attention |"
+    assert not any("slots" in line for line in lines)
 
 
 @pytest.mark.slow

@@ -50,7 +50,6 @@ def _wrong(model: Any, batch: tuple[Any, Any, Any]) -> float:
 
 def memory_pressure(models: Models, slots: Sequence[int] = (4, 8, 12, 16, 20, 24, 32, 64, 128), count: int = 20) -> Figure:
     """Wrong bits when the memory has fewer slots than there are items: the same weights, for no weight depends on the number of slots."""
-    models = {name: seeds for name, seeds in models.items() if name in MEMORY}
     items = _trained_range(models)[1]
 
     def measured(t: Trained) -> Curve:
@@ -129,7 +128,6 @@ def intervention(models: Models, count: int = 20) -> Figure:
     An item's slot is the one that is read most when the item is given; attention's is the state
     that it looks back on most. Of the bits in which both items differ, the share in which the output is the first item's.
     """
-    models = {name: seeds for name, seeds in models.items() if name in (*MEMORY, "attention")}
     length = _trained_range(models)[1]
 
     def measured(t: Trained) -> Curve:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import module
-from ..config import ConfigError
+from ..config import ConfigError, model_settings, run_settings, task_settings
 from ..experiments import Run
 from ..sweep import Group, grid, groups, open_runs
 from . import answering, copying
 from .cost import cost
 from .figure import Curve, Figure
-from .trained import Models, load, state_floats
+from .trained import MEMORY, Models, load, state_floats
 
 RUNS = {
     "copy": {"steps": "3000", "hidden": "100", "memory": "64x20", "heads": "1"},
@@ -39,16 +39,29 @@ SIZES: dict[str, dict[str, Any]] = {
     "presentations": {"count": 4},
     "cost": {"lengths": (4, 8), "repeats": 1},
 }  # of a quick look
-MEASURES: dict[str, tuple[str, Callable[..., Figure]]] = {
-    "length_generalisation": ("copy", copying.length_generalisation),
-    "memory_pressure": ("copy", copying.memory_pressure),
-    "interference": ("copy", copying.interference),
-    "gradient_span": ("copy", copying.gradient_span),
-    "intervention": ("copy", copying.intervention),
-    "lag": ("delayed-recall", answering.lag_curve),
-    "mqar": ("mqar", answering.mqar),
-    "presentations": ("glyphs", answering.presentations),
-    "cost": ("copy", cost),
+
+
+class Measure(NamedTuple):
+    """A figure of the models that learned a task; of those `models` alone, if that is given."""
+
+    task: str
+    figure: Callable[..., Figure]
+    models: tuple[str, ...] | None = None
+
+    def takes(self, run: Run) -> bool:
+        return run.config.task == self.task and (self.models is None or run.config.model in self.models)
+
+
+MEASURES = {
+    "length_generalisation": Measure("copy", copying.length_generalisation),
+    "memory_pressure": Measure("copy", copying.memory_pressure, MEMORY),
+    "interference": Measure("copy", copying.interference),
+    "gradient_span": Measure("copy", copying.gradient_span),
+    "intervention": Measure("copy", copying.intervention, (*MEMORY, "attention")),
+    "lag": Measure("delayed-recall", answering.lag_curve),
+    "mqar": Measure("mqar", answering.mqar),
+    "presentations": Measure("glyphs", answering.presentations),
+    "cost": Measure("copy", cost),
 }
 
 
@@ -58,29 +71,31 @@ def runs_of(folder: Path, tasks: Sequence[str], models: Sequence[str], seeds: Se
     unknown = [task for task in tasks if task not in settings]
     if unknown:
         raise ConfigError(f"compare has no task {', '.join(unknown)}: take some of {', '.join(settings)}")
-    every = {f"{task}/{name}": config for task in tasks for name, config in grid(task, models, seeds, settings[task]).items()}
+    every = {}
+    for task in tasks:
+        known = {*task_settings(task), *run_settings(), *(s for model in models for s in model_settings(model))}
+        of_some = {name: text for name, text in settings[task].items() if name in known}
+        every.update({f"{task}/{name}": config for name, config in grid(task, models, seeds, of_some).items()})
     return open_runs(folder, every)
 
 
-def by_model(runs: Mapping[str, Run], task: str) -> dict[str, list[Run]]:
+def by_model(runs: Iterable[Run]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
-    for run in runs.values():
-        if run.config.task == task:
-            found.setdefault(run.config.model, []).append(run)
+    for run in runs:
+        found.setdefault(run.config.model, []).append(run)
     return found
 
 
 def names_of(runs: Mapping[str, Run]) -> list[str]:
     """The figures that these runs are enough for."""
-    tasks = {run.config.task for run in runs.values()}
-    return [name for name, (task, _) in MEASURES.items() if task in tasks]
+    return [name for name, m in MEASURES.items() if any(map(m.takes, runs.values()))]
 
 
 def measure(runs: Mapping[str, Run], name: str, quick: bool = False) -> Figure:
     """One figure, from the runs' newest checkpoints."""
-    task, measured = MEASURES[name]
-    models: Models = {model: load(seeds) for model, seeds in by_model(runs, task).items()}
-    return measured(models, **(SIZES[name] if quick else {}))
+    m = MEASURES[name]
+    models: Models = {model: load(seeds) for model, seeds in by_model(filter(m.takes, runs.values())).items()}
+    return m.figure(models, **(SIZES[name] if quick else {}))
 
 
 # ---- the table
@@ -102,7 +117,7 @@ def table(runs: Mapping[str, Run], figures: Mapping[str, Figure]) -> Rows:
 
 def _training(task: str, runs: Mapping[str, Run]) -> Rows:
     """How training went; for copy also the models' sizes."""
-    seeds = by_model(runs, task)
+    seeds = by_model(runs.values())
     rows: Rows = {}
     if task == "copy":
         models = {name: each[0].experiment.model() for name, each in seeds.items()}
