@@ -37,14 +37,15 @@ class _Container(NamedTuple):
     join: Callable[[TreeDef, list[Any]], Any]
 
 
-_containers: dict[type, _Container | None] = {}  # None is a leaf
+class _Containers(dict[type, _Container | None]):
+    """What is known of each type that was met; None is a leaf."""
+
+    def __missing__(self, kind: type) -> _Container | None:
+        found = self[kind] = _find_container(kind)
+        return found
 
 
-def _container(kind: type) -> _Container | None:
-    """What is known of a type, remembered."""
-    if kind not in _containers:
-        _containers[kind] = _find_container(kind)
-    return _containers[kind]
+_containers = _Containers()
 
 
 def _find_container(kind: type) -> _Container | None:
@@ -94,7 +95,7 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     kind = type(tree)
-    container = _container(kind)
+    container = _containers[kind]
     if container is None:
         leaves.append(tree)
         return LEAF
@@ -108,12 +109,11 @@ def unflatten(treedef: TreeDef, leaves: Any) -> Any:
 
 
 def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
-    kind, _, children, _ = treedef
-    if kind is None:
+    if treedef.kind is None:
         return next(leaves)
-    container = _container(kind)
+    container = _containers[treedef.kind]
     assert container is not None
-    return container.join(treedef, [_unflatten(child, leaves) for child in children])
+    return container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
 
 
 def paths(treedef: TreeDef, prefix: str = "") -> Iterator[str]:
