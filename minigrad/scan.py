@@ -15,7 +15,7 @@ from .ir import Graph, Node
 from .nodes import interning, item, make
 from .origin import Origin, Scope, override
 from .primitives import control, loop
-from .tensor import Tensor, abstract, scalar, tensor
+from .tensor import Tensor, abstract, scalar, tensor, wrap
 from .trace import closed
 from .types import TensorType, same_type, whole
 
@@ -202,11 +202,7 @@ def _unrolled(graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: t
             elif node.op is control.call:
                 found[node] = _unrolled(node.attrs["graph"], inputs, steps, scopes)
             else:
-                found[node] = (
-                    Tensor(made)
-                    if isinstance((made := make(node.op, tuple(t.node for t in inputs), node.attrs)).type, TensorType)
-                    else [Tensor(make(item, (made,), {"index": i})) for i in range(len(made.type))]
-                )
+                found[node] = wrap(make(node.op, tuple(t.node for t in inputs), node.attrs))
                 if isinstance(found[node], Tensor) and node.name:
                     found[node].named(node.name)
     return [found[o] for o in graph.outputs]

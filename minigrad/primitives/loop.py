@@ -169,6 +169,25 @@ def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save
     return sorted(kept, key=lambda n: n.id)
 
 
+def _step_vjp(body: Graph, params: Parts, wanted: Parts, live: Sequence[bool]) -> tuple[dict[int, Tensor], list[Tensor], list[Node]]:
+    """The gradient of one step.
+
+    Gives cotangents for its live outputs, by number; the constants' gradients so far; and what is made of them: cotangents of the wanted
+    carries, the constants' gradients with this step's, those of the sequences' elements.
+    """
+    from ..autodiff import pullback
+
+    with interning():
+        seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
+        constants, moving, elements = ([Tensor(p[i]) for i in some] for p, some in zip(params, wanted, strict=True))
+        wrt = [*constants, *moving, *elements]
+        found = pullback([Tensor(body.outputs[i]) for i in seeds], list(seeds.values()), wrt)
+        totals = [abstract(c.type) for c in constants]
+        sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
+        grads = [like(t, 0) if g is None else g for t, g in zip(wrt, found, strict=True)][len(constants) :]
+    return seeds, totals, [g.node for g in (*grads[: len(moving)], *sums, *grads[len(moving) :])]
+
+
 def _vjp(
     cts: Sequence[Any],
     outs: Sequence[Tensor],
@@ -181,63 +200,40 @@ def _vjp(
     reverse: bool,
     save: str,
 ) -> list[Any]:
-    from ..autodiff import pullback
-
-    params, given = split(body.params, constants, carries), split(args, constants, carries)
-    need = split(needs, constants, carries)
-    varying, used = _varying(body, params, need), _used(body, params, cts)
-    active = [v and u for v, u in zip(varying, used, strict=True)]
-
-    with interning():
-        live = [*active, *(ct is not None for ct in cts[carries:])]
-        seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
-        moving = [i for i in range(carries) if active[i]]
-        learned = [i for i, n in enumerate(need.constants) if n]
-        streamed = [i for i, n in enumerate(need.sequences) if n]
-        wrt = [params.constants[i] for i in learned] + [params.carries[i] for i in moving] + [params.sequences[i] for i in streamed]
-        found = pullback([Tensor(body.outputs[i]) for i in seeds], list(seeds.values()), [Tensor(p) for p in wrt])
-        totals = [abstract(params.constants[i].type) for i in learned]
-        grads = [like(Tensor(p), 0) if g is None else g for p, g in zip(wrt, found, strict=True)]
-        sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
-        outputs = [g.node for g in (*grads[len(learned) :][: len(moving)], *sums, *grads[len(learned) + len(moving) :])]
+    params, given, need = (split(x, constants, carries) for x in (body.params, args, needs))
+    active = [v and u for v, u in zip(_varying(body, params, need), _used(body, params, cts), strict=True)]
+    wanted = Parts(*(tuple(i for i, some in enumerate(part) if some) for part in (need.constants, active, need.sequences)))
+    seeds, totals, outputs = _step_vjp(body, params, wanted, [*active, *(ct is not None for ct in cts[carries:])])
 
     residuals = _residuals(outputs, body, params.carries, save)
     loop = {"constants": constants, "carries": carries, "length": length, "reverse": reverse, "save": save}
     forward = _Forward(body, params, given, outs, residuals, loop)
-    fixed = [p for p in params.constants if p in residuals]
+    fixed = [i for i, p in enumerate(params.constants) if p in residuals]
     ys = [i for i in seeds if i >= carries]
     stand_in = {r: abstract(r.type, r.name).node for r in residuals}
     order = [
-        *(stand_in[p] for p in fixed),
-        *(seeds[i].node for i in moving),
+        *(stand_in[params.constants[i]] for i in fixed),
+        *(seeds[i].node for i in wanted.carries),
         *(t.node for t in totals),
         *(seeds[i].node for i in ys),
         *(stand_in[r] for r in forward.order),
     ]
-    step = substitute(Graph((), tuple(outputs), f"{body.name}.vjp"), stand_in, tuple(order))
-    zeros = [like(given.constants[i], 0) for i in learned]
-    start = [cts[i] if cts[i] is not None else like(given.carries[i], 0) for i in moving]
     results = scan(
-        *(given.constants[params.constants.index(p)] for p in fixed),
-        *start,
-        *zeros,
+        *(given.constants[i] for i in fixed),
+        *(like(given.carries[i], 0) if cts[i] is None else cts[i] for i in wanted.carries),
+        *(like(given.constants[i], 0) for i in wanted.constants),
         *(cts[i] for i in ys),
         *forward.stacked(),
-        body=step,
+        body=substitute(Graph((), tuple(outputs), f"{body.name}.vjp"), stand_in, tuple(order)),
         constants=len(fixed),
-        carries=len(moving) + len(learned),
+        carries=len(wanted.carries) + len(totals),
         length=length,
         reverse=not reverse,
         save=save,
     )
-    grad: list[Any] = [None] * len(args)
-    for i, g in zip(learned, results[len(moving) :], strict=False):
-        grad[i] = g
-    for i, g in zip(moving, results, strict=False):
-        grad[constants + i] = g if need.carries[i] else None
-    for i, g in zip(streamed, results[len(moving) + len(learned) :], strict=True):
-        grad[constants + carries + i] = g
-    return grad
+    places = (*(constants + i for i in wanted.carries), *wanted.constants, *(constants + carries + i for i in wanted.sequences))
+    found = dict(zip(places, results, strict=True))
+    return [found.get(i) if need else None for i, need in enumerate(needs)]
 
 
 class _Forward:
