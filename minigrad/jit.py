@@ -173,7 +173,7 @@ class Compiled:
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
         compiled = [p for p in self._newest() if p.native is not None]
-        return "\n".join(to_python(lower(p.optimized, split=False).phases[0]) for p in compiled)
+        return "\n".join(to_python(phase) for p in compiled for phase in lower(p.optimized, split=False).phases)
 
     @property
     def graph(self) -> Graph:
@@ -284,7 +284,8 @@ def explain(program: Program) -> str:
     lowered = program.native.lowered
     for i, phase in enumerate(lowered.phases):
         lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
-    _, memory = lowered.phases[0].layout({s.name: n for s, n in sizes.items()})
-    lines.append(f"  working memory {memory:,} bytes in {len(lowered.phases[0].locals)} buffers")
+    for first in lowered.phases[:1]:  # all have the same buffers
+        _, memory = first.layout({s.name: n for s, n in sizes.items()})
+        lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")
     lines += [f"  loop nest: {c}" for c in lowered.clusters]
     return "\n".join(lines)

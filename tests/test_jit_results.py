@@ -84,3 +84,10 @@ def test_results_have_the_names_of_their_places():
     assert [leaf.node.name for leaf in tree.leaves(twice)] == [leaf.node.name for leaf in tree.leaves(model)]
     assert found["total"].node.name == "total"
     assert mg.jit(lambda x: (x, x))(XS)[0].node.name is None
+
+
+def test_a_function_that_computes_nothing_is_compiled_to_nothing():
+    fast = mg.jit(lambda x: ())
+    assert fast(np.ones(3)) == ()
+    assert fast.source == ""
+    assert "1 arguments, 0 results" in fast.explain()
