@@ -58,7 +58,8 @@ def _merge(target: Item, group: list[Item], where: list[int]) -> None:
         target.name, target.named = final.name, final.named
         target.kind = min((i.kind for i in group), key=lambda k: _RANK.index(k) if k in _RANK else len(_RANK))
         target.kind = "layer" if target.kind == "affine" else target.kind
-        target.label = _label(final)
+        names = dict.fromkeys(i.name for i in group if i.named and i.name)
+        target.label = ", ".join(names) if len(names) > 1 else _label(final)
         target.folded = True
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minigrad.models import LSTM
+from minigrad.models import GRU, LSTM
 from minigrad.viz import convert, style, text
 
 import minigrad as mg
@@ -237,6 +237,11 @@ def test_the_lstm_is_drawn_by_hand_and_its_gates_named():
     found = texts(viz.unrolled(lambda m, xs: mg.sum(m(xs)), LSTM(3, 4), np.ones((2, 1, 3), "float32"), level="cell").svg)
     assert found.count("σ") == 6 or "defs" in found
     assert {"f", "i", "g", "o", "c₋₁ = 0", "h₋₁ = 0"} <= set(found)
+
+
+def test_a_line_that_makes_several_gates_is_a_box_with_all_their_names():
+    for model, names in ((LSTM(3, 4), {"f, g", "c", "h"}), (GRU(3, 4), {"r, z", "n", "h"})):
+        assert names <= set(texts(viz.unrolled(lambda m, xs: mg.sum(m(xs)), model, np.ones((2, 1, 3), "float32"), level="gate").svg))
 
 
 def test_a_number_repeated_over_an_array_is_no_input_but_a_number():
