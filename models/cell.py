@@ -54,19 +54,13 @@ class Cell(Module):
 
     def _sequences(self, xs: Any) -> Tensor:
         """xs (T, batch, inputs) in the dtype of the parameters. Raises ShapeError for another shape."""
-        xs = mg.astype(mg.tensor(xs), self.dtype)
-        if xs.ndim != 3 or xs.shape[2] != self.inputs:
-            found = f"takes xs of shape (T, batch, {self.inputs}), got {xs.shape}"
-            raise mg.errors.shape_error(type(self).__name__, found, "Time is the first axis")
-        return xs
+        return sequences(self, xs, self.dtype)
 
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
         """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
         xs = self._sequences(xs)
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
-        if mask is not None and not same_shape(mg.tensor(mask).shape, xs.shape[:2]):
-            problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"
-            raise mg.errors.shape_error(type(self).__name__, problem)
+        require_mask(self, mask, xs)
 
         def step(state: Any, x: Any) -> tuple[Any, Tensor]:
             return self.step(state, x) if mask is None else masked(self.step, state, *x)
@@ -75,6 +69,22 @@ class Cell(Module):
         rows = xs if mask is None else (xs, mg.tensor(mask))
         last, ys = mg.scan(step, state, rows, **loop)
         return ys, last
+
+
+def sequences(model: Any, xs: Any, dtype: Any) -> Tensor:
+    """xs (T, batch, inputs of the model) in this dtype. Raises ShapeError for another shape."""
+    xs = mg.astype(mg.tensor(xs), dtype)
+    if xs.ndim != 3 or xs.shape[2] != model.inputs:
+        found = f"takes xs of shape (T, batch, {model.inputs}), got {xs.shape}"
+        raise mg.errors.shape_error(type(model).__name__, found, "Time is the first axis")
+    return xs
+
+
+def require_mask(model: Any, mask: Any, xs: Tensor) -> None:
+    """Raises ShapeError where there is a mask that is not (T, batch)."""
+    if mask is not None and not same_shape(mg.tensor(mask).shape, xs.shape[:2]):
+        problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"
+        raise mg.errors.shape_error(type(model).__name__, problem)
 
 
 def masked(step: Any, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]:

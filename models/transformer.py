@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import Module, Tensor
 
 from .attention import MultiHead, allowed
-from .cell import Linear, choose, keys
+from .cell import Linear, choose, keys, require_mask, sequences
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -88,9 +88,10 @@ class Transformer(Module):
         self.norm, self.readout = LayerNorm(width, dtype), Linear(width, outputs, k[1], dtype)
 
     def __call__(self, xs: Any, mask: Any = None) -> Tensor:
-        """mask (T, batch): False where a shorter sequence has ended. Raises ShapeError beyond the positions that were learned."""
+        """mask (T, batch): False where a shorter sequence has ended. Raises ShapeError for another shape, and beyond learned positions."""
         dtype = self.embed.b.dtype
-        xs = mg.astype(mg.tensor(xs), dtype)
+        xs = sequences(self, xs, dtype)
+        require_mask(self, mask, xs)
         n = xs.shape[0]
         x = self.embed(xs)
         if self.table is not None:

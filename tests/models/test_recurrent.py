@@ -129,6 +129,11 @@ def test_bidirectional_mask():
 def test_wrong_inputs_are_named():
     with pytest.raises(mg.errors.ShapeError, match=r"LSTM: takes xs of shape \(T, batch, 3\), got \(7, 2, 4\)"):
         LSTM(3, 6)(np.zeros((7, 2, 4)))
+    with pytest.raises(mg.errors.ShapeError, match=r"Transformer: takes xs of shape \(T, batch, 3\), got \(7, 3\)"):
+        Transformer(3, 2)(np.zeros((7, 3)))
+    for model in (LSTM(3, 6), Transformer(3, 2), AttentiveLSTM(3, 6, 2)):
+        with pytest.raises(mg.errors.ShapeError, match=r"takes a mask of shape \(7, 2\) for xs \(7, 2, 3\), got \(2, 7\)"):
+            model(np.zeros((7, 2, 3)), mask=np.ones((2, 7)))
     with pytest.raises(ValueError, match="activation='sin' is unknown: take one of 'tanh', 'relu'"):
         RNN(3, 6, activation="sin")
     with pytest.raises(ValueError, match="outputs, the one above takes"):
