@@ -242,15 +242,13 @@ class Config:
     @property
     def title(self) -> str:
         """'ntm (hidden 100, memory 128x20, heads 1, layers 1) on copy (lengths 1-20, bits 8)': sizes, and what is not as by default."""
-        model = self._telling(self.model_settings, model_settings(self.model))
-        return (
-            f"{self.model} ({self.words(model)}) on {self.task} ({self.words(self._telling(self.task_settings, task_settings(self.task)))})"
-        )
+        model = self._telling(self.model, self.model_settings, model_settings(self.model))
+        return f"{model} on {self._telling(self.task, self.task_settings, task_settings(self.task))}"
 
-    @staticmethod
-    def _telling(values: Mapping[str, Any], known: Mapping[str, Setting]) -> dict[str, Any]:
+    def _telling(self, name: str, values: Mapping[str, Any], known: Mapping[str, Setting]) -> str:
         sizes = [k for k, s in known.items() if s.kind in (int, Range, Size) and values[k]]
-        return {k: v for k, v in values.items() if k in sizes or v != known[k].read(known[k].default)}
+        shown = self.words({k: v for k, v in values.items() if k in sizes or v != known[k].read(known[k].default)})
+        return f"{name} ({shown})" if shown else name
 
     def rate(self) -> optim.Rate:
         """The learning rate as a function of the updates made."""

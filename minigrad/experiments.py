@@ -106,8 +106,11 @@ class Experiment:
         return self.batch(key, step, self.config.batch)
 
     def check(self) -> None:
-        """Raises ConfigError or OptimizerError where the run could not begin."""
+        """Raises ConfigError or OptimizerError where the run could not begin, be tested, or fail to learn."""
         self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1), self.batch(self.keys.pictures, 0, 1, **(self.harder or {}))
+        first, until, chance = self.measures[self.headline], self.config.until, self.baselines()["chance"]
+        if until and (until <= chance if first.rises else until >= chance):
+            raise ConfigError(f"until={until:g} is reached by guessing, {first.show(chance)}, with these settings: give another until")
 
     def given(self, model: Any, inputs: Any, targets: Any) -> np.ndarray:
         """What the model's outputs stand for: bits, numbers, or probabilities of classes, (T, batch, letters, classes) for strings."""

@@ -135,6 +135,7 @@ def test_a_title_has_the_sizes_and_what_is_not_as_by_default():
     assert Config.of("copy", "lstm").title == "lstm (hidden 100, layers 1) on copy (lengths 1-20, bits 8)"
     title = Config.of("glyphs", "lstm", peephole=True, hidden=7, test="a,b", warp=0.1).title
     assert title == "lstm (hidden 7, layers 1, peephole yes, image 20) on glyphs (ways 5, shots 10, test a,b, size 20, warp 0.1, easy 3000)"
+    assert Config.of("digits", "feedforward", hidden=3).title == "feedforward (hidden 3) on digits"
 
 
 def test_a_run_goes_on_though_its_model_has_got_new_settings_since(tmp_path):
@@ -274,6 +275,16 @@ def test_a_run_that_can_not_be_tested_does_not_begin(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="copy: "):
         Run.create(tmp_path / "r", Config.of("copy", "rnn"))
     assert not (tmp_path / "r").exists()
+
+
+def test_guessing_is_not_learning(tmp_path):
+    for config, chance in (
+        (Config.of("sort", items=3, best=2, bits=2), "until=15 is reached by guessing, 4.000 bits"),
+        (Config.of("he", until=0.1), "until=0.1 is reached by guessing, 12.5% right"),
+    ):
+        with pytest.raises(ConfigError, match=chance):
+            Run.create(tmp_path / "r", config)
+    Run.create(tmp_path / "r", Config.of("sort", items=3, best=2, bits=2, until=1))
 
 
 def test_a_run_that_can_not_begin_makes_no_folder(tmp_path):

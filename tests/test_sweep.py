@@ -128,7 +128,7 @@ def test_a_run_that_fails_stops_no_other_and_a_second_call_goes_on(tmp_path, clu
     for words in ("3 runs in", "3 to train", "rnn-seed=2: begins at update 0", "rnn-seed=2: steps after 100 updates", "rnn-seed=1: failed"):
         assert words in text
     assert re.search(r"rnn-seed=1 failed: RunError: \S+rnn-seed=1: another process is training in this folder", text)
-    for part in ("0 of 3 seeds, 1 failed", "more than 200", "guessing 1.500 bits"):
+    for part in ("0 of 3 seeds, 1 failed", "more than 200", "guessing: 1.500 bits"):
         assert part in (tmp_path / "results.txt").read_text()
     found = json.loads((tmp_path / "results.json").read_text())
     assert [(g["name"], g["seeds"], g["learned"], g["failed"], g["sequences"]) for g in found["groups"]] == [("rnn", 3, 0, 1, None)]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from ..errors import MinigradError
-from ..experiments import Run
+from ..experiments import Experiment, Run
 from ..optim import OptimizerError
 from ..train import Metrics
 
@@ -39,3 +39,9 @@ def last_evaluation(run: Run) -> dict[str, Any]:
     """The last evaluation, with its step and seconds, or {}."""
     events = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
     return {**events[-1].pop("evaluation"), **events[-1]} if events else {}
+
+
+def beside(e: Experiment, **changes: Any) -> str:
+    """'guessing: 195.000 bits, optimum: 128.400 bits'; the optimum only where it is not plain."""
+    first, base = e.measures[e.headline], e.baselines(**changes)
+    return f"guessing: {first.show(base['chance'])}" + (f", optimum: {first.show(base['optimum'])}" if base["optimum"] % 1 else "")

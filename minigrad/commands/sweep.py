@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ..config import ConfigError, run_settings, span
 from ..experiments import TASKS, Run
-from .shared import app, console, plainly
+from .shared import app, beside, console, plainly
 
 Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
 Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")]
@@ -136,8 +136,8 @@ def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
     found = groups(runs, errors)
     experiment = next(iter(runs.values())).experiment
     measure = experiment.measures[experiment.headline]
-    chance = f"guessing {measure.show(experiment.baselines()['chance'])}"
-    table = Table(title=f"{experiment.config.task}: learned is past {experiment.config.until:g}; {chance}", title_justify="left")
+    title = f"{experiment.config.task}: learned is past {experiment.config.until:g}; {beside(experiment)}"
+    table = Table(title=title, title_justify="left")
     for column in ("model", "learned", "median sequences to threshold", "median seconds", f"median {measure.words}"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column == "model")
     budget = {name.rpartition("-seed=")[0]: run.config.steps * run.config.batch for name, run in runs.items()}

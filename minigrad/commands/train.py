@@ -11,11 +11,11 @@ import typer
 
 from .. import module
 from ..config import EXTENDABLE, Config, ConfigError, Setting, model_settings, run_settings, task_settings
-from ..experiments import MODELS, TASKS, Experiment, Run
+from ..experiments import MODELS, TASKS, Run
 from ..progress import Display
 from ..train import Outcome
 from .draw import draw_run
-from .shared import app, console, last_evaluation, plainly
+from .shared import app, beside, console, last_evaluation, plainly
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on a task.")
 app.add_typer(train_app, name="train")
@@ -112,16 +112,10 @@ def _tell(run: Run, outcome: Outcome) -> None:
     how = "Learned" if outcome.reason == "learned" else "All steps done, not learned"
     lines = [
         f"[bold]{how}[/] after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:",
-        f"  as trained: {e.words(last)} over {last['sequences']:,} fresh sequences; {_guessing(e)}",
+        f"  as trained: {e.words(last)} over {last['sequences']:,} fresh sequences; {beside(e)}",
     ]
     if e.harder is not None:
-        lines.append(f"  harder, {c.words(e.harder)}: {e.words(last, '_harder')}; {_guessing(e, **e.harder)}")
+        lines.append(f"  harder, {c.words(e.harder)}: {e.words(last, '_harder')}; {beside(e, **e.harder)}")
     console.print("\n".join(lines))
     if outcome.reason == "steps":
         console.print(f"More: minigrad train {c.task} --resume {run.folder} --steps {2 * outcome.step}")
-
-
-def _guessing(e: Experiment, **changes: Any) -> str:
-    """The baselines in words; an optimum only where it is not plain."""
-    first, base = e.measures[e.headline], e.baselines(**changes)
-    return f"guessing: {first.show(base['chance'])}" + (f", optimum: {first.show(base['optimum'])}" if base["optimum"] % 1 else "")
