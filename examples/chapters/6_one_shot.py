@@ -29,7 +29,7 @@ def main(folder: str = "pictures", steps: int = 2500) -> dict[str, list[float]]:
     found = {}
     for name, more in (("lstm", {}), ("mann", {"heads": 1, "memory": "16x24", "strength": "yes"})):
         config = Config.of(
-            "glyphs", name, ways=WAYS, shots=SHOTS, size=10, warp=0, hidden=100, batch=32, lr=5e-3, clip_norm=10, warmup=100,
+            "glyphs", name, ways=WAYS, shots=SHOTS, size=10, image=0, warp=0, hidden=100, batch=32, lr=5e-3, clip_norm=10, warmup=100,
             schedule="cosine", steps=steps, easy=3 * steps // 5, evaluate_every=max(1, steps // 4), **more,
         )  # fmt: skip
         experiment, model = learned(Path(folder) / f"6_{name}", config)

@@ -19,7 +19,7 @@ RUNS = {
     "copy": {"steps": "3000", "hidden": "100", "memory": "64x20", "heads": "1"},
     "delayed-recall": {"steps": "1500", "batch": "16", "hidden": "100", "memory": "32x20", "heads": "1"},
     "mqar": {"steps": "2500", "batch": "16", "hidden": "100", "memory": "32x20", "heads": "1", "strength": "yes"},
-    "glyphs": {"steps": "5000", "until": "1"},
+    "glyphs": {"steps": "8000"},
 }  # fmt: skip
 _SMALL = {"steps": "10", "evaluate_every": "10", "batch": "4", "hidden": "6", "memory": "8x4", "heads": "1"}
 QUICK = {
