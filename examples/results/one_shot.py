@@ -61,7 +61,9 @@ def table(runs: list[Run], episodes: int) -> tuple[str, dict[str, np.ndarray]]:
         c, seconds = run.config, Metrics.read(run.metrics)[-1]["seconds"]
         known = "synthetic" if not c.task_settings["data"] else "drawn by people"
         lines += ["", f"{run.folder.name}, {known}: {step:,} updates, {step * c.batch:,} episodes, seed {c.seed}, {seconds:.0f} s"]
-        lines.append("  " + c.words({**c.model_settings, **{k: getattr(c, k) for k in ("lr", "schedule", "warmup", "encoder_after", "clip_norm")}}))
+        lines.append(
+            "  " + c.words({**c.model_settings, **{k: getattr(c, k) for k in ("lr", "schedule", "warmup", "encoder_after", "clip_norm")}})
+        )
         for how, changes in (("as drawn", glyphs.harder()), ("moved about", {})):
             found, nearest = accuracies(run, model, episodes, **{k: v for k, v in changes.items() if k != "split"})
             lines += [line(f"{run.folder.name}, {how}", found[[k - 1 for k in SHOWN]])]

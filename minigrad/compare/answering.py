@@ -14,6 +14,7 @@ from .figure import Curve, Figure, Panel
 from .trained import KEY, Models, Trained, forward, medians
 
 RIGHT = "right answers (%)"
+HELD = 90.0  # per cent right, down to which something counts as remembered
 
 
 def lag_curve(models: Models, lags: Sequence[int] = (1, 2, 5, 10, 20, 50, 100, 200, 350, 500, 700, 1000), count: int = 50) -> Figure:
@@ -38,7 +39,7 @@ def _against(
         return {n: _right(t, count, **{setting: n}) for n in values}
 
     beside = {k: 100 * v for k, v in experiment.baselines().items()}
-    baselines: dict[str, float | Curve] = {"guessing": beside["chance"], "optimum": beside["optimum"], **more}
+    baselines: dict[str, float | Curve] = {"guessing": beside["chance"], "optimum": beside["optimum"], "span@90": HELD, **more}
     return Panel(words, RIGHT, medians(models, measured), baselines, trained=(first, last), log="x", bounds=(-3, 103))
 
 
@@ -68,6 +69,6 @@ def presentations(models: Models, count: int = 100) -> Figure:
     return Figure("presentations", f"One-shot learning: {ways} characters never seen before", (panel,))
 
 
-def span(curve: Curve, least: float = 90.0) -> float:
+def span(curve: Curve, least: float = HELD) -> float:
     """span@90: the farthest x up to which no value is lower; 0 where the first one is."""
     return max((x for x, _ in takewhile(lambda point: point[1] >= least, sorted(curve.items()))), default=0)
