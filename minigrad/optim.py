@@ -117,8 +117,8 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class Warmup:
-    """Another rate, scaled up linearly over the first `steps` updates: 1/steps of it at the first, all of it from the last of them on."""
+class _Early:
+    """Another rate, changed in the first `steps` updates."""
 
     lr: Rate
     steps: int
@@ -126,21 +126,19 @@ class Warmup:
     def __post_init__(self) -> None:
         _rate("lr", self.lr)
         _number("steps", self.steps, 1)
+
+
+@dataclass(frozen=True)
+class Warmup(_Early):
+    """Another rate, scaled up linearly over the first `steps` updates: 1/steps of it at the first, all of it from the last of them on."""
 
     def __call__(self, step: Tensor) -> Tensor:
         return _at(self.lr, step) * ops.minimum((ops.astype(step, "float64") + 1) / self.steps, 1.0)
 
 
 @dataclass(frozen=True)
-class Delayed:
+class Delayed(_Early):
     """0 for the first `steps` updates, then another rate."""
-
-    lr: Rate
-    steps: int
-
-    def __post_init__(self) -> None:
-        _rate("lr", self.lr)
-        _number("steps", self.steps, 1)
 
     def __call__(self, step: Tensor) -> Tensor:
         return ops.where(ops.less(step, self.steps), 0.0, _at(self.lr, step))
