@@ -216,10 +216,10 @@ class Config:
         model = model or defaults["model"]
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()
         _require_known(f"a run of {model} on {task}", settings, {**of_task, **of_model, **of_run})
-        run = {k: v for k, v in {**defaults, **settings}.items() if k in of_run}
-        for_task = {k: v for k, v in {**defaults, **settings}.items() if k in of_task}
-        every = {k: for_task.get(k, s.default) for k, s in of_task.items()}
-        usual = {k: every.get(v, v) if isinstance(v, str) else v for k, v in defaults.items()}
+        given = {**defaults, **settings}
+        run = {k: v for k, v in given.items() if k in of_run}
+        for_task = {k: given.get(k, setting.default) for k, setting in of_task.items()}
+        usual = {k: for_task.get(v, v) if isinstance(v, str) else v for k, v in defaults.items()}
         for_model = {k: v for k, v in {**usual, **settings}.items() if k in of_model}
         return cls(task, model, for_task, for_model, **run)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import content, memory_size, write
+from .addressing import content, memory_size, require_at_least, write
 from .cell import Cell, Linear, keys
 from .controllers import controller as make_controller
 
@@ -55,6 +55,7 @@ class DNC(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("DNC", memory)
+        require_at_least("DNC", 1, read_heads=read_heads)
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory, self.read_heads = inputs, outputs, (slots, width), read_heads
         self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)

@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import memory_size, similarity
+from .addressing import memory_size, require_at_least, similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 
@@ -63,6 +63,7 @@ class MANN(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("MANN", memory)
+        require_at_least("MANN", 1, heads=heads)
         if heads > slots:
             raise ValueError(f"heads={heads}, but the memory has only {slots} slots to write to")
         k = keys(key, 3)

@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import address, memory_size, write
+from .addressing import address, memory_size, require_at_least, write
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 
@@ -70,6 +70,8 @@ class NTM(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("NTM", memory)
+        require_at_least("NTM", 1, read_heads=read_heads, write_heads=write_heads)
+        require_at_least("NTM", 0, shift=shift)
         k = keys(key, 7)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
