@@ -18,7 +18,8 @@ __all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "optim
 
 DOMAIN = 19
 DEFAULTS: dict[str, Any] = {
-    "until": 131.4, "start": "tape", "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000, "clip_norm": 10.0, "evaluate_every": 250,
+    "start": "tape", "memory": (200, 16), "hidden": 64, "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000, "clip_norm": 10.0,
+    "evaluate_every": 250, "until": 131.4,
 }  # fmt: skip  # until: 3 bits above the optimum
 
 
