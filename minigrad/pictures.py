@@ -22,6 +22,7 @@ INSIDE = {
     "mann": ["write/M", "write/g", "usage", "write/w_least", "write/w_write", "read/w_read"],
     "dnc": ["write/M", "write/usage", "write/allocation", "write/w_write", "read/w_read"],
 }
+LATE = 2**40  # an update at which a task that begins easy is as hard as it gets
 LONGEST = 60  # time steps in a picture of arrays over time
 ANSWERS = 40  # answers in a picture of probabilities
 
@@ -108,7 +109,7 @@ def _title(axis: Any, text: str) -> None:
 def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any, Any]:
     """A fresh sequence or several, as large as trained sequences are, but for some settings."""
     ranges = {k: v[1] for k, v in e.config.task_settings.items() if e.config.setting(k).kind == Range}
-    return e.batch(e.keys.pictures, 0, sequences, **{**ranges, **changes})
+    return e.batch(e.keys.pictures, LATE, sequences, **{**ranges, **changes})
 
 
 def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
