@@ -7,7 +7,7 @@ parameters again where they leave it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -198,7 +198,8 @@ class Optimizer:
         found, grads_tree = tree.flatten(grads)
         tree.require_same(treedef, grads_tree, f"{type(self).__name__}: gradients against parameters")
         ps, gs = [tensor(p) for p in leaves], [tensor(g) for g in found]
-        for path, p, g in zip(tree.paths(treedef), ps, gs, strict=True):
+        paths = list(tree.paths(treedef))
+        for path, p, g in zip(paths, ps, gs, strict=True):
             if not same_type(p.type, g.type):
                 raise shape_error(type(self).__name__, f"the gradient of params{path} is {g.type}, the parameter {p.type}")
         gs = self._clipped(gs)
@@ -206,14 +207,14 @@ class Optimizer:
         step = ops.astype(state.step, "float64") + 1
         rates = {part: _at(rate, state.step) for part, rate in (("", self.lr), *self.rates.items())}
         new_ps, new_slots = [], []
-        for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(tree.paths(treedef)), strict=True)):
+        for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(paths), strict=True)):
             new, kept = self.leaf(p, g, {name: slots[name][i] for name in self.names}, rates[part], step)
             new_ps.append(_settled(new, p.name, parameter))
             new_slots.append({name: _settled(kept[name], None, tensor) for name in self.names})
         trees = {name: tree.unflatten(treedef, [s[name] for s in new_slots]) for name in self.names}
         return tree.unflatten(treedef, new_ps), State(_settled(state.step + 1, None, tensor), trees)
 
-    def _parts(self, paths: Iterable[str]) -> list[str]:
+    def _parts(self, paths: Sequence[str]) -> list[str]:
         """The longest of the parts with rates of their own that each path is or is below; "" for none."""
         longest_first = sorted(self.rates, key=len, reverse=True)
         return [next((part for part in longest_first if _is_below(path.removeprefix("."), part)), "") for path in paths]

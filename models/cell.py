@@ -52,13 +52,9 @@ class Cell(Module):
                 raise mg.errors.shape_error(type(self).__name__, f"state{path} has shape {shape}, a batch of {batch} needs {w.shape}")
         return state
 
-    def _sequences(self, xs: Any) -> Tensor:
-        """xs (T, batch, inputs) in the dtype of the parameters. Raises ShapeError for another shape."""
-        return sequences(self, xs, self.dtype)
-
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
         """(ys, last state) for xs (T, batch, inputs), from a state or the initial one. Raises ShapeError for inputs of another size."""
-        xs = self._sequences(xs)
+        xs = sequences(self, xs, self.dtype)
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
         require_mask(self, mask, xs)
 

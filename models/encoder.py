@@ -9,7 +9,7 @@ from typing import Any
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .cell import Cell, keys
+from .cell import Cell, keys, sequences
 
 LEAK = 0.1
 
@@ -71,7 +71,7 @@ class Encoded(Cell):
             return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
 
     def __call__(self, xs: Any, *given: Any, **loop: Any) -> Tensor:
-        return self.model(self.encoded(self._sequences(xs)), *given, **loop)
+        return self.model(self.encoded(sequences(self, xs, self.dtype)), *given, **loop)
 
     def initial_state(self, batch: Any) -> Any:
         return self.model.initial_state(batch)
@@ -80,4 +80,4 @@ class Encoded(Cell):
         return self.model.step(state, self.encoded(x))
 
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
-        return self.model.run(self.encoded(self._sequences(xs)), state, mask, **loop)
+        return self.model.run(self.encoded(sequences(self, xs, self.dtype)), state, mask, **loop)
