@@ -90,7 +90,9 @@ def curves(groups: dict[str, list[Run]], threshold: float, path: Path) -> None:
         seen = sorted({f["seen"] for run in found for f in run})
         held = np.array([np.interp(seen, [f["seen"] for f in run], [max(f[e.headline], 1e-3) for f in run]) for run in found])
         x = np.array(seen) / 1000
-        (line,) = axis.plot(x, np.median(held, 0), lw=1.2, label=f"{label}: median of {len(runs)} seeds" if len(runs) > 1 else label)
+        (line,) = axis.plot(
+            x, np.median(held, 0), ".-", ms=2, lw=1.2, label=f"{label}: median of {len(runs)} seeds" if len(runs) > 1 else label
+        )
         axis.fill_between(x, held.min(0), held.max(0), color=line.get_color(), alpha=0.2, lw=0)
     base = e.baselines()
     for name, style in (("chance", "--"), ("optimum", "-.")):
@@ -99,7 +101,7 @@ def curves(groups: dict[str, list[Run]], threshold: float, path: Path) -> None:
     axis.axhline(threshold, color="k", ls=":", lw=0.8, label=f"threshold, {threshold:g}")
     axis.set(yscale="log", xlabel="sequences seen (thousands)", ylabel=e.measures[e.headline].label, title=e.config.task)
     axis.minorticks_off()
-    axis.legend(fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata=dict.fromkeys(["Date", "Creator", "Format", "Type"]))
     path.write_text(re.sub(r"(\d\.\d)\d{3,}", r"\1", text.getvalue()))  # a tenth of a point is enough: half the bytes
