@@ -72,7 +72,7 @@ def _hoisted(node: Node) -> dict[int, Tensor] | None:
 def _worth_hoisting(nodes: Sequence[Node], body: Graph) -> list[Node]:
     """Of what is the same at every step, the results that the loop uses: real work, not movement or repeated numbers."""
     several = {n for n in nodes if not isinstance(n.type, TensorType)}  # loops, branches, calls: their items are the results
-    real = {n for n in nodes if n not in several and n.args and (n.op is item or n.op.look[0] not in ("move", "leaf", "index"))}
+    real = {n for n in nodes if n not in several and n.args and (n.op is item or n.op.kind not in ("move", "leaf", "index"))}
     users = {a for n in body.nodes if n not in real and n not in several for a in n.args} | set(body.outputs)
     return [n for n in nodes if n in real and n in users]
 

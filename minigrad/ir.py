@@ -33,7 +33,8 @@ class Primitive:
     batch     vmap: (size, args, batched, **attrs) -> result with the batch axis first, as in the args that are batched;
               or the name of the attribute whose axes move up by one; None for elementwise
     complex   the NumPy rule for complex arguments where `numpy` is not analytic there (for the complex step)
-    look      (kind, symbol) in a drawing
+    kind      what it does: "pointwise", "affine", "reduce", "control", "index", "leaf", or "move", which is done again rather than stored
+    symbol    its name in a drawing
     domain    the interval each argument is tested on; `kinks` are points that tests keep away from
     examples  ((shapes, attrs), ...) to test an operation whose arguments do not simply share a shape
     cheap     done again rather than stored for the gradient, where that takes no more memory
@@ -46,7 +47,8 @@ class Primitive:
     vjp: Callable[..., Sequence[Any]] | None = None
     batch: Callable[..., Any] | str | None = None
     complex: Callable[..., Any] | None = None
-    look: tuple[str, str] = ("op", "")
+    kind: str = "op"
+    symbol: str = ""
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     kinks: tuple[float, ...] = ()
     examples: tuple[tuple[Any, dict[str, Any]], ...] = ()

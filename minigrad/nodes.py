@@ -37,8 +37,8 @@ def is_tracing() -> bool:
 # ---- nodes without arguments
 
 
-def _leaf(name: str, look: str) -> Primitive:
-    return Primitive(name, type=lambda **_: None, numpy=lambda **_: None, look=(look, name), unique=True)
+def _leaf(name: str, kind: str) -> Primitive:
+    return Primitive(name, type=lambda **_: None, numpy=lambda **_: None, kind=kind, symbol=name, unique=True)
 
 
 INPUT = _leaf("input", "input")
@@ -72,7 +72,7 @@ item = Primitive(
     "item",
     type=lambda types, index: types[index],
     numpy=lambda values, index: values[index],
-    look=("index", "item"),
+    kind="index", symbol="item",
 )
 
 

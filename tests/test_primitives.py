@@ -79,7 +79,7 @@ def test_entry_is_complete(name: str) -> None:
     """An entry has cases, a picture, and a vjp if its result is a float that depends on floats."""
     op = TABLE[name]
     assert op.name == name
-    assert op.look[1]
+    assert op.symbol
     if name in ("item",):
         return
     found = cases(name)
@@ -97,7 +97,7 @@ def test_numpy_rule_has_the_type_of_the_type_rule(case: Case) -> None:
     assert [t.type for t in (eager if isinstance(eager, tuple) else (eager,))] == list(out_types(case))
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if len(c.floats) == len(c.arrays) and c.op.look[0] != "control"], ids=repr)
+@pytest.mark.parametrize("case", [c for c in CASES if len(c.floats) == len(c.arrays) and c.op.kind != "control"], ids=repr)
 def test_float32_stays_float32(case: Case) -> None:
     single = Case(case.op, [a.astype("float32") for a in case.arrays], case.attrs)
     for v, t in zip(value(single), out_types(single), strict=True):

@@ -79,7 +79,7 @@ class _Pen:
         node = item.node
         while node.op.name in ("slice", "reshape"):
             node = node.args[0]
-        label = node.op.look[1]
+        label = node.op.symbol
         self.sketch.marks.append(Mark(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
             self.sketch.words.append((x + side, y + 17, letter))

@@ -31,7 +31,7 @@ def _is_number(value: Any, traced: bool) -> bool:
 def leaf_label(node: Node, traced: bool) -> str:
     if node.op.name == "constant":
         return text.constant(node.value.flat[0]) if _is_number(node.value, traced) else "x"
-    return node.op.look[1] or node.op.name
+    return node.op.symbol or node.op.name
 
 
 def is_element(node: Node) -> bool:

@@ -160,7 +160,7 @@ class _Teller:
 
     def _add(self, node: Node) -> int:
         index = len(self.items)
-        kind, symbol = node.op.look
+        kind, symbol = node.op.kind, node.op.symbol
         item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
         if not node.args:
             given = self.leaves.get(node)

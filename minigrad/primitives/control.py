@@ -42,13 +42,13 @@ detach: Primitive = Primitive(
     lambda x: stand_in.replace(x),
     vjp=each(lambda ct, y, x: None),
     complex=np.real,
-    look=("control", "detach"),
+    kind="control", symbol="detach",
     elementwise=True,
 )
 
 # The identity, but a node of its own: what a transformation differentiates with respect to, and what must not be merged.
 alias: Primitive = Primitive(
-    "alias", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: ct), look=("move", "alias"), elementwise=True, unique=True
+    "alias", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: ct), kind="move", symbol="alias", elementwise=True, unique=True
 )
 
 
@@ -117,7 +117,7 @@ def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool
     return batched_rule
 
 
-call: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batch=_call_batch, look=("control", "call"))
+call: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batch=_call_batch, kind="control", symbol="call")
 
 
 # ---- cond
@@ -167,4 +167,4 @@ def _cond_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], then
     return tuple(where(args[0].reshape(size, *(1,) * (a.ndim - 1)), a, b) for a, b in zip(*outs, strict=True))
 
 
-cond: Primitive = Primitive("cond", _cond_type, _cond_numpy, vjp=_cond_vjp, batch=_cond_batch, look=("control", "cond"))
+cond: Primitive = Primitive("cond", _cond_type, _cond_numpy, vjp=_cond_vjp, batch=_cond_batch, kind="control", symbol="cond")

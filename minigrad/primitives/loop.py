@@ -145,7 +145,7 @@ def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save
     def whole(node: Node) -> bool:
         if node.op is item:
             return node.args[0] in forward
-        return node in forward and (node.op.name == "input" or node.op.look[0] != "move")
+        return node in forward and (node.op.name == "input" or node.op.kind != "move")
 
     def behind(nodes: Sequence[Node]) -> list[Node]:
         return [n for n in ancestors(nodes, lambda n: n.is_constant or whole(n)) if whole(n)]
@@ -255,4 +255,4 @@ class _Forward:
         return [source[r] for r in self.order]
 
 
-scan: Primitive = Primitive("scan", _type, _numpy, vjp=_vjp, batch=_batch, look=("control", "scan"))
+scan: Primitive = Primitive("scan", _type, _numpy, vjp=_vjp, batch=_batch, kind="control", symbol="scan")

@@ -42,7 +42,7 @@ def _type(name: str, empty: bool) -> Callable[..., TensorType]:
 
 
 def _reduction(name: str, numpy: Any, vjp: Any, symbol: str, empty: bool = True, **more: Any) -> Primitive:
-    return Primitive(name, _type(name, empty), numpy, vjp=each(vjp), batch="axes", look=("reduce", symbol), examples=EXAMPLES, **more)
+    return Primitive(name, _type(name, empty), numpy, vjp=each(vjp), batch="axes", kind="reduce", symbol=symbol, examples=EXAMPLES, **more)
 
 
 def spread(t: Tensor, x: Tensor, axes: Axes) -> Tensor:
@@ -115,7 +115,7 @@ argmax: Primitive = Primitive(
     _argmax_type,
     lambda x, axis: np.argmax(x.real, axis),
     batch="axis",
-    look=("reduce", "argmax"),
+    kind="reduce", symbol="argmax",
     examples=((((2, 3),), {"axis": 1}), (((4,),), {"axis": 0})),
 )
 
@@ -130,6 +130,6 @@ cumsum: Primitive = Primitive(
     _cumsum_numpy,
     vjp=each(lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse)),
     batch="axis",
-    look=("reduce", "Σ…"),
+    kind="reduce", symbol="Σ…",
     examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
 )
