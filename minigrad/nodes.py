@@ -72,7 +72,8 @@ item = Primitive(
     "item",
     type=lambda types, index: types[index],
     numpy=lambda values, index: values[index],
-    kind="index", symbol="item",
+    kind="index",
+    symbol="item",
 )
 
 

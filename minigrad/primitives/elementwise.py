@@ -27,7 +27,9 @@ CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "max
 
 def _entry(name: str, type: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, **more: Any) -> Primitive:
     more.setdefault("cheap", name in CHEAP)
-    return Primitive(name, type, numpy, kind="pointwise", symbol=symbol, elementwise=True, domain=more.pop("domain", (REAL,) * arity), **more)
+    return Primitive(
+        name, type, numpy, kind="pointwise", symbol=symbol, elementwise=True, domain=more.pop("domain", (REAL,) * arity), **more
+    )
 
 
 def unary(name: str, numpy: Any, vjp: Any, symbol: str = "", floats: bool = True, **more: Any) -> Primitive:
@@ -176,7 +178,8 @@ where: Primitive = Primitive(
         lambda ct, z, c, x, y: where(c, ct, like(ct, 0)),
         lambda ct, z, c, x, y: where(c, like(ct, 0), ct),
     ),
-    kind="pointwise", symbol="where",
+    kind="pointwise",
+    symbol="where",
     domain=(REAL, REAL, REAL),
     elementwise=True,
     cheap=True,
@@ -197,7 +200,8 @@ cast: Primitive = Primitive(
     lambda x, dtype: x.astype(dtype),
     vjp=each(_cast_vjp),
     complex=_complex_cast,
-    kind="move", symbol="cast",
+    kind="move",
+    symbol="cast",
     examples=((((2, 3),), {"dtype": np.dtype("float64")}), (((),), {"dtype": np.dtype("float64")})),
     elementwise=True,
     cheap=True,

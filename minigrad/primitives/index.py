@@ -82,7 +82,8 @@ take: Primitive = Primitive(
         lambda ct, y, x, index, axis: None,
     ),
     batch=_take_batch,
-    kind="index", symbol="take",
+    kind="index",
+    symbol="take",
     examples=(
         (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0}),
         (((2, 3), np.array([[1, 0], [2, 1]])), {"axis": 1}),
@@ -134,7 +135,8 @@ scatter: Primitive = Primitive(
         lambda ct, y, updates, index, axis, n: None,
     ),
     batch=_scatter_batch,
-    kind="index", symbol="scatter",
+    kind="index",
+    symbol="scatter",
     examples=(
         (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0, "n": 5}),
         (((2, 2, 2), np.array([[1, 0], [2, 1]])), {"axis": 1, "n": 3}),
@@ -174,7 +176,8 @@ gather: Primitive = Primitive(
         lambda ct, y, x, index, axis: None,
     ),
     batch=_gather_batch("gather"),
-    kind="index", symbol="gather",
+    kind="index",
+    symbol="gather",
     examples=((((2, 4), np.array([[0, 0, 3], [1, -1, 2]])), {"axis": 1}), (((3,), np.array([2])), {"axis": 0})),
 )
 
@@ -202,7 +205,8 @@ scatter_along: Primitive = Primitive(
         lambda ct, y, updates, index, axis, n: None,
     ),
     batch=_gather_batch("scatter_along"),
-    kind="index", symbol="scatter",
+    kind="index",
+    symbol="scatter",
     examples=((((2, 3), np.array([[0, 0, 3], [1, -1, 2]])), {"axis": 1, "n": 4}),),
 )
 
@@ -226,7 +230,8 @@ argsort: Primitive = Primitive(
     lambda x, axis, descending: TensorType(x.shape, INT),
     _argsort_numpy,
     batch="axis",
-    kind="index", symbol="argsort",
+    kind="index",
+    symbol="argsort",
     examples=((((2, 4),), {"axis": 1, "descending": True}), (((3,),), {"axis": 0, "descending": False})),
 )
 
@@ -242,7 +247,8 @@ one_hot: Primitive = Primitive(
     _one_hot_type,
     lambda index, n, dtype: (index[..., None] == np.arange(int(n))).astype(dtype),
     batch=lambda size, args, batched, n, dtype: one_hot(args[0], n=n, dtype=dtype),
-    kind="index", symbol="one-hot",
+    kind="index",
+    symbol="one-hot",
     examples=(((np.array([[0, 2], [1, 5]]),), {"n": 3, "dtype": np.dtype("float64")}),),
 )
 
@@ -254,7 +260,8 @@ iota: Primitive = Primitive(
     lambda n, dtype: TensorType((n,), check_dtype(dtype, "arange")),
     lambda n, dtype: np.arange(int(n), dtype=dtype),
     lazy=True,
-    kind="leaf", symbol="0…n",
+    kind="leaf",
+    symbol="0…n",
     examples=(((), {"n": 4, "dtype": np.dtype("int64")}),),
 )
 
@@ -262,7 +269,8 @@ extent: Primitive = Primitive(
     "extent",
     lambda n: TensorType((), INT),
     lambda n: np.asarray(int(n), INT),
-    kind="leaf", symbol="size",
+    kind="leaf",
+    symbol="size",
     examples=(((), {"n": 4}),),
 )
 
@@ -297,7 +305,8 @@ random: Primitive = Primitive(
     _random_type,
     _random_numpy,
     batch=_random_batch,
-    kind="leaf", symbol="random",
+    kind="leaf",
+    symbol="random",
     examples=(
         ((np.array([3, 4], UINT64), np.array(0, UINT64)), {"shape": (2, 3), "dtype": UINT64, "domain": 0}),
         ((np.array([3, 4], UINT64), np.array(1, UINT64)), {"shape": (2,), "dtype": np.dtype("float64"), "domain": 0}),

@@ -52,6 +52,7 @@ matmul: Primitive = Primitive(
     lambda x, y: np.matmul(x, y),
     vjp=each(lambda ct, z, x, y: matmul(ct, swap(y)), lambda ct, z, x, y: matmul(swap(x), ct)),
     batch=_batch,
-    kind="affine", symbol="@",
+    kind="affine",
+    symbol="@",
     examples=((((2, 3), (3, 4)), {}), (((5, 1, 3), (5, 3, 2)), {}), (((2, 0), (0, 3)), {}), (((0, 2), (2, 3)), {})),
 )

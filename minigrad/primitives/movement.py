@@ -34,7 +34,8 @@ reshape: Primitive = Primitive(
     lambda x, shape: np.reshape(x, shape),
     vjp=each(lambda ct, y, x, shape: reshape(ct, shape=x.shape)),
     batch=lambda size, args, batched, shape: reshape(args[0], shape=(size, *shape)),
-    kind="move", symbol="reshape",
+    kind="move",
+    symbol="reshape",
     examples=((((2, 6),), {"shape": (3, 4)}), (((1,),), {"shape": ()}), (((0, 3),), {"shape": (3, 0)})),
 )
 
@@ -44,7 +45,8 @@ permute: Primitive = Primitive(
     lambda x, axes: np.transpose(x, axes),
     vjp=each(lambda ct, y, x, axes: permute(ct, axes=tuple(np.argsort(axes).tolist()))),
     batch=lambda size, args, batched, axes: permute(args[0], axes=(0, *(a + 1 for a in axes))),
-    kind="move", symbol="transpose",
+    kind="move",
+    symbol="transpose",
     examples=((((2, 3, 4),), {"axes": (2, 0, 1)}), (((),), {"axes": ()})),
 )
 
@@ -88,7 +90,8 @@ broadcast: Primitive = Primitive(
     vjp=each(_broadcast_vjp),
     batch=_broadcast_batch,
     lazy=True,
-    kind="move", symbol="broadcast",
+    kind="move",
+    symbol="broadcast",
     examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2, 2)}), (((1, 3),), {"shape": (0, 3)})),
 )
 
@@ -116,7 +119,8 @@ slice: Primitive = Primitive(
     _slice_numpy,
     vjp=each(_slice_vjp),
     batch=lambda size, args, batched, start, stop, step: slice(args[0], start=(0, *start), stop=(size, *stop), step=(1, *step)),
-    kind="move", symbol="slice",
+    kind="move",
+    symbol="slice",
     examples=(
         (((5, 4),), {"start": (1, 0), "stop": (4, 4), "step": (1, 3)}),
         (((4,),), {"start": (2,), "stop": (2,), "step": (1,)}),
@@ -150,7 +154,8 @@ pad: Primitive = Primitive(
     _pad_numpy,
     vjp=each(_pad_vjp),
     batch=lambda size, args, batched, low, high, interior: pad(args[0], low=(0, *low), high=(0, *high), interior=(0, *interior)),
-    kind="move", symbol="pad",
+    kind="move",
+    symbol="pad",
     examples=(
         (((2, 3),), {"low": (1, 0), "high": (0, 2), "interior": (0, 1)}),
         (((0,),), {"low": (2,), "high": (1,), "interior": (0,)}),
@@ -167,7 +172,8 @@ flip: Primitive = Primitive(
     lambda x, axes: np.flip(x, axes),
     vjp=each(lambda ct, y, x, axes: flip(ct, axes=axes)),
     batch="axes",
-    kind="move", symbol="flip",
+    kind="move",
+    symbol="flip",
     examples=((((2, 3),), {"axes": (1,)}), (((2, 3),), {"axes": (0, 1)})),
 )
 roll: Primitive = Primitive(
@@ -176,7 +182,8 @@ roll: Primitive = Primitive(
     lambda x, shift, axis: np.roll(x, shift, axis),
     vjp=each(lambda ct, y, x, shift, axis: roll(ct, shift=-shift, axis=axis)),
     batch="axis",
-    kind="move", symbol="roll",
+    kind="move",
+    symbol="roll",
     examples=((((2, 5),), {"shift": 2, "axis": 1}), (((3,),), {"shift": -4, "axis": 0})),
 )
 
@@ -215,6 +222,7 @@ concat: Primitive = Primitive(
     lambda *xs, axis: np.concatenate(xs, axis),
     vjp=_concat_vjp,
     batch=_concat_batch,
-    kind="move", symbol="concat",
+    kind="move",
+    symbol="concat",
     examples=((((2, 3), (2, 1), (2, 0)), {"axis": 1}), (((2,),), {"axis": 0})),
 )

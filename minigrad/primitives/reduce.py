@@ -115,7 +115,8 @@ argmax: Primitive = Primitive(
     _argmax_type,
     lambda x, axis: np.argmax(x.real, axis),
     batch="axis",
-    kind="reduce", symbol="argmax",
+    kind="reduce",
+    symbol="argmax",
     examples=((((2, 3),), {"axis": 1}), (((4,),), {"axis": 0})),
 )
 
@@ -130,6 +131,7 @@ cumsum: Primitive = Primitive(
     _cumsum_numpy,
     vjp=each(lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse)),
     batch="axis",
-    kind="reduce", symbol="Σ…",
+    kind="reduce",
+    symbol="Σ…",
     examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
 )
