@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from . import errors, functional, init, io, ops, optim, random, tree
-from .autodiff import checkpoint, custom_vjp, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .control.call import checkpoint, custom_vjp
+from .control.cond import cond
+from .control.scan import scan
+from .control.unroll import unroll
 from .functional import *  # noqa: F403
-from .ir import Graph, Node, Primitive
+from .ir import Graph, Node
 from .jit import CompileWarning, jit
 from .module import Module
 from .ops import *  # noqa: F403
 from .origin import scope
-from .scan import cond, scan, unroll
-from .tensor import Tensor, parameter, tensor
+from .tensor import Primitive, Tensor, parameter, tensor
 from .trace import trace
 from .vmap import vmap
 

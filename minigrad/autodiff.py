@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import update_wrapper, wraps
+from functools import wraps
 from typing import Any
 
 from . import ops, tree
 from .errors import GraphError, dtype_error, message, require_callable, shape_error
-from .ir import Graph, Node, ancestors
-from .nodes import COMPILED, PARAMETER, interning, item
+from .ir import Node, ancestors
+from .nodes import COMPILED, PARAMETER, item
 from .origin import Origin, override
-from .primitives.control import alias, call, detach
+from .primitives.elementwise import alias, detach
 from .primitives.rules import like
-from .tensor import Tensor, abstract, tensor, wrap
-from .trace import closed
+from .tensor import Tensor, reverse_mode, tensor, wrap
 from .types import TensorType, same_shape, whole
+from .vmap import vmap
 
 # Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
 EdgeWatch = Callable[[Node, int, Tensor], None]
@@ -222,7 +222,6 @@ def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> A
 
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """∂f/∂x, of shape f.shape + x.shape; for trees, the output's tree of the argument's trees. By a vmapped vjp."""
-    from .vmap import vmap
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -252,77 +251,6 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return jacobian(grad(f, argnums), argnums)
 
 
-# ---- calls
-
-
-def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, rule: Callable[..., Any] | None) -> Any:
-    leaves, in_tree = tree.flatten(list(args))
-    given = [tensor(leaf) for leaf in leaves]
-    with interning():
-        params = [abstract(t.type, t.name) for t in given]
-        outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
-        graph, captured = closed(params, [tensor(o) for o in outs], name)
-    found_rule = None if rule is None else _Rule(rule, in_tree, out_tree, len(captured))
-    return tree.unflatten(out_tree, call(*captured, *given, graph=graph, rule=found_rule))
-
-
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f, whose intermediate values are not kept for the gradient but computed again. Trades time for memory."""
-
-    @wraps(f)
-    def wrapped(*args: Any) -> Any:
-        return _as_call(f, args, getattr(f, "__name__", "checkpoint"), None)
-
-    return wrapped
-
-
-class _Rule:
-    """A user's backward function, as a rule of `call`."""
-
-    def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int):
-        self.backward, self.in_tree, self.out_tree, self.captured = backward, in_tree, out_tree, captured
-
-    def __call__(
-        self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph
-    ) -> list[Any]:
-        if any(needs[: self.captured]):
-            problem = "the function takes a tensor from outside that is differentiated"
-            raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
-        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
-        out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
-        found = self.backward(ct, out, *tree.unflatten(self.in_tree, args[self.captured :]))
-        leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
-        tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
-        for x, g in zip(args[self.captured :], leaves, strict=True):
-            if not same_shape(x.shape, tensor(g).shape):
-                raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
-        return [None] * self.captured + [tensor(g) for g in leaves]
-
-
-class custom_vjp:
-    """A function with a gradient rule of its own.
-
-    @mg.custom_vjp
-    def clipped(x): return x
-    @clipped.defvjp
-    def _(ct, out, x): return mg.clip(ct, -1, 1)      # one gradient per argument, in a tuple if there are several
-    """
-
-    def __init__(self, f: Callable[..., Any]):
-        update_wrapper(self, f)
-        self.f = f
-        self.backward: Callable[..., Any] | None = None
-
-    def defvjp(self, backward: Callable[..., Any]) -> Callable[..., Any]:
-        self.backward = backward
-        return backward
-
-    def __call__(self, *args: Any) -> Any:
-        if self.backward is None:
-            raise GraphError(message("custom_vjp", "it has no backward rule yet", "Define one with @f.defvjp"))
-        return _as_call(self.f, args, getattr(self.f, "__name__", "custom"), self.backward)
-
-
 # ---- define-by-run
 
 
@@ -343,3 +271,6 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
     for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):
         leaf.node.grad = like(leaf, 0) if found is None else found
+
+
+reverse_mode["backward"] = backward

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from .control.scan import SCAN, Parts, split
 from .ir import Graph, Node, substitute
 from .nodes import is_number, item
-from .primitives import elementwise, linalg, loop, movement, reduce
+from .primitives import elementwise, linalg, movement, reduce
 from .rewrite import filled_with, in_bodies, replace_loops
-from .tensor import Tensor, abstract
+from .tensor import Tensor, abstract, apply
 from .types import TensorType
 from .vmap import batch_graph
 
@@ -37,13 +38,13 @@ def hoist(graph: Graph) -> Graph:
 
 def _hoisted(node: Node) -> dict[int, Tensor] | None:
     body, attrs = node.attrs["body"], node.attrs
-    params = loop.split(body.params, attrs["constants"], attrs["carries"])
+    params = split(body.params, attrs["constants"], attrs["carries"])
     looping, moving = _below(body, params.carries), _below(body, params.sequences)
     still = [n for n in body.nodes if n.op is linalg.matmul and n in moving and n not in looping]
     fixed = _worth_hoisting([n for n in body.nodes if n not in looping and n not in moving and not n.is_constant], body)
     if not still and not fixed:
         return None
-    given = loop.split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
+    given = split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
     inputs, arguments = (*params.constants, *params.sequences), (*given.constants, *given.sequences)
     batched = [False] * len(given.constants) + [True] * len(given.sequences)
     once = batch_graph(Graph(inputs, tuple(fixed)), 1, arguments, [False] * len(inputs)) if fixed else []
@@ -58,7 +59,7 @@ def _hoisted(node: Node) -> dict[int, Tensor] | None:
         *(stand_in[n] for n in still),
     )
     new = substitute(body, stand_in, order)
-    results = loop.scan(
+    results = SCAN(
         *given.constants,
         *once,
         *given.carries,
@@ -85,11 +86,11 @@ def defer(graph: Graph) -> Graph:
 def _deferred(node: Node) -> dict[int, Tensor] | None:
     body, attrs = node.attrs["body"], node.attrs
     n = attrs["carries"]
-    params = loop.split(body.params, attrs["constants"], n)
+    params = split(body.params, attrs["constants"], n)
     early = {*body.params, *Graph(body.params, body.outputs[:n]).nodes}
     early |= {m for m in body.nodes if m.op is item and m.args[0] in early}
     late = {m for m in body.nodes if m not in early and not is_number(m)}
-    if not any(m.op is linalg.matmul for m in late) or any(m.op is loop.scan for m in late):
+    if not any(m.op is linalg.matmul for m in late) or any(m.op is SCAN for m in late):
         return None
     stacks = _Stacks(body, n, params.sequences)
     stacks.outputs = [y for y in stacks.outputs if y not in late]
@@ -98,8 +99,8 @@ def _deferred(node: Node) -> dict[int, Tensor] | None:
     for m in frontier:
         stacks.add(m)
     small = Graph(body.params, (*body.outputs[:n], *stacks.outputs), body.name)
-    given = loop.split([Tensor(a) for a in node.args], attrs["constants"], n)
-    results = loop.scan(*given.constants, *given.carries, *given.sequences, **{**attrs, "body": small})
+    given = split([Tensor(a) for a in node.args], attrs["constants"], n)
+    results = SCAN(*given.constants, *given.carries, *given.sequences, **{**attrs, "body": small})
     after = Graph((*params.constants, *frontier), tuple(y for y in body.outputs[n:] if y in late))
     values = [*given.constants, *(stacks.value(m, params, given, results[n:]) for m in frontier)]
     found = iter(batch_graph(after, attrs["length"], values, [False] * len(fixed) + [True] * len(frontier)))
@@ -126,7 +127,7 @@ class _Stacks:
         if not self.has(node):
             self.outputs.append(node)
 
-    def value(self, node: Node, params: loop.Parts, given: loop.Parts, stacked: Sequence[Tensor]) -> Tensor:
+    def value(self, node: Node, params: Parts, given: Parts, stacked: Sequence[Tensor]) -> Tensor:
         """The stack of a node: a sequence the loop reads, or an output it writes."""
         if node in self.outputs:
             return stacked[self.outputs.index(node)]
@@ -140,8 +141,8 @@ Summed = Callable[[Callable[[Node], Tensor]], Tensor]
 def _sunk(node: Node) -> dict[int, Tensor] | None:
     body, attrs = node.attrs["body"], node.attrs
     n = attrs["carries"]
-    params = loop.split(body.params, attrs["constants"], n)
-    if any(g.op is loop.scan for g in body.nodes):
+    params = split(body.params, attrs["constants"], n)
+    if any(g.op is SCAN for g in body.nodes):
         return None
     stacks = _Stacks(body, n, params.sequences)
     fixed = set(params.constants)
@@ -180,7 +181,7 @@ def _product(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
     """Σ_t a_t @ b_t as one product, through movements, which are linear."""
     if g.op in LINEAR_MOVES:
         inner = _product(g.args[0], stacks, fixed)
-        return None if inner is None else lambda stack: g.op(inner(stack), **g.attrs)
+        return None if inner is None else lambda stack: apply(g.op, inner(stack), **g.attrs)
     if g.op is not linalg.matmul or len(g.type.shape) != 2:
         return None
     a, b = g.args
@@ -207,7 +208,7 @@ def _total(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
     """Σ_t of something that is stacked anyway, or of its sum over axes."""
     if g.op in LINEAR_MOVES and not stacks.has(g):
         inner = _total(g.args[0], stacks, fixed)
-        return None if inner is None else lambda stack: g.op(inner(stack), **g.attrs)
+        return None if inner is None else lambda stack: apply(g.op, inner(stack), **g.attrs)
     if stacks.has(g):
         return lambda stack: reduce.sum(stack(g), axes=(0,))
     if g.op is not reduce.sum or not stacks.has(g.args[0]):
@@ -215,17 +216,15 @@ def _total(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
     return lambda stack: reduce.sum(stack(g.args[0]), axes=(0, *(a + 1 for a in g.attrs["axes"])))
 
 
-def _without(node: Node, params: loop.Parts, stacks: _Stacks, plans: dict[int, tuple[list[Summed], list[Node]]]) -> dict[int, Tensor]:
+def _without(node: Node, params: Parts, stacks: _Stacks, plans: dict[int, tuple[list[Summed], list[Node]]]) -> dict[int, Tensor]:
     """The loop without the sunk terms, and every result of the old one."""
     body, attrs = node.attrs["body"], node.attrs
-    n, given = attrs["carries"], loop.split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
+    n, given = attrs["carries"], split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
     gone = [i for i, (_, left) in plans.items() if not left]
     kept = [i for i in range(n) if i not in gone]
     after = [_partial(params.carries[i], plans[i][1]) if i in plans else body.outputs[i] for i in kept]
     small = Graph((*params.constants, *(params.carries[i] for i in kept), *params.sequences), (*after, *stacks.outputs), body.name)
-    results = loop.scan(
-        *given.constants, *(given.carries[i] for i in kept), *given.sequences, **{**attrs, "body": small, "carries": len(kept)}
-    )
+    results = SCAN(*given.constants, *(given.carries[i] for i in kept), *given.sequences, **{**attrs, "body": small, "carries": len(kept)})
     last, stacked = results[: len(kept)], results[len(kept) :]
 
     def stack(of: Node) -> Tensor:

@@ -175,12 +175,12 @@ def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -
     rest = [a for a in range(x.ndim) if a not in axes]
     sizes = [x.shape[a] for a in axes]
     flat = ops.reshape(ops.permute_dims(x, axes + rest), (product(sizes), *(x.shape[a] for a in rest)))
-    position: Any = arrays[axes[0]]
+    position = ops.broadcast_to(arrays[axes[0]], shape)
     for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
         _require_bounds(arrays[a], n, a)
         if len(axes) > 1:
-            position = flat_index(arrays[a], n, position * n if i else ops.zeros((), INT), product(sizes))
-    y = ops.take(flat, ops.broadcast_to(position, shape), 0)
+            position = flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
+    y = ops.take(flat, position, 0)
     at = 0 if separated else axes[0]
     k = len(shape)
     return ops.permute_dims(y, (*range(k, k + at), *range(k), *range(k + at, y.ndim)))

@@ -16,6 +16,9 @@ from .types import TensorType
 # Called with every node, its value and the steps of the loops around it, outermost first.
 Watch = Callable[[Node, Any, tuple[int, ...]], None]
 
+# How an operation that holds graphs has them run: (graph, arrays, step=…) -> arrays.
+Run = Callable[..., list[Any]]
+
 
 class Instruction(NamedTuple):
     node: Node

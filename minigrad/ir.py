@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from . import text
 from .dims import Dim
 from .errors import GraphError
 from .origin import Origin, here, override
 from .types import TensorType, same_type
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
     from .tree import TreeDef
 
 _ids = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
-class Primitive:
+class Operation:
     """All that the engine knows of an operation.
 
     type      (*types, **attrs) -> TensorType, or a tuple of them; raises at the user's line
@@ -38,6 +35,7 @@ class Primitive:
     domain    the interval each argument is tested on; `kinks` are points that tests keep away from
     examples  ((shapes, attrs), ...) to test an operation whose arguments do not simply share a shape
     cheap     done again rather than stored for the gradient, where that takes no more memory
+    fold      (op, nodes, attrs, type) -> a node to take in the place of a new one, or None: what is known of the result beforehand
     unique    never merged with an equal node;  lazy    stays an operation in graphs even where its value is known: a repeated number, 0…n
     """
 
@@ -54,15 +52,12 @@ class Primitive:
     examples: tuple[tuple[Any, dict[str, Any]], ...] = ()
     elementwise: bool = False
     cheap: bool = False
+    fold: Callable[..., Node | None] | None = None
     unique: bool = False
     lazy: bool = False
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
-
-    if TYPE_CHECKING:  # bound in tensor.py, where tensors exist
-
-        def __call__(self, *args: Tensor, **attrs: Any) -> Any: ...
 
 
 class Node:
@@ -76,7 +71,7 @@ class Node:
 
     def __init__(
         self,
-        op: Primitive,
+        op: Operation,
         args: tuple[Node, ...],
         attrs: dict[str, Any],
         type: Any,
@@ -90,6 +85,11 @@ class Node:
         self.id = next(_ids)
         self.tracked, self.learned = tracked, False
         self.grad: Any = None
+
+    @property
+    def bodies(self) -> list[Graph]:
+        """The graphs that it holds: loop bodies, branches."""
+        return [v for v in self.attrs.values() if isinstance(v, Graph)]
 
     @property
     def is_constant(self) -> bool:
@@ -154,15 +154,13 @@ class Graph:
 
     def bodies(self) -> list[Graph]:
         """The graphs held by its nodes (loop bodies, branches), not those within them."""
-        return [g for n in self.nodes for g in n.attrs.values() if isinstance(g, Graph)]
+        return [g for n in self.nodes for g in n.bodies]
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.params)} params, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
 
     def __str__(self) -> str:
-        from .text import show
-
-        return show(self)
+        return text.show(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
@@ -229,30 +227,3 @@ def _same_types(a: Any, b: Any) -> bool:
     if isinstance(a, TensorType):
         return same_type(a, b)
     return len(a) == len(b) and all(map(same_type, a, b))
-
-
-def digest(graph: Graph) -> str:
-    """A hash of the structure: equal in every process for graphs that do the same in the same order."""
-    number: dict[Node, int] = {}
-    lines = []
-    for node in (*graph.params, *graph.nodes):
-        number[node] = len(number)
-        if node.is_constant:
-            what = f"{node.op.name} {hashlib.sha256(np.ascontiguousarray(node.value).tobytes()).hexdigest()}"
-        else:
-            attrs = sorted((k, _attr_digest(v, node.attrs)) for k, v in node.attrs.items())
-            what = f"{node.op.name} {[number[a] for a in node.args]} {attrs}"
-        lines.append(f"{what} {node.type}")
-    lines.append(str([number[o] for o in graph.outputs]))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _attr_digest(value: Any, attrs: Mapping[str, Any]) -> str:
-    """Of a graph its digest, of a gradient rule that of the graph it makes; all else as it prints."""
-    if isinstance(value, Graph):
-        return digest(value)
-    if callable(value):
-        from .primitives.control import rule_graph
-
-        return digest(rule_graph(value, attrs["graph"]))
-    return repr(value)

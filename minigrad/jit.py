@@ -17,13 +17,13 @@ from .backend import memory
 from .backend.lower import Unsupported, lower
 from .backend.native import Native
 from .backend.to_python import to_python
+from .control.call import CALL
+from .control.scan import SCAN
 from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
 from .ir import Graph, Node
 from .nodes import COMPILED, CONSTANT, PARAMETER
 from .origin import here
-from .primitives import loop
-from .primitives.control import call
 from .rewrite import optimize
 from .tensor import Tensor, tensor, wrap
 from .trace import argument_names, trace_types
@@ -231,7 +231,7 @@ def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) ->
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)
-    called = Node(call, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
+    called = Node(CALL, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
     return list(wrap(called))
 
 
@@ -279,7 +279,7 @@ def explain(program: Program) -> str:
     lines = [f"{graph.name}: {len(graph.params)} arguments, {len(graph.outputs)} results"]
     lines += [f"  run-time size {s.name} (first {n})" for s, n in sizes.items()]
     lines += [f"  {line}" for line in program.passes]
-    stacks = [t for n in graph.nodes if n.op is loop.scan for t in n.type[n.attrs["carries"] :]]
+    stacks = [t for n in graph.nodes if n.op is SCAN for t in n.type[n.attrs["carries"] :]]
     kept = sum(int(dims.evaluate(dims.product(t.shape), sizes)) * t.dtype.itemsize for t in stacks)
     lines.append(f"  loops over time stack {kept:,} bytes in {len(stacks)} sequences")
     if program.native is None:

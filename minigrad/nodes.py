@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any
 
 import numpy as np
 
-from .compute import compute
-from .dims import Shape
-from .ir import Node, Primitive, uses_sizes
+from .dims import product
+from .errors import OutOfMemoryError, message
+from .ir import Node, Operation, uses_sizes
 from .types import TensorType
 
 _interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
@@ -37,8 +38,8 @@ def is_tracing() -> bool:
 # ---- nodes without arguments
 
 
-def _leaf(name: str, kind: str) -> Primitive:
-    return Primitive(name, type=lambda **_: None, numpy=lambda **_: None, kind=kind, symbol=name, unique=True)
+def _leaf(name: str, kind: str) -> Operation:
+    return Operation(name, type=lambda **_: None, numpy=lambda **_: None, kind=kind, symbol=name, unique=True)
 
 
 INPUT = _leaf("input", "input")
@@ -47,7 +48,7 @@ PARAMETER = _leaf("parameter", "parameter")
 COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of parameters
 
 
-def known(op: Primitive, array: np.ndarray, name: str | None = None) -> Node:
+def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
     """A constant or a parameter, of this value."""
     return Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT)
 
@@ -68,7 +69,7 @@ def number(value: Any, dtype: np.dtype) -> Node:
 # ---- operations
 
 # A node with several results (a loop, a branch) is read through `item`, so that every argument is one tensor.
-item = Primitive(
+item = Operation(
     "item",
     type=lambda types, index: types[index],
     numpy=lambda values, index: values[index],
@@ -77,7 +78,7 @@ item = Primitive(
 )
 
 
-def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     """The node for an operation on nodes: found again while tracing, else typed and, if it can be, computed."""
     table = _interned.get()
     if table is None:
@@ -89,8 +90,10 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         if found is not None:
             return found
     type_ = op.type(*[n.type for n in nodes], **attrs)
-    if _gives_number(op, nodes):
-        return _repeated(op, nodes, attrs, type_.shape)
+    if op.fold is not None:
+        folded = op.fold(op, nodes, attrs, type_)
+        if folded is not None:
+            return folded
     values = [n.value for n in nodes if n.value is not None]
     computed = len(values) == len(nodes) and not uses_sizes(attrs)
     node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if computed else None)
@@ -99,7 +102,7 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     return node
 
 
-def _make_eager(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     values, tracked = [], op.unique
     for n in nodes:
         if n.value is not None:
@@ -110,27 +113,48 @@ def _make_eager(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
     return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
 
 
-# ---- numbers, alone or repeated, are cheaper to make than to keep or to pass
-
-
 def is_number(node: Node) -> bool:
-    """Whether a node is a number, or a number repeated."""
+    """Whether a node is a number, or a number repeated: cheaper to make than to keep or to pass."""
     source = node.args[0] if node.op.name == "broadcast" else node
     return source.op is CONSTANT and not source.type.shape
 
 
-def _gives_number(op: Primitive, nodes: tuple[Node, ...]) -> bool:
-    """Whether an operation on repeated numbers gives a number, repeated."""
-    moved = op.name in ("reshape", "permute", "slice", "flip") or (op.name == "broadcast" and bool(nodes[0].args))
-    return bool(nodes) and (moved or op.elementwise) and not op.unique and all(map(is_number, nodes))
+# ---- values
 
 
-def _repeated(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any], shape: Shape) -> Node:
-    from .primitives.movement import broadcast  # the primitives' rules are written with tensors, which are made here
+class _Silent(threading.local):
+    """A context without floating-point warnings; entering it is ten times faster than np.errstate, but it cannot be entered twice."""
 
-    sources = [n.args[0] if n.args else n for n in nodes]
-    source = sources[0]
-    if op.elementwise:
-        result = compute(op, [n.value for n in sources], attrs)
-        source = number(result, result.dtype)
-    return make(broadcast, (source,), {"shape": shape}) if shape else source
+    def __init__(self) -> None:
+        self.run = Context().run
+        self.run(np.seterr, all="ignore")
+
+
+_silent = _Silent()
+
+
+def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return f(*args, **kwargs)
+
+
+def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """The NumPy rule, silent about overflow and invalid values; results are read-only."""
+    try:
+        value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
+    except MemoryError:
+        raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
+    return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
+
+
+def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> str:
+    found = op.type(*(TensorType(v.shape, v.dtype) for v in values), **attrs)
+    types = [found] if isinstance(found, TensorType) else found
+    needed = sum(int(product(t.shape)) * t.dtype.itemsize for t in types)
+    return f"{', '.join(map(str, types))} needs {needed / 2**30:,.1f} GiB, more than there is"
+
+
+def _frozen(value: Any) -> np.ndarray:
+    array = value if type(value) is np.ndarray else np.asarray(value)
+    array.flags.writeable = False
+    return array

@@ -10,9 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .control.call import CALL
+from .control.scan import SCAN, split
 from .ir import Graph, Node, rebuild
 from .nodes import interning, item, make
-from .primitives import control, elementwise, linalg, loop, movement, reduce
+from .primitives import elementwise, linalg, movement, reduce
+from .primitives.elementwise import alias, detach
 from .tensor import Tensor, inline
 from .types import TensorType, identical, is_one
 
@@ -52,10 +55,10 @@ def _settle(node: Node, rules: Sequence[Rule]) -> Node:
 
 def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
     """A call becomes the operations of its graph; alias and detach become their argument."""
-    if node.op is item and node.args[0].op is control.call:
+    if node.op is item and node.args[0].op is CALL:
         called = node.args[0]
         return inline(called.attrs["graph"], [Tensor(a) for a in called.args])[node.attrs["index"]]
-    if node.op in (control.alias, control.detach):
+    if node.op in (alias, detach):
         return args[0]
     return None
 
@@ -150,7 +153,7 @@ def _last_two_swapped(n: int) -> tuple[int, ...]:
 
 
 def _loops(graph: Graph) -> list[Node]:
-    return [n for n in graph.nodes if n.op is loop.scan]
+    return [n for n in graph.nodes if n.op is SCAN]
 
 
 def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | None]) -> Graph:
@@ -161,7 +164,7 @@ def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | Non
         if node.op is item and args[0] in results:
             return results[args[0]][node.attrs["index"]].node
         made = make(node.op, args, node.attrs)
-        if node.op is loop.scan:
+        if node.op is SCAN:
             found = change(made)
             if found is not None:
                 results[made] = found
@@ -231,7 +234,7 @@ def _contained(small: Node, big: Node) -> list[int] | None:
 def drop_unused(graph: Graph) -> Graph:
     """Outputs that nobody reads, carries that only feed themselves, and arguments without a use leave their loops."""
     used: dict[Node, set[int]] = {}
-    for node in (n for n in graph.nodes if n.op is item and n.args[0].op is loop.scan):
+    for node in (n for n in graph.nodes if n.op is item and n.args[0].op is SCAN):
         used.setdefault(node.args[0], set()).add(node.attrs["index"])
     if not used:
         return in_bodies(graph, drop_unused)
@@ -240,7 +243,7 @@ def drop_unused(graph: Graph) -> Graph:
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is item and args[0] in kept_of:
             return make(item, args, {"index": kept_of[args[0]].index(node.attrs["index"])})
-        if node.op is loop.scan:
+        if node.op is SCAN:
             made, kept = _pruned(node, args, used.get(node, set()))
             kept_of[made] = kept
             return made
@@ -253,7 +256,7 @@ def drop_unused(graph: Graph) -> Graph:
 def _pruned(node: Node, args: tuple[Node, ...], used: set[int]) -> tuple[Node, list[int]]:
     """A loop with only the results in `used` and what they need, and the old positions of the results it still has."""
     body, constants, carries = node.attrs["body"], node.attrs["constants"], node.attrs["carries"]
-    params = loop.split(body.params, constants, carries)
+    params = split(body.params, constants, carries)
     keep = set(used)
     while True:
         below = set(Graph(body.params, tuple(body.outputs[i] for i in sorted(keep))).nodes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,24 @@ import numpy as np
 from . import dims, tree
 from .dims import Dim
 from .errors import AbstractValueError, dtype_error, message, shape_error
-from .ir import Graph, Node, Primitive, rebuild
+from .ir import Graph, Node, Operation, rebuild
 from .nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .types import FLOAT, TensorType
 from .values import asarray
 
+# What `Tensor.backward` does: reverse mode is built on tensors, and puts it here.
+reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 
-def apply(op: Primitive, *args: Tensor, **attrs: Any) -> Any:
-    """Apply a primitive: a new node, with its value where those of all arguments are known. Several results come as a tuple."""
+
+class Primitive(Operation):
+    """An operation of tensors: the table's entries are called like functions."""
+
+    def __call__(self, *args: Tensor, **attrs: Any) -> Any:
+        return apply(self, *args, **attrs)
+
+
+def apply(op: Operation, *args: Tensor, **attrs: Any) -> Any:
+    """A new node, with its value where those of all arguments are known. Several results come as a tuple."""
     return wrap(make(op, tuple([a.node for a in args]), attrs))
 
 
@@ -33,9 +43,6 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
     mapping = {p: a.node for p, a in zip(graph.params, args, strict=True)}
     new = rebuild(graph.outputs, mapping, lambda node, nodes: make(node.op, nodes, node.attrs))
     return [Tensor(new[o]) for o in graph.outputs]
-
-
-Primitive.__call__ = apply  # type: ignore[method-assign, assignment]
 
 
 class Tensor:
@@ -307,9 +314,7 @@ class Tensor:
 
     def backward(self, cotangent: Any = None) -> None:
         """Set `.grad` of every parameter below this scalar (or with a cotangent of its shape). A later call sets them anew."""
-        from .autodiff import backward
-
-        backward(self, cotangent)
+        reverse_mode["backward"](self, cotangent)
 
 
 def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .ir import Graph, Node
 from .types import TensorType
+
+if TYPE_CHECKING:
+    from .ir import Graph, Node
 
 LIMIT = 200
 NAMES = "abcdefghijklmnopqrstuvwxyz"
@@ -33,9 +35,8 @@ def _lines(graph: Graph, names: dict[Node, str], indent: str, limit: int) -> Ite
                 yield f"{indent}  … {len(nodes) - limit} more nodes …"
             continue
         yield f"{indent}  {own[node]}: {_type(node)} = {_expression(node, own)}{_scope(node)}"
-        for body in node.attrs.values():
-            if isinstance(body, Graph):
-                yield from _lines(body, {}, indent + "    ", limit)
+        for body in node.bodies:
+            yield from _lines(body, {}, indent + "    ", limit)
     yield f"{indent}  return {', '.join(_reference(o, own) for o in graph.outputs)}"
 
 
@@ -68,12 +69,9 @@ def _expression(node: Node, names: dict[Node, str]) -> str:
         text = np.array2string(np.asarray(node.value), threshold=4, edgeitems=1, precision=3).replace("\n", "")
         return f"{node.op.name if not node.args else 'constant'} {text if len(text) < 40 else '[…]'}"
     words = [_reference(a, names) for a in node.args]
-    words += [f"{k}={_attr(v)}" for k, v in node.attrs.items()]
+    bodies = node.bodies
+    words += [f"{k}={v.name if any(v is b for b in bodies) else v}" for k, v in node.attrs.items()]
     return f"{node.op.name}({', '.join(words)})"
-
-
-def _attr(value: Any) -> str:
-    return value.name if isinstance(value, Graph) else str(value)
 
 
 def _type(node: Node) -> str:

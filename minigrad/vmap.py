@@ -12,7 +12,7 @@ from .errors import shape_error
 from .ir import Graph, Node
 from .nodes import interning, item
 from .primitives.rules import repeat
-from .tensor import Tensor, abstract, tensor
+from .tensor import Tensor, abstract, apply, tensor
 from .trace import closed
 from .types import TensorType, normalize_axis
 
@@ -72,7 +72,7 @@ def batch_graph(graph: Graph, size: Extent, args: Sequence[Tensor], batched: Seq
 
 
 def _again(node: Node, inputs: Sequence[Any]) -> Any:
-    return inputs[0][node.attrs["index"]] if node.op is item else node.op(*inputs, **node.attrs)
+    return inputs[0][node.attrs["index"]] if node.op is item else apply(node.op, *inputs, **node.attrs)
 
 
 def _batch(node: Node, size: Extent, inputs: Sequence[Any], flags: Sequence[bool]) -> Any:
@@ -83,8 +83,8 @@ def _batch(node: Node, size: Extent, inputs: Sequence[Any], flags: Sequence[bool
         return op.batch(size, inputs, flags, **attrs)
     if isinstance(op.batch, str):
         axes = attrs[op.batch]
-        return op(*inputs, **{**attrs, op.batch: tuple(a + 1 for a in axes) if isinstance(axes, tuple) else axes + 1})
-    return op(*(repeat(t, size, b) for t, b in zip(inputs, flags, strict=True)), **attrs)
+        return apply(op, *inputs, **{**attrs, op.batch: tuple(a + 1 for a in axes) if isinstance(axes, tuple) else axes + 1})
+    return apply(op, *(repeat(t, size, b) for t, b in zip(inputs, flags, strict=True)), **attrs)
 
 
 def lift(graph: Graph, size: Extent, batched: Sequence[bool]) -> Graph:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.ir import Primitive
-from minigrad.primitives import TABLE
-from minigrad.primitives.control import call, cond
-from minigrad.primitives.loop import scan
+from minigrad.control.call import CALL
+from minigrad.control.cond import COND
+from minigrad.control.scan import SCAN
+from minigrad.table import TABLE
+from minigrad.tensor import Primitive
 from minigrad.types import TensorType
 
 LEAVES = {"input", "constant", "parameter"}
@@ -69,7 +70,7 @@ def _loop(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
         return Case(op, [outside[a] if a in outside else np.asarray(a.value) for a in node.args], node.attrs, f"{op.name}-{f.__name__}")
 
     w, x, xs = rng.standard_normal((2, 2)), rng.standard_normal(2), rng.standard_normal((3, 2))
-    if op is scan:
+    if op is SCAN:
 
         def rnn(w: Any, h: Any, xs: Any) -> Any:
             return mg.scan(lambda h, x: (mg.tanh(h @ w + x), h * x), h, xs)
@@ -79,14 +80,14 @@ def _loop(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
 
         yield found(rnn, w, x, xs)
         yield found(backwards, w, x, xs)
-    elif op is cond:
+    elif op is COND:
 
         def choice(c: Any, x: Any, w: Any) -> Any:
             return mg.cond(c, lambda x: mg.tanh(x @ w), lambda x: x * x, x)
 
         for truth in (True, False):
             yield found(choice, np.array(truth), x, w)
-    elif op is call:
+    elif op is CALL:
 
         def checkpointed(x: Any, w: Any) -> Any:
             return mg.checkpoint(lambda x, w: mg.tanh(x @ w))(x, w)

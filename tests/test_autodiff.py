@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 import minigrad as mg
-from minigrad.ir import Primitive
+from minigrad.tensor import Primitive
 from minigrad.testing import assert_same_graph_value, check_grads, graphs, random_program, tensors
 
 RNG = np.random.default_rng(0)

@@ -12,8 +12,8 @@ from minigrad import interpret, tree
 from minigrad.backend import run_python
 from minigrad.backend.lower import lower
 from minigrad.ir import check
-from minigrad.primitives import TABLE
 from minigrad.rewrite import optimize
+from minigrad.table import TABLE
 from minigrad.tensor import tensor
 
 SHAPES = ((2, 3), (), (0, 3), (2, 1, 5), (1, 1))

@@ -12,7 +12,7 @@ from table import CASES, DIFFERENTIABLE, NAMES, Case, cases, out_types, put, sec
 import minigrad as mg
 from minigrad import ir
 from minigrad.interpret import run
-from minigrad.primitives import TABLE
+from minigrad.table import TABLE
 from minigrad.testing import check_grads
 
 # What an operation means in plain NumPy and SciPy, where that says it otherwise than the entry does.

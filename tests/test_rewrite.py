@@ -8,9 +8,10 @@ from minigrad.models import GRU, LSTM, MANN, NTM, RNN
 
 import minigrad as mg
 from minigrad import interpret, tree
+from minigrad.control.scan import SCAN
 from minigrad.hoist import defer, hoist, sink
 from minigrad.ir import Graph, check
-from minigrad.primitives import linalg, loop
+from minigrad.primitives import linalg
 from minigrad.rewrite import CLEANUP, apply_rules, drop_unused, merge_loops, optimize, turn
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
@@ -61,7 +62,7 @@ def test_passes_keep_the_value_and_types_of_loops_in_loops(kwargs: dict[str, Any
 
 
 def loops(graph: Graph) -> list[Any]:
-    return [n for n in graph.nodes if n.op is loop.scan]
+    return [n for n in graph.nodes if n.op is SCAN]
 
 
 def products(graph: Graph) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..control.scan import split
 from ..dims import Dim, Shape, identical, symbol_of
 from ..ir import Graph, Node
-from ..primitives import loop, movement
+from ..primitives import movement
 from ..types import TensorType
 from .block import Block
 from .gemm import DOT_ROWS
@@ -280,8 +281,8 @@ class Loop:
         attrs = node.attrs
         self.block, self.node, self.body = block, node, attrs["body"]
         self.carries, self.length, self.reverse = attrs["carries"], attrs["length"], attrs["reverse"]
-        self.params = loop.split(self.body.params, attrs["constants"], self.carries)
-        self.given = loop.split(node.args, attrs["constants"], self.carries)
+        self.params = split(self.body.params, attrs["constants"], self.carries)
+        self.given = split(node.args, attrs["constants"], self.carries)
         self.after = self.body.outputs[: self.carries]
         self.ys = self.body.outputs[self.carries :]
         self.t = block.program.loop_var()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from ..dims import Shape
 from ..ir import Graph, Node
 from ..nodes import item
-from ..primitives import control, index, movement, reduce
+from ..primitives import index, movement, reduce
+from ..primitives.elementwise import alias, detach
 from ..types import identical, is_one
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
@@ -59,7 +60,7 @@ def is_movement(node: Node) -> bool:
         return only_units_differ(node)
     if node.op is item:
         return True
-    return node.op in (movement.permute, movement.broadcast, movement.slice, movement.flip, control.alias, control.detach)
+    return node.op in (movement.permute, movement.broadcast, movement.slice, movement.flip, alias, detach)
 
 
 def is_leaf(node: Node) -> bool:
@@ -129,7 +130,7 @@ def schedule(graph: Graph) -> Schedule:
 
 def _holder(out: Node) -> Node:
     """A stand-in consumer, to ask for the source of an output."""
-    return Node(control.alias, (out,), {}, out.type, origin=out.origin)
+    return Node(alias, (out,), {}, out.type, origin=out.origin)
 
 
 def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:

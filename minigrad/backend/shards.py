@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..control.scan import split
 from ..dims import Dim, Shape, Symbol, symbol_of
 from ..ir import Node
-from ..primitives import index, linalg, loop, movement, reduce
+from ..primitives import index, linalg, movement, reduce
 from .schedule import is_leaf, is_movement
 
 ALONG_ONE_AXIS = (movement.concat, movement.roll, reduce.argmax, reduce.cumsum, index.argsort)
@@ -14,7 +15,7 @@ OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
 def batch_of(node: Node) -> Symbol | None:
     """The run-time size that is the first axis of every carry and output of a loop, and of every value of its body that has it, or None."""
     body = node.attrs["body"]
-    params = loop.split(body.params, node.attrs["constants"], node.attrs["carries"])
+    params = split(body.params, node.attrs["constants"], node.attrs["carries"])
     sizes = {symbol_of(p.type.shape[0]) if p.type.shape else None for p in params.carries}
     if len(sizes) != 1 or None in sizes:
         return None

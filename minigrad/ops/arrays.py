@@ -8,7 +8,7 @@ from typing import Any
 from .. import dims
 from ..dims import Extent
 from ..errors import shape_error
-from ..primitives import control as _control
+from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
@@ -119,4 +119,4 @@ def outer(x: Like, y: Like) -> Tensor:
 
 def detach(x: Like) -> Tensor:
     """The same values, through which no gradient flows."""
-    return _control.detach(tensor(x))
+    return _e.detach(tensor(x))

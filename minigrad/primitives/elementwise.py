@@ -12,10 +12,9 @@ import numpy as np
 from scipy import special
 
 from ..errors import dtype_error, shape_error
-from ..ir import Primitive
-from ..tensor import Tensor
+from ..tensor import Primitive, Tensor
 from ..types import BOOL, TensorType, check_dtype, same_shape
-from .rules import each, like, require_float, same_operands
+from .rules import each, fold_number, like, require_float, same_operands
 
 Array = np.ndarray
 REAL = (-3.0, 3.0)
@@ -28,7 +27,15 @@ CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "max
 def _entry(name: str, type: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, **more: Any) -> Primitive:
     more.setdefault("cheap", name in CHEAP)
     return Primitive(
-        name, type, numpy, kind="pointwise", symbol=symbol, elementwise=True, domain=more.pop("domain", (REAL,) * arity), **more
+        name,
+        type,
+        numpy,
+        kind="pointwise",
+        symbol=symbol,
+        elementwise=True,
+        fold=fold_number,
+        domain=more.pop("domain", (REAL,) * arity),
+        **more,
     )
 
 
@@ -182,6 +189,7 @@ where: Primitive = Primitive(
     symbol="where",
     domain=(REAL, REAL, REAL),
     elementwise=True,
+    fold=fold_number,
     cheap=True,
 )
 
@@ -204,5 +212,28 @@ cast: Primitive = Primitive(
     symbol="cast",
     examples=((((2, 3),), {"dtype": np.dtype("float64")}), (((),), {"dtype": np.dtype("float64")})),
     elementwise=True,
+    fold=fold_number,
     cheap=True,
+)
+
+
+# ---- the identity, as an operation of its own
+
+# The identity, through which no gradient flows.
+detach: Primitive = Primitive(
+    "detach",
+    lambda x: x,
+    lambda x: x,
+    vjp=each(lambda ct, y, x: None),
+    complex=np.real,
+    kind="control",
+    symbol="detach",
+    elementwise=True,
+    fold=fold_number,
+)
+
+
+# The identity, but a node of its own: what a transformation differentiates with respect to, and what must not be merged.
+alias: Primitive = Primitive(
+    "alias", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: ct), kind="move", symbol="alias", elementwise=True, unique=True
 )

@@ -10,12 +10,11 @@ import numpy as np
 
 from ..dims import Extent, Shape, product
 from ..errors import BoundsError, dtype_error, message, shape_error
-from ..ir import Primitive
-from ..tensor import Tensor
+from ..tensor import Primitive, Tensor
 from ..types import INT, TensorType, check_dtype, same_shape
-from .elementwise import cast, mul
+from .elementwise import add, cast, less, less_equal, minimum, mul, where
 from .movement import broadcast, permute, reshape
-from .rules import each, repeat
+from .rules import each, expand, like, repeat
 
 UINT64 = np.dtype("uint64")
 JITTED_SCATTER = 2**14  # elements from which the jitted loop is worth compiling: 24 times faster than np.add.at
@@ -66,11 +65,11 @@ def _row_offsets(index: Tensor, size: Extent, n: Extent) -> Tensor:
 
 def flat_index(index: Tensor, n: Extent, offset: Tensor, total: Extent) -> Tensor:
     """offset + index, negative indices counted from the end of their n, as an index below `total`; what is out of bounds stays so."""
-    from ..ops import where
-
     index = cast(index, dtype=INT) if index.dtype != INT else index
-    found = where(index < 0, index + extent(n=n), index)
-    return where((found >= 0) & (found < extent(n=n)), found + offset, extent(n=total))
+    zero, size = like(index, 0), expand(extent(n=n), index.shape)
+    found = where(less(index, zero), add(index, size), index)
+    inside = minimum(less_equal(zero, found), less(found, size))
+    return where(inside, add(found, offset), expand(extent(n=total), index.shape))
 
 
 take: Primitive = Primitive(

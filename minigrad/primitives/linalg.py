@@ -9,8 +9,7 @@ import numpy as np
 from .. import dims
 from ..dims import Extent
 from ..errors import dtype_error, shape_error
-from ..ir import Primitive
-from ..tensor import Tensor
+from ..tensor import Primitive, Tensor
 from ..types import BOOL, TensorType, same_shape
 from .movement import permute, reshape
 from .rules import each, repeat

@@ -11,10 +11,9 @@ import numpy as np
 from .. import dims
 from ..dims import Extent, Shape
 from ..errors import shape_error
-from ..ir import Primitive
-from ..tensor import Tensor
+from ..tensor import Primitive, Tensor
 from ..types import TensorType, is_one, same_shape
-from .rules import each, repeat
+from .rules import each, fold_number, repeat
 
 Ints = tuple[int, ...]
 
@@ -36,6 +35,7 @@ reshape: Primitive = Primitive(
     batch=lambda size, args, batched, shape: reshape(args[0], shape=(size, *shape)),
     kind="move",
     symbol="reshape",
+    fold=fold_number,
     examples=((((2, 6),), {"shape": (3, 4)}), (((1,),), {"shape": ()}), (((0, 3),), {"shape": (3, 0)})),
 )
 
@@ -47,6 +47,7 @@ permute: Primitive = Primitive(
     batch=lambda size, args, batched, axes: permute(args[0], axes=(0, *(a + 1 for a in axes))),
     kind="move",
     symbol="transpose",
+    fold=fold_number,
     examples=((((2, 3, 4),), {"axes": (2, 0, 1)}), (((),), {"axes": ()})),
 )
 
@@ -92,6 +93,7 @@ broadcast: Primitive = Primitive(
     lazy=True,
     kind="move",
     symbol="broadcast",
+    fold=lambda op, nodes, attrs, type: fold_number(op, nodes, attrs, type) if nodes[0].args else None,
     examples=((((3, 1),), {"shape": (2, 3, 4)}), (((),), {"shape": (2, 2)}), (((1, 3),), {"shape": (0, 3)})),
 )
 
@@ -121,6 +123,7 @@ slice: Primitive = Primitive(
     batch=lambda size, args, batched, start, stop, step: slice(args[0], start=(0, *start), stop=(size, *stop), step=(1, *step)),
     kind="move",
     symbol="slice",
+    fold=fold_number,
     examples=(
         (((5, 4),), {"start": (1, 0), "stop": (4, 4), "step": (1, 3)}),
         (((4,),), {"start": (2,), "stop": (2,), "step": (1,)}),
@@ -174,6 +177,7 @@ flip: Primitive = Primitive(
     batch="axes",
     kind="move",
     symbol="flip",
+    fold=fold_number,
     examples=((((2, 3),), {"axes": (1,)}), (((2, 3),), {"axes": (0, 1)})),
 )
 roll: Primitive = Primitive(

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..dims import Extent, product
 from ..errors import MinigradError, dtype_error, message
-from ..ir import Primitive
-from ..tensor import Tensor, scalar
+from ..tensor import Primitive, Tensor, scalar
 from ..types import BOOL, INT, TensorType
 from .elementwise import cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, permute, reshape, slice

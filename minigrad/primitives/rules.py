@@ -7,6 +7,8 @@ from typing import Any
 
 from ..dims import Extent, Shape
 from ..errors import dtype_error, shape_error
+from ..ir import Node, Operation
+from ..nodes import compute, is_number, make, number
 from ..tensor import Tensor, scalar
 from ..types import TensorType, identical, same_shape
 
@@ -35,6 +37,20 @@ def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
         return [rule(ct, out, *args, **attrs) if need else None for rule, need in zip(rules, needs, strict=True)]
 
     return vjp
+
+
+def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], type: TensorType) -> Node | None:
+    """The fold of operations that give a number, repeated, for numbers, repeated."""
+    from .movement import broadcast
+
+    if not all(map(is_number, nodes)):
+        return None
+    sources = [n.args[0] if n.args else n for n in nodes]
+    source = sources[0]
+    if op.elementwise:
+        result = compute(op, [n.value for n in sources], attrs)
+        source = number(result, result.dtype)
+    return make(broadcast, (source,), {"shape": type.shape}) if type.shape else source
 
 
 def like(t: Tensor, value: float) -> Tensor:

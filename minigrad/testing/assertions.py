@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..control.unroll import unroll
 from ..interpret import evaluate_graph
 from ..ir import Graph, check
 from ..jit import jit
-from ..scan import unroll
 from ..tensor import tensor
 from ..trace import trace
 

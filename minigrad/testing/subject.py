@@ -18,10 +18,10 @@ import numpy as np
 from .. import autodiff, tree
 from ..errors import AbstractValueError, dtype_error
 from ..interpret import run
-from ..ir import Graph, Node, Primitive
-from ..primitives.control import detach
+from ..ir import Graph, Node
+from ..primitives.elementwise import detach
 from ..rewrite import apply_rules
-from ..tensor import Tensor, tensor
+from ..tensor import Primitive, Tensor, tensor
 from ..trace import trace
 
 Arrays = list[np.ndarray]

@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.backend.shards import batch_of
-from minigrad.primitives import loop
+from minigrad.control.scan import SCAN
 
 XS = np.ones((5, 3, 4))
 H = np.zeros((3, 4))
@@ -19,7 +19,7 @@ def batch(step: Any, *carry: Any) -> str | None:
     """The name of the batch of a compiled loop over XS whose carries are arguments."""
     fast = mg.jit(lambda xs, *carry: mg.scan(lambda c, x: (step(x, *c), ()), tuple(map(mg.tensor, carry)), xs)[0])
     fast(XS, *carry)
-    (node,) = [n for n in fast.graph.nodes if n.op is loop.scan]
+    (node,) = [n for n in fast.graph.nodes if n.op is SCAN]
     found = batch_of(node)
     return None if found is None else found.name
 

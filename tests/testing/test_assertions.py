@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import minigrad as mg
-from minigrad.primitives import TABLE
+from minigrad.table import TABLE
 from minigrad.testing import (
     Program,
     assert_jit_equals_interpreter,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 
-from minigrad.primitives import TABLE
+from minigrad.table import TABLE
 from minigrad.testing import GradientError, Program, check_grads, graphs, random_program
 from minigrad.testing.programs import LOOPS
 

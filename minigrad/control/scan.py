@@ -13,14 +13,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dims import Extent, typical
-from ..errors import GraphError, shape_error
-from ..ir import Graph, Node, Primitive, ancestors, substitute
+from .. import ops, tree
+from ..autodiff import pullback
+from ..dims import Dim, Extent, same, typical
+from ..errors import GraphError, message, shape_error
+from ..interpret import Run, run
+from ..ir import Graph, Node, Operation, ancestors, substitute
 from ..nodes import interning, item
-from ..tensor import Tensor, abstract
-from ..types import TensorType, same_shape, same_type
-from .control import Run, default_run
-from .rules import like
+from ..primitives.rules import like, repeat
+from ..tensor import Primitive, Tensor, abstract, scalar, tensor
+from ..trace import closed
+from ..types import TensorType, same_shape, same_type, whole
+from ..vmap import lift
+from .call import checkpoint as _checkpoint
 
 
 class Parts(NamedTuple):
@@ -51,7 +56,7 @@ def _type(
 
 
 def _numpy(
-    *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, save: str, run: Run = default_run
+    *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, save: str, run: Run = run
 ) -> tuple[np.ndarray, ...]:
     fixed, carry, sequences = split(arrays, constants, carries)
     length = int(length)
@@ -71,18 +76,15 @@ def _numpy(
 
 
 def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], body: Graph, constants: int, carries: int, **attrs: Any) -> Any:
-    from ..ops import permute_dims
-    from ..vmap import lift, repeat
-
     axes = [b or constants <= i < constants + carries for i, b in enumerate(batched)]
     given = []
     for i, (arg, b) in enumerate(zip(args, batched, strict=True)):
         if i >= constants + carries:
-            given.append(permute_dims(arg, (1, 0, *range(2, arg.ndim))) if b else arg)
+            given.append(ops.permute_dims(arg, (1, 0, *range(2, arg.ndim))) if b else arg)
         else:
             given.append(repeat(arg, size, b) if axes[i] else arg)
-    outs = scan(*given, body=lift(body, size, axes), constants=constants, carries=carries, **attrs)
-    return tuple(o if i < carries else permute_dims(o, (1, 0, *range(2, o.ndim))) for i, o in enumerate(outs))
+    outs = SCAN(*given, body=lift(body, size, axes), constants=constants, carries=carries, **attrs)
+    return tuple(o if i < carries else ops.permute_dims(o, (1, 0, *range(2, o.ndim))) for i, o in enumerate(outs))
 
 
 # ---- the gradient
@@ -128,7 +130,7 @@ def _bytes(node: Node) -> int:
 
 # What the gradient keeps of a step, by name: whether an operation is done again if what it is made of is kept, and whether only
 # where that takes no more memory.
-SAVE: dict[str, tuple[Callable[[Primitive], bool], bool]] = {
+SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
     "auto": (lambda op: op.cheap, True),
     "all": (lambda op: False, False),
     "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond"), False),
@@ -175,8 +177,6 @@ def _step_vjp(body: Graph, params: Parts, wanted: Parts, live: Sequence[bool]) -
     Gives cotangents for its live outputs, by number; the constants' gradients so far; and what is made of them: cotangents of the wanted
     carries, the constants' gradients with this step's, those of the sequences' elements.
     """
-    from ..autodiff import pullback
-
     with interning():
         seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
         constants, moving, elements = ([Tensor(p[i]) for i in some] for p, some in zip(params, wanted, strict=True))
@@ -218,7 +218,7 @@ def _vjp(
         *(seeds[i].node for i in ys),
         *(stand_in[r] for r in forward.order),
     ]
-    results = scan(
+    results = SCAN(
         *(given.constants[i] for i in fixed),
         *(like(given.carries[i], 0) if cts[i] is None else cts[i] for i in wanted.carries),
         *(like(given.constants[i], 0) for i in wanted.constants),
@@ -250,9 +250,132 @@ class _Forward:
         source |= dict(zip(ys, self.outs[len(self.params.carries) :], strict=True))
         if fresh:
             body = Graph(self.body.params, (*self.body.outputs, *fresh), self.body.name)
-            results = scan(*self.given.constants, *self.given.carries, *self.given.sequences, body=body, **self.attrs)
+            results = SCAN(*self.given.constants, *self.given.carries, *self.given.sequences, body=body, **self.attrs)
             source |= dict(zip(fresh, results[len(self.body.outputs) :], strict=True))
         return [source[r] for r in self.order]
 
 
-scan: Primitive = Primitive("scan", _type, _numpy, vjp=_vjp, batch=_batch, kind="control", symbol="scan")
+SCAN: Primitive = Primitive("scan", _type, _numpy, vjp=_vjp, batch=_batch, kind="control", symbol="scan")
+
+
+# ---- for users
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    truncate: int | None = None,
+    checkpoint: bool | int = False,
+    save: str = "auto",
+) -> tuple[Any, Any]:
+    """Loop over the first axis of xs: (carry, y) = f(carry, x), from carry = init. Gives (last carry, stacked ys).
+
+    init, xs and ys are trees. f may use tensors from outside. The carry keeps its structure, shapes and dtypes. With `reverse` it goes
+    from the last x to the first, and each y stands where its x stood. Without xs give `length`. No step at all gives (init, empty ys).
+
+    truncate=k     the gradient does not pass from one chunk of k steps to the one before (truncated BPTT)
+    checkpoint=k   only every k-th carry is kept for the gradient and the steps between are computed again; True takes k = ⌈√T⌉
+    save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
+                   or by default all but what is cheap to do again where that takes no more memory
+
+    Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
+    """
+    if save not in SAVE:
+        raise GraphError(message("scan", f"save = {save!r} is unknown", f"Take one of {', '.join(SAVE)}"))
+    start, carry_tree = tree.flatten(init)
+    sequences, xs_tree = tree.flatten(xs)
+    start, sequences = [tensor(c) for c in start], [tensor(x) for x in sequences]
+    steps = _length(sequences, list(tree.paths(xs_tree)), length)
+    root = math.isqrt(max(steps.__index__() - 1, 0)) + 1 if checkpoint is True else checkpoint
+    chunk = whole("scan", truncate or root, "truncate or checkpoint")
+    if chunk:
+        return _chunked(f, init, xs, steps.__index__(), reverse, chunk, bool(truncate), save)
+    with interning():
+        carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
+        slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
+        result = f(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, slices))
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise GraphError(message("scan", f"the step must return (carry, y), got {type(result).__name__}"))
+        after, ys_tree = _carry_after(result[0], carry, carry_tree), tree.flatten(result[1])[1]
+        ys = [tensor(y) for y in tree.leaves(result[1])]
+        body, captured = closed([*carry, *slices], [*after, *ys], getattr(f, "__name__", "step"))
+    attrs = {"constants": len(captured), "carries": len(start), "length": steps, "reverse": reverse, "save": save}
+    outs = SCAN(*captured, *start, *sequences, body=body, **attrs)
+    return tree.unflatten(carry_tree, outs[: len(start)]), tree.unflatten(ys_tree, outs[len(start) :])
+
+
+def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | None) -> Extent:
+    for x, path in zip(sequences, paths, strict=True):
+        if not x.shape:
+            raise shape_error("scan", f"xs{path} is a 0-d tensor and has no steps")
+        if length is not None and not same(x.shape[0], length):
+            raise shape_error("scan", f"xs{path} has {x.shape[0]} steps, expected {length}")
+        length = x.shape[0]
+    if length is None:
+        raise GraphError(message("scan", "it has neither xs nor a length", "Give length=T"))
+    if not isinstance(length, Dim) and whole("scan", length, "length") < 0:
+        raise shape_error("scan", f"length must not be negative, got {length}")
+    return length
+
+
+def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef) -> list[Tensor]:
+    """The leaves of the next carry, or an error that names every leaf that changed."""
+    leaves, after_tree = tree.flatten(result)
+    found = tree.difference(carry_tree, after_tree)
+    if found:
+        raise GraphError(message("scan", f"the carry changes its structure: {found}", "Return the carry as it came in, then y"))
+    after, wrong = [], []
+    for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
+        if not same_type(old.type, new.type):
+            wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
+        after.append(new)
+    if wrong:
+        raise GraphError(message("scan", "the carry must keep its types:\n" + "\n".join(wrong)))
+    return after
+
+
+def _weak(_: Any) -> Callable[[Any, Tensor], Tensor]:
+    """Python numbers take the dtype of the carry they replace."""
+    return lambda value, old: scalar(value, old.dtype) if isinstance(value, (int, float)) else tensor(value)
+
+
+def _remedy(old: TensorType, new: TensorType) -> str:
+    if old.dtype != new.dtype:
+        return f"; start from a {new.dtype}, or end the step with .astype('{old.dtype}')"
+    if len(old.shape) < len(new.shape):
+        return f"; start from mg.zeros({new.shape})"
+    return ""
+
+
+def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, detach: bool, save: str) -> tuple[Any, Any]:
+    """A scan over chunks of steps, and one over what is left; both transforms of the gradient are made of existing parts."""
+    if chunk < 1:
+        raise shape_error("scan", f"chunks must have at least one step, got {chunk}")
+    whole = steps // chunk * chunk
+    rest = slice(0, steps - whole) if reverse else slice(whole, steps)
+    main = slice(steps - whole, steps) if reverse else slice(0, whole)
+
+    def inner(carry: Any, x: Any) -> Any:
+        return scan(f, carry, x, length=chunk, reverse=reverse, save=save)
+
+    def after_detach(carry: Any, indexed: Any) -> Any:
+        later, x = indexed
+        return inner(tree.map(lambda c: ops.where(later, ops.detach(c), c), carry), x)
+
+    parts = tree.map(lambda x: ops.reshape(tensor(x)[main], (steps // chunk, chunk, *tensor(x).shape[1:])), xs)
+    if detach:
+        later = ops.arange(steps // chunk) < steps // chunk - 1 if reverse else ops.arange(steps // chunk) > 0
+        carry, ys = scan(after_detach, init, (later, parts), length=steps // chunk, reverse=reverse)
+    else:
+        carry, ys = scan(_checkpoint(inner), init, parts, length=steps // chunk, reverse=reverse)
+    ys = tree.map(lambda y: ops.reshape(y, (whole, *y.shape[2:])), ys)
+    if whole == steps:
+        return carry, ys
+    tail = tree.map(lambda x: tensor(x)[rest], xs)
+    carry = tree.map(ops.detach, carry) if detach and whole else carry
+    carry, more = scan(f, carry, tail, length=steps - whole, reverse=reverse, save=save)
+    order = (lambda a, b: ops.concat([b, a])) if reverse else (lambda a, b: ops.concat([a, b]))
+    return carry, tree.map(order, ys, more)

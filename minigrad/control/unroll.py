@@ -1,0 +1,85 @@
+"""Loops written out, step by step: for drawings and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from .. import ops
+from ..dims import Extent
+from ..ir import Graph, Node
+from ..nodes import interning, item, make
+from ..origin import Origin, Scope, override
+from ..tensor import Tensor, abstract, wrap
+from ..types import TensorType
+from .call import CALL
+from .scan import SCAN, split
+
+
+def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
+    """The graph with every loop written out, each step in its own scope, lstm[3] or, in reverse, lstm←[3].
+
+    `steps` limits the outer loops to their first elements; from there on their results stay as they are. For eyes and for tests: programs
+    run and compile as loops. Without `merge`, what two steps compute alike stays in both.
+    """
+    with interning() if merge else nullcontext():
+        params = [abstract(p.type, p.name) for p in graph.params]
+        outputs = _unrolled(graph, params, steps)
+    return Graph(tuple(p.node for p in params), tuple(o.node for o in outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
+def _unrolled(graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: tuple[Scope, ...] = ()) -> list[Tensor]:
+    found: dict[Node, Any] = dict(zip(graph.params, args, strict=True))
+    for node in graph.nodes:
+        if node.is_constant:
+            found[node] = Tensor(node)
+            continue
+        inputs = [found[a] for a in node.args]
+        place = node.origin
+        with override(Origin(place.code, place.line, scopes + place.scopes, place.vjp_of)):
+            if node.op is SCAN:
+                found[node] = _unrolled_scan(inputs, steps, scopes, **node.attrs)
+            elif node.op is item:
+                found[node] = inputs[0][node.attrs["index"]]
+            elif node.op is CALL:
+                found[node] = _unrolled(node.attrs["graph"], inputs, steps, scopes)
+            else:
+                found[node] = wrap(make(node.op, tuple(t.node for t in inputs), node.attrs))
+                if isinstance(found[node], Tensor) and node.name:
+                    found[node].named(node.name)
+    return [found[o] for o in graph.outputs]
+
+
+def _unrolled_scan(
+    args: Sequence[Tensor],
+    steps: int | None,
+    scopes: tuple[Scope, ...],
+    body: Graph,
+    constants: int,
+    carries: int,
+    length: Extent,
+    reverse: bool,
+    save: str,
+) -> list[Tensor]:
+    parts = split(args, constants, carries)
+    total = length.__index__()
+    count = total if steps is None else min(total, steps)
+    order = range(count)[::-1] if reverse else range(count)
+    name = body.name + "←" if reverse else body.name
+    carry: Sequence[Tensor] = parts.carries
+    rows: dict[int, Sequence[Tensor]] = {}
+    for t in order:
+        found = _unrolled(body, [*parts.constants, *carry, *(x[t] for x in parts.sequences)], None, (*scopes, Scope(name, t)))
+        carry, rows[t] = found[:carries], found[carries:]
+    outs = enumerate(body.out_types[carries:])
+    return [*carry, *(_stacked([rows[t][i] for t in range(count)], total, out) for i, out in outs)]
+
+
+def _stacked(rows: Sequence[Tensor], total: int, type: TensorType) -> Tensor:
+    """The rows of a result one after another, the last of them repeated up to `total`."""
+    if not rows:
+        return ops.zeros((total, *type.shape), type.dtype)
+    whole = ops.stack(rows)
+    rest = (total - len(rows), *type.shape)
+    return ops.concat([whole, ops.broadcast_to(ops.expand_dims(rows[-1], 0), rest)]) if rest[0] else whole

@@ -1,0 +1,20 @@
+"""The table of primitives: every operation by name."""
+
+from __future__ import annotations
+
+from .control import call, cond, scan
+from .ir import Operation
+from .nodes import item
+from .primitives import elementwise, index, linalg, movement, reduce
+
+
+def _table() -> dict[str, Operation]:
+    found: dict[str, Operation] = {"item": item}
+    for module in (elementwise, reduce, movement, index, linalg, call, cond, scan):
+        for value in vars(module).values():
+            if isinstance(value, Operation):
+                found[value.name] = value
+    return found
+
+
+TABLE: dict[str, Operation] = _table()
