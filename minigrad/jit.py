@@ -24,7 +24,8 @@ from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, re
 from .ir import Graph, Node
 from .nodes import COMPILED, CONSTANT, PARAMETER
 from .origin import here
-from .rewrite import optimize
+from .passes.pipeline import optimize
+from .passes.specialize import specialize
 from .tensor import Tensor, tensor, wrap
 from .trace import argument_names, trace_types
 from .types import TensorType
@@ -78,12 +79,12 @@ class Program:
         """The same by the interpreter."""
         numbers = tuple(sizes.values())
         if numbers not in self.resolved:
-            self.resolved[numbers] = interpret.resolve(self.optimized, sizes)
+            self.resolved[numbers] = specialize(self.optimized, sizes)
         return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays)]
 
     def find_not_finite(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> None:
         """Run the graph as it was traced in the interpreter, up to the first operation that gives NaN or infinity; raises there."""
-        interpret.run(interpret.resolve(self.graph, sizes), arrays, interpret.nan_watch)
+        interpret.run(specialize(self.graph, sizes), arrays, interpret.nan_watch)
         raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
@@ -227,7 +228,7 @@ def _results(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> 
 
 def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, which a gradient outside can go through."""
-    graph = interpret.resolve(fit.program.graph, fit.sizes)
+    graph = specialize(fit.program.graph, fit.sizes)
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)

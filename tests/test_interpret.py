@@ -10,7 +10,8 @@ import minigrad as mg
 from minigrad import ir
 from minigrad.dims import Dim, Symbol
 from minigrad.errors import GraphError, NonFiniteError
-from minigrad.interpret import evaluate_graph, nan_watch, resolve, run
+from minigrad.interpret import nan_watch, run
+from minigrad.passes.specialize import evaluate_graph, specialize
 from minigrad.testing import assert_same_graph_value, graphs
 from minigrad.trace import trace_types
 from minigrad.types import TensorType
@@ -135,7 +136,7 @@ def test_long_graphs_are_elided() -> None:
     assert text.count("sin(") == 200
 
 
-def test_resolve_puts_numbers_for_run_time_sizes_and_keeps_constants() -> None:
+def test_specialize_puts_numbers_for_run_time_sizes_and_keeps_constants() -> None:
     size = Symbol("T", 3)
     known = mg.sin(mg.tensor(np.ones(2)))  # a constant that was itself computed
 
@@ -146,7 +147,7 @@ def test_resolve_puts_numbers_for_run_time_sizes_and_keeps_constants() -> None:
     graph = trace_types(f, [TensorType((Dim.of(size), 2), np.dtype("float64"))], in_tree, ["x"], "f")
     for n in (3, 5):
         x = np.random.default_rng(n).standard_normal((n, 2))
-        ir.check(resolve(graph, {size: n}))
+        ir.check(specialize(graph, {size: n}))
         np.testing.assert_allclose(evaluate_graph(graph, [x])[0], (x * known.numpy()).mean(0), rtol=1e-13)
     with pytest.raises(GraphError, match="does not fit"):
         evaluate_graph(graph, [np.ones((3, 4))])

@@ -12,7 +12,7 @@ from minigrad import interpret, tree
 from minigrad.backend import run_python
 from minigrad.backend.lower import lower
 from minigrad.ir import check
-from minigrad.rewrite import optimize
+from minigrad.passes.pipeline import optimize
 from minigrad.table import TABLE
 from minigrad.tensor import tensor
 

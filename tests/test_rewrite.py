@@ -9,10 +9,13 @@ from minigrad.models import GRU, LSTM, MANN, NTM, RNN
 import minigrad as mg
 from minigrad import interpret, tree
 from minigrad.control.scan import SCAN
-from minigrad.hoist import defer, hoist, sink
 from minigrad.ir import Graph, check
+from minigrad.passes.hoist import defer, hoist, sink
+from minigrad.passes.loops import drop_unused, merge_loops
+from minigrad.passes.pipeline import optimize
+from minigrad.passes.rewrite import apply_rules
+from minigrad.passes.rules import CLEANUP
 from minigrad.primitives import linalg
-from minigrad.rewrite import CLEANUP, apply_rules, drop_unused, merge_loops, optimize, turn
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
 
@@ -21,7 +24,7 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, turn]
+PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, transpose_products]
 RNG = np.random.default_rng(0)
 XS = RNG.standard_normal((4, 2, 3))
 MODELS = [m(3, 4, outputs=2, dtype="float64") for m in (RNN, LSTM, GRU)] + [
@@ -146,7 +149,7 @@ def test_running_totals_of_what_is_linear_are_summed_after_the_loop(shape: Any, 
 
 def test_a_product_that_is_only_read_transposed_is_made_so() -> None:
     x, y = RNG.standard_normal((2, 3, 4)), RNG.standard_normal((2, 4, 5))
-    graph = turn(mg.trace(lambda x, y: mg.exp((x @ y).mT), x, y))
+    graph = transpose_products(mg.trace(lambda x, y: mg.exp((x @ y).mT), x, y))
     (product,) = [n for n in graph.nodes if n.op is linalg.matmul]
     assert product.type.shape == (2, 5, 3)
     assert product is graph.outputs[0].args[0]
@@ -154,5 +157,5 @@ def test_a_product_that_is_only_read_transposed_is_made_so() -> None:
 
 
 def test_a_product_that_is_read_both_ways_is_made_once() -> None:
-    graph = turn(mg.trace(lambda x: (x @ x, (x @ x).T), RNG.standard_normal((3, 3))))
+    graph = transpose_products(mg.trace(lambda x: (x @ x, (x @ x).T), RNG.standard_normal((3, 3))))
     assert sum(n.op is linalg.matmul for n in graph.nodes) == 1

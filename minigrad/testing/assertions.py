@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import tree
 from ..control.unroll import unroll
-from ..interpret import evaluate_graph
 from ..ir import Graph, check
 from ..jit import jit
+from ..passes.specialize import evaluate_graph
 from ..tensor import tensor
 from ..trace import trace
 

@@ -19,8 +19,8 @@ from .. import autodiff, tree
 from ..errors import AbstractValueError, dtype_error
 from ..interpret import run
 from ..ir import Graph, Node
+from ..passes.rewrite import apply_rules
 from ..primitives.elementwise import detach
-from ..rewrite import apply_rules
 from ..tensor import Primitive, Tensor, tensor
 from ..trace import trace
 

@@ -22,7 +22,8 @@ from minigrad import interpret, ir, tree
 from minigrad.backend import run_python
 from minigrad.backend.lower import Unsupported, lower
 from minigrad.dims import evaluate
-from minigrad.rewrite import optimize
+from minigrad.passes.pipeline import optimize
+from minigrad.passes.specialize import specialize
 from minigrad.types import TensorType
 
 from . import libraries
@@ -186,7 +187,7 @@ def sizes(case: Case) -> None:
             found = [y.numpy() for y in compiled(*arrays)]
             agree(found[: len(outs)], [o.numpy() for o in outs], case.limit)
             program, bound = next((p, n) for known in compiled.programs.values() for p in known if (n := p.sizes(arrays)) is not None)
-            agree(_run(interpret.resolve(program.graph, bound), arrays), found, case.limit)
+            agree(_run(specialize(program.graph, bound), arrays), found, case.limit)
             agree(_source(program.optimized, arrays, bound), found, case.limit)
 
 

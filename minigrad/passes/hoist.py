@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .control.scan import SCAN, Parts, split
-from .ir import Graph, Node, substitute
-from .nodes import is_number, item
-from .primitives import elementwise, linalg, movement, reduce
-from .rewrite import filled_with, in_bodies, replace_loops
-from .tensor import Tensor, abstract, apply
-from .types import TensorType
-from .vmap import batch_graph
+from ..control.scan import SCAN, Parts, split
+from ..ir import Graph, Node, substitute
+from ..nodes import is_number, item
+from ..primitives import elementwise, linalg, movement, reduce
+from ..tensor import Tensor, abstract, apply
+from ..types import TensorType
+from ..vmap import batch_graph
+from .rewrite import in_bodies, replace_loops
+from .rules import filled_with
 
 LINEAR_MOVES = (movement.reshape, movement.permute, movement.pad, movement.slice, movement.flip, movement.roll)
 

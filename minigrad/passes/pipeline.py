@@ -1,0 +1,33 @@
+"""The standard passes, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ir import Graph
+from .hoist import defer, hoist, sink
+from .loops import drop_unused, merge_loops
+from .rewrite import apply_rules
+from .rules import CLEANUP, transpose_products
+
+
+def cleanup(graph: Graph) -> Graph:
+    """Calls inlined; identities, movements of movements and repeated operations gone; log of sigmoid made stable."""
+    return apply_rules(graph, CLEANUP)
+
+
+PASSES = (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, transpose_products, cleanup)
+
+
+def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Graph:
+    """The graph after all passes, also on loop bodies. `log` is told what each of them did."""
+    for step in PASSES:
+        before, graph = size(graph), step(graph)
+        summary = (step.__doc__ or "").strip().split("\n")[0]
+        log(f"{step.__name__:18} {before:5} -> {size(graph):5} operations   {summary}")
+    return graph
+
+
+def size(graph: Graph) -> int:
+    """The operations of a graph and its bodies."""
+    return len(graph.nodes) + sum(map(size, graph.bodies()))

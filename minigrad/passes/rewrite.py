@@ -1,0 +1,72 @@
+"""How graphs are built anew: by rules, in the bodies within, or with other loops.
+
+A rule looks at one operation and its new arguments and returns what to put in its place, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..control.scan import SCAN
+from ..ir import Graph, Node, rebuild
+from ..nodes import interning, item, make
+from ..tensor import Tensor
+
+Rule = Callable[[Node, Sequence[Tensor]], Any]
+
+
+def rebuilt(graph: Graph, construct: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
+    """The graph with every operation made anew from its new arguments; equal operations become one."""
+    with interning():
+        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
+    return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
+def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
+    """The graph built anew, each operation replaced by what the first rule that fits gives; equal operations become one."""
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        attrs = {k: apply_rules(v, rules) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+        return _settle(make(node.op, args, attrs), rules)
+
+    return rebuilt(graph, construct)
+
+
+def _settle(node: Node, rules: Sequence[Rule]) -> Node:
+    """Rules once more on their own results, until none fits."""
+    while not node.is_constant:
+        args = [Tensor(a) for a in node.args]
+        found = next((r for r in (rule(node, args) for rule in rules) if r is not None), None)
+        if found is None:
+            return node
+        node = found.node
+    return node
+
+
+def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
+    """The pass on every body within."""
+    if not graph.bodies():
+        return graph
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        return make(node.op, args, {k: transform(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
+
+    return rebuilt(graph, construct)
+
+
+def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | None]) -> Graph:
+    """Each loop replaced by tensors for its results, as `change` gives for the loop with its arguments already replaced."""
+    results: dict[Node, dict[int, Tensor]] = {}
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op is item and args[0] in results:
+            return results[args[0]][node.attrs["index"]].node
+        made = make(node.op, args, node.attrs)
+        if node.op is SCAN:
+            found = change(made)
+            if found is not None:
+                results[made] = found
+        return made
+
+    return rebuilt(graph, construct)

@@ -1,0 +1,118 @@
+"""Rewrite rules: float-exact identities, and movement that moves nothing; and products that are made transposed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..control.call import CALL
+from ..ir import Graph, Node
+from ..nodes import item, make
+from ..primitives import elementwise, linalg, movement, reduce
+from ..primitives.elementwise import alias, detach
+from ..tensor import Tensor, inline
+from ..types import TensorType, identical, is_one
+from .rewrite import Rule, in_bodies, rebuilt
+
+
+def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
+    """A call becomes the operations of its graph; alias and detach become their argument."""
+    if node.op is item and node.args[0].op is CALL:
+        called = node.args[0]
+        return inline(called.attrs["graph"], [Tensor(a) for a in called.args])[node.attrs["index"]]
+    if node.op in (alias, detach):
+        return args[0]
+    return None
+
+
+def filled_with(t: Tensor, value: float) -> bool:
+    """Whether t is a number (repeated)."""
+    node = t.node.args[0] if t.node.op is movement.broadcast else t.node
+    return node.is_constant and isinstance(node.type, TensorType) and not node.type.shape and bool(node.value == value)
+
+
+def identities(node: Node, args: Sequence[Tensor]) -> Any:
+    """x·1, 1·x, x/1, x−0, −−x, x¹, where(c, x, x) are exactly x; x² is exactly x·x."""
+    op = node.op
+    if op is elementwise.mul:
+        for one, other in (args, args[::-1]):
+            if filled_with(one, 1):
+                return other
+    if (op is elementwise.div and filled_with(args[1], 1)) or (op is elementwise.sub and filled_with(args[1], 0)):
+        return args[0]
+    if op is elementwise.neg and args[0].node.op is elementwise.neg:
+        return Tensor(args[0].node.args[0])
+    if op is elementwise.where:
+        if args[1].node is args[2].node or filled_with(args[0], True):
+            return args[1]
+        if filled_with(args[0], False):
+            return args[2]
+    if op is elementwise.pow and filled_with(args[1], 2):
+        return args[0] * args[0]
+    if op is elementwise.pow and filled_with(args[1], 1):
+        return args[0]
+    if op is elementwise.cast and args[0].dtype == node.attrs["dtype"]:
+        return args[0]
+    return None
+
+
+def movements(node: Node, args: Sequence[Tensor]) -> Any:
+    """Reshapes of reshapes, permutes of permutes, and movements that move nothing."""
+    op, attrs = node.op, node.attrs
+    if op not in (movement.reshape, movement.permute, movement.broadcast, movement.slice, movement.flip, reduce.sum):
+        return None
+    x = args[0]
+    inner = x.node
+    below = Tensor(inner.args[0]) if inner.args and not inner.is_constant else None
+    if op in (movement.reshape, movement.broadcast, movement.slice) and identical(node.type.shape, x.shape):
+        return x
+    if op is movement.reshape and below is not None and inner.op is movement.reshape:
+        return movement.reshape(below, shape=attrs["shape"])
+    if op is movement.permute:
+        if attrs["axes"] == tuple(range(x.ndim)):
+            return x
+        if below is not None and inner.op is movement.permute:
+            return movement.permute(below, axes=tuple(inner.attrs["axes"][a] for a in attrs["axes"]))
+    if op is movement.broadcast and below is not None and inner.op is movement.broadcast:
+        return movement.broadcast(below, shape=attrs["shape"])
+    if op in (reduce.sum, movement.flip) and not attrs["axes"]:
+        return x
+    if op is reduce.sum and below is not None and inner.op is reduce.sum:
+        kept = [a for a in range(below.ndim) if a not in inner.attrs["axes"]]
+        return reduce.sum(below, axes=tuple(sorted((*inner.attrs["axes"], *(kept[a] for a in attrs["axes"])))))
+    if op is reduce.sum and all(is_one(x.shape[a]) for a in attrs["axes"]):
+        return movement.reshape(x, shape=node.type.shape)
+    return None
+
+
+def stable(node: Node, args: Sequence[Tensor]) -> Any:
+    """log(sigmoid(x)) = −softplus(−x): finite where sigmoid underflows."""
+    if node.op is elementwise.log and args[0].node.op is elementwise.sigmoid:
+        return elementwise.neg(elementwise.softplus(elementwise.neg(Tensor(args[0].node.args[0]))))
+    return None
+
+
+CLEANUP: tuple[Rule, ...] = (inline_calls, identities, movements, stable)
+
+
+# ---- a pass of its own
+
+
+def transpose_products(graph: Graph) -> Graph:
+    """Products that are only read transposed are made so: (x y)ᵀ = yᵀ xᵀ."""
+    graph = in_bodies(graph, transpose_products)
+    readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        product = args[0] if node.op is movement.permute and args[0].op is linalg.matmul else None
+        if product is None or readers[node.args[0]] > 1 or node.attrs["axes"] != _last_two_swapped(node.type.ndim):
+            return make(node.op, args, node.attrs)
+        x, y = (make(movement.permute, (a,), node.attrs) for a in product.args)
+        return make(linalg.matmul, (y, x), {})
+
+    return rebuilt(graph, construct)
+
+
+def _last_two_swapped(n: int) -> tuple[int, ...]:
+    return (*range(n - 2), n - 1, n - 2)
