@@ -14,7 +14,7 @@ from minigrad.passes.hoist import defer, hoist, sink
 from minigrad.passes.loops import drop_unused, merge_loops
 from minigrad.passes.pipeline import optimize
 from minigrad.passes.rewrite import apply_rules
-from minigrad.passes.rules import CLEANUP
+from minigrad.passes.rules import CLEANUP, transpose_products
 from minigrad.primitives import linalg
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
