@@ -14,6 +14,7 @@ from .jit import CompileWarning, jit
 from .module import Module
 from .ops import *  # noqa: F403
 from .origin import scope
+from .primitives.elementwise import *  # noqa: F403
 from .tensor import Primitive, Tensor, parameter, tensor
 from .trace import trace
 from .vmap import vmap

@@ -32,6 +32,7 @@ class Operation:
     complex   the NumPy rule for complex arguments where `numpy` is not analytic there (for the complex step)
     kind      what it does: "pointwise", "affine", "reduce", "control", "index", "leaf", or "move", which is done again rather than stored
     symbol    its name in a drawing
+    scalar    for the compiler, an elementwise operation: a name in the C library, or (S, *x) -> an expression by the functions of S
     domain    the interval each argument is tested on; `kinks` are points that tests keep away from
     examples  ((shapes, attrs), ...) to test an operation whose arguments do not simply share a shape
     cheap     done again rather than stored for the gradient, where that takes no more memory
@@ -47,6 +48,7 @@ class Operation:
     complex: Callable[..., Any] | None = None
     kind: str = "op"
     symbol: str = ""
+    scalar: Callable[..., Any] | str | None = None
     domain: tuple[tuple[float, float], ...] = ((-3.0, 3.0),)
     kinks: tuple[float, ...] = ()
     examples: tuple[tuple[Any, dict[str, Any]], ...] = ()

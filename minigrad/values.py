@@ -80,7 +80,8 @@ def _unreadable(what: str, given: Any, array: np.ndarray) -> DTypeError:
     elif given is None or isinstance(given, (complex, float)):
         description = repr(given)
     else:
-        description = f"a {type(given).__name__} (it reads as dtype {array.dtype})"
+        kind = "function" if callable(given) else type(given).__name__
+        description = f"a {kind} (it reads as dtype {array.dtype})"
     return dtype_error(what, f"cannot make a tensor from {description}", _remedy(given, array.dtype))
 
 

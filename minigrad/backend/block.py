@@ -29,14 +29,12 @@ from .loops import (
     Shared,
     Stmt,
     Store,
-    Unary,
 )
 from .program import DTYPES, Inline, Part, Program, Range, Unsupported, const, nest, note
+from .scalars import scalar
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
 from .storage import Indices, Stored, extent
 
-COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
-BINARY = {"add", "sub", "mul", "div", "pow", "maximum", "minimum"}
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 COLUMNS = 64  # of a matrix product that are done at once
 COLUMNS_WORK = 2**17  # multiplications from which the columns of a product with one vector are divided: about 5 µs
@@ -324,11 +322,10 @@ class Block:
             return Select(*x)
         if op is elementwise.cast:
             return Cast(dtype, x[0])
-        if op.name in COMPARE:
-            return Compare(COMPARE[op.name], *x)
-        if dtype == "bool":
-            return Binary({"maximum": "or", "minimum": "and"}[op.name], *x)
-        return Binary(op.name, *x) if op.name in BINARY else Unary(op.name, *x)
+        found = scalar(op, dtype, x)
+        if found is None:
+            raise Unsupported(f"{op.name} ({node.origin.describe()})")
+        return found
 
 
 def _moved_by_slice(node: Node, source: Node) -> bool:

@@ -17,6 +17,7 @@ from .loops import (
     Index,
     IndexLike,
     IndexOp,
+    Libm,
     Literal,
     Load,
     LoopVar,
@@ -99,6 +100,9 @@ class Expressions(Arithmetic):
                 return self.constant_power(dtype, self.expr(x), exponent)
             case Binary(op, x, y):
                 return self.binary(op, x.dtype, self.expr(x), self.expr(y))
+            case Libm(name, args):
+                type = TYPES[expr.dtype]
+                return self.text.call(type, name + "f" * (expr.dtype == "float32"), *((type, self.expr(x)) for x in args))
             case Compare(op, x, y):
                 return self.compare(op, x.dtype, self.expr(x), self.expr(y))
             case Select(condition, x, y):

@@ -15,7 +15,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate",
     "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
-    "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Compare", "Select", "AsIndex",
+    "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
     "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
     "Function", "walk",
 ]  # fmt: skip
@@ -115,12 +115,12 @@ class Cast(Expr):
         _require("cast", self.dtype, BITS)
 
 
-_UNARY = {
+UNARY = {
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf", "floor"), FLOATS),
     **dict.fromkeys(("neg", "abs", "sign"), NUMBERS),
     "not": INTEGERS | {"bool"},
 }
-_BINARY = {
+BINARY = {
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), NUMBERS),
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"bool"}),
     **dict.fromkeys(("shl", "shr"), INTEGERS),
@@ -136,7 +136,7 @@ class Unary(Expr):
     x: Expr
 
     def __post_init__(self) -> None:
-        _require(self.op, self.x.dtype, _UNARY[self.op])
+        _require(self.op, self.x.dtype, UNARY[self.op])
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
@@ -152,12 +152,28 @@ class Binary(Expr):
     y: Expr
 
     def __post_init__(self) -> None:
-        _require(self.op, self.x.dtype, _BINARY[self.op])
+        _require(self.op, self.x.dtype, BINARY[self.op])
         _require(self.op, self.y.dtype, {self.x.dtype})
 
     @property
     def dtype(self) -> str:  # type: ignore[override]
         return self.x.dtype
+
+
+@dataclass(frozen=True)
+class Libm(Expr):
+    """A function of the C library, by its name for doubles."""
+
+    name: str
+    args: tuple[Expr, ...]
+
+    def __post_init__(self) -> None:
+        for x in self.args:
+            _require(self.name, x.dtype, FLOATS & {self.dtype})
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]
+        return self.args[0].dtype
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from .loops import (
     IndexLike,
     IndexOp,
     Let,
+    Libm,
     Literal,
     Load,
     LoopVar,
@@ -165,6 +166,8 @@ def expression(expr: Expr) -> str:
                 return f"{op}({expression(x)}, {expression(y)})"
             symbol = "//" if op == "div" and expr.dtype not in FLOATS else _INFIX[op]
             return f"{_operand(x)} {symbol} {_operand(y)}"
+        case Libm(name, args):
+            return f"libm.{name}({', '.join(map(expression, args))})"
         case Compare(op, x, y):
             return f"{_operand(x)} {_COMPARE[op]} {_operand(y)}"
         case Select(condition, x, y):
@@ -205,6 +208,21 @@ def _argsort(x: np.ndarray, offset: int, n: int, stride: int, descending: bool) 
     return np.concatenate([order[~missing], order[missing]])
 
 
+class _Libm:
+    """The functions of the C library, in the precision of their argument."""
+
+    def __getattr__(self, name: str) -> Any:
+        f = getattr(math, name)
+
+        def call(*args: Any) -> Any:
+            try:
+                return type(args[0])(f(*map(float, args)))
+            except (ValueError, OverflowError) as error:
+                return type(args[0])(math.nan if isinstance(error, ValueError) else math.inf)
+
+        return call
+
+
 def _sigmoid(x: Any) -> Any:
     e = np.exp(-abs(x))
     return (type(x)(1) if x >= 0 else e) / (1 + e)
@@ -217,6 +235,7 @@ _NAMESPACE: dict[str, Any] = {
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),
+    "libm": _Libm(),
     "gemm": _gemm,
     "parts": _parts,
     "argsort": _argsort,

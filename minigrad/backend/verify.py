@@ -27,6 +27,7 @@ from .loops import (
     IndexLike,
     IndexOp,
     Let,
+    Libm,
     Literal,
     Load,
     LoopVar,
@@ -168,6 +169,9 @@ class _Verifier:
             case Binary(_, x, y) | Compare(_, x, y):
                 self.expr(x)
                 self.expr(y)
+            case Libm(_, args):
+                for x in args:
+                    self.expr(x)
             case Select(condition, x, y):
                 self.expr(condition)
                 self.expr(x)

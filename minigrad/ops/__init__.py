@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
+from ..primitives import elementwise as _e
+from ..primitives.elementwise import *  # noqa: F403
 from ..tensor import Tensor
 from .arrays import (
     argsort,
@@ -25,12 +29,8 @@ from .elementwise import (
     astype,
     bools,
     clip,
-    cos,
     divide,
     equal,
-    erf,
-    exp,
-    expm1,
     floor,
     floor_divide,
     greater,
@@ -39,8 +39,6 @@ from .elementwise import (
     isnan,
     less,
     less_equal,
-    log,
-    log1p,
     logical_and,
     logical_not,
     logical_or,
@@ -52,14 +50,9 @@ from .elementwise import (
     pow,
     relu,
     remainder,
-    sigmoid,
     sign,
-    sin,
-    softplus,
-    sqrt,
     square,
     subtract,
-    tanh,
     where,
 )
 from .reductions import all, any, argmax, argmin, cumsum, cumulative_sum, max, mean, min, prod, sum
@@ -83,22 +76,24 @@ from .shaping import (
 
 __all__ = [
     "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_to", "clip", "concat",
-    "concatenate", "cos", "cumsum", "cumulative_sum", "detach", "divide", "equal", "erf", "exp", "expand_dims", "expm1", "extent",
-    "eye", "flip", "floor", "floor_divide", "full", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal", "log",
-    "log1p", "logical_and", "logical_not", "logical_or", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
+    "concatenate", "cumsum", "cumulative_sum", "detach", "divide", "equal", "expand_dims", "extent",
+    "eye", "flip", "floor", "floor_divide", "full", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
     "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow",
-    "prod", "relu", "remainder", "reshape", "roll", "sigmoid", "sign", "sin", "softplus", "sort", "split", "sqrt", "square",
-    "squeeze", "stack", "subtract", "sum", "take", "take_along_axis", "tanh", "tensordot", "top_k", "transpose", "tril", "where",
+    "prod", "relu", "remainder", "reshape", "roll", "sign", "sort", "split", "square",
+    "squeeze", "stack", "subtract", "sum", "take", "take_along_axis", "tensordot", "top_k", "transpose", "tril", "where",
     "zeros", "zeros_like",
 ]  # fmt: skip
+__all__ += _e.__all__
 
 UFUNCS: dict[str, Callable[..., Tensor]] = {
     "add": add, "subtract": subtract, "multiply": multiply, "divide": divide, "power": pow, "matmul": matmul,
     "floor_divide": floor_divide, "remainder": remainder, "maximum": maximum, "minimum": minimum, "less": less,
     "less_equal": less_equal, "greater": greater, "greater_equal": greater_equal, "equal": equal, "not_equal": not_equal,
-    "negative": negative, "absolute": abs, "sign": sign, "floor": floor, "exp": exp, "expm1": expm1, "log": log, "log1p": log1p,
-    "sqrt": sqrt, "square": square, "tanh": tanh, "sin": sin, "cos": cos, "logical_and": logical_and, "logical_or": logical_or,
+    "negative": negative, "absolute": abs, "sign": sign, "floor": floor,
+    "square": square, "logical_and": logical_and, "logical_or": logical_or,
     "logical_not": logical_not, "bitwise_and": lambda x, y: logical_and(*bools("&", x, y)),
     "bitwise_or": lambda x, y: logical_or(*bools("|", x, y)), "invert": lambda x: logical_not(*bools("~", x)),
     "isnan": isnan, "isfinite": isfinite,
+    **{name: getattr(_e, name) for name in _e.__all__ if isinstance(getattr(np, name, None), np.ufunc)},
 }  # fmt: skip

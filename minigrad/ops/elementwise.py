@@ -72,15 +72,6 @@ def _floats(what: str, *values: Like) -> list[Tensor]:
     return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
 
 
-def _float_function(op: Any) -> Callable[[Like], Tensor]:
-    def function(x: Like) -> Tensor:
-        return op(x) if type(x) is Tensor and x.node.type.dtype.kind == "f" else op(*_floats(op.name, x))
-
-    function.__name__ = function.__qualname__ = op.name
-    function.__doc__ = f"{op.name}(x) of each element, with the shape and dtype of x; integers become float32."
-    return function
-
-
 def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands) -> Callable[[Like, Like], Tensor]:
     def function(x: Like, y: Like) -> Tensor:
         return op(*prepare(name, x, y))
@@ -89,10 +80,6 @@ def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands
     function.__doc__ = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
     return function
 
-
-exp, expm1, log, log1p = map(_float_function, (_e.exp, _e.expm1, _e.log, _e.log1p))
-sqrt, tanh, sigmoid, softplus = map(_float_function, (_e.sqrt, _e.tanh, _e.sigmoid, _e.softplus))
-sin, cos, erf = map(_float_function, (_e.sin, _e.cos, _e.erf))
 
 add = _binary("add", _e.add)
 subtract = _binary("subtract", _e.sub)
@@ -138,7 +125,7 @@ def pow(x: Like, y: Like) -> Tensor:
         if y == 2:
             return _e.mul(t, t)
         if y == 0.5:
-            return sqrt(t)
+            return _e.sqrt(t)
         if y == -1:
             return divide(1, t)
     return _e.pow(*_floats("pow", x, y))

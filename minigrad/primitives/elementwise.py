@@ -1,5 +1,8 @@
 """Elementwise primitives. Operands share shape and dtype; broadcasting and promotion happen before, as nodes of their own.
 
+An entry is all that there is to an operation: the names in `__all__` are functions for users as they stand. A new one is an entry and its
+name. The compiler knows those of `backend.loops.UNARY` and `BINARY`; any other says with `scalar` what it is made of.
+
 Kinks follow the minimum-norm subgradient: abs and sign 0 at 0, maximum and minimum share a tie in halves, sqrt'(0) = ∞ as it is.
 """
 
@@ -12,9 +15,11 @@ import numpy as np
 from scipy import special
 
 from ..errors import dtype_error, shape_error
-from ..tensor import Primitive, Tensor
-from ..types import BOOL, TensorType, check_dtype, same_shape
+from ..tensor import Primitive, Tensor, apply, operand
+from ..types import BOOL, FLOAT, TensorType, check_dtype, same_shape
 from .rules import each, fold_number, like, require_float, same_operands
+
+__all__ = ["cos", "erf", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tan", "tanh"]
 
 Array = np.ndarray
 REAL = (-3.0, 3.0)
@@ -24,32 +29,50 @@ POSITIVE = (0.1, 4.0)
 CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "maximum", "minimum"}
 
 
-def _entry(name: str, type: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, **more: Any) -> Primitive:
+def _entry(
+    name: str, rule: Callable[..., Any], numpy: Callable[..., Any], symbol: str, arity: int, of: type[Primitive] = Primitive, **more: Any
+) -> Any:
     more.setdefault("cheap", name in CHEAP)
-    return Primitive(
-        name,
-        type,
-        numpy,
-        kind="pointwise",
-        symbol=symbol,
-        elementwise=True,
-        fold=fold_number,
-        domain=more.pop("domain", (REAL,) * arity),
-        **more,
-    )
+    more.setdefault("domain", (REAL,) * arity)
+    return of(name, rule, numpy, kind="pointwise", symbol=symbol, elementwise=True, fold=fold_number, **more)
 
 
-def unary(name: str, numpy: Any, vjp: Any, symbol: str = "", floats: bool = True, **more: Any) -> Primitive:
-    """A function of one real number; vjp(ct, y, x)."""
+def unary(name: str, numpy: Any, vjp: Any, symbol: str, **more: Any) -> Primitive:
+    """A function of one number, integers too; vjp(ct, y, x)."""
 
     def rule(x: TensorType) -> TensorType:
-        if floats:
-            require_float(name, x)
-        elif x.dtype == BOOL:
+        if x.dtype == BOOL:
             raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")
         return x
 
-    return _entry(name, rule, numpy, symbol or name, 1, vjp=each(vjp), **more)
+    return _entry(name, rule, numpy, symbol, 1, vjp=each(vjp), **more)
+
+
+class Function(Primitive):
+    """A function of each element of a tensor, array, number or list. The result has its shape and dtype; integers become float32."""
+
+    def __call__(self, x: Any) -> Tensor:  # type: ignore[override]
+        if type(x) is Tensor and x.node.type.dtype.kind == "f":
+            return apply(self, x)
+        t = operand(self.name, x)
+        return apply(self, t if t.type.is_float else cast(t, dtype=FLOAT))
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str:  # pickled by its name
+        return self.name
+
+
+def function(name: str, numpy: Any, vjp: Any, symbol: str = "", **more: Any) -> Function:
+    """A function of one real number, for users too; vjp(ct, y, x)."""
+
+    def rule(x: TensorType) -> TensorType:
+        require_float(name, x)
+        return x
+
+    return _entry(name, rule, numpy, symbol or name, 1, Function, vjp=each(vjp), **more)
 
 
 def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, floats: bool = False, **more: Any) -> Primitive:
@@ -118,23 +141,22 @@ def _pick(test: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Arr
     return lambda x, y: np.where(test(x.real, y.real), x, y)
 
 
-neg: Primitive = unary("neg", np.negative, lambda ct, y, x: neg(ct), "−", floats=False)
-exp: Primitive = unary("exp", np.exp, lambda ct, y, x: ct * y)
-expm1: Primitive = unary("expm1", np.expm1, lambda ct, y, x: ct * (y + 1))
-log: Primitive = unary("log", np.log, lambda ct, y, x: ct / x, domain=(POSITIVE,))
-log1p: Primitive = unary("log1p", np.log1p, lambda ct, y, x: ct / (x + 1), domain=((-0.8, 3.0),))
-sqrt: Primitive = unary("sqrt", np.sqrt, lambda ct, y, x: ct / (y + y), "√", domain=(POSITIVE,))
-tanh: Primitive = unary("tanh", np.tanh, lambda ct, y, x: ct * (1 - y * y))
-sigmoid: Primitive = unary("sigmoid", special.expit, lambda ct, y, x: ct * (y * (1 - y)), "σ", complex=_complex_sigmoid)
-softplus: Primitive = unary("softplus", _softplus, lambda ct, y, x: ct * sigmoid(x), complex=_complex_softplus)
-sin: Primitive = unary("sin", np.sin, lambda ct, y, x: ct * cos(x))
-cos: Primitive = unary("cos", np.cos, lambda ct, y, x: neg(ct * sin(x)))
-erf: Primitive = unary("erf", special.erf, lambda ct, y, x: ct * (1.1283791670955126 * exp(neg(x * x))))
-abs: Primitive = unary(
-    "abs", np.abs, lambda ct, y, x: ct * sign(x), "|·|", floats=False, kinks=(0.0,), complex=lambda z: np.sign(z.real) * z
-)
-sign: Primitive = unary("sign", np.sign, lambda ct, y, x: None, floats=False, kinks=(0.0,), complex=lambda z: np.sign(z.real))
-floor: Primitive = unary("floor", np.floor, lambda ct, y, x: None, "⌊·⌋", kinks=tuple(range(-4, 5)), complex=lambda z: np.floor(z.real))
+neg: Primitive = unary("neg", np.negative, lambda ct, y, x: neg(ct), "−")
+exp: Function = function("exp", np.exp, lambda ct, y, x: ct * y)
+expm1: Function = function("expm1", np.expm1, lambda ct, y, x: ct * (y + 1))
+log: Function = function("log", np.log, lambda ct, y, x: ct / x, domain=(POSITIVE,))
+log1p: Function = function("log1p", np.log1p, lambda ct, y, x: ct / (x + 1), domain=((-0.8, 3.0),))
+sqrt: Function = function("sqrt", np.sqrt, lambda ct, y, x: ct / (y + y), "√", domain=(POSITIVE,))
+tanh: Function = function("tanh", np.tanh, lambda ct, y, x: ct * (1 - y * y))
+sigmoid: Function = function("sigmoid", special.expit, lambda ct, y, x: ct * (y * (1 - y)), "σ", complex=_complex_sigmoid)
+softplus: Function = function("softplus", _softplus, lambda ct, y, x: ct * sigmoid(x), complex=_complex_softplus)
+sin: Function = function("sin", np.sin, lambda ct, y, x: ct * cos(x))
+cos: Function = function("cos", np.cos, lambda ct, y, x: neg(ct * sin(x)))
+tan: Function = function("tan", np.tan, lambda ct, y, x: ct * (y * y + 1), scalar="tan", domain=((-1.4, 1.4),))
+erf: Function = function("erf", special.erf, lambda ct, y, x: ct * (1.1283791670955126 * exp(neg(x * x))))
+abs: Primitive = unary("abs", np.abs, lambda ct, y, x: ct * sign(x), "|·|", kinks=(0.0,), complex=lambda z: np.sign(z.real) * z)
+sign: Primitive = unary("sign", np.sign, lambda ct, y, x: None, "sign", kinks=(0.0,), complex=lambda z: np.sign(z.real))
+floor: Primitive = function("floor", np.floor, lambda ct, y, x: None, "⌊·⌋", kinks=tuple(range(-4, 5)), complex=lambda z: np.floor(z.real))
 
 add: Primitive = binary("add", np.add, (lambda ct, z, x, y: ct, lambda ct, z, x, y: ct), "+")
 sub: Primitive = binary("sub", np.subtract, (lambda ct, z, x, y: ct, lambda ct, z, x, y: neg(ct)), "−")
