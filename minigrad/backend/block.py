@@ -60,8 +60,6 @@ class Block:
 
     def lower(self) -> None:
         """Add the statements of the graph; outputs are in their targets afterwards."""
-        from .lower_ops import LOWER
-
         plan = schedule(self.graph)
         dying: dict[int, list[Node]] = {}
         for node, at in plan.last_use.items():
@@ -70,7 +68,7 @@ class Block:
             if isinstance(step, Cluster):
                 self.cluster(step, plan)
             else:
-                rule = LOWER.get(step.node.op.name)
+                rule = self.program.rules.get(step.node.op.name)
                 if rule is None:
                     raise Unsupported(f"{step.node.op.name} ({step.node.origin.describe()})")
                 rule(self, step.node)

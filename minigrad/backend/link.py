@@ -20,6 +20,7 @@ from .gemm_kernels import tile
 from .loops import ALIGNMENT, Function
 from .team import give_way
 from .to_llvm import to_llvm
+from .verify import verify
 
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
@@ -32,6 +33,7 @@ class Kernel:
     Calls release the GIL and may run in parallel, each with its own arena and outputs."""
 
     def __init__(self, function: Function) -> None:
+        verify(function)
         self.function = function
         self.llvm = to_llvm(function)
         arrays = f"{function.name}.arrays"

@@ -361,7 +361,7 @@ class Check(Stmt):
 
 @dataclass(frozen=True)
 class Function:
-    """A program. Inputs are only read; outputs may be read too; locals live in one arena that the caller provides."""
+    """A program, which `verify` checks before it runs. Inputs are only read; outputs may be read too; locals live in one arena that the caller provides."""
 
     name: str
     inputs: tuple[Buffer, ...]
@@ -369,11 +369,6 @@ class Function:
     sizes: tuple[Size, ...]
     locals: tuple[Buffer, ...]
     body: tuple[Stmt, ...]
-
-    def __post_init__(self) -> None:
-        from .verify import verify
-
-        verify(self)
 
     @property
     def arguments(self) -> tuple[Buffer, ...]:

@@ -12,6 +12,7 @@ from ..dims import TYPICAL, Symbol, symbols
 from ..ir import Graph, Node
 from .block import Block
 from .loops import SPLIT_FROM, Buffer, For, Function, Gemm, If, Index, Shared, Size, Stmt, as_index, evaluate
+from .lower_ops import LOWER
 from .program import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
 from .storage import Stored, count, row_major
 
@@ -36,7 +37,7 @@ class Lowered:
 
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     """The loops of a graph: inputs are its params and then its constants; without `split` nothing is shared. Raises Unsupported."""
-    program = Program()
+    program = Program(LOWER)
     inputs: list[Buffer] = []
 
     def argument(node: Node) -> Stored:

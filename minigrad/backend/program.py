@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,7 @@ class Rows:
 class Program:
     """What is common to all blocks of one program: names, buffers, checks."""
 
+    rules: Mapping[str, Callable[[Any, Node], None]]  # how operations with a loop nest of their own are lowered, by name
     pool: Pool = field(default_factory=Pool)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     checks: list[tuple[Node, Index]] = field(default_factory=list)

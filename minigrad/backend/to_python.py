@@ -45,6 +45,7 @@ from .loops import (
     View,
     as_index,
 )
+from .verify import verify
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
 _PREFIX = {"neg": "-", "not": "~"}
@@ -63,6 +64,7 @@ def to_python(function: Function) -> str:
 
 def run_python(function: Function, args: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> tuple[int, int]:
     """Executes the printed source on flat or contiguous arrays by name; returns (error code, recorded value)."""
+    verify(function)
     namespace: dict[str, Any] = dict(_NAMESPACE)
     exec(compile(to_python(function), f"<{function.name}>", "exec"), namespace)
     arrays = [args[b.name].reshape(-1) for b in function.arguments]

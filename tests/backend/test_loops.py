@@ -27,6 +27,7 @@ from minigrad.backend.loops import (
     evaluate,
 )
 from minigrad.backend.to_python import to_python
+from minigrad.backend.verify import verify
 
 N, i = Size("n"), LoopVar("i")
 X, Y = Buffer("x", "float32", N), Buffer("y", "float32", N)
@@ -34,7 +35,9 @@ ONE = Const("float32", 1)
 
 
 def function(*body, locals=(), name="f"):
-    return Function(name, (X,), (Y,), (N,), locals, body)
+    found = Function(name, (X,), (Y,), (N,), locals, body)
+    verify(found)
+    return found
 
 
 def test_indices_fold():

@@ -28,6 +28,7 @@ from minigrad.backend.loops import (
     Store,
 )
 from minigrad.backend.to_python import run_python
+from minigrad.backend.verify import verify
 from minigrad.testing.programs import random_program
 
 N, I, J = Size("n"), LoopVar("i"), LoopVar("j")  # noqa: E741
@@ -181,7 +182,7 @@ def test_a_matrix_made_at_each_step_is_the_same_for_all_rows(monkeypatch):
 
 def test_shared_statements_do_not_stand_in_a_branch():
     with pytest.raises(ValueError, match="must not stand in an if"):
-        Function("f", (X,), (Y,), (N,), (), (If(Compare("eq", ONE, ONE), (shared(J, Store(Y, J, ONE)),)),))
+        verify(Function("f", (X,), (Y,), (N,), (), (If(Compare("eq", ONE, ONE), (shared(J, Store(Y, J, ONE)),)),)))
 
 
 @pytest.mark.parametrize("seed", range(12))
