@@ -14,7 +14,7 @@ from .origin import Origin, override
 from .primitives.elementwise import alias, detach
 from .primitives.rules import like
 from .tensor import Tensor, reverse_mode, tensor, wrap
-from .types import TensorType, same_shape, whole
+from .types import TensorType, unify_shapes, whole
 from .vmap import vmap
 
 # Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
@@ -175,7 +175,7 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     cts: list[Tensor | None] = []
     for out, ct in zip(outs, given, strict=True):
         ct = ops.astype(tensor(ct), out.dtype) if isinstance(ct, (int, float)) else tensor(ct)
-        if not same_shape(ct.shape, out.shape):
+        if not unify_shapes(ct.shape, out.shape):
             raise shape_error("cotangent", f"it is {ct.type}, the output is {out.type}")
         cts.append(ops.astype(ct, out.dtype) if out.type.is_float else None)
     return cts
@@ -203,7 +203,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> 
 
 def _tangent(v: Any, x: Any) -> Tensor:
     found, primal = tensor(v), tensor(x)
-    if not same_shape(found.shape, primal.shape):
+    if not unify_shapes(found.shape, primal.shape):
         raise shape_error("jvp", f"the tangent is {found.type}, its argument {primal.type}")
     return ops.astype(found, primal.dtype)
 

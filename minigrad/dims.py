@@ -250,7 +250,7 @@ def hint(x: Extent) -> int:
     return x.hint if isinstance(x, Dim) else x
 
 
-def same(a: Extent, b: Extent) -> bool:
+def unify(a: Extent, b: Extent) -> bool:
     """Whether two extents are one; where that is open and the hints agree, binds a symbol (the trace starts again)."""
     if not isinstance(a, Dim) and not isinstance(b, Dim):
         return a == b

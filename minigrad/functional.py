@@ -12,7 +12,7 @@ from . import dims, ops
 from .errors import dtype_error, setting_error, shape_error
 from .ops.elementwise import Axis, Like
 from .tensor import Tensor, tensor
-from .types import broadcast_shapes, normalize_axes, normalize_axis, same_shape
+from .types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes
 
 __all__ = [
     "binary_cross_entropy", "circular_convolution", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
@@ -87,7 +87,7 @@ def conv2d(x: Like, W: Like, stride: int = 1, padding: int = 0) -> Tensor:
     x (…, height, width, in), W (rows, columns, in, out); one matrix product of all patches. Raises ShapeError where they don't fit.
     """
     t, kernel = tensor(x), tensor(W)
-    if t.ndim < 3 or kernel.ndim != 4 or not dims.same(t.shape[-1], kernel.shape[2]):
+    if t.ndim < 3 or kernel.ndim != 4 or not dims.unify(t.shape[-1], kernel.shape[2]):
         raise shape_error("conv2d", f"takes x (…, height, width, in) and W (rows, columns, in, out), got {t.shape} and {kernel.shape}")
     if stride < 1 or padding < 0:
         raise setting_error("conv2d", f"takes a stride from 1 and a padding from 0, got {stride} and {padding}")
@@ -130,7 +130,7 @@ def einsum(spec: str, *operands: Like) -> Tensor:
     for i, (letters, t) in enumerate(zip(inputs, tensors, strict=True)):
         for c, n in zip(letters, t.shape, strict=True):
             first, j = lengths.setdefault(c, (n, i))
-            if not dims.same(n, first):
+            if not dims.unify(n, first):
                 raise shape_error("einsum", f"'{c}' is {first} in operand {j} {tensors[j].shape} but {n} in operand {i} {t.shape}")
     have, letters = tensors[0], inputs[0]
     for i, t in enumerate(tensors[1:], 1):
@@ -177,7 +177,7 @@ def _reduced(values: Tensor, weights: Like | None) -> Tensor:
 def binary_cross_entropy(logits: Like, targets: Like, weights: Like | None = None) -> Tensor:
     """Mean of −t·log σ(z) − (1−t)·log(1−σ(z)) in nats, from logits z: softplus(z) − z·t, finite for any z."""
     z, t = tensor(logits), tensor(targets)
-    if not same_shape(broadcast_shapes("binary_cross_entropy", z.shape, t.shape), z.shape):
+    if not unify_shapes(broadcast_shapes("binary_cross_entropy", z.shape, t.shape), z.shape):
         raise shape_error("binary_cross_entropy", f"targets {t.type} have more elements than the logits {z.type}")
     return _reduced(ops.softplus(z) - z * ops.astype(t, z.dtype), weights)
 
@@ -190,7 +190,7 @@ def cross_entropy(logits: Like, targets: Like, axis: int = -1, weights: Like | N
     z, t = tensor(logits), tensor(targets)
     a = normalize_axis("cross_entropy", axis, z.ndim)
     wanted, kind = (z.shape, "probabilities") if t.type.is_float else (z.shape[:a] + z.shape[a + 1 :], "classes")
-    if not same_shape(t.shape, wanted):
+    if not unify_shapes(t.shape, wanted):
         raise shape_error("cross_entropy", f"targets {t.type} are {kind}, which must have the shape {wanted} for logits {z.type}")
     logp = log_softmax(z, a)
     if t.type.is_float:
@@ -209,7 +209,7 @@ def _difference(what: str, x: Like, y: Like) -> Tensor:
     """x − y, of which one may be broadcast to the other, but not both."""
     a, b = tensor(x), tensor(y)
     shape = broadcast_shapes(what, a.shape, b.shape)
-    if not same_shape(shape, a.shape) and not same_shape(shape, b.shape):
+    if not unify_shapes(shape, a.shape) and not unify_shapes(shape, b.shape):
         raise shape_error(what, f"{a.type} and {b.type} would broadcast to {shape}, all pairs", "Reshape one to the shape of the other")
     return ops.subtract(x, y)
 

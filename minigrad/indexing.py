@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .dims import Dim, Extent, product, same
+from .dims import Dim, Extent, product, unify
 from .errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
 from .types import BOOL, INT, broadcast_shapes, whole
 
@@ -76,7 +76,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
     found = entries[: dots[0]] + fill + entries[dots[0] + 1 :] if dots else entries + fill
     axis = 0
     for entry in found:
-        if isinstance(entry, _Positions) and not same(entry.length, x.shape[axis]):
+        if isinstance(entry, _Positions) and not unify(entry.length, x.shape[axis]):
             raise shape_error("index", f"a boolean mask of length {entry.length} for axis {axis} of length {x.shape[axis]}")
         axis += entry is not None
     return [e.index if isinstance(e, _Positions) else e for e in found]

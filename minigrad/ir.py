@@ -12,7 +12,7 @@ from . import text
 from .dims import Dim
 from .errors import GraphError
 from .origin import Origin, here, override
-from .types import TensorType, same_type
+from .types import TensorType, unify_types
 
 if TYPE_CHECKING:
     from .tree import TreeDef
@@ -227,5 +227,5 @@ def check(graph: Graph) -> None:
 
 def _same_types(a: Any, b: Any) -> bool:
     if isinstance(a, TensorType):
-        return same_type(a, b)
-    return len(a) == len(b) and all(map(same_type, a, b))
+        return unify_types(a, b)
+    return len(a) == len(b) and all(map(unify_types, a, b))

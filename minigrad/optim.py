@@ -17,7 +17,7 @@ from . import ops, tree
 from .errors import MinigradError, shape_error
 from .nodes import is_tracing
 from .tensor import Tensor, parameter, tensor
-from .types import same_type
+from .types import unify_types
 
 __all__ = [
     "SGD", "Adam", "AdamW", "Constant", "Cosine", "Delayed", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "RMSProp",
@@ -200,7 +200,7 @@ class Optimizer:
         ps, gs = [tensor(p) for p in leaves], [tensor(g) for g in found]
         paths = list(tree.paths(treedef))
         for path, p, g in zip(paths, ps, gs, strict=True):
-            if not same_type(p.type, g.type):
+            if not unify_types(p.type, g.type):
                 raise shape_error(type(self).__name__, f"the gradient of params{path} is {g.type}, the parameter {p.type}")
         gs = self._clipped(gs)
         slots = self._slots(state, treedef)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import dims
-from .dims import Dim, Extent, Shape, hint, same
+from .dims import Dim, Extent, Shape, hint, unify
 from .errors import AxisError, dtype_error, message, shape_error
 
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
@@ -55,12 +55,12 @@ def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
     return np.result_type(*(floats or found))
 
 
-def same_shape(a: Shape, b: Shape) -> bool:
-    return a is b or (len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True)))
+def unify_shapes(a: Shape, b: Shape) -> bool:
+    return a is b or (len(a) == len(b) and all(x is y or unify(x, y) for x, y in zip(a, b, strict=True)))
 
 
-def same_type(a: TensorType, b: TensorType) -> bool:
-    return a.dtype == b.dtype and same_shape(a.shape, b.shape)
+def unify_types(a: TensorType, b: TensorType) -> bool:
+    return a.dtype == b.dtype and unify_shapes(a.shape, b.shape)
 
 
 def identical(a: Shape, b: Shape) -> bool:
@@ -89,8 +89,8 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
 def _fits(n: Extent, m: Extent) -> bool:
     for x, y in ((n, m), (m, n)):
         if isinstance(x, Dim) and hint(x) == 1 and hint(y) != 1:
-            same(x, 1)  # binds the run-time size to 1: only then does it broadcast
-    return same(n, m)
+            unify(x, 1)  # binds the run-time size to 1: only then does it broadcast
+    return unify(n, m)
 
 
 def _broadcast_error(what: str, shapes: Sequence[Shape], axis: int) -> Exception:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any
 
 from . import ops, tree
-from .dims import Extent, same
+from .dims import Extent, unify
 from .errors import shape_error
 from .ir import Graph, Node
 from .nodes import interning, item
@@ -54,7 +54,7 @@ def _size(batched: Sequence[Tensor]) -> Extent:
     if not batched:
         raise shape_error("vmap", "no argument has a batch axis")
     for t in batched:
-        if not same(t.shape[0], batched[0].shape[0]):
+        if not unify(t.shape[0], batched[0].shape[0]):
             raise shape_error("vmap", f"batch sizes differ: {[t.shape[0] for t in batched]}")
     return batched[0].shape[0]
 

@@ -361,7 +361,9 @@ class Check(Stmt):
 
 @dataclass(frozen=True)
 class Function:
-    """A program, which `verify` checks before it runs. Inputs are only read; outputs may be read too; locals live in one arena that the caller provides."""
+    """A program, which `verify` checks before it runs.
+
+    Inputs are only read; outputs may be read too; locals live in one arena that the caller provides."""
 
     name: str
     inputs: tuple[Buffer, ...]

@@ -19,7 +19,7 @@ from ..primitives.elementwise import alias
 from ..primitives.rules import like
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..trace import closed
-from ..types import TensorType, same_shape, same_type
+from ..types import TensorType, unify_shapes, unify_types
 from ..vmap import lift, vmap
 
 # ---- the primitive
@@ -27,7 +27,7 @@ from ..vmap import lift, vmap
 
 def _call_type(*types: TensorType, graph: Graph, rule: Any) -> tuple[TensorType, ...]:
     for t, p in zip(types, graph.in_types, strict=True):
-        if not same_type(t, p):
+        if not unify_types(t, p):
             raise GraphError(f"call of {graph.name}: takes {p}, got {t}")
     return graph.out_types
 
@@ -115,7 +115,7 @@ class _Rule:
         leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
         tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
         for x, g in zip(args[self.captured :], leaves, strict=True):
-            if not same_shape(x.shape, tensor(g).shape):
+            if not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
         return [None] * self.captured + [tensor(g) for g in leaves]
 

@@ -17,7 +17,7 @@ from ..ops import where
 from ..primitives.rules import like
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..trace import closed
-from ..types import BOOL, TensorType, same_type
+from ..types import BOOL, TensorType, unify_types
 from ..vmap import batch_graph, lift
 
 # ---- the primitive
@@ -84,7 +84,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
         trees.append(out_tree)
     tree.require_same(trees[0], trees[1], "cond: the two sides")
     for path, a, b in zip(tree.paths(trees[0]), graphs[0].out_types, graphs[1].out_types, strict=True):
-        if not same_type(a, b):
+        if not unify_types(a, b):
             raise GraphError(message("cond", f"the sides differ at result{path}: {a} against {b}"))
     n = len(given)
     sides = [_take_all(g, outside, i, n) for i, g in enumerate(graphs)]

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import ops, tree
 from ..autodiff import pullback
-from ..dims import Dim, Extent, same, typical
+from ..dims import Dim, Extent, typical, unify
 from ..errors import GraphError, message, shape_error
 from ..interpret import Run, run
 from ..ir import Graph, Node, Operation, ancestors, substitute
@@ -23,7 +23,7 @@ from ..nodes import interning, item
 from ..primitives.rules import like, repeat
 from ..tensor import Primitive, Tensor, abstract, scalar, tensor
 from ..trace import closed
-from ..types import TensorType, same_shape, same_type, whole
+from ..types import TensorType, unify_shapes, unify_types, whole
 from ..vmap import lift
 from .call import checkpoint as _checkpoint
 
@@ -45,12 +45,12 @@ def _type(
 ) -> tuple[TensorType, ...]:
     for i, (t, p) in enumerate(zip(types, body.in_types, strict=True)):
         if i >= constants + carries:
-            if not t.shape or not same_shape(t.shape, (length, *p.shape)) or t.dtype != p.dtype:
+            if not t.shape or not unify_shapes(t.shape, (length, *p.shape)) or t.dtype != p.dtype:
                 raise shape_error("scan", f"a sequence of {length} times {p} is needed, got {t}")
-        elif not same_type(t, p):
+        elif not unify_types(t, p):
             raise GraphError(f"scan: the body takes {p}, got {t}")
     for i, (before, after) in enumerate(zip(body.in_types[constants : constants + carries], body.out_types, strict=False)):
-        if not same_type(before, after):
+        if not unify_types(before, after):
             raise GraphError(f"scan: carry {i} is {before} before a step and {after} after it")
     return (*body.out_types[:carries], *(TensorType((length, *t.shape), t.dtype) for t in body.out_types[carries:]))
 
@@ -311,7 +311,7 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
     for x, path in zip(sequences, paths, strict=True):
         if not x.shape:
             raise shape_error("scan", f"xs{path} is a 0-d tensor and has no steps")
-        if length is not None and not same(x.shape[0], length):
+        if length is not None and not unify(x.shape[0], length):
             raise shape_error("scan", f"xs{path} has {x.shape[0]} steps, expected {length}")
         length = x.shape[0]
     if length is None:
@@ -329,7 +329,7 @@ def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef
         raise GraphError(message("scan", f"the carry changes its structure: {found}", "Return the carry as it came in, then y"))
     after, wrong = [], []
     for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
-        if not same_type(old.type, new.type):
+        if not unify_types(old.type, new.type):
             wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
         after.append(new)
     if wrong:

@@ -14,7 +14,7 @@ from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, same_shape, whole
+from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, unify_shapes, whole
 from .creation import arange
 from .elementwise import Like, astype, less_equal, multiply, where
 from .shaping import broadcast_to, expand_dims, reshape, squeeze
@@ -101,7 +101,7 @@ def _matmul(a: Tensor, b: Tensor) -> Tensor:
 def tensordot(x: Like, y: Like, axes: int = 1) -> Tensor:
     """The product summed over the last `axes` axes of x and the first of y."""
     a, b = tensor(x), tensor(y)
-    if not 0 <= whole("tensordot", axes, "axes") <= min(a.ndim, b.ndim) or not same_shape(a.shape[a.ndim - axes :], b.shape[:axes]):
+    if not 0 <= whole("tensordot", axes, "axes") <= min(a.ndim, b.ndim) or not unify_shapes(a.shape[a.ndim - axes :], b.shape[:axes]):
         raise shape_error("tensordot", f"the last {axes} axes of x {a.shape} must be the first {axes} of y {b.shape}")
     inner = dims.product(a.shape[a.ndim - axes :])
     left = reshape(a, (dims.product(a.shape[: a.ndim - axes]), inner))

@@ -81,7 +81,7 @@ def squeeze(x: Like, axis: Axis = None) -> Tensor:
     t = tensor(x)
     axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
     for a in axes:
-        if not dims.same(t.shape[a], 1):
+        if not dims.unify(t.shape[a], 1):
             raise shape_error("squeeze", f"axis {a} of {t.shape} has length {t.shape[a]}, not 1")
     return _m.reshape(t, shape=tuple(n for a, n in enumerate(t.shape) if a not in axes))
 
@@ -115,7 +115,7 @@ def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
             raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, which is not {count} equal parts")
         parts = [t.shape[a] // count] * count
     sizes = [n if isinstance(n, Dim) else whole("split", n, "a part's length") for n in parts]
-    if not dims.same(builtins.sum(sizes), t.shape[a]):
+    if not dims.unify(builtins.sum(sizes), t.shape[a]):
         raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, the parts {sizes} add up to {builtins.sum(sizes)}")
     found: list[Tensor] = []
     at: Extent = 0

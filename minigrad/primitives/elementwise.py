@@ -16,7 +16,7 @@ from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..tensor import Primitive, Tensor, apply, operand
-from ..types import BOOL, FLOAT, TensorType, check_dtype, same_shape
+from ..types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
 from .rules import each, fold_number, like, require_float, same_operands
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tan", "tanh"]
@@ -192,7 +192,7 @@ def _where_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorTy
     if condition.dtype != BOOL:
         raise dtype_error("where", f"the condition must be bool, got {condition}", "Compare it, as in c > 0")
     found = same_operands("where", x, y)
-    if not same_shape(condition.shape, x.shape):
+    if not unify_shapes(condition.shape, x.shape):
         raise shape_error("where", f"condition {condition.shape} and values {x.shape} differ in shape")
     return found
 

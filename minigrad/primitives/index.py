@@ -11,7 +11,7 @@ import numpy as np
 from ..dims import Extent, Shape, product
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..tensor import Primitive, Tensor
-from ..types import INT, TensorType, check_dtype, same_shape
+from ..types import INT, TensorType, check_dtype, unify_shapes
 from .elementwise import add, cast, less, less_equal, minimum, mul, where
 from .movement import broadcast, permute, reshape
 from .rules import each, expand, like, repeat
@@ -149,7 +149,7 @@ scatter: Primitive = Primitive(
 def _along_type(name: str, x: TensorType, index: TensorType, axis: int) -> None:
     require_index(name, index)
     rest = x.shape[:axis] + x.shape[axis + 1 :]
-    if index.ndim != x.ndim or not same_shape(index.shape[:axis] + index.shape[axis + 1 :], rest):
+    if index.ndim != x.ndim or not unify_shapes(index.shape[:axis] + index.shape[axis + 1 :], rest):
         raise shape_error(name, f"indices {index.shape} must agree with {x.shape} except along axis {axis}")
 
 

@@ -10,7 +10,7 @@ from .. import dims
 from ..dims import Extent
 from ..errors import dtype_error, shape_error
 from ..tensor import Primitive, Tensor
-from ..types import BOOL, TensorType, same_shape
+from ..types import BOOL, TensorType, unify_shapes
 from .movement import permute, reshape
 from .rules import each, repeat
 
@@ -23,7 +23,7 @@ def swap(x: Tensor) -> Tensor:
 
 def require_inner(x: TensorType, y: TensorType) -> None:
     """x has as many columns as y has rows, or a ShapeError."""
-    if not dims.same(x.shape[-1], y.shape[-2]):
+    if not dims.unify(x.shape[-1], y.shape[-2]):
         fix = "Did you mean x @ y.T?" if x.shape[-1] == y.shape[-1] else ""
         raise shape_error("matmul", f"x has {x.shape[-1]} columns but y has {y.shape[-2]} rows: x {x.shape} @ y {y.shape}", fix)
 
@@ -32,7 +32,7 @@ def _type(x: TensorType, y: TensorType) -> TensorType:
     if x.dtype != y.dtype or x.dtype == BOOL:
         raise dtype_error("matmul", f"takes two tensors of one number dtype, got {x} and {y}")
     require_inner(x, y)
-    if not same_shape(x.shape[:-2], y.shape[:-2]):
+    if not unify_shapes(x.shape[:-2], y.shape[:-2]):
         raise shape_error("matmul", f"the axes before the last two differ: x {x.shape} @ y {y.shape}")
     return TensorType((*x.shape[:-1], y.shape[-1]), x.dtype)
 

@@ -12,7 +12,7 @@ from .. import dims
 from ..dims import Extent, Shape
 from ..errors import shape_error
 from ..tensor import Primitive, Tensor
-from ..types import TensorType, is_one, same_shape
+from ..types import TensorType, is_one, unify_shapes
 from .rules import each, fold_number, repeat
 
 Ints = tuple[int, ...]
@@ -22,7 +22,7 @@ Ints = tuple[int, ...]
 
 
 def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
-    if not dims.same(dims.product(shape), dims.product(x.shape)):
+    if not dims.unify(dims.product(shape), dims.product(x.shape)):
         raise shape_error("reshape", f"{dims.product(x.shape)} elements of {x.shape} cannot become {shape} ({dims.product(shape)})")
     return TensorType(shape, x.dtype)
 
@@ -59,7 +59,7 @@ def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
     extra = len(shape) - len(x.shape)
     if not x.shape:
         return TensorType(shape, x.dtype)
-    if extra < 0 or not all(is_one(n) or dims.same(n, m) or dims.same(n, 1) for n, m in zip(x.shape, shape[extra:], strict=True)):
+    if extra < 0 or not all(is_one(n) or dims.unify(n, m) or dims.unify(n, 1) for n, m in zip(x.shape, shape[extra:], strict=True)):
         raise shape_error("broadcast_to", f"{x.shape} does not broadcast to {shape}")
     return TensorType(shape, x.dtype)
 
@@ -196,7 +196,7 @@ def _concat_type(*types: TensorType, axis: int) -> TensorType:
     first = types[0]
     rest = first.shape[:axis] + first.shape[axis + 1 :]
     for i, t in enumerate(types):
-        if t.dtype != first.dtype or t.ndim != first.ndim or not same_shape(t.shape[:axis] + t.shape[axis + 1 :], rest):
+        if t.dtype != first.dtype or t.ndim != first.ndim or not unify_shapes(t.shape[:axis] + t.shape[axis + 1 :], rest):
             expected = ", ".join("*" if a == axis else str(n) for a, n in enumerate(first.shape))
             raise shape_error(f"concat along axis {axis}", f"input {i} is {t}, expected {first.dtype}({expected}) like input 0")
     total: Extent = 0

@@ -10,7 +10,7 @@ from ..errors import dtype_error, shape_error
 from ..ir import Node, Operation
 from ..nodes import compute, is_number, make, number
 from ..tensor import Tensor, scalar
-from ..types import TensorType, identical, same_shape
+from ..types import TensorType, identical, unify_shapes
 
 
 def same_operands(name: str, *types: TensorType) -> TensorType:
@@ -19,7 +19,7 @@ def same_operands(name: str, *types: TensorType) -> TensorType:
     for other in types[1:]:
         if other.dtype != first.dtype:
             raise dtype_error(name, f"operands have dtypes {first.dtype} and {other.dtype}")
-        if not same_shape(first.shape, other.shape):
+        if not unify_shapes(first.shape, other.shape):
             raise shape_error(name, f"operands have shapes {first.shape} and {other.shape}")
     return first
 
