@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN    ?= runs/demo
 # What learns copy in the fewest sequences: examples/results/copy
 FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --evaluate-every 500
-BIN    := .venv/bin
+BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 
 .PHONY: demo test lint slow fuzz soak coverage wheel clean
@@ -47,14 +47,15 @@ wheel: .venv/.dev
 clean:
 	rm -rf .venv build dist *.egg-info
 
-.venv/bin/python:
+.venv/.made:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $@
 
-.venv/.cli: .venv/bin/python pyproject.toml
+.venv/.cli: .venv/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[cli]'
 	@touch $@
 
-.venv/.dev: .venv/bin/python pyproject.toml
+.venv/.dev: .venv/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
