@@ -1,11 +1,12 @@
-"""The command line: minigrad train, eval, info, draw."""
+"""The command line, one file a command: train, eval, info, inspect, draw, check, sweep, compare, cache. Needs the extra `cli`."""
 
 from __future__ import annotations
 
 import sys
 
 try:
-    from .commands import app
+    from . import cache, check, compare, draw, inspect, measure, sweep, train  # noqa: F401  (each adds its command)
+    from .shared import app
 except ImportError as error:  # typer, rich or matplotlib
     missing = error.name
 
@@ -14,5 +15,4 @@ except ImportError as error:  # typer, rich or matplotlib
         sys.exit(f"minigrad: the command line needs {missing}: pip install 'minigrad[cli]'")
 
 
-if __name__ == "__main__":
-    app()
+__all__ = ["app"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import ConfigError
+from ..experiments import ConfigError
 from .shared import app, console, plainly
 from .sweep import Board, Scheduler, Workers, seeds_of
 
@@ -25,8 +25,8 @@ def compare(
 ) -> None:
     """Train the models on four tasks, and measure what each remembers, how far, and what it costs: one table and nine figures."""
     try:
-        from ..compare import study
-        from ..sweep import connected, standing, train_all
+        from ..experiments.compare import study
+        from ..experiments.sweep import connected, standing, train_all
     except ImportError as missing:
         raise ConfigError(f"compare needs {missing.name}: pip install 'minigrad[sweep]'") from None
 

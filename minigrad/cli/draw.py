@@ -14,8 +14,8 @@ import typer
 
 import minigrad as mg
 
-from ..config import model_settings
 from ..experiments import MODELS, Config, ConfigError, Experiment, Run
+from ..experiments.config import model_settings
 from .shared import app, console, plainly
 
 Level = Literal["op", "gate", "cell", "box"]
@@ -122,7 +122,7 @@ def _small(model: str) -> dict[str, Any]:
 
 def draw_run(run: Run, model: Any) -> None:
     """Every picture of a run, written to its folder."""
-    from ..pictures import draw
+    from ..experiments.pictures import draw
 
     with console.status("drawing") if console.is_terminal else nullcontext():
         made = draw(run, model)

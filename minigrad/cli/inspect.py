@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import ConfigError, task_settings
-from ..experiments import Experiment, Run
+from ..experiments import ConfigError, Experiment, Run
+from ..experiments.config import task_settings
 from .shared import Folder, app, console, plainly
 
 LENGTHS = ("lengths", "length", "items", "pairs", "delay", "lag", "distance")  # what tasks call the length of a sequence
@@ -38,7 +38,7 @@ def inspect(
 
 def page_of(experiment: Experiment, model: Any, step: int, length: int | None = None) -> Any:
     """The page of one fresh sequence. Raises ConfigError for a length that the task has not."""
-    from ..pictures import example
+    from ..experiments.pictures import example
     from ..viz import page
 
     inputs, targets, mask = example(experiment, **_changes(experiment, length))

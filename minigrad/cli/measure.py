@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from .. import module
-from ..config import ConfigError, task_settings
-from ..experiments import Experiment, Run
+from ..experiments import ConfigError, Experiment, Run
+from ..experiments.config import task_settings
 from .shared import Folder, app, console, last_evaluation, plainly
 
 

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..config import ConfigError, run_settings, span
-from ..experiments import TASKS, Run
+from ..experiments import TASKS, ConfigError, Run, span
+from ..experiments.config import run_settings
 from .shared import app, beside, console, plainly
 
 Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
@@ -35,7 +35,7 @@ def sweep(
 ) -> None:
     """Train seeds × models × settings in parallel, and say how many learned and how fast."""
     try:
-        from ..sweep import connected, grid, open_runs, standing, train_all
+        from ..experiments.sweep import connected, grid, open_runs, standing, train_all
     except ImportError as error:
         raise ConfigError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
     folder = out if out is not None else Path("runs") / f"sweep-{task}"
@@ -131,7 +131,7 @@ class Board:
 
 def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
     """Print the table and the errors, and write both to results.txt and results.json."""
-    from ..sweep import groups
+    from ..experiments.sweep import groups
 
     found = groups(runs, errors)
     experiment = next(iter(runs.values())).experiment

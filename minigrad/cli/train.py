@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from .. import module
-from ..config import EXTENDABLE, Config, ConfigError, Setting, model_settings, run_settings, task_settings
-from ..experiments import MODELS, TASKS, Run
-from ..progress import Display
+from ..experiments import EXTENDABLE, MODELS, TASKS, Config, ConfigError, Run
+from ..experiments.config import Setting, model_settings, run_settings, task_settings
+from ..experiments.progress import Display
 from ..train import Outcome
 from .draw import draw_run
 from .shared import app, beside, console, last_evaluation, plainly

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from . import optim
-from .errors import MinigradError
-from .models.registry import MODELS, Size
-from .models.tasks import TASKS
-from .models.tasks.draw import Range, Words
+from .. import optim
+from ..errors import MinigradError
+from ..models.registry import MODELS, Size
+from ..models.tasks import TASKS
+from ..models.tasks.draw import Range, Words
 
 
 class ConfigError(MinigradError, ValueError):

@@ -10,10 +10,10 @@ import numpy as np
 
 import minigrad as mg
 
-from .experiments import Experiment, Run
-from .interpret import run as interpret
-from .models.tasks.draw import Range
-from .train import Metrics
+from ..interpret import run as interpret
+from ..models.tasks.draw import Range
+from ..train import Metrics
+from .run import Experiment, Run
 
 CONTROLS: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "path", "font.size": 9, "image.interpolation": "nearest"}
 MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
@@ -207,7 +207,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
 
 def inside(e: Experiment, model: Any, path: Path) -> Path:
     """The memory itself over time, and the gates, usage and weightings of its heads."""
-    from .viz import memory as panels
+    from ..viz import memory as panels
 
     xs, _, _ = (v[:LONGEST] for v in example(e))
     panels(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
@@ -216,7 +216,7 @@ def inside(e: Experiment, model: Any, path: Path) -> Path:
 
 def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
     """The model's graph over a few time steps."""
-    from .viz import unrolled as drawing
+    from ..viz import unrolled as drawing
 
     xs = example(e)[0][:steps]
     graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))

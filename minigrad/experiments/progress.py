@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .experiments import Run
+from .run import Run
 
 SMOOTH = 0.98
 

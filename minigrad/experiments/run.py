@@ -1,7 +1,4 @@
-"""A training run: the model, task, loss and measures that its settings stand for, and its folder.
-
-This stands above the engine: it knows minigrad.models. The command line and the pictures are built on it.
-"""
+"""A training run: the model, task, loss and measures that its settings stand for, and its folder."""
 
 from __future__ import annotations
 
@@ -18,17 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import io, ops, optim, random
-from .config import EXTENDABLE, Config, ConfigError, span, task_settings
-from .jit import jit
-from .models.registry import MODELS
-from .models.tasks import TASKS
-from .models.tasks.draw import Range
-from .models.tasks.metrics import Measure, measure
-from .tensor import Tensor
-from .train import Outcome, Progress, Report, train
-
-__all__ = ["EXTENDABLE", "MODELS", "TASKS", "Config", "ConfigError", "Experiment", "Keys", "Run", "span"]
+from .. import io, ops, optim, random
+from ..jit import jit
+from ..models.registry import MODELS
+from ..models.tasks import TASKS
+from ..models.tasks.draw import Range
+from ..models.tasks.metrics import Measure, measure
+from ..tensor import Tensor
+from ..train import Outcome, Progress, Report, train
+from .config import EXTENDABLE, Config, ConfigError, task_settings
 
 SAMPLE, SAMPLE_HARDER = 100, 25  # fresh sequences of an evaluation, as trained and harder
 CONFIRM = 1000  # of each once those look learned: a rare fault must not escape

@@ -23,10 +23,10 @@ from typing import Any, NamedTuple
 import dask
 from distributed import Client, Event, LocalCluster, WorkerPlugin, get_worker
 
+from ..models.tasks.draw import Words
+from ..train import Metrics, stop_requests
 from .config import EXTENDABLE, Config, ConfigError, model_settings, run_settings, task_settings
-from .experiments import Run
-from .models.tasks.draw import Words
-from .train import Metrics, stop_requests
+from .run import Run
 
 Tell = Callable[[str, dict[str, Any]], None]
 

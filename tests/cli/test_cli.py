@@ -21,10 +21,9 @@ pytest.importorskip("matplotlib")
 from typer.testing import CliRunner
 
 import minigrad as mg
-from minigrad import pictures
-from minigrad.commands import app
-from minigrad.config import Config
-from minigrad.experiments import Experiment, Run
+from minigrad.cli import app
+from minigrad.experiments import Experiment, Run, pictures
+from minigrad.experiments.config import Config
 from minigrad.train import Metrics
 
 TINY = ["--hidden", "8", "--bits", "2", "--lengths", "1-3", "--batch", "2", "--evaluate-every", "5", "--until", "0"]

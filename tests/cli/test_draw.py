@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from minigrad.commands import app
+from minigrad.cli import app
 
 MINE = """
 import numpy as np

@@ -12,7 +12,7 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-from minigrad.commands import app
+from minigrad.cli import app
 from minigrad.experiments import Config, Run
 
 

@@ -16,13 +16,13 @@ from minigrad.models.cell import Cell
 from typer.testing import CliRunner
 
 import minigrad as mg
-from minigrad.commands import app
-from minigrad.compare import answering, copying, study
-from minigrad.compare.cost import cost
-from minigrad.compare.figure import Figure, Panel
-from minigrad.compare.trained import Trained, medians, state_floats
-from minigrad.config import Config, ConfigError
+from minigrad.cli import app
 from minigrad.experiments import Experiment
+from minigrad.experiments.compare import answering, copying, study
+from minigrad.experiments.compare.cost import cost
+from minigrad.experiments.compare.figure import Figure, Panel
+from minigrad.experiments.compare.trained import Trained, medians, state_floats
+from minigrad.experiments.config import Config, ConfigError
 
 LENGTHS = (1, 4)
 

@@ -15,9 +15,9 @@ from minigrad.models.tasks.draw import Range, Words
 from minigrad.models.tasks.strokes import ALPHABETS
 
 import minigrad as mg
-from minigrad import pictures
-from minigrad.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
-from minigrad.experiments import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
+from minigrad.experiments import pictures
+from minigrad.experiments.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
+from minigrad.experiments.run import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
 
 quick = settings(max_examples=25, deadline=None)
 VALUES = {

@@ -20,11 +20,11 @@ import psutil
 from rich.console import Console
 from typer.testing import CliRunner
 
-from minigrad.commands import app
-from minigrad.commands.sweep import Board
-from minigrad.config import Config, ConfigError
+from minigrad.cli import app
+from minigrad.cli.sweep import Board
 from minigrad.experiments import Run
-from minigrad.sweep import connected, grid, groups, open_runs, standing, train_all
+from minigrad.experiments.config import Config, ConfigError
+from minigrad.experiments.sweep import connected, grid, groups, open_runs, standing, train_all
 from minigrad.train import Metrics, locked
 
 TINY = {"hidden": "4", "lengths": "1-2", "bits": "1", "batch": "2", "evaluate_every": "50", "until": "0", "steps": "100"}

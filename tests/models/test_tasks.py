@@ -8,8 +8,8 @@ from minigrad.models.registry import MODELS
 from minigrad.models.tasks import TASKS, ngrams, recall, repeat_copy, sort
 from minigrad.models.tasks.metrics import MEASURES
 
-from minigrad.config import Config, model_settings, run_settings, task_settings
 from minigrad.experiments import Experiment
+from minigrad.experiments.config import Config, model_settings, run_settings, task_settings
 
 
 @pytest.fixture(params=TASKS)

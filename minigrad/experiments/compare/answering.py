@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.tasks import glyphs
+from ...models.tasks import glyphs
 from .figure import Curve, Figure, Panel
 from .trained import KEY, Models, Trained, forward, medians
 

@@ -12,8 +12,8 @@ import numpy as np
 
 import minigrad as mg
 
-from ..models.attention import AttentiveLSTM, allowed
-from ..models.tasks import bits
+from ...models.attention import AttentiveLSTM, allowed
+from ...models.tasks import bits
 from .figure import Curve, Figure, Panel
 from .trained import KEY, MEMORY, Models, Trained, forward, medians, with_slots, wrong_bits
 

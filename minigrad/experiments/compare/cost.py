@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.attention import AttentiveLSTM
-from ..models.transformer import Transformer
+from ...models.attention import AttentiveLSTM
+from ...models.transformer import Transformer
 from .figure import Curve, Figure, Panel
 from .trained import Models, forward, state_floats
 

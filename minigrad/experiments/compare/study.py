@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import module
+from ... import module
 from ..config import ConfigError, model_settings, run_settings, task_settings
-from ..experiments import Run
+from ..run import Run
 from ..sweep import Group, grid, groups, open_runs
 from . import answering, copying
 from .cost import cost

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import random, tree
-from ..experiments import Experiment, Run
-from ..jit import jit
-from ..models.attention import AttentiveLSTM
-from ..models.transformer import Transformer
+from ... import random, tree
+from ...jit import jit
+from ...models.attention import AttentiveLSTM
+from ...models.transformer import Transformer
+from ..run import Experiment, Run
 from .figure import Curve
 
 
