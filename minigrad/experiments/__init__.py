@@ -1,6 +1,7 @@
 """Training runs: what the command line runs, from Python.
 
 config     settings as data, and those of a run
+presets    what they are for each task
 run        the model, task, loss and measures that settings stand for, and the folder of a run
 sweep      many runs at once
 pictures   the pictures of a run

@@ -19,6 +19,7 @@ from ..errors import MinigradError
 from ..models.registry import MODELS, Size
 from ..models.tasks import TASKS
 from ..models.tasks.draw import Range, Words
+from .presets import PRESETS
 
 
 class ConfigError(MinigradError, ValueError):
@@ -206,13 +207,13 @@ class Config:
 
     @classmethod
     def of(cls, task: str = "copy", model: str | None = None, **settings: Any) -> Config:
-        """A Config from settings by name, of the task, the model or the run, as values or as text; what is left out is the task's default.
+        """A Config from settings by name, of the task, the model or the run, as values or as text; the rest is the task's preset.
 
-        The task's defaults for models are of those that have the setting; one that names a setting of the task is equal to it.
+        Presets for models are of those that have the setting; one that names a setting of the task is equal to it.
 
         Config.of("recall", "ntm", items="2-6", hidden=100, lr=1e-3)
         """
-        defaults = {"model": "ntm", **_known("task", task, TASKS).DEFAULTS}
+        defaults = {"model": "ntm", **PRESETS.get(task, {})}
         model = model or defaults["model"]
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()
         _require_known(f"a run of {model} on {task}", settings, {**of_task, **of_model, **of_run})

@@ -24,6 +24,7 @@ from ..models.tasks.metrics import Measure, measure
 from ..tensor import Tensor
 from ..train import Outcome, Progress, Report, train
 from .config import EXTENDABLE, Config, ConfigError, task_settings
+from .presets import UNTIL_HARDER
 
 SAMPLE, SAMPLE_HARDER = 100, 25  # fresh sequences of an evaluation, as trained and harder
 CONFIRM = 1000  # of each once those look learned: a rare fault must not escape
@@ -203,11 +204,11 @@ class Experiment:
         return found
 
     def _reached(self, found: dict[str, float]) -> bool:
-        """Past `until`, and in the harder test at least where the task says."""
+        """Past `until`, and in the harder test as far as the task asks."""
         name, until = self.headline, self.config.until
         if not (found[name] > until if self.measures[name].rises else found[name] < until):
             return False
-        wanted = getattr(self.task, "UNTIL_HARDER", {}).items()
+        wanted = UNTIL_HARDER.get(self.config.task, {}).items()
         return all(found[f"{k}_harder"] >= v if self.measures[k].rises else found[f"{k}_harder"] <= v for k, v in wanted)
 
 

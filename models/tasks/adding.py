@@ -13,10 +13,9 @@ import numpy as np
 from .draw import Draw, Range, between
 from .numbers import given, loss, measures
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 22
-DEFAULTS: dict[str, Any] = {"until": 0.01, "model": "lstm", "batch": 32}
 
 
 def sizes(**_: Any) -> tuple[int, int]:

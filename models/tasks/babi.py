@@ -17,11 +17,9 @@ from .draw import Draw
 from .stories import FormatError, Question, parse, write
 from .texts import asked_at_the_end, flush_right, one_hot, text
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
 DOMAIN = 27
-DEFAULTS: dict[str, Any] = {"until": 0.98, "model": "lstm", "batch": 32}
-UNTIL_HARDER = {"accuracy": 0.95}  # Weston et al. call a task passed at 95 %
 WRITTEN = {"train": 1000, "test": 200}  # stories that the small world writes
 Split = Literal["train", "test"]
 

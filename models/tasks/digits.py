@@ -13,12 +13,10 @@ import numpy as np
 from .classes import given, loss, measures
 from .draw import Draw
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 26
 TESTED = 500
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "lstm", "batch": 32}
-UNTIL_HARDER = {"accuracy": 0.9}
 
 
 def sizes(**_: Any) -> tuple[int, int]:

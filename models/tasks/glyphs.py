@@ -21,17 +21,11 @@ from .glyphs_data import Glyphs, read, smoothed, view
 from .metrics import mean, total
 from .strokes import ALPHABETS, alphabets
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
+__all__ = ["baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
 
 DOMAIN = 21
 LETTERS = 5  # a label in strings has five letters, each one of five (§4.2)
 PRESENTATIONS = (1, 2, 5, 10)  # that are measured
-DEFAULTS: dict[str, Any] = {
-    "model": "mann", "memory": (64, 40), "heads": 1, "hidden": 128, "content": "add", "strength": True, "image": "size",
-    "until": 0.0, "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0,
-    "steps": 20_000, "evaluate_every": 1000, "easy": 3000,
-}  # fmt: skip
-UNTIL_HARDER = {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95}
 
 Labels = Literal["one-hot", "strings"]
 

@@ -13,10 +13,9 @@ import numpy as np
 from .classes import given, loss, measures
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 25
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "attention", "batch": 32}
 
 
 def sizes(words: int = 32, **_: Any) -> tuple[int, int]:

@@ -14,13 +14,9 @@ import numpy as np
 from .bits import given, loss, measures
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 18
-DEFAULTS: dict[str, Any] = {
-    "until": 0.1, "start": "tape", "lr": 3e-3, "schedule": "cosine", "steps": 10_000, "clip_norm": 10.0, "evaluate_every": 500,
-}  # fmt: skip
-UNTIL_HARDER = {"wrong": 0}
 
 
 def sizes(bits: int = 6, **_: Any) -> tuple[int, int]:

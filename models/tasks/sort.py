@@ -13,12 +13,9 @@ import numpy as np
 from .bits import given, loss, measures
 from .draw import Draw
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "loss", "measures", "sizes"]
 
 DOMAIN = 20
-DEFAULTS: dict[str, Any] = {
-    "until": 15.0, "start": "loose", "heads": 4, "lr": 3e-3, "schedule": "cosine", "steps": 6000, "clip_norm": 10.0, "evaluate_every": 500,
-}  # fmt: skip
 
 
 def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from minigrad.models.tasks.strokes import ALPHABETS
 import minigrad as mg
 from minigrad.experiments import pictures
 from minigrad.experiments.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
+from minigrad.experiments.presets import PRESETS, UNTIL_HARDER
 from minigrad.experiments.run import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
 
 quick = settings(max_examples=25, deadline=None)
@@ -122,6 +123,20 @@ def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
     assert Config.of("recall", start="plain").model_settings["start"] == "plain"
     assert Config.of("copy").model_settings["start"] == "plain"
     assert "start" not in Config.of("recall", "lstm").model_settings
+
+
+def test_presets_are_of_settings_that_their_task_a_model_or_a_run_has():
+    of_models = {name for model in MODELS for name in model_settings(model)}
+    for task, preset in PRESETS.items():
+        assert preset.keys() <= {"model", *of_models, *task_settings(task), *run_settings()}
+        assert Config.of(task).model == preset.get("model", "ntm")
+
+
+def test_what_is_learned_is_asked_of_the_harder_test_of_a_task_that_has_one():
+    for task, wanted in UNTIL_HARDER.items():
+        experiment = Experiment(Config.of(task))
+        assert experiment.harder is not None
+        assert wanted.keys() <= experiment.measures.keys()
 
 
 def test_longest_opens_an_lstm_s_forget_gates_and_closes_its_input_gates():
