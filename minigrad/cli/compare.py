@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..experiments import ConfigError
+from ..errors import SettingError
 from .shared import app, console, plainly
 from .sweep import Board, Scheduler, Workers, seeds_of
 
@@ -28,7 +28,7 @@ def compare(
         from ..experiments.compare import study
         from ..experiments.sweep import connected, standing, train_all
     except ImportError as missing:
-        raise ConfigError(f"compare needs {missing.name}: pip install 'minigrad[sweep]'") from None
+        raise SettingError(f"compare needs {missing.name}: pip install 'minigrad[sweep]'") from None
 
     runs = study.runs_of(out, tasks.split(","), models.split(","), seeds_of(seeds), quick)
     todo = {name: run for name, run in runs.items() if not standing(run).finished}

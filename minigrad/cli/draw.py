@@ -14,7 +14,8 @@ import typer
 
 import minigrad as mg
 
-from ..experiments import MODELS, Config, ConfigError, Experiment, Run
+from ..errors import SettingError
+from ..experiments import MODELS, Config, Experiment, Run
 from ..experiments.config import model_settings
 from .shared import app, console, plainly
 
@@ -92,9 +93,9 @@ def _of_file(what: str) -> tuple[str, Any]:
     file = Path(path)
     if not colon or file.suffix != ".py":
         known = ", ".join(MODELS)
-        raise ConfigError(f"{what!r} is neither the folder of a run nor a model ({known}) nor FILE.py:FUNCTION")
+        raise SettingError(f"{what!r} is neither the folder of a run nor a model ({known}) nor FILE.py:FUNCTION")
     if not file.is_file():
-        raise ConfigError(f"{path}: no such file")
+        raise SettingError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
@@ -105,14 +106,14 @@ def _of_file(what: str) -> tuple[str, Any]:
         f = getattr(module, name, None)
         if not callable(f):
             here = [k for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == file.stem]
-            raise ConfigError(f"{path} has no function {name!r}" + (f"; it has {', '.join(here[:12])}" if here else ""))
+            raise SettingError(f"{path} has no function {name!r}" + (f"; it has {', '.join(here[:12])}" if here else ""))
         return name, f()
-    except ConfigError:
+    except SettingError:
         raise
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
         place = f"{path}:{frames[-1].lineno}" if frames else path
-        raise ConfigError(f"{place}: {type(error).__name__}: {error}") from None
+        raise SettingError(f"{place}: {type(error).__name__}: {error}") from None
 
 
 def _small(model: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..experiments import ConfigError, Experiment, Run
+from ..errors import SettingError
+from ..experiments import Experiment, Run
 from ..experiments.config import task_settings
 from .shared import Folder, app, console, plainly
 
@@ -37,7 +38,7 @@ def inspect(
 
 
 def page_of(experiment: Experiment, model: Any, step: int, length: int | None = None) -> Any:
-    """The page of one fresh sequence. Raises ConfigError for a length that the task has not."""
+    """The page of one fresh sequence. Raises SettingError for a length that the task has not."""
     from ..experiments.pictures import example
     from ..viz import page
 
@@ -60,5 +61,5 @@ def _changes(experiment: Experiment, length: int | None) -> dict[str, Any]:
     known = task_settings(experiment.config.task)
     name = next((n for n in LENGTHS if n in known), None)
     if name is None:
-        raise ConfigError(f"{experiment.config.task} has no setting for a length: leave --length out; it has {', '.join(known)}")
+        raise SettingError(f"{experiment.config.task} has no setting for a length: leave --length out; it has {', '.join(known)}")
     return {name: length}

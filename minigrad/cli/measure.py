@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from .. import module
-from ..experiments import ConfigError, Experiment, Run
+from ..errors import SettingError
+from ..experiments import Experiment, Run
 from ..experiments.config import task_settings
 from .shared import Folder, app, console, last_evaluation, plainly
 
@@ -52,7 +53,7 @@ def _wanted(e: Experiment, given: list[str]) -> list[dict[str, Any]]:
         names = [name.removeprefix("--").replace("-", "_") for name in given[::2]]
         unknown = [n for n in names if n not in known]
         if unknown or len(given) % 2:
-            raise ConfigError(f"eval takes settings of {e.config.task}, as --{next(iter(known))} 10,20: {', '.join(known)}; got {given}")
+            raise SettingError(f"eval takes settings of {e.config.task}, as --{next(iter(known))} 10,20: {', '.join(known)}; got {given}")
         values = [[known[n].read(v) for v in text.split(",")] for n, text in zip(names, given[1::2], strict=True)]
         return [dict(zip(names, point, strict=True)) for point in product(*values)]
     if e.harder is None:

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from ..errors import MinigradError
 from ..experiments import Experiment, Run
-from ..optim import OptimizerError
 from ..train import Metrics
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, measure and draw networks that remember.")
@@ -28,7 +27,7 @@ def plainly(f: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return f(*args, **kwargs)
-        except (MinigradError, OptimizerError) as error:
+        except MinigradError as error:
             Console(stderr=True, highlight=False, soft_wrap=True).print(f"minigrad: {error}", markup=False)
             raise typer.Exit(1) from None
 

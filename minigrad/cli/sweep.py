@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..experiments import TASKS, ConfigError, Run, span
+from ..errors import SettingError
+from ..experiments import TASKS, Run, span
 from ..experiments.config import run_settings
 from .shared import app, beside, console, plainly
 
@@ -37,7 +38,7 @@ def sweep(
     try:
         from ..experiments.sweep import connected, grid, open_runs, standing, train_all
     except ImportError as error:
-        raise ConfigError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
+        raise SettingError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
     folder = out if out is not None else Path("runs") / f"sweep-{task}"
     settings = dict(_setting(text) for text in set_ or ())
     runs = open_runs(folder, grid(task, models.split(","), seeds_of(seeds), settings))
@@ -60,9 +61,9 @@ def sweep(
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise ConfigError(f"a setting is written NAME=VALUE or NAME=VALUE,VALUE, got {text!r}")
+        raise SettingError(f"a setting is written NAME=VALUE or NAME=VALUE,VALUE, got {text!r}")
     if name == "seed":
-        raise ConfigError("seeds are given by --seeds 0-4")
+        raise SettingError("seeds are given by --seeds 0-4")
     return name.replace("-", "_"), value
 
 
@@ -71,7 +72,7 @@ def seeds_of(text: str) -> list[int]:
     seeds = run_settings()["seed"]
     found = [n for part in text.split(",") for low, high in [_ends(part)] for n in range(seeds.read(low), seeds.read(high) + 1)]
     if not found or len(set(found)) < len(found):
-        raise ConfigError(f"seeds are written 0-4 or 1,5,7, each once, got {text!r}")
+        raise SettingError(f"seeds are written 0-4 or 1,5,7, each once, got {text!r}")
     return found
 
 
@@ -79,7 +80,7 @@ def _ends(part: str) -> tuple[int, int]:
     try:
         return span(part)
     except ValueError:
-        raise ConfigError(f"seeds are written 0-4 or 1,5,7, got {part!r}") from None
+        raise SettingError(f"seeds are written 0-4 or 1,5,7, got {part!r}") from None
 
 
 # ---- while it runs

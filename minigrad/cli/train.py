@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from .. import module
-from ..experiments import EXTENDABLE, MODELS, TASKS, Config, ConfigError, Run
+from ..errors import SettingError
+from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import Setting, model_settings, run_settings, task_settings
 from ..experiments.progress import Display
 from ..train import Outcome
@@ -80,10 +81,10 @@ for name in TASKS:
 def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
     fixed = sorted(given.keys() - set(EXTENDABLE))
     if fixed:
-        raise ConfigError(f"--resume takes the settings of the run; leave out --{', --'.join(fixed).replace('_', '-')}")
+        raise SettingError(f"--resume takes the settings of the run; leave out --{', --'.join(fixed).replace('_', '-')}")
     run = Run.open(folder, **given)
     if run.config.task != task:
-        raise ConfigError(f"{folder} is a run on {run.config.task}: minigrad train {run.config.task} --resume {folder}")
+        raise SettingError(f"{folder} is a run on {run.config.task}: minigrad train {run.config.task} --resume {folder}")
     return run
 
 

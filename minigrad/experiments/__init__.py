@@ -13,7 +13,8 @@ It stands above the engine and knows minigrad.models and minigrad.viz; the comma
 
 from __future__ import annotations
 
-from .config import EXTENDABLE, MODELS, TASKS, Config, ConfigError, span
+from ..errors import SettingError as ConfigError
+from .config import EXTENDABLE, MODELS, TASKS, Config, span
 from .run import Experiment, Keys, Run
 
 __all__ = ["EXTENDABLE", "MODELS", "TASKS", "Config", "ConfigError", "Experiment", "Keys", "Run", "span"]

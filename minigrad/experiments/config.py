@@ -15,16 +15,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
-from ..errors import MinigradError
+from ..errors import SettingError
 from ..models.registry import MODELS, Size
 from ..models.tasks import TASKS
 from ..models.tasks.draw import Range, Words
 from .presets import PRESETS
-
-
-class ConfigError(MinigradError, ValueError):
-    """A setting of a run that makes no sense."""
-
 
 # ---- one setting
 
@@ -92,17 +87,15 @@ class Setting:
     help: str
 
     def read(self, value: Any) -> Any:
-        """The value from itself, text or JSON; whole numbers are at least 1, or 0 where that is the default. Raises ConfigError."""
+        """The value from itself, text or JSON; whole numbers are at least 1, or 0 where that is the default. Raises SettingError."""
+        if get_origin(self.kind) is Literal:
+            if value not in get_args(self.kind):
+                raise SettingError(f"{self.name} {value!r} is unknown: take one of {', '.join(get_args(self.kind))}")
+            return value
         try:
-            if get_origin(self.kind) is Literal:
-                if value not in get_args(self.kind):
-                    raise ConfigError(f"{self.name} {value!r} is unknown: take one of {', '.join(get_args(self.kind))}")
-                return value
             found = _READ[self.kind](value)
-        except ConfigError:
-            raise
         except ValueError as error:
-            raise ConfigError(f"{self.name} {error}") from None
+            raise SettingError(f"{self.name} {error}") from None
         self._require_in_bounds(found)
         return found
 
@@ -111,9 +104,9 @@ class Setting:
             return
         lowest, least = (v if self.kind is int else min(_pair(v, span)) for v in (value, self.default))
         if lowest < min(1, least):
-            raise ConfigError(f"{self.name} must be at least {min(1, least)}, got {self.show(value)}")
+            raise SettingError(f"{self.name} must be at least {min(1, least)}, got {self.show(value)}")
         if self.kind == Range and value[0] > value[1]:
-            raise ConfigError(f"{self.name} go from the smallest to the greatest, got {self.show(value)}")
+            raise SettingError(f"{self.name} go from the smallest to the greatest, got {self.show(value)}")
 
     def show(self, value: Any) -> str:
         """The value as it is written on the command line."""
@@ -162,7 +155,7 @@ def run_settings() -> dict[str, Setting]:
 
 def _known(what: str, name: str, among: Mapping[str, Any]) -> Any:
     if name not in among:
-        raise ConfigError(f"{what} {name!r} is unknown: take one of {', '.join(among)}")
+        raise SettingError(f"{what} {name!r} is unknown: take one of {', '.join(among)}")
     return among[name]
 
 
@@ -174,7 +167,7 @@ class Config:
     """The settings of a run. Those in EXTENDABLE may differ when it is resumed.
 
     task_settings and model_settings are filled up with the defaults of the task and the model. `Config.of` sorts settings by name.
-    Raises ConfigError naming what is unknown, and what there is.
+    Raises SettingError naming what is unknown, and what there is.
     """
 
     task: str
@@ -203,7 +196,7 @@ class Config:
             object.__setattr__(self, name, setting.read(getattr(self, name)))
         object.__setattr__(self, "lr_steps", self.lr_steps or self.steps)
         if self.seed >= 2**64:
-            raise ConfigError(f"seed must be in 0 … 2⁶⁴ − 1, got {self.seed}")
+            raise SettingError(f"seed must be in 0 … 2⁶⁴ − 1, got {self.seed}")
 
     @classmethod
     def of(cls, task: str = "copy", model: str | None = None, **settings: Any) -> Config:
@@ -272,12 +265,12 @@ class Config:
 
     @classmethod
     def from_json(cls, found: Any) -> Config:
-        """The Config from as_json; settings that there were not yet when it was written have their defaults. Raises ConfigError."""
+        """The Config from as_json; settings that there were not yet when it was written have their defaults. Raises SettingError."""
         every = dataclasses.fields(cls)
         needed = {f.name for f in every if f.default is dataclasses.MISSING}
         if not isinstance(found, dict) or not needed <= set(found) <= {f.name for f in every}:
             wrong = sorted(needed ^ (set(found) - set(run_settings()))) if isinstance(found, dict) else found
-            raise ConfigError(f"the settings are not those of a run: {wrong}")
+            raise SettingError(f"the settings are not those of a run: {wrong}")
         return cls(**found)
 
 
@@ -287,4 +280,4 @@ EXTENDABLE = ("steps", "until")
 def _require_known(what: str, given: Any, known: Mapping[str, Any]) -> None:
     unknown = [k for k in given if k not in known]
     if unknown:
-        raise ConfigError(f"{what} has no setting {', '.join(map(repr, unknown))}: take {', '.join(known)}")
+        raise SettingError(f"{what} has no setting {', '.join(map(repr, unknown))}: take {', '.join(known)}")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import io, ops, optim, random
+from ..errors import SettingError
 from ..jit import jit
 from ..models.registry import MODELS
 from ..models.tasks import TASKS
@@ -23,7 +24,7 @@ from ..models.tasks.draw import Range
 from ..models.tasks.metrics import Measure, measure
 from ..tensor import Tensor
 from ..train import Outcome, Progress, Report, train
-from .config import EXTENDABLE, Config, ConfigError, task_settings
+from .config import EXTENDABLE, Config, task_settings
 from .presets import UNTIL_HARDER
 
 SAMPLE, SAMPLE_HARDER = 100, 25  # fresh sequences of an evaluation, as trained and harder
@@ -48,11 +49,11 @@ OPTIMIZERS: dict[str, type[optim.Optimizer]] = {
 
 @contextmanager
 def _refused(what: str) -> Iterator[None]:
-    """Errors of a task or model about its settings, or the files it reads, as ConfigError."""
+    """Errors of a task or model about its settings, or the files it reads, as SettingError."""
     try:
         yield
     except (ValueError, OSError) as error:
-        raise ConfigError(f"{what}: {error}") from None
+        raise SettingError(f"{what}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Experiment:
             return self.task.sizes(**self.config.task_settings)
 
     def model(self) -> Any:
-        """The untrained model. Raises ConfigError for sizes that do not fit each other."""
+        """The untrained model. Raises SettingError for sizes that do not fit each other."""
         with _refused(self.config.model):
             return MODELS[self.config.model](self.keys.model, *self.sizes, **self.config.model_settings)
 
@@ -94,7 +95,7 @@ class Experiment:
         return {k: ops.mean(v) for k, v in self.task.measures(outputs, targets, mask).items()}
 
     def batch(self, key: Tensor, step: int, count: int, **changes: Any) -> tuple[Any, ...]:
-        """(inputs, targets, mask) of so many sequences, as trained but for some settings. Raises ConfigError for settings of no sense."""
+        """(inputs, targets, mask) of so many sequences, as trained but for some settings. Raises SettingError for settings of no sense."""
         with _refused(self.config.task):
             return self.task.batch(key, step, count, **{**self.config.task_settings, **changes})
 
@@ -102,11 +103,11 @@ class Experiment:
         return self.batch(key, step, self.config.batch)
 
     def check(self) -> None:
-        """Raises ConfigError or OptimizerError where the run could not begin, be tested, or fail to learn."""
+        """Raises SettingError where the run could not begin, be tested, or fail to learn."""
         self.model(), self.optimizer(), self.batch(self.keys.pictures, 0, 1), self.batch(self.keys.pictures, 0, 1, **(self.harder or {}))
         first, until, chance = self.measures[self.headline], self.config.until, self.baselines()["chance"]
         if until and (until <= chance if first.rises else until >= chance):
-            raise ConfigError(f"until={until:g} is reached by guessing, {first.show(chance)}, with these settings: give another until")
+            raise SettingError(f"until={until:g} is reached by guessing, {first.show(chance)}, with these settings: give another until")
 
     def given(self, model: Any, inputs: Any, targets: Any) -> np.ndarray:
         """What the model's outputs stand for: bits, numbers, or probabilities of classes, (T, batch, letters, classes) for strings."""
@@ -146,13 +147,13 @@ class Experiment:
     def measure(self, model: Any, sequences: int, start: int = 0, **changes: Any) -> dict[str, float]:
         """Means over at least so many fresh sequences, as trained but for some settings; of every value of a range as many.
 
-        `start` says which of the fresh ones. Raises ConfigError for settings that need a model of another size.
+        `start` says which of the fresh ones. Raises SettingError for settings that need a model of another size.
         """
         with _refused(self.config.task):
             inputs, outputs = self.task.sizes(**{**self.config.task_settings, **changes})
         if (inputs, outputs) != self.sizes:
             found = f"{self.config.words(changes)} makes {inputs} inputs and {outputs} outputs"
-            raise ConfigError(f"{found}, but the model was trained with {self.sizes[0]} and {self.sizes[1]}: leave it as it was")
+            raise SettingError(f"{found}, but the model was trained with {self.sizes[0]} and {self.sizes[1]}: leave it as it was")
         return self._average(lambda *batch: self._measure(model, *batch), sequences, start, changes)
 
     def nearest(self, sequences: int, start: int = 0, **changes: Any) -> dict[str, float] | None:
@@ -247,7 +248,7 @@ class Run:
     def create(cls, folder: Path, config: Config) -> Run:
         """A new run in a folder that holds none yet."""
         if (folder / "config.json").exists():
-            raise ConfigError(f"{folder} holds a run already: go on with it by --resume {folder}, or choose another --out")
+            raise SettingError(f"{folder} holds a run already: go on with it by --resume {folder}, or choose another --out")
         run = cls(folder, Experiment(config))
         run.experiment.check()
         folder.mkdir(parents=True, exist_ok=True)
@@ -260,7 +261,7 @@ class Run:
         try:
             found = Config.from_json(json.loads((folder / "config.json").read_text()))
         except (OSError, ValueError, TypeError) as error:
-            raise ConfigError(f"{folder}: no run that can be read: {error}") from None
+            raise SettingError(f"{folder}: no run that can be read: {error}") from None
         run = cls(folder, Experiment(dataclasses.replace(found, **changes)))
         if changes:
             run._write_config({**run._written(), **{k: getattr(run.config, k) for k in EXTENDABLE}})

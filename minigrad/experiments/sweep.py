@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import dask
 from distributed import Client, Event, LocalCluster, WorkerPlugin, get_worker
 
+from ..errors import SettingError
 from ..models.tasks.draw import Words
 from ..train import Metrics, stop_requests
-from .config import EXTENDABLE, Config, ConfigError, model_settings, run_settings, task_settings
+from .config import EXTENDABLE, Config, model_settings, run_settings, task_settings
 from .run import Run
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -37,7 +38,7 @@ Tell = Callable[[str, dict[str, Any]], None]
 def grid(task: str, models: Sequence[str], seeds: Sequence[int], settings: Mapping[str, str]) -> dict[str, Config]:
     """{name: Config} of every combination; a name says what differs: 'ntm-lr=0.01-seed=3'.
 
-    settings  {name: values with commas}; each is of those models that have it. Raises ConfigError for what none of them has.
+    settings  {name: values with commas}; each is of those models that have it. Raises SettingError for what none of them has.
     """
     found = {}
     for model in models:
@@ -51,7 +52,7 @@ def grid(task: str, models: Sequence[str], seeds: Sequence[int], settings: Mappi
     unknown = [k for k in settings if not any(k in c.flat for c in found.values())]
     if unknown:
         known_names = sorted({k for c in found.values() for k in c.flat})
-        raise ConfigError(f"no run of {', '.join(models)} on {task} has a setting {', '.join(unknown)}: take {', '.join(known_names)}")
+        raise SettingError(f"no run of {', '.join(models)} on {task} has a setting {', '.join(unknown)}: take {', '.join(known_names)}")
     return found
 
 
@@ -67,7 +68,7 @@ def open_runs(folder: Path, configs: Mapping[str, Config]) -> dict[str, Run]:
         free = {*EXTENDABLE, *(["lr_steps"] if config.lr_steps == config.steps else [])}  # left out, it follows the steps of the first call
         other = [f"{k} {then.get(k)}, now {v}" for k, v in now.items() if then.get(k) != v and k not in free]
         if other:
-            raise ConfigError(f"{folder / name} holds a run with other settings ({', '.join(other)}): choose another --out")
+            raise SettingError(f"{folder / name} holds a run with other settings ({', '.join(other)}): choose another --out")
         runs[name] = Run.open(folder / name, **longer)
     return runs
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .draw import Draw, Range, between
 from .numbers import given, loss, measures
 
@@ -30,7 +32,7 @@ def batch(
     draw = Draw(seed, step, DOMAIN)
     total = int(draw.integers(*between(length)))
     if total < 2:
-        raise ValueError(f"length={length!r}: there are two numbers to add, so it is at least 2")
+        raise SettingError(f"length={length!r}: there are two numbers to add, so it is at least 2")
     inputs = np.zeros((total, batch, 2), np.float32)
     inputs[..., 0] = draw.uniform((total, batch))
     rows, half = np.arange(batch), total // 2

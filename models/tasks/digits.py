@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .classes import given, loss, measures
 from .draw import Draw
 
@@ -41,7 +43,7 @@ def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ValueError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
+        raise SettingError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
     found = load_digits()
     part = slice(-TESTED) if split == "train" else slice(-TESTED, None)
     return (found.data[part] / 16).astype(np.float32), found.target[part].astype(np.int64)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .bits import given, loss, measures
 from .draw import Draw, Range, between
 
@@ -36,7 +38,7 @@ def batch(
     draw = Draw(seed, step, DOMAIN)
     low, high = between(items)
     if low < 2:
-        raise ValueError(f"items={items!r}: a query needs a next item, so there are at least 2")
+        raise SettingError(f"items={items!r}: a query needs a next item, so there are at least 2")
     n = int(draw.integers(low, high))
     shown = draw.bits((n, vectors, batch, bits))
     query = draw.integers(0, n - 2, (batch,))

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .bits import given, loss, measures
 from .draw import Draw
 
@@ -33,7 +35,7 @@ def batch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, mask) as the task's interface says."""
     if not 1 <= best <= items:
-        raise ValueError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
+        raise SettingError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
     draw = Draw(seed, step, DOMAIN)
     vectors, priority = draw.bits((items, batch, bits)), (2 * draw.uniform((items, batch)) - 1).astype(np.float32)
     total = items + 1 + best

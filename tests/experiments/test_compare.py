@@ -17,12 +17,11 @@ from typer.testing import CliRunner
 
 import minigrad as mg
 from minigrad.cli import app
-from minigrad.experiments import Experiment
+from minigrad.experiments import Config, ConfigError, Experiment
 from minigrad.experiments.compare import answering, copying, study
 from minigrad.experiments.compare.cost import cost
 from minigrad.experiments.compare.figure import Figure, Panel
 from minigrad.experiments.compare.trained import Trained, medians, state_floats
-from minigrad.experiments.config import Config, ConfigError
 
 LENGTHS = (1, 4)
 

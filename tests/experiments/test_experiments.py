@@ -15,8 +15,8 @@ from minigrad.models.tasks.draw import Range, Words
 from minigrad.models.tasks.strokes import ALPHABETS
 
 import minigrad as mg
-from minigrad.experiments import pictures
-from minigrad.experiments.config import Config, ConfigError, Setting, model_settings, run_settings, settings_of, size, span, task_settings
+from minigrad.experiments import Config, ConfigError, pictures
+from minigrad.experiments.config import Setting, model_settings, run_settings, settings_of, size, span, task_settings
 from minigrad.experiments.presets import PRESETS, UNTIL_HARDER
 from minigrad.experiments.run import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
 

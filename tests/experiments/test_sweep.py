@@ -22,8 +22,7 @@ from typer.testing import CliRunner
 
 from minigrad.cli import app
 from minigrad.cli.sweep import Board
-from minigrad.experiments import Run
-from minigrad.experiments.config import Config, ConfigError
+from minigrad.experiments import Config, ConfigError, Run
 from minigrad.experiments.sweep import connected, grid, groups, open_runs, standing, train_all
 from minigrad.train import Metrics, locked
 

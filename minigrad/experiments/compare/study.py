@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ... import module
-from ..config import ConfigError, model_settings, run_settings, task_settings
+from ...errors import SettingError
+from ..config import model_settings, run_settings, task_settings
 from ..run import Run
 from ..sweep import Group, grid, groups, open_runs
 from . import answering, copying
@@ -66,11 +67,11 @@ MEASURES = {
 
 
 def runs_of(folder: Path, tasks: Sequence[str], models: Sequence[str], seeds: Sequence[int], quick: bool = False) -> dict[str, Run]:
-    """{'copy/ntm-seed=0': its run in the folder} of every task, model and seed. Raises ConfigError for a task that is none of RUNS."""
+    """{'copy/ntm-seed=0': its run in the folder} of every task, model and seed. Raises SettingError for a task that is none of RUNS."""
     settings = QUICK if quick else RUNS
     unknown = [task for task in tasks if task not in settings]
     if unknown:
-        raise ConfigError(f"compare has no task {', '.join(unknown)}: take some of {', '.join(settings)}")
+        raise SettingError(f"compare has no task {', '.join(unknown)}: take some of {', '.join(settings)}")
     every = {}
     for task in tasks:
         known = {*task_settings(task), *run_settings(), *(s for model in models for s in model_settings(model))}
