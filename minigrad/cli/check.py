@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from ..errors import SettingError
 from ..module import Module
+from .loading import load
 from .shared import app, console, plainly
 
 
@@ -32,7 +31,10 @@ def check(
     """
     from ..testing import GradientError, check_grads
 
-    f, args, names = _load(target)
+    try:
+        f, args, names = _load(target)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from None  # exit code 2: 1 says that the gradient is wrong
     report, problem = None, ""
     try:
         report = check_grads(f, *args, order=order, dtype=dtype, key=key, full=True)
@@ -48,22 +50,9 @@ def check(
 
 
 def _load(target: str) -> tuple[Callable[..., Any], Sequence[Any], list[str]]:
-    """(function, arguments, their names). Raises BadParameter where the file, the function or its arguments are not there."""
-    file, _, name = target.rpartition(":")
-    path = Path(file)
-    if not path.is_file() or not name:
-        raise typer.BadParameter(f"{target!r}: give a file that exists and a name in it, as in model.py:loss")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # as `python FILE.py` would have it
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    f = getattr(module, name, None)
-    if not callable(f):
-        there = [k for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
-        raise typer.BadParameter(f"{path.name} has no function {name!r}; it has {', '.join(there) or 'none'}")
+    """(function, arguments, their names). Raises SettingError where the file, the function or its arguments are not there."""
+    module, f = load(target)
+    name = target.rpartition(":")[2]
     args = _arguments(module, name, f)
     names = list(inspect.signature(f).parameters)
     return (lambda f, *args: f(*args), (f, *args), [name, *names]) if isinstance(f, Module) else (f, args, names)
@@ -76,9 +65,7 @@ def _arguments(module: Any, name: str, f: Callable[..., Any]) -> Sequence[Any]:
     parameters = inspect.signature(f).parameters.values()
     missing = [p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if missing:
-        raise typer.BadParameter(
-            f"{name} needs {', '.join(missing)}: give them defaults, or write a function inputs() that returns all of them"
-        )
+        raise SettingError(f"{name} needs {', '.join(missing)}: give them defaults, or write a function inputs() that returns all of them")
     return [p.default for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from ..errors import SettingError
-from .shared import app, console, plainly
-from .sweep import Board, Scheduler, Workers, seeds_of
+from ..experiments.progress import SweepDisplay
+from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 
 
 @app.command()
@@ -34,8 +34,8 @@ def compare(
     todo = {name: run for name, run in runs.items() if not standing(run).finished}
     console.print(f"{len(runs)} runs in {out}, {len(todo)} to train")
     if todo:
-        with connected(workers, scheduler) as client, Board(console, runs) as board:
-            errors, number = train_all(todo, client, board.event)
+        with connected(workers, scheduler) as client, SweepDisplay(console, runs) as display:
+            errors, number = train_all(todo, client, display.event)
         for name, error in errors.items():
             console.print(f"{name} failed: {error}", markup=False)
         if number or errors:

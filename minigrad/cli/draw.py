@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import traceback
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +13,8 @@ import minigrad as mg
 from ..errors import SettingError
 from ..experiments import MODELS, Config, Experiment, Run
 from ..experiments.config import model_settings
-from .shared import app, console, plainly
+from .loading import errors_of, load
+from .shared import app, console, draw_run, plainly
 
 Level = Literal["op", "gate", "cell", "box"]
 
@@ -89,42 +86,15 @@ def _of_model(model: Any, steps: int | None) -> tuple[Any, ...]:
 
 def _of_file(what: str) -> tuple[str, Any]:
     """(name, result) of FILE.py:FUNCTION, called without arguments."""
-    path, colon, name = what.rpartition(":")
-    file = Path(path)
-    if not colon or file.suffix != ".py":
+    path, _, name = what.rpartition(":")
+    if not path.endswith(".py"):
         known = ", ".join(MODELS)
         raise SettingError(f"{what!r} is neither the folder of a run nor a model ({known}) nor FILE.py:FUNCTION")
-    if not file.is_file():
-        raise SettingError(f"{path}: no such file")
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(file.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-        f = getattr(module, name, None)
-        if not callable(f):
-            here = [k for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == file.stem]
-            raise SettingError(f"{path} has no function {name!r}" + (f"; it has {', '.join(here[:12])}" if here else ""))
+    _, f = load(what)
+    with errors_of(Path(path)):
         return name, f()
-    except SettingError:
-        raise
-    except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-        place = f"{path}:{frames[-1].lineno}" if frames else path
-        raise SettingError(f"{place}: {type(error).__name__}: {error}") from None
 
 
 def _small(model: str) -> dict[str, Any]:
     """Settings of a model that can be looked at."""
     return {k: v for k, v in {"hidden": 4, "memory": (6, 3), "heads": 1}.items() if k in model_settings(model)}
-
-
-def draw_run(run: Run, model: Any) -> None:
-    """Every picture of a run, written to its folder."""
-    from ..experiments.pictures import draw
-
-    with console.status("drawing") if console.is_terminal else nullcontext():
-        made = draw(run, model)
-    console.print(f"Look at: {run.pictures}/  ({', '.join(p.name for p in made)})")

@@ -5,22 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from ..errors import SettingError
-from ..experiments import TASKS, Run, span
-from ..experiments.config import run_settings
-from .shared import app, beside, console, plainly
-
-Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
-Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")]
+from ..experiments import TASKS, Run
+from ..experiments.progress import SweepDisplay
+from .shared import Scheduler, Workers, app, beside, console, plainly, seeds_of
 
 
 @app.command()
@@ -47,8 +42,8 @@ def sweep(
     errors: dict[str, str] = {}
     number = 0
     if todo:
-        with connected(workers, scheduler) as client, Board(console, runs) as board:
-            errors, number = train_all(runs, client, board.event)
+        with connected(workers, scheduler) as client, SweepDisplay(console, runs) as display:
+            errors, number = train_all(runs, client, display.event)
     tell(folder, runs, errors)
     if number:
         again = ["minigrad", "sweep", task, "--models", models, "--seeds", seeds, *(w for text in set_ or () for w in ("--set", text))]
@@ -65,66 +60,6 @@ def _setting(text: str) -> tuple[str, str]:
     if name == "seed":
         raise SettingError("seeds are given by --seeds 0-4")
     return name.replace("-", "_"), value
-
-
-def seeds_of(text: str) -> list[int]:
-    """'0-4' or '1,5,7' or both."""
-    seeds = run_settings()["seed"]
-    found = [n for part in text.split(",") for low, high in [_ends(part)] for n in range(seeds.read(low), seeds.read(high) + 1)]
-    if not found or len(set(found)) < len(found):
-        raise SettingError(f"seeds are written 0-4 or 1,5,7, each once, got {text!r}")
-    return found
-
-
-def _ends(part: str) -> tuple[int, int]:
-    try:
-        return span(part)
-    except ValueError:
-        raise SettingError(f"seeds are written 0-4 or 1,5,7, got {part!r}") from None
-
-
-# ---- while it runs
-
-
-class Board:
-    """The runs that train now, as a table in a terminal; a line for each that begins or ends elsewhere."""
-
-    def __init__(self, console: Console, runs: dict[str, Run]):
-        self.console, self.runs = console, runs
-        self.now: dict[str, dict[str, Any]] = {}
-        self.ended = 0
-        self.live = Live(console=console, transient=True, get_renderable=self._table) if console.is_terminal else nullcontext()
-
-    def __enter__(self) -> Board:
-        self.live.__enter__()
-        return self
-
-    def __exit__(self, *problem: Any) -> None:
-        self.live.__exit__(*problem)
-
-    def event(self, name: str, event: dict[str, Any]) -> None:
-        if "end" in event:
-            last = self.now.pop(name, {})
-            if event["end"] != "new":  # else it was never begun
-                self.ended += 1
-                self.console.print(f"{name}: {event['end']} after {last.get('step', 0):,} updates, {last.get('seconds', 0):.0f} s")
-        elif "from" in event:
-            again = " again" if name in self.now else ""
-            self.now[name] = {"step": event["from"]}
-            self.console.print(f"{name}: begins{again} at update {event['from']:,}")
-        else:
-            self.now.setdefault(name, {}).update(event)
-
-    def _table(self) -> Table:
-        table = Table(title=f"{self.ended} ended, {len(self.now)} training", title_justify="left")
-        for column in ("run", "updates", "seconds", "as trained", "fresh"):
-            table.add_column(column, justify="left" if column == "run" else "right")
-        for name, found in self.now.items():
-            experiment = self.runs[name].experiment
-            key, form = experiment.headline, experiment.measures[experiment.headline].form
-            shown = [f"{e[key]:{form}}" if key in e else "…" for e in (found, found.get("evaluation", {}))]
-            table.add_row(name, f"{found.get('step', 0):,}", f"{found.get('seconds', 0):.0f}", *shown)
-        return table
 
 
 # ---- what came of it

@@ -13,10 +13,9 @@ from .. import module
 from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import Setting, model_settings, run_settings, task_settings
-from ..experiments.progress import Display
+from ..experiments.progress import RunDisplay
 from ..train import Outcome
-from .draw import draw_run
-from .shared import app, beside, console, last_evaluation, plainly
+from .shared import app, beside, console, draw_run, last_evaluation, plainly
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on a task.")
 app.add_typer(train_app, name="train")
@@ -98,7 +97,7 @@ def _free(config: Config) -> Path:
 def _go(run: Run, pictures: bool) -> None:
     model = run.experiment.model()
     console.print(f"[bold]{run.config.title}[/]: {module.count(model):,} parameters, in {run.folder}")
-    with Display(console, run) as display:
+    with RunDisplay(console, run) as display:
         outcome = run.train(display.event, display.step)
     if outcome.reason == "interrupted":
         console.print(f"Stopped and saved at step {outcome.step:,}. Go on with:\n  minigrad train {run.config.task} --resume {run.folder}")

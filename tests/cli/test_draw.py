@@ -60,7 +60,7 @@ def test_a_users_function_gives_what_is_drawn(mine: Path, tmp_path: Path, name: 
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("mine.py:broken", "ZeroDivisionError: division by zero"),
+        ("mine.py:broken", "mine.py:19: ZeroDivisionError: division by zero"),
         ("mine.py:nothing", "has no function 'nothing'; it has loss, graph, pair, drawing, broken, number"),
         ("mine.py:number", "takes a tensor, a Graph, or a function and its arguments; got int"),
         ("absent.py:f", "absent.py: no such file"),

@@ -21,8 +21,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from minigrad.cli import app
-from minigrad.cli.sweep import Board
 from minigrad.experiments import Config, ConfigError, Run
+from minigrad.experiments.progress import SweepDisplay
 from minigrad.experiments.sweep import connected, grid, groups, open_runs, standing, train_all
 from minigrad.train import Metrics, locked
 
@@ -58,14 +58,14 @@ def alone(tmp_path_factory):
 def test_the_table_shows_what_trains_now_and_how_far_it_is(tmp_path):
     runs = {name: Run.create(tmp_path / name, config) for name, config in grid("copy", ["rnn"], [0, 1], TINY).items()}
     text = StringIO()
-    with Board(Console(file=text, force_terminal=True, width=100), runs) as board:
+    with SweepDisplay(Console(file=text, force_terminal=True, width=100), runs) as display:
         for name in runs:
-            board.event(name, {"from": 0})
+            display.event(name, {"from": 0})
         first, second = runs
-        board.event(first, {"step": 50, "seconds": 2.4, "bits": 1.25, "evaluation": {"bits": 1.5}})
-        board.event(second, {"step": 100, "seconds": 3.6})
-        board.event(second, {"end": "learned"})
-        table = board._table()
+        display.event(first, {"step": 50, "seconds": 2.4, "bits": 1.25, "evaluation": {"bits": 1.5}})
+        display.event(second, {"step": 100, "seconds": 3.6})
+        display.event(second, {"end": "learned"})
+        table = display._table()
     said = re.sub(r"\x1b\[[\d;]*m", "", text.getvalue())
     assert table.title == "1 ended, 1 training"
     assert [list(c.cells) for c in table.columns] == [[first], ["50"], ["2"], ["1.250"], ["1.500"]]
