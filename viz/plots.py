@@ -131,7 +131,7 @@ def rows_of(trace: Mapping[str, Any], steps: slice | None = None) -> list[tuple[
 
 
 def _kind(name: str, array: np.ndarray) -> str:
-    stem = name.split(".")[-1].split("/")[-1]
+    stem = name.rpartition(".")[2]
     if stem in MEMORY and array.ndim == 3:
         return "memory"
     if any(stem == g or stem.startswith(g + "_") for g in GATES) and array[0].size <= 4:

@@ -10,7 +10,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ..interpret import run as interpret
+from .. import viz
 from ..models.tasks.draw import Range
 from ..train import Metrics
 from .run import Experiment, Run
@@ -18,9 +18,9 @@ from .run import Experiment, Run
 CONTROLS: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "path", "font.size": 9, "image.interpolation": "nearest"}
 MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
 INSIDE = {
-    "ntm": ["write/M", *(f"{side}/{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
-    "mann": ["write/M", "write/g", "usage", "write/w_least", "write/w_write", "read/w_read"],
-    "dnc": ["write/M", "write/usage", "write/allocation", "write/w_write", "read/w_read"],
+    "ntm": ["write.M", *(f"{side}.{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
+    "mann": ["write.M", "write.g", "usage", "write.w_least", "write.w_write", "read.w_read"],
+    "dnc": ["write.M", "write.usage", "write.allocation", "write.w_write", "read.w_read"],
 }
 LATE = 2**40  # an update at which a task that begins easy is as hard as it gets
 LONGEST = 60  # time steps in a picture of arrays over time
@@ -155,20 +155,8 @@ def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
 
 
 def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The values of named nodes of the model's loop at every step, (T, …), for the first sequence of a batch.
-
-    'M', or with the scope it was made in, 'write/g'.
-    """
-    graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
-    found: dict[str, dict[int, np.ndarray]] = {n: {} for n in names}
-
-    def watch(node: Any, value: Any, steps: tuple[int, ...]) -> None:
-        if node.name and len(steps) == 1 and isinstance(value, np.ndarray):
-            for name in {node.name, f"{node.origin.scope}/{node.name}"} & found.keys():
-                found[name][steps[0]] = value[0]
-
-    interpret(graph, [mg.tensor(leaf).numpy() for leaf in mg.tree.leaves(((model, xs), {}))], watch=watch)
-    return {n: np.stack([rows[t] for t in sorted(rows)]) for n, rows in found.items() if rows}
+    """The named values of the model's loop at every step, (T, …), for the first sequence of a batch: see `viz.record`."""
+    return viz.record(lambda model, xs: model(xs), model, xs, names=names)
 
 
 def memory(e: Experiment, model: Any, path: Path) -> Path:
@@ -181,8 +169,8 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     has_memory = e.config.model in INSIDE
     names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
     recorded = record(model, xs, names)
-    if has_memory:
-        recorded.setdefault("add", recorded["k"])  # a MANN may write its key
+    if has_memory and "add" not in recorded:
+        recorded["add"] = recorded["k"]  # a MANN may write its key
     values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
     heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3}
     figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
@@ -207,18 +195,14 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
 
 def inside(e: Experiment, model: Any, path: Path) -> Path:
     """The memory itself over time, and the gates, usage and weightings of its heads."""
-    from ..viz import memory as panels
-
     xs, _, _ = (v[:LONGEST] for v in example(e))
-    panels(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
+    viz.memory(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
     return path
 
 
 def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
     """The model's graph over a few time steps."""
-    from ..viz import unrolled as drawing
-
     xs = example(e)[0][:steps]
     graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
-    drawing(graph, steps=steps, level=level).save(path)
+    viz.unrolled(graph, steps=steps, level=level).save(path)
     return path
