@@ -13,9 +13,9 @@ import minigrad as mg
 from .. import viz
 from ..models.tasks.draw import Range
 from ..train import Metrics
+from ..viz.style import plotting
 from .run import Experiment, Run
 
-CONTROLS: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "path", "font.size": 9, "image.interpolation": "nearest"}
 MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
 INSIDE = {
     "ntm": ["write.M", *(f"{side}.{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
@@ -45,10 +45,8 @@ def draw(run: Run, model: Any) -> list[Path]:
 
 def _figure(rows: int, columns: int, width: float, height: float) -> Any:
     """(figure, axes[rows, columns]) without a window."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    mpl.rcParams.update(CONTROLS)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for a in axes.flat:
@@ -68,6 +66,7 @@ def _save(figure: Any, path: Path) -> Path:
 # ---- learning
 
 
+@plotting()
 def learning_curve(run: Run, path: Path) -> Path:
     """The first measure against sequences seen, on training batches and fresh ones, with the lines of guessing and of having learned."""
     e, c = run.experiment, run.config
@@ -112,6 +111,7 @@ def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any
     return e.batch(e.keys.pictures, LATE, sequences, **{**ranges, **changes})
 
 
+@plotting()
 def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     """What was to be given back, what was, and the difference, for one fresh sequence."""
     xs, ys, mask = example(e, **changes)
@@ -130,6 +130,7 @@ def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     return _save(figure, path)
 
 
+@plotting()
 def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     """The probability of every class at the first answers of fresh sequences, one after the other, and what is right.
 
@@ -159,6 +160,7 @@ def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     return viz.record(lambda model, xs: model(xs), model, xs, names=names)
 
 
+@plotting()
 def memory(e: Experiment, model: Any, path: Path) -> Path:
     """As Fig. 6 of the NTM paper: left what is written, right what is read; inputs and outputs, vectors, weightings over time.
 

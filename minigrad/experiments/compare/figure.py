@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...viz import style
+
 COLOURS = {
     "rnn": "#7F7F7F", "lstm": "#3A76B0", "gru": "#17A0B4", "attention": "#4F8F78", "transformer": "#8AA05A", "ntm": "#C4574B",
     "mann": "#C79A1E", "dnc": "#7A4E9E",
 }  # fmt: skip
-STYLE: Any = {"svg.hashsalt": "minigrad", "svg.fonttype": "none", "font.size": 9, "font.sans-serif": ["DejaVu Sans"]}
-
 
 Curve = Mapping[float, float]  # {x: y}
 
@@ -82,10 +82,9 @@ def _numbered(curves: Mapping[str, Any]) -> dict[str, Any]:
 
 def draw(figure: Figure, path: Path) -> Path:
     """The figure as SVG: one legend for all panels, colours by model."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context(STYLE):
+    with style.plotting(text="none"):
         canvas = Canvas(figsize=(1.2 + 3.6 * len(figure.panels), 3.1), layout="constrained")
         axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
         for axis, panel in zip(axes, figure.panels, strict=True):
@@ -103,13 +102,13 @@ def _panel(axis: Any, panel: Panel) -> None:
     if panel.trained is not None:
         axis.axvspan(*panel.trained, color="#EEF2E6", lw=0, label="trained")
     for label, x in panel.marks.items():
-        axis.axvline(x, color="#B9C2C8", lw=1, label=label)
+        axis.axvline(x, color=style.SPINE, lw=1, label=label)
     for number, (label, y) in enumerate(panel.baselines.items()):
-        style = {"color": "k", "lw": 1, "ls": ("--", ":", "-.")[number % 3], "label": label}
+        line = {"color": "k", "lw": 1, "ls": ("--", ":", "-.")[number % 3], "label": label}
         if isinstance(y, Mapping):
-            axis.plot(*zip(*sorted(y.items()), strict=True), **style)
+            axis.plot(*zip(*sorted(y.items()), strict=True), **line)
         else:
-            axis.axhline(y, **style)
+            axis.axhline(y, **line)
     for name, curve in panel.curves.items():
         axis.plot(*zip(*sorted(curve.items()), strict=True), color=COLOURS.get(name), lw=1.4, marker="o", ms=2.5, label=name)
     axis.set(xlabel=panel.xlabel, ylabel=panel.ylabel)
@@ -120,5 +119,5 @@ def _panel(axis: Any, panel: Panel) -> None:
         axis.set_yscale("log")
     if panel.bounds is not None:
         axis.set_ylim(*panel.bounds)
-    axis.grid(True, axis="y", color="#E6E8EB", lw=0.5)
+    axis.grid(True, axis="y", color=style.GRID, lw=0.5)
     axis.set_axisbelow(True)
