@@ -39,6 +39,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check minigrad models viz tests examples benchmarks
 	$(BIN)/mypy
+	$(BIN)/python -m tests.contracts
 
 wheel: .venv/.dev
 	rm -rf build dist

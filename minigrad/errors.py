@@ -30,7 +30,7 @@ class RangeError(MinigradError, OverflowError):
 
 
 class SettingError(MinigradError, ValueError):
-    """A number or name outside of what the operation takes."""
+    """A setting that makes no sense: a number or name outside of what is taken, or settings that do not fit each other."""
 
 
 class OutOfMemoryError(MinigradError, MemoryError):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from . import ops, tree
-from .errors import MinigradError, shape_error
+from .errors import SettingError, shape_error
 from .nodes import is_tracing
 from .tensor import Tensor, parameter, tensor
 from .types import unify_types
@@ -27,10 +27,7 @@ __all__ = [
 # A learning rate: a number, or a function of the number of updates made so far (int64 scalar tensor, 0 at the first).
 Rate = float | Callable[[Tensor], Any]
 Slots = dict[str, Tensor]
-
-
-class OptimizerError(MinigradError, ValueError):
-    """A setting that no optimiser can work with, or parameters it can't tell apart."""
+OptimizerError = SettingError  # its name among the optimisers
 
 
 class State(NamedTuple):
@@ -44,13 +41,13 @@ class State(NamedTuple):
 
 
 def _number(what: str, value: Any, low: float = 0.0, high: float = math.inf) -> float:
-    """The setting as a float in [low, high), or an OptimizerError naming it."""
+    """The setting as a float in [low, high), or a SettingError naming it."""
     try:
         found = float(value)
     except (TypeError, ValueError):
-        raise OptimizerError(f"{what} must be a number, got {value!r}") from None
+        raise SettingError(f"{what} must be a number, got {value!r}") from None
     if not low <= found < high:
-        raise OptimizerError(f"{what} must be a finite number in [{low:g}, {high:g}), got {value!r}")
+        raise SettingError(f"{what} must be a finite number in [{low:g}, {high:g}), got {value!r}")
     return found
 
 
@@ -64,7 +61,7 @@ def _at(rate: Rate, step: Tensor) -> Tensor:
     found = rate(step) if callable(rate) else float(rate)
     found = tensor(found, "float64" if isinstance(found, (int, float)) else None)
     if found.shape:
-        raise OptimizerError(f"lr must be one number a step, its schedule gave {found.type}")
+        raise SettingError(f"lr must be one number a step, its schedule gave {found.type}")
     return ops.astype(found, "float64")
 
 
@@ -163,7 +160,7 @@ class Optimizer:
     rates       {part: learning rate} of parts that have another: a part is the path of a parameter or of what holds it, "encoder" or
                 "layers[0]"; the longest counts
 
-    NaN in a gradient is not hidden by either. Settings that make no sense raise OptimizerError (a ValueError) naming the setting.
+    NaN in a gradient is not hidden by either. Settings that make no sense raise SettingError (a ValueError) naming the setting.
     """
 
     names: ClassVar[tuple[str, ...]] = ()
@@ -180,13 +177,13 @@ class Optimizer:
                 _number(name, getattr(self, name), math.ulp(0.0))
 
     def init(self, params: Any) -> State:
-        """The state before the first update. Raises OptimizerError for no parameters, one that stands twice, or one that is no float."""
+        """The state before the first update. Raises SettingError for no parameters, one that stands twice, or one that is no float."""
         leaves, treedef = tree.flatten(params)
         paths = list(tree.paths(treedef))
         _require_trainable(type(self).__name__, [tensor(p) for p in leaves], paths)
         if idle := set(self.rates) - set(self._parts(paths)):
             have = ", ".join(path.removeprefix(".") for path in paths)
-            raise OptimizerError(f"{type(self).__name__}: rates are given of {', '.join(sorted(idle))}, but the parameters are {have}")
+            raise SettingError(f"{type(self).__name__}: rates are given of {', '.join(sorted(idle))}, but the parameters are {have}")
         return State(tensor(0), {name: tree.map(_zeros, params) for name in self.names})
 
     def update(self, params: Any, grads: Any, state: State) -> tuple[Any, State]:
@@ -225,7 +222,7 @@ class Optimizer:
         if not isinstance(state, State) or set(state.slots) != set(self.names):
             has = f"slots {', '.join(state.slots) or 'none'}" if isinstance(state, State) else repr(state)
             needed = ", ".join(self.names) or "none"
-            raise OptimizerError(f"{what}: the state must have slots {needed}, got {has}. Make it with {what}(…).init(params)")
+            raise SettingError(f"{what}: the state must have slots {needed}, got {has}. Make it with {what}(…).init(params)")
         found = {name: tree.flatten(state.slots[name]) for name in self.names}
         for name, (_, structure) in found.items():
             tree.require_same(treedef, structure, f"{what}: slot {name!r} of the state against the parameters")
@@ -250,13 +247,13 @@ def _is_below(path: str, part: str) -> bool:
 
 def _require_trainable(what: str, params: list[Tensor], paths: list[str]) -> None:
     if not params:
-        raise OptimizerError(f"{what}: there are no parameters to train")
+        raise SettingError(f"{what}: there are no parameters to train")
     seen: dict[Any, str] = {}
     for path, p in zip(paths, params, strict=True):
         if not p.type.is_float:
-            raise OptimizerError(f"{what}: params{path} is {p.type}; only floats can be trained")
+            raise SettingError(f"{what}: params{path} is {p.type}; only floats can be trained")
         if p.node in seen:
-            raise OptimizerError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place")
+            raise SettingError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place")
         seen[p.node] = path
 
 
@@ -285,7 +282,7 @@ class SGD(Optimizer):
         super().__post_init__()
         _number("momentum", self.momentum, 0, 1)
         if self.nesterov and not self.momentum:
-            raise OptimizerError("nesterov needs a momentum above 0")
+            raise SettingError("nesterov needs a momentum above 0")
 
     def leaf(self, p: Tensor, g: Tensor, slots: Slots, rate: Tensor, step: Tensor) -> tuple[Tensor, Slots]:
         v = self.momentum * slots["velocity"] + g if self.momentum else g

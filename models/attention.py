@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Module, Tensor
+from minigrad.errors import SettingError
 
 from .cell import Cell, Linear, blocks, choose, keys
 from .lstm import LSTM, LSTMState
@@ -46,7 +47,7 @@ class Score(Module):
     def __init__(self, kind: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
         self.kind, k = choose("score", kind, SCORES), keys(key, 3)
         if kind == "dot" and query != keys_:
-            raise ValueError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
+            raise SettingError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
         width = hidden or keys_
         additive = kind in ("bahdanau", "concat")
         self.W = None if kind == "dot" else blocks(k[0], (query, width if additive else keys_), 1, "glorot", dtype)
@@ -159,7 +160,7 @@ class MultiHead(Module):
 
     def __init__(self, width: int, heads: int, key: Any = 0, dtype: Any = "float32"):
         if width % heads:
-            raise ValueError(f"width={width} is no multiple of heads={heads}")
+            raise SettingError(f"width={width} is no multiple of heads={heads}")
         k = keys(key, 2)
         self.width, self.heads = width, heads
         self.W = blocks(k[0], (width, width), 3, "glorot", dtype)

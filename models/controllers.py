@@ -9,6 +9,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Module, Tensor
+from minigrad.errors import SettingError
 
 from .cell import blocks, choose, keys
 from .lstm import LSTMState, forget_bias, lstm_cell
@@ -82,5 +83,5 @@ def controller(
     if layers == 1:
         return made(inputs, reads, hidden, key, dtype, gain)
     if layers < 1:
-        raise ValueError(f"layers={layers}: a controller has at least one")
+        raise SettingError(f"layers={layers}: a controller has at least one")
     return Deep([made(inputs + hidden * (i > 0), reads, hidden, k, dtype, gain) for i, k in enumerate(keys(key, layers))])

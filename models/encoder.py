@@ -8,6 +8,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad import Module, Tensor
+from minigrad.errors import SettingError
 
 from .cell import Cell, keys, sequences
 
@@ -61,7 +62,7 @@ class Encoded(Cell):
     def __init__(self, encoder: ImageEncoder, model: Any):
         pixels = encoder.side**2
         if model.inputs < encoder.outputs:
-            raise ValueError(f"a code has {encoder.outputs} numbers, the model takes {model.inputs} inputs")
+            raise SettingError(f"a code has {encoder.outputs} numbers, the model takes {model.inputs} inputs")
         self.encoder, self.model, self.label = encoder, model, model.label
         self.pixels, self.inputs = pixels, pixels + model.inputs - encoder.outputs
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import minigrad as mg
 from minigrad import Module, Tensor
+from minigrad.errors import SettingError
 
 from .cell import Cell
 
@@ -20,7 +21,7 @@ class Stack(Cell):
     def __init__(self, layers: Sequence[Any]):
         for below, above in pairwise(layers):
             if width(below) != above.inputs:
-                raise ValueError(f"a layer gives {width(below)} outputs, the one above takes {above.inputs} inputs")
+                raise SettingError(f"a layer gives {width(below)} outputs, the one above takes {above.inputs} inputs")
         self.layers = tuple(layers)
         self.inputs = layers[0].inputs
 
@@ -50,7 +51,7 @@ class Bidirectional(Module):
 
     def __init__(self, forward: Cell, backward: Cell):
         if forward.inputs != backward.inputs:
-            raise ValueError(f"forward takes {forward.inputs} inputs, backward {backward.inputs}")
+            raise SettingError(f"forward takes {forward.inputs} inputs, backward {backward.inputs}")
         self.forward, self.backward, self.inputs = forward, backward, forward.inputs
 
     def initial_state(self, batch: Any) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.errors import SettingError
 
 from .addressing import memory_size, require_at_least, similarity
 from .cell import Cell, Linear, choose, keys
@@ -65,7 +66,7 @@ class MANN(Cell):
         slots, width = memory_size("MANN", memory)
         require_at_least("MANN", 1, heads=heads)
         if heads > slots:
-            raise ValueError(f"heads={heads}, but the memory has only {slots} slots to write to")
+            raise SettingError(f"heads={heads}, but the memory has only {slots} slots to write to")
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.head_count, self.decay, self.strength = heads, float(decay), bool(strength)

@@ -8,6 +8,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.errors import SettingError
 
 from .addressing import address, memory_size, require_at_least, write
 from .cell import Cell, Linear, choose, keys
@@ -45,7 +46,7 @@ class NTM(Cell):
                  are the add vectors. It learns associative recall in a tenth of the sequences. "loose": a tape whose write heads learn more
                  easily to go elsewhere (s(+1) 0.79, not 0.96). It learns to sort in a quarter, recall more slowly and not with every seed
 
-    Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: ValueError.
+    Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: SettingError.
     """
 
     label = "ntm"
@@ -103,7 +104,7 @@ class NTM(Cell):
         What was read has little weight in h at first, so that an input seen again gives the key with which it was added.
         """
         if self.shifts == 1:
-            raise ValueError("a tape moves heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
+            raise SettingError("a tape moves heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
         W, b, n, width = self.heads.W.numpy().copy(), self.heads.b.numpy().copy(), self.read_heads * self._per_head, self.memory[1]
         keys_ = W[:, :n].reshape(len(W), self.read_heads, -1)[..., :width]
         adds = W[:, n:].reshape(len(W), self.write_heads, -1)[..., -width:]
@@ -138,7 +139,7 @@ class NTM(Cell):
         state = self.initial_state(1)
         spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
         if spread == 0:
-            raise ValueError(
+            raise SettingError(
                 f"M_0={self.first[0]!r} with w_0={self.first[1]!r} is symmetric: all slots are alike and stay so for ever, so nothing "
                 "can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
             )

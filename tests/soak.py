@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TextIO
 
 from minigrad.backend import link
-from minigrad.config import Config
 from minigrad.experiments import Run
+from minigrad.experiments.config import Config
 
 # What the last tenth may differ by from the first tenth after the warm-up.
 MEMORY, SLOWDOWN = 0.02, 0.20

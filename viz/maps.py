@@ -13,12 +13,13 @@ from minigrad import Tensor, tree
 
 from . import style, text
 from .errors import DrawingError
-from .plots import CYCLE, Plot, canvas
+from .plots import Plot, canvas
 
 EXACT = 64  # numbers in a state up to which the whole Jacobian is made
 ITERATIONS, CLOSE = 100, 1e-4  # of the power iteration
 
 
+@style.plotting()
 def attention_map(weights: Any, title: str = "", rows: str = "position t", columns: str = "attended position s") -> Plot:
     """Where each position looks: weights (T, S), or (heads, T, S) with the heads side by side, white 0, on one scale.
 
@@ -41,6 +42,7 @@ def attention_map(weights: Any, title: str = "", rows: str = "position t", colum
     return _titled(figure, title)
 
 
+@style.plotting()
 def connectivity(losses: Callable[[Any], Any], xs: Any, title: str = "") -> Plot:
     """‖∂L_t/∂x_s‖ for every pair of steps, log10 on the scale of gradient norms: what the loss at t still feels of the input at s.
 
@@ -66,6 +68,7 @@ def connectivity(losses: Callable[[Any], Any], xs: Any, title: str = "") -> Plot
     return _titled(figure, title)
 
 
+@style.plotting()
 def spectral_norms(cells: Any, xs: Any, title: str = "") -> Plot:
     """The spectral norm of ∂s_t/∂s_{t−1} over t, s all of a cell's state: below 1 every gradient through it shrinks, above 1 one may grow.
 
@@ -77,10 +80,10 @@ def spectral_norms(cells: Any, xs: Any, title: str = "") -> Plot:
     found = {text.clean(k, 30): v for k, v in cells.items()} if isinstance(cells, Mapping) else {"": cells}
     figure, (axis,) = canvas(3.2, [1], 7.0)
     for n, (label, cell) in enumerate(found.items()):
-        axis.plot(step_norms(cell, xs), color=CYCLE[n % len(CYCLE)], lw=1.5, marker=".", ms=4, label=label.replace("$", r"\$"))
+        axis.plot(step_norms(cell, xs), color=style.CYCLE[n % len(style.CYCLE)], lw=1.5, marker=".", ms=4, label=label.replace("$", r"\$"))
     axis.axhline(1, color=style.MUTED, lw=1, ls="--")
     axis.set_yscale("log")
-    axis.grid(True, which="major", color="#E6E8EB", lw=0.6)
+    axis.grid(True, which="major", color=style.GRID, lw=0.6)
     axis.set_xlabel("time step t", fontsize=9, color=style.TEXT)
     axis.set_ylabel("‖∂state$_t$/∂state$_{t-1}$‖₂", fontsize=9, color=style.TEXT)
     axis.tick_params(labelsize=8, colors=style.MUTED)

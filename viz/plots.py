@@ -19,7 +19,6 @@ WEIGHTS = ("w", "usage", "least", "attention", "weight", "allocation", "preceden
 MEMORY = ("M", "memory", "links")
 CLASSES = ("class", "classes", "label", "labels")
 _PRETTY = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α", "g": "g", "s": "s"}
-CYCLE = ("#3A76B0", "#C4574B", "#4F8F78", "#C79A1E", "#7A4E9E", "#59636B", "#B0315A", "#A08A6C")
 
 
 class Plot:
@@ -28,6 +27,7 @@ class Plot:
     def __init__(self, figure: Any, title: str = ""):
         self.figure, self.title = figure, title
 
+    @style.plotting()
     def pipe(self, format: str = "svg") -> bytes:
         """The picture as bytes: svg, png, pdf or another format of matplotlib. Raises DrawingError for one it does not know."""
         out = io.BytesIO()
@@ -58,13 +58,9 @@ class Plot:
 
 def canvas(height: float, rows: Sequence[float], width: float = 9.0, columns: int = 1) -> tuple[Any, Sequence[Any]]:
     """(figure, its axes row by row), in inches, without a window; rows have these relative heights and share their x axis."""
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise DrawingError("plot: needs matplotlib: pip install 'minigrad[cli]'") from None
-    matplotlib.rcParams["svg.hashsalt"] = "minigrad"
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), columns, sharex=True, squeeze=False, gridspec_kw={"height_ratios": rows})
@@ -74,6 +70,7 @@ def canvas(height: float, rows: Sequence[float], width: float = 9.0, columns: in
 # ---- memory
 
 
+@style.plotting()
 def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None) -> Plot:
     """What a memory network did, panel under panel on one time axis (NTM, MANN, DNC).
 
@@ -96,7 +93,7 @@ def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None
         axis.set_ylabel(label + _extent(kind, array), rotation=0, ha="right", va="center", fontsize=9, color=style.TEXT)
         axis.tick_params(labelsize=7, colors=style.MUTED, length=2)
         for side in axis.spines.values():
-            side.set_color("#B9C2C8")
+            side.set_color(style.SPINE)
     start = (steps.start or 0) if steps else 0
     ticks = range(0, length, max(1, length // 20))
     axes[-1].set_xticks(list(ticks), [str(t + start) for t in ticks])
@@ -131,7 +128,7 @@ def rows_of(trace: Mapping[str, Any], steps: slice | None = None) -> list[tuple[
 
 
 def _kind(name: str, array: np.ndarray) -> str:
-    stem = name.split(".")[-1].split("/")[-1]
+    stem = name.rpartition(".")[2]
     if stem in MEMORY and array.ndim == 3:
         return "memory"
     if any(stem == g or stem.startswith(g + "_") for g in GATES) and array[0].size <= 4:
@@ -181,7 +178,7 @@ def _heat(figure: Any, axis: Any, array: np.ndarray, cmap: str, low: float, high
     image = axis.imshow(finite, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high, origin="upper")
     bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.025, aspect=12)
     bar.ax.tick_params(labelsize=6, length=2, colors=style.MUTED)
-    bar.outline.set_edgecolor("#B9C2C8")
+    bar.outline.set_edgecolor(style.SPINE)
 
 
 def _largest(array: np.ndarray) -> float:
@@ -204,7 +201,7 @@ def _values(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
 def _curves(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
     columns = array.reshape(len(array), -1)
     for k, column in enumerate(columns.T):
-        axis.plot(column, color=CYCLE[k % len(CYCLE)], lw=1.3, marker=".", ms=3, label=f"head {k + 1}")
+        axis.plot(column, color=style.CYCLE[k % len(style.CYCLE)], lw=1.3, marker=".", ms=3, label=f"head {k + 1}")
         for t in np.flatnonzero(~np.isfinite(column)):
             axis.axvspan(t - 0.5, t + 0.5, color=style.NOT_FINITE)
     if columns.shape[1] > 1:
@@ -223,7 +220,7 @@ def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
             np.ma.masked_invalid(array[t]), extent=(left, right, slots - 0.5, -0.5), aspect="auto", cmap="RdBu_r", vmin=-top, vmax=top,
             interpolation="nearest",
         )  # fmt: skip
-        axis.plot([left, right, right, left, left], [-0.5, -0.5, slots - 0.5, slots - 0.5, -0.5], color="#B9C2C8", lw=0.6)
+        axis.plot([left, right, right, left, left], [-0.5, -0.5, slots - 0.5, slots - 0.5, -0.5], color=style.SPINE, lw=0.6)
     axis.set_ylim(slots - 0.5, -0.5)
 
 
@@ -231,7 +228,7 @@ def _classes(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
     """A cell for each step in the colour of its class, the number in it while it can be read; negative: no class."""
     for t, value in enumerate(array):
         if value >= 0:
-            fill = CYCLE[int(value) % len(CYCLE)]
+            fill = style.CYCLE[int(value) % len(style.CYCLE)]
             axis.axvspan(t - 0.5, t + 0.5, color=fill, lw=0)
             if len(array) <= 60:
                 axis.text(t, 0.5, f"{value:g}", fontsize=6, color=style.ink(fill), ha="center", va="center")
@@ -245,6 +242,7 @@ _PANELS = {"classes": _classes, "weights": _weights, "values": _values, "curves"
 # ---- gradient flow
 
 
+@style.plotting()
 def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
     """‖∂L/∂h_t‖ over time for every state of a loop, and what each step adds to each weight's gradient; log scale.
 
@@ -262,11 +260,11 @@ def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
         count = 0
         for run, flows in runs.items():
             for name, points in flows[part].items():
-                _curve(axis, points, f"{run} {name}".strip().replace("$", r"\$"), CYCLE[count % len(CYCLE)])
+                _curve(axis, points, f"{run} {name}".strip().replace("$", r"\$"), style.CYCLE[count % len(style.CYCLE)])
                 count += 1
         axis.set_yscale("log")
         axis.set_ylabel(words, fontsize=9, color=style.TEXT)
-        axis.grid(True, which="major", color="#E6E8EB", lw=0.6)
+        axis.grid(True, which="major", color=style.GRID, lw=0.6)
         axis.tick_params(labelsize=8, colors=style.MUTED)
         if count:
             axis.legend(fontsize=8, frameon=False, ncols=max(1, count // 6 + 1))

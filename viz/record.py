@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.ir import ancestors
+from minigrad import tree
+from minigrad.interpret import evaluate_graph
+from minigrad.ir import Node, ancestors
+from minigrad.tensor import tensor
 
 from .errors import DrawingError
-from .story import step_key
-from .written import write_out
+from .written import graph_of, is_computed
+
+Values = dict[str, dict[int, np.ndarray]]  # {path: {step: value}}
 
 
 def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: int | None = 0) -> dict[str, np.ndarray]:
@@ -23,24 +27,51 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
 
     Values that are named with `.named(...)` in every step of the loop are recorded. Raises DrawingError if there are none.
     """
-    outputs = write_out(what, args, values=True).outputs
-    found: dict[str, dict[int, np.ndarray]] = {}
-    for node in ancestors([o.node for o in outputs], lambda n: False):
-        key = step_key(node)
-        if key is None or node.name is None or not node.args or key[2] or not isinstance(node.value, np.ndarray):
-            continue
-        depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
-        path = ".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name])
-        found.setdefault(path, {})[key[1]] = node.value
+    found: Values = {}
+
+    def note(node: Node, value: Any, steps: tuple[int, ...]) -> None:
+        place = _place(node, steps)
+        if place is not None and isinstance(value, (np.ndarray, np.generic)):
+            found.setdefault(place[0], {})[place[1]] = np.asarray(value)
+
+    if is_computed(what):
+        for node in ancestors([t.node for t in tree.leaves(what)], lambda n: False):
+            note(node, node.value, ())
+    else:
+        graph, arrays = graph_of(what, args), [tensor(leaf).numpy() for leaf in tree.leaves(list(args))]
+        if len(arrays) != len(graph.params):
+            raise DrawingError(f"record: {graph.name} takes {len(graph.params)} arrays, got {len(arrays)}")
+        evaluate_graph(graph, arrays, note)
+    return _chosen(_in_every_step(found, example), names)
+
+
+def _place(node: Node, steps: tuple[int, ...]) -> tuple[str, int] | None:
+    """(path, step) of a named value: its scopes within the step of the outermost loop, or within the outermost scope that is a step."""
+    if node.name is None or not node.args or node.origin.vjp_of is not None:
+        return None
+    scopes = node.origin.scopes
+    if not steps:
+        depth = next((i for i, s in enumerate(scopes) if s.step is not None), None)
+        if depth is None:
+            return None
+        steps, scopes = (scopes[depth].step or 0,), scopes[depth + 1 :]
+    return ".".join([*(s.name for s in scopes), node.name]), steps[0]
+
+
+def _in_every_step(found: Values, example: int | None) -> dict[str, np.ndarray]:
+    """What has a value of one shape in every step, stacked."""
     length = max((len(v) for v in found.values()), default=0)
     whole = {
         k: np.stack([v[t] for t in sorted(v)]) for k, v in found.items() if len(v) == length and len({a.shape for a in v.values()}) == 1
     }
-    if example is not None:
-        whole = {k: v[:, example] if v.ndim > 1 else v for k, v in whole.items()}
-    stems = [k.rsplit(".", 1)[-1] for k in whole]
-    if names is not None:
-        whole = {k: whole[k] for n in names for k in whole if k == n or k.endswith("." + n)}
-    if not whole:
+    return whole if example is None else {k: v[:, example] if v.ndim > 1 else v for k, v in whole.items()}
+
+
+def _chosen(whole: Mapping[str, np.ndarray], names: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """Those of these names, each called by the last part of its path where no other value has it."""
+    stems = [k.rpartition(".")[2] for k in whole]
+    chosen = list(whole) if names is None else [k for n in names for k in whole if k == n or k.endswith("." + n)]
+    if not chosen:
         raise DrawingError("record: no value is named in every step; name them in the step with .named('w_read')")
-    return {k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k: v for k, v in whole.items()}
+    short = {k: stem for k, stem in zip(whole, stems, strict=True) if stems.count(stem) == 1}
+    return {short.get(k, k): whole[k] for k in chosen}

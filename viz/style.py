@@ -1,10 +1,14 @@
-"""Colours and sizes: kinds of node, and the scale of gradient norms."""
+"""Colours and sizes: kinds of node, the scale of gradient norms, and how matplotlib draws."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NamedTuple
+
+from .errors import DrawingError
 
 FONT = "Helvetica,Arial,sans-serif"
 TEXT = "#2F3B45"
@@ -45,6 +49,29 @@ _KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter"
 
 FRAME = ("#EEF6EE", "#7FB07F")
 FRAME_GRADIENT = ("#F7F9FB", "#B9C2C8")
+
+# ---- matplotlib
+
+CYCLE = ("#3A76B0", "#C4574B", "#4F8F78", "#C79A1E", "#7A4E9E", "#59636B", "#B0315A", "#A08A6C")
+SPINE = "#B9C2C8"
+GRID = "#E6E8EB"
+PLOT = {"svg.hashsalt": "minigrad", "font.size": 9, "font.sans-serif": ["DejaVu Sans"], "image.interpolation": "nearest"}
+
+
+@contextmanager
+def plotting(text: str = "path") -> Iterator[None]:
+    """matplotlib in our style within this block, or within a function so decorated; a figure is made and saved in it.
+
+    text   of an SVG: "path", outlines that look the same everywhere, or "none", words that can be searched
+
+    Raises DrawingError where matplotlib is missing.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise DrawingError("plot: needs matplotlib: pip install 'minigrad[cli]'") from None
+    with matplotlib.rc_context({**PLOT, "svg.fonttype": text}):
+        yield
 
 
 def kind_of(primitive_kind: str) -> str:

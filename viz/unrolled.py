@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigrad import Tensor
+from minigrad.errors import SettingError
 
 from . import gradients
 from .aligned import unfold
@@ -38,7 +39,7 @@ def unrolled(
     backward the gradient's graph too, mirrored under the steps that it is the gradient of; needs a scalar first result
     limit    of more steps than this the middle is left out; None draws all
 
-    Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
+    Raises DrawingError for something that cannot be drawn, SettingError for an unknown level or colour.
     """
     story, paint = tell_of(what, args, steps, color, level, backward, limit is None)
     return Drawing(lambda: unfold(story, paint, limit, level))
@@ -49,9 +50,9 @@ def tell_of(
 ) -> tuple[Story, Paint]:
     """What there is to draw, and its colours."""
     if level not in ("op", "gate", "cell", "box"):
-        raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
+        raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
-        raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
+        raise SettingError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
         written = write_out(what, args, steps, values=color == "grad")
         written = with_gradients(written) if backward else written

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.compare.trained import forward, with_slots
 from minigrad.experiments import Run
+from minigrad.experiments.compare.trained import forward, with_slots
 
 START, SEQUENCES = 2**41, 50  # which fresh sequences, after those of all evaluations; how many
 

@@ -20,8 +20,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from minigrad.compare.trained import MEMORY, with_slots
 from minigrad.experiments import Run
+from minigrad.experiments.compare.trained import MEMORY, with_slots
 from minigrad.train import Metrics
 
 START = 2**41  # of the fresh sequences, after those of all evaluations

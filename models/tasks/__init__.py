@@ -7,9 +7,7 @@ loss(outputs, targets, mask)              the training loss, a scalar
 measures(outputs, targets, mask)          {name: one number a sequence}; the task is judged by the first
 given(outputs)                            probabilities or numbers, from what the model gives
 baselines(**settings)                     {"chance": …, "optimum": …} of the first measure
-DEFAULTS                                  settings of a run where they are others for the task: when it has learned (`until`), the model, …
 harder(**settings)                        the settings that make the generalisation test; not every task has one
-UNTIL_HARDER                              {measure: what it must reach there too before the task is learned}
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .draw import Draw, Range, between
 from .numbers import given, loss, measures
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 22
-DEFAULTS: dict[str, Any] = {"until": 0.01, "model": "lstm", "batch": 32}
 
 
 def sizes(**_: Any) -> tuple[int, int]:
@@ -31,7 +32,7 @@ def batch(
     draw = Draw(seed, step, DOMAIN)
     total = int(draw.integers(*between(length)))
     if total < 2:
-        raise ValueError(f"length={length!r}: there are two numbers to add, so it is at least 2")
+        raise SettingError(f"length={length!r}: there are two numbers to add, so it is at least 2")
     inputs = np.zeros((total, batch, 2), np.float32)
     inputs[..., 0] = draw.uniform((total, batch))
     rows, half = np.arange(batch), total // 2

@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .classes import given, loss, measures
 from .draw import Draw
 from .stories import FormatError, Question, parse, write
 from .texts import asked_at_the_end, flush_right, one_hot, text
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
 DOMAIN = 27
-DEFAULTS: dict[str, Any] = {"until": 0.98, "model": "lstm", "batch": 32}
-UNTIL_HARDER = {"accuracy": 0.95}  # Weston et al. call a task passed at 95 %
 WRITTEN = {"train": 1000, "test": 200}  # stories that the small world writes
 Split = Literal["train", "test"]
 
@@ -60,20 +60,20 @@ def batch(
 def _questions(data: str, facts: int, split: str) -> list[Question]:
     if not data:
         if facts not in (1, 2):
-            raise ValueError(f"facts={facts}: stories are made up with 1 or 2")
+            raise SettingError(f"facts={facts}: stories are made up with 1 or 2")
         return parse(write(list(WRITTEN).index(split), WRITTEN[split], facts))
     path = Path(data)
     if path.is_file() and "_train." not in path.name:
-        raise ValueError(f"data={data!r}: the file is called …_train.txt, so that the one to test on, …_test.txt, can be found beside it")
+        raise SettingError(f"data={data!r}: the file is called …_train.txt, so that the one to test on, …_test.txt, can be found beside it")
     files = sorted(path.glob(f"*_{split}.txt")) if path.is_dir() else [path.with_name(path.name.replace("_train.", f"_{split}."))]
     if not files:
-        raise ValueError(f"data={data!r}: there is no file *_{split}.txt in this folder")
+        raise SettingError(f"data={data!r}: there is no file *_{split}.txt in this folder")
     found = []
     for file in files:
         try:
             found += parse(file.read_text())
         except FormatError as error:
-            raise ValueError(f"{file}: {error}") from None
+            raise SettingError(f"{file}: {error}") from None
     return found
 
 

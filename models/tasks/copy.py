@@ -13,11 +13,9 @@ import numpy as np
 from .bits import given, loss, measures
 from .draw import Draw, Range, between, middle
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 16
-DEFAULTS: dict[str, Any] = {"until": 0.05}
-UNTIL_HARDER = {"wrong": 0}
 
 
 def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:

@@ -18,12 +18,11 @@ from .classes import given, loss
 from .classes import measures as every_step
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 23
 SYMBOLS, SHOWN = 8, 10
 BLANK, CUE = SYMBOLS, SYMBOLS + 1
-DEFAULTS: dict[str, Any] = {"until": 0.002, "model": "lstm", "batch": 32}
 
 
 def sizes(**_: Any) -> tuple[int, int]:

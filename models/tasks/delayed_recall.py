@@ -13,11 +13,10 @@ import numpy as np
 from .classes import given, loss, measures
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 24
 SYMBOLS = 8
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "lstm", "batch": 32}
 
 
 def sizes(**_: Any) -> tuple[int, int]:

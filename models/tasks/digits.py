@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .classes import given, loss, measures
 from .draw import Draw
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 26
 TESTED = 500
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "lstm", "batch": 32}
-UNTIL_HARDER = {"accuracy": 0.9}
 
 
 def sizes(**_: Any) -> tuple[int, int]:
@@ -43,7 +43,7 @@ def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise ValueError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
+        raise SettingError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
     found = load_digits()
     part = slice(-TESTED) if split == "train" else slice(-TESTED, None)
     return (found.data[part] / 16).astype(np.float32), found.target[part].astype(np.int64)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.errors import SettingError
 
 Range = int | tuple[int, int]  # one value, or (smallest, greatest), drawn anew for every batch
 Words = tuple[str, ...]
@@ -45,10 +46,10 @@ class Draw:
 
 
 def between(values: Range, least: int = 1) -> tuple[int, int]:
-    """(smallest, greatest) of a range, or of one value. Raises ValueError for an empty one."""
+    """(smallest, greatest) of a range, or of one value. Raises SettingError for an empty one."""
     low, high = (values, values) if isinstance(values, int) else values
     if not least <= low <= high:
-        raise ValueError(f"{values!r} is no range: take (smallest, greatest) with {least} ≤ smallest ≤ greatest, or one value")
+        raise SettingError(f"{values!r} is no range: take (smallest, greatest) with {least} ≤ smallest ≤ greatest, or one value")
     return int(low), int(high)
 
 

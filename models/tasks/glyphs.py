@@ -13,6 +13,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.errors import SettingError
 
 from ..attention import causal
 from .classes import given
@@ -21,17 +22,11 @@ from .glyphs_data import Glyphs, read, smoothed, view
 from .metrics import mean, total
 from .strokes import ALPHABETS, alphabets
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
+__all__ = ["baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
 
 DOMAIN = 21
 LETTERS = 5  # a label in strings has five letters, each one of five (§4.2)
 PRESENTATIONS = (1, 2, 5, 10)  # that are measured
-DEFAULTS: dict[str, Any] = {
-    "model": "mann", "memory": (64, 40), "heads": 1, "hidden": 128, "content": "add", "strength": True, "image": "size",
-    "until": 0.0, "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0,
-    "steps": 20_000, "evaluate_every": 1000, "easy": 3000,
-}  # fmt: skip
-UNTIL_HARDER = {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95}
 
 Labels = Literal["one-hot", "strings"]
 
@@ -62,7 +57,7 @@ def batch(
     """(inputs (T, batch, size² + label), targets, mask (T, batch)), float32 and bool; a pure function of (seed, step).
 
     targets are one-hot: (T, batch, ways), or (T, batch, 5, 5) for strings. In training a class is a character turned by a multiple of 90°
-    (§4.1) and changed by `warp`; in the test it is as drawn. Raises ValueError where there are too few characters or drawings.
+    (§4.1) and changed by `warp`; in the test it is as drawn. Raises SettingError where there are too few characters or drawings.
     """
     draw, training = Draw(seed, step, DOMAIN), split == "train"
     hard = min(1.0, step / easy) if easy and training else 1.0
@@ -72,7 +67,7 @@ def batch(
     fewest = glyphs.count[known].min(initial=10**9)
     if len(known) < ways or fewest < shots:
         found = f"{len(known)} characters" + (f" of {fewest} drawings at least" if len(known) else "")
-        raise ValueError(f"ways={ways} and shots={shots}, but the alphabets to {split} have {found}")
+        raise SettingError(f"ways={ways} and shots={shots}, but the alphabets to {split} have {found}")
     rows, classes = np.arange(batch)[:, None], known[draw.order(batch, len(known))[:, :ways]]
     nth, order = np.divmod(draw.order(batch, ways * shown), ways)  # which drawing of which class comes at each step
     nth = np.where(draw.uniform((batch, 1)) < hard, nth, 0)

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 __all__ = ["FINE", "Glyphs", "read", "smoothed", "view"]
 
 FINE = 3  # stored pixels to one pixel seen, on each side
@@ -42,9 +44,9 @@ class Glyphs:
         return cls(images, np.cumsum(count) - count, count, tuple(a for a, _ in characters))
 
     def among(self, names: Sequence[str]) -> np.ndarray:
-        """(characters,) which of them are of these alphabets. Raises ValueError that lists what there is."""
+        """(characters,) which of them are of these alphabets. Raises SettingError that lists what there is."""
         if unknown := set(names) - set(self.alphabet):
-            raise ValueError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {', '.join(sorted(set(self.alphabet)))}")
+            raise SettingError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {', '.join(sorted(set(self.alphabet)))}")
         return np.isin(self.alphabet, list(names))
 
 
@@ -52,7 +54,7 @@ class Glyphs:
 def read(paths: tuple[str, ...], size: int) -> Glyphs:
     """The drawings below folders or in zip files laid out as Omniglot's, …/alphabet/character/*.png, dark on light.
 
-    What two of them hold both is taken once. Raises FileNotFoundError, or ValueError where there is no such drawing.
+    What two of them hold both is taken once. Raises FileNotFoundError, or SettingError where there is no such drawing.
     """
     from PIL import Image
 
@@ -61,7 +63,7 @@ def read(paths: tuple[str, ...], size: int) -> Glyphs:
     for path in paths:
         drawings = {name.parts[-3:]: data for name, data in _files(Path(path)) if len(name.parts) >= 3}
         if not drawings:
-            raise ValueError(f"{path}: no drawings; they are expected as alphabet/character/name.png")
+            raise SettingError(f"{path}: no drawings; they are expected as alphabet/character/name.png")
         found |= drawings
     ink = np.empty((len(found), side, side), np.float32)
     characters: dict[tuple[str, str], int] = {}

@@ -16,10 +16,9 @@ from .classes import given, loss, measures
 from .draw import Draw, Range, between
 from .texts import asked_at_the_end, flush_right, one_hot, text
 
-__all__ = ["DEFAULTS", "WORDS", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
+__all__ = ["WORDS", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
 DOMAIN = 28
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "lstm", "batch": 32}
 MEN = ["peter", "paul", "john", "adam", "max", "leo", "oscar", "felix"]
 WOMEN = ["anna", "emma", "clara", "lucy", "mary", "nora", "rosa", "ida"]
 NAMES = [*MEN, *WOMEN]

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .classes import given, loss, measures
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 25
-DEFAULTS: dict[str, Any] = {"until": 0.99, "model": "attention", "batch": 32}
 
 
 def sizes(words: int = 32, **_: Any) -> tuple[int, int]:
@@ -35,7 +36,7 @@ def batch(
     draw = Draw(seed, step, DOMAIN)
     n = int(draw.integers(*between(pairs)))
     if n > words:
-        raise ValueError(f"pairs={pairs!r}: {words} words give no {n} different keys; take more words")
+        raise SettingError(f"pairs={pairs!r}: {words} words give no {n} different keys; take more words")
     keys, values = draw.order(batch, words)[:, :n], draw.integers(0, words - 1, (batch, n))
     asked = draw.order(batch, n)
     tokens = np.empty((batch, 3 * n), np.int64)

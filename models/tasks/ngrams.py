@@ -14,13 +14,9 @@ import numpy as np
 from .bits import given, loss, measures
 from .draw import Draw
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "optimum", "sizes"]
+__all__ = ["baselines", "batch", "given", "loss", "measures", "optimum", "sizes"]
 
 DOMAIN = 19
-DEFAULTS: dict[str, Any] = {
-    "start": "tape", "memory": (200, 16), "hidden": 64, "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000, "clip_norm": 10.0,
-    "evaluate_every": 250, "until": 131.4,
-}  # fmt: skip  # until: 3 bits above the optimum
 
 
 def sizes(**_: Any) -> tuple[int, int]:

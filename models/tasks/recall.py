@@ -11,16 +11,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .bits import given, loss, measures
 from .draw import Draw, Range, between
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 18
-DEFAULTS: dict[str, Any] = {
-    "until": 0.1, "start": "tape", "lr": 3e-3, "schedule": "cosine", "steps": 10_000, "clip_norm": 10.0, "evaluate_every": 500,
-}  # fmt: skip
-UNTIL_HARDER = {"wrong": 0}
 
 
 def sizes(bits: int = 6, **_: Any) -> tuple[int, int]:
@@ -40,7 +38,7 @@ def batch(
     draw = Draw(seed, step, DOMAIN)
     low, high = between(items)
     if low < 2:
-        raise ValueError(f"items={items!r}: a query needs a next item, so there are at least 2")
+        raise SettingError(f"items={items!r}: a query needs a next item, so there are at least 2")
     n = int(draw.integers(low, high))
     shown = draw.bits((n, vectors, batch, bits))
     query = draw.integers(0, n - 2, (batch,))

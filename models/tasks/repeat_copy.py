@@ -13,13 +13,9 @@ import numpy as np
 from .bits import given, loss, measures
 from .draw import Draw, Range, between, middle
 
-__all__ = ["DEFAULTS", "UNTIL_HARDER", "baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "sizes"]
 
 DOMAIN = 17
-DEFAULTS: dict[str, Any] = {
-    "until": 0.1, "start": "tape", "batch": 4, "lr": 5e-3, "schedule": "cosine", "steps": 12_000, "clip_norm": 10.0, "evaluate_every": 500,
-}  # fmt: skip
-UNTIL_HARDER: dict[str, float] = {}
 
 
 def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:

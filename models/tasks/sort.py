@@ -10,15 +10,14 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from minigrad.errors import SettingError
+
 from .bits import given, loss, measures
 from .draw import Draw
 
-__all__ = ["DEFAULTS", "baselines", "batch", "given", "loss", "measures", "sizes"]
+__all__ = ["baselines", "batch", "given", "loss", "measures", "sizes"]
 
 DOMAIN = 20
-DEFAULTS: dict[str, Any] = {
-    "until": 15.0, "start": "loose", "heads": 4, "lr": 3e-3, "schedule": "cosine", "steps": 6000, "clip_norm": 10.0, "evaluate_every": 500,
-}  # fmt: skip
 
 
 def sizes(bits: int = 8, **_: Any) -> tuple[int, int]:
@@ -36,7 +35,7 @@ def batch(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs, targets, mask) as the task's interface says."""
     if not 1 <= best <= items:
-        raise ValueError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
+        raise SettingError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
     draw = Draw(seed, step, DOMAIN)
     vectors, priority = draw.bits((items, batch, bits)), (2 * draw.uniform((items, batch)) - 1).astype(np.float32)
     total = items + 1 + best

@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from minigrad.errors import SettingError
+
 from .draw import Draw
 from .glyphs_data import FINE, Glyphs
 
@@ -21,9 +23,9 @@ DOMAIN = 31
 
 @lru_cache(maxsize=4)
 def alphabets(names: tuple[str, ...], size: int) -> Glyphs:
-    """The glyphs of these alphabets, to be seen at size × size: a pure function of their names. Raises ValueError for an unknown one."""
+    """The glyphs of these alphabets, to be seen at size × size: a pure function of their names. Raises SettingError for an unknown one."""
     if unknown := set(names) - set(ALPHABETS):
-        raise ValueError(f"no alphabet {', '.join(sorted(unknown))}: there are {ALPHABETS[0]} … {ALPHABETS[-1]}")
+        raise SettingError(f"no alphabet {', '.join(sorted(unknown))}: there are {ALPHABETS[0]} … {ALPHABETS[-1]}")
     drawn = [_ink(Draw(0, ALPHABETS.index(name), DOMAIN), FINE * size) for name in names]
     return Glyphs.of(np.concatenate(drawn), [(name, DRAWERS) for name in names for _ in range(CHARACTERS)])
 

@@ -9,7 +9,7 @@ from minigrad.models.encoder import LEAK
 from minigrad.models.registry import MODELS
 
 import minigrad as mg
-from minigrad.config import model_settings
+from minigrad.experiments.config import model_settings
 
 rng = np.random.default_rng(0)
 

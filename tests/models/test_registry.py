@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minigrad.config import Config, ConfigError
-from minigrad.experiments import Experiment
+from minigrad.experiments import Config, ConfigError, Experiment
 
 MEMORY = {"hidden": "5", "memory": "6x4", "heads": "2"}
 

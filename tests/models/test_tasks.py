@@ -8,8 +8,9 @@ from minigrad.models.registry import MODELS
 from minigrad.models.tasks import TASKS, ngrams, recall, repeat_copy, sort
 from minigrad.models.tasks.metrics import MEASURES
 
-from minigrad.config import Config, model_settings, run_settings, task_settings
 from minigrad.experiments import Experiment
+from minigrad.experiments.config import Config, model_settings, run_settings, task_settings
+from minigrad.experiments.presets import UNTIL_HARDER
 
 
 @pytest.fixture(params=TASKS)
@@ -62,7 +63,7 @@ def test_the_harder_test_has_a_batch_too(experiment):
     if experiment.harder is not None:
         _, _, mask = experiment.batch(experiment.keys.data, 0, 2, **experiment.harder)
         assert mask.any(0).all()
-        assert getattr(experiment.task, "UNTIL_HARDER", {}).keys() <= experiment.measures.keys()
+        assert UNTIL_HARDER.get(experiment.config.task, {}).keys() <= experiment.measures.keys()
 
 
 def test_settings_of_task_model_and_run_have_names_of_their_own():

@@ -81,6 +81,38 @@ def test_an_ntm_is_recorded_by_the_names_of_its_values():
         viz.record(lambda x: mg.sum(x), np.ones(3, "float32"))
 
 
+def test_what_only_the_next_step_uses_is_recorded_of_the_last_step_too():
+    from minigrad.models import MANN
+
+    model = MANN(3, 2, hidden=5, memory=(6, 4), heads=2)
+    xs = np.random.default_rng(0).standard_normal((7, 2, 3), dtype="float32")
+    found = viz.record(lambda m, xs: m(xs), model, xs, names=["usage"])
+    state, usage = model.initial_state(2), []
+    for x in xs:
+        state, _ = model.step(state, mg.tensor(x))
+        usage.append(state.usage.numpy()[0])
+    np.testing.assert_allclose(found["usage"], np.stack(usage), rtol=1e-5)
+
+
+def test_a_loop_in_python_a_scan_and_its_graph_have_the_same_record():
+    from minigrad.models import GRU
+
+    model, xs = GRU(3, 4, 2), np.ones((5, 2, 3), "float32")
+    state, outputs = model.initial_state(2), []
+    for t, x in enumerate(xs):
+        with mg.scope("gru", step=t):
+            state, y = model.step(state, mg.tensor(x))
+            outputs.append(y)
+    wanted = viz.record(outputs, example=1)
+    graph = mg.trace(lambda m, xs: m(xs), model, xs)
+    for found in (viz.record(lambda m, xs: m(xs), model, xs, example=1), viz.record(graph, model, xs, example=1)):
+        assert found.keys() == wanted.keys() >= {"r", "z", "h"}
+        for name, value in found.items():
+            np.testing.assert_allclose(value, wanted[name], rtol=1e-5)
+    with pytest.raises(viz.DrawingError, match=r"takes .* arrays, got 1"):
+        viz.record(graph, xs)
+
+
 def test_classes_are_cells_in_the_colour_of_their_class_and_numbered_while_they_can_be_read():
     for T, numbered in ((5, True), (80, False)):
         classes = np.arange(T) % 3 - 1  # −1: none

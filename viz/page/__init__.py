@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minigrad.errors import SettingError
+
 from .. import gradients, text
 from ..errors import DrawingError
 from ..paint import Paint
@@ -65,10 +67,10 @@ def page(
     example   whose values are shown over time: the index into the first axis of values of two axes or more; None where there is no batch
 
     Gradients are shown where the first result is a float scalar. The file needs no network and fetches nothing.
-    Raises DrawingError for something that cannot be drawn or has no values, ValueError for an unknown level.
+    Raises DrawingError for something that cannot be drawn or has no values, SettingError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):
-        raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
+        raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     written = write_out(what, args, steps, values=True)
     notes: list[str] = []
     wiring = _wiring(written, level, notes)

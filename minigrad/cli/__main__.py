@@ -1,0 +1,5 @@
+"""python -m minigrad.cli: the command line."""
+
+from . import app
+
+app()

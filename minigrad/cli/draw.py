@@ -1,0 +1,100 @@
+"""minigrad draw: the pictures of a run; the graph of a run, of a model, or of what a function in the user's file returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+
+import minigrad as mg
+
+from ..errors import SettingError
+from ..experiments import MODELS, Config, Experiment, Run
+from ..experiments.config import model_settings
+from .loading import errors_of, load
+from .shared import app, console, draw_run, plainly
+
+Level = Literal["op", "gate", "cell", "box"]
+
+
+@app.command()
+@plainly
+def draw(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL|FILE.py:FUNCTION|RUN",
+            help="a model's name; a function without arguments that returns what to draw: a tensor, a Graph, a tuple (function, "
+            "*arguments) or a drawing; or the folder of a run: all its pictures, or with --out or --format its graph",
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="file to write; by default the name of what is drawn")] = None,
+    steps: Annotated[int | None, typer.Option(help="time steps of the graph", min=1)] = None,
+    level: Annotated[
+        Level, typer.Option(help="op: every operation; gate: one box a line; cell: as textbooks draw it; box: one box a step")
+    ] = "op",
+    color: Annotated[
+        Literal["kind", "grad"] | None, typer.Option(help="grad: by the gradient's norm; by default so after backward()")
+    ] = None,
+    format: Annotated[Literal["svg", "dot", "png", "pdf"] | None, typer.Option(help="by default that of --out, else svg")] = None,
+    rolled: Annotated[bool, typer.Option("--rolled", help="the loop with its delays, and beside it the same unrolled")] = False,
+    backward: Annotated[bool, typer.Option("--backward", help="the gradient's graph too, mirrored under the steps")] = False,
+) -> None:
+    """Draw a graph over time, or a run's pictures anew."""
+    drawn: Any
+    if Path(what).is_dir():
+        run = Run.open(Path(what))
+        model = run.restore()[0]
+        if out is None and format is None:
+            return draw_run(run, model)
+        name, drawn = run.folder.name, _of_model(model, steps)
+    elif what in MODELS:
+        experiment = Experiment(Config.of("copy", what, bits=2, **_small(what)))
+        name, drawn = what, _of_model(experiment.model(), steps)
+    else:
+        name, drawn = _of_file(what)
+    target = out or Path(f"{name}.{format or 'svg'}")
+    drawing = _drawing(drawn, steps, level, color, rolled, backward)
+    target.write_bytes(drawing.pipe(format)) if format else drawing.save(target)
+    console.print(f"Look at: {target}")
+    for note in getattr(drawing, "notes", []):
+        console.print(note, markup=False)
+
+
+def _drawing(what: Any, steps: int | None, level: str, color: str | None, rolled: bool, backward: bool) -> Any:
+    from .. import viz
+
+    if hasattr(what, "pipe"):
+        return what
+    what, *args = what if isinstance(what, tuple) else (what,)
+    if rolled:
+        return viz.rolled(what, *args, level=level, steps=steps or 3)
+    return viz.unrolled(what, *args, steps=steps, level=level, color=color, backward=backward)
+
+
+def _of_model(model: Any, steps: int | None) -> tuple[Any, ...]:
+    """A loss of the model's last output, and its arguments: sequences by chance."""
+    xs = np.random.default_rng(0).standard_normal((steps or 3, 1, model.inputs), dtype="float32")
+
+    def loss(model: Any, xs: Any) -> Any:
+        return mg.mean(model(xs)[-1] ** 2)
+
+    return loss, model, xs
+
+
+def _of_file(what: str) -> tuple[str, Any]:
+    """(name, result) of FILE.py:FUNCTION, called without arguments."""
+    path, _, name = what.rpartition(":")
+    if not path.endswith(".py"):
+        known = ", ".join(MODELS)
+        raise SettingError(f"{what!r} is neither the folder of a run nor a model ({known}) nor FILE.py:FUNCTION")
+    _, f = load(what)
+    with errors_of(Path(path)):
+        return name, f()
+
+
+def _small(model: str) -> dict[str, Any]:
+    """Settings of a model that can be looked at."""
+    return {k: v for k, v in {"hidden": 4, "memory": (6, 3), "heads": 1}.items() if k in model_settings(model)}

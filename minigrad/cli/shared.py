@@ -1,0 +1,75 @@
+"""What several commands use: the application, the console, options, errors as one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..errors import MinigradError, SettingError
+from ..experiments import Experiment, Run, span
+from ..experiments.config import run_settings
+from ..train import Metrics
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, measure and draw networks that remember.")
+console = Console(highlight=False, soft_wrap=True)
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run", exists=True, file_okay=False)]
+Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
+Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")]
+
+
+def plainly(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Errors of ours as one message and exit code 1, without a traceback."""
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return f(*args, **kwargs)
+        except MinigradError as error:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(f"minigrad: {error}", markup=False)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def last_evaluation(run: Run) -> dict[str, Any]:
+    """The last evaluation, with its step and seconds, or {}."""
+    events = [e for e in Metrics.read(run.metrics) if "evaluation" in e]
+    return {**events[-1].pop("evaluation"), **events[-1]} if events else {}
+
+
+def beside(e: Experiment, **changes: Any) -> str:
+    """'guessing: 195.000 bits, optimum: 128.400 bits'; the optimum only where it is not plain."""
+    first, base = e.measures[e.headline], e.baselines(**changes)
+    return f"guessing: {first.show(base['chance'])}" + (f", optimum: {first.show(base['optimum'])}" if base["optimum"] % 1 else "")
+
+
+def seeds_of(text: str) -> list[int]:
+    """'0-4' or '1,5,7' or both."""
+    seeds = run_settings()["seed"]
+    found = [n for part in text.split(",") for low, high in [_ends(part)] for n in range(seeds.read(low), seeds.read(high) + 1)]
+    if not found or len(set(found)) < len(found):
+        raise SettingError(f"seeds are written 0-4 or 1,5,7, each once, got {text!r}")
+    return found
+
+
+def _ends(part: str) -> tuple[int, int]:
+    try:
+        return span(part)
+    except ValueError:
+        raise SettingError(f"seeds are written 0-4 or 1,5,7, got {part!r}") from None
+
+
+def draw_run(run: Run, model: Any) -> None:
+    """Every picture of a run, written to its folder."""
+    from ..experiments.pictures import draw
+
+    with console.status("drawing") if console.is_terminal else nullcontext():
+        made = draw(run, model)
+    console.print(f"Look at: {run.pictures}/  ({', '.join(p.name for p in made)})")

@@ -1,0 +1,210 @@
+"""The pictures of a run, as SVG: its learning curve, what it gives back, where it reads and writes, and its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+
+from .. import viz
+from ..models.tasks.draw import Range
+from ..train import Metrics
+from ..viz.style import plotting
+from .run import Experiment, Run
+
+MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
+INSIDE = {
+    "ntm": ["write.M", *(f"{side}.{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
+    "mann": ["write.M", "write.g", "usage", "write.w_least", "write.w_write", "read.w_read"],
+    "dnc": ["write.M", "write.usage", "write.allocation", "write.w_write", "read.w_read"],
+}
+LATE = 2**40  # an update at which a task that begins easy is as hard as it gets
+LONGEST = 60  # time steps in a picture of arrays over time
+ANSWERS = 40  # answers in a picture of probabilities
+
+
+def draw(run: Run, model: Any) -> list[Path]:
+    """All pictures of a run that its task and model allow, written to its folder; gives their paths."""
+    run.pictures.mkdir(exist_ok=True)
+    e, made = run.experiment, [learning_curve(run, run.pictures / "learning.svg")]
+    outputs = {"bits": bits, "accuracy": answers}.get(e.headline)
+    if outputs is not None:
+        made.append(outputs(e, model, run.pictures / "outputs.svg"))
+        if e.harder is not None:
+            made.append(outputs(e, model, run.pictures / "outputs-harder.svg", **e.harder))
+    if run.config.model != "transformer":
+        made.append(memory(e, model, run.pictures / "memory.svg"))
+    if run.config.model in INSIDE:
+        made.append(inside(e, model, run.pictures / "inside.svg"))
+    return [*made, unrolled(e, model, run.pictures / "unrolled.svg")]
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> Any:
+    """(figure, axes[rows, columns]) without a window."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for a in axes.flat:
+        a.xaxis.get_major_locator().set_params(integer=True)
+        a.yaxis.get_major_locator().set_params(integer=True)
+    return figure, axes
+
+
+def _save(figure: Any, path: Path) -> Path:
+    """Write the figure whole or not at all; the same figure gives the same bytes."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": "minigrad"})
+    temporary.replace(path)
+    return path
+
+
+# ---- learning
+
+
+@plotting()
+def learning_curve(run: Run, path: Path) -> Path:
+    """The first measure against sequences seen, on training batches and fresh ones, with the lines of guessing and of having learned."""
+    e, c = run.experiment, run.config
+    name, first = e.headline, e.measures[e.headline]
+    events = Metrics.read(run.metrics)
+    lines = [event for event in events if name in event]
+    tests = [{"step": event["step"], **event["evaluation"]} for event in events if "evaluation" in event]
+    figure, axes = _figure(1, 1, 7, 4)
+    a = axes[0, 0]
+
+    def curve(found: Sequence[dict[str, Any]], key: str, *style: Any, **more: Any) -> None:
+        values = [event[key] if first.rises else max(event[key], 1e-4 if name == "error" else 1e-3) for event in found]
+        a.plot([event["step"] * c.batch / 1000 for event in found], values, *style, **more)
+
+    curve(lines, name, color="0.65", lw=1, label="training batches")
+    curve(tests, name, "o-", ms=3, lw=1, label="fresh, as trained")
+    if e.harder is not None:
+        curve(tests, f"{name}_harder", "s-", ms=3, lw=1, label=f"fresh, {c.words(e.harder)}")
+    base = e.baselines()
+    a.axhline(base["chance"], color="k", ls="--", lw=1, label=f"guessing, {base['chance']:{first.form}}")
+    if base["optimum"]:
+        a.axhline(base["optimum"], color="k", ls="-.", lw=1, label=f"optimum, {base['optimum']:{first.form}}")
+    if c.until > 0:
+        a.axhline(c.until, color="k", ls=":", lw=1, label=f"learned, {c.until:{first.form}}")
+    a.set(yscale="linear" if first.rises else "log", xlabel="sequences seen (thousands)", ylabel=first.label)
+    _title(a, c.title)
+    a.legend(fontsize=8)
+    return _save(figure, path)
+
+
+def _title(axis: Any, text: str) -> None:
+    """Wrapped, and nothing in it taken for mathematics."""
+    axis.set_title(text.replace("$", r"\$"), fontsize=9, wrap=True)
+
+
+# ---- outputs
+
+
+def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any, Any]:
+    """A fresh sequence or several, as large as trained sequences are, but for some settings."""
+    ranges = {k: v[1] for k, v in e.config.task_settings.items() if e.config.setting(k).kind == Range}
+    return e.batch(e.keys.pictures, LATE, sequences, **{**ranges, **changes})
+
+
+@plotting()
+def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
+    """What was to be given back, what was, and the difference, for one fresh sequence."""
+    xs, ys, mask = example(e, **changes)
+    given = e.given(model, xs, ys)
+    scored = mask[:, 0]
+    target, output = ys[scored, 0].T, given[scored, 0].T
+    wrong = int(((output > 0.5) != (target > 0.5)).sum())
+    figure, axes = _figure(3, 1, max(5.0, 0.14 * target.shape[1] + 2), 4)
+    rows = (("target", target, "gray_r"), ("output", output, "gray_r"), ("|difference|", np.abs(output - target), "Reds"))
+    for a, (label, values, colours) in zip(axes[:, 0], rows, strict=True):
+        image = a.imshow(values, aspect="auto", vmin=0, vmax=1, cmap=colours)
+        a.set(ylabel=f"{label}\nchannel")
+        figure.colorbar(image, ax=a, label="bit")
+    _title(axes[0, 0], f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {wrong} of {target.size} bits wrong")
+    axes[2, 0].set_xlabel("position in the sequence")
+    return _save(figure, path)
+
+
+@plotting()
+def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
+    """The probability of every class at the first answers of fresh sequences, one after the other, and what is right.
+
+    Every letter of a string is an answer.
+    """
+    xs, ys, mask = example(e, ANSWERS, **changes)
+    given, right_ones = e.given(model, xs, ys), ys if ys.ndim == 2 else ys.argmax(-1)
+    output, target = (v.swapaxes(0, 1)[mask.T] for v in (given, right_ones))
+    output, target = output.reshape(-1, output.shape[-1])[:ANSWERS].T, target.ravel()[:ANSWERS]
+    figure, axes = _figure(1, 1, 7, max(3.0, 0.1 * len(output) + 1.5))
+    a = axes[0, 0]
+    image = a.imshow(output, aspect="auto", vmin=0, vmax=1, cmap="gray_r")
+    a.plot(np.arange(len(target)), target, "o", mfc="none", mec="#B8402F", label="right")
+    figure.colorbar(image, ax=a, label="probability")
+    a.set(xlabel="answer", ylabel="class")
+    figure.legend(fontsize=8, loc="outside lower right")
+    right = int((output.argmax(0) == target).sum())
+    _title(a, f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {right} of {len(target)} right")
+    return _save(figure, path)
+
+
+# ---- inside the loop
+
+
+def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The named values of the model's loop at every step, (T, …), for the first sequence of a batch: see `viz.record`."""
+    return viz.record(lambda model, xs: model(xs), model, xs, names=names)
+
+
+@plotting()
+def memory(e: Experiment, model: Any, path: Path) -> Path:
+    """As Fig. 6 of the NTM paper: left what is written, right what is read; inputs and outputs, vectors, weightings over time.
+
+    For a model without memory its hidden state over time.
+    """
+    xs, ys, _ = (v[:LONGEST] for v in example(e))
+    given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
+    has_memory = e.config.model in INSIDE
+    names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
+    recorded = record(model, xs, names)
+    if has_memory and "add" not in recorded:
+        recorded["add"] = recorded["k"]  # a MANN may write its key
+    values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
+    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3}
+    figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
+    panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
+    if has_memory:
+        panels.append((axes[0, 1], "outputs", given, "channel"))
+        panels += [(axes[1 + i, j], names_[j], values[names_[j]], names_[2]) for i, names_ in enumerate(MEMORY_ROWS) for j in (0, 1)]
+        labels = {"add": "added a", "r": "read r", "w_write": "write weighting w", "w_read": "read weighting w"}
+    else:
+        panels.append((axes[1, 0], "h", values["h"], "unit"))
+        labels = {"h": "hidden state h"}
+    for a, name, found, unit in panels:
+        signed = bool((found < 0).any())
+        top = max(float(np.abs(found).max()), 1e-6) if signed else max(1.0, float(found.max()))
+        image = a.imshow(found, aspect="auto", cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
+        several = heads.get(name, 1) > 1
+        a.set(title=labels.get(name, name), ylabel=f"{unit}s of {heads[name]} heads" if several else unit, xlabel="time step")
+        figure.colorbar(image, ax=a)
+    figure.suptitle(f"{e.config.title}: one sequence", fontsize=9, wrap=True)
+    return _save(figure, path)
+
+
+def inside(e: Experiment, model: Any, path: Path) -> Path:
+    """The memory itself over time, and the gates, usage and weightings of its heads."""
+    xs, _, _ = (v[:LONGEST] for v in example(e))
+    viz.memory(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
+    return path
+
+
+def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
+    """The model's graph over a few time steps."""
+    xs = example(e)[0][:steps]
+    graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
+    viz.unrolled(graph, steps=steps, level=level).save(path)
+    return path
