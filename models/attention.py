@@ -6,15 +6,16 @@ Sequences are time-major, (T, batch, width). Masks are True where attention is a
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import minigrad as mg
 from minigrad import Module, Tensor
 
 from .cell import Cell, Linear, blocks, choose, keys
 from .lstm import LSTM, LSTMState
+from .settings import Hidden
 
-SCORES = ["bahdanau", "dot", "general", "concat"]
+Scoring = Literal["general", "dot", "concat", "bahdanau"]
 
 
 def causal(n: Any) -> Tensor:
@@ -43,8 +44,8 @@ class Score(Module):
     concat     vᵀ tanh([s; h] W): bahdanau's form, in Luong's paper with the current state as query
     """
 
-    def __init__(self, kind: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
-        self.kind, k = choose("score", kind, SCORES), keys(key, 3)
+    def __init__(self, kind: Scoring, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+        self.kind, k = choose("score", kind, get_args(Scoring)), keys(key, 3)
         if kind == "dot" and query != keys_:
             raise ValueError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
         width = hidden or keys_
@@ -64,7 +65,7 @@ class Score(Module):
 class Attention(Module):
     """context_t = Σ_j softmax_j(score(s_t, h_j)) h_j."""
 
-    def __init__(self, score: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, score: Scoring, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
         self.score = Score(score, query, keys_, hidden, key, dtype)
 
     def __call__(self, s: Tensor, h: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
@@ -82,7 +83,15 @@ class AttentiveLSTM(Module):
 
     label = "attention"
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Hidden,
+        outputs: int,
+        score: Annotated[Scoring, "how a query is compared with the past"] = "general",
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs, hidden, key=k[0], dtype=dtype)
@@ -112,7 +121,9 @@ class Decoder(Module):
     decoder.over(states, mask) is a Cell: decoder.over(encoder(xs))(ys) -> (T, batch, outputs).
     """
 
-    def __init__(self, inputs: int, states: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+    def __init__(
+        self, inputs: int, states: int, hidden: int, outputs: int, score: Scoring = "general", key: Any = 0, dtype: Any = "float32"
+    ):
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs + hidden, hidden, key=k[0], dtype=dtype)

@@ -23,7 +23,7 @@ class LSTMController(Module):
         self.W_x = blocks(k[0], (inputs, hidden), 4, "glorot", dtype)
         rows = np.where(np.arange(reads + hidden) < reads, gain, 1.0)[:, None]
         self.W_h = mg.parameter(blocks(k[1], (reads + hidden, hidden), 4, "glorot", dtype) * mg.tensor(rows, dtype))
-        self.b = forget_bias(hidden, 4, None, k[2], dtype)
+        self.b = forget_bias(hidden, 4, 0, k[2], dtype)
 
     def initial_state(self, batch: Any) -> LSTMState:
         zero = mg.zeros((batch, self.hidden), self.b.dtype)

@@ -10,6 +10,7 @@ from minigrad import Tensor
 from .addressing import content, memory_size, require_at_least, write
 from .cell import Cell, Linear, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Layers, Memory
 
 CLIP = 20.0  # the interface before its activations
 USAGE_EPSILON = 1e-6  # usage as ε + (1 − ε) u: products of it are sums of logs
@@ -46,11 +47,11 @@ class DNC(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 100,
-        memory: tuple[int, int] = (64, 20),
-        read_heads: int = 1,
-        layers: int = 1,
+        controller: Controller = "lstm",
+        hidden: Hidden = 100,
+        memory: Memory = (64, 20),
+        read_heads: Heads = 1,
+        layers: Layers = 1,
         key: Any = 0,
         dtype: Any = "float32",
     ):

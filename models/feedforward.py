@@ -8,6 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, Linear, keys
+from .settings import Hidden
 
 
 class FeedForwardNetwork(Cell):
@@ -15,7 +16,7 @@ class FeedForwardNetwork(Cell):
 
     label = "feedforward"
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, hidden: Hidden, outputs: int, key: Any = 0, dtype: Any = "float32"):
         k = keys(key, 2)
         self.inputs = inputs
         self.layer, self.readout = Linear(inputs, hidden, k[0], dtype), Linear(hidden, outputs, k[1], dtype)

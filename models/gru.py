@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
+from .settings import Hidden, Weights
+
+Reset = Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"]
 
 
 class GRUState(NamedTuple):
@@ -28,10 +31,10 @@ class GRU(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        reset_first: bool = False,
-        start: str = "orthogonal",
+        reset_first: Reset = False,
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):

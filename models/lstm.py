@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
+from .settings import Hidden, Weights
 
 
 class LSTMState(NamedTuple):
@@ -33,13 +34,13 @@ class LSTM(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        longest: int | None = None,
-        peephole: bool = False,
-        coupled: bool = False,
-        projection: int | None = None,
-        start: str = "orthogonal",
+        longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
+        peephole: Annotated[bool, "gates see the cell"] = False,
+        coupled: Annotated[bool, "the input gate is 1 − the forget gate"] = False,
+        projection: Annotated[int, "numbers that h is projected to; 0: it stays as it is"] = 0,
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -77,8 +78,8 @@ def lstm_cell(z: Tensor, c: Tensor, peephole: Tensor | None = None) -> LSTMState
     return LSTMState((o * mg.tanh(c)).named("h"), c)
 
 
-def forget_bias(hidden: int, gates: int, longest: int | None, key: Any, dtype: Any) -> Tensor:
+def forget_bias(hidden: int, gates: int, longest: int, key: Any, dtype: Any) -> Tensor:
     """The biases of the gates: 0, the forget gate's 1, or with `longest` drawn for such dependencies, the input gate's their negative."""
     zero = mg.zeros(hidden, dtype)
-    f = mg.ones(hidden, dtype) if longest is None else mg.init.chrono(key, hidden, longest, dtype)
-    return mg.parameter(mg.concat([*([zero if longest is None else -f] * (gates - 3)), f, zero, zero]))
+    f = mg.init.chrono(key, hidden, longest, dtype) if longest else mg.ones(hidden, dtype)
+    return mg.parameter(mg.concat([*([-f if longest else zero] * (gates - 3)), f, zero, zero]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from minigrad import Tensor
 from .addressing import memory_size, require_at_least, similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Memory, Read
 
+Content = Literal["key", "add"]
 SHARP = 8.0  # the start of β before its softplus
 
 
@@ -51,14 +53,14 @@ class MANN(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 200,
-        memory: tuple[int, int] = (128, 40),
-        heads: int = 4,
-        decay: float = 0.99,
-        content: str = "key",
-        strength: bool = False,
-        read: str = "after",
+        controller: Controller = "lstm",
+        hidden: Hidden = 200,
+        memory: Memory = (128, 40),
+        heads: Heads = 4,
+        decay: Annotated[float, "of usage in a step"] = 0.99,
+        content: Annotated[Content, "what is written: the key, or a vector of its own"] = "key",
+        strength: Annotated[bool, "scale similarities by a strength β"] = False,
+        read: Read = "after",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -69,7 +71,7 @@ class MANN(Cell):
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.head_count, self.decay, self.strength = heads, float(decay), bool(strength)
-        self.content, self.order = choose("content", content, ["key", "add"]), choose("read", read, ["after", "before"])
+        self.content, self.order = choose("content", content, get_args(Content)), choose("read", read, ["after", "before"])
         self.controller = make_controller(controller, inputs, heads * width, hidden, key=k[0], dtype=dtype)
         self.heads = Linear(hidden, heads * sum(self._parts), k[1], dtype)
         self.readout = Linear(hidden + heads * width, outputs, k[2], dtype)

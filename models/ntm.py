@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -12,8 +12,13 @@ from minigrad import Tensor
 from .addressing import address, memory_size, require_at_least, write
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Layers, Memory, Read
 
 CLIP = 20.0  # the heads' parameters before their activations
+MemoryStart = Literal["constant", "learned", "random"]
+WeightingStart = Literal["focused", "learned", "uniform"]
+ReadStart = Literal["learned", "zeros"]
+Start = Literal["plain", "tape", "loose"]
 TAPES = {"tape": (4, -3), "loose": (2, -1)}  # how write heads start: the logits of shift +1 and of g
 
 
@@ -54,18 +59,18 @@ class NTM(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 100,
-        memory: tuple[int, int] = (128, 20),
-        read_heads: int = 1,
+        controller: Controller = "lstm",
+        hidden: Hidden = 100,
+        memory: Memory = (128, 20),
+        read_heads: Heads = 1,
         write_heads: int = 1,
-        shift: int = 1,
-        read: str = "after",
-        M_0: str = "constant",
-        w_0: str = "focused",
-        r_0: str = "learned",
-        layers: int = 1,
-        start: str = "plain",
+        shift: Annotated[int, "slots that a head can move in a step, either way"] = 1,
+        read: Read = "after",
+        M_0: Annotated[MemoryStart, "the memory a sequence begins with"] = "constant",
+        w_0: Annotated[WeightingStart, "the weightings it begins with"] = "focused",
+        r_0: Annotated[ReadStart, "what was read before it"] = "learned",
+        layers: Layers = 1,
+        start: Annotated[Start, "of the heads; tape: slot after slot, read by content; loose: blurred"] = "plain",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -84,12 +89,12 @@ class NTM(Cell):
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
         if tape:
             self._start_as_tape(*tape)
-        self.first = (choose("M_0", M_0, ["constant", "learned", "random"]), choose("w_0", w_0, ["learned", "focused", "uniform"]))
+        self.first = (choose("M_0", M_0, get_args(MemoryStart)), choose("w_0", w_0, get_args(WeightingStart)))
         self.seed = tuple(map(int, k[3].numpy()))
         self.M_0 = mg.parameter(self._random_memory(dtype)) if M_0 == "learned" else None
         heads = (read_heads + write_heads, slots)
         self.w_0 = mg.parameter(mg.init.uniform(k[4], heads, (6 / (slots + 1)) ** 0.5, dtype)) if w_0 == "learned" else None
-        learned = choose("r_0", r_0, ["learned", "zeros"]) == "learned"
+        learned = choose("r_0", r_0, get_args(ReadStart)) == "learned"
         self.r_0 = mg.parameter(mg.init.glorot(k[5], (read_heads, width), dtype)) if learned else None
         self._refuse_symmetry()
 
@@ -139,8 +144,8 @@ class NTM(Cell):
         spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
         if spread == 0:
             raise ValueError(
-                f"M_0={self.first[0]!r} with w_0={self.first[1]!r} is symmetric: all slots are alike and stay so for ever, so nothing "
-                "can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
+                f"M_0={self.first[0]!r} with w_0={self.first[1]!r} is symmetric: all slots are alike and stay so for ever, "
+                "so nothing can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
             )
 
     def step(self, state: NTMState, x: Tensor) -> tuple[NTMState, Tensor]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, choose, keys, read, readout
+from .settings import Hidden, Weights
 
 ACTIVATIONS = {"tanh": mg.tanh, "relu": mg.relu}
 
@@ -27,10 +28,10 @@ class RNN(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        activation: str = "tanh",
-        start: str = "orthogonal",
+        activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):

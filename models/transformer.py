@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from minigrad import Module, Tensor
 
 from .attention import MultiHead, allowed
 from .cell import Linear, choose, keys, require_mask, sequences
+from .settings import Heads, Hidden, Layers
+
+Positions = Literal["sinusoids", "learned", "none"]
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -70,10 +73,10 @@ class Transformer(Module):
         self,
         inputs: int,
         outputs: int,
-        width: int = 64,
-        heads: int = 4,
-        layers: int = 2,
-        positions: str = "sinusoids",
+        width: Hidden = 64,
+        heads: Heads = 4,
+        layers: Layers = 2,
+        positions: Annotated[Positions, "how positions are told; learned: up to {longest}"] = "sinusoids",
         longest: int = 512,
         causal: bool = True,
         key: Any = 0,
@@ -81,7 +84,7 @@ class Transformer(Module):
     ):
         k = keys(key, layers + 3)
         self.inputs, self.outputs, self.width, self.causal = inputs, outputs, width, bool(causal)
-        self.positions = choose("positions", positions, ["sinusoids", "learned", "none"])
+        self.positions = choose("positions", positions, get_args(Positions))
         self.table = mg.parameter(mg.init.normal(k[2], (longest, width), 0.02, dtype)) if positions == "learned" else None
         self.embed = Linear(inputs, width, k[0], dtype)
         self.blocks = tuple(Block(width, heads, key=k[3 + i], dtype=dtype) for i in range(layers))
