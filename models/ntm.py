@@ -89,7 +89,8 @@ class NTM(Cell):
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
         if tape:
             self._start_as_tape(*tape)
-        self.first = (choose("M_0", M_0, get_args(MemoryStart)), choose("w_0", w_0, get_args(WeightingStart)))
+        self.memory_start = choose("M_0", M_0, get_args(MemoryStart))
+        self.weighting_start = choose("w_0", w_0, get_args(WeightingStart))
         self.seed = tuple(map(int, k[3].numpy()))
         self.M_0 = mg.parameter(self._random_memory(dtype)) if M_0 == "learned" else None
         heads = (read_heads + write_heads, slots)
@@ -124,13 +125,13 @@ class NTM(Cell):
     def _first_memory(self) -> Tensor:
         if self.M_0 is not None:
             return self.M_0
-        return mg.full(self.memory, 1e-6, self.dtype) if self.first[0] == "constant" else self._random_memory(self.dtype)
+        return mg.full(self.memory, 1e-6, self.dtype) if self.memory_start == "constant" else self._random_memory(self.dtype)
 
     def _first_weightings(self) -> Tensor:
         heads, slots = self.read_heads + self.write_heads, self.memory[0]
         if self.w_0 is not None:
             return mg.softmax(self.w_0)
-        uniform = self.first[1] == "uniform"
+        uniform = self.weighting_start == "uniform"
         return mg.full((heads, slots), 1 / slots, self.dtype) if uniform else mg.one_hot(np.zeros(heads, int), slots, self.dtype)
 
     def initial_state(self, batch: Any) -> NTMState:
@@ -144,7 +145,7 @@ class NTM(Cell):
         spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
         if spread == 0:
             raise ValueError(
-                f"M_0={self.first[0]!r} with w_0={self.first[1]!r} is symmetric: all slots are alike and stay so for ever, "
+                f"M_0={self.memory_start!r} with w_0={self.weighting_start!r} is symmetric: all slots are alike and stay so for ever, "
                 "so nothing can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
             )
 
