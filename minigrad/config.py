@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from . import optim
 from .errors import MinigradError
 from .models.registry import MODELS, Size
-from .models.tasks import TASKS
+from .models.tasks import RENAMED, TASKS
 from .models.tasks.draw import Range, Words
 
 
@@ -146,7 +146,7 @@ def settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
 
 def task_settings(task: str) -> dict[str, Setting]:
     """What can be set of a task: the parameters of its `batch` after (seed, step, batch)."""
-    return settings_of(_known("task", task, TASKS).batch, 3)
+    return settings_of(_known("task", RENAMED.get(task, task), TASKS).batch, 3)
 
 
 def model_settings(model: str) -> dict[str, Setting]:
@@ -194,6 +194,7 @@ class Config:
     evaluate_every: Annotated[int, "updates between evaluations and checkpoints"] = 200
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", RENAMED.get(self.task, self.task))
         for name, known in (("task", task_settings(self.task)), ("model", model_settings(self.model))):
             given = getattr(self, f"{name}_settings")
             _require_known(f"{name} {getattr(self, name)}", given, known)
@@ -212,6 +213,7 @@ class Config:
 
         Config.of("recall", "ntm", items="2-6", hidden=100, lr=1e-3)
         """
+        task = RENAMED.get(task, task)
         defaults = {"model": "ntm", **_known("task", task, TASKS).DEFAULTS}
         model = model or defaults["model"]
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()

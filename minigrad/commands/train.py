@@ -12,6 +12,7 @@ import typer
 from .. import module
 from ..config import EXTENDABLE, Config, ConfigError, Setting, model_settings, run_settings, task_settings
 from ..experiments import MODELS, TASKS, Run
+from ..models.tasks import RENAMED
 from ..progress import Display
 from ..train import Outcome
 from .draw import draw_run
@@ -75,6 +76,8 @@ def _option(setting: Setting, default: str, panel: str) -> tuple[Any, Any, None]
 
 for name in TASKS:
     train_app.command(name)(command(name))
+for old, name in RENAMED.items():
+    train_app.command(old, hidden=True)(command(name))
 
 
 def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
