@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from . import optim
@@ -83,17 +83,22 @@ _READ: dict[Any, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter that can be set: its kind says how it is read from text or JSON."""
+    """A parameter that can be set: its kind says how it is read from text or JSON.
+
+    earlier  {a word's name in an earlier version: its name}
+    """
 
     name: str
     kind: Any
     default: Any
     help: str
+    earlier: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def read(self, value: Any) -> Any:
         """The value from itself, text or JSON; whole numbers are at least 1, or 0 where that is the default. Raises ConfigError."""
         try:
             if get_origin(self.kind) is Literal:
+                value = self.earlier.get(value, value) if isinstance(value, str) else value
                 if value not in get_args(self.kind):
                     raise ConfigError(f"{self.name} {value!r} is unknown: take one of {', '.join(get_args(self.kind))}")
                 return value
@@ -139,8 +144,8 @@ def settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
     hints = get_type_hints(what, include_extras=True)
     found = {}
     for p in list(inspect.signature(what).parameters.values())[skip:]:
-        kind, text = get_args(hints[p.name])
-        found[p.name] = Setting(p.name, kind, p.default, text)
+        kind, text, *earlier = get_args(hints[p.name])
+        found[p.name] = Setting(p.name, kind, p.default, text, *earlier)
     return found
 
 

@@ -18,8 +18,9 @@ CLIP = 20.0  # the heads' parameters before their activations
 MemoryStart = Literal["constant", "learned", "random"]
 WeightingStart = Literal["focused", "learned", "uniform"]
 ReadStart = Literal["learned", "zeros"]
-Start = Literal["plain", "tape", "loose"]
-TAPES = {"tape": (4, -3), "loose": (2, -1)}  # how write heads start: the logits of shift +1 and of g
+Start = Literal["plain", "location", "weak-location"]
+EARLIER = {"tape": "location", "loose": "weak-location"}  # {a start's name in an earlier version: its name}
+LOCATION_BIAS = {"location": (4, -3), "weak-location": (2, -1)}  # of write heads: the logits of shift +1 and of the gate g
 
 
 class NTMState(NamedTuple):
@@ -70,7 +71,7 @@ class NTM(Cell):
         w_0: Annotated[WeightingStart, "the weightings it begins with"] = "focused",
         r_0: Annotated[ReadStart, "what was read before it"] = "learned",
         layers: Layers = 1,
-        start: Annotated[Start, "of the heads; tape: slot after slot, read by content; loose: blurred"] = "plain",
+        start: Annotated[Start, "bias of the heads; location: to the next slot at each step; weak-location: less so", EARLIER] = "plain",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -81,14 +82,14 @@ class NTM(Cell):
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
         self.order = choose("read", read, ["after", "before"])
-        tape = choose("start", start, {"plain": None, **TAPES})
-        gain = 0.1 if tape else 1.0
+        bias = choose("start", EARLIER.get(start, start), {"plain": None, **LOCATION_BIAS})
+        gain = 0.1 if bias else 1.0
         self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype, gain)
         hidden = self.controller.hidden
         self.heads = Linear(hidden, read_heads * self._per_head + write_heads * (self._per_head + 2 * width), k[1], dtype)
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
-        if tape:
-            self._start_as_tape(*tape)
+        if bias:
+            self._bias_to_location(*bias)
         self.memory_start = choose("M_0", M_0, get_args(MemoryStart))
         self.weighting_start = choose("w_0", w_0, get_args(WeightingStart))
         self.seed = tuple(map(int, k[3].numpy()))
@@ -103,13 +104,13 @@ class NTM(Cell):
     def _per_head(self) -> int:
         return self.memory[1] + 3 + self.shifts
 
-    def _start_as_tape(self, forward: float, write_gate: float) -> None:
+    def _bias_to_location(self, forward: float, write_gate: float) -> None:
         """All heads: s towards +1. Write heads: g small. Read heads: g and β large, the weights of k those of a write head's a.
 
         What was read has little weight in h at first, so that an input seen again gives the key with which it was added.
         """
         if self.shifts == 1:
-            raise ValueError("a tape moves heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
+            raise ValueError("a location bias moves heads by a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
         W, b, n, width = self.heads.W.numpy().copy(), self.heads.b.numpy().copy(), self.read_heads * self._per_head, self.memory[1]
         keys_ = W[:, :n].reshape(len(W), self.read_heads, -1)[..., :width]
         adds = W[:, n:].reshape(len(W), self.write_heads, -1)[..., -width:]

@@ -30,7 +30,7 @@ __all__ = ["MODELS", "Size"]
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 
 # Settings that have another name than the parameters they set.
-RENAMED = {"W_h": ("start",), "hidden": ("width",), "heads": ("read_heads", "write_heads"), "shifts": ("shift",)}
+SETS = {"W_h": ("start",), "hidden": ("width",), "heads": ("read_heads", "write_heads"), "shifts": ("shift",)}
 
 
 def _single(constructor: Callable[..., Any], inputs: int, outputs: int, key: Any, **arguments: Any) -> Any:
@@ -61,12 +61,12 @@ def _with_encoder(side: int, key: Any, inputs: int, make: Callable[[int], Any]) 
 def _builder(constructor: type, settings: str, make: Callable[..., Any] = _single, **values: Any) -> Callable[..., Any]:
     """(key, inputs, outputs, image=0, **settings) -> model. Its signature has the annotations and defaults of the parameters.
 
-    settings  names of parameters of the constructor or of `make`, or keys of RENAMED, in the order in which they are listed
+    settings  names of parameters of the constructor or of `make`, or keys of SETS, in the order in which they are listed
     make      (constructor, inputs, outputs, key, **arguments) -> model
     values    defaults of settings where the constructor has none, and arguments that are no settings
     """
     known = {p.name: p for f in (make, constructor.__init__) for p in _parameters(f)}
-    sets = {name: [p for p in (name, *RENAMED.get(name, ())) if p in known] for name in settings.split()}
+    sets = {name: [p for p in (name, *SETS.get(name, ())) if p in known] for name in settings.split()}
 
     def build(key: Any, inputs: int, outputs: int, *, image: Image = 0, **given: Any) -> Any:
         arguments = {p: value for name, value in {**values, **given}.items() for p in sets.get(name, [name])}
@@ -88,8 +88,8 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _option(name: str, parameter: inspect.Parameter, values: dict[str, Any]) -> inspect.Parameter:
     """The parameter under the setting's name; {…} in its help text stands for another parameter's value."""
-    kind, text = get_args(parameter.annotation)
-    annotation, default = Annotated[kind, text.format(**values)], values.get(name, parameter.default)
+    kind, text, *earlier = get_args(parameter.annotation)
+    annotation, default = Annotated[kind, text.format(**values), *earlier], values.get(name, parameter.default)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 

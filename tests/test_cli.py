@@ -143,6 +143,12 @@ def test_a_task_is_trained_on_under_its_earlier_name(tmp_path):
     assert " he " not in call("train", "--help")
 
 
+def test_a_start_is_chosen_by_its_earlier_name(tmp_path):
+    text = call("train", "copy", "--start", "tape", "--memory", "8x4", *TINY, "--steps", "1", "--no-pictures", "--out", tmp_path / "r")
+    assert "start location" in text
+    assert Run.open(tmp_path / "r").config.model_settings["start"] == "location"
+
+
 def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
     folder = trained["rnn"][0]
     assert "not learned after 12 updates" in call("train", "copy", "--resume", folder, "--steps", "12", "--no-pictures")

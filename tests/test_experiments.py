@@ -118,8 +118,8 @@ def test_a_task_has_defaults_of_its_own():
 
 
 def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
-    assert Config.of("recall").model_settings["start"] == "tape"
-    assert Config.of("sort").model_settings["start"] == "loose"
+    assert Config.of("recall").model_settings["start"] == "location"
+    assert Config.of("sort").model_settings["start"] == "weak-location"
     assert Config.of("recall", start="plain").model_settings["start"] == "plain"
     assert Config.of("copy").model_settings["start"] == "plain"
     assert "start" not in Config.of("recall", "lstm").model_settings
@@ -217,6 +217,20 @@ def test_a_task_is_known_by_its_earlier_name(tmp_path):
         assert run.config == dataclasses.replace(new, steps=steps)
         assert run.train(lambda event: None, lambda step, numbers: None).step == steps
     assert json.loads((run.folder / "config.json").read_text())["task"] == "he"
+
+
+@pytest.mark.parametrize(("earlier", "start"), [("tape", "location"), ("loose", "weak-location")])
+def test_a_run_has_the_earlier_name_of_a_start(tmp_path, earlier, start):
+    new = Config.of("copy", start=start, bits=1, lengths=(1, 2), hidden=3, memory=(4, 2), steps=1)
+    written = new.as_json()
+    written["model_settings"]["start"] = earlier
+    assert Config.from_json(written) == new
+    assert new.setting("start").read(earlier) == start
+    run = Run.create(tmp_path / "r", new)
+    assert run.train(lambda event: None, lambda step, numbers: None).step == 1
+    (run.folder / "config.json").write_text(json.dumps(written))
+    assert Run.open(run.folder).config.title == new.title
+    assert Run.open(run.folder).restore()[1] == 1
 
 
 def test_every_optimizer_has_the_rate_and_the_clipping_norm():

@@ -53,8 +53,8 @@ OPTIONS = {
     "attention": "hidden INT 100, score general|dot|concat|bahdanau general",
     "transformer": "hidden INT 64, layers INT 2, heads INT 4, positions sinusoids|learned|none sinusoids",
     "ntm": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, layers INT 1, "
-    "start plain|tape|loose plain, M_0 constant|learned|random constant, w_0 focused|learned|uniform focused, r_0 learned|zeros learned, "
-    "shifts INT 1, read after|before after",
+    "start plain|location|weak-location plain, M_0 constant|learned|random constant, w_0 focused|learned|uniform focused, "
+    "r_0 learned|zeros learned, shifts INT 1, read after|before after",
     "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
     "decay FLOAT 0.99, read after|before after",
     "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
