@@ -6,7 +6,6 @@ from typing import Any
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.errors import setting_error
 
 COSINE_EPSILON = 1e-8  # inside the root: a zero row has similarity 0 and a finite gradient
 LOG_EPSILON = 1e-16  # w̃^γ as exp(γ log(w̃ + ε)): finite at w̃ = 0, exact at γ = 1
@@ -18,14 +17,14 @@ def memory_size(model: str, memory: Any) -> tuple[int, int]:
         case int(slots), int(width) if slots > 0 and width > 0:
             return slots, width
     problem = f"memory={memory!r} must be two positive integers, the number of slots and the width of each"
-    raise setting_error(model, problem, "Write it as in memory=(128, 20)")
+    raise mg.errors.setting_error(model, problem, "Write it as in memory=(128, 20)")
 
 
 def require_at_least(model: str, least: int, **counts: Any) -> None:
     """Raises SettingError for the parameter that is no integer of at least so much."""
     for name, count in counts.items():
         if not isinstance(count, int) or count < least:
-            raise setting_error(model, f"{name}={count!r} must be an integer of at least {least}")
+            raise mg.errors.setting_error(model, f"{name}={count!r} must be an integer of at least {least}")
 
 
 def similarity(k: Tensor, M: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Module, Tensor
-from minigrad.types import same_shape
 
 
 class Cell(Module):
@@ -48,7 +47,7 @@ class Cell(Module):
         mg.tree.require_same(structure, found, f"{type(self).__name__}: its state against the one given")
         for path, w, g in zip(mg.tree.paths(structure), wanted, given, strict=True):
             shape = mg.tensor(g).shape
-            if not same_shape(w.shape, shape):
+            if w.shape != shape:
                 raise mg.errors.shape_error(type(self).__name__, f"state{path} has shape {shape}, a batch of {batch} needs {w.shape}")
         return state
 
@@ -78,7 +77,7 @@ def sequences(model: Any, xs: Any, dtype: Any) -> Tensor:
 
 def require_mask(model: Any, mask: Any, xs: Tensor) -> None:
     """Raises ShapeError where there is a mask that is not (T, batch)."""
-    if mask is not None and not same_shape(mg.tensor(mask).shape, xs.shape[:2]):
+    if mask is not None and mg.tensor(mask).shape != xs.shape[:2]:
         problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"
         raise mg.errors.shape_error(type(model).__name__, problem)
 

@@ -41,7 +41,7 @@ def batch(
 def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
     """(pixels (n, 64), names (n,))."""
     try:
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # an optional dependency
     except ImportError:
         raise ValueError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
     found = load_digits()

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 __all__ = ["FINE", "Glyphs", "read", "smoothed", "view"]
 
@@ -33,8 +34,6 @@ class Glyphs:
     @classmethod
     def of(cls, ink: np.ndarray, characters: Sequence[tuple[str, int]]) -> Glyphs:
         """From ink (drawings, side, side) in 0 … 1 and, in its order, each character's (alphabet, number of drawings)."""
-        from scipy.ndimage import uniform_filter
-
         seen = uniform_filter(ink.astype(np.float32), (0, FINE, FINE), mode="constant")
         seen[:, [0, -1]] = seen[:, :, [0, -1]] = 0
         count = np.array([n for _, n in characters])
@@ -54,7 +53,7 @@ def read(paths: tuple[str, ...], size: int) -> Glyphs:
 
     What two of them hold both is taken once. Raises FileNotFoundError, or ValueError where there is no such drawing.
     """
-    from PIL import Image
+    from PIL import Image  # an optional dependency
 
     side = FINE * size
     found: dict[tuple[str, ...], bytes] = {}

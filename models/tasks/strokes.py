@@ -78,7 +78,7 @@ def _rendered(knots: np.ndarray, used: np.ndarray, side: int) -> np.ndarray:
 
 def _spline() -> np.ndarray:
     """Weights (POINTS, KNOTS) of a clamped uniform cubic B-spline's control points along it."""
-    from scipy.interpolate import BSpline
+    from scipy.interpolate import BSpline  # it takes half as long to import as minigrad does, and only this needs it
 
     inner = np.linspace(0, 1, KNOTS - 2)
     knots = np.concatenate([[0] * 3, inner, [1] * 3])
