@@ -1,4 +1,4 @@
-"""A network without memory: what the others are measured against."""
+"""The feed-forward network, a baseline without memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .settings import Hidden
 
 
 class FeedForwardNetwork(Cell):
-    """y_t = tanh(x_t W + b) V + c: each step by itself."""
+    """y_t = tanh(x_t W + b) V + c: x (batch, inputs) -> y (batch, outputs). No step depends on another."""
 
     label = "feedforward"
 

@@ -1,4 +1,4 @@
-"""The Neural Turing Machine."""
+"""The Neural Turing Machine (NTM)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
 from .settings import Controller, Heads, Hidden, Layers, Memory, Read
 
-CLIP = 20.0  # the heads' parameters before their activations
+CLIP = 20.0  # bound of the head parameters before their activations
 MemoryStart = Literal["constant", "learned", "random"]
 WeightingStart = Literal["focused", "learned", "uniform"]
 ReadStart = Literal["learned", "zeros"]
@@ -24,7 +24,7 @@ LOCATION_BIAS = {"location": (4, -3), "weak-location": (2, -1)}  # of write head
 
 
 class NTMState(NamedTuple):
-    """Weightings, memory and what was read last; each with the batch as first axis."""
+    """The controller's state, the memory, and the read vectors and weightings of the last step."""
 
     controller: Any
     M: Tensor  # (batch, slots, width)
@@ -34,24 +34,26 @@ class NTMState(NamedTuple):
 
 
 class NTM(Cell):
-    """Neural Turing Machine (Graves, Wayne and Danihelka 2014).
+    """Neural Turing Machine (Graves, Wayne and Danihelka 2014): x (batch, inputs) -> y (batch, outputs).
 
-    h_t = controller(x_t, r_{t−1});  each head's parameters are a linear map of h_t
+    controller    h_t = controller(x_t, r_{t−1});  the parameters of each head are a linear map of h_t
     write heads   w as in §3.3 from M_{t−1};  M_t = M_{t−1} ⊙ Π (1 − w e) + Σ w a           eqs. 3, 4
     read heads    w as in §3.3 from M_t;      r_t = Σ_i w(i) M_t(i)                          eq. 2
-    y_t = [h_t; r_t] W + b
+    output        y_t = [h_t; r_t] W + b
 
-    controller   "lstm" or "feedforward", of `layers` layers with `hidden` units each
-    memory       (slots, width); read_heads and write_heads; shifts −shift … shift are allowed
+    controller   "lstm" or "ff" (feed-forward), with `layers` layers of `hidden` units each
+    memory       (slots, width)
+    shift        the largest shift: s weighs the shifts −shift … shift
     read         "after" the write, from M_t (the paper), or "before" it, from M_{t−1} (Collier and Beel 2018)
-    M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
-    w_0          "focused" on slot 0, "learned" logits, or "uniform"; focused learns copy in a fraction of the sequences of learned
-    r_0          "learned" under tanh, or "zeros"
-    start        "plain", or "tape": heads begin by moving on a slot each step, and read heads by looking for what was added: their keys
-                 are the add vectors. It learns associative recall in a tenth of the sequences. "loose": a tape whose write heads learn more
-                 easily to go elsewhere (s(+1) 0.79, not 0.96). It learns to sort in a quarter, recall more slowly and not with every seed
+    M_0          "constant", 1e-6 (Collier and Beel), "learned", or "random" and fixed
+    w_0          "focused" on slot 0, the softmax of "learned" logits, or "uniform"; copy is learned fastest with "focused"
+    r_0          the tanh of a "learned" vector, or "zeros"
+    start        the initial bias of the heads. "plain": none. "location": towards location-based addressing (§3.3.2): the shift is
+                 near +1, write heads have a small gate g, and the keys of read heads are the add vectors. Associative recall is then
+                 learned in a tenth of the sequences. "weak-location": the same with a weaker bias of the write heads, s(+1) = 0.79
+                 instead of 0.96. Priority sort is then learned in a quarter of the sequences, recall more slowly and not with every seed
 
-    Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: ValueError.
+    If all rows of M_0 are equal and w_0 is uniform, the slots stay equal whatever is learned: ValueError.
     """
 
     label = "ntm"
@@ -102,12 +104,14 @@ class NTM(Cell):
 
     @property
     def _per_head(self) -> int:
+        """The width of a head's parameters k, β, g, s and γ."""
         return self.memory[1] + 3 + self.shifts
 
     def _bias_to_location(self, forward: float, write_gate: float) -> None:
-        """All heads: s towards +1. Write heads: g small. Read heads: g and β large, the weights of k those of a write head's a.
+        """Set the biases of shift +1, of g and of β, and the weights of each read head's k to those of a write head's a.
 
-        What was read has little weight in h at first, so that an input seen again gives the key with which it was added.
+        An input that is repeated then gives the key with which it was added, because r has small weights in h (`gain` of the controller).
+        forward and write_gate are the logits of shift +1 and of g in the write heads.
         """
         if self.shifts == 1:
             raise ValueError("a location bias moves heads by a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
@@ -168,7 +172,7 @@ class NTM(Cell):
         return NTMState(inner, M, r, w_read, w_write), y
 
     def _head_parameters(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, read heads, k β g s γ) and (batch, write heads, k β g s γ e a)."""
+        """Head parameters before their activations: (batch, read heads, k β g s γ) and (batch, write heads, k β g s γ e a)."""
         p = mg.clip(self.heads(h), -CLIP, CLIP)
         n = self.read_heads * self._per_head
         read = mg.reshape(p[:, :n], (h.shape[0], self.read_heads, self._per_head))

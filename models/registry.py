@@ -1,6 +1,6 @@
-"""Every model by name, as experiments and the command line make it: (key, inputs, outputs, **settings) -> model.
+"""Constructors of all models by name, for experiments and the command line: (key, inputs, outputs, **settings) -> model.
 
-A setting is a parameter of the model's constructor, where its kind, help text and default stand.
+The settings are parameters of the models' constructors, with the annotations (kind, help text) and defaults that stand there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["MODELS", "Size"]
 
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 
-# Settings that have another name than the parameters they set.
+# {setting: the parameters that it sets}, where the names differ.
 SETS = {"W_h": ("start",), "hidden": ("width",), "heads": ("read_heads", "write_heads"), "shifts": ("shift",)}
 
 
@@ -49,7 +49,7 @@ def _stacked(constructor: Callable[..., Any], inputs: int, outputs: int, key: An
 
 
 def _with_encoder(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any:
-    """make(inputs). With side > 0 the inputs begin with an image of side² pixels, which an ImageEncoder makes shorter first."""
+    """make(inputs); with side > 0 an ImageEncoder first replaces the image of side² pixels, with which the inputs begin, by its code."""
     if not side:
         return make(inputs)
     if side**2 > inputs:
@@ -59,7 +59,7 @@ def _with_encoder(side: int, key: Any, inputs: int, make: Callable[[int], Any]) 
 
 
 def _builder(constructor: type, settings: str, make: Callable[..., Any] = _single, **values: Any) -> Callable[..., Any]:
-    """(key, inputs, outputs, image=0, **settings) -> model. Its signature has the annotations and defaults of the parameters.
+    """The function (key, inputs, outputs, *, **settings, image=0) -> model, its signature derived from the constructor's.
 
     settings  names of parameters of the constructor or of `make`, or keys of SETS, in the order in which they are listed
     make      (constructor, inputs, outputs, key, **arguments) -> model
@@ -81,13 +81,13 @@ def _builder(constructor: type, settings: str, make: Callable[..., Any] = _singl
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters with their annotations as objects."""
+    """The parameters, with annotations that are evaluated."""
     hints = get_type_hints(function, include_extras=True)
     return [p.replace(annotation=hints.get(p.name)) for p in inspect.signature(function).parameters.values()]
 
 
 def _option(name: str, parameter: inspect.Parameter, values: dict[str, Any]) -> inspect.Parameter:
-    """The parameter under the setting's name; {…} in its help text stands for another parameter's value."""
+    """The parameter under the setting's name. {name} in its help text is replaced by the value of that name."""
     kind, text, *earlier = get_args(parameter.annotation)
     annotation, default = Annotated[kind, text.format(**values), *earlier], values.get(name, parameter.default)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

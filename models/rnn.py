@@ -1,4 +1,4 @@
-"""The simple recurrent network."""
+"""The simple recurrent network (RNN)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ ACTIVATIONS = {"tanh": mg.tanh, "relu": mg.relu}
 
 
 class RNNState(NamedTuple):
+    """h (batch, hidden)."""
+
     h: Tensor
 
 
 class RNN(Cell):
-    """h_t = f(x_t W_x + h_{t−1} W_h + b) (Elman 1990), f tanh or relu; y_t = h_t W + b with `outputs`, else h_t.
+    """Simple recurrent network (Elman 1990): x (batch, inputs) -> y (batch, outputs), or h (batch, hidden) without `outputs`.
 
-    start: of W_h, "orthogonal" (Saxe et al. 2014), "identity" (with relu the IRNN of Le et al. 2015), "glorot", or "uniform".
+    h_t = f(x_t W_x + h_{t−1} W_h + b), f tanh or relu;  y_t = h_t W + b with `outputs`, else h_t
+
+    start   initial W_h: "orthogonal" (Saxe et al. 2014), "identity" (with relu the IRNN of Le et al. 2015), "glorot" or "uniform"
     """
 
     label = "rnn"
