@@ -1,15 +1,15 @@
-"""Tasks that ask for memory: seeded generators with losses, measures and baselines, each a module with the same names.
+"""Tasks for networks with memory: seeded data generators with losses, measures and baselines. Each is a module with these names.
 
-batch(seed, step, batch, **settings)      (inputs, targets, mask), time first, a pure function of (seed, step); its keyword parameters,
+batch(seed, step, batch, **settings)      (inputs, targets, mask), time-major, a pure function of (seed, step); its keyword parameters,
                                           annotated with a help text, are the task's settings
-sizes(**settings)                         (inputs, outputs) of a model for it
+sizes(**settings)                         (inputs, outputs) of a model for the task
 loss(outputs, targets, mask)              the training loss, a scalar
-measures(outputs, targets, mask)          {name: one number a sequence}; the task is judged by the first
-given(outputs)                            probabilities or numbers, from what the model gives
+measures(outputs, targets, mask)          {name: one number a sequence}; the first decides whether the task is learned
+given(outputs)                            probabilities or numbers from the model's outputs
 baselines(**settings)                     {"chance": …, "optimum": …} of the first measure
 DEFAULTS                                  settings of a run where they are others for the task: when it has learned (`until`), the model, …
-harder(**settings)                        the settings that make the generalisation test; not every task has one
-UNTIL_HARDER                              {measure: what it must reach there too before the task is learned}
+harder(**settings)                        the changed settings of the generalisation test; not every task has one
+UNTIL_HARDER                              {measure: the value to reach in that test before the task is learned}
 """
 
 from __future__ import annotations
