@@ -125,8 +125,7 @@ def picture() -> str:
     graph = imports()
     between = rooms(graph)
     lines = ["```mermaid", "flowchart BT"]
-    for level in levels(between):
-        lines.append(f"  subgraph {level[0]}_[ ]\n    direction LR\n    {'; '.join(level)}\n  end" if len(level) > 1 else f"  {level[0]}")
+    lines += ["  " + (f"subgraph {level[0]}_[ ]; {'; '.join(level)}; end" if level[1:] else level[0]) for level in levels(between)]
     for name, targets in sorted(without_shortcuts(between).items()):
         lines += [f"  {name} --> {target}" for target in sorted(targets)]
     lines += ["```", ""]

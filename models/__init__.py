@@ -1,4 +1,4 @@
-"""Networks that remember: RNN → LSTM → attention → NTM → MANN → DNC, one file a family."""
+"""Networks with memory, one family a file: RNN, LSTM, GRU, attention, transformer, NTM, MANN, DNC."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Attention: the scores of Bahdanau and Luong, scaled dot products, heads, an LSTM that looks back on its own past, and a decoder.
+"""Attention: the scores of Bahdanau and Luong, scaled dot-product and multi-head attention, an LSTM with self-attention, and a decoder.
 
-Sequences are time-major, (T, batch, width). Masks are True where attention is allowed; a row with nothing allowed gives zeros, not NaN.
+Sequences are time-major, (T, batch, width). A mask is True where attention is allowed; a row without an allowed position gives zeros.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import minigrad as mg
 from minigrad import Module, Tensor
@@ -14,38 +14,42 @@ from minigrad.errors import SettingError
 
 from .cell import Cell, Linear, blocks, choose, keys
 from .lstm import LSTM, LSTMState
+from .settings import Hidden
 
-SCORES = ["bahdanau", "dot", "general", "concat"]
+Scoring = Literal["general", "dot", "concat", "bahdanau"]
 
 
 def causal(n: Any) -> Tensor:
-    """(n, n), True where the second position is not after the first."""
+    """The causal mask (n, n): query i attends to key j where j ≤ i."""
     return mg.less_equal(mg.arange(n)[None, :], mg.arange(n)[:, None])
 
 
 def masked_softmax(scores: Tensor, mask: Any = None) -> Tensor:
-    """softmax over the last axis of what the mask allows."""
+    """Attention weights: the softmax of scores over the last axis, 0 where the mask is False."""
     return mg.softmax(scores if mask is None else mg.where(mask, scores, -math.inf)).named("weights")
 
 
 def scaled_dot_product(q: Tensor, k: Tensor, v: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
-    """(softmax(q kᵀ / √d) v, the weights) for q (…, T, d), k and v (…, S, d), mask (…, T, S) (Vaswani et al. 2017, eq. 1)."""
+    """Scaled dot-product attention (Vaswani et al. 2017, eq. 1): (context, weights) with weights = softmax(q kᵀ / √d), context = weights v.
+
+    q (…, T, d), k and v (…, S, d), mask (…, T, S); context (…, T, d), weights (…, T, S).
+    """
     scores = (q @ k.mT / math.sqrt(q.shape[-1])).named("scores")
     weights = masked_softmax(scores, mask)
     return (weights @ v).named("context"), weights
 
 
 class Score(Module):
-    """How well queries s (T, batch, query) match keys h (S, batch, key): (batch, T, S).
+    """Scores (batch, T, S) of queries s (T, batch, query) against keys h (S, batch, key).
 
     bahdanau   vᵀ tanh(s W + h U)        (Bahdanau et al. 2015, §A.1.2)
     dot        s·h                       (Luong et al. 2015, eq. 8)
-    general    s W h
-    concat     vᵀ tanh([s; h] W): bahdanau's form, in Luong's paper with the current state as query
+    general    s W h                     (the same)
+    concat     vᵀ tanh([s; h] W)         (the same); computed as bahdanau, which has the same form
     """
 
-    def __init__(self, kind: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
-        self.kind, k = choose("score", kind, SCORES), keys(key, 3)
+    def __init__(self, kind: Scoring, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+        self.kind, k = choose("score", kind, get_args(Scoring)), keys(key, 3)
         if kind == "dot" and query != keys_:
             raise SettingError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
         width = hidden or keys_
@@ -63,27 +67,37 @@ class Score(Module):
 
 
 class Attention(Module):
-    """context_t = Σ_j softmax_j(score(s_t, h_j)) h_j."""
+    """Attention with a learned score: context_t = Σ_j softmax_j(score(s_t, h_j)) h_j (Bahdanau et al. 2015, eqs. 5 and 6)."""
 
-    def __init__(self, score: str, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, score: Scoring, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
         self.score = Score(score, query, keys_, hidden, key, dtype)
 
     def __call__(self, s: Tensor, h: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
-        """(context (T, batch, key), weights (batch, T, S)); mask (T, S) or (batch, T, S)."""
+        """(context (T, batch, key), weights (batch, T, S)) for queries s and keys h; mask (T, S) or (batch, T, S)."""
         weights = masked_softmax(self.score(s, h), mask)
         return mg.moveaxis(weights @ mg.moveaxis(h, 0, 1), 0, 1).named("context"), weights
 
 
 class AttentiveLSTM(Module):
-    """An LSTM that attends to its own past: h̃_t = tanh([c_t; h_t] W_c) (Luong et al. 2015, eq. 5), y_t = h̃_t W + b.
+    """An LSTM with attention to its own states: xs (T, batch, inputs) -> ys (T, batch, outputs).
 
-    The query is h_t for Luong's scores, h_{t−1} for Bahdanau's; position t sees the states h_1 … h_t. Nothing is fed back, so that
-    attention is one product over all positions: it has no step. Time and space grow with T².
+    h̃_t = tanh([c_t; h_t] W_c) (Luong et al. 2015, eq. 5), y_t = h̃_t W + b, with c_t the context of the states h_1 … h_t
+
+    The query is h_t for Luong's scores and h_{t−1} for Bahdanau's. h̃ is not fed back to the LSTM: attention is one product over all
+    positions, and the model has no `step`. Time and memory grow with T².
     """
 
     label = "attention"
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Hidden,
+        outputs: int,
+        score: Annotated[Scoring, "how a query is compared with the past"] = "general",
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs, hidden, key=k[0], dtype=dtype)
@@ -101,19 +115,23 @@ class AttentiveLSTM(Module):
 
 
 class DecoderState(NamedTuple):
+    """The state of the LSTM and the attentional state h̃ (batch, hidden)."""
+
     lstm: LSTMState
-    h: Tensor  # h̃, (batch, hidden)
+    h: Tensor
 
 
 class Decoder(Module):
-    """An LSTM that attends to the states of another network, with input feeding (Luong et al. 2015, §3.3).
+    """An LSTM decoder with attention to the states of an encoder and input feeding (Luong et al. 2015, §3.3).
 
-    h_t = LSTM([x_t; h̃_{t−1}]);  h̃_t = tanh([c_t; h_t] W_c), eq. 5, c_t from h_t by Attention;  y_t = h̃_t W + b
+    h_t = LSTM([x_t; h̃_{t−1}]);  h̃_t = tanh([c_t; h_t] W_c), eq. 5, with c_t the context of the query h_t;  y_t = h̃_t W + b
 
     decoder.over(states, mask) is a Cell: decoder.over(encoder(xs))(ys) -> (T, batch, outputs).
     """
 
-    def __init__(self, inputs: int, states: int, hidden: int, outputs: int, score: str = "general", key: Any = 0, dtype: Any = "float32"):
+    def __init__(
+        self, inputs: int, states: int, hidden: int, outputs: int, score: Scoring = "general", key: Any = 0, dtype: Any = "float32"
+    ):
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs + hidden, hidden, key=k[0], dtype=dtype)
@@ -122,12 +140,12 @@ class Decoder(Module):
         self.readout = Linear(hidden, outputs, k[3], dtype)
 
     def over(self, states: Any, mask: Any = None) -> Decoding:
-        """The decoder over states (S, batch, width); mask (S, batch) is False where a shorter sequence of the batch has ended."""
+        """The decoder with attention to states (S, batch, width). mask (S, batch) is False where a shorter sequence has ended."""
         return Decoding(self, states, mask)
 
 
 class Decoding(Cell):
-    """A Decoder and what it attends to."""
+    """A Decoder together with the states that it attends to. A step takes x (batch, inputs) and gives y (batch, outputs)."""
 
     label = "decoder"
 
@@ -147,7 +165,7 @@ class Decoding(Cell):
 
 
 def allowed(n: Any, mask: Any = None, before: bool = True) -> Any:
-    """(n, n) or (batch, n, n): causal with `before`, and only to positions where mask (n, batch) is true. None where all is allowed."""
+    """The attention mask (n, n) or (batch, n, n), or None: causal with `before`, and False at keys where mask (n, batch) is False."""
     past = causal(n) if before else None
     if mask is None:
         return past
@@ -156,7 +174,7 @@ def allowed(n: Any, mask: Any = None, before: bool = True) -> Any:
 
 
 class MultiHead(Module):
-    """Multi-head attention (Vaswani et al. 2017, §3.2.2), q, k and v packed in one matrix in this order, as PyTorch."""
+    """Multi-head attention (Vaswani et al. 2017, §3.2.2). One matrix W holds the projections to q, k and v, as in PyTorch."""
 
     def __init__(self, width: int, heads: int, key: Any = 0, dtype: Any = "float32"):
         if width % heads:
@@ -168,7 +186,7 @@ class MultiHead(Module):
         self.out = Linear(width, width, k[1], dtype)
 
     def __call__(self, x: Tensor, context: Tensor | None = None, mask: Any = None) -> Tensor:
-        """(T, batch, width) from x and what it attends to (itself by default); mask (T, S) or (batch, T, S)."""
+        """Attention of x (T, batch, width) to context (S, batch, width) or to x itself: (T, batch, width). mask (T, S) or (batch, T, S)."""
         if context is None:
             q, k, v = (self._split(p) for p in mg.split(x @ self.W + self.b, 3))
         else:
@@ -180,6 +198,6 @@ class MultiHead(Module):
         return self.out(mg.reshape(mg.permute_dims(found, (2, 0, 1, 3)), x.shape))
 
     def _split(self, x: Tensor) -> Tensor:
-        """(T, batch, width) as (batch, heads, T, width / heads)."""
+        """x (T, batch, width) as (batch, heads, T, width / heads)."""
         parts = mg.reshape(x, (*x.shape[:2], self.heads, self.width // self.heads))
         return mg.permute_dims(parts, (1, 2, 0, 3))

@@ -1,4 +1,7 @@
-"""Controllers of memory networks: (state, x_t, r_{t−1}) -> (state, h_t). What was read enters beside h, apart from x."""
+"""Controllers of memory networks: (state, x_t, r_{t−1}) -> (state, h_t).
+
+Shapes: input x (batch, inputs), read vectors r (batch, reads), output h (batch, hidden).
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from .lstm import LSTMState, forget_bias, lstm_cell
 
 
 class LSTMController(Module):
-    """An LSTM of the input and what was read: z = x_t W_x + [r_{t−1}; h_{t−1}] W_h + b. gain: of the first weights of r."""
+    """LSTM controller with z = x_t W_x + [r_{t−1}; h_{t−1}] W_h + b before the gates' activations. gain scales the initial weights of r."""
 
     def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32", gain: float = 1.0):
         k = keys(key, 3)
@@ -24,7 +27,7 @@ class LSTMController(Module):
         self.W_x = blocks(k[0], (inputs, hidden), 4, "glorot", dtype)
         rows = np.where(np.arange(reads + hidden) < reads, gain, 1.0)[:, None]
         self.W_h = mg.parameter(blocks(k[1], (reads + hidden, hidden), 4, "glorot", dtype) * mg.tensor(rows, dtype))
-        self.b = forget_bias(hidden, 4, None, k[2], dtype)
+        self.b = forget_bias(hidden, 4, 0, k[2], dtype)
 
     def initial_state(self, batch: Any) -> LSTMState:
         zero = mg.zeros((batch, self.hidden), self.b.dtype)
@@ -36,7 +39,7 @@ class LSTMController(Module):
 
 
 class FeedForward(Module):
-    """h_t = tanh(x_t W_x + r_{t−1} W_r + b): all that lasts from step to step is in the memory. gain: of the first W_r."""
+    """Feed-forward controller h_t = tanh(x_t W_x + r_{t−1} W_r + b). It has no state of its own. gain scales the initial W_r."""
 
     def __init__(self, inputs: int, reads: int, hidden: int, key: Any = 0, dtype: Any = "float32", gain: float = 1.0):
         k = keys(key, 2)
@@ -53,9 +56,9 @@ class FeedForward(Module):
 
 
 class Deep(Module):
-    """Controllers on top of each other (Graves et al. 2016, Methods): each sees [x_t; h_t of the one below], r_{t−1} and its own past.
+    """A controller of several layers (Graves et al. 2016, Methods). Each takes [x_t; h_t of the layer below], r_{t−1} and its own state.
 
-    h_t = [h¹_t; …; hᴸ_t], the outputs of all.
+    h_t = [h¹_t; …; hᴸ_t] joins the outputs of all layers.
     """
 
     def __init__(self, layers: Sequence[Any]):
@@ -78,7 +81,7 @@ class Deep(Module):
 def controller(
     kind: str, inputs: int, reads: int, hidden: int, layers: int = 1, key: Any = 0, dtype: Any = "float32", gain: float = 1.0
 ) -> Any:
-    """ "lstm" or "feedforward" ("ff"), of one layer or several, each with `hidden` units."""
+    """The controller of this kind, "lstm" or "feedforward" ("ff"), with one layer or several of `hidden` units each."""
     made = choose("controller", kind, {"lstm": LSTMController, "feedforward": FeedForward, "ff": FeedForward})
     if layers == 1:
         return made(inputs, reads, hidden, key, dtype, gain)

@@ -1,4 +1,4 @@
-"""The differentiable neural computer: the step beyond the NTM."""
+"""The differentiable neural computer (DNC)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from minigrad import Tensor
 from .addressing import content, memory_size, require_at_least, write
 from .cell import Cell, Linear, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Layers, Memory
 
-CLIP = 20.0  # the interface before its activations
-USAGE_EPSILON = 1e-6  # usage as ε + (1 − ε) u: products of it are sums of logs
+CLIP = 20.0  # bound of the interface vector before its activations
+USAGE_EPSILON = 1e-6  # usage is taken as ε + (1 − ε) u, so that its logarithm is finite
 
 
 class DNCState(NamedTuple):
-    """Memory and what was done to it last; each with the batch as first axis."""
+    """The controller's state, the memory, and the read vectors and weightings of the last step."""
 
     controller: Any
     M: Tensor  # (batch, slots, width)
@@ -25,19 +26,20 @@ class DNCState(NamedTuple):
     w_write: Tensor  # (batch, 1, slots)
     usage: Tensor  # (batch, slots)
     precedence: Tensor  # (batch, slots)
-    links: Tensor  # (batch, slots, slots): [i, j] how much i was written right after j
+    links: Tensor  # (batch, slots, slots): [i, j] is high where slot i was written right after slot j
 
 
 class DNC(Cell):
-    """Differentiable neural computer (Graves et al. 2016, Methods), one write head.
+    """Differentiable neural computer (Graves et al. 2016, Methods) with one write head: x (batch, inputs) -> y (batch, outputs).
 
-    h_t = controller(x_t, r_{t−1});  the interface is a linear map of h_t
-    u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i), all of t − 1;  a = allocation(u)
-    w^w = g_w (g_a a + (1 − g_a) c^w);  M_t = M_{t−1} ⊙ (1 − w^w e) + w^w v
-    L[i, j] = (1 − w^w(i) − w^w(j)) L[i, j] + w^w(i) p_{t−1}(j);  p_t = (1 − Σ w^w) p_{t−1} + w^w
-    w^r = π₁ Lᵀ w^r_{t−1} + π₂ c^r + π₃ L w^r_{t−1};  r_t = Σ_i w^r(i) M_t(i);  y_t = [h_t; r_t] W + b
+    controller        h_t = controller(x_t, r_{t−1});  the interface vector is a linear map of h_t
+    usage             u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i), all of t − 1;  allocation a = allocation(u)
+    write weighting   w^w = g_w (g_a a + (1 − g_a) c^w);  M_t = M_{t−1} ⊙ (1 − w^w e) + w^w v
+    temporal links    L[i, j] = (1 − w^w(i) − w^w(j)) L[i, j] + w^w(i) p_{t−1}(j);  precedence p_t = (1 − Σ w^w) p_{t−1} + w^w
+    read weighting    w^r = π₁ Lᵀ w^r_{t−1} + π₂ c^r + π₃ L w^r_{t−1};  r_t = Σ_i w^r(i) M_t(i)
+    output            y_t = [h_t; r_t] W + b
 
-    Memory, usage, links and weightings start at 0; that no two slots are alike comes from allocation, lowest index first.
+    c^w and c^r are content weightings. Memory, usage, links and weightings start at 0; allocation makes the slots differ.
     """
 
     label = "dnc"
@@ -46,11 +48,11 @@ class DNC(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 100,
-        memory: tuple[int, int] = (64, 20),
-        read_heads: int = 1,
-        layers: int = 1,
+        controller: Controller = "lstm",
+        hidden: Hidden = 100,
+        memory: Memory = (64, 20),
+        read_heads: Heads = 1,
+        layers: Layers = 1,
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -65,7 +67,7 @@ class DNC(Cell):
 
     @property
     def _parts(self) -> list[int]:
-        """The widths of k_r, β_r, k_w, β_w, e, v, f, g_a, g_w, π."""
+        """The widths of the parts of the interface vector: k_r, β_r, k_w, β_w, e, v, f, g_a, g_w, π."""
         R, W = self.read_heads, self.memory[1]
         return [R * W, R, W, 1, W, W, R, 1, 1, 3 * R]
 
@@ -102,7 +104,10 @@ class DNC(Cell):
 
 
 def used(usage: Tensor, w_write: Tensor, w_read: Tensor, free: Tensor) -> Tensor:
-    """u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i): what was written is in use until a read head frees it."""
+    """Usage u = (u + w^w − u ⊙ w^w) ⊙ Π_i (1 − f_i w^r_i): a written slot is in use until a free gate f_i releases it.
+
+    usage and w_write (batch, slots), w_read (batch, heads, slots), free gates (batch, heads) -> (batch, slots)
+    """
     usage = usage + w_write - usage * w_write
     for head in range(w_read.shape[1]):
         usage = usage * (1 - free[:, head : head + 1] * w_read[:, head])
@@ -110,7 +115,7 @@ def used(usage: Tensor, w_write: Tensor, w_read: Tensor, free: Tensor) -> Tensor
 
 
 def allocation(usage: Tensor) -> Tensor:
-    """a(φ_j) = (1 − u(φ_j)) Π_{i<j} u(φ_i), φ the slots from the least used on, the lowest index first among equals."""
+    """Allocation weighting a(φ_j) = (1 − u(φ_j)) Π_{i<j} u(φ_i): (batch, slots). φ sorts the slots by usage, ties by lowest index."""
     usage = USAGE_EPSILON + (1 - USAGE_EPSILON) * usage
     order = mg.argsort(usage)
     rising = mg.take_along_axis(usage, order)
@@ -120,7 +125,7 @@ def allocation(usage: Tensor) -> Tensor:
 
 
 def link(links: Tensor, w: Tensor, precedence: Tensor) -> Tensor:
-    """L[i, j] = (1 − w(i) − w(j)) L[i, j] + w(i) p(j), with an empty diagonal."""
+    """Temporal links L[i, j] = (1 − w(i) − w(j)) L[i, j] + w(i) p(j) with a diagonal of 0: (batch, slots, slots). w, p (batch, slots)."""
     row, column = mg.expand_dims(w, 2), mg.expand_dims(w, 1)
     links = (1 - row - column) * links + row * mg.expand_dims(precedence, 1)
     return links * (1 - mg.eye(w.shape[1], w.dtype))

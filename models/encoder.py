@@ -1,4 +1,4 @@
-"""Convolutions before a recurrent model: what each step sees as an image becomes a short code first."""
+"""A convolutional encoder of images, and models whose inputs it encodes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from minigrad.errors import SettingError
 
 from .cell import Cell, keys, sequences
 
-LEAK = 0.1
+LEAK = 0.1  # slope of the leaky ReLU below 0
 
 
 class Convolution(Module):
-    """Leaky relu of x ∗ W + b: a 3 × 3 kernel that moves two pixels at a time. (…, height, width, inputs) -> (…, half, half, outputs)."""
+    """Leaky ReLU of a 3 × 3 convolution with stride 2: (…, height, width, inputs) -> (…, ⌈height / 2⌉, ⌈width / 2⌉, outputs)."""
 
     def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
         self.W = mg.parameter(mg.init.he(mg.random.as_key(key), (3, 3, inputs, outputs), dtype))
@@ -28,12 +28,11 @@ class Convolution(Module):
 
 
 class ImageEncoder(Module):
-    """Square grey images as codes, (…, side²) -> (…, outputs): convolutions that halve the sides, a linear map, and each code shifted and
-    scaled to mean 0 and variance 1.
+    """Codes of square grey images, (…, side²) -> (…, outputs): convolutions that halve the sides, a linear map, layer normalisation.
 
-    The codes of a new encoder tell images apart nearly as well as their pixels do. A model that has no use for images yet is only disturbed
-    by them, and would make all codes alike within some hundred updates: let the encoder wait until it has found one (`encoder_after` of a
-    run, `rates` of an optimizer).
+    The codes of an untrained encoder distinguish images nearly as well as pixels do. At first a model does not use the images; trained
+    from the start, the encoder then learns to give all images one code within some hundred updates. So train the encoder later
+    (`encoder_after` of a run, `rates` of an optimizer).
     """
 
     def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
@@ -54,9 +53,9 @@ class ImageEncoder(Module):
 
 
 class Encoded(Cell):
-    """A model that is shown codes for images: its inputs (image, rest) reach it as (encoder(image), rest). It steps and runs as that one.
+    """A model with encoded images: its inputs (image, rest) become (encoder(image), rest), xs (T, batch, side² + rest).
 
-    The images of all steps are encoded at once, before the loop.
+    State, step and outputs are those of the model inside. The images of all steps are encoded at once, before the loop.
     """
 
     def __init__(self, encoder: ImageEncoder, model: Any):
@@ -67,7 +66,7 @@ class Encoded(Cell):
         self.pixels, self.inputs = pixels, pixels + model.inputs - encoder.outputs
 
     def encoded(self, x: Tensor) -> Tensor:
-        """(…, inputs) as the model inside takes it."""
+        """x (…, inputs) with the code in place of the image, (…, inputs of the model inside)."""
         with mg.scope("encoder"):
             return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
 

@@ -1,4 +1,4 @@
-"""A network without memory: what the others are measured against."""
+"""The feed-forward network, a baseline without memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, Linear, keys
+from .settings import Hidden
 
 
 class FeedForwardNetwork(Cell):
-    """y_t = tanh(x_t W + b) V + c: each step by itself."""
+    """y_t = tanh(x_t W + b) V + c: x (batch, inputs) -> y (batch, outputs). No step depends on another."""
 
     label = "feedforward"
 
-    def __init__(self, inputs: int, hidden: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, hidden: Hidden, outputs: int, key: Any = 0, dtype: Any = "float32"):
         k = keys(key, 2)
         self.inputs = inputs
         self.layer, self.readout = Linear(inputs, hidden, k[0], dtype), Linear(hidden, outputs, k[1], dtype)

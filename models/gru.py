@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
+from .settings import Hidden, Weights
+
+Reset = Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"]
 
 
 class GRUState(NamedTuple):
+    """h (batch, hidden)."""
+
     h: Tensor
 
 
 class GRU(Cell):
-    """Gated recurrent unit (Cho et al. 2014), blocks in the order r, z, n.
+    """Gated recurrent unit (Cho et al. 2014, eqs. 5–8): x (batch, inputs) -> y (batch, outputs), or (batch, hidden) without `outputs`.
 
-    r, z = σ(x_t W_x + h_{t−1} W_h + b)
-    n = tanh(x_t W_n + b_n + r ⊙ (h_{t−1} U_n + c_n))     as cuDNN and PyTorch; c_n is not redundant
-    n = tanh(x_t W_n + b_n + (r ⊙ h_{t−1}) U_n)           with reset_first, as in the paper
-    h_t = (1 − z) ⊙ n + z ⊙ h_{t−1};  y_t = h_t W + b with `outputs`, else h_t
+    reset, update gate   r, z = σ(x_t W_x + h_{t−1} W_h + b)
+    candidate            n = tanh(x_t W_n + b_n + r ⊙ (h_{t−1} U_n + c_n)), as cuDNN and PyTorch; c_n is not redundant
+                         n = tanh(x_t W_n + b_n + (r ⊙ h_{t−1}) U_n) with reset_first, as in the paper
+    state                h_t = (1 − z) ⊙ n + z ⊙ h_{t−1};  y_t = h_t W + b with `outputs`, else h_t
+
+    The blocks of the weights are in the order r, z, n.
     """
 
     label = "gru"
@@ -28,10 +35,10 @@ class GRU(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        reset_first: bool = False,
-        start: str = "orthogonal",
+        reset_first: Reset = False,
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):

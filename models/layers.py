@@ -1,4 +1,4 @@
-"""Recurrent models on top of each other and in both directions."""
+"""Combinations of recurrent models: stacked layers, and both directions of time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .cell import Cell
 
 
 class Stack(Cell):
-    """Layers on top of each other, each reading the outputs of the one below. Run a layer at a time, so that each is one loop."""
+    """Stacked layers, each of which takes the outputs of the layer below: xs (T, batch, inputs) -> ys (T, batch, outputs of the last).
+
+    `run` runs one layer after the other, so that each is a loop of its own.
+    """
 
     label = "stack"
 
@@ -45,7 +48,10 @@ class Stack(Cell):
 
 
 class Bidirectional(Module):
-    """Two models over the same sequence, one from each end; their outputs side by side. It needs the whole sequence: it has no step."""
+    """Two models over one sequence, forward and backward in time, with joined outputs (Schuster and Paliwal 1997).
+
+    xs (T, batch, inputs) -> ys (T, batch, outputs of both). It needs the whole sequence, so it has no `step`.
+    """
 
     label = "bidirectional"
 
@@ -61,7 +67,7 @@ class Bidirectional(Module):
         return self.run(xs, state, mask, **loop)[0]
 
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
-        """(ys, (forward's last state, backward's state after the first step)); each y stands where its x stood."""
+        """(ys, (state of `forward` after the last step, state of `backward` after the first)). y_t joins the two outputs at x_t."""
         first, second = (None, None) if state is None else state
         ahead, after = self.forward.run(xs, first, mask, **loop)
         back, before = self.backward.run(xs, second, mask, **{**loop, "reverse": True})
@@ -69,7 +75,7 @@ class Bidirectional(Module):
 
 
 def width(layer: Any) -> int:
-    """How many outputs a layer has."""
+    """The number of outputs of a layer."""
     if isinstance(layer, Bidirectional):
         return width(layer.forward) + width(layer.backward)
     if isinstance(layer, Stack):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
+from .settings import Hidden, Weights
 
 
 class LSTMState(NamedTuple):
+    """h (batch, hidden, or projection) and the cell c (batch, hidden)."""
+
     h: Tensor
     c: Tensor
 
@@ -18,14 +21,16 @@ class LSTMState(NamedTuple):
 class LSTM(Cell):
     """Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000).
 
-    i, f, o = σ(·), g = tanh(·) of x_t W_x + h_{t−1} W_h + b, blocks in the order i, f, g, o
-    c_t = f ⊙ c_{t−1} + i ⊙ g
-    h_t = o ⊙ tanh(c_t);  y_t = h_t W + b with `outputs`, else h_t
+    x (batch, inputs) -> y (batch, outputs), or h without `outputs`
 
-    longest      start the forget biases for dependencies up to this many steps (chrono, Tallec and Ollivier 2018), else at 1
-    peephole     i and f see c_{t−1}, o sees c_t, through diagonal weights (Gers and Schmidhuber 2000)
-    coupled      i = 1 − f (blocks f, g, o)
-    projection   h_t is projected to this size (Sak et al. 2014)
+    gates   i, f, o = σ(·), g = tanh(·) of x_t W_x + h_{t−1} W_h + b, whose blocks are in the order i, f, g, o
+    cell    c_t = f ⊙ c_{t−1} + i ⊙ g
+    state   h_t = o ⊙ tanh(c_t);  y_t = h_t W + b with `outputs`, else h_t
+
+    longest      the longest dependency in steps, for chrono initialisation of the forget biases (Tallec and Ollivier 2018); 0: they are 1
+    peephole     i and f depend on c_{t−1}, o on c_t, by diagonal weights (Gers and Schmidhuber 2000)
+    coupled      i = 1 − f; the blocks are f, g, o
+    projection   the size to which h_t is projected (Sak et al. 2014); 0: no projection
     """
 
     label = "lstm"
@@ -33,13 +38,13 @@ class LSTM(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        longest: int | None = None,
-        peephole: bool = False,
-        coupled: bool = False,
-        projection: int | None = None,
-        start: str = "orthogonal",
+        longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
+        peephole: Annotated[bool, "gates see the cell"] = False,
+        coupled: Annotated[bool, "the input gate is 1 − the forget gate"] = False,
+        projection: Annotated[int, "numbers that h is projected to; 0: it stays as it is"] = 0,
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -66,7 +71,10 @@ class LSTM(Cell):
 
 
 def lstm_cell(z: Tensor, c: Tensor, peephole: Tensor | None = None) -> LSTMState:
-    """(h_t, c_t) from the gates' sums z (i, f, g, o, or f, g, o for coupled gates) and c_{t−1}."""
+    """(h_t, c_t) from the gates before their activations, z (batch, gates · hidden), and c_{t−1} (batch, hidden).
+
+    The blocks of z are i, f, g, o, or f, g, o for coupled gates.
+    """
     *first, f, g, o = mg.split(z, z.shape[-1] // c.shape[-1])
     if peephole is not None:
         first, f = [v + peephole[-3] * c for v in first], f + peephole[-2] * c
@@ -77,8 +85,8 @@ def lstm_cell(z: Tensor, c: Tensor, peephole: Tensor | None = None) -> LSTMState
     return LSTMState((o * mg.tanh(c)).named("h"), c)
 
 
-def forget_bias(hidden: int, gates: int, longest: int | None, key: Any, dtype: Any) -> Tensor:
-    """The biases of the gates: 0, the forget gate's 1, or with `longest` drawn for such dependencies, the input gate's their negative."""
+def forget_bias(hidden: int, gates: int, longest: int, key: Any, dtype: Any) -> Tensor:
+    """The initial biases (gates · hidden,): 1 for the forget gate, else 0. With `longest`, chrono: b_f is drawn for it, and b_i = −b_f."""
     zero = mg.zeros(hidden, dtype)
-    f = mg.ones(hidden, dtype) if longest is None else mg.init.chrono(key, hidden, longest, dtype)
-    return mg.parameter(mg.concat([*([zero if longest is None else -f] * (gates - 3)), f, zero, zero]))
+    f = mg.init.chrono(key, hidden, longest, dtype) if longest else mg.ones(hidden, dtype)
+    return mg.parameter(mg.concat([*([-f if longest else zero] * (gates - 3)), f, zero, zero]))

@@ -1,8 +1,8 @@
-"""The memory-augmented network of one-shot learning, with least recently used access."""
+"""The memory-augmented neural network (MANN) of one-shot learning, with least recently used access (LRUA)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from minigrad.errors import SettingError
 from .addressing import memory_size, require_at_least, similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Memory, Read
 
-SHARP = 8.0  # the start of β before its softplus
+Content = Literal["key", "add"]
+SHARP = 8.0  # the initial bias of β before its softplus
 
 
 class MANNState(NamedTuple):
-    """Memory, what was read last, read weightings and usage; each with the batch as first axis."""
+    """The controller's state, the memory, the last read vectors and read weightings, and the usage."""
 
     controller: Any
     M: Tensor  # (batch, slots, width)
@@ -28,21 +30,23 @@ class MANNState(NamedTuple):
 
 
 class MANN(Cell):
-    """Memory-augmented neural network with LRUA (Santoro et al. 2016, §3.2). Its input is (x_t, y_{t−1}).
+    """Memory-augmented neural network with LRUA (Santoro et al. 2016, §3.2): x (batch, inputs) -> y (batch, outputs).
 
-    h_t = controller(x_t, r_{t−1});  each head's key k = tanh(·) and gate α are linear in h_t
-    w^lu: head j takes the j-th least used slot, lowest index among equals, by w^u_{t−1}             eq. 6
-    w^w = σ(α) w^r_{t−1} + (1 − σ(α)) w^lu                                                           eq. 7
-    the least used row is zeroed, then M_t(i) = M_{t−1}(i) + Σ_heads w^w(i) k                        eq. 8
-    w^r = softmax_i K[k, M_t(i)];  r_t = Σ_i w^r(i) M_t(i)                                           eqs. 2–4
-    w^u = decay w^u_{t−1} + Σ w^r + Σ w^w                                                            eq. 5
-    y_t = [h_t; r_t] W + b
+    The paper's input at step t is (x_t, y_{t−1}), an image and the label of the image before.
 
-    w^u and w^lu carry no gradient; w^r_{t−1} in the write does. M_0 = 1e-6, w^r_0 on slot 0, w^u_0 = 0.
+    controller        h_t = controller(x_t, r_{t−1});  each head's key k = tanh(·) and gate α are linear maps of h_t
+    least used        w^lu of head j is the j-th least used slot by w^u_{t−1}, ties by lowest index      eq. 6
+    write weighting   w^w = σ(α) w^r_{t−1} + (1 − σ(α)) w^lu                                             eq. 7
+    write             the least used row is set to 0, then M_t(i) = M_{t−1}(i) + Σ_heads w^w(i) k        eq. 8
+    read              w^r = softmax_i K[k, M_t(i)];  r_t = Σ_i w^r(i) M_t(i)                             eqs. 2–4
+    usage             w^u = decay w^u_{t−1} + Σ w^r + Σ w^w                                              eq. 5
+    output            y_t = [h_t; r_t] W + b
 
-    content    what is written: the "key" (the paper) or an "add" vector of its own (public implementations)
-    strength   scale similarities by β = 1 + softplus(·), at the start about 9: without it one perfect match among 128 slots gets 2 %
-               of the weight
+    No gradient flows through w^u and w^lu; it does through w^r_{t−1} in eq. 7. M_0 = 1e-6, w^r_0 is on slot 0, w^u_0 = 0.
+
+    content    what is written: "key", as in the paper, or "add", a separate vector, as in public implementations
+    strength   multiply similarities by β = 1 + softplus(·), at first about 9; without β one perfect match among 128 slots gets 2 % of
+               the weight
     read       "after" the write, from M_t, or "before" it, from M_{t−1}
     """
 
@@ -52,14 +56,14 @@ class MANN(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 200,
-        memory: tuple[int, int] = (128, 40),
-        heads: int = 4,
-        decay: float = 0.99,
-        content: str = "key",
-        strength: bool = False,
-        read: str = "after",
+        controller: Controller = "lstm",
+        hidden: Hidden = 200,
+        memory: Memory = (128, 40),
+        heads: Heads = 4,
+        decay: Annotated[float, "of usage in a step"] = 0.99,
+        content: Annotated[Content, "what is written: the key, or a vector of its own"] = "key",
+        strength: Annotated[bool, "scale similarities by a strength β"] = False,
+        read: Read = "after",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -70,7 +74,7 @@ class MANN(Cell):
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.head_count, self.decay, self.strength = heads, float(decay), bool(strength)
-        self.content, self.order = choose("content", content, ["key", "add"]), choose("read", read, ["after", "before"])
+        self.content, self.order = choose("content", content, get_args(Content)), choose("read", read, ["after", "before"])
         self.controller = make_controller(controller, inputs, heads * width, hidden, key=k[0], dtype=dtype)
         self.heads = Linear(hidden, heads * sum(self._parts), k[1], dtype)
         self.readout = Linear(hidden + heads * width, outputs, k[2], dtype)
@@ -78,7 +82,7 @@ class MANN(Cell):
 
     @property
     def _parts(self) -> list[int]:
-        """The widths of a head's parameters: k, α, β, a."""
+        """The widths of a head's parameters k, α, β and a."""
         width = self.memory[1]
         return [width, 1, int(self.strength), width if self.content == "add" else 0]
 
@@ -113,5 +117,5 @@ class MANN(Cell):
 
 
 def least_used(usage: Tensor, n: int) -> Tensor:
-    """w^lu: one-hot rows (batch, n, slots) of the n least used slots, the lowest index first among equals. No gradient."""
+    """Least-used weightings w^lu (eq. 6): one-hot rows (batch, n, slots) of the n least used slots, ties by lowest index. No gradient."""
     return mg.one_hot(mg.argsort(usage)[:, :n], usage.shape[-1], usage.dtype)

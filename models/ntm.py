@@ -1,8 +1,8 @@
-"""The Neural Turing Machine."""
+"""The Neural Turing Machine (NTM)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -13,13 +13,19 @@ from minigrad.errors import SettingError
 from .addressing import address, memory_size, require_at_least, write
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
+from .settings import Controller, Heads, Hidden, Layers, Memory, Read
 
-CLIP = 20.0  # the heads' parameters before their activations
-TAPES = {"tape": (4, -3), "loose": (2, -1)}  # how write heads start: the logits of shift +1 and of g
+CLIP = 20.0  # bound of the head parameters before their activations
+MemoryStart = Literal["constant", "learned", "random"]
+WeightingStart = Literal["focused", "learned", "uniform"]
+ReadStart = Literal["learned", "zeros"]
+Start = Literal["plain", "location", "weak-location"]
+EARLIER = {"tape": "location", "loose": "weak-location"}  # {a start's name in an earlier version: its name}
+LOCATION_BIAS = {"location": (4, -3), "weak-location": (2, -1)}  # of write heads: the logits of shift +1 and of the gate g
 
 
 class NTMState(NamedTuple):
-    """Weightings, memory and what was read last; each with the batch as first axis."""
+    """The controller's state, the memory, and the read vectors and weightings of the last step."""
 
     controller: Any
     M: Tensor  # (batch, slots, width)
@@ -29,24 +35,26 @@ class NTMState(NamedTuple):
 
 
 class NTM(Cell):
-    """Neural Turing Machine (Graves, Wayne and Danihelka 2014).
+    """Neural Turing Machine (Graves, Wayne and Danihelka 2014): x (batch, inputs) -> y (batch, outputs).
 
-    h_t = controller(x_t, r_{t−1});  each head's parameters are a linear map of h_t
+    controller    h_t = controller(x_t, r_{t−1});  the parameters of each head are a linear map of h_t
     write heads   w as in §3.3 from M_{t−1};  M_t = M_{t−1} ⊙ Π (1 − w e) + Σ w a           eqs. 3, 4
     read heads    w as in §3.3 from M_t;      r_t = Σ_i w(i) M_t(i)                          eq. 2
-    y_t = [h_t; r_t] W + b
+    output        y_t = [h_t; r_t] W + b
 
-    controller   "lstm" or "feedforward", of `layers` layers with `hidden` units each
-    memory       (slots, width); read_heads and write_heads; shifts −shift … shift are allowed
+    controller   "lstm" or "ff" (feed-forward), with `layers` layers of `hidden` units each
+    memory       (slots, width)
+    shift        the largest shift: s weighs the shifts −shift … shift
     read         "after" the write, from M_t (the paper), or "before" it, from M_{t−1} (Collier and Beel 2018)
-    M_0          "constant" 1e-6 (Collier and Beel), "learned", or "random" but fixed
-    w_0          "focused" on slot 0, "learned" logits, or "uniform"; focused learns copy in a fraction of the sequences of learned
-    r_0          "learned" under tanh, or "zeros"
-    start        "plain", or "tape": heads begin by moving on a slot each step, and read heads by looking for what was added: their keys
-                 are the add vectors. It learns associative recall in a tenth of the sequences. "loose": a tape whose write heads learn more
-                 easily to go elsewhere (s(+1) 0.79, not 0.96). It learns to sort in a quarter, recall more slowly and not with every seed
+    M_0          "constant", 1e-6 (Collier and Beel), "learned", or "random" and fixed
+    w_0          "focused" on slot 0, the softmax of "learned" logits, or "uniform"; copy is learned fastest with "focused"
+    r_0          the tanh of a "learned" vector, or "zeros"
+    start        the initial bias of the heads. "plain": none. "location": towards location-based addressing (§3.3.2): the shift is
+                 near +1, write heads have a small gate g, and the keys of read heads are the add vectors. Associative recall is then
+                 learned in a tenth of the sequences. "weak-location": the same with a weaker bias of the write heads, s(+1) = 0.79
+                 instead of 0.96. Priority sort is then learned in a quarter of the sequences, recall more slowly and not with every seed
 
-    Equal rows of M_0 with a uniform w_0 would stay equal for ever, whatever is learned: SettingError.
+    If all rows of M_0 are equal and w_0 is uniform, the slots stay equal whatever is learned: SettingError.
     """
 
     label = "ntm"
@@ -55,18 +63,18 @@ class NTM(Cell):
         self,
         inputs: int,
         outputs: int,
-        controller: str = "lstm",
-        hidden: int = 100,
-        memory: tuple[int, int] = (128, 20),
-        read_heads: int = 1,
+        controller: Controller = "lstm",
+        hidden: Hidden = 100,
+        memory: Memory = (128, 20),
+        read_heads: Heads = 1,
         write_heads: int = 1,
-        shift: int = 1,
-        read: str = "after",
-        M_0: str = "constant",
-        w_0: str = "focused",
-        r_0: str = "learned",
-        layers: int = 1,
-        start: str = "plain",
+        shift: Annotated[int, "slots that a head can move in a step, either way"] = 1,
+        read: Read = "after",
+        M_0: Annotated[MemoryStart, "the memory a sequence begins with"] = "constant",
+        w_0: Annotated[WeightingStart, "the weightings it begins with"] = "focused",
+        r_0: Annotated[ReadStart, "what was read before it"] = "learned",
+        layers: Layers = 1,
+        start: Annotated[Start, "bias of the heads; location: to the next slot at each step; weak-location: less so", EARLIER] = "plain",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -77,34 +85,37 @@ class NTM(Cell):
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
         self.order = choose("read", read, ["after", "before"])
-        tape = choose("start", start, {"plain": None, **TAPES})
-        gain = 0.1 if tape else 1.0
+        bias = choose("start", EARLIER.get(start, start), {"plain": None, **LOCATION_BIAS})
+        gain = 0.1 if bias else 1.0
         self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype, gain)
         hidden = self.controller.hidden
         self.heads = Linear(hidden, read_heads * self._per_head + write_heads * (self._per_head + 2 * width), k[1], dtype)
         self.readout = Linear(hidden + read_heads * width, outputs, k[2], dtype)
-        if tape:
-            self._start_as_tape(*tape)
-        self.first = (choose("M_0", M_0, ["constant", "learned", "random"]), choose("w_0", w_0, ["learned", "focused", "uniform"]))
+        if bias:
+            self._bias_to_location(*bias)
+        self.memory_start = choose("M_0", M_0, get_args(MemoryStart))
+        self.weighting_start = choose("w_0", w_0, get_args(WeightingStart))
         self.seed = tuple(map(int, k[3].numpy()))
         self.M_0 = mg.parameter(self._random_memory(dtype)) if M_0 == "learned" else None
         heads = (read_heads + write_heads, slots)
         self.w_0 = mg.parameter(mg.init.uniform(k[4], heads, (6 / (slots + 1)) ** 0.5, dtype)) if w_0 == "learned" else None
-        learned = choose("r_0", r_0, ["learned", "zeros"]) == "learned"
+        learned = choose("r_0", r_0, get_args(ReadStart)) == "learned"
         self.r_0 = mg.parameter(mg.init.glorot(k[5], (read_heads, width), dtype)) if learned else None
         self._refuse_symmetry()
 
     @property
     def _per_head(self) -> int:
+        """The width of a head's parameters k, β, g, s and γ."""
         return self.memory[1] + 3 + self.shifts
 
-    def _start_as_tape(self, forward: float, write_gate: float) -> None:
-        """All heads: s towards +1. Write heads: g small. Read heads: g and β large, the weights of k those of a write head's a.
+    def _bias_to_location(self, forward: float, write_gate: float) -> None:
+        """Set the biases of shift +1, of g and of β, and the weights of each read head's k to those of a write head's a.
 
-        What was read has little weight in h at first, so that an input seen again gives the key with which it was added.
+        An input that is repeated then gives the key with which it was added, because r has small weights in h (`gain` of the controller).
+        forward and write_gate are the logits of shift +1 and of g in the write heads.
         """
         if self.shifts == 1:
-            raise SettingError("a tape moves heads on a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
+            raise SettingError("a location bias moves heads by a slot a step, and shift=0 allows none: take shift=1 or start='plain'")
         W, b, n, width = self.heads.W.numpy().copy(), self.heads.b.numpy().copy(), self.read_heads * self._per_head, self.memory[1]
         keys_ = W[:, :n].reshape(len(W), self.read_heads, -1)[..., :width]
         adds = W[:, n:].reshape(len(W), self.write_heads, -1)[..., -width:]
@@ -120,13 +131,13 @@ class NTM(Cell):
     def _first_memory(self) -> Tensor:
         if self.M_0 is not None:
             return self.M_0
-        return mg.full(self.memory, 1e-6, self.dtype) if self.first[0] == "constant" else self._random_memory(self.dtype)
+        return mg.full(self.memory, 1e-6, self.dtype) if self.memory_start == "constant" else self._random_memory(self.dtype)
 
     def _first_weightings(self) -> Tensor:
         heads, slots = self.read_heads + self.write_heads, self.memory[0]
         if self.w_0 is not None:
             return mg.softmax(self.w_0)
-        uniform = self.first[1] == "uniform"
+        uniform = self.weighting_start == "uniform"
         return mg.full((heads, slots), 1 / slots, self.dtype) if uniform else mg.one_hot(np.zeros(heads, int), slots, self.dtype)
 
     def initial_state(self, batch: Any) -> NTMState:
@@ -140,8 +151,8 @@ class NTM(Cell):
         spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
         if spread == 0:
             raise SettingError(
-                f"M_0={self.first[0]!r} with w_0={self.first[1]!r} is symmetric: all slots are alike and stay so for ever, so nothing "
-                "can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
+                f"M_0={self.memory_start!r} with w_0={self.weighting_start!r} is symmetric: all slots are alike and stay so for ever, "
+                "so nothing can be stored. Take w_0='learned' or 'focused', or M_0='learned' or 'random'"
             )
 
     def step(self, state: NTMState, x: Tensor) -> tuple[NTMState, Tensor]:
@@ -162,7 +173,7 @@ class NTM(Cell):
         return NTMState(inner, M, r, w_read, w_write), y
 
     def _head_parameters(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, read heads, k β g s γ) and (batch, write heads, k β g s γ e a)."""
+        """Head parameters before their activations: (batch, read heads, k β g s γ) and (batch, write heads, k β g s γ e a)."""
         p = mg.clip(self.heads(h), -CLIP, CLIP)
         n = self.read_heads * self._per_head
         read = mg.reshape(p[:, :n], (h.shape[0], self.read_heads, self._per_head))

@@ -1,10 +1,13 @@
-"""Every model by name, as experiments and the command line make it: (key, inputs, outputs, **settings) -> model."""
+"""Constructors of all models by name, for experiments and the command line: (key, inputs, outputs, **settings) -> model.
+
+The settings are parameters of the models' constructors, with the annotations (kind, help text) and defaults that stand there.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_args, get_type_hints
 
 import minigrad as mg
 
@@ -14,178 +17,90 @@ from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
-from .layers import Stack
+from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
 from .ntm import NTM
 from .rnn import RNN
+from .settings import Layers, Size
 from .transformer import Transformer
 
-LEARNED = 1024  # positions of a transformer
-Size = tuple[int, int]
-Hidden = Annotated[int, "units"]
-Layers = Annotated[int, "layers on top of each other"]
-Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
-Memory = Annotated[Size, "slots by width"]
+__all__ = ["MODELS", "Size"]
+
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
-Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
-Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
-Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
+
+# {setting: the parameters that it sets}, where the names differ.
+SETS = {"W_h": ("start",), "hidden": ("width",), "heads": ("read_heads", "write_heads"), "shifts": ("shift",)}
 
 
-def feedforward(key: Any, inputs: int, outputs: int, hidden: Hidden = 200, image: Image = 0) -> Any:
-    return _seeing(image, key, inputs, lambda n: FeedForwardNetwork(n, hidden, outputs, key=key))
+def _single(constructor: Callable[..., Any], inputs: int, outputs: int, key: Any, **arguments: Any) -> Any:
+    return constructor(inputs=inputs, outputs=outputs, key=key, **arguments)
 
 
-def _seeing(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any:
-    """make(its inputs), behind an encoder of the image of so many pixels a side that the inputs begin with, if they do."""
+def _stacked(constructor: Callable[..., Any], inputs: int, outputs: int, key: Any, layers: Layers = 1, **arguments: Any) -> Any:
+    """One layer, or a Stack of several, of which the last has the readout."""
+    if layers == 1:
+        return constructor(inputs, outputs=outputs, key=key, **arguments)
+    made: list[Any] = []
+    for k in keys(key, layers):
+        last = len(made) == layers - 1
+        made.append(constructor(width(made[-1]) if made else inputs, outputs=outputs if last else None, key=k, **arguments))
+    return Stack(made)
+
+
+def _with_encoder(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any:
+    """make(inputs); with side > 0 an ImageEncoder first replaces the image of side² pixels, with which the inputs begin, by its code."""
     if not side:
         return make(inputs)
     if side**2 > inputs:
-        raise ValueError(f"image={side}, but an input has {inputs} numbers, fewer than {side}²")
+        raise mg.errors.SettingError(f"image={side}, but an input has {inputs} numbers, fewer than {side}²")
     encoder = ImageEncoder(side, key=mg.random.fold_in(mg.random.as_key(key), side))
     return Encoded(encoder, make(encoder.outputs + inputs - side**2))
 
 
-def rnn(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    hidden: Hidden = 100,
-    layers: Layers = 1,
-    activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
-    W_h: Weights = "orthogonal",
-    image: Image = 0,
-) -> Any:
-    cell = partial(RNN, activation=activation, start=W_h)
-    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
+def _builder(constructor: type, settings: str, make: Callable[..., Any] = _single, **values: Any) -> Callable[..., Any]:
+    """The function (key, inputs, outputs, *, **settings, image=0) -> model, its signature derived from the constructor's.
+
+    settings  names of parameters of the constructor or of `make`, or keys of SETS, in the order in which they are listed
+    make      (constructor, inputs, outputs, key, **arguments) -> model
+    values    defaults of settings where the constructor has none, and arguments that are no settings
+    """
+    known = {p.name: p for f in (make, constructor.__init__) for p in _parameters(f)}
+    sets = {name: [p for p in (name, *SETS.get(name, ())) if p in known] for name in settings.split()}
+
+    def build(key: Any, inputs: int, outputs: int, *, image: Image = 0, **given: Any) -> Any:
+        arguments = {p: value for name, value in {**values, **given}.items() for p in sets.get(name, [name])}
+        return _with_encoder(image, key, inputs, lambda n: make(constructor, n, outputs, key, **arguments))
+
+    first, image = _parameters(build)[:3], _parameters(build)[3]
+    options = [_option(name, known[parameters[0]], values) for name, parameters in sets.items()]
+    signature = inspect.Signature([*first, *options, image])
+    build.__signature__ = signature  # type: ignore[attr-defined]
+    build.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return build
 
 
-def lstm(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    hidden: Hidden = 100,
-    layers: Layers = 1,
-    longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
-    peephole: Annotated[bool, "gates see the cell"] = False,
-    coupled: Annotated[bool, "the input gate is 1 − the forget gate"] = False,
-    projection: Annotated[int, "numbers that h is projected to; 0: it stays as it is"] = 0,
-    W_h: Weights = "orthogonal",
-    image: Image = 0,
-) -> Any:
-    cell = partial(LSTM, longest=longest or None, peephole=peephole, coupled=coupled, projection=projection or None, start=W_h)
-    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers, projection))
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters, with annotations that are evaluated."""
+    hints = get_type_hints(function, include_extras=True)
+    return [p.replace(annotation=hints.get(p.name)) for p in inspect.signature(function).parameters.values()]
 
 
-def gru(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    hidden: Hidden = 100,
-    layers: Layers = 1,
-    reset_first: Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"] = False,
-    W_h: Weights = "orthogonal",
-    image: Image = 0,
-) -> Any:
-    cell = partial(GRU, reset_first=reset_first, start=W_h)
-    return _seeing(image, key, inputs, lambda n: _stack(cell, key, n, outputs, hidden, layers))
-
-
-def _stack(make: Callable[..., Any], key: Any, inputs: int, outputs: int, hidden: int, layers: int, projection: int = 0) -> Any:
-    """One layer, or several of which the last one has the readout."""
-    if layers == 1:
-        return make(inputs, hidden, outputs, key=key)
-    sizes = [inputs, *[projection or hidden] * (layers - 1)]
-    readouts = [*[None] * (layers - 1), outputs]
-    return Stack([make(n, hidden, y, key=k) for n, y, k in zip(sizes, readouts, keys(key, layers), strict=True)])
-
-
-def attention(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    hidden: Hidden = 100,
-    score: Annotated[Literal["general", "dot", "concat", "bahdanau"], "how a query is compared with the past"] = "general",
-    image: Image = 0,
-) -> Any:
-    return _seeing(image, key, inputs, lambda n: AttentiveLSTM(n, hidden, outputs, score, key=key))
-
-
-def transformer(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    hidden: Hidden = 64,
-    layers: Layers = 2,
-    heads: Heads = 4,
-    positions: Annotated[Literal["sinusoids", "learned", "none"], f"how positions are told; learned: up to {LEARNED}"] = "sinusoids",
-    image: Image = 0,
-) -> Any:
-    def make(n: int) -> Transformer:
-        return Transformer(n, outputs, hidden, heads, layers, positions, longest=LEARNED, key=key)
-
-    return _seeing(image, key, inputs, make)
-
-
-def ntm(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    controller: Controller = "lstm",
-    hidden: Hidden = 100,
-    memory: Memory = (128, 20),
-    heads: Heads = 1,
-    layers: Layers = 1,
-    start: Annotated[Literal["plain", "tape", "loose"], "of the heads; tape: slot after slot, read by content; loose: blurred"] = "plain",
-    M_0: Annotated[Literal["constant", "learned", "random"], "the memory a sequence begins with"] = "constant",
-    w_0: Annotated[Literal["focused", "learned", "uniform"], "the weightings it begins with"] = "focused",
-    r_0: Annotated[Literal["learned", "zeros"], "what was read before it"] = "learned",
-    shifts: Annotated[int, "slots that a head can move in a step, either way"] = 1,
-    read: Read = "after",
-    image: Image = 0,
-) -> Any:
-    def make(n: int) -> NTM:
-        return NTM(n, outputs, controller, hidden, memory, heads, heads, shifts, read, M_0, w_0, r_0, layers, start, key)
-
-    return _seeing(image, key, inputs, make)
-
-
-def mann(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    controller: Controller = "lstm",
-    hidden: Hidden = 200,
-    memory: Memory = (128, 40),
-    heads: Heads = 4,
-    content: Annotated[Literal["key", "add"], "what is written: the key, or a vector of its own"] = "key",
-    strength: Annotated[bool, "scale similarities by a strength β"] = False,
-    decay: Annotated[float, "of usage in a step"] = 0.99,
-    read: Read = "after",
-    image: Image = 0,
-) -> Any:
-    def make(n: int) -> MANN:
-        return MANN(n, outputs, controller, hidden, memory, heads, decay, content, strength, read, key)
-
-    return _seeing(image, key, inputs, make)
-
-
-def dnc(
-    key: Any,
-    inputs: int,
-    outputs: int,
-    controller: Controller = "lstm",
-    hidden: Hidden = 100,
-    memory: Memory = (64, 20),
-    heads: Heads = 1,
-    layers: Layers = 1,
-    image: Image = 0,
-) -> Any:
-    return _seeing(image, key, inputs, lambda n: DNC(n, outputs, controller, hidden, memory, heads, layers, key=key))
+def _option(name: str, parameter: inspect.Parameter, values: dict[str, Any]) -> inspect.Parameter:
+    """The parameter under the setting's name. {name} in its help text is replaced by the value of that name."""
+    kind, text, *earlier = get_args(parameter.annotation)
+    annotation, default = Annotated[kind, text.format(**values), *earlier], values.get(name, parameter.default)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 MODELS: dict[str, Callable[..., Any]] = {
-    "rnn": rnn, "lstm": lstm, "gru": gru, "attention": attention, "transformer": transformer, "ntm": ntm, "mann": mann, "dnc": dnc,
-    "feedforward": feedforward,
-}  # fmt: skip
+    "rnn": _builder(RNN, "hidden layers activation W_h", _stacked, hidden=100),
+    "lstm": _builder(LSTM, "hidden layers longest peephole coupled projection W_h", _stacked, hidden=100),
+    "gru": _builder(GRU, "hidden layers reset_first W_h", _stacked, hidden=100),
+    "attention": _builder(AttentiveLSTM, "hidden score", hidden=100),
+    "transformer": _builder(Transformer, "hidden layers heads positions", longest=1024),
+    "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
+    "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
+    "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
+}

@@ -1,25 +1,30 @@
-"""The simple recurrent network."""
+"""The simple recurrent network (RNN)."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, choose, keys, read, readout
+from .settings import Hidden, Weights
 
 ACTIVATIONS = {"tanh": mg.tanh, "relu": mg.relu}
 
 
 class RNNState(NamedTuple):
+    """h (batch, hidden)."""
+
     h: Tensor
 
 
 class RNN(Cell):
-    """h_t = f(x_t W_x + h_{t−1} W_h + b) (Elman 1990), f tanh or relu; y_t = h_t W + b with `outputs`, else h_t.
+    """Simple recurrent network (Elman 1990): x (batch, inputs) -> y (batch, outputs), or h (batch, hidden) without `outputs`.
 
-    start: of W_h, "orthogonal" (Saxe et al. 2014), "identity" (with relu the IRNN of Le et al. 2015), "glorot", or "uniform".
+    h_t = f(x_t W_x + h_{t−1} W_h + b), f tanh or relu;  y_t = h_t W + b with `outputs`, else h_t
+
+    start   initial W_h: "orthogonal" (Saxe et al. 2014), "identity" (with relu the IRNN of Le et al. 2015), "glorot" or "uniform"
     """
 
     label = "rnn"
@@ -27,10 +32,10 @@ class RNN(Cell):
     def __init__(
         self,
         inputs: int,
-        hidden: int,
+        hidden: Hidden,
         outputs: int | None = None,
-        activation: str = "tanh",
-        start: str = "orthogonal",
+        activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):

@@ -1,4 +1,4 @@
-"""Weights in PyTorch's layout: the state dict of nn.RNN, nn.LSTM or nn.GRU as NumPy arrays, to and from."""
+"""Conversion of weights to and from PyTorch: state dicts of nn.RNN, nn.LSTM and nn.GRU as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .layers import Bidirectional, Stack
 from .lstm import LSTM
 from .rnn import RNN
 
-# What a parameter is called there, and how it lies: ours is x @ W, theirs x @ W.T.
+# {parameter: the start of its name in PyTorch}. PyTorch keeps the transpose: ours is x @ W, theirs x @ W.T.
 NAMES = {"W_x": "weight_ih_l", "W_h": "weight_hh_l", "projection": "weight_hr_l"}
 
 
 def to_torch(model: Any) -> dict[str, np.ndarray]:
-    """The weights under PyTorch's names, for `load_state_dict`. A readout comes as readout.weight and readout.bias (an nn.Linear).
+    """The weights as a PyTorch state dict, for `load_state_dict`. A readout becomes readout.weight and readout.bias, as of an nn.Linear.
 
-    Where PyTorch has two biases that are added up, the second is zero.
+    PyTorch adds two biases; the second is 0 here, but for a GRU's c_n.
     """
     found: dict[str, np.ndarray] = {}
     _each_layer(model, lambda cell, suffix: found.update(_exported(cell, suffix)))
@@ -33,9 +33,9 @@ def to_torch(model: Any) -> dict[str, np.ndarray]:
 
 
 def from_torch(model: Any, weights: Mapping[str, Any]) -> Any:
-    """The model with weights from a PyTorch state dict, arrays or tensors, in their dtype. Its own readout stays unless one is given.
+    """The model with the weights of a PyTorch state dict (arrays or tensors), in their dtype. Its readout stays unless one is given.
 
-    Raises KeyError for what is missing, ValueError for what is left over or has another shape.
+    Raises KeyError for a missing weight, ValueError for one too many or of another shape.
     """
     given = {name: np.asarray(value) for name, value in weights.items()}
     used: set[str] = {"readout.weight", "readout.bias"}
@@ -52,7 +52,7 @@ def from_torch(model: Any, weights: Mapping[str, Any]) -> Any:
 
 
 def _each_layer(model: Any, visit: Callable[[Any, str], None], layer: int = 0, end: str = "") -> None:
-    """Visit each cell with the suffix of its names: 0, 0_reverse, 1, …"""
+    """Call visit(cell, suffix of its names in PyTorch) for every cell; suffixes are 0, 0_reverse, 1, …"""
     if isinstance(model, Stack):
         for i, part in enumerate(model.layers):
             _each_layer(part, visit, i)
@@ -68,6 +68,7 @@ def _each_layer(model: Any, visit: Callable[[Any, str], None], layer: int = 0, e
 
 
 def _exported(cell: Any, suffix: str) -> dict[str, np.ndarray]:
+    """The weights of one cell under their names in PyTorch."""
     found = {
         theirs + suffix: getattr(cell, ours).numpy().T.copy() for ours, theirs in NAMES.items() if getattr(cell, ours, None) is not None
     }
@@ -78,6 +79,7 @@ def _exported(cell: Any, suffix: str) -> dict[str, np.ndarray]:
 
 
 def _import(cell: Any, suffix: str, given: Mapping[str, np.ndarray]) -> set[str]:
+    """Set the weights of one cell; the names that were used."""
     used = set()
     for ours, theirs in NAMES.items():
         old = getattr(cell, ours, None)
@@ -95,6 +97,7 @@ def _import(cell: Any, suffix: str, given: Mapping[str, np.ndarray]) -> set[str]
 
 
 def _checked(name: str, value: np.ndarray, old: Tensor) -> Tensor:
+    """The value as a parameter. Raises ValueError if its shape is not that of the old one."""
     if value.shape != old.shape:
         raise ValueError(f"from_torch: {name} has shape {value.shape} here, the model needs {tuple(old.shape)}")
     return mg.parameter(np.ascontiguousarray(value))

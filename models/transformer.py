@@ -1,10 +1,10 @@
-"""The transformer: pre-norm blocks over positions."""
+"""The transformer with pre-norm blocks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 
@@ -13,15 +13,18 @@ from minigrad import Module, Tensor
 
 from .attention import MultiHead, allowed
 from .cell import Linear, choose, keys, require_mask, sequences
+from .settings import Heads, Hidden, Layers
+
+Positions = Literal["sinusoids", "learned", "none"]
 
 
 def gelu(x: Tensor) -> Tensor:
-    """x Φ(x)."""
+    """GELU x Φ(x) (Hendrycks and Gimpel 2016), in the shape of x."""
     return x * (1 + mg.erf(x / math.sqrt(2))) * 0.5
 
 
 def sinusoids(n: Any, width: int, dtype: Any = "float32") -> Tensor:
-    """(n, width): sin and cos of position / 10000^(2i / width) on channels 2i and 2i + 1 (Vaswani et al. 2017, §3.5)."""
+    """Position encoding (n, width): sin and cos of position / 10000^(2i / width) on channels 2i and 2i + 1 (Vaswani et al. 2017, §3.5)."""
     rates = mg.tensor(10000.0 ** (-np.arange(0, width, 2) / width), "float64")
     angles = mg.astype(mg.arange(n), "float64")[:, None] * rates[None, :]
     pairs = mg.stack([mg.sin(angles), mg.cos(angles)], axis=2)
@@ -29,7 +32,7 @@ def sinusoids(n: Any, width: int, dtype: Any = "float32") -> Tensor:
 
 
 class LayerNorm(Module):
-    """(x − mean) / √(var + ε) · scale + shift over the last axis (Ba et al. 2016)."""
+    """Layer normalisation (x − mean) / √(var + ε) · scale + shift over the last axis (Ba et al. 2016), in the shape of x."""
 
     def __init__(self, width: int, dtype: Any = "float32"):
         self.scale = mg.parameter(mg.ones(width, dtype))
@@ -40,7 +43,7 @@ class LayerNorm(Module):
 
 
 class Block(Module):
-    """x + attention(LN x), then x + f(LN x) with one hidden layer f (pre-norm: Xiong et al. 2020)."""
+    """Pre-norm block (Xiong et al. 2020) on x (T, batch, width): x + attention(LN x), then x + f(LN x), f with one hidden layer."""
 
     def __init__(self, width: int, heads: int, hidden: int | None = None, activation: str = "gelu", key: Any = 0, dtype: Any = "float32"):
         k = keys(key, 3)
@@ -59,9 +62,12 @@ class Block(Module):
 
 
 class Transformer(Module):
-    """Blocks between an input map and a readout: xs (T, batch, inputs) -> (T, batch, outputs). It sees all positions at once: no step.
+    """Transformer (Vaswani et al. 2017) of a linear map, pre-norm blocks, layer normalisation and a readout.
 
-    positions: "sinusoids", "learned" for up to `longest` positions, or "none"; causal: position t sees only 1 … t.
+    xs (T, batch, inputs) -> ys (T, batch, outputs). It processes all positions at once, so it has no `step`.
+
+    positions   position encoding: "sinusoids", "learned" for up to `longest` positions, or "none"
+    causal      position t attends to 1 … t only
     """
 
     label = "transformer"
@@ -70,10 +76,10 @@ class Transformer(Module):
         self,
         inputs: int,
         outputs: int,
-        width: int = 64,
-        heads: int = 4,
-        layers: int = 2,
-        positions: str = "sinusoids",
+        width: Hidden = 64,
+        heads: Heads = 4,
+        layers: Layers = 2,
+        positions: Annotated[Positions, "how positions are told; learned: up to {longest}"] = "sinusoids",
         longest: int = 512,
         causal: bool = True,
         key: Any = 0,
@@ -81,14 +87,17 @@ class Transformer(Module):
     ):
         k = keys(key, layers + 3)
         self.inputs, self.outputs, self.width, self.causal = inputs, outputs, width, bool(causal)
-        self.positions = choose("positions", positions, ["sinusoids", "learned", "none"])
+        self.positions = choose("positions", positions, get_args(Positions))
         self.table = mg.parameter(mg.init.normal(k[2], (longest, width), 0.02, dtype)) if positions == "learned" else None
         self.embed = Linear(inputs, width, k[0], dtype)
         self.blocks = tuple(Block(width, heads, key=k[3 + i], dtype=dtype) for i in range(layers))
         self.norm, self.readout = LayerNorm(width, dtype), Linear(width, outputs, k[1], dtype)
 
     def __call__(self, xs: Any, mask: Any = None) -> Tensor:
-        """mask (T, batch): False where a shorter sequence has ended. Raises ShapeError for another shape, and beyond learned positions."""
+        """ys (T, batch, outputs); mask (T, batch) is False where a shorter sequence has ended.
+
+        Raises ShapeError for other shapes, and for more positions than are learned.
+        """
         dtype = self.embed.b.dtype
         xs = sequences(self, xs, dtype)
         require_mask(self, mask, xs)

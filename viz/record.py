@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import tree
-from minigrad.interpret import evaluate_graph
 from minigrad.ir import Node, ancestors
+from minigrad.passes.specialize import evaluate_graph
 from minigrad.tensor import tensor
 
 from .errors import DrawingError

@@ -27,7 +27,7 @@ def main(folder: str = "pictures", steps: int = 1500) -> dict[str, list[float]]:
     found = {}
     for name in ("lstm", "attention"):
         config = Config.of(
-            "he", name, distance="0-4", hidden=64, lr=5e-3, schedule="cosine", steps=steps, evaluate_every=max(1, steps // 4)
+            "coreference", name, distance="0-4", hidden=64, lr=5e-3, schedule="cosine", steps=steps, evaluate_every=max(1, steps // 4)
         )
         experiment, model = learned(Path(folder) / f"4_{name}", config)
         found[name] = [experiment.measure(model, 200, distance=d)["accuracy"] for d in DISTANCES]

@@ -21,7 +21,7 @@ LENGTHS = 5, 10, 20, 30, 40
 
 def main(folder: str = "pictures", steps: int = 3000) -> list[float]:
     config = Config.of(
-        "copy", "ntm", bits=4, lengths="1-10", hidden=64, memory="48x12", start="tape", lr=5e-3, clip_norm=10, batch=4, steps=steps,
+        "copy", "ntm", bits=4, lengths="1-10", hidden=64, memory="48x12", start="location", lr=5e-3, clip_norm=10, batch=4, steps=steps,
         schedule="cosine", evaluate_every=max(1, steps // 6),
     )  # fmt: skip
     experiment, model = learned(Path(folder) / "5_ntm", config)

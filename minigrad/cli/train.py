@@ -14,6 +14,7 @@ from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import Setting, model_settings, run_settings, task_settings
 from ..experiments.progress import RunDisplay
+from ..models.tasks import RENAMED
 from ..train import Outcome
 from .shared import app, beside, console, draw_run, last_evaluation, plainly
 
@@ -75,6 +76,8 @@ def _option(setting: Setting, default: str, panel: str) -> tuple[Any, Any, None]
 
 for name in TASKS:
     train_app.command(name)(command(name))
+for old, name in RENAMED.items():
+    train_app.command(old, hidden=True)(command(name))
 
 
 def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:

@@ -11,13 +11,13 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
 from ..errors import SettingError
 from ..models.registry import MODELS, Size
-from ..models.tasks import TASKS
+from ..models.tasks import RENAMED, TASKS
 from ..models.tasks.draw import Range, Words
 from .presets import PRESETS
 
@@ -79,16 +79,21 @@ _READ: dict[Any, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter that can be set: its kind says how it is read from text or JSON."""
+    """A parameter that can be set: its kind says how it is read from text or JSON.
+
+    earlier  {a word's name in an earlier version: its name}
+    """
 
     name: str
     kind: Any
     default: Any
     help: str
+    earlier: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def read(self, value: Any) -> Any:
         """The value from itself, text or JSON; whole numbers are at least 1, or 0 where that is the default. Raises SettingError."""
         if get_origin(self.kind) is Literal:
+            value = self.earlier.get(value, value) if isinstance(value, str) else value
             if value not in get_args(self.kind):
                 raise SettingError(f"{self.name} {value!r} is unknown: take one of {', '.join(get_args(self.kind))}")
             return value
@@ -133,14 +138,14 @@ def settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
     hints = get_type_hints(what, include_extras=True)
     found = {}
     for p in list(inspect.signature(what).parameters.values())[skip:]:
-        kind, text = get_args(hints[p.name])
-        found[p.name] = Setting(p.name, kind, p.default, text)
+        kind, text, *earlier = get_args(hints[p.name])
+        found[p.name] = Setting(p.name, kind, p.default, text, *earlier)
     return found
 
 
 def task_settings(task: str) -> dict[str, Setting]:
     """What can be set of a task: the parameters of its `batch` after (seed, step, batch)."""
-    return settings_of(_known("task", task, TASKS).batch, 3)
+    return settings_of(_known("task", RENAMED.get(task, task), TASKS).batch, 3)
 
 
 def model_settings(model: str) -> dict[str, Setting]:
@@ -188,6 +193,7 @@ class Config:
     evaluate_every: Annotated[int, "updates between evaluations and checkpoints"] = 200
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", RENAMED.get(self.task, self.task))
         for name, known in (("task", task_settings(self.task)), ("model", model_settings(self.model))):
             given = getattr(self, f"{name}_settings")
             _require_known(f"{name} {getattr(self, name)}", given, known)
@@ -206,6 +212,7 @@ class Config:
 
         Config.of("recall", "ntm", items="2-6", hidden=100, lr=1e-3)
         """
+        task = RENAMED.get(task, task)
         defaults = {"model": "ntm", **PRESETS.get(task, {})}
         model = model or defaults["model"]
         of_task, of_model, of_run = task_settings(task), model_settings(model), run_settings()

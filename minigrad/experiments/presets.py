@@ -11,19 +11,19 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
     "repeat-copy": {
-        "until": 0.1, "start": "tape", "batch": 4, "lr": 5e-3, "schedule": "cosine", "steps": 12_000, "clip_norm": 10.0,
+        "until": 0.1, "start": "location", "batch": 4, "lr": 5e-3, "schedule": "cosine", "steps": 12_000, "clip_norm": 10.0,
         "evaluate_every": 500,
     },
     "recall": {
-        "until": 0.1, "start": "tape", "lr": 3e-3, "schedule": "cosine", "steps": 10_000, "clip_norm": 10.0, "evaluate_every": 500,
+        "until": 0.1, "start": "location", "lr": 3e-3, "schedule": "cosine", "steps": 10_000, "clip_norm": 10.0, "evaluate_every": 500,
     },
     "ngrams": {
         "until": 131.4,  # 3 bits above the optimum
-        "start": "tape", "memory": (200, 16), "hidden": 64, "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000,
+        "start": "location", "memory": (200, 16), "hidden": 64, "batch": 16, "lr": 3e-3, "schedule": "cosine", "steps": 1000,
         "clip_norm": 10.0, "evaluate_every": 250,
     },
     "sort": {
-        "until": 15.0, "start": "loose", "heads": 4, "lr": 3e-3, "schedule": "cosine", "steps": 6000, "clip_norm": 10.0,
+        "until": 15.0, "start": "weak-location", "heads": 4, "lr": 3e-3, "schedule": "cosine", "steps": 6000, "clip_norm": 10.0,
         "evaluate_every": 500,
     },
     "adding": {"until": 0.01, "model": "lstm", "batch": 32},
@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mqar": {"until": 0.99, "model": "attention", "batch": 32},
     "digits": {"until": 0.99, "model": "lstm", "batch": 32},
     "babi": {"until": 0.98, "model": "lstm", "batch": 32},
-    "he": {"until": 0.99, "model": "lstm", "batch": 32},
+    "coreference": {"until": 0.99, "model": "lstm", "batch": 32},
     "glyphs": {
         "until": 0.0, "model": "mann", "memory": (64, 40), "heads": 1, "hidden": 128, "content": "add", "strength": True, "image": "size",
         "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0, "steps": 20_000,

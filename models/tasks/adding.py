@@ -1,7 +1,7 @@
-"""Adding (Hochreiter and Schmidhuber 1997, experiment 4; as in Le et al. 2015): give the sum of the two marked numbers.
+"""Adding (Hochreiter and Schmidhuber 1997, experiment 4; as in Le et al. 2015): output the sum of the two marked numbers.
 
-Each of T steps shows a number, uniform in [0, 1), and a marker: 1 at one step of the first half and one of the second, else 0. The sum is
-to be given at the last step. Always to say 1 costs Var(u₁ + u₂) = 1/6.
+Each of T steps shows a number, uniform in [0, 1), and a marker, which is 1 at one step of the first half and one of the second, else 0.
+The target, at the last step, is the sum. The constant output 1 has the mean squared error Var(u₁ + u₂) = 1/6.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, length: Annotated[Range, "numbers in a sequence"] = 200
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, 2), targets (T, batch, 1), mask (T, batch)) as the task's interface says; only the last step counts."""
+    """(inputs (T, batch, 2), targets (T, batch, 1), mask (T, batch)); only the last step is scored."""
     draw = Draw(seed, step, DOMAIN)
     total = int(draw.integers(*between(length)))
     if total < 2:
@@ -47,10 +47,10 @@ def batch(
 
 
 def baselines(**_: Any) -> dict[str, float]:
-    """The mean squared error of always saying 1, and of who can add."""
+    """The mean squared error of the constant output 1, and of exact sums."""
     return {"chance": 1 / 6, "optimum": 0}
 
 
 def harder(length: Range = 200, **_: Any) -> dict[str, Any]:
-    """Twice the longest."""
+    """Twice the greatest length."""
     return {"length": 2 * between(length)[1]}

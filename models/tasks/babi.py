@@ -1,7 +1,7 @@
-"""Question reading: a short story one word a step, then a question; the answer is to be given at the last word (bAbI, Weston et al. 2015).
+"""Question answering (bAbI, Weston et al. 2015): a story and a question, one word a step; the target, at the last word, is the answer.
 
-Stories come from files of the published format (qa1_single-supporting-fact_train.txt, …), or from a small world that writes the same.
-Earlier questions of a story are not shown. An answer of several words is one class.
+Stories come from files of the published format (qa1_single-supporting-fact_train.txt, …), or from a generator of the same format.
+Earlier questions of a story are left out. An answer of several words is one class.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from .texts import asked_at_the_end, flush_right, one_hot, text
 __all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
 DOMAIN = 27
-WRITTEN = {"train": 1000, "test": 200}  # stories that the small world writes
+WRITTEN = {"train": 1000, "test": 200}  # generated stories
 Split = Literal["train", "test"]
 
 
 class Corpus(NamedTuple):
-    """Questions as numbers: words (n, T) with gaps of −1 before a shorter one, answers (n,), and what the numbers stand for."""
+    """n questions as numbers: words (n, T), padded at the front by −1, answers (n,), and the words and classes that the numbers mean."""
 
     words: np.ndarray
     answers: np.ndarray
@@ -49,7 +49,7 @@ def batch(
     facts: Annotated[int, "of stories that are made up: lines that tell an answer, 1 or 2"] = 1,
     split: Annotated[Split, "which of the stories"] = "train",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) as the task's interface says; only the last step counts."""
+    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)); only the last step is scored."""
     corpus = _corpus(data, facts, split)
     chosen = Draw(seed, step, DOMAIN).integers(0, len(corpus.answers) - 1, (batch,))
     tokens = flush_right(corpus.words[chosen])
@@ -58,6 +58,7 @@ def batch(
 
 @cache
 def _questions(data: str, facts: int, split: str) -> list[Question]:
+    """The questions of a split, from files or generated."""
     if not data:
         if facts not in (1, 2):
             raise SettingError(f"facts={facts}: stories are made up with 1 or 2")
@@ -79,7 +80,7 @@ def _questions(data: str, facts: int, split: str) -> list[Question]:
 
 @cache
 def _corpus(data: str, facts: int, split: str) -> Corpus:
-    """The stories of a split, in the words of both."""
+    """The questions of a split, numbered by the vocabulary of both splits."""
     both = {s: _questions(data, facts, s) for s in ("train", "test")}
     every = [q for questions in both.values() for q in questions]
     vocabulary, classes = sorted({w for q in every for w in q.words}), sorted({q.answer for q in every})
@@ -91,16 +92,16 @@ def _corpus(data: str, facts: int, split: str) -> Corpus:
 
 
 def read(inputs: np.ndarray, data: str = "", facts: int = 1) -> list[str]:
-    """The texts themselves."""
+    """The text of each sequence of inputs (T, batch, words)."""
     return text(inputs, _corpus(data, facts, "train").vocabulary)
 
 
 def baselines(data: str = "", facts: int = 1, split: str = "train") -> dict[str, float]:
-    """The accuracy of always giving the most frequent answer, and of who reads."""
+    """The accuracy of always giving the most frequent answer, and of correct answers."""
     answers = _corpus(data, facts, split).answers
     return {"chance": float(np.bincount(answers).max() / len(answers)), "optimum": 1}
 
 
 def harder(**_: Any) -> dict[str, Any]:
-    """The stories that were not trained on."""
+    """The stories of the test split."""
     return {"split": "test"}

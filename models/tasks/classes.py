@@ -1,4 +1,4 @@
-"""Tasks whose outputs are classes: logits (T, batch, classes), targets (T, batch) whole numbers, mask (T, batch) where they count."""
+"""Loss and measures of tasks whose outputs are classes: logits (T, batch, classes), integer targets (T, batch), mask (T, batch)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from .metrics import mean, total
 
 
 def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """The training loss: nats a sequence, the sum over all answers that count and the mean over the batch. A scalar."""
+    """The training loss, a scalar in nats: the sum over all scored answers of a sequence, and the mean over the batch."""
     return mg.mean(total(_nats(logits, targets), mask))
 
 
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
-    """accuracy: the fraction of answers that are right; nats: the mean cost of an answer. Each (batch,)."""
+    """accuracy: the fraction of scored answers that are right; nats: the mean −log p of an answer. Each (batch,)."""
     nats = _nats(logits, targets)
     right = mg.equal(mg.argmax(mg.tensor(logits), -1), mg.tensor(targets))
     return {"accuracy": mean(mg.astype(right, nats.dtype), mask), "nats": mean(nats, mask)}
 
 
 def given(logits: Any) -> Tensor:
-    """The probabilities of the classes."""
+    """The probabilities of the classes, (T, batch, classes)."""
     return mg.softmax(mg.tensor(logits))
 
 

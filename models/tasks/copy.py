@@ -1,7 +1,7 @@
-"""Copy (Graves et al. 2014, §4.1): read L random vectors, a delimiter, then give them back in order.
+"""Copy (Graves et al. 2014, §4.1): read L random vectors and a delimiter, then output the vectors in order.
 
-Of T = 2L + 1 steps the first L show a vector on channels 0 … bits − 1, step L has only the delimiter on the last channel, and in the last L
-the input is blank and the vectors are the targets. Only these are scored.
+Of T = 2L + 1 steps, the first L show a vector each on channels 0 … bits − 1, and step L shows the delimiter on the last channel. In the
+last L steps the input is 0 and the vectors are the targets; only these steps are scored.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def batch(
 
 
 def baselines(lengths: Range = (1, 20), bits: int = 8) -> dict[str, float]:
-    """Bits a sequence that a coin costs, and who has learned to copy."""
+    """The cost of guessing in bits a sequence, and of a correct copy."""
     return {"chance": middle(lengths) * bits, "optimum": 0}
 
 
 def harder(lengths: Range = (1, 20), **_: Any) -> dict[str, Any]:
-    """Twice the longest."""
+    """Twice the greatest length."""
     return {"lengths": 2 * between(lengths)[1]}

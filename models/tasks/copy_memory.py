@@ -1,7 +1,7 @@
-"""Copy memory (Hochreiter and Schmidhuber 1997; as in Arjovsky et al. 2016, §5.1): give back 10 symbols after a long wait.
+"""Copy memory (Hochreiter and Schmidhuber 1997; as in Arjovsky et al. 2016, §5.1): output 10 symbols after a long delay.
 
-Of T = delay + 20 steps the first 10 show one of 8 symbols each, then come delay − 1 blanks, a cue, and 10 blanks, in which the symbols are
-to be given in order; before that the answer is "blank". Every step counts. Without memory the best is 10 ln 8 / T nats a step.
+Of T = delay + 20 steps, the first 10 show one of 8 symbols each; then come delay − 1 blanks, a cue and 10 blanks. The targets of the last
+10 steps are the symbols in order, all others "blank". Every step is scored. Without memory the least cost is 10 ln 8 / T nats a step.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, delay: Annotated[Range, "steps between the first symbol shown and the cue, less 10"] = 100
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, 10), targets (T, batch), mask (T, batch)) as the task's interface says."""
+    """(inputs (T, batch, 10), targets (T, batch), mask (T, batch)); every step is scored."""
     draw = Draw(seed, step, DOMAIN)
     wait = int(draw.integers(*between(delay)))
     symbols = draw.integers(0, SYMBOLS - 1, (SHOWN, batch))
@@ -46,18 +46,18 @@ def batch(
 
 
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
-    """nats: the mean cost of a step; accuracy: the fraction of the symbols that are right. Each (batch,)."""
+    """nats: the mean −log p of a step; accuracy: the fraction of symbols that are right, without blanks. Each (batch,)."""
     symbols = mg.logical_and(mg.astype(mg.tensor(mask), "bool"), mg.not_equal(mg.tensor(targets), BLANK))
     return {"nats": every_step(logits, targets, mask)["nats"], "accuracy": every_step(logits, targets, symbols)["accuracy"]}
 
 
 def baselines(delay: Range = 100) -> dict[str, float]:
-    """Nats a step without memory, and for who remembers."""
+    """The least cost in nats a step without memory, and with it."""
     low, high = between(delay)
     costs = SHOWN * math.log(SYMBOLS) / (np.arange(low, high + 1) + 2 * SHOWN)
     return {"chance": float(costs.mean()), "optimum": 0}
 
 
 def harder(delay: Range = 100) -> dict[str, Any]:
-    """Twice the longest wait."""
+    """Twice the greatest delay."""
     return {"delay": 2 * between(delay)[1]}

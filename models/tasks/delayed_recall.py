@@ -1,7 +1,7 @@
-"""Delayed recall: keep one symbol while others go by. Accuracy against the lag tells how far a model remembers.
+"""Delayed recall: output the first symbol after `lag` others. Accuracy as a function of the lag measures how long a model remembers.
 
-Of T = lag + 2 steps the first shows one of 8 symbols and the sign to keep it; then come `lag` other symbols, drawn alike; the last shows
-only the sign to recall, and the first symbol is to be given.
+Of T = lag + 2 steps, the first shows one of 8 symbols and a store signal; then come `lag` symbols from the same distribution. The last step
+shows only a recall signal, and its target is the first symbol.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, lag: Annotated[Range, "symbols between the one to keep and its recall"] = (1, 50)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, 10), targets (T, batch), mask (T, batch)) as the task's interface says; only the last step counts."""
+    """(inputs (T, batch, 10), targets (T, batch), mask (T, batch)); only the last step is scored."""
     draw = Draw(seed, step, DOMAIN)
     shown = int(draw.integers(*between(lag))) + 1
     symbols = draw.integers(0, SYMBOLS - 1, (shown, batch))
@@ -40,10 +40,10 @@ def batch(
 
 
 def baselines(**_: Any) -> dict[str, float]:
-    """The accuracy of guessing, and of who remembers."""
+    """The accuracy of guessing, and of correct recall."""
     return {"chance": 1 / SYMBOLS, "optimum": 1}
 
 
 def harder(lag: Range = (1, 50)) -> dict[str, Any]:
-    """Twice the longest lag."""
+    """Twice the greatest lag."""
     return {"lag": 2 * between(lag)[1]}

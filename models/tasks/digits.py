@@ -1,6 +1,6 @@
-"""Sequential digits: an 8 × 8 picture of a handwritten digit, read one pixel a step, and named at the end.
+"""Sequential digits: an 8 × 8 image of a handwritten digit, one pixel a step; the target, at the last of 64 steps, is the digit.
 
-The 1,797 pictures that ship with scikit-learn (Alpaydin and Kaynak 1998), the first 1,297 for training, the last 500 for testing. T = 64.
+scikit-learn ships the 1,797 images (Alpaydin and Kaynak 1998); the first 1,297 are for training, the last 500 for testing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, split: Annotated[Literal["train", "test"], "which of the pictures"] = "train"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (64, batch, 1) in [0, 1], targets (64, batch), mask (64, batch)) as the task's interface says; only the last step counts."""
+    """(inputs (64, batch, 1) in [0, 1], targets (64, batch), mask (64, batch)); only the last step is scored."""
     pixels, names = _pictures(split)
     chosen = Draw(seed, step, DOMAIN).integers(0, len(names) - 1, (batch,))
     targets, mask = np.zeros((64, batch), np.int64), np.zeros((64, batch), bool)
@@ -39,9 +39,9 @@ def batch(
 
 @cache
 def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """(pixels (n, 64), names (n,))."""
+    """(pixels (n, 64), digits (n,)) of the n images of a split."""
     try:
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # an optional dependency
     except ImportError:
         raise SettingError("the pictures come with scikit-learn: pip install 'minigrad[tasks]'") from None
     found = load_digits()
@@ -50,11 +50,11 @@ def _pictures(split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def baselines(split: str = "train") -> dict[str, float]:
-    """The accuracy of always naming the most frequent digit, and of who can read."""
+    """The accuracy of always giving the most frequent digit, and of correct classification."""
     names = _pictures(split)[1]
     return {"chance": float(np.bincount(names).max() / len(names)), "optimum": 1}
 
 
 def harder(**_: Any) -> dict[str, Any]:
-    """The pictures that were not trained on."""
+    """The images of the test split."""
     return {"split": "test"}

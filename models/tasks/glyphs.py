@@ -1,8 +1,8 @@
-"""One-shot classification of drawn characters (Santoro et al. 2016, §4): learn within an episode which label goes with which class.
+"""One-shot classification of drawn characters (Santoro et al. 2016, §4): learn the labels of classes within an episode.
 
-An episode shows `ways` characters of one set of alphabets, `shots` drawings of each in random order; T = ways · shots. At step t come the
-image x_t and the label y_{t−1} of the image before, and the label of x_t is asked. Labels are dealt anew in every episode, so that only
-what was seen in it can tell: whatever the model, the first drawing of a class is guessed. Training and test alphabets are apart.
+An episode shows `ways` characters, `shots` drawings of each, in random order; T = ways · shots. The input at step t is the image x_t and
+the label y_{t−1} of the image before; the target is the label of x_t. Labels are assigned at random in every episode, so a model can only
+guess the label of a class that is new in the episode. Training and test use different alphabets.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["baselines", "batch", "first_guess", "given", "harder", "loss", "meas
 
 DOMAIN = 21
 LETTERS = 5  # a label in strings has five letters, each one of five (§4.2)
-PRESENTATIONS = (1, 2, 5, 10)  # that are measured
+PRESENTATIONS = (1, 2, 5, 10)  # the numbers k for which accuracy@k is measured
 
 Labels = Literal["one-hot", "strings"]
 
 
 def sizes(ways: int = 5, labels: Labels = "one-hot", size: int = 20, **_: Any) -> tuple[int, int]:
-    """(inputs, outputs) of a model for this task: image and last label; logits of a label."""
+    """(inputs, outputs) of a model for this task: an image and a label; the logits of a label."""
     label = ways if labels == "one-hot" else LETTERS * LETTERS
     return size * size + label, label
 
@@ -69,7 +69,7 @@ def batch(
         found = f"{len(known)} characters" + (f" of {fewest} drawings at least" if len(known) else "")
         raise SettingError(f"ways={ways} and shots={shots}, but the alphabets to {split} have {found}")
     rows, classes = np.arange(batch)[:, None], known[draw.order(batch, len(known))[:, :ways]]
-    nth, order = np.divmod(draw.order(batch, ways * shown), ways)  # which drawing of which class comes at each step
+    nth, order = np.divmod(draw.order(batch, ways * shown), ways)  # at each step: drawing `nth` of class `order`
     nth = np.where(draw.uniform((batch, 1)) < hard, nth, 0)
     drawings = _some(draw, glyphs.first[classes], glyphs.count[classes], shown)[rows, order, nth]
     maps = _class_maps(draw, (batch, ways), warp, training)[rows, order]
@@ -83,7 +83,7 @@ def batch(
 
 
 def _known(data: Words, test: Words, training: bool, size: int) -> tuple[Glyphs, np.ndarray]:
-    """A set of glyphs, and which of its characters are for training, or for the test."""
+    """A set of glyphs, and the numbers of its characters that are for training, or for the test."""
     if data:
         glyphs = read(tuple(data), size)
         held = glyphs.among(test)
@@ -93,14 +93,14 @@ def _known(data: Words, test: Words, training: bool, size: int) -> tuple[Glyphs,
 
 
 def _some(draw: Draw, first: np.ndarray, count: np.ndarray, n: int) -> np.ndarray:
-    """n drawings of each class in random order, (batch, ways, n), from where its drawings start and how many it has."""
+    """n random drawings of each class, (batch, ways, n). first and count are the number of its first drawing and how many it has."""
     u = draw.uniform((*count.shape, count.max()))
     u[np.arange(count.max()) >= count[..., None]] = 1
     return first[..., None] + np.argsort(u, -1, kind="stable")[..., :n]
 
 
 def _class_maps(draw: Draw, shape: tuple[int, ...], warp: float, training: bool) -> np.ndarray:
-    """A linear map of the plane for each class, (…, 2, 2)."""
+    """A linear map of the plane for each class, (…, 2, 2): in training a rotation by a multiple of 90° and a random distortion."""
     if not training:
         return np.broadcast_to(np.eye(2), (*shape, 2, 2))
     maps = _rotation(draw.integers(0, 3, shape) * (np.pi / 2))
@@ -111,36 +111,37 @@ def _class_maps(draw: Draw, shape: tuple[int, ...], warp: float, training: bool)
 
 
 def _moved(draw: Draw, maps: np.ndarray, angle: float, shift: float) -> np.ndarray:
-    """Each drawing's own small rotation and translation after its class's map, (…, 2, 3) as `view` takes them."""
+    """Affine maps (…, 2, 3) for `view`: the class's map with a random rotation and translation of each drawing."""
     u = 2 * draw.uniform((3, *maps.shape[:-2])) - 1
     maps = maps @ _rotation(angle * u[0])
     return np.concatenate([maps, maps @ (2 * shift * np.moveaxis(u[1:], 0, -1)[..., None])], -1)
 
 
 def _rotation(angle: np.ndarray) -> np.ndarray:
+    """Rotation matrices (…, 2, 2) for angles (…)."""
     c, s = np.cos(angle), np.sin(angle)
     return np.stack([c, -s, s, c], -1).reshape(*angle.shape, 2, 2)
 
 
 def _labels(draw: Draw, batch: int, ways: int, labels: Labels) -> np.ndarray:
-    """The labels of an episode's classes, no two the same: (batch, ways, ways), or (batch, ways, letters, 5) for strings."""
+    """Different one-hot labels for the classes of an episode: (batch, ways, ways), or (batch, ways, letters, 5) for strings."""
     if labels == "one-hot":
         return np.eye(ways, dtype=np.float32)[draw.order(batch, ways)]
     numbers = draw.order(batch, LETTERS**LETTERS)[:, :ways, None] // LETTERS ** np.arange(LETTERS) % LETTERS
     return np.eye(LETTERS, dtype=np.float32)[numbers]
 
 
-# ---- what is measured
+# ---- loss and measures
 
 
 def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """The training loss: nats an episode, the sum over all labels (and their letters), the mean over the batch. A scalar."""
+    """The training loss, a scalar in nats: the sum over all labels (and their letters) of an episode, and the mean over the batch."""
     return mg.mean(total(_nats(logits, targets), mask))
 
 
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
-    """accuracy: the fraction of labels given right, a string's letters all; accuracy@k: of the k-th drawings of the classes; nats: the
-    mean cost of a label. Each (batch,); NaN at a k that an episode doesn't reach."""
+    """accuracy: the fraction of right labels (of a string, all letters); accuracy@k: of the k-th drawings of the classes; nats: the mean
+    −log p of a label. Each (batch,); accuracy@k is NaN where no class has k drawings."""
     wanted, nth = mg.tensor(targets), presentation(targets)
     right = mg.equal(mg.argmax(_by_letter(logits, wanted), -1), mg.argmax(wanted, -1))
     right = mg.astype(right if wanted.ndim == 3 else mg.all(right, -1), "float32")
@@ -149,7 +150,7 @@ def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
 
 
 def presentation(targets: Any) -> Tensor:
-    """Of which drawing of its class in the episode each label is, the first being 1: (T, batch)."""
+    """The number of each drawing among those of its class in the episode, from 1: (T, batch)."""
     t = mg.tensor(targets)
     flat = mg.permute_dims(mg.reshape(t, (*t.shape[:2], -1)), (1, 0, 2))
     same = mg.equal(flat @ flat.mT, mg.expand_dims(mg.sum(flat * flat, -1), -1))
@@ -157,6 +158,7 @@ def presentation(targets: Any) -> Tensor:
 
 
 def _by_letter(logits: Any, targets: Tensor) -> Tensor:
+    """The logits in the shape of the targets."""
     return mg.reshape(mg.tensor(logits), targets.shape)
 
 
@@ -167,27 +169,27 @@ def _nats(logits: Any, targets: Any) -> Tensor:
     return nats if t.ndim == 3 else mg.sum(nats, -1)
 
 
-# ---- what stands beside
+# ---- baselines
 
 
 def first_guess(ways: int = 5) -> float:
-    """How often the first drawing of a class is labelled right by one who never gives a label that is taken: H(ways) / ways."""
+    """The accuracy at the first drawing of a class when guessing only among unused labels: H(ways) / ways, H the harmonic number."""
     return sum(1 / k for k in range(1, ways + 1)) / ways
 
 
 def baselines(ways: int = 5, shots: int = 10, labels: Labels = "one-hot", **_: Any) -> dict[str, float]:
-    """The accuracy of guessing, and of one who knows every class once it was seen and guesses well before."""
+    """The accuracy of guessing, and the optimum: `first_guess` at the first drawing of a class, then always right."""
     guess = {"one-hot": (1 / ways, first_guess(ways)), "strings": (LETTERS**-LETTERS, LETTERS**-LETTERS)}[labels]
     return {"chance": guess[0], "optimum": (shots - 1 + guess[1]) / shots}
 
 
 def harder(**_: Any) -> dict[str, Any]:
-    """The alphabets of the test, as they were drawn."""
+    """The test alphabets, without random rotation and translation."""
     return {"split": "test", "turn": 0.0, "shift": 0.0}
 
 
 def nearest(inputs: Any, targets: Any) -> np.ndarray:
-    """The label of the nearest earlier image of the episode by pixels, in the shape of targets; zeros at the first step."""
+    """The label of the nearest earlier image of the episode (Euclidean distance), in the shape of targets; 0 at the first step."""
     x, y = np.swapaxes(inputs, 0, 1), np.swapaxes(targets, 0, 1)
     x = x[..., : x.shape[-1] - y[0, 0].size]
     squares = (x**2).sum(-1)

@@ -1,4 +1,4 @@
-"""Sets of drawn characters: read from Omniglot's layout, and looked at through a small random turn, stretch and shift."""
+"""Sets of drawn characters, read from Omniglot's layout, and their affine resampling."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 from minigrad.errors import SettingError
 
 __all__ = ["FINE", "Glyphs", "read", "smoothed", "view"]
 
-FINE = 3  # stored pixels to one pixel seen, on each side
+FINE = 3  # stored pixels for one pixel of a view, along each side
 
 
 @dataclass(frozen=True)
 class Glyphs:
     """Characters of alphabets, each drawn by several people.
 
-    images    (drawings, side, side) uint8, ink 255, side = FINE × the size they are seen at, smoothed to that size; the rim is blank
-    first     (characters,) where a character's drawings start, and count how many there are
-    alphabet  (characters,) the alphabet's name
+    images    (drawings, side, side) uint8, ink 255, side = FINE × the size of a view, smoothed to that size; the border is blank
+    first     (characters,) the number of a character's first drawing
+    count     (characters,) the number of its drawings
+    alphabet  (characters,) the name of its alphabet
     """
 
     images: np.ndarray
@@ -34,9 +36,7 @@ class Glyphs:
 
     @classmethod
     def of(cls, ink: np.ndarray, characters: Sequence[tuple[str, int]]) -> Glyphs:
-        """From ink (drawings, side, side) in 0 … 1 and, in its order, each character's (alphabet, number of drawings)."""
-        from scipy.ndimage import uniform_filter
-
+        """Glyphs from ink (drawings, side, side) in 0 … 1 and the (alphabet, number of drawings) of each character, in the same order."""
         seen = uniform_filter(ink.astype(np.float32), (0, FINE, FINE), mode="constant")
         seen[:, [0, -1]] = seen[:, :, [0, -1]] = 0
         count = np.array([n for _, n in characters])
@@ -52,11 +52,11 @@ class Glyphs:
 
 @lru_cache(maxsize=4)
 def read(paths: tuple[str, ...], size: int) -> Glyphs:
-    """The drawings below folders or in zip files laid out as Omniglot's, …/alphabet/character/*.png, dark on light.
+    """The drawings in folders or zip files with Omniglot's layout, …/alphabet/character/*.png, dark on light.
 
-    What two of them hold both is taken once. Raises FileNotFoundError, or SettingError where there is no such drawing.
+    A drawing that two of them contain is taken once. Raises FileNotFoundError, or SettingError where there is no such drawing.
     """
-    from PIL import Image
+    from PIL import Image  # an optional dependency
 
     side = FINE * size
     found: dict[tuple[str, ...], bytes] = {}
@@ -75,7 +75,7 @@ def read(paths: tuple[str, ...], size: int) -> Glyphs:
 
 
 def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """(name, content) of each PNG below a folder or in a zip."""
+    """(name, content) of each PNG file in a folder or zip file."""
     if path.is_dir():
         for file in path.rglob("*.png"):
             yield PurePosixPath(path.name, *file.relative_to(path).parts), file.read_bytes()
@@ -89,9 +89,9 @@ def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
 
 
 def view(images: np.ndarray, which: np.ndarray, size: int, maps: np.ndarray) -> np.ndarray:
-    """Drawings seen at size × size, (n, size, size) float32 in 0 … 1.
+    """Drawings resampled at size × size by affine maps, (n, size, size) float32 in 0 … 1.
 
-    maps (n, 2, 3) takes a pixel's place (x, y, 1), x and y in −1 … 1, to the place in the drawing that it shows; beyond is blank.
+    maps (n, 2, 3) takes the position (x, y, 1) of a pixel, x and y in −1 … 1, to a position in the drawing; outside it is blank.
     """
     side = images.shape[1]
     at = (2 * np.arange(size, dtype=np.float32) + 1) / size - 1
@@ -106,7 +106,7 @@ def view(images: np.ndarray, which: np.ndarray, size: int, maps: np.ndarray) -> 
 
 
 def smoothed(images: np.ndarray, pixels: float) -> np.ndarray:
-    """Images (n, size, size) blurred by a Gaussian of so many pixels; a straight stroke, one pixel wide, stays as dark as it was."""
+    """Images (n, size, size) after a Gaussian blur of this many pixels, scaled so that a straight stroke of one pixel stays as dark."""
     if pixels <= 0:
         return images
     at = np.arange(images.shape[1])

@@ -1,7 +1,7 @@
-"""Measures: what they are called, and sums over what counts. A task's loss, measures and given are in bits, classes and numbers.
+"""Names and units of measures, and sums over scored values. The losses and measures themselves are in bits, classes and numbers.
 
-Arrays are time first; mask (T, batch) says what counts. A loss is the sum over all that counts and the mean over the batch, in nats where
-there are probabilities. Measures give one number a sequence, {name: (batch,)}; the task is judged by the first.
+Arrays are time-major; mask (T, batch) is True where a value is scored. Measures give one number a sequence, {name: (batch,)}; the first
+decides whether a task is learned.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from minigrad import Tensor
 
 
 class Measure(NamedTuple):
-    """How a measure is spoken of."""
+    """How a measure is printed and plotted."""
 
-    words: str  # after the number
-    form: str  # of the number
-    label: str  # of an axis
-    rises: bool = False  # more is better
+    words: str  # the words after the number
+    form: str  # the format of the number
+    label: str  # the label of an axis
+    rises: bool = False  # whether greater is better
 
     def number(self, value: float) -> str:
-        """The value, or a dash for one of which there is none: NaN."""
+        """The value as text, a dash for NaN."""
         return "–" if math.isnan(value) else f"{value:{self.form}}"
 
     def show(self, value: float) -> str:
+        """The value and its words, as in '0.012 bits'."""
         return f"{self.number(value)} {self.words}"
 
 
@@ -39,17 +40,17 @@ MEASURES = {
 
 
 def measure(name: str) -> Measure:
-    """How this measure is spoken of; 'accuracy@2' is an accuracy at the second."""
+    """The Measure of this name; 'accuracy@2' is the accuracy at the second presentation."""
     stem, _, rest = name.partition("@")
     found = MEASURES[stem]
     return found._replace(words=f"{found.words} at {rest}", label=f"{found.label} at {rest}") if rest else found
 
 
 def total(values: Tensor, mask: Any) -> Tensor:
-    """Σ of values (T, batch) over what counts: (batch,). Selected, so that what does not count can't matter."""
+    """The sum of scored values (T, batch) over time: (batch,). Selected by `where`, so that other values have no effect."""
     return mg.sum(mg.where(mg.astype(mg.tensor(mask), "bool"), values, 0), 0)
 
 
 def mean(values: Tensor, mask: Any) -> Tensor:
-    """The mean of values (T, batch) over what counts: (batch,)."""
+    """The mean of scored values (T, batch) over time: (batch,)."""
     return total(values, mask) / mg.sum(mg.astype(mg.tensor(mask), values.dtype), 0)

@@ -1,7 +1,7 @@
-"""Multi-query associative recall (Arora et al. 2023): read pairs of a key and a value, then give the value of every key asked for.
+"""Multi-query associative recall (Arora et al. 2023): read pairs of a key and a value, then output the value of each key that is queried.
 
-Of T = 3 · pairs steps the first 2 · pairs show key, value, key, value, … (the keys all different, the values drawn alike), the last show
-each key once more, in random order; at such a step its value is to be given. Keys and values are words of their own.
+Of T = 3 · pairs steps, the first 2 · pairs show key, value, key, value, … (different keys, values drawn independently). The last ones show
+each key once more, in random order, and their targets are the values. Keys and values have separate words.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def batch(
     pairs: Annotated[Range, "pairs of a key and a value"] = (2, 8),
     words: Annotated[int, "different keys, and as many values"] = 32,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, 2 · words), targets (T, batch), mask (T, batch)) as the task's interface says; one number of pairs a batch."""
+    """(inputs (T, batch, 2 · words), targets (T, batch), mask (T, batch)) with one number of pairs for the whole batch."""
     draw = Draw(seed, step, DOMAIN)
     n = int(draw.integers(*between(pairs)))
     if n > words:
@@ -48,10 +48,10 @@ def batch(
 
 
 def baselines(words: int = 32, **_: Any) -> dict[str, float]:
-    """The accuracy of guessing, and of who remembers all pairs."""
+    """The accuracy of guessing, and of correct recall."""
     return {"chance": 1 / words, "optimum": 1}
 
 
 def harder(pairs: Range = (2, 8), words: int = 32) -> dict[str, Any]:
-    """Twice the most pairs, or as many as there are words for."""
+    """Twice the greatest number of pairs, but no more pairs than words."""
     return {"pairs": min(2 * between(pairs)[1], words)}

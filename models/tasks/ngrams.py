@@ -1,7 +1,7 @@
-"""Dynamic n-grams (Graves et al. 2014, §4.4): predict the next bit of a source met for the first time.
+"""Dynamic n-grams (Graves et al. 2014, §4.4): predict the next bit of a random source, which differs from sequence to sequence.
 
-Each sequence has a table of its own: for every context of 5 bits a probability of 1, from Beta(½, ½). 200 bits are drawn, the first 5
-fair. The model sees bit t and predicts bit t + 1: T = 199, and the 195 bits with a whole context are scored.
+The source is a table with the probability of a 1 for every context of 5 bits, drawn from Beta(½, ½). It gives 200 bits; the first 5 are
+fair. The model reads bit t and predicts bit t + 1: T = 199, and the 195 bits with a complete context are scored.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def batch(
     length: Annotated[int, "bits in a sequence"] = 200,
     context: Annotated[int, "bits that the next one depends on"] = 5,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (length − 1, batch, 1), targets, mask) as the task's interface says."""
+    """(inputs (length − 1, batch, 1), targets (length − 1, batch, 1), mask (length − 1, batch))."""
     draw = Draw(seed, step, DOMAIN)
     table = np.sin(np.pi / 2 * draw.uniform((batch, 2**context))) ** 2  # Beta(½, ½)
     u = draw.uniform((length, batch))
@@ -46,14 +46,14 @@ def batch(
 
 
 def _contexts(bits: np.ndarray) -> np.ndarray:
-    """The last bits of each sequence as a number, the newest the lowest."""
+    """The bits (context, batch) as one number a sequence, the newest bit lowest."""
     return sum((b << i for i, b in enumerate(bits[::-1])), np.zeros(bits.shape[1], np.int64))
 
 
 def optimum(inputs: Any, context: int = 5) -> np.ndarray:
-    """Bits a sequence that the best possible predictor costs, (batch,): p(1) = (N₁ + ½) / (N₀ + N₁ + 1) in each context.
+    """The cost of the optimal predictor in bits a sequence, (batch,): p(1) = (N₁ + ½) / (N₀ + N₁ + 1) in each context (KT estimator).
 
-    It must know the last bit too, so give `np.concatenate([inputs, targets[-1:]])`.
+    inputs (length, batch, 1) are all bits of the sequences, `np.concatenate([inputs, targets[-1:]])` of a batch.
     """
     bits = np.asarray(inputs)[..., 0].astype(np.int64)
     length, batch = bits.shape
@@ -69,7 +69,7 @@ def optimum(inputs: Any, context: int = 5) -> np.ndarray:
 
 @cache
 def baselines(length: int = 200, context: int = 5) -> dict[str, float]:
-    """Bits a sequence that a coin costs, and the best possible predictor over 20,000 sequences."""
+    """The cost of guessing in bits a sequence, and of the optimal predictor, the mean of 20,000 sequences."""
     inputs, targets, _ = batch(0, 2**40, 20_000, length, context)
     best = optimum(np.concatenate([inputs, targets[-1:]]), context)
     return {"chance": length - context, "optimum": round(float(best.mean()), 1)}

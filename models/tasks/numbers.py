@@ -1,4 +1,4 @@
-"""Tasks whose outputs are numbers: outputs and targets (T, batch, n), mask (T, batch) where they count."""
+"""Loss and measures of tasks whose outputs are numbers: outputs and targets (T, batch, n), mask (T, batch), True where they are scored."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .metrics import mean
 
 
 def loss(outputs: Any, targets: Any, mask: Any) -> Tensor:
-    """The training loss: the mean squared error. A scalar."""
+    """The training loss, a scalar: the mean squared error over the scored outputs."""
     return mg.mean(measures(outputs, targets, mask)["error"])
 
 
 def measures(outputs: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
-    """error: the mean squared error over what counts, (batch,)."""
+    """error: the mean squared error over the scored outputs, (batch,)."""
     y = mg.tensor(outputs)
     return {"error": mean(mg.mean(mg.square(y - mg.astype(mg.tensor(targets), y.dtype)), -1), mask)}
 
 
 def given(outputs: Any) -> Tensor:
-    """The outputs themselves."""
+    """The outputs as they are."""
     return mg.tensor(outputs)

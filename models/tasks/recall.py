@@ -1,8 +1,8 @@
-"""Associative recall (Graves et al. 2014, §4.3): read items, then one of them again, and give the item that followed it.
+"""Associative recall (Graves et al. 2014, §4.3): read items, then a query, which is one of them, and output the item that followed it.
 
-An item is `vectors` random vectors on channels 0 … bits − 1, each item after a step with only the item delimiter (channel `bits`).
-Then comes the query, never the last item, between two steps with only the query delimiter (the last channel). In the last `vectors` steps
-the input is blank, and they are scored. T = items·(vectors + 1) + 2·vectors + 2.
+An item is `vectors` random vectors on channels 0 … bits − 1; before each item there is a step with the item delimiter (channel `bits`).
+The query, never the last item, stands between two steps with the query delimiter (the last channel). In the last `vectors` steps the input
+is 0; only these are scored. T = items·(vectors + 1) + 2·vectors + 2.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def batch(
     vectors: Annotated[int, "vectors in an item"] = 3,
     bits: Annotated[int, "bits in a vector"] = 6,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs, targets, mask) as the task's interface says; one number of items for the whole batch, each sequence with its own query."""
+    """(inputs (T, batch, bits + 2), targets (T, batch, bits), mask (T, batch)).
+
+    The whole batch has one number of items; each sequence has its own query.
+    """
     draw = Draw(seed, step, DOMAIN)
     low, high = between(items)
     if low < 2:
@@ -57,10 +60,10 @@ def batch(
 
 
 def baselines(vectors: int = 3, bits: int = 6, **_: Any) -> dict[str, float]:
-    """Bits a sequence that a coin costs, and who has learned to recall."""
+    """The cost of guessing in bits a sequence, and of correct recall."""
     return {"chance": vectors * bits, "optimum": 0}
 
 
 def harder(items: Range = (2, 6), **_: Any) -> dict[str, Any]:
-    """Twice the most items."""
+    """Twice the greatest number of items."""
     return {"items": 2 * between(items)[1]}

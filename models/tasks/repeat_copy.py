@@ -1,7 +1,8 @@
-"""Repeat copy (Graves et al. 2014, §4.2): read L random vectors and a number R, give the vectors R times, then an end marker.
+"""Repeat copy (Graves et al. 2014, §4.2): read L random vectors and a number R, output the vectors R times, then an end marker.
 
-Of T = L + 1 + L·R + 1 steps the first L show a vector on channels 0 … bits − 1; step L has the delimiter on the next channel and
-(R − 5.5) / 2.872 on the last (mean 0 and variance 1 for R in 1 … 10). The rest is blank and scored: the copies, then the marker alone.
+Of T = L + 1 + L·R + 1 steps, the first L show a vector each on channels 0 … bits − 1; step L shows the delimiter on the next channel and
+(R − 5.5) / 2.872 on the last (mean 0 and variance 1 for R in 1 … 10). Then the input is 0; only these steps are scored. Their targets are
+the copies, and at the last step the marker.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def batch(
     repeats: Annotated[Range, "how often they are given back"] = (1, 10),
     bits: Annotated[int, "bits in a vector"] = 8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs, targets, mask) as the task's interface says; one length and one number of repeats for the whole batch."""
+    """(inputs (T, batch, bits + 2), targets (T, batch, bits + 1), mask (T, batch)) with one L and one R for the whole batch."""
     draw = Draw(seed, step, DOMAIN)
     length, times = int(draw.integers(*between(lengths))), int(draw.integers(*between(repeats)))
     vectors = draw.bits((length, batch, bits))
@@ -47,10 +48,10 @@ def batch(
 
 
 def baselines(lengths: Range = (1, 10), repeats: Range = (1, 10), bits: int = 8) -> dict[str, float]:
-    """Bits a sequence for guessing the vectors and knowing where the marker is, and for who has learned."""
+    """The cost in bits a sequence of guessing the vectors with a correct marker, and of correct copies."""
     return {"chance": middle(lengths) * middle(repeats) * bits, "optimum": 0}
 
 
 def harder(lengths: Range = (1, 10), **_: Any) -> dict[str, Any]:
-    """Twice the longest."""
+    """Twice the greatest length."""
     return {"lengths": 2 * between(lengths)[1]}

@@ -1,7 +1,7 @@
-"""Priority sort (Graves et al. 2014, §4.5): read vectors with priorities, give those of highest priority in falling order.
+"""Priority sort (Graves et al. 2014, §4.5): read vectors with priorities, output those of highest priority in descending order.
 
-Of T = items + 1 + best steps the first `items` show a vector on channels 0 … bits − 1 and its priority, uniform in [−1, 1), on the next;
-then one step has only the delimiter, on the last channel; the last `best` are blank and scored.
+Of T = items + 1 + best steps, the first `items` show a vector on channels 0 … bits − 1 and its priority, uniform in [−1, 1), on the next.
+One step shows the delimiter on the last channel. In the last `best` steps the input is 0; only these are scored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def batch(
     best: Annotated[int, "how many are given back"] = 16,
     bits: Annotated[int, "bits in a vector"] = 8,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs, targets, mask) as the task's interface says."""
+    """(inputs (T, batch, bits + 2), targets (T, batch, bits), mask (T, batch))."""
     if not 1 <= best <= items:
         raise SettingError(f"best={best} of items={items}: take 1 ≤ best ≤ items")
     draw = Draw(seed, step, DOMAIN)
@@ -49,5 +49,5 @@ def batch(
 
 
 def baselines(best: int = 16, bits: int = 8, **_: Any) -> dict[str, float]:
-    """Bits a sequence that a coin costs, and who has learned to sort."""
+    """The cost of guessing in bits a sequence, and of a correct order."""
     return {"chance": best * bits, "optimum": 0}

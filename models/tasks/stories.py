@@ -1,10 +1,10 @@
-"""The file format of the bAbI question answering tasks (Weston et al. 2015), and a small world that writes such files.
+"""The file format of the bAbI question answering tasks (Weston et al. 2015), and a generator of such stories.
 
     1 Mary moved to the bathroom.
     2 John went to the hallway.
     3 Where is Mary?<tab>bathroom<tab>1
 
-A line numbered 1 begins a new story. A question has its answer and the numbers of the lines that tell it, after tabs.
+A line numbered 1 begins a new story. After a question stand its answer and the numbers of the supporting lines, separated by tabs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .draw import Draw
 
 
 class Question(NamedTuple):
-    """The words of the story so far (without earlier questions) and of the question, its answer, and the lines that tell it."""
+    """The words of the story so far (without earlier questions) and of the question, its answer, and the numbers of supporting lines."""
 
     words: list[str]
     answer: str
@@ -24,11 +24,11 @@ class Question(NamedTuple):
 
 
 class FormatError(ValueError):
-    """A text that is not in the format."""
+    """A text that does not have the format."""
 
 
 def parse(text: str) -> list[Question]:
-    """Every question of a file, words in small letters, '.' and '?' as words. Raises FormatError naming the line."""
+    """All questions of a file in lower case, with '.' and '?' as words. Raises FormatError that names the line."""
     found: list[Question] = []
     story: list[str] = []
     for n, line in enumerate(text.splitlines(), 1):
@@ -60,7 +60,12 @@ TAKE, DROP = ["took", "picked up", "grabbed", "got"], ["dropped", "put down", "l
 
 
 class World:
-    """Where people and things are, and the line that told of it last."""
+    """The positions of people and things, with the numbers of the lines that stated them.
+
+    place    {person: (place, line)}
+    holder   {thing that is carried: (person, line)}
+    lying    {thing that was put down: (place, lines)}
+    """
 
     def __init__(self) -> None:
         self.place: dict[str, tuple[str, int]] = {}
@@ -68,7 +73,7 @@ class World:
         self.lying: dict[str, tuple[str, list[int]]] = {}
 
     def whereabouts(self, thing: str) -> tuple[str, list[int]] | None:
-        """(place, lines that tell it), where it can be known."""
+        """(place, supporting lines) of a thing, or None if the story does not state its place."""
         if thing in self.holder:
             person, line = self.holder[thing]
             return (self.place[person][0], [line, self.place[person][1]]) if person in self.place else None
@@ -76,14 +81,16 @@ class World:
 
 
 def write(seed: int, stories: int, facts: int, sentences: int = 10) -> str:
-    """So many stories in the format: people move, with facts=2 they also take and drop things; a question after every other sentence.
+    """Stories in the format, with a question after every other sentence.
 
-    facts=1 asks where people are (one line tells it), facts=2 where things are (two lines do).
+    facts=1   people move; questions ask where people are, which one line states
+    facts=2   people also take and drop things; questions ask where things are, which follows from two lines
     """
     return "".join(line for n in range(stories) for line in _story(Draw(seed, n, 29), facts, sentences))
 
 
 def _story(draw: Draw, facts: int, sentences: int) -> list[str]:
+    """The lines of one story."""
     numbers = iter(draw.uniform((8 * sentences,)).tolist())
 
     def pick(among: list[str]) -> str:
@@ -105,7 +112,7 @@ def _story(draw: Draw, facts: int, sentences: int) -> list[str]:
 
 
 def _event(world: World, pick: Any, line: int, facts: int) -> str:
-    """Something happens to the world; the sentence that tells it."""
+    """A random event, which changes the world; the sentence that states it."""
     person = pick(PEOPLE)
     held = [t for t, (p, _) in world.holder.items() if p == person]
     free = [t for t in THINGS if t not in world.holder and (t not in world.lying or world.lying[t][0] == world.place.get(person, ("",))[0])]

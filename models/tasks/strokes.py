@@ -1,4 +1,4 @@
-"""Alphabets that nobody writes: seeded characters of a few pen strokes, each drawn by several shaky hands."""
+"""Synthetic alphabets: seeded characters of a few pen strokes, with random variations as of several drawers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .glyphs_data import FINE, Glyphs
 __all__ = ["ALPHABETS", "alphabets"]
 
 ALPHABETS = tuple(f"strokes{i:02}" for i in range(20))
-CHARACTERS, DRAWERS = 24, 20  # of an alphabet, as in Omniglot; of a character
-STROKES, KNOTS, POINTS = 4, 5, 48  # at most, of a character; control points of a stroke, and points where its ink is put down
-PEN, INKY = 2, 2.5  # pixels across, and ink enough that a stroke is dark throughout
+CHARACTERS, DRAWERS = 24, 20  # characters of an alphabet and drawings of a character, as in Omniglot
+STROKES, KNOTS, POINTS = 4, 5, 48  # the most strokes of a character; control points of a stroke, and points at which it is drawn
+PEN, INKY = 2, 2.5  # the width of the pen in pixels, and the factor of the ink, so that strokes are dark throughout
 DOMAIN = 31
 
 
@@ -31,18 +31,23 @@ def alphabets(names: tuple[str, ...], size: int) -> Glyphs:
 
 
 def _ink(draw: Draw, side: int) -> np.ndarray:
-    """One alphabet's drawings (characters · drawers, side, side), float32 in 0 … 1, on the plane −1 … 1."""
+    """The drawings of one alphabet (characters · drawers, side, side), float32 in 0 … 1."""
     knots, used = _characters(draw)
     return _rendered(_by_hand(draw, knots), np.repeat(used, DRAWERS, 0), side)
 
 
 def _characters(draw: Draw) -> tuple[np.ndarray, np.ndarray]:
-    """(knots (characters, strokes, KNOTS, 2), used (characters, strokes)): each stroke a walk that bends as the alphabet's style has it."""
+    """Control points of strokes (characters, strokes, KNOTS, 2) in −1 … 1, and which strokes a character has (characters, strokes).
+
+    A stroke is a walk. Its curvature and length, and the number of strokes, vary from alphabet to alphabet.
+    """
     bend, length, many = draw.uniform((3,)) * [1.2, 0.25, 1] + [0.3, 0.35, 0.8]
     shape = (CHARACTERS, STROKES)
     heading = 2 * np.pi * draw.uniform(shape)
-    heading = np.where(draw.uniform(shape) < 0.5, np.round(heading / (np.pi / 2)) * np.pi / 2, heading)  # half are upright or level
-    turning = bend * _normal(draw, shape) * (draw.uniform(shape) < 0.6)  # the rest are straight
+    heading = np.where(
+        draw.uniform(shape) < 0.5, np.round(heading / (np.pi / 2)) * np.pi / 2, heading
+    )  # half of them vertical or horizontal
+    turning = bend * _normal(draw, shape) * (draw.uniform(shape) < 0.6)  # the others are straight
     angles = heading[..., None] + turning[..., None] * np.arange(KNOTS) + 0.3 * bend * _normal(draw, (*shape, KNOTS))
     strides = length * (0.6 + 0.8 * draw.uniform((*shape, 1, 1)))
     walk = np.cumsum(strides * np.stack([np.cos(angles), np.sin(angles)], -1), -2)
@@ -55,7 +60,7 @@ def _characters(draw: Draw) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_hand(draw: Draw, knots: np.ndarray) -> np.ndarray:
-    """Each drawn by every hand, (characters · drawers, strokes, KNOTS, 2): knots and strokes go astray, slanted, stretched, moved."""
+    """The control points of every drawing, (characters · drawers, strokes, KNOTS, 2), with random offsets, shear, scale and translation."""
     n = CHARACTERS * DRAWERS
     found = np.repeat(knots, DRAWERS, 0)
     found = found + 0.05 * _normal(draw, found.shape) + 0.06 * _normal(draw, (n, STROKES, 1, 2))
@@ -64,7 +69,7 @@ def _by_hand(draw: Draw, knots: np.ndarray) -> np.ndarray:
 
 
 def _rendered(knots: np.ndarray, used: np.ndarray, side: int) -> np.ndarray:
-    """Ink along a uniform cubic B-spline through each stroke, a point's ink shared among the four pixels around it."""
+    """Images of cubic B-splines along the strokes. The ink of each point is divided among the four pixels around it."""
     at = (np.clip(_spline() @ knots, -0.95, 0.95) + 1) * (side / 2) - 0.5
     corner = np.floor(at).astype(np.int64)
     part = at - corner
@@ -79,8 +84,8 @@ def _rendered(knots: np.ndarray, used: np.ndarray, side: int) -> np.ndarray:
 
 
 def _spline() -> np.ndarray:
-    """Weights (POINTS, KNOTS) of a clamped uniform cubic B-spline's control points along it."""
-    from scipy.interpolate import BSpline
+    """The weights (POINTS, KNOTS) of the control points along a clamped uniform cubic B-spline."""
+    from scipy.interpolate import BSpline  # it takes half as long to import as minigrad does, and only this needs it
 
     inner = np.linspace(0, 1, KNOTS - 2)
     knots = np.concatenate([[0] * 3, inner, [1] * 3])
@@ -88,6 +93,6 @@ def _spline() -> np.ndarray:
 
 
 def _normal(draw: Draw, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal numbers by Box and Muller."""
+    """Standard normal numbers (Box and Muller 1958)."""
     u = draw.uniform((2, *shape))
     return np.sqrt(-2 * np.log1p(-u[0])) * np.cos(2 * np.pi * u[1])

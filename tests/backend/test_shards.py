@@ -65,7 +65,7 @@ def test_a_loop_whose_outputs_are_not_all_rows_is_not_divided() -> None:
     """Two threads would write the others for each other."""
     fast = mg.jit(lambda xs, h, ms: mg.scan(lambda h, a: (mg.tanh(h + a[0]), a[1]), h, (xs, ms)))
     fast(XS, H, np.ones((5, 2)))
-    (node,) = [n for n in fast.graph.nodes if n.op is loop.scan]
+    (node,) = [n for n in fast.graph.nodes if n.op is SCAN]
     assert batch_of(node) is None
 
 

@@ -135,6 +135,19 @@ def test_tasks_of_classes_and_numbers_speak_of_their_own_measures(tmp_path, task
     assert f"minigrad train {task} --resume" in call("train", "copy", "--resume", tmp_path / "r", code=1)
 
 
+def test_a_task_is_trained_on_under_its_earlier_name(tmp_path):
+    small = ["--model", "rnn", "--hidden", "3", "--distance", "0-1", "--batch", "2", "--steps", "1", "--no-pictures"]
+    assert "on coreference" in call("train", "he", *small, "--out", tmp_path / "r")
+    assert "not learned after 2 updates" in call("train", "he", "--resume", tmp_path / "r", "--steps", "2", "--no-pictures")
+    assert " he " not in call("train", "--help")
+
+
+def test_a_start_is_chosen_by_its_earlier_name(tmp_path):
+    text = call("train", "copy", "--start", "tape", "--memory", "8x4", *TINY, "--steps", "1", "--no-pictures", "--out", tmp_path / "r")
+    assert "start location" in text
+    assert Run.open(tmp_path / "r").config.model_settings["start"] == "location"
+
+
 def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
     folder = trained["rnn"][0]
     assert "not learned after 12 updates" in call("train", "copy", "--resume", folder, "--steps", "12", "--no-pictures")

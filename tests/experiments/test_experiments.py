@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Annotated, Literal
@@ -112,14 +113,14 @@ def test_settings_are_sorted_by_name_and_the_unknown_refused():
 
 def test_a_task_has_defaults_of_its_own():
     assert Config.of("copy").until == 0.05
-    assert Config.of("he").until == 0.99
-    assert Config.of("he", until=0.5).until == 0.5
-    assert Config.of("he").model == "lstm"
+    assert Config.of("coreference").until == 0.99
+    assert Config.of("coreference", until=0.5).until == 0.5
+    assert Config.of("coreference").model == "lstm"
 
 
 def test_a_task_s_defaults_for_models_are_of_those_that_have_the_setting():
-    assert Config.of("recall").model_settings["start"] == "tape"
-    assert Config.of("sort").model_settings["start"] == "loose"
+    assert Config.of("recall").model_settings["start"] == "location"
+    assert Config.of("sort").model_settings["start"] == "weak-location"
     assert Config.of("recall", start="plain").model_settings["start"] == "plain"
     assert Config.of("copy").model_settings["start"] == "plain"
     assert "start" not in Config.of("recall", "lstm").model_settings
@@ -219,6 +220,34 @@ def test_a_run_older_than_a_setting_has_its_default():
             Config.from_json(wrong)
 
 
+def test_a_task_is_known_by_its_earlier_name(tmp_path):
+    new = Config.of("coreference", "rnn", distance=1, hidden=3, steps=1)
+    assert Config.of("he", "rnn", distance=1, hidden=3, steps=1) == new
+    assert Config("he", "rnn", {}, {}).task == "coreference"
+    run = Run.create(tmp_path / "r", new)
+    written = {**new.as_json(), "task": "he"}
+    (run.folder / "config.json").write_text(json.dumps(written))
+    for steps in (1, 2):
+        run = Run.open(run.folder, steps=steps)
+        assert run.config == dataclasses.replace(new, steps=steps)
+        assert run.train(lambda event: None, lambda step, numbers: None).step == steps
+    assert json.loads((run.folder / "config.json").read_text())["task"] == "he"
+
+
+@pytest.mark.parametrize(("earlier", "start"), [("tape", "location"), ("loose", "weak-location")])
+def test_a_run_has_the_earlier_name_of_a_start(tmp_path, earlier, start):
+    new = Config.of("copy", start=start, bits=1, lengths=(1, 2), hidden=3, memory=(4, 2), steps=1)
+    written = new.as_json()
+    written["model_settings"]["start"] = earlier
+    assert Config.from_json(written) == new
+    assert new.setting("start").read(earlier) == start
+    run = Run.create(tmp_path / "r", new)
+    assert run.train(lambda event: None, lambda step, numbers: None).step == 1
+    (run.folder / "config.json").write_text(json.dumps(written))
+    assert Run.open(run.folder).config.title == new.title
+    assert Run.open(run.folder).restore()[1] == 1
+
+
 def test_every_optimizer_has_the_rate_and_the_clipping_norm():
     for name, kind in (("sgd", mg.optim.SGD), ("graves-rmsprop", mg.optim.GravesRMSProp)):
         optimizer = Experiment(Config.of(optimizer=name, lr=0.5, clip_norm=7)).optimizer()
@@ -295,7 +324,7 @@ def test_a_run_that_can_not_be_tested_does_not_begin(tmp_path, monkeypatch):
 def test_guessing_is_not_learning(tmp_path):
     for config, chance in (
         (Config.of("sort", items=3, best=2, bits=2), "until=15 is reached by guessing, 4.000 bits"),
-        (Config.of("he", until=0.1), "until=0.1 is reached by guessing, 12.5% right"),
+        (Config.of("coreference", until=0.1), "until=0.1 is reached by guessing, 12.5% right"),
     ):
         with pytest.raises(ConfigError, match=chance):
             Run.create(tmp_path / "r", config)

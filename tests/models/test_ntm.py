@@ -250,9 +250,9 @@ def test_starts_and_their_parameters():
 
 
 @pytest.mark.parametrize("controller", ["ff", "lstm"])
-@pytest.mark.parametrize(("start", "low", "high"), [("tape", 0.98, 1), ("loose", 0.3, 0.96)])
-def test_a_tape_writes_slot_after_slot_and_looks_for_what_it_wrote(controller, start, low, high):
-    """As it starts: after n steps the write heads are at slot n, a loose tape's less sharply, and the keys are what is added."""
+@pytest.mark.parametrize(("start", "low", "high"), [("location", 0.98, 1), ("weak-location", 0.3, 0.96)])
+def test_a_location_bias_writes_slot_after_slot_and_looks_for_what_it_wrote(controller, start, low, high):
+    """As it starts: after n steps the write heads are at slot n, with a weak bias less sharply, and the keys are what is added."""
     model = NTM(3, 2, controller, hidden=20, memory=(16, 10), read_heads=2, write_heads=2, start=start, key=3)
     rng = np.random.default_rng(0)
     state = model.initial_state(4)
@@ -263,16 +263,23 @@ def test_a_tape_writes_slot_after_slot_and_looks_for_what_it_wrote(controller, s
     read, write = model._head_parameters(mg.tensor(rng.standard_normal((4, 20)).astype("float32")))
     np.testing.assert_array_equal(read.numpy()[..., :10], write.numpy()[..., -10:])
     with pytest.raises(ValueError, match="shift=0 allows none: take shift=1"):
-        NTM(3, 2, hidden=4, memory=(5, 3), shift=0, start="tape")
+        NTM(3, 2, hidden=4, memory=(5, 3), shift=0, start="location")
 
 
-def test_a_feed_forward_tape_finds_an_input_again():
+def test_a_feed_forward_controller_with_a_location_bias_finds_an_input_again():
     """Untrained, shown six vectors and then one of them, its read head goes one slot on from where that was written: then, and just now."""
     xs = np.eye(6, dtype="float32")[:, None]
-    model = NTM(6, 2, "ff", hidden=60, memory=(16, 20), start="tape", key=1)
+    model = NTM(6, 2, "ff", hidden=60, memory=(16, 20), start="location", key=1)
     _, state = model.run(xs)
     found = [set(model.step(state, mg.tensor(x))[0].w_read.numpy()[0, 0].argsort()[-2:].tolist()) for x in xs]
     assert found == [{t + 2, 8} for t in range(6)]
+
+
+@pytest.mark.parametrize(("earlier", "start"), [("tape", "location"), ("loose", "weak-location")])
+def test_a_start_has_its_earlier_name_too(earlier, start):
+    a, b = (NTM(3, 2, hidden=4, memory=(5, 3), start=name, key=1) for name in (earlier, start))
+    assert mg.tree.flatten(a)[1] == mg.tree.flatten(b)[1]
+    assert all((x.numpy() == y.numpy()).all() for x, y in zip(mg.tree.leaves(a), mg.tree.leaves(b), strict=True))
 
 
 def test_parameter_count():

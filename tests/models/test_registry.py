@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from minigrad.models import DNC, MANN, NTM
 
-from minigrad.experiments import Config, ConfigError, Experiment
+import minigrad as mg
+from minigrad.experiments import MODELS, Config, ConfigError, Experiment
+from minigrad.experiments.config import model_settings
 
 MEMORY = {"hidden": "5", "memory": "6x4", "heads": "2"}
 
@@ -40,3 +43,53 @@ def test_a_variant_is_chosen_by_name(variant):
 def test_a_symmetric_start_is_refused_by_name():
     with pytest.raises(ConfigError, match="ntm: M_0='constant' with w_0='uniform' is symmetric"):
         made("ntm", **MEMORY, w_0="uniform")
+
+
+WEIGHTS = "W_h orthogonal|identity|glorot|uniform orthogonal"
+OPTIONS = {
+    "rnn": f"hidden INT 100, layers INT 1, activation tanh|relu tanh, {WEIGHTS}",
+    "lstm": f"hidden INT 100, layers INT 1, longest INT 0, peephole yes|no no, coupled yes|no no, projection INT 0, {WEIGHTS}",
+    "gru": f"hidden INT 100, layers INT 1, reset_first yes|no no, {WEIGHTS}",
+    "attention": "hidden INT 100, score general|dot|concat|bahdanau general",
+    "transformer": "hidden INT 64, layers INT 2, heads INT 4, positions sinusoids|learned|none sinusoids",
+    "ntm": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, layers INT 1, "
+    "start plain|location|weak-location plain, M_0 constant|learned|random constant, w_0 focused|learned|uniform focused, "
+    "r_0 learned|zeros learned, shifts INT 1, read after|before after",
+    "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
+    "decay FLOAT 0.99, read after|before after",
+    "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
+    "feedforward": "hidden INT 200",
+}
+
+
+def test_the_options_of_every_model():
+    """Name, form and default, in this order."""
+    found = {m: ", ".join(f"{s.name} {s.form} {s.show(s.default)}" for s in model_settings(m).values()) for m in MODELS}
+    assert found == {name: f"{text}, image INT 0" for name, text in OPTIONS.items()}
+
+
+def test_an_option_has_one_help_text_whichever_model_has_it():
+    texts = {}
+    for model in MODELS:
+        for setting in model_settings(model).values():
+            assert texts.setdefault(setting.name, setting.help) == setting.help != ""
+    assert texts["decay"] == "of usage in a step"
+    assert texts["positions"] == "how positions are told; learned: up to 1024"
+
+
+@pytest.mark.parametrize(("name", "constructor"), {"ntm": NTM, "mann": MANN, "dnc": DNC}.items())
+def test_a_model_made_by_name_is_what_its_constructor_makes(name, constructor):
+    made, plain = MODELS[name](5, 3, 2), constructor(3, 2, key=5)
+    assert mg.tree.flatten(made)[1] == mg.tree.flatten(plain)[1]
+    assert all((a.numpy() == b.numpy()).all() for a, b in zip(mg.tree.leaves(made), mg.tree.leaves(plain), strict=True))
+
+
+def test_a_setting_that_a_model_does_not_have_is_refused():
+    with pytest.raises(TypeError, match="memory"):
+        MODELS["rnn"](0, 3, 2, memory=(4, 3))
+
+
+def test_the_heads_of_a_setting_read_and_write():
+    model = made("ntm", hidden="5", memory="6x4", heads="3")
+    assert (model.read_heads, model.write_heads) == (3, 3)
+    assert made("dnc", hidden="5", memory="6x4", heads="3").read_heads == 3

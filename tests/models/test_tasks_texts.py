@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minigrad.models.tasks import babi, he
+from minigrad.models.tasks import babi, coreference
 from minigrad.models.tasks.stories import FormatError, parse, write
 from minigrad.models.tasks.texts import flush_right, one_hot, text
 
@@ -26,12 +26,12 @@ FILE = """1 Mary moved to the bathroom.
 @quick
 @given(seed=st.integers(0, 2**32), distance=st.integers(0, 8))
 def test_who_is_he(seed, distance):
-    inputs, targets, mask = he.batch(seed, 0, 6, distance=distance)
+    inputs, targets, mask = coreference.batch(seed, 0, 6, distance=distance)
     assert np.flatnonzero(mask.any(1)).tolist() == [len(mask) - 1]
-    for words, answer in zip(he.read(inputs), targets[-1], strict=True):
+    for words, answer in zip(coreference.read(inputs), targets[-1], strict=True):
         *sentences, question = words.split(" . ")
-        name, own = sentences[0].split()[0], he.MEN if question == "who is he ?" else he.WOMEN
-        assert he.NAMES[answer] == name
+        name, own = sentences[0].split()[0], coreference.MEN if question == "who is he ?" else coreference.WOMEN
+        assert coreference.NAMES[answer] == name
         assert question in ("who is he ?", "who is she ?")
         assert len(sentences) == distance + 2
         assert sentences[-1].split()[:2] == ["then", question.split()[2]]
@@ -41,14 +41,16 @@ def test_who_is_he(seed, distance):
 
 
 def test_guessing_a_name_of_that_sex_is_right_once_in_eight():
-    inputs, targets, mask = he.batch(1, 0, 8000, distance=1)
-    men = np.array([t.endswith("who is he ?") for t in he.read(inputs)])
+    inputs, targets, mask = coreference.batch(1, 0, 8000, distance=1)
+    men = np.array([t.endswith("who is he ?") for t in coreference.read(inputs)])
     guess = np.zeros((*targets.shape, 16))
     guess[-1] = np.eye(16)[np.where(men, 0, 8)]
-    right = he.measures(guess, targets, mask)["accuracy"].numpy()
-    assert right.mean() == pytest.approx(he.baselines()["chance"], abs=4 * float(right.std()) / 8000**0.5)
+    right = coreference.measures(guess, targets, mask)["accuracy"].numpy()
+    assert right.mean() == pytest.approx(coreference.baselines()["chance"], abs=4 * float(right.std()) / 8000**0.5)
     assert men.mean() == pytest.approx(0.5, abs=0.03)
-    others = sum(len(set(t.split()) & set(he.WOMEN if m else he.MEN)) for t, m in zip(he.read(inputs), men, strict=True))
+    others = sum(
+        len(set(t.split()) & set(coreference.WOMEN if m else coreference.MEN)) for t, m in zip(coreference.read(inputs), men, strict=True)
+    )
     assert others / 8000 == pytest.approx(0.25, abs=0.02)
 
 

@@ -1,9 +1,9 @@
-"""Who is "he"? A text names one man or woman, other things happen, and at the end a pronoun asks who it was.
+"""Coreference: a text names a man or a woman; at the end a question asks to whom a pronoun refers.
 
     peter opened the new letter . the train passed the bridge . emma found a key . then he closed the door . who is he ?
 
-Between the first sentence and the last ones stand `distance` others: on things and animals, one in four on people of the other sex, so that
-only one person can be meant. At the last word the name is to be given, one of 16; the pronoun leaves 8.
+Between the first and the last two sentences there are `distance` others: on things and animals, one in four on people of the other sex, so
+that the pronoun has one referent. The target, at the last word, is the name, one of 16; 8 agree with the pronoun.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ADJECTIVES = ["new", "small", "grey", "broken", "quiet", "heavy"]
 OBJECTS = ["door", "letter", "key", "window", "garden", "bridge", "house", "road", "lamp", "table"]
 REST = ["a", "the", "then", "who", "is", ".", "?"]
 WORDS = [*NAMES, *PRONOUNS, *THINGS, *DEEDS, *EVENTS, *ADJECTIVES, *OBJECTS, *REST]
-LONGEST = 7  # words in a sentence, with its full stop
+LONGEST = 7  # the most words in a sentence, with its full stop
 SEX = len(MEN)
 
 
@@ -42,7 +42,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, distance: Annotated[Range, "sentences between the name and the question"] = (0, 10)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) as the task's interface says; one distance for the whole batch."""
+    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) with one distance for the batch; only the last step is scored."""
     draw = Draw(seed, step, DOMAIN)
     others = int(draw.integers(*between(distance, 0)))
     person = draw.integers(0, len(NAMES) - 1, (batch,))
@@ -65,15 +65,17 @@ def batch(
 
 
 def _word(word: str) -> int:
+    """The number of a word."""
     return WORDS.index(word)
 
 
 def _pick(draw: Draw, among: list[str], shape: tuple[int, ...]) -> np.ndarray:
+    """Random words of a list, as numbers. The list is a contiguous part of WORDS."""
     return _word(among[0]) + draw.integers(0, len(among) - 1, shape)
 
 
 def _sentences(draw: Draw, subject: np.ndarray, verb: np.ndarray, first: int = -1) -> np.ndarray:
-    """[first] subject verb a|the [adjective] object . with gaps of −1: (…, LONGEST)."""
+    """Sentences "[first] subject verb a|the [adjective] object ." as numbers, −1 for a word left out: (…, LONGEST)."""
     shape = subject.shape
     adjective = np.where(draw.bits(shape, bool), _pick(draw, ADJECTIVES, shape), -1)
     article = np.where(draw.bits(shape, bool), _word("a"), _word("the"))
@@ -90,12 +92,12 @@ def _sentences(draw: Draw, subject: np.ndarray, verb: np.ndarray, first: int = -
 
 
 def read(inputs: np.ndarray) -> list[str]:
-    """The texts themselves."""
+    """The text of each sequence of inputs (T, batch, words)."""
     return text(inputs, WORDS)
 
 
 def baselines(**_: Any) -> dict[str, float]:
-    """The accuracy of guessing among the names that the pronoun leaves, and of who remembers."""
+    """The accuracy of guessing among the names that agree with the pronoun, and of correct answers."""
     return {"chance": 1 / SEX, "optimum": 1}
 
 

@@ -1,0 +1,14 @@
+"""Annotations of constructor parameters that several models share: a parameter annotated (kind, help text) can be a setting of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+Size = tuple[int, int]
+Hidden = Annotated[int, "units"]
+Layers = Annotated[int, "layers on top of each other"]
+Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
+Memory = Annotated[Size, "slots by width"]
+Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
+Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
+Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
