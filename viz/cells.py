@@ -82,7 +82,7 @@ class _Pen:
         label = node.op.look[1]
         self.sketch.marks.append(Mark(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
-            self.sketch.words.append((x + side, y + 17, letter))
+            self.sketch.words.append((x + side, y + 17, letter, self.sketch.marks[-1].id))
 
     def point(self, x: float, y: float, item: Item) -> None:
         if len(item.label) > 1:

@@ -48,7 +48,7 @@ def _stacked(scenes: Mapping[str, Scene]) -> Scene:
             placed.append(Placed(p.part, p.dx, p.dy + y + HEAD, f"c{n}_{p.prefix}", frame))
         y += HEAD + (scene.height if last else max(_lower(p) for p in shown) + 12)
         notes += [f"{name}: {note}" for note in scene.notes]
-    return Scene(max(s.width for s in scenes.values()), y, placed, " and ".join(scenes), notes)
+    return Scene(max(s.width for s in scenes.values()), y, placed, text.clean(" and ".join(scenes), 60), notes)
 
 
 def _lower(p: Placed) -> float:

@@ -1,4 +1,4 @@
-"""PNG through what the machine has: packages that pip can install, or the user's `dot`."""
+"""Pictures by programs that the machine has: PNG by a package that pip can install, any format and layout by Graphviz."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from graphviz import ENGINES, FORMATS
 
 from .errors import DrawingError
 
@@ -36,6 +38,19 @@ def png(svg: str, dot: str) -> bytes:
     if graphviz:
         return run([graphviz, "-Kneato", "-n2", "-Tpng"], dot.encode())
     raise DrawingError("drawing: PNG needs an engine: pip install 'minigrad[cli]', or install Graphviz; SVG needs nothing")
+
+
+def graphviz(dot: str, engine: str, format: str) -> bytes:
+    """The picture in the layout of a Graphviz engine. Raises DrawingError naming what to take or to install."""
+    if engine not in ENGINES:
+        raise DrawingError(f"drawing: engine {engine!r} is unknown: take {', '.join(sorted(ENGINES))}, or None for our own layout")
+    if format not in FORMATS:
+        raise DrawingError(f"drawing: format {format!r} is unknown to Graphviz: take svg, png, pdf or another of graphviz.FORMATS")
+    program = shutil.which("dot") or _pure()
+    if program is None:
+        remedy = "install Graphviz (apt install graphviz, brew install graphviz), or leave engine out for our own layout"
+        raise DrawingError(f"drawing: engine={engine!r} needs the program `dot`: {remedy}")
+    return run([program, f"-K{engine}", f"-T{format}"], dot.encode())
 
 
 def _zoom(svg: str) -> float:

@@ -18,7 +18,7 @@ def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple
         if x + width > max(room, left + 260) and x > left:
             x, y = left, y + 20
         part.shapes.append(Shape(f"k{i}", x + 11, y, 20, 12, kind, "", look.shape))
-        part.words.append(Word(x + 27, y, look.label, 9.5, style.MUTED, "start"))
+        part.words.append(Word(x + 27, y, look.label, 9.5, style.MUTED, "start", f"k{i}"))
         x += width
         widest = max(widest, x)
     return part, widest, y + 12
@@ -44,7 +44,7 @@ def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Par
         (style.NOT_FINITE, False, "NaN or ∞"),
     ):
         part.shapes.append(Shape(f"g{int(x)}", x + 8, y + 5, 16, 10, "move", "", "box", fill=fill, stroke="#59636B", dashed=dashed))
-        part.words.append(Word(x + 21, y + 5, label, 9, style.TEXT, "start"))
+        part.words.append(Word(x + 21, y + 5, label, 9, style.TEXT, "start", f"g{int(x)}"))
         x += 36 + text.width(label, 9)
     return part, x, y + 28
 

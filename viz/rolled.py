@@ -128,12 +128,12 @@ class _Roller:
         lane = self.after.lanes.index(("item", self.step.exits[exit]))
         points: tuple[Point, ...] = ((right - distance + 4, y), (right, y), (right, level), (middle + DELAY / 2, level))
         back: tuple[Point, ...] = ((middle - DELAY / 2, level), (left, level), (left, y), (self.x, y))
-        self.part.wires.append(Wire(points, self.step.exit(exit), f"d{exit}", True, HEAVY, style.STATE))
+        self.part.wires.append(Wire(points, self.step.exit(exit), f"d{exit}", True, HEAVY, style.STATE, id=f"loop{exit}"))
         self.part.wires.append(Wire(back, f"d{exit}", self.step.entry(lane), compact, HEAVY, style.STATE))
         self.part.shapes.append(Shape(f"d{exit}", middle, level, DELAY, DELAY, "delay", "1", "square", size=9.5))
         item = self.wiring.items[self.step.exits[exit]]
         if item.name:
-            self.part.words.append(Word(right - 9, level - 7, text.clean(item.name, 8), 10, style.TEXT, "end"))
+            self.part.words.append(Word(right - 9, level - 7, text.clean(item.name, 8), 10, style.TEXT, "end", f"loop{exit}"))
 
     def _with_t(self, shape: Shape) -> Shape:
         index = (self.step.inputs if shape.id[0] == "x" else self.step.outputs)[int(shape.id[1:])]

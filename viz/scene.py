@@ -38,7 +38,7 @@ class Wire(NamedTuple):
     width: float = 1.2
     colour: str = "#7C8790"
     dashed: bool = False
-    title: str = ""
+    id: str = ""  # where a word belongs to it
 
 
 class Frame(NamedTuple):
@@ -56,7 +56,7 @@ class Frame(NamedTuple):
 
 
 class Word(NamedTuple):
-    """Text on its own."""
+    """Text; `of` is the id of the shape or the wire it belongs to, `id` its own where a wire is tied to it."""
 
     x: float
     y: float
@@ -64,6 +64,8 @@ class Word(NamedTuple):
     size: float = 10.0
     colour: str = "#7C8790"
     anchor: str = "middle"
+    of: str = ""
+    id: str = ""
 
 
 class Dot(NamedTuple):

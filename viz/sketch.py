@@ -42,6 +42,6 @@ class Sketch:
     layout: Layout
     marks: list[Mark] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    words: list[tuple[float, float, str]] = field(default_factory=list)
+    words: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, text, the mark it belongs to
     entry: str = ""  # the node at which lanes end; "" for ports of their own
     sources: dict[int, str] = field(default_factory=dict)  # item -> id of the mark that makes it

@@ -70,7 +70,7 @@ def _wires(wires: Iterable[Wire]) -> Iterator[str]:
             if wire.arrow:
                 heads.append(arrow(points, width_))
             d = path(shortened(points) if wire.arrow else points)
-            lines.append(f'<path d="{d}"><title>{xml(wire.title)}</title></path>' if wire.title else f'<path d="{d}"/>')
+            lines.append(f'<path d="{d}"/>')
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         yield f'<g fill="none" stroke="{colour}" stroke-width="{n(width_)}"{dash}>{"".join(lines)}</g>'
         if heads:

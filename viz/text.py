@@ -61,11 +61,6 @@ def xml(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;").replace("'", "&#39;")
 
 
-def quoted(text: str) -> str:
-    """A DOT string that is shown as it stands: no escape of Graphviz, no entity, no HTML label."""
-    return '"' + text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
-
-
 def subscript(n: int | str) -> str:
     return str(n).translate(_SUBSCRIPTS)
 

@@ -13,7 +13,8 @@ LINE = 1.2
 HEAVY = 2.2
 BUS = 1.4
 BUS_COLOUR = style.LOOKS["output"].stroke
-STUB = 8.0  # of a weight's line, from the right border
+STUB = 9.0  # of a weight's line, from the right border
+USE = "use"  # the port at which it ends
 
 
 class Frame:
@@ -46,6 +47,8 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint
     _exits(part, wiring, step, lanes_out, frame, paint)
     for k, y in enumerate(layout.lanes if step.entry(0) == "i0" else ()):
         part.ports.append(Port(f"i{k}", 0.0, frame.height - y))
+    if any(step.chips):
+        part.ports.append(Port(USE, layout.width - STUB, frame.height))
     colour = style.WIRE if not paint.gradient else "#59636B"
     part.dots = [Dot(x, frame.height - y, colour) for x, y in layout.dots]
     return part
@@ -66,7 +69,7 @@ def _sketched(part: Part, wiring: Wiring, sketch: Sketch, frame: Frame, paint: P
         plain = style.STATE if line.heavy else style.WIRE
         colour = paint.value(line.item, plain) if line.position is None else paint.wire(line.item, line.position, plain)
         part.wires.append(Wire(frame.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
-    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED) for x, y, word in sketch.words]
+    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED, of=mark) for x, y, word, mark in sketch.words]
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:

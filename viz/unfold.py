@@ -14,7 +14,7 @@ from .paint import Paint
 from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
 from .story import BEFORE, Story
-from .tiles import HEAVY, Frame, surroundings, tile
+from .tiles import HEAVY, STUB, USE, Frame, surroundings, tile
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
@@ -165,10 +165,12 @@ class Unfolder:
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int, reader: Step) -> None:
         colour = self.paint.lane(value, reader.number)
-        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour))
+        name = f"lane{len(self.corridor.wires)}"
+        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
         label = self.paint.exponent(value, reader.number) if self.paint.gradient else self._state_label(value)
         if label and text.width(label, 8.5) <= x1 - x0 - 2:
-            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, style.TEXT if self.paint.gradient else style.MUTED))
+            ink = style.TEXT if self.paint.gradient else style.MUTED
+            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, ink, of=name))
 
     def _state_label(self, value: int) -> str:
         item = self.items[value]
@@ -199,7 +201,7 @@ class Unfolder:
         label = f"{names[0]} … {names[1]}"
         x, w, h = self.gap_x, GAP_WIDTH, self.frame.height
         part = Part([], [], [Shape("gap", w / 2, h / 2, w, h, "elided", "⋯", dashed=True, size=20.0)])
-        part.words.append(Word(w / 2, -10, label, 10, style.GREEN))
+        part.words.append(Word(w / 2, -10, label, 10, style.GREEN, of="gap"))
         self.placed.append(Placed(part, x, self.top, f"{self.names}gap_"))
         ys_in = {k: self.top + h - y for k, y in enumerate(self._lanes_out(left))}
         for k, y in ys_in.items():
@@ -313,12 +315,12 @@ class Unfolder:
         part = Part()
         part.shapes.append(Shape(bar, (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
         for n, row in enumerate(rows):
-            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT))
+            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT, of=bar))
         for i in users:
-            x = self.x[i] + self.steps[i].layout.width - 9
+            x = self.x[i] + self.steps[i].layout.width - STUB
             y = self.top + self.frame.height
-            part.ports.append(Port(f"{self.names}use{i}", x, y))
-            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self.names}use{i}", True, 1.0, style.LOOKS["parameter"].stroke, True))
+            stroke = style.LOOKS["parameter"].stroke
+            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, stroke, True))
         self.placed.append(Placed(part))
         self.right = max(self.right, right)
         return top + height + 18
@@ -340,9 +342,9 @@ class Unfolder:
         if len(inner) < 2:
             return bottom
         left, right = self.x[inner[0]] + 36, self.x[inner[-1]] + self.steps[inner[-1]].layout.width - 30
-        self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "", "", True, 1.2, style.LOSS, True))
-        self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end"))
-        self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start"))
+        self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "from", "to", True, 1.2, style.LOSS, True))
+        self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end", id="to"))
+        self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start", id="from"))
         rates = self._rates()
         if rates:
             self.corridor.words.append(Word(left, bottom + 16, rates, 10, style.TEXT, "start"))
