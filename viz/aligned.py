@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from . import text
-from .paint import Paint
+from .colours import Paint
+from .row import GAP_WIDTH, MARGIN, Unfolder, finished, middle
 from .rows import Row, split
 from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
-from .story import BEFORE, Story
 from .style import MUTED
-from .unfold import GAP_WIDTH, MARGIN, Unfolder, finished, middle
+from .timeline import BEFORE, Story
 from .wiring import Wiring
 
 Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page

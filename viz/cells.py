@@ -7,7 +7,7 @@ from collections.abc import Callable
 from . import text
 from .layered import OUTSIDE, Layout, Point
 from .sketch import Line, Mark, Sketch
-from .story import Item, step_key
+from .timeline import Item, step_key
 from .wiring import Step, Wiring
 
 BELOW = -OUTSIDE

@@ -8,8 +8,8 @@ from typing import Any
 from . import style, text
 from .drawing import Drawing
 from .errors import DrawingError
+from .row import MARGIN
 from .scene import Part, Placed, Scene, Word
-from .unfold import MARGIN
 from .unrolled import unrolled
 
 HEAD = 24.0  # over each run, for its name

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from . import text
 from .leaves import assigned
-from .story import Item, step_key
+from .timeline import Item, step_key
 
 _CALL = re.compile(r"(?<!def )\b([A-Za-z_]\w*)\(")
 _RANK = ("affine", "control", "reduce", "pointwise", "move")

@@ -9,9 +9,9 @@ from minigrad.autodiff import pullback
 from minigrad.ir import Node
 from minigrad.tensor import tensor
 
+from .colours import Paint
 from .errors import DrawingError
-from .paint import Paint
-from .story import Item, Story
+from .timeline import Item, Story
 
 
 def paint(story: Story, loss: Tensor) -> Paint:

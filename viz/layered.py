@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .errors import DrawingError
 from .geometry import SEP, Point, inversions, place, simplify
-from .template import Layout, Source, Template
+from .layout import Layout, Source, Template
 
 TRACK = 7.0
 GAP = 22.0  # between layers, before tracks

@@ -10,8 +10,8 @@ import numpy as np
 from minigrad.ir import ancestors
 
 from .errors import DrawingError
-from .story import step_key
-from .written import write_out
+from .timeline import step_key
+from .unrolling import write_out
 
 
 def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: int | None = 0) -> dict[str, np.ndarray]:

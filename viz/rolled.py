@@ -6,18 +6,18 @@ from typing import Any
 
 from . import legend, style, text
 from .aligned import unfold
+from .colours import Paint
 from .drawing import Drawing
 from .errors import DrawingError
 from .layered import OUTSIDE
-from .paint import Paint
+from .row import MARGIN
 from .scene import Frame as Box
 from .scene import Part, Placed, Point, Scene, Shape, Wire, Word
-from .story import Story
 from .tiles import HEAVY, Frame, surroundings, tile
-from .unfold import MARGIN
+from .timeline import Story
 from .unrolled import tell_of
+from .unrolling import graph_of, is_computed
 from .wiring import Step, Wiring
-from .written import graph_of, is_computed
 
 FIRST, PITCH = 26.0, 19.0  # of the loops around the box
 DELAY = 15.0

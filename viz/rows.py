@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from . import text
-from .story import BEFORE, Column, Item, Story, step_key
+from .timeline import BEFORE, Column, Item, Story, step_key
 
 MANY = 3  # values of one kind from another row that stand one by one
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import style
+from .colours import Paint, describe
 from .layered import OUTSIDE, Layout, Point
-from .paint import Paint, describe
 from .scene import Dot, Part, Port, Shape, Wire, Word
 from .sketch import Sketch
 from .wiring import SIZE, Step, Wiring

@@ -11,10 +11,10 @@ from minigrad import Tensor
 
 from . import gradients
 from .aligned import unfold
+from .colours import Paint
 from .drawing import Drawing
-from .paint import Paint
-from .story import Story, tell
-from .written import with_gradients, write_out
+from .timeline import Story, tell
+from .unrolling import with_gradients, write_out
 
 
 def unrolled(

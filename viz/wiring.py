@@ -8,8 +8,8 @@ from typing import Any
 from . import text
 from .layered import Layout, Source, Template, lay_out
 from .sketch import Sketch
-from .story import BEFORE, Item, Story
 from .svg import label_width
+from .timeline import BEFORE, Item, Story
 
 SIZE = 11.0
 Lane = tuple[str, Any]  # ("item", index), ("start", (leaf, the state it starts)) or ("bus", slot)

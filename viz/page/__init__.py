@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import gradients, text
+from ..colours import Paint
 from ..errors import DrawingError
-from ..paint import Paint
-from ..story import Story, tell
+from ..timeline import Story, tell
+from ..unrolling import Written, write_out
 from ..wiring import Wiring
-from ..written import Written, write_out
 from .document import document
 from .graph import graph
 from .panels import panels as panels_of

@@ -16,12 +16,12 @@ import numpy as np
 
 from .. import style, svg, text
 from ..cells import box
+from ..colours import Paint
 from ..geometry import place
 from ..layered import OUTSIDE
-from ..paint import Paint
 from ..scene import Part
-from ..story import BEFORE, Item
 from ..tiles import HEAVY, LINE, Frame, tile
+from ..timeline import BEFORE, Item
 from ..wiring import SIZE, Step, Wiring
 
 LOW = 260.0  # a closed step is as high as the open one up to here, so that states run straight; else it is compact

@@ -11,9 +11,9 @@ import numpy as np
 from minigrad.ir import Node, ancestors
 
 from .. import text
-from ..paint import Paint
+from ..colours import Paint
 from ..plots import rows_of
-from ..story import step_key
+from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed
 

@@ -14,7 +14,7 @@ from minigrad.ir import Node, ancestors
 
 from . import style, text
 from .leaves import assigned, extent, is_element, leaf_kind, leaf_label, piece
-from .written import Given
+from .unrolling import Given
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
 BEFORE = -1

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from . import legend, style, text
+from .colours import Paint
 from .geometry import place
-from .paint import Paint
 from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
-from .story import BEFORE, Story
 from .tiles import HEAVY, STUB, USE, Frame, surroundings, tile
+from .timeline import BEFORE, Story
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0

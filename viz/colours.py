@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from . import style, text
-from .story import Item, Story
+from .timeline import Item, Story
 
 
 @dataclass
