@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from . import text
-from .colours import Paint
-from .row import GAP_WIDTH, MARGIN, Unfolder, finished, middle
+from .colours import Colours
+from .row import GAP_WIDTH, MARGIN, RowScene, finished, middle
 from .rows import Row, split
 from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
 from .style import MUTED
-from .timeline import BEFORE, Story
+from .timeline import BEFORE, Timeline
 from .wiring import Wiring
 
 Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page
 FIRST, LAST = (-1, 0), (1 << 30, 0)
 
 
-def unfold(story: Story, paint: Paint, limit: int | None = 12, level: str = "op") -> Scene:
-    """The scene of a story; of more than `limit` steps the middle is left out."""
-    rows = split(story)
+def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level: str = "op") -> Scene:
+    """The scene of a timeline; of more than `limit` steps the middle is left out."""
+    rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
-        return Unfolder(Wiring(story, level), paint, limit).scene()
-    return _Aligner(story, rows, paint, limit, level).scene()
+        return RowScene(Wiring(timeline, level), colours, limit).scene()
+    return _Aligner(timeline, rows, colours, limit, level).scene()
 
 
 class _Aligner:
-    def __init__(self, story: Story, rows: list[Row], paint: Paint, limit: int | None, level: str):
-        self.story, self.paint = story, paint
-        self.rows = [r for r in rows if r.story.columns]
-        self.last = [r for r in rows if not r.story.columns]
+    def __init__(self, timeline: Timeline, rows: list[Row], colours: Colours, limit: int | None, level: str):
+        self.timeline, self.colours = timeline, colours
+        self.rows = [r for r in rows if r.timeline.columns]
+        self.last = [r for r in rows if not r.timeline.columns]
         self.level = level
-        self.units: list[Unfolder] = []
+        self.units: list[RowScene] = []
         known: set[str] = set()
         for n, row in enumerate(self.rows):
-            wiring = Wiring(row.story, level)
-            unit = Unfolder(wiring, paint, None, f"r{n}_", set(known))
+            wiring = Wiring(row.timeline, level)
+            unit = RowScene(wiring, colours, None, f"r{n}_", set(known))
             if row.gradient:
                 unit.ends, unit.turned = ("∂ loss", "∂ sums"), True
             self.units.append(unit)
@@ -43,15 +43,15 @@ class _Aligner:
         self.left: dict[Key, float] = {}
         self.width: dict[Key, float] = {}
 
-    def _keys(self, row: Row, unit: Unfolder) -> dict[int, Key]:
+    def _keys(self, row: Row, unit: RowScene) -> dict[int, Key]:
         """Where each step stands on the page. A step that comes a second time (a decoder's) belongs to the second pass."""
         found: dict[int, Key] = {}
         seen: dict[int, int] = {}
         order = range(len(unit.steps))
         for i in order[::-1] if row.backwards else order:
             number = unit.steps[i].number
-            if 0 <= number < row.story.end:
-                t = row.story.columns[number].step
+            if 0 <= number < row.timeline.end:
+                t = row.timeline.columns[number].step
                 seen[t] = seen.get(t, -1) + 1
                 found[i] = (seen[t], t)
             else:
@@ -111,11 +111,11 @@ class _Aligner:
             notes = notes or unit.notes
         for row in self.last:
             right, bottom = self._beside(row, placed, right, bottom)
-        return finished(placed, self.paint, right, bottom, self.story, notes)
+        return finished(placed, self.colours, right, bottom, self.timeline, notes)
 
     def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
         """What follows all rows, on their right; gives the new right and lower ends."""
-        unit = Unfolder(Wiring(row.story, self.level), self.paint, None, "z_")
+        unit = RowScene(Wiring(row.timeline, self.level), self.colours, None, "z_")
         unit.columns()
         height = unit.draw()
         lift = max((bottom - height) / 2, 0.0)
@@ -151,4 +151,4 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
     )
 
 
-__all__ = ["unfold"]
+__all__ = ["scene_of"]

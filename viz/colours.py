@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass, field
 
 from . import style, text
-from .timeline import Item, Story
+from .timeline import Item, Timeline
 
 
 @dataclass
-class Paint:
+class Colours:
     """Colours by kind. Only with `gradient`: `norms` holds ‖∂L/∂·‖ of items, `edges` that along (item, argument), and
     `lanes` that which flows back to an item from one column: what a state gets from the next step alone."""
 
@@ -49,13 +49,13 @@ class Paint:
             return ""
         return f"{math.log10(norm):.1f}" if math.isfinite(norm) else "NaN" if math.isnan(norm) else "∞"
 
-    def alarm(self, story: Story) -> str:
+    def alarm(self, timeline: Timeline) -> str:
         """Where NaN or infinity enters the gradient, in words; nothing where all is finite."""
         bad = [i for i, norm in self.norms.items() if not math.isfinite(norm)]
         if not bad:
             return ""
-        first = story.items[max(bad)]
-        step = story.columns[first.column].label if first.column is not None and 0 <= first.column < story.end else ""
+        first = timeline.items[max(bad)]
+        step = timeline.columns[first.column].label if first.column is not None and 0 <= first.column < timeline.end else ""
         origin = first.node.origin
         line = f"{os.path.basename(origin.code.co_filename)}:{origin.line}" if origin.code else ""
         where = ", ".join(w for w in (step, line) if w)
@@ -63,14 +63,14 @@ class Paint:
         return text.clean(f"NaN or ∞ in the gradient of {len(bad):,} values; it begins at {name}" + (f" ({where})" if where else ""), 140)
 
 
-def describe(item: Item, story: Story, paint: Paint) -> str:
+def describe(item: Item, timeline: Timeline, colours: Colours) -> str:
     """What is shown on hovering: type, name, place, gradient."""
     words = [f"{item.node.op.name} {item.node.type}"]
     if item.name:
         words.append(text.clean(item.name))
     if item.node.origin.scopes:
         words.append(text.clean(item.node.origin.scope, 80))
-    if paint.gradient:
-        norm = paint.norms.get(item.index)
+    if colours.gradient:
+        norm = colours.norms.get(item.index)
         words.append("no gradient" if norm is None else f"‖∂L/∂·‖ = {norm:.3g}")
     return " · ".join(words)

@@ -9,16 +9,16 @@ from minigrad.autodiff import pullback
 from minigrad.ir import Node
 from minigrad.tensor import tensor
 
-from .colours import Paint
+from .colours import Colours
 from .errors import DrawingError
-from .timeline import Item, Story
+from .timeline import Item, Timeline
 
 
-def paint(story: Story, loss: Tensor) -> Paint:
-    """The colours of a story by the gradient of its first result. Raises DrawingError if that is no scalar with a value."""
+def colours(timeline: Timeline, loss: Tensor) -> Colours:
+    """The colours of a timeline by the gradient of its first result. Raises DrawingError if that is no scalar with a value."""
     if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
         raise DrawingError(f"drawing: color='grad' needs a float scalar with a value as first result, got {loss.type}")
-    found = Paint(gradient=True)
+    found = Colours(gradient=True)
     flows: dict[tuple[Node, int], np.ndarray] = {}
     totals: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
 
@@ -28,12 +28,12 @@ def paint(story: Story, loss: Tensor) -> Paint:
         source = consumer.args[position]
         totals[source] = totals[source] + value if source in totals else value
 
-    leaves = [Tensor(item.node) for item in story.items if not item.node.args and item.node.type.is_float]
+    leaves = [Tensor(item.node) for item in timeline.items if not item.node.args and item.node.type.is_float]
     one = tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
     own: set[int] = set()  # what is itself a gradient
-    for item in story.items:
+    for item in timeline.items:
         if (item.node.origin.vjp_of is not None or own & set(item.args)) and isinstance(item.node.value, np.ndarray):
             own.add(item.index)
             _own(found, item)
@@ -49,7 +49,7 @@ def paint(story: Story, loss: Tensor) -> Paint:
     return found
 
 
-def _own(found: Paint, item: Item) -> None:
+def _own(found: Colours, item: Item) -> None:
     """What is itself a gradient is coloured by its own norm."""
     found.norms[item.index] = _norm(item.node.value)
     for position, edges in enumerate(item.edges):

@@ -287,26 +287,26 @@ Series = dict[str, dict[int, float]]
 
 
 def _flows(what: Any, args: Sequence[Any], steps: int | None) -> tuple[Series, Series]:
-    from .unrolled import tell_of
+    from .unrolled import timeline_of
     from .wiring import Wiring
 
-    story, paint = tell_of(what, args, steps, "grad", "op")
-    wiring = Wiring(story)
+    timeline, colours = timeline_of(what, args, steps, "grad", "op")
+    wiring = Wiring(timeline)
     states: Series = {}
     weights: Series = {}
     for step in wiring.steps:
         if not step.label:
             continue
-        t = story.columns[step.number].step
+        t = timeline.columns[step.number].step
         for index in step.items:
             slot = wiring.slot[index]
-            if slot in wiring.stateful and index in paint.norms:
-                states.setdefault(text.clean(story.items[index].name or slot[1], 12), {})[t] = paint.norms[index]
+            if slot in wiring.stateful and index in colours.norms:
+                states.setdefault(text.clean(timeline.items[index].name or slot[1], 12), {})[t] = colours.norms[index]
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
-                if (index, position) in paint.edges:
+                if (index, position) in colours.edges:
                     points = weights.setdefault(wiring.chip(leaf), {})
-                    points[t] = math.hypot(points.get(t, 0.0), paint.edges[index, position])
+                    points[t] = math.hypot(points.get(t, 0.0), colours.edges[index, position])
     if not states:
         raise DrawingError("gradient_flow: no step hands a state on to the next, so no gradient flows through time")
     return states, weights

@@ -11,7 +11,7 @@ from minigrad.ir import ancestors
 
 from .errors import DrawingError
 from .timeline import step_key
-from .unrolling import write_out
+from .unrolling import unroll
 
 
 def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: int | None = 0) -> dict[str, np.ndarray]:
@@ -23,7 +23,7 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
 
     Values that are named with `.named(...)` in every step of the loop are recorded. Raises DrawingError if there are none.
     """
-    outputs = write_out(what, args, values=True).outputs
+    outputs = unroll(what, args, values=True).outputs
     found: dict[str, dict[int, np.ndarray]] = {}
     for node in ancestors([o.node for o in outputs], lambda n: False):
         key = step_key(node)

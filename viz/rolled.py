@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import legend, style, text
-from .aligned import unfold
-from .colours import Paint
+from .aligned import scene_of
+from .colours import Colours
 from .drawing import Drawing
 from .errors import DrawingError
 from .layered import OUTSIDE
@@ -14,8 +14,8 @@ from .row import MARGIN
 from .scene import Frame as Box
 from .scene import Part, Placed, Point, Scene, Shape, Wire, Word
 from .tiles import HEAVY, Frame, surroundings, tile
-from .timeline import Story
-from .unrolled import tell_of
+from .timeline import Timeline
+from .unrolled import timeline_of
 from .unrolling import graph_of, is_computed
 from .wiring import Step, Wiring
 
@@ -33,12 +33,12 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     Raises DrawingError where there is no loop in which a step reads the one before it.
     """
     length = _length(what, args)
-    story, _ = tell_of(what, args, 3, None, level)
-    scene = _Roller(story, level, length).scene()
+    timeline, _ = timeline_of(what, args, 3, None, level)
+    scene = _Roller(timeline, level, length).scene()
     if steps is None:
         return Drawing(scene)
-    unrolled_story, _ = tell_of(what, args, steps, None, level)
-    return Drawing(_beside(scene, unfold(_only_steps(unrolled_story), Paint(), 12, level)))
+    unrolled_timeline, _ = timeline_of(what, args, steps, None, level)
+    return Drawing(_beside(scene, scene_of(_only_steps(unrolled_timeline), Colours(), 12, level)))
 
 
 def _length(what: Any, args: Any) -> int | None:
@@ -50,19 +50,19 @@ def _length(what: Any, args: Any) -> int | None:
     return int(getattr(found[0], "hint", found[0]))
 
 
-def _only_steps(story: Story) -> Story:
+def _only_steps(timeline: Timeline) -> Timeline:
     """Without what comes after; values that leave the steps become results."""
-    columns = {i for c in story.columns for i in c.items}
-    used = {a for i in story.after for a in story.items[i].args if a in columns}
-    outputs = [i for i in sorted(columns) if i in used or i in story.outputs]
-    return Story(story.items, story.columns, story.before, [], outputs, story.title)
+    columns = {i for c in timeline.columns for i in c.items}
+    used = {a for i in timeline.after for a in timeline.items[i].args if a in columns}
+    outputs = [i for i in sorted(columns) if i in used or i in timeline.outputs]
+    return Timeline(timeline.items, timeline.columns, timeline.before, [], outputs, timeline.title)
 
 
 class _Roller:
-    def __init__(self, story: Story, level: str, length: int | None):
-        self.story = _only_steps(story)
-        self.wiring = Wiring(self.story, level)
-        self.length = length or len(story.columns)
+    def __init__(self, timeline: Timeline, level: str, length: int | None):
+        self.timeline = _only_steps(timeline)
+        self.wiring = Wiring(self.timeline, level)
+        self.length = length or len(timeline.columns)
         self.step = self._steady()
         self.part = Part()
 
@@ -85,18 +85,18 @@ class _Roller:
         self.x = MARGIN + reach + 10
         above = max(-self.frame.above() + 11 if step.outputs else 0, FIRST + PITCH * len(upper) if upper else 0)
         self.top = MARGIN + 16 + above
-        inner = tile(self.wiring, step, lanes, self.frame, Paint())
-        around = surroundings(self.wiring, step, self.frame, Paint())
+        inner = tile(self.wiring, step, lanes, self.frame, Colours())
+        around = surroundings(self.wiring, step, self.frame, Colours())
         around.shapes = [self._with_t(s) for s in around.shapes]
-        loop = self.story.columns[step.number].loop.rsplit("/", 1)[-1]
+        loop = self.timeline.columns[step.number].loop.rsplit("/", 1)[-1]
         compact = step.sketch is not None and bool(step.sketch.entry)
         box = Box(self.x, self.top, layout.width, self.frame.height, "" if compact else text.clean(loop, 24), *style.FRAME, style.GREEN)
         placed = [Placed(around, self.x, self.top, "r_"), Placed(inner, self.x, self.top, "r_", box)]
         for side, members in ((-1, upper), (1, lower)):
             for rank, (k, y) in enumerate(members):
                 self._loop(k, self.top + self.frame.height - y, side, rank)
-        last = self.story.columns[0].step + self.length - 1
-        first = self.story.columns[0].step
+        last = self.timeline.columns[0].step + self.length - 1
+        first = self.timeline.columns[0].step
         right = self.x + layout.width + reach + 34
         self.part.words.append(Word(right - 10, MARGIN + 6, f"t = {min(first, last)} … {max(first, last)}", 10, style.MUTED, "end"))
         bottom = (
@@ -109,7 +109,7 @@ class _Roller:
         kinds = [k for k in style.LOOKS if k in {s.look for p in placed for s in p.part.shapes} and k not in ("chip", "elided")]
         marks, width, bottom = legend.kinds(kinds, MARGIN, bottom + 10, right)
         placed.append(Placed(marks))
-        return Scene(max(right, width) + MARGIN, bottom + 8, placed, text.clean(self.story.title, 60))
+        return Scene(max(right, width) + MARGIN, bottom + 8, placed, text.clean(self.timeline.title, 60))
 
     def _sides(self, lanes: list[float]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
         """(loops over the box, loops under it), the innermost first: each goes round the nearer side."""

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from . import legend, style, text
-from .colours import Paint
+from .colours import Colours
 from .geometry import place
 from .scene import Frame as Box
 from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
 from .tiles import HEAVY, STUB, USE, Frame, surroundings, tile
-from .timeline import BEFORE, Story
+from .timeline import BEFORE, Timeline
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
@@ -24,15 +24,15 @@ GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
 
 
-class Unfolder:
+class RowScene:
     """Draws one row of steps. `names` goes before the ids of its marks; weights that are `known` already do not stand on its bar."""
 
-    def __init__(self, wiring: Wiring, paint: Paint, limit: int | None = None, names: str = "", known: Collection[str] = ()):
-        self.wiring, self.paint, self.names, self.known = wiring, paint, names, known
+    def __init__(self, wiring: Wiring, colours: Colours, limit: int | None = None, names: str = "", known: Collection[str] = ()):
+        self.wiring, self.colours, self.names, self.known = wiring, colours, names, known
         self.ends, self.turned = ("before", "after"), False
-        self.items, self.story = wiring.items, wiring.story
+        self.items, self.timeline = wiring.items, wiring.timeline
         self.steps = wiring.steps
-        self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.story.end]
+        self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.timeline.end]
         self.hide(middle(self.inner, limit))
         inner = [s.layout.height for s in self.steps if s.label]
         self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
@@ -42,7 +42,7 @@ class Unfolder:
         self.placed: list[Placed] = []
         self.corridor = Part()
         self.tiles: dict[Any, Part] = {}
-        self.notes = list(self.story.notes)
+        self.notes = list(self.timeline.notes)
 
     def hide(self, steps: Collection[int]) -> None:
         """Leave out the steps at these positions, all neighbours."""
@@ -56,8 +56,8 @@ class Unfolder:
         """The row on its own, with a legend."""
         self.columns()
         bottom = self.draw()
-        bottom = self._arrow(bottom) if self.paint.gradient else bottom
-        return finished(self.placed, self.paint, self.right + MARGIN, bottom, self.story, self.notes)
+        bottom = self._arrow(bottom) if self.colours.gradient else bottom
+        return finished(self.placed, self.colours, self.right + MARGIN, bottom, self.timeline, self.notes)
 
     def draw(self) -> float:
         """Make the marks; gives the lower end."""
@@ -116,15 +116,15 @@ class Unfolder:
         step = self.steps[i]
         lanes = self._lanes_out(i)
         key = (id(step.sketch) if step.sketch else None, step.key, tuple(lanes))
-        if self.paint.gradient or key not in self.tiles:
-            self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.paint)
+        if self.colours.gradient or key not in self.tiles:
+            self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.colours)
         x, prefix = self.x[i], self._prefix(i)
-        around = surroundings(self.wiring, step, self.frame, self.paint)
+        around = surroundings(self.wiring, step, self.frame, self.colours)
         if around.shapes:
             self.placed.append(Placed(around, x, self.top, prefix))
-        fill, stroke = style.FRAME_GRADIENT if self.paint.gradient else style.FRAME
-        label = step.label or (self.ends[step.number != BEFORE] if self.story.end else text.clean(self.story.title, 24))
-        ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
+        fill, stroke = style.FRAME_GRADIENT if self.colours.gradient else style.FRAME
+        label = step.label or (self.ends[step.number != BEFORE] if self.timeline.end else text.clean(self.timeline.title, 24))
+        ink = style.MUTED if self.colours.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
         whole = step.label and not (step.sketch and step.sketch.entry)
@@ -164,12 +164,12 @@ class Unfolder:
                 self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1], right)
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int, reader: Step) -> None:
-        colour = self.paint.lane(value, reader.number)
+        colour = self.colours.lane(value, reader.number)
         name = f"lane{len(self.corridor.wires)}"
         self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
-        label = self.paint.exponent(value, reader.number) if self.paint.gradient else self._state_label(value)
+        label = self.colours.exponent(value, reader.number) if self.colours.gradient else self._state_label(value)
         if label and text.width(label, 8.5) <= x1 - x0 - 2:
-            ink = style.TEXT if self.paint.gradient else style.MUTED
+            ink = style.TEXT if self.colours.gradient else style.MUTED
             self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, ink, of=name))
 
     def _state_label(self, value: int) -> str:
@@ -244,13 +244,13 @@ class Unfolder:
                 label = self.wiring.initial_label(a)
                 part.shapes.append(
                     Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", label, title=str(item.node.type),
-                          fill=self.paint.fill(item), stroke=self.paint.stroke(item))
+                          fill=self.colours.fill(item), stroke=self.colours.stroke(item))
                 )  # fmt: skip
                 points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))
                 if len(points) == 2:
                     points = ((edge, y), (self.x[i], y))
                 part.wires.append(
-                    Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.paint.value(a[0]))
+                    Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.colours.value(a[0]))
                 )
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 
@@ -278,7 +278,7 @@ class Unfolder:
         name = f"{self.names}bus{n}"
         part = Part()
         last_i, _ = ends[-1]
-        colour = self.paint.value(members[-1], style.LOOKS["output"].stroke)
+        colour = self.colours.value(members[-1], style.LOOKS["output"].stroke)
         reach = self._drop_x(last_i, ends[-1][1])
         part.ports.append(Port(name, reach, level))
         for i in self.shown:
@@ -287,7 +287,7 @@ class Unfolder:
                 if a in members:
                     x = self.x[i] + step.layout.outputs[k][0]
                     y = self.top + self.frame.above() - 11
-                    mine = self.paint.value(a, style.LOOKS["output"].stroke)
+                    mine = self.colours.value(a, style.LOOKS["output"].stroke)
                     part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
         for i, k in ends:
             x, y = self._drop_x(i, k), self.top + self.frame.height - self.steps[i].layout.lanes[k]
@@ -338,7 +338,7 @@ class Unfolder:
 
     def _arrow(self, bottom: float) -> float:
         """Against time, from the loss back: the direction in which gradients flow."""
-        inner = [i for i in self.shown if 0 <= self.steps[i].number < self.story.end]
+        inner = [i for i in self.shown if 0 <= self.steps[i].number < self.timeline.end]
         if len(inner) < 2:
             return bottom
         left, right = self.x[inner[0]] + 36, self.x[inner[-1]] + self.steps[inner[-1]].layout.width - 30
@@ -355,7 +355,7 @@ class Unfolder:
         found: dict[str, list[float]] = {}
         for left, right in pairwise(self.steps[i] for i in self.inner):
             for a in left.exits:
-                norm = self.paint.lanes.get((a, right.number))
+                norm = self.colours.lanes.get((a, right.number))
                 if norm is not None and 0 < norm < math.inf:
                     found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
         rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
@@ -371,9 +371,9 @@ def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
     return steps[min(HEAD, limit - tail) : -tail]
 
 
-def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, story: Story, notes: list[str]) -> Scene:
+def finished(placed: list[Placed], colours: Colours, right: float, bottom: float, timeline: Timeline, notes: list[str]) -> Scene:
     """The scene of these marks, with a legend below and, where a gradient is NaN or infinite, an alarm."""
-    alarm = paint.alarm(story)
+    alarm = colours.alarm(timeline)
     if alarm:
         wide = text.width(alarm, 12) * 1.12 + 24
         box = Shape(
@@ -383,5 +383,5 @@ def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, st
         notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
-    part, width, bottom = legend.gradient(MARGIN, bottom) if paint.gradient else legend.kinds(kinds, MARGIN, bottom, right)
-    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(story.title, 60), notes)
+    part, width, bottom = legend.gradient(MARGIN, bottom) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

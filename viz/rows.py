@@ -1,6 +1,6 @@
 """Rows of time: loops that run the other way, and gradients, stand under the forward loop with the same steps below each other.
 
-Each row is a story of its own; what it takes from another row stands in it as a labelled leaf.
+Each row is a timeline of its own; what it takes from another row stands in it as a labelled leaf.
 """
 
 from __future__ import annotations
@@ -10,35 +10,35 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from . import text
-from .timeline import BEFORE, Column, Item, Story, step_key
+from .timeline import BEFORE, Column, Item, Timeline, step_key
 
 MANY = 3  # values of one kind from another row that stand one by one
 
 
 @dataclass(frozen=True)
 class Row:
-    """A story with one direction of time. `backwards`: from the right to the left; `gradient`: upside down, as the mirror image."""
+    """A timeline with one direction of time. `backwards`: from the right to the left; `gradient`: upside down, as the mirror image."""
 
-    story: Story
+    timeline: Timeline
     backwards: bool = False
     gradient: bool = False
 
 
-def split(story: Story) -> list[Row]:
-    """The story's rows, from the top; what follows rows that run backwards comes last, without steps."""
-    kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in story.columns)]
+def split(timeline: Timeline) -> list[Row]:
+    """The timeline's rows, from the top; what follows rows that run backwards comes last, without steps."""
+    kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in timeline.columns)]
     if len(kinds) < 2 and not any(backwards for _, backwards in kinds):
-        return [Row(story)]
-    return _Splitter(story, kinds).rows()
+        return [Row(timeline)]
+    return _Splitter(timeline, kinds).rows()
 
 
 class _Splitter:
     """A stage is 3·row before a row's steps, + 1 in them, + 2 after them."""
 
-    def __init__(self, story: Story, kinds: Sequence[tuple[bool, bool]]):
-        self.story, self.items, self.kinds = story, story.items, kinds
+    def __init__(self, timeline: Timeline, kinds: Sequence[tuple[bool, bool]]):
+        self.timeline, self.items, self.kinds = timeline, timeline.items, kinds
         self.row: list[int] = []
-        for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in story.columns)):
+        for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in timeline.columns)):
             self.row += [n] * len(list(group))
         self.stage = [-1] * len(self.items)
         self._stages()
@@ -73,7 +73,7 @@ class _Splitter:
         if at == count:
             return after
         gradient, backwards = self.kinds[at]
-        in_step = item.column is not None and 0 <= item.column < self.story.end
+        in_step = item.column is not None and 0 <= item.column < self.timeline.end
         if in_step and self.row[item.column or 0] == at and (use == at or at == count - 1):
             return 3 * at + 1
         if use < count and use > at and (item.node.origin.vjp_of is not None or backwards):
@@ -85,25 +85,25 @@ class _Splitter:
     # ---- the stories
 
     def rows(self) -> list[Row]:
-        found = [Row(self._story(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
+        found = [Row(self._timeline(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
         if any(s // 3 == len(self.kinds) for s in self.stage):
-            found.append(Row(self._story(len(self.kinds))))
+            found.append(Row(self._timeline(len(self.kinds))))
         return found
 
-    def _story(self, n: int) -> Story:
+    def _timeline(self, n: int) -> Timeline:
         numbers = [c for c, row in enumerate(self.row) if row == n]
         place = {c: k for k, c in enumerate(numbers)}
         members = [i for i in self.items if not i.leaf and self.stage[i.index] // 3 == n]
         items = list(self.items)
-        columns = [Column(c.label, c.loop, c.step, [], c.gradient, c.backwards) for c in (self.story.columns[k] for k in numbers)]
+        columns = [Column(c.label, c.loop, c.step, [], c.gradient, c.backwards) for c in (self.timeline.columns[k] for k in numbers)]
         before, after = [], []
         for item in members:
             stage = self.stage[item.index] % 3
             column = (BEFORE, place.get(item.column or 0, 0), len(numbers))[stage]
             (before, columns[column].items if stage == 1 else [], after)[stage].append(item.index)
             items[item.index] = replace(item, column=column, args=list(item.args))
-        title = self.story.title if numbers else "after"
-        made = Story(items, columns, before, after, self._outputs(n, members), title, self.story.notes)
+        title = self.timeline.title if numbers else "after"
+        made = Timeline(items, columns, before, after, self._outputs(n, members), title, self.timeline.notes)
         self._foreign(made, [i.index for i in members], n)
         return made
 
@@ -117,15 +117,15 @@ class _Splitter:
             for a in item.args
             if a in inside
         }
-        return [i.index for i in members if i.index in self.story.outputs or i.index in taken]
+        return [i.index for i in members if i.index in self.timeline.outputs or i.index in taken]
 
     def _is_gradient(self, item: Item) -> bool:
         row = self.stage[item.index] // 3
         return item.node.origin.vjp_of is not None or (row < len(self.kinds) and self.kinds[row][0])
 
-    def _foreign(self, story: Story, members: Sequence[int], n: int) -> None:
-        """Leaves anew: those of the story, with the columns of this row, and values from other rows."""
-        items = story.items
+    def _foreign(self, timeline: Timeline, members: Sequence[int], n: int) -> None:
+        """Leaves anew: those of the timeline, with the columns of this row, and values from other rows."""
+        items = timeline.items
         stands: dict[int, int] = self._together(members, n)
         used: dict[int, set[int]] = {}
         for index in members:
@@ -139,7 +139,7 @@ class _Splitter:
             column = columns.pop() if len(columns) == 1 else None
             gradient = n < len(self.kinds) and self.kinds[n][0]
             if self.items[a].leaf == "start" and gradient:
-                first = min(c.step for c in story.columns) - 1
+                first = min(c.step for c in timeline.columns) - 1
                 items[a] = replace(self.items[a], leaf="input", kind="reference", label=self.items[a].name or "start", at=str(first))
             elif self.items[a].leaf:
                 items[a] = replace(self.items[a], column=column)
@@ -163,11 +163,11 @@ class _Splitter:
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
         if len(members) > MANY:
-            steps = sorted(self.story.columns[self.items[m].column or 0].step for m in members)
+            steps = sorted(self.timeline.columns[self.items[m].column or 0].step for m in members)
             return replace(item, leaf="input", kind="reference", label=f"{text.indexed(name, steps[0])} … {text.indexed(name, steps[-1])}",
                            args=[], edges=[], column=column, at="")  # fmt: skip
-        timed = item.column is not None and 0 <= item.column < self.story.end and self.stage[a] % 3 == 1
-        at = str(self.story.columns[item.column or 0].step) if timed else ""
+        timed = item.column is not None and 0 <= item.column < self.timeline.end and self.stage[a] % 3 == 1
+        at = str(self.timeline.columns[item.column or 0].step) if timed else ""
         return replace(item, leaf="input", kind="reference", label=name, args=[], edges=[], column=column, at=at)
 
 

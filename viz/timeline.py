@@ -14,7 +14,7 @@ from minigrad.ir import Node, ancestors
 
 from . import style, text
 from .leaves import assigned, extent, is_element, leaf_kind, leaf_label, piece
-from .unrolling import Given
+from .unrolling import LeafName
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
 BEFORE = -1
@@ -54,7 +54,7 @@ class Column:
 
 
 @dataclass
-class Story:
+class Timeline:
     """Items in order of creation, the columns of time, what comes before and after, and the results."""
 
     items: list[Item]
@@ -71,67 +71,67 @@ class Story:
         return len(self.columns)
 
 
-def tell(
-    outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, Given] | None = None, level: str = "op", whole: bool = False
-) -> Story:
-    """The story of the computation of these nodes; `leaves` are names that go before their own.
+def build(
+    outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, LeafName] | None = None, level: str = "op", whole: bool = False
+) -> Timeline:
+    """The timeline of the computation of these nodes; `leaves` are names that go before their own.
 
     Of very many operations in one place only the first and the last are told, unless the `whole` is wanted.
     """
     nodes = ancestors(outputs, lambda n: False)
-    teller = _Teller(nodes, leaves or {})
-    _shorten([i for i in teller.items if i.leaf and i.name])
-    items, alias = teller.items, teller.alias
+    builder = _Builder(nodes, leaves or {})
+    _shorten([i for i in builder.items if i.leaf and i.name])
+    items, alias = builder.items, builder.alias
     if level == "gate":
         from .folding import fold
 
         items, where = fold(items)
         alias = {node: where[i] for node, i in alias.items()}
-    _bury(items, [alias[o] for o in outputs])
+    _prune(items, [alias[o] for o in outputs])
     columns = _columns(items)
     _leaves(items, columns)
-    story = Story(items, columns, [], [], [], title)
+    timeline = Timeline(items, columns, [], [], [], title)
     for item in items:
         if item.leaf:
             continue
         if item.column == BEFORE:
-            story.before.append(item.index)
+            timeline.before.append(item.index)
         elif item.column == len(columns):
-            story.after.append(item.index)
+            timeline.after.append(item.index)
         elif item.column is not None:
             columns[item.column].items.append(item.index)
-    story.outputs = list(dict.fromkeys(alias[o] for o in outputs))
-    _drop_collectors(story)
-    _name(story)
+    timeline.outputs = list(dict.fromkeys(alias[o] for o in outputs))
+    _drop_collectors(timeline)
+    _name(timeline)
     if not whole:
-        _abridge(story)
-    return story
+        _elide(timeline)
+    return timeline
 
 
-def _abridge(story: Story) -> None:
+def _elide(timeline: Timeline) -> None:
     """In each place one operation stands for all but the first and the last, where they are too many to look at."""
-    for group in (story.before, *(c.items for c in story.columns), story.after):
+    for group in (timeline.before, *(c.items for c in timeline.columns), timeline.after):
         if len(group) <= MOST:
             continue
         hidden = group[KEPT:-KEPT]
-        stand, members = story.items[hidden[0]], set(hidden)
-        sources = {a: e for i in hidden for a, e in zip(story.items[i].args, story.items[i].edges, strict=True) if a not in members}
-        sources = {a: e for a, e in sources.items() if not story.items[a].leaf}
-        for item in story.items[hidden[0] :]:
+        stand, members = timeline.items[hidden[0]], set(hidden)
+        sources = {a: e for i in hidden for a, e in zip(timeline.items[i].args, timeline.items[i].edges, strict=True) if a not in members}
+        sources = {a: e for a, e in sources.items() if not timeline.items[a].leaf}
+        for item in timeline.items[hidden[0] :]:
             item.args = [stand.index if a in members else a for a in item.args]
         stand.args, stand.edges = list(sources), list(sources.values())
         stand.kind, stand.label, stand.name, stand.folded = "elided", f"⋯ {len(hidden):,} operations", None, True
         group[KEPT:-KEPT] = [stand.index]
-        story.outputs = list(dict.fromkeys(stand.index if o in members else o for o in story.outputs))
-        story.notes.append(
+        timeline.outputs = list(dict.fromkeys(stand.index if o in members else o for o in timeline.outputs))
+        timeline.notes.append(
             f"{len(hidden):,} of {len(group) + len(hidden) - 1:,} operations in one place are left out; limit=None draws all"
         )
 
 
-class _Teller:
+class _Builder:
     """Makes items of nodes, in order; `alias` says which item stands for a node."""
 
-    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, Given]):
+    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName]):
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
         self.leaves = leaves
@@ -206,8 +206,8 @@ class _Teller:
             item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + "ᵀ", source.name
 
 
-def _bury(items: list[Item], outputs: Sequence[int]) -> None:
-    """What the results do not need (a stack of which one element is read) is no part of the story."""
+def _prune(items: list[Item], outputs: Sequence[int]) -> None:
+    """What the results do not need (a stack of which one element is read) is no part of the timeline."""
     alive: set[int] = set()
     stack = list(outputs)
     while stack:
@@ -339,36 +339,36 @@ def _leaves(items: list[Item], columns: Sequence[Column]) -> None:
             items[index].label += extent(items[index].node)
 
 
-def _drop_collectors(story: Story) -> None:
+def _drop_collectors(timeline: Timeline) -> None:
     """A result that only stacks values of the steps is shown by those values."""
-    for output in list(story.outputs):
-        item = story.items[output]
-        if output in story.after and item.node.op.name == "concat":
-            parts = [a for a in dict.fromkeys(item.args) if not story.items[a].leaf]
-            if parts and all(0 <= (story.items[a].column or 0) < story.end for a in parts):
-                used = any(output in story.items[i].args for i in story.after)
+    for output in list(timeline.outputs):
+        item = timeline.items[output]
+        if output in timeline.after and item.node.op.name == "concat":
+            parts = [a for a in dict.fromkeys(item.args) if not timeline.items[a].leaf]
+            if parts and all(0 <= (timeline.items[a].column or 0) < timeline.end for a in parts):
+                used = any(output in timeline.items[i].args for i in timeline.after)
                 if not used:
-                    story.after.remove(output)
-                    at = story.outputs.index(output)
-                    story.outputs[at : at + 1] = parts
+                    timeline.after.remove(output)
+                    at = timeline.outputs.index(output)
+                    timeline.outputs[at : at + 1] = parts
 
 
 # ---- names
 
 
-def _name(story: Story) -> None:
+def _name(timeline: Timeline) -> None:
     """Names for values that have none: the variable that the value's line assigns, if it is the last operation of its line."""
-    for group in (*(c.items for c in story.columns), story.after, story.before):
+    for group in (*(c.items for c in timeline.columns), timeline.after, timeline.before):
         last: dict[tuple[Any, int], int] = {}
         for index in group:
-            origin = story.items[index].node.origin
+            origin = timeline.items[index].node.origin
             if origin.code is not None:
                 last[origin.code, origin.line] = index
         for (code, line), index in last.items():
-            item = story.items[index]
+            item = timeline.items[index]
             if item.name is None and item.node.origin.vjp_of is None:
                 item.name = assigned(code.co_filename, line)
-    for output in story.outputs:
-        item = story.items[output]
-        if item.column == story.end and not item.node.type.shape and not item.leaf:
+    for output in timeline.outputs:
+        item = timeline.items[output]
+        if item.column == timeline.end and not item.node.type.shape and not item.leaf:
             item.kind = "loss"

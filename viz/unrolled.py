@@ -10,11 +10,11 @@ from typing import Any
 from minigrad import Tensor
 
 from . import gradients
-from .aligned import unfold
-from .colours import Paint
+from .aligned import scene_of
+from .colours import Colours
 from .drawing import Drawing
-from .timeline import Story, tell
-from .unrolling import with_gradients, write_out
+from .timeline import Timeline, build
+from .unrolling import unroll, with_gradients
 
 
 def unrolled(
@@ -40,27 +40,27 @@ def unrolled(
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
-    story, paint = tell_of(what, args, steps, color, level, backward, limit is None)
-    return Drawing(lambda: unfold(story, paint, limit, level))
+    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None)
+    return Drawing(lambda: scene_of(timeline, colours, limit, level))
 
 
-def tell_of(
+def timeline_of(
     what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False, whole: bool = False
-) -> tuple[Story, Paint]:
+) -> tuple[Timeline, Colours]:
     """What there is to draw, and its colours."""
     if level not in ("op", "gate", "cell", "box"):
         raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
         raise ValueError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
-        written = write_out(what, args, steps, values=color == "grad")
-        written = with_gradients(written) if backward else written
-        story = tell([o.node for o in written.outputs], written.title, written.leaves, level, whole)
+        unrolling = unroll(what, args, steps, values=color == "grad")
+        unrolling = with_gradients(unrolling) if backward else unrolling
+        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
         gradient = color == "grad" or (
-            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story)
+            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
         )
-        paint = gradients.paint(story, written.outputs[0]) if gradient else Paint()
-    return story, paint
+        colours = gradients.colours(timeline, unrolling.outputs[0]) if gradient else Colours()
+    return timeline, colours
 
 
 @contextmanager
@@ -75,5 +75,5 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _has_gradient(story: Story) -> bool:
-    return any(item.leaf == "parameter" and item.node.grad is not None for item in story.items)
+def _has_gradient(timeline: Timeline) -> bool:
+    return any(item.leaf == "parameter" and item.node.grad is not None for item in timeline.items)

@@ -1,4 +1,4 @@
-"""From a story to templates: which value reaches a step how (from within, below, the step before, a bus, or as a chip)."""
+"""From a timeline to templates: which value reaches a step how (from within, below, the step before, a bus, or as a chip)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import text
 from .layered import Layout, Source, Template, lay_out
 from .sketch import Sketch
 from .svg import label_width
-from .timeline import BEFORE, Item, Story
+from .timeline import BEFORE, Item, Timeline
 
 SIZE = 11.0
 Lane = tuple[str, Any]  # ("item", index), ("start", (leaf, the state it starts)) or ("bus", slot)
@@ -49,10 +49,14 @@ class Step:
 class Wiring:
     """Steps in drawing order, laid out; equal steps share one layout."""
 
-    def __init__(self, story: Story, level: str = "op"):
-        self.story, self.level = story, level
-        self.items = story.items
-        groups = [(BEFORE, "", story.before), *((i, c.label, c.items) for i, c in enumerate(story.columns)), (story.end, "", story.after)]
+    def __init__(self, timeline: Timeline, level: str = "op"):
+        self.timeline, self.level = timeline, level
+        self.items = timeline.items
+        groups = [
+            (BEFORE, "", timeline.before),
+            *((i, c.label, c.items) for i, c in enumerate(timeline.columns)),
+            (timeline.end, "", timeline.after),
+        ]
         self.steps = [Step(n, label, members) for n, label, members in groups if members]
         if not self.steps:
             self.steps = [Step(0, "", [])]
@@ -74,7 +78,7 @@ class Wiring:
     def _slots(self, step: Step) -> None:
         """What a value is in every step: its loop, its name, and which of that name it is."""
         count: dict[Any, int] = {}
-        loop = self.story.columns[step.number].loop if 0 <= step.number < self.story.end else step.number
+        loop = self.timeline.columns[step.number].loop if 0 <= step.number < self.timeline.end else step.number
         for index in step.items:
             item = self.items[index]
             key = (loop, item.name or item.label)
@@ -97,7 +101,7 @@ class Wiring:
         """(item, argument) in the first step of a loop where the next step reads the step before it -> what that one reads."""
         found: dict[tuple[int, int], int] = {}
         for first, second in zip(self.steps, self.steps[1:], strict=False):
-            if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.story.end:
+            if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.timeline.end:
                 continue
             pairs = [(self.items[a], self.items[b]) for a, b in zip(first.items, second.items, strict=True)]
             if any(a.label != b.label or len(a.args) != len(b.args) for a, b in pairs):
@@ -180,7 +184,7 @@ class Wiring:
         for slot, members in self.buses.items():
             self.buses[slot] = list(dict.fromkeys(members))
         risers = {a for members in self.buses.values() for a in members}
-        risers |= {o for o in self.story.outputs if self._is_step(o)}
+        risers |= {o for o in self.timeline.outputs if self._is_step(o)}
         for i, step in enumerate(self.steps):
             step.outputs = [a for a in step.items if a in risers]
             if i + 1 < len(self.steps):
@@ -190,7 +194,7 @@ class Wiring:
 
     def _is_step(self, index: int) -> bool:
         column = self.items[index].column
-        return column is not None and 0 <= column < self.story.end and not self.items[index].leaf
+        return column is not None and 0 <= column < self.timeline.end and not self.items[index].leaf
 
     # ---- layout
 
@@ -242,22 +246,22 @@ class Wiring:
         if item.at is not None:
             return text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label
         name = text.clean(item.label, 12)
-        if item.column is None or not 0 <= item.column < self.story.end:
+        if item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
     def value_label(self, a: int, step: str | None = None) -> str:
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
-        if item.column is None or not 0 <= item.column < self.story.end:
+        if item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
     def initial_label(self, start: tuple[int, int]) -> str:
         """h₋₁, or h₋₁ = 0 where it starts from a number."""
         leaf, state = self.items[start[0]], self.items[start[1]]
-        column = self.story.columns[state.column or 0]
-        order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
+        column = self.timeline.columns[state.column or 0]
+        order = -1 if self.timeline.columns[min((state.column or 0) + 1, self.timeline.end - 1)].step > column.step else 1
         name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
         if leaf.leaf == "start":
             return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
@@ -269,7 +273,7 @@ class Wiring:
 
     def _step(self, item: Item) -> int:
         assert item.column is not None
-        return self.story.columns[item.column].step
+        return self.timeline.columns[item.column].step
 
 
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import gradients, text
-from ..colours import Paint
+from ..colours import Colours
 from ..errors import DrawingError
-from ..timeline import Story, tell
-from ..unrolling import Written, write_out
+from ..timeline import Timeline, build
+from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
 from .graph import graph
@@ -69,46 +69,46 @@ def page(
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
-    written = write_out(what, args, steps, values=True)
+    unrolling = unroll(what, args, steps, values=True)
     notes: list[str] = []
-    wiring = _wiring(written, level, notes)
-    first = written.outputs[0]
+    wiring = _wiring(unrolling, level, notes)
+    first = unrolling.outputs[0]
     differentiable = first.is_concrete and first.size == 1 and first.type.is_float
-    paint = gradients.paint(wiring.story, first) if differentiable else Paint()
+    colours = gradients.colours(wiring.timeline, first) if differentiable else Colours()
     if not differentiable:
         notes.append(f"no gradient: the first result is {first.type}, not a float scalar")
     if len(wiring.items) > BUSY:
         notes.append(f"{len(wiring.items):,} operations; only what is in view is drawn, and open steps in outline when small")
-    words = text.clean(title or written.title.strip("<>") or "graph", 80)
-    outputs = [o.node for o in written.outputs]
+    words = text.clean(title or unrolling.title.strip("<>") or "graph", 80)
+    outputs = [o.node for o in unrolling.outputs]
     data = {
         "title": words,
-        "gradient": paint.gradient,
-        "columns": [[c.label, c.step] for c in wiring.story.columns],
-        **graph(wiring, paint),
-        **panels_of(outputs, wiring, paint, panels or {}, example, notes),
+        "gradient": colours.gradient,
+        "columns": [[c.label, c.step] for c in wiring.timeline.columns],
+        **graph(wiring, colours),
+        **panels_of(outputs, wiring, colours, panels or {}, example, notes),
         "notes": notes,
     }
     return Page(document(data), words, notes)
 
 
-def _wiring(written: Written, level: str | None, notes: list[str]) -> Wiring:
+def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring:
     """The graph at the level, or at the one that suits it best."""
     if level is not None:
-        return Wiring(_story(written, level), level)
-    drawn = Wiring(_story(written, "cell"), "cell")
+        return Wiring(_timeline(unrolling, level), level)
+    drawn = Wiring(_timeline(unrolling, "cell"), "cell")
     if any(s.sketch is not None and not s.sketch.entry for s in drawn.steps):
         return drawn
     suitable = "op" if max(len(s.items) for s in drawn.steps) <= FEW else "gate"
     try:
-        return Wiring(_story(written, suitable), suitable)
+        return Wiring(_timeline(unrolling, suitable), suitable)
     except DrawingError as error:
         notes.append(f"steps stay closed: {error}")
         return drawn
 
 
-def _story(written: Written, level: str) -> Story:
-    return tell([o.node for o in written.outputs], written.title, written.leaves, level)
+def _timeline(unrolling: Unrolling, level: str) -> Timeline:
+    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level)
 
 
 __all__ = ["Page", "page"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import style, svg, text
 from ..cells import box
-from ..colours import Paint
+from ..colours import Colours
 from ..geometry import place
 from ..layered import OUTSIDE
 from ..scene import Part
@@ -35,7 +35,7 @@ STATISTICS = ("min", "max", "mean", "norm", "bad", "gradient")
 
 
 @dataclass
-class Places(Paint):
+class Places(Colours):
     """In place of colours, what is to be coloured: 'item', or 'item argument plain-colour' (argument −1: the value itself)."""
 
     gradient: bool = True
@@ -61,14 +61,14 @@ def packed(array: Any, dtype: str = "<f4") -> str:
     return b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
 
 
-def graph(wiring: Wiring, paint: Paint) -> dict[str, Any]:
+def graph(wiring: Wiring, colours: Colours) -> dict[str, Any]:
     """{"steps", "templates", "shared", "buses"} for the page's script."""
-    return _Exporter(wiring, paint).data()
+    return _Exporter(wiring, colours).data()
 
 
 class _Exporter:
-    def __init__(self, wiring: Wiring, paint: Paint):
-        self.wiring, self.paint, self.story, self.items = wiring, paint, wiring.story, wiring.items
+    def __init__(self, wiring: Wiring, colours: Colours):
+        self.wiring, self.colours, self.timeline, self.items = wiring, colours, wiring.timeline, wiring.items
         self.bus = {slot: n for n, slot in enumerate(wiring.buses)}
         self.before = next((s for s in wiring.steps if s.number == BEFORE), None)
         self.shared: dict[int, int] = {a: n for n, a in enumerate(wiring.weights)}
@@ -90,7 +90,7 @@ class _Exporter:
                 templates.append(self._template(step, ahead, nodes, links, rises))
                 members.append([])
             k = known[key]
-            column = step.number if 0 <= step.number < self.story.end else -1
+            column = step.number if 0 <= step.number < self.timeline.end else -1
             labels = [*map(self.wiring.leaf_label, step.inputs), *map(self.wiring.value_label, step.outputs)]
             steps.append([column, self._name(step), k, len(members[k]), labels])
             members[k].append(step)
@@ -106,7 +106,7 @@ class _Exporter:
         }
 
     def _name(self, step: Step) -> str:
-        return step.label or ("before" if step.number == BEFORE else "after" if self.story.end else "graph")
+        return step.label or ("before" if step.number == BEFORE else "after" if self.timeline.end else "graph")
 
     # ---- how steps hang together
 
@@ -268,7 +268,7 @@ class _Exporter:
     def _shared(self, a: int) -> dict[str, Any]:
         item = self.items[a]
         row = _summary(np.asarray(item.node.value)[None])[0] if _known(item) else np.full(5, np.nan)
-        numbers = packed([*row, _norm(self.paint, a)])
+        numbers = packed([*row, _norm(self.colours, a)])
         return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers}
 
     # ---- numbers
@@ -283,7 +283,7 @@ class _Exporter:
                 size = max(1, BLOCK // max(values[0].size, 1))
                 for at in range(0, len(values), size):
                     found[at : at + size, r, :5] = _summary(np.stack(values[at : at + size]))
-            found[:, r, 5] = [_norm(self.paint, a) for a in column]
+            found[:, r, 5] = [_norm(self.colours, a) for a in column]
         return found
 
     def _edges(self, steps: Sequence[Step]) -> np.ndarray:
@@ -293,11 +293,11 @@ class _Exporter:
     def _flows(self, step: Step) -> Iterator[float]:
         for a in step.items:
             for p in range(len(self.items[a].args)):
-                yield self.paint.edges.get((a, p), -1.0)
+                yield self.colours.edges.get((a, p), -1.0)
 
 
-def _norm(paint: Paint, a: int) -> float:
-    return paint.norms.get(a, -1.0)
+def _norm(colours: Colours, a: int) -> float:
+    return colours.norms.get(a, -1.0)
 
 
 def _size(item: Item) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from minigrad.ir import Node, ancestors
 
 from .. import text
-from ..colours import Paint
+from ..colours import Colours
 from ..plots import rows_of
 from ..timeline import step_key
 from ..wiring import Wiring
@@ -28,19 +28,19 @@ INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradi
 
 
 def panels(
-    outputs: Sequence[Node], wiring: Wiring, paint: Paint, given: Mapping[str, Any], example: int | None, notes: list[str]
+    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
 ) -> dict[str, Any]:
     """{"groups": [[name, strips]], "memory"} for the page's script; what is left out goes to `notes`."""
-    story = wiring.story
+    timeline = wiring.timeline
     recorded = _recorded(outputs, wiring, example)
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
-    everywhere = np.ones(story.end, bool)
-    for label, kind, array in rows_of(_whole(given, story.end)) if given else []:
+    everywhere = np.ones(timeline.end, bool)
+    for label, kind, array in rows_of(_whole(given, timeline.end)) if given else []:
         groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
-    if paint.gradient:
-        groups[GRADIENT] = _gradients(wiring, paint, notes)
+    if colours.gradient:
+        groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
-    outer = {"y", *(story.items[a].label for step in wiring.steps for a in step.inputs)}
+    outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
     for path, (array, present) in recorded.items():
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
@@ -78,23 +78,23 @@ def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
 
 def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Named values, inputs and states of the steps: {"write.g": ((columns, …), whether a column has one), "M": …}."""
-    story = wiring.story
-    column = {step_key(i.node): i.column for i in story.items if i.column is not None and not i.leaf}
+    timeline = wiring.timeline
+    column = {step_key(i.node): i.column for i in timeline.items if i.column is not None and not i.leaf}
     found: dict[str, dict[int, np.ndarray]] = {}
 
     def add(path: str, at: int | None, value: Any) -> None:
-        if at is not None and 0 <= at < story.end and isinstance(value, np.ndarray | np.generic):
+        if at is not None and 0 <= at < timeline.end and isinstance(value, np.ndarray | np.generic):
             found.setdefault(path, {})[at] = np.asarray(value)
 
     for step in wiring.steps:
         for index in step.inputs:
-            item = story.items[index]
+            item = timeline.items[index]
             value = item.node.value
             add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value)
     for node in ancestors(outputs, lambda n: False):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
-            for t, row in enumerate(_map(node.value, story.end, example)):
+            for t, row in enumerate(_map(node.value, timeline.end, example)):
                 add(node.name, t, row)
         if key is None or not node.args or key[2]:
             continue
@@ -102,13 +102,13 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
             add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node.value)
     for slot in wiring.stateful:
-        for index in (i for i in range(len(story.items)) if wiring.slot.get(i) == slot):
-            item = story.items[index]
+        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == slot):
+            item = timeline.items[index]
             if item.name and not item.named:
                 add(item.name, item.column, item.node.value)
     stems = [k.rsplit(".", 1)[-1] for k in found]
     short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
-    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, story.end, example)) is not None}
+    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, timeline.end, example)) is not None}
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
@@ -162,7 +162,7 @@ def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
 
 
 def _order(label: str) -> int:
-    """Written first, then the memory, then read."""
+    """What is written stands first, then the memory, then what is read."""
     words = label.split()
     ranks = {"erase": 0, "add": 1, "write": 2, "least": 2, "‖M‖": 3, "read": 4, "r": 5, "usage": 6}
     return next((ranks[w] for w in words if w in ranks), 7)
@@ -191,33 +191,33 @@ def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]
 # ---- gradients
 
 
-def _gradients(wiring: Wiring, paint: Paint, notes: list[str]) -> list[dict[str, Any]]:
+def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[str, Any]]:
     """‖∂L/∂·‖ over time: of states, inputs and named values, and of what each step adds to each weight's gradient."""
-    story = wiring.story
+    timeline = wiring.timeline
     rows: dict[tuple[int, str], np.ndarray] = {}
 
     def add(rank: int, label: str, at: int, norm: float | None) -> None:
         if norm is not None:
-            row = rows.setdefault((rank, label), np.full(story.end, -1.0))
+            row = rows.setdefault((rank, label), np.full(timeline.end, -1.0))
             row[at] = norm if row[at] < 0 else math.hypot(row[at], norm)
 
     for step in wiring.steps:
-        if not 0 <= step.number < story.end:
+        if not 0 <= step.number < timeline.end:
             continue
         for index in (*step.items, *step.inputs):
-            item = story.items[index]
+            item = timeline.items[index]
             stateful = wiring.slot.get(index) in wiring.stateful
             if stateful or item.leaf or item.named:
                 add(
                     STATE if stateful else INPUT if item.leaf else NAMED,
                     text.clean(item.name or item.label, 16),
                     step.number,
-                    paint.norms.get(index),
+                    colours.norms.get(index),
                 )
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
-                if story.items[leaf].leaf:
-                    add(WEIGHT, wiring.chip(leaf), step.number, paint.edges.get((index, position)))
+                if timeline.items[leaf].leaf:
+                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)))
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
