@@ -7,9 +7,9 @@ from .colours import Colours
 from .row import GAP_WIDTH, MARGIN, RowScene, finished, middle
 from .rows import Row, split
 from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
+from .steps import laid_out
 from .style import MUTED
 from .timeline import BEFORE, Timeline
-from .wiring import Wiring
 
 Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page
 FIRST, LAST = (-1, 0), (1 << 30, 0)
@@ -19,7 +19,7 @@ def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level
     """The scene of a timeline; of more than `limit` steps the middle is left out."""
     rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
-        return RowScene(Wiring(timeline, level), colours, limit).scene()
+        return RowScene(laid_out(timeline, level), colours, limit).scene()
     return _Aligner(timeline, rows, colours, limit, level).scene()
 
 
@@ -32,7 +32,7 @@ class _Aligner:
         self.units: list[RowScene] = []
         known: set[str] = set()
         for n, row in enumerate(self.rows):
-            wiring = Wiring(row.timeline, level)
+            wiring = laid_out(row.timeline, level)
             unit = RowScene(wiring, colours, None, f"r{n}_", set(known))
             if row.gradient:
                 unit.ends, unit.turned = ("∂ loss", "∂ sums"), True
@@ -115,7 +115,7 @@ class _Aligner:
 
     def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
         """What follows all rows, on their right; gives the new right and lower ends."""
-        unit = RowScene(Wiring(row.timeline, self.level), self.colours, None, "z_")
+        unit = RowScene(laid_out(row.timeline, self.level), self.colours, None, "z_")
         unit.columns()
         height = unit.draw()
         lift = max((bottom - height) / 2, 0.0)

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 from .errors import DrawingError
 from .geometry import SEP, Point, inversions, place, simplify
-from .layout import Layout, Source, Template
+from .layout import OUTSIDE, Layout, Source, StepGraph
 
 TRACK = 7.0
 GAP = 22.0  # between layers, before tracks
 GUTTER = 16.0
 LIMIT = 60_000  # layers that all wires of one step may cross together
-OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
 
 
 class _Vertex(NamedTuple):
@@ -40,16 +39,16 @@ class _Net:
     span: tuple[float, float] = (0.0, 0.0)
 
 
-def lay_out(t: Template) -> Layout:
+def lay_out(graph: StepGraph) -> Layout:
     """The layout of one step."""
-    return _Layered(t).run()
+    return _Layered(graph).run()
 
 
 class _Layered:
-    def __init__(self, template: Template):
-        self.t = template
-        self.n = len(template.sizes)
-        self.m = len(template.inputs)
+    def __init__(self, graph: StepGraph):
+        self.graph = graph
+        self.n = len(graph.sizes)
+        self.m = len(graph.inputs)
         self.vertices: list[_Vertex] = []
         self.layers: list[list[int]] = []
         self.nets: list[list[_Net]] = []
@@ -69,13 +68,13 @@ class _Layered:
         """Layers of the ops: as low as possible, but trees fed from outside only stand just below their use."""
         rank = [1] * self.n
         users: list[list[int]] = [[] for _ in range(self.n)]
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             for kind, k in args:
                 if kind == "op":
                     rank[i] = max(rank[i], rank[k] + 1)
                     users[k].append(i)
         free = [False] * self.n
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             free[i] = all(kind != "op" or (free[k] and len(set(users[k])) == 1) for kind, k in args)
         for i in reversed(range(self.n)):
             if users[i] and free[i]:
@@ -85,9 +84,9 @@ class _Layered:
     def _vertices(self, rank: list[int]) -> None:
         """Vertices of ops, inputs (layer 0) and outputs (the top layer), in this order."""
         self.top = max(rank, default=0) + 1
-        self.vertices = [_Vertex(r, w, h, False) for r, (w, h) in zip(rank, self.t.sizes, strict=True)]
-        self.vertices += [_Vertex(0, w, h, False) for w, h in self.t.inputs]
-        self.vertices += [_Vertex(self.top, w, h, False) for _, (w, h) in self.t.outputs]
+        self.vertices = [_Vertex(r, w, h, False) for r, (w, h) in zip(rank, self.graph.sizes, strict=True)]
+        self.vertices += [_Vertex(0, w, h, False) for w, h in self.graph.inputs]
+        self.vertices += [_Vertex(self.top, w, h, False) for _, (w, h) in self.graph.outputs]
 
     def _connect(self) -> None:
         """Nets gap by gap, a passing place in every layer that a value crosses."""
@@ -96,7 +95,7 @@ class _Layered:
         users: dict[Source, list[tuple[int, int]]] = {}
         self.port_count = [0] * len(self.vertices)
         self.port: dict[tuple[int, int], int] = {}
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             known: dict[Source, int] = {}
             for position, source in enumerate(args):
                 if source not in known:
@@ -104,16 +103,16 @@ class _Layered:
                     self.port_count[i] += 1
                     users.setdefault(source, []).append((i, known[source]))
                 self.port[i, position] = known[source]
-        for k, (source, _) in enumerate(self.t.outputs):
+        for k, (source, _) in enumerate(self.graph.outputs):
             users.setdefault(source, []).append((self.n + self.m + k, 0))
             self.port_count[self.n + self.m + k] = 1
         exits: dict[Source, list[int]] = {}
-        for i, source in enumerate(self.t.exits):
+        for i, source in enumerate(self.graph.exits):
             exits.setdefault(source, []).append(i)
         self.lane_net: dict[int, _Net] = {}
         self.exit_net: dict[int, _Net] = {}
         self._refuse_huge(users)
-        sources = dict.fromkeys([*(("state", s) for s in range(self.t.states)), *users, *exits])
+        sources = dict.fromkeys([*(("state", s) for s in range(self.graph.states)), *users, *exits])
         for source in sources:
             self._route(source, users.get(source, []), exits.get(source, []))
 
@@ -216,7 +215,7 @@ class _Layered:
         shift = GUTTER - low
         self.x = [x + shift for x in self.x]
         self.right = max(high + shift, 40.0) + 8
-        self.width = self.right + TRACK * len(self.t.exits) + 10
+        self.width = self.right + TRACK * len(self.graph.exits) + 10
 
     def _settle(self, layer: list[int], halves: list[float], both: bool, up: bool) -> None:
         desired, weights = [], []
@@ -318,15 +317,15 @@ class _Layered:
 
     def _result(self, height: float) -> Layout:
         n, m = self.n, self.m
-        spots = [(self.x[v], self.centre[self.vertices[v].layer]) for v in range(n + m + len(self.t.outputs))]
+        spots = [(self.x[v], self.centre[self.vertices[v].layer]) for v in range(n + m + len(self.graph.outputs))]
         found = Layout(self.width, height, spots[:n], spots[n : n + m], spots[n + m :])
-        found.lanes = [self.lane_net[s].y for s in range(self.t.states)]
-        for i, args in enumerate(self.t.args):
+        found.lanes = [self.lane_net[s].y for s in range(self.graph.states)]
+        for i, args in enumerate(self.graph.args):
             for position, source in enumerate(args):
                 found.edges[i, position] = self._trail(source, i, self.port[i, position])
-        for k, (source, _) in enumerate(self.t.outputs):
+        for k, (source, _) in enumerate(self.graph.outputs):
             found.risers.append(self._trail(source, n + m + k, 0))
-        found.exits = [self._leave(i) for i in range(len(self.t.exits))]
+        found.exits = [self._leave(i) for i in range(len(self.graph.exits))]
         found.dots = self._branches()
         return found
 
@@ -353,7 +352,7 @@ class _Layered:
 
     def _leave(self, exit: int) -> tuple[Point, ...]:
         """From a value to its track in the right gutter."""
-        source, net = self.t.exits[exit], self.exit_net[exit]
+        source, net = self.graph.exits[exit], self.exit_net[exit]
         gutter = self.right + TRACK * exit
         if source[0] == "state":
             return ((0.0, net.y), (gutter, net.y))
@@ -367,7 +366,7 @@ class _Layered:
     def _branches(self) -> list[Point]:
         """Where a wire parts."""
         found = []
-        side = {e for e in range(len(self.t.exits)) if len(self._leave(e)) == 2 and self.t.exits[e][0] == "op"}
+        side = {e for e in range(len(self.graph.exits)) if len(self._leave(e)) == 2 and self.graph.exits[e][0] == "op"}
         for gap in self.nets:
             for net in gap:
                 ends = [self.px[t] for t in net.targets]

@@ -9,15 +9,16 @@ from .aligned import scene_of
 from .colours import Colours
 from .drawing import Drawing
 from .errors import DrawingError
-from .layered import OUTSIDE
+from .layout import OUTSIDE
 from .row import MARGIN
 from .scene import Frame as Box
 from .scene import Part, Placed, Point, Scene, Shape, Wire, Word
+from .steps import laid_out
 from .tiles import HEAVY, Frame, surroundings, tile
 from .timeline import Timeline
 from .unrolled import timeline_of
 from .unrolling import graph_of, is_computed
-from .wiring import Step, Wiring
+from .wiring import Step
 
 FIRST, PITCH = 26.0, 19.0  # of the loops around the box
 DELAY = 15.0
@@ -61,7 +62,7 @@ def _only_steps(timeline: Timeline) -> Timeline:
 class _Roller:
     def __init__(self, timeline: Timeline, level: str, length: int | None):
         self.timeline = _only_steps(timeline)
-        self.wiring = Wiring(self.timeline, level)
+        self.wiring = laid_out(self.timeline, level)
         self.length = length or len(timeline.columns)
         self.step = self._steady()
         self.part = Part()
@@ -89,7 +90,7 @@ class _Roller:
         around = surroundings(self.wiring, step, self.frame, Colours())
         around.shapes = [self._with_t(s) for s in around.shapes]
         loop = self.timeline.columns[step.number].loop.rsplit("/", 1)[-1]
-        compact = step.sketch is not None and bool(step.sketch.entry)
+        compact = step.fixed is not None and bool(step.fixed.entry)
         box = Box(self.x, self.top, layout.width, self.frame.height, "" if compact else text.clean(loop, 24), *style.FRAME, style.GREEN)
         placed = [Placed(around, self.x, self.top, "r_"), Placed(inner, self.x, self.top, "r_", box)]
         for side, members in ((-1, upper), (1, lower)):
@@ -120,7 +121,7 @@ class _Roller:
     def _loop(self, exit: int, y: float, side: int, rank: int) -> None:
         """From the right border around to the left one, the delay on its way back."""
         distance = FIRST + PITCH * rank
-        compact = bool(self.step.sketch and self.step.sketch.entry)
+        compact = bool(self.step.fixed and self.step.fixed.entry)
         edge = self.top if side < 0 else self.top + self.frame.height
         level = edge + side * distance
         left, right = self.x - distance + 4, self.x + self.step.layout.width + distance - 4

@@ -115,7 +115,7 @@ class RowScene:
     def _step(self, i: int) -> None:
         step = self.steps[i]
         lanes = self._lanes_out(i)
-        key = (id(step.sketch) if step.sketch else None, step.key, tuple(lanes))
+        key = (id(step.fixed) if step.fixed else None, step.key, tuple(lanes))
         if self.colours.gradient or key not in self.tiles:
             self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.colours)
         x, prefix = self.x[i], self._prefix(i)
@@ -127,7 +127,7 @@ class RowScene:
         ink = style.MUTED if self.colours.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
-        whole = step.label and not (step.sketch and step.sketch.entry)
+        whole = step.label and not (step.fixed and step.fixed.entry)
         height = self.frame.height if whole else step.layout.height
         box = Box(
             x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
@@ -250,7 +250,7 @@ class RowScene:
                 if len(points) == 2:
                     points = ((edge, y), (self.x[i], y))
                 part.wires.append(
-                    Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.colours.value(a[0]))
+                    Wire(points, f"h{k}", step.entry(k), bool(step.fixed and step.fixed.entry), HEAVY, self.colours.value(a[0]))
                 )
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 

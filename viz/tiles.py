@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import style
+from . import style, text
 from .colours import Colours, describe
-from .layered import OUTSIDE, Layout, Point
+from .geometry import Point
+from .layout import OUTSIDE, FixedLayout
 from .scene import Dot, Part, Port, Shape, Wire, Word
-from .sketch import Sketch
+from .svg import label_width
 from .wiring import SIZE, Step, Wiring
 
 LINE = 1.2
@@ -38,8 +39,8 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, colou
     """The inside of a step's box and its wires to the inputs below, the outputs above, and the borders."""
     part = Part()
     layout = step.layout
-    if step.sketch is not None:
-        _sketched(part, wiring, step.sketch, frame, colours)
+    if step.fixed is not None:
+        _fixed(part, wiring, step.fixed, frame, colours)
     else:
         _ops(part, wiring, step, frame, colours)
         _inner_wires(part, wiring, step, frame, colours)
@@ -54,22 +55,22 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, colou
     return part
 
 
-def _sketched(part: Part, wiring: Wiring, sketch: Sketch, frame: Frame, colours: Colours) -> None:
-    for m in sketch.marks:
+def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, frame: Frame, colours: Colours) -> None:
+    for m in fixed.nodes:
         item = None if m.item is None else wiring.items[m.item]
         title = describe(item, wiring.timeline, colours) if item else ""
         fill, stroke, dashed = (colours.fill(item), colours.stroke(item), colours.dashed(item)) if item else (None, None, False)
         part.shapes.append(
             Shape(m.id, m.x, frame.height - m.y, m.w, m.h, m.look, m.label, m.shape, (), title, fill, stroke, dashed, m.size)
         )
-    for line in sketch.lines:
+    for line in fixed.edges:
         points = line.points
         if line.tail[0] == "x":
             points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
         plain = style.STATE if line.heavy else style.WIRE
         colour = colours.value(line.item, plain) if line.position is None else colours.wire(line.item, line.position, plain)
         part.wires.append(Wire(frame.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
-    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED, of=mark) for x, y, word, mark in sketch.words]
+    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED, of=mark) for x, y, word, mark in fixed.words]
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, colours: Colours) -> None:
@@ -89,8 +90,6 @@ def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, colours: Colours)
 
 
 def width_of(wiring: Wiring, step: Step, k: int) -> float:
-    from .svg import label_width
-
     return max(label_width(step.labels[k], tuple(wiring.chip(a) for _, a in step.chips[k]), SIZE) + 14, 30.0)
 
 
@@ -124,7 +123,7 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, colours: 
 def _risers(part: Part, wiring: Wiring, step: Step, frame: Frame, colours: Colours) -> None:
     for k, (index, points) in enumerate(zip(step.outputs, step.layout.risers, strict=True)):
         flat = (*frame.at(points)[:-1], (points[-1][0], frame.above() + 11.0))
-        part.wires.append(Wire(flat, step.mark(index), f"y{k}", True, LINE, colours.value(index, style.WIRE)))
+        part.wires.append(Wire(flat, step.node(index), f"y{k}", True, LINE, colours.value(index, style.WIRE)))
 
 
 def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, colours: Colours) -> None:
@@ -133,9 +132,9 @@ def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame
         gutter = points[-1][0]
         path = (*frame.at(points), (gutter, frame.height - lanes_out[k]), (width, frame.height - lanes_out[k]))
         clean = tuple(p for i, p in enumerate(path) if i == 0 or p != path[i - 1])
-        if step.sketch is not None and step.sketch.entry:
+        if step.fixed is not None and step.fixed.entry:
             continue
-        part.wires.append(Wire(clean, step.mark(index), f"e{k}", False, HEAVY, colours.value(index)))
+        part.wires.append(Wire(clean, step.node(index), f"e{k}", False, HEAVY, colours.value(index)))
         part.ports.append(Port(f"e{k}", width, frame.height - lanes_out[k]))
 
 
@@ -152,14 +151,9 @@ def surroundings(wiring: Wiring, step: Step, frame: Frame, colours: Colours) -> 
 
 
 def _leaf(wiring: Wiring, index: int, name: str, x: float, y: float, look: str, label: str, colours: Colours) -> Shape:
-    from . import text
-
     item = wiring.items[index]
     width = max(text.width(label, SIZE) + 16, 30.0)
     return Shape(
         name, x, y, width, 22.0, look, label, style.LOOKS[look].shape, (), describe(item, wiring.timeline, colours),
         colours.fill(item), colours.stroke(item), colours.dashed(item), SIZE,
     )  # fmt: skip
-
-
-__all__ = ["Frame", "Layout", "surroundings", "tile"]

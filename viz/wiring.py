@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import text
-from .layered import Layout, Source, Template, lay_out
-from .sketch import Sketch
-from .svg import label_width
+from .layout import FixedLayout, Layout, Source
 from .timeline import BEFORE, Item, Timeline
 
 SIZE = 11.0
@@ -31,27 +29,26 @@ class Step:
     exits: list[int] = field(default_factory=list)
     local: dict[int, int] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
-    sketch: Sketch | None = None  # where it is drawn by hand
+    fixed: FixedLayout | None = None  # where it is drawn by hand
     key: Any = None
 
     def entry(self, k: int) -> str:
         """The id at which a lane comes in."""
-        return (self.sketch.entry if self.sketch else "") or f"i{k}"
+        return (self.fixed.entry if self.fixed else "") or f"i{k}"
 
     def exit(self, k: int) -> str:
-        return (self.sketch.entry if self.sketch else "") or f"e{k}"
+        return (self.fixed.entry if self.fixed else "") or f"e{k}"
 
-    def mark(self, index: int) -> str:
+    def node(self, index: int) -> str:
         """The id of the node that makes a value."""
-        return self.sketch.sources[index] if self.sketch else f"n{self.local[index]}"
+        return self.fixed.sources[index] if self.fixed else f"n{self.local[index]}"
 
 
 class Wiring:
-    """Steps in drawing order, laid out; equal steps share one layout."""
+    """Steps in drawing order, and how each value reaches the steps that read it."""
 
-    def __init__(self, timeline: Timeline, level: str = "op"):
-        self.timeline, self.level = timeline, level
-        self.items = timeline.items
+    def __init__(self, timeline: Timeline):
+        self.timeline, self.items = timeline, timeline.items
         groups = [
             (BEFORE, "", timeline.before),
             *((i, c.label, c.items) for i, c in enumerate(timeline.columns)),
@@ -73,7 +70,6 @@ class Wiring:
         for i, step in enumerate(self.steps):
             self._sources(i, step)
         self._leaving()
-        self._layouts()
 
     def _slots(self, step: Step) -> None:
         """What a value is in every step: its loop, its name, and which of that name it is."""
@@ -195,43 +191,6 @@ class Wiring:
     def _is_step(self, index: int) -> bool:
         column = self.items[index].column
         return column is not None and 0 <= column < self.timeline.end and not self.items[index].leaf
-
-    # ---- layout
-
-    def _layouts(self) -> None:
-        known: dict[Any, Layout] = {}
-        for step in self.steps:
-            template = self._template(step)
-            step.key = (
-                tuple(template.sizes),
-                tuple(map(tuple, template.args)),
-                tuple(template.inputs),
-                tuple(template.outputs),
-                template.states,
-                tuple(template.exits),
-                tuple(step.labels),
-                tuple(self.items[i].kind for i in step.items),
-                tuple(tuple(self.chip(a) for _, a in row) for row in step.chips),
-            )
-            if self.level in ("cell", "box") and step.label:
-                from .cells import draw
-
-                step.sketch = draw(self, step, known=self.level == "cell")
-                step.layout = step.sketch.layout
-                continue
-            if step.key not in known:
-                known[step.key] = lay_out(template)
-            step.layout = known[step.key]
-
-    def _template(self, step: Step) -> Template:
-        sizes = []
-        for label, chips in zip(step.labels, step.chips, strict=True):
-            words = tuple(self.chip(a) for _, a in chips)
-            sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
-        args = [[s for s in row if s is not None] for row in step.sources]
-        below = [(max(text.width(self.leaf_label(i, "0"), SIZE) + 16, 30.0), 22.0) for i in step.inputs]
-        above = [(("op", step.local[i]), (max(text.width(self.value_label(i, "0"), SIZE) + 16, 30.0), 22.0)) for i in step.outputs]
-        return Template(sizes, args, below, above, len(step.lanes), [("op", step.local[i]) for i in step.exits])  # type: ignore[arg-type]
 
     # ---- labels
 

@@ -12,6 +12,7 @@ from typing import Any
 from .. import gradients, text
 from ..colours import Colours
 from ..errors import DrawingError
+from ..steps import laid_out
 from ..timeline import Timeline, build
 from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
@@ -95,13 +96,13 @@ def page(
 def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring:
     """The graph at the level, or at the one that suits it best."""
     if level is not None:
-        return Wiring(_timeline(unrolling, level), level)
-    drawn = Wiring(_timeline(unrolling, "cell"), "cell")
-    if any(s.sketch is not None and not s.sketch.entry for s in drawn.steps):
+        return laid_out(_timeline(unrolling, level), level)
+    drawn = laid_out(_timeline(unrolling, "cell"), "cell")
+    if any(s.fixed is not None and not s.fixed.entry for s in drawn.steps):
         return drawn
     suitable = "op" if max(len(s.items) for s in drawn.steps) <= FEW else "gate"
     try:
-        return Wiring(_timeline(unrolling, suitable), suitable)
+        return laid_out(_timeline(unrolling, suitable), suitable)
     except DrawingError as error:
         notes.append(f"steps stay closed: {error}")
         return drawn

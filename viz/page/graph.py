@@ -18,7 +18,7 @@ from .. import style, svg, text
 from ..cells import box
 from ..colours import Colours
 from ..geometry import place
-from ..layered import OUTSIDE
+from ..layout import OUTSIDE
 from ..scene import Part
 from ..tiles import HEAVY, LINE, Frame, tile
 from ..timeline import BEFORE, Item
@@ -84,7 +84,7 @@ class _Exporter:
             nodes = [self._node(self.items[a]) for a in (*step.items, *step.inputs)]
             links = [self._link(i, lane) for lane in step.lanes]
             rises = [(step.local[a], self._bus_of(a)) for a in step.outputs]
-            key = (step.key, step.sketch is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises))
+            key = (step.key, step.fixed is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises))
             if key not in known:
                 known[key] = len(templates)
                 templates.append(self._template(step, ahead, nodes, links, rises))
@@ -162,8 +162,8 @@ class _Exporter:
 
     def _closed(self, step: Step, links: list[Any], rises: list[Any]) -> dict[str, Any]:
         """The step as one box."""
-        sketch = box(self.wiring, step)
-        layout, lanes, height = sketch.layout, step.layout.lanes, step.layout.height
+        fixed = box(self.wiring, step)
+        layout, lanes, height = fixed.layout, step.layout.lanes, step.layout.height
         if height > LOW:
             height = max(58.0, LANE * len(lanes) + 34)
             lower = (height - LANE * (len(lanes) - 1)) / 2
@@ -175,7 +175,7 @@ class _Exporter:
             view["wires"].append([f"M{_short(x)} {OUTSIDE}V0", "", len(step.items) + k, -1, "wire", LINE])
         for (x, _), (row, _) in zip(layout.outputs, rises, strict=True):
             view["wires"].append([f"M{_short(x)} {_short(-height)}V{_short(-height - OUTSIDE)}", "", row, -1, "wire", LINE])
-        return {**view, "label": sketch.marks[0].label or self._name(step)}
+        return {**view, "label": fixed.nodes[0].label or self._name(step)}
 
     def _around(
         self, step: Step, width: float, height: float, lanes: Sequence[float], links: list[Any],

@@ -12,6 +12,7 @@ from minigrad.ir import Node, ancestors
 
 from .. import text
 from ..colours import Colours
+from ..errors import DrawingError
 from ..plots import rows_of
 from ..timeline import step_key
 from ..wiring import Wiring
@@ -66,8 +67,6 @@ def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
     for name, value in given.items():
         array = np.asarray(value, dtype=np.float64)
         if array.ndim == 0 or len(array) != length:
-            from ..errors import DrawingError
-
             raise DrawingError(f"page: panel {text.clean(name)} has shape {array.shape}, but there are {length} steps (the first axis)")
         found[name] = array
     return found
