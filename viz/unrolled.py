@@ -11,9 +11,10 @@ from minigrad import Tensor
 
 from . import gradients
 from .aligned import scene_of
+from .builder import build
 from .colours import Colours
 from .drawing import Drawing
-from .timeline import Timeline, build
+from .timeline import Timeline
 from .unrolling import unroll, with_gradients
 
 

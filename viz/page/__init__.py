@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import gradients, text
+from ..builder import build
 from ..colours import Colours
 from ..errors import DrawingError
 from ..steps import laid_out
-from ..timeline import Timeline, build
+from ..timeline import Timeline
 from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
