@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+import minigrad as mg
 from minigrad import Tensor
 from minigrad.autodiff import pullback
 from minigrad.ir import Node
-from minigrad.tensor import tensor
 
 from .colours import Colours
 from .errors import DrawingError
@@ -29,7 +29,7 @@ def colours(timeline: Timeline, loss: Tensor) -> Colours:
         totals[source] = totals[source] + value if source in totals else value
 
     leaves = [Tensor(item.node) for item in timeline.items if not item.node.args and item.node.type.is_float]
-    one = tensor(np.ones(loss.shape, loss.dtype))
+    one = mg.tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
     own: set[int] = set()  # what is itself a gradient

@@ -13,8 +13,7 @@ from minigrad import Graph, Tensor, tree
 from minigrad.autodiff import pullback
 from minigrad.ir import Node, ancestors, rebuild
 from minigrad.origin import Origin, override
-from minigrad.primitives.rules import like
-from minigrad.tensor import abstract, inline, parameter, tensor
+from minigrad.tensor import abstract, inline
 
 from . import text
 from .errors import DrawingError
@@ -60,7 +59,7 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     ends = [Tensor(n) for n in ancestors([loss.node], lambda n: False) if not n.args and n.type.is_float and n.op.name != "constant"]
     learned = [t for t in ends if t.node.op.name == "parameter" or "." in (t.node.name or "")]
     with override(Origin()):
-        found = pullback([loss], [like(loss, 1)], learned or ends)
+        found = pullback([loss], [mg.ones_like(loss)], learned or ends)
     for leaf, gradient in zip(learned or ends, found, strict=True):
         if gradient is not None and gradient.node.name is None:
             gradient.node.name = f"∂{text.pretty((leaf.node.name or 'x').rpartition('.')[2])}"
@@ -83,11 +82,12 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     if not values:
         named = {p: g for p, g in zip(unrolled.params, given, strict=True) if g.start is not None}
         return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, named)
-    leaves = [tensor(leaf) for leaf in tree.leaves(list(args))]
+    leaves = [mg.tensor(leaf) for leaf in tree.leaves(list(args))]
     if len(leaves) != count:
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
-    leaves += [tensor(v) for v in starts]
-    leaves = [parameter(t, name=g.name) if t.type.is_float else t for t, g in zip(leaves, given, strict=True)]
+    leaves += [mg.tensor(v) for v in starts]
+    with override(Origin()):  # no line of the user's program makes these
+        leaves = [mg.parameter(t, name=g.name) if t.type.is_float else t for t, g in zip(leaves, given, strict=True)]
     return Unrolling(inline(unrolled, leaves), graph.name, {t.node: g for t, g in zip(leaves, given, strict=True)})
 
 
