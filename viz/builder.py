@@ -1,6 +1,6 @@
-"""The builder of a timeline: from nodes to visible items, and from items to columns of time.
+"""The builder of a timeline: it makes items of nodes, and sorts them into columns.
 
-Reshapes and broadcasts are not shown, and slices of a stacked sequence stand for the element they take.
+It does not show reshapes and broadcasts. A slice of a stacked sequence is shown as the element that it takes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from .timeline import BEFORE, Item, Timeline
 from .unrolling import LeafName
 
 HIDDEN = {"reshape", "broadcast", "alias", "item"}
-MOST, KEPT = 1500, 50  # operations in one place; of more than so many, how many at each end are drawn
+MOST, KEPT = 1500, 50  # of more than MOST operations in one column, the first and the last KEPT are drawn
 
 
 def build(
     outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, LeafName] | None = None, level: str = "op", whole: bool = False
 ) -> Timeline:
-    """The timeline of the computation of these nodes; `leaves` are names that go before their own.
+    """The timeline of the graph that computes these nodes. The names in `leaves` replace those of the nodes.
 
-    Of very many operations in one place only the first and the last are told, unless the `whole` is wanted.
+    Of very many operations in one column only the first and the last are kept, unless `whole` is set.
     """
     nodes = ancestors(outputs, lambda n: False)
     builder = _Builder(nodes, leaves or {})
@@ -49,7 +49,7 @@ def build(
         elif item.column is not None:
             columns[item.column].items.append(item.index)
     timeline.outputs = list(dict.fromkeys(alias[o] for o in outputs))
-    _drop_collectors(timeline)
+    _unstack_results(timeline)
     _name(timeline)
     if not whole:
         _elide(timeline)
@@ -57,7 +57,7 @@ def build(
 
 
 def _elide(timeline: Timeline) -> None:
-    """In each place one operation stands for all but the first and the last, where they are too many to look at."""
+    """Put one item in place of the operations in the middle of each column that has too many."""
     for group in (timeline.before, *(c.items for c in timeline.columns), timeline.after):
         if len(group) <= MOST:
             continue
@@ -77,7 +77,7 @@ def _elide(timeline: Timeline) -> None:
 
 
 class _Builder:
-    """Makes items of nodes, in order; `alias` says which item stands for a node."""
+    """Makes the items of a graph. `alias` maps each node to the item that shows it."""
 
     def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName]):
         self.items: list[Item] = []
@@ -85,14 +85,14 @@ class _Builder:
         self.leaves = leaves
         self.traced = bool(leaves) or any(n.op.name == "input" for n in nodes)
         for node in nodes:
-            found = self._seen_through(node)
+            found = self._shown_by(node)
             self.alias[node] = self._add(node) if found is None else found
             item = self.items[self.alias[node]]
             if node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
 
-    def _seen_through(self, node: Node) -> int | None:
-        """The item that stands for a node which is not shown itself."""
+    def _shown_by(self, node: Node) -> int | None:
+        """The item that shows a node without an item of its own; None where the node needs one."""
         if node.op.name in HIDDEN and node.args:
             return self.alias[node.args[0]]
         if node.op.name == "permute" and self.items[self.alias[node.args[0]]].leaf in ("number",):
@@ -111,14 +111,14 @@ class _Builder:
         kind, symbol = node.op.look
         item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
         if not node.args:
-            given = self.leaves.get(node)
-            item.name = given.name if given else node.name
-            item.leaf = leaf_kind(node, self.traced) if not given and node.op.name != "input" else "given"
-            if item.leaf == "given" and "." in (item.name or ""):  # within a tree of arguments: a model's
+            known = self.leaves.get(node)
+            item.name = known.name if known else node.name
+            item.leaf = leaf_kind(node, self.traced) if not known and node.op.name != "input" else "argument"
+            if item.leaf == "argument" and "." in (item.name or ""):  # a leaf of a tree of arguments, such as a model
                 item.leaf = "parameter"
             item.label = item.name or leaf_label(node, self.traced)
-            if given and given.start is not None:
-                item.leaf, item.label = "start", given.start
+            if known and known.start is not None:
+                item.leaf, item.label = "start", known.start
             item.kind = "parameter" if item.leaf == "parameter" else "input"
         else:
             for position, arg in enumerate(node.args):
@@ -136,9 +136,9 @@ class _Builder:
         return index
 
     def _slice_of_leaf(self, item: Item, node: Node) -> None:
-        """x[t] of a sequence that is given: an input of its step."""
+        """Show x[t] of a sequence as an input of its step, and a slice of a parameter as that parameter."""
         source = self.items[item.args[0]]
-        if node.op.name == "slice" and source.leaf in ("given", "parameter", "input", "constant") and source.node.type.shape:
+        if node.op.name == "slice" and source.leaf in ("argument", "parameter", "input", "constant") and source.node.type.shape:
             item.whole = source.index
             if source.leaf == "parameter" and not is_element(node):
                 item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + extent(node), source.name
@@ -149,13 +149,14 @@ class _Builder:
             item.name = item.label
 
     def _transposed(self, item: Item, node: Node) -> None:
+        """Show the transpose of a leaf as a leaf, Wᵀ."""
         source = self.items[item.args[0]]
-        if node.op.name == "permute" and source.leaf in ("given", "parameter", "constant", "input") and source.whole is None:
+        if node.op.name == "permute" and source.leaf in ("argument", "parameter", "constant", "input") and source.whole is None:
             item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + "ᵀ", source.name
 
 
 def _prune(items: list[Item], outputs: Sequence[int]) -> None:
-    """What the results do not need (a stack of which one element is read) is no part of the timeline."""
+    """Mark the items that no result needs, such as a stack of which only one element is read."""
     alive: set[int] = set()
     stack = list(outputs)
     while stack:
@@ -165,11 +166,11 @@ def _prune(items: list[Item], outputs: Sequence[int]) -> None:
             stack.extend(items[index].args)
     for item in items:
         if item.index not in alive:
-            item.leaf, item.args, item.edges = "dead", [], []
+            item.leaf, item.args, item.edges = "pruned", [], []
 
 
 def _shorten(leaves: list[Item]) -> None:
-    """model.readout.b -> readout.b where all start alike; W_h -> Wₕ."""
+    """Shorten names: model.readout.b -> readout.b where all names begin alike; W_h -> Wₕ."""
     names = [i.name or "" for i in leaves if "." in (i.name or "")]
     head = names[0].split(".")[0] + "." if names else ""
     for item in leaves:
@@ -182,8 +183,8 @@ def _shorten(leaves: list[Item]) -> None:
         item.name = text.pretty(name)
 
 
-def _drop_collectors(timeline: Timeline) -> None:
-    """A result that only stacks values of the steps is shown by those values."""
+def _unstack_results(timeline: Timeline) -> None:
+    """Replace each result that only stacks values of the steps by these values."""
     for output in list(timeline.outputs):
         item = timeline.items[output]
         if output in timeline.after and item.node.op.name == "concat":
@@ -196,11 +197,8 @@ def _drop_collectors(timeline: Timeline) -> None:
                     timeline.outputs[at : at + 1] = parts
 
 
-# ---- names
-
-
 def _name(timeline: Timeline) -> None:
-    """Names for values that have none: the variable that the value's line assigns, if it is the last operation of its line."""
+    """Name each value that is the last one of its source line by the variable that the line assigns."""
     for group in (*(c.items for c in timeline.columns), timeline.after, timeline.before):
         last: dict[tuple[Any, int], int] = {}
         for index in group:

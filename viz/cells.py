@@ -53,7 +53,7 @@ def box(wiring: Wiring, step: Step) -> FixedLayout:
 def _title(wiring: Wiring, step: Step) -> str:
     """LSTM; ∂ LSTM for its gradient; LSTM · GRU for layers in one column."""
     keys = (step_key(wiring.items[i].node) for i in step.items)
-    loops = dict.fromkeys(key[0].rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
+    loops = dict.fromkeys(key.loop.rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
     words = [text.clean(loop.upper() if len(loop) <= 5 else loop, 14) for loop in loops]
     gradient = 0 <= step.number < wiring.timeline.end and wiring.timeline.columns[step.number].gradient
     return ("∂ " if gradient else "") + " · ".join(words[:3]) + (" …" if len(words) > 3 else "")

@@ -1,19 +1,18 @@
-"""The columns of a timeline: each operation belongs to a time step, or to what comes before or after."""
+"""The columns of a timeline: each operation belongs to a time step, or stands before or after all steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .leaves import extent
-from .timeline import BEFORE, Column, Item, step_key
+from .timeline import BEFORE, Column, Item, StepKey, step_key
 
 
 def columns_of(items: list[Item]) -> list[Column]:
-    """Give each operation a column such that time never runs backwards; loops that run side by side share columns."""
+    """Give each operation a column. No operation stands before one that it reads; parallel loops share columns."""
     columns: list[Column] = []
-    number: dict[tuple[Any, ...], int] = {}
-    latest = [BEFORE] * len(items)  # the last column an item depends on
+    number: dict[StepKey, int] = {}
+    latest = [BEFORE] * len(items)  # the last column that an item depends on
     reverse = _reverse(items)
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
@@ -23,54 +22,53 @@ def columns_of(items: list[Item]) -> list[Column]:
             continue
         column = number.get(key)
         if column is None or column < after:
-            column = _beside(columns, key, after, (key[0], key[2]) in reverse)
+            column = _shared(columns, key, after, (key.loop, key.gradient) in reverse)
             if column is None:
                 column = len(columns)
-                columns.append(Column(_column_label(key), key[0], key[1], [], key[2], (key[0], key[2]) in reverse))
+                columns.append(Column(_label(key), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
             number[key] = column
         item.column = latest[item.index] = column
     _place_rest(items, latest, len(columns))
     return columns
 
 
-def _column_label(key: tuple[Any, ...]) -> str:
-    _, step, gradient = key
-    return ("∂ " if gradient else "") + f"t = {step}"
+def _label(key: StepKey) -> str:
+    return ("∂ " if key.gradient else "") + f"t = {key.step}"
 
 
 def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
-    """The loops (and whether of a gradient) whose second step is an earlier time than their first."""
+    """The loops, each with whether it is a gradient's, that run from the last step to the first."""
     first: dict[tuple[str, bool], int] = {}
     found: dict[tuple[str, bool], bool] = {}
     for item in items:
         key = None if item.leaf else step_key(item.node)
         if key is not None:
-            start = first.setdefault((key[0], key[2]), key[1])
-            if key[1] != start:
-                found.setdefault((key[0], key[2]), key[1] < start)
+            start = first.setdefault((key.loop, key.gradient), key.step)
+            if key.step != start:
+                found.setdefault((key.loop, key.gradient), key.step < start)
     return {loop for loop in first if found.get(loop, loop[1])}
 
 
-def _beside(columns: list[Column], key: tuple[Any, ...], after: int, backwards: bool) -> int | None:
-    """A column that exists for the same step of another loop and is not too early: layers and directions stand in one column."""
-    if key[2] or not columns:
+def _shared(columns: list[Column], key: StepKey, after: int, backwards: bool) -> int | None:
+    """The column of the same step of another loop, such as another layer, if it is not before the column `after`."""
+    if key.gradient or not columns:
         return None
     low = max(after, 0)
-    for i in (key[1], *range(low, min(low + 2, len(columns)))):
+    for i in (key.step, *range(low, min(low + 2, len(columns)))):
         if (
             low <= i < len(columns)
-            and columns[i].step == key[1]
+            and columns[i].step == key.step
             and not columns[i].gradient
             and columns[i].backwards == backwards
-            and columns[i].loop != key[0]
+            and columns[i].loop != key.loop
         ):
             return i
     return None
 
 
 def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
-    """Operations outside any step: before the loops, after them, or, where each step or a later one needs them, in a step."""
-    soonest = [end + 1] * len(items)  # the first column that uses an item
+    """Place the operations without a step: before all steps, after them, or in a step where a later step needs them."""
+    soonest = [end + 1] * len(items)  # the first column that reads an item
     for item in reversed(items):
         use = soonest[item.index] if item.column is None else item.column
         for a in item.args:
@@ -89,7 +87,7 @@ def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
 
 
 def place_leaves(items: list[Item], columns: Sequence[Column]) -> None:
-    """A leaf used in one column only stands there; one used in several has no column."""
+    """Place each leaf that only one column reads into that column; other leaves have no column."""
     used: dict[int, set[int]] = {}
     for item in items:
         if item.column is not None:
@@ -99,5 +97,5 @@ def place_leaves(items: list[Item], columns: Sequence[Column]) -> None:
     for index, where in used.items():
         if len(where) == 1:
             items[index].column = where.pop()
-        elif items[index].leaf == "input" and len({columns[c].step for c in where if 0 <= c < len(columns)}) > 1:  # a row of a weight
+        elif items[index].leaf == "input" and len({columns[c].step for c in where if 0 <= c < len(columns)}) > 1:  # row of a weight
             items[index].label += extent(items[index].node)

@@ -1,6 +1,6 @@
-"""Rows of time: loops that run the other way, and gradients, stand under the forward loop with the same steps below each other.
+"""Rows of a drawing: loops that run backwards in time, and gradients, stand below the forward loop.
 
-Each row is a timeline of its own; what it takes from another row stands in it as a labelled leaf.
+Each row is a timeline of its own. A value of another row is a labelled leaf in it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from itertools import groupby
 from . import text
 from .timeline import BEFORE, Column, Item, Timeline, step_key
 
-MANY = 3  # values of one kind from another row that stand one by one
+MANY = 3  # of more values of one name from another row, one leaf shows all
 
 
 @dataclass(frozen=True)
 class Row:
-    """A timeline with one direction of time. `backwards`: from the right to the left; `gradient`: upside down, as the mirror image."""
+    """A timeline with one direction of time. `backwards`: it is drawn from right to left; `gradient`: it is drawn upside down."""
 
     timeline: Timeline
     backwards: bool = False
@@ -25,7 +25,7 @@ class Row:
 
 
 def split(timeline: Timeline) -> list[Row]:
-    """The timeline's rows, from the top; what follows rows that run backwards comes last, without steps."""
+    """The rows of a timeline, from the top. Operations after rows that run backwards are the last row, without steps."""
     kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in timeline.columns)]
     if len(kinds) < 2 and not any(backwards for _, backwards in kinds):
         return [Row(timeline)]
@@ -33,7 +33,7 @@ def split(timeline: Timeline) -> list[Row]:
 
 
 class _Splitter:
-    """A stage is 3·row before a row's steps, + 1 in them, + 2 after them."""
+    """Splits a timeline. The stage of an operation is 3·row before the steps of its row, 3·row + 1 in them, 3·row + 2 after them."""
 
     def __init__(self, timeline: Timeline, kinds: Sequence[tuple[bool, bool]]):
         self.timeline, self.items, self.kinds = timeline, timeline.items, kinds
@@ -55,7 +55,7 @@ class _Splitter:
             self.stage[item.index] = self._loose(item, after, soonest[item.index])
 
     def _soonest(self) -> list[int]:
-        """The first row that uses an item in its steps; the number of rows where there is none."""
+        """For each item, the first row whose steps read it; the number of rows where no row does."""
         found = [len(self.kinds)] * len(self.items)
         for item in reversed(self.items):
             inside = not item.leaf and step_key(item.node) is not None and item.column is not None
@@ -65,7 +65,7 @@ class _Splitter:
         return found
 
     def _loose(self, item: Item, after: int, use: int) -> int:
-        """The stage of an operation without a step."""
+        """The stage of an operation without a step. `after`: the last stage it reads; `use`: the first row that reads it."""
         count = len(self.kinds)
         if after < 0:
             return 3 * (use if use < count else 0)
@@ -82,7 +82,7 @@ class _Splitter:
             return 3 * count
         return after if after % 3 != 1 else after + 1
 
-    # ---- the stories
+    # ---- the timelines of the rows
 
     def rows(self) -> list[Row]:
         found = [Row(self._timeline(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
@@ -108,7 +108,7 @@ class _Splitter:
         return made
 
     def _outputs(self, n: int, members: Sequence[Item]) -> list[int]:
-        """Results of the row, and what rows that are no gradients take from its steps."""
+        """The results of the row, and the values of its steps that other rows read, gradients excepted."""
         inside = {i.index for i in members if self.stage[i.index] % 3 == 1}
         taken = {
             a
@@ -124,7 +124,7 @@ class _Splitter:
         return item.node.origin.vjp_of is not None or (row < len(self.kinds) and self.kinds[row][0])
 
     def _foreign(self, timeline: Timeline, members: Sequence[int], n: int) -> None:
-        """Leaves anew: those of the timeline, with the columns of this row, and values from other rows."""
+        """Make the leaves of the row: those of the whole timeline, with columns of this row, and values of other rows."""
         items = timeline.items
         stands: dict[int, int] = self._together(members, n)
         used: dict[int, set[int]] = {}
@@ -147,7 +147,7 @@ class _Splitter:
                 items[a] = self._reference(a, several[a], None if gradient else column)
 
     def _together(self, members: Sequence[int], n: int) -> dict[int, int]:
-        """What stands for each value from another row: itself, or the first where one operation takes many of a kind."""
+        """The leaf that shows each value of another row: the value itself, or the first of many values of one name."""
         found: dict[int, int] = {}
         for index in members:
             foreign = [a for a in self.items[index].args if not self.items[a].leaf and self.stage[a] // 3 != n]
@@ -160,6 +160,7 @@ class _Splitter:
         return found
 
     def _reference(self, a: int, members: Sequence[int], column: int | None) -> Item:
+        """The leaf that shows a value of another row, or all these members."""
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
         if len(members) > MANY:
@@ -169,6 +170,3 @@ class _Splitter:
         timed = item.column is not None and 0 <= item.column < self.timeline.end and self.stage[a] % 3 == 1
         at = str(self.timeline.columns[item.column or 0].step) if timed else ""
         return replace(item, leaf="input", kind="reference", label=name, args=[], edges=[], column=column, at=at)
-
-
-__all__ = ["Row", "split"]

@@ -1,4 +1,4 @@
-"""unrolled(...): a recurrent computation as columns of time."""
+"""unrolled(...): the graph of a recurrent computation, with time as columns."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def unrolled(
     backward: bool = False,
     limit: int | None = 12,
 ) -> Drawing:
-    """Time as columns: states run straight through, weights stand once on a bar below and as a chip at each use.
+    """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
     what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
              a traced Graph with scan loops; or a function and the arguments to trace it with
-    steps    write out loops only that far
-    level    "op": every operation;  "gate": one box for each line of the program;  "cell": LSTM, GRU and RNN as
-             textbooks draw them, any other step as a box;  "box": every step as one box
-    color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
-             "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
-    backward the gradient's graph too, mirrored under the steps that it is the gradient of; needs a scalar first result
-    limit    of more steps than this the middle is left out; None draws all
+    steps    unroll each loop only so far
+    level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
+             textbooks, any other step as one box;  "box": every step as one box
+    color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
+             edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
+    backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
+    limit    of more steps than this the middle ones are left out; None draws all
 
     Raises DrawingError for something that cannot be drawn, ValueError for an unknown level or colour.
     """
@@ -48,7 +48,7 @@ def unrolled(
 def timeline_of(
     what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False, whole: bool = False
 ) -> tuple[Timeline, Colours]:
-    """What there is to draw, and its colours."""
+    """The timeline of what is to be drawn, and its colours. The arguments are those of `unrolled`; `whole` is limit=None."""
     if level not in ("op", "gate", "cell", "box"):
         raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
@@ -66,7 +66,7 @@ def timeline_of(
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """While many small objects are made that all stay, looking for garbage costs more than the work."""
+    """Switch garbage collection off: here many objects are made and none is garbage, so that searching would cost more than the work."""
     was = gc.isenabled()
     gc.disable()
     try:

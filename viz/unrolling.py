@@ -1,4 +1,4 @@
-"""Graphs with their loops unrolled, ready to be drawn: initial states stand as leaves of their own."""
+"""Graphs with their loops unrolled, for drawing. The initial states of the loops are leaves of their own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .errors import DrawingError
 
 
 class LeafName(NamedTuple):
-    """How a leaf is called; `start` is what an initial state is set to ("0", or "" for an array), None for any other leaf."""
+    """The name of a leaf. `start` is the value of an initial state ("0", or "" for an array), and None for any other leaf."""
 
     name: str
     start: str | None = None
@@ -28,7 +28,7 @@ class LeafName(NamedTuple):
 
 @dataclass
 class Unrolling:
-    """The results of a computation, and the names of its leaves."""
+    """The results of an unrolled graph, its title, and the names of its leaves."""
 
     outputs: list[Tensor]
     title: str = ""
@@ -36,12 +36,12 @@ class Unrolling:
 
 
 def is_computed(what: Any) -> bool:
-    """Whether it is a tensor, or several."""
+    """Whether it is a tensor, or a list of tensors."""
     return isinstance(what, Tensor) or (isinstance(what, (list, tuple)) and bool(what) and all(isinstance(t, Tensor) for t in what))
 
 
 def graph_of(what: Any, args: Sequence[Any]) -> Graph:
-    """The graph itself, or that of a function for these arguments."""
+    """The graph itself, or the trace of a function with these arguments. Raises DrawingError for anything else."""
     if isinstance(what, Graph):
         return what
     if isinstance(what, Node):
@@ -52,7 +52,10 @@ def graph_of(what: Any, args: Sequence[Any]) -> Graph:
 
 
 def with_gradients(unrolling: Unrolling) -> Unrolling:
-    """Its first result, which must be a scalar, and the gradients of its parameters (or else of all it is computed from)."""
+    """The first result, which must be a float scalar, and its gradients with respect to the parameters.
+
+    Where there are no parameters, the gradients are those of all float leaves.
+    """
     loss = unrolling.outputs[0]
     if loss.shape or not loss.type.is_float:
         raise DrawingError(f"drawing: backward=True needs a float scalar as first result, got {loss.type}")
@@ -67,39 +70,39 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
 
 
 def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values: bool = False) -> Unrolling:
-    """A tensor (or several) as it is; a graph or function with every loop unrolled, with `values` computed for these arguments.
+    """Unroll the loops of a graph or a function. A tensor, or a list of tensors, is returned as it is.
 
-    Raises DrawingError for anything else, and where values are wanted and the arguments are not those of the graph.
+    With `values` every node has its value for these arguments. Raises DrawingError for anything else, and for wrong arguments.
     """
     if is_computed(what):
         return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
     graph, starts = _separate_initial_states(graph_of(what, args))
     unrolled = mg.unroll(graph, steps, merge=False)
     count = len(graph.params) - len(starts)
-    given = [LeafName(p.name or "x") for p in graph.params[:count]] + [
-        _start(p.name, v) for p, v in zip(graph.params[count:], starts, strict=True)
-    ]
+    names = [LeafName(p.name or "x") for p in graph.params[:count]]
+    names += [_start(p.name, v) for p, v in zip(graph.params[count:], starts, strict=True)]
     if not values:
-        named = {p: g for p, g in zip(unrolled.params, given, strict=True) if g.start is not None}
-        return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, named)
+        started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
+        return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, started)
     leaves = [mg.tensor(leaf) for leaf in tree.leaves(list(args))]
     if len(leaves) != count:
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
     leaves += [mg.tensor(v) for v in starts]
-    with override(Origin()):  # no line of the user's program makes these
-        leaves = [mg.parameter(t, name=g.name) if t.type.is_float else t for t, g in zip(leaves, given, strict=True)]
-    return Unrolling(inline(unrolled, leaves), graph.name, {t.node: g for t, g in zip(leaves, given, strict=True)})
+    with override(Origin()):  # no source line creates these leaves
+        leaves = [mg.parameter(t, name=n.name) if t.type.is_float else t for t, n in zip(leaves, names, strict=True)]
+    return Unrolling(inline(unrolled, leaves), graph.name, {t.node: n for t, n in zip(leaves, names, strict=True)})
 
 
 def _start(name: str | None, value: np.ndarray) -> LeafName:
+    """The name and the value of an initial state."""
     words = text.constant(value.flat[0]) if value.size and (value == value.flat[0]).all() else ""
     return LeafName((name or "").rpartition(".")[2].rstrip("]"), words)
 
 
 def _separate_initial_states(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
-    """The graph with a param more for each known initial state of a loop, and their values.
+    """The graph with one more param for each constant initial state of a loop, and the values of these states.
 
-    Left in place they would be folded into the first step, which then looks unlike the others.
+    A constant would be folded into the first step, which would then look unlike the other steps.
     """
     found: list[tuple[Node, np.ndarray]] = []
 

@@ -156,7 +156,7 @@ class Wiring:
         if arg.leaf == "number":
             numbers[position] = arg.label
             return None
-        if arg.leaf and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "given" and step.label)):
+        if arg.leaf and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "argument" and step.label)):
             chips.append((position, a))
             self.weights[a] = None
             return None

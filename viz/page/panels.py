@@ -95,7 +95,7 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         if key is None and node.name and "weights" in node.name:
             for t, row in enumerate(_map(node.value, timeline.end, example)):
                 add(node.name, t, row)
-        if key is None or not node.args or key[2]:
+        if key is None or not node.args or key.gradient:
             continue
         if node.name:
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
