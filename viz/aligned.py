@@ -20,10 +20,10 @@ def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level
     rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
         return RowScene(laid_out(timeline, level), colours, limit).scene()
-    return _Aligner(timeline, rows, colours, limit, level).scene()
+    return _AlignedRows(timeline, rows, colours, limit, level).scene()
 
 
-class _Aligner:
+class _AlignedRows:
     def __init__(self, timeline: Timeline, rows: list[Row], colours: Colours, limit: int | None, level: str):
         self.timeline, self.colours = timeline, colours
         self.rows = [r for r in rows if r.timeline.columns]
@@ -35,7 +35,7 @@ class _Aligner:
             wiring = laid_out(row.timeline, level)
             unit = RowScene(wiring, colours, None, f"r{n}_", set(known))
             if row.gradient:
-                unit.ends, unit.turned = ("∂ loss", "∂ sums"), True
+                unit.ends, unit.upside_down = ("∂ loss", "∂ sums"), True
             self.units.append(unit)
             known.update(wiring.items[a].label for a in wiring.weights)
         self.keys = [self._keys(row, unit) for row, unit in zip(self.rows, self.units, strict=True)]
@@ -104,7 +104,9 @@ class _Aligner:
                 unit.gap_x = right - self.gap_x - GAP_WIDTH if row.backwards else self.gap_x
             unit.right = right - MARGIN
             height = unit.draw()
-            placed += [_turned(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed]
+            placed += [
+                _mirrored(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed
+            ]
             label = "gradients ←" if row.gradient else "← backwards in time" if row.backwards else "forward →"
             placed.append(Placed(Part(words=[Word(MARGIN, bottom + 14, label, 10, MUTED, "start")])))
             bottom += height + 14
@@ -119,11 +121,11 @@ class _Aligner:
         unit.columns()
         height = unit.draw()
         lift = max((bottom - height) / 2, 0.0)
-        placed += [_turned(p, None, None, lift, right) for p in unit.placed]
+        placed += [_mirrored(p, None, None, lift, right) for p in unit.placed]
         return right + unit.right + MARGIN, max(bottom, lift + height)
 
 
-def _turned(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
+def _mirrored(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
     """The marks mirrored within a width, turned over within a height, and moved down and across."""
     part = _reflected(p.part, -1 if width is not None else 1, -1 if height is not None else 1)
     dx = p.dx if width is None else width - p.dx
@@ -149,6 +151,3 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
         [Port(q.id, sx * q.x, sy * q.y) for q in part.ports],
         [Bar(b.x if sx > 0 else -b.x - b.w, b.y if sy > 0 else -b.y - b.h, b.w, b.h, b.fill) for b in part.bars],
     )
-
-
-__all__ = ["scene_of"]

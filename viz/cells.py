@@ -1,4 +1,4 @@
-"""Steps of known cells drawn by hand (RNN, LSTM, GRU), and any step as one box."""
+"""Fixed layouts of known cells (RNN, LSTM, GRU), and of any step as one box."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Names = dict[str, Item]
 
 
 def draw(wiring: Wiring, step: Step, known: bool = True) -> FixedLayout:
-    """The step as a known cell if its values carry the cell's names, else as one box."""
+    """The layout of a known cell if the values of the step have the names of that cell, else one box."""
     if known:
         names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
         for cell in (_lstm, _gru, _rnn):
             found = cell(wiring, step, names)
             if found is not None:
                 return found
-    return box(wiring, step)
+    return one_box(wiring, step)
 
 
 # ---- one box
 
 
-def box(wiring: Wiring, step: Step) -> FixedLayout:
-    """The whole step as one box, states passing through it."""
+def one_box(wiring: Wiring, step: Step) -> FixedLayout:
+    """The whole step as one box. States enter on the left and leave on the right."""
     label = _title(wiring, step)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
@@ -51,7 +51,7 @@ def box(wiring: Wiring, step: Step) -> FixedLayout:
 
 
 def _title(wiring: Wiring, step: Step) -> str:
-    """LSTM; ∂ LSTM for its gradient; LSTM · GRU for layers in one column."""
+    """The label of the box: LSTM; ∂ LSTM for its gradient; LSTM · GRU for two layers."""
     keys = (step_key(wiring.items[i].node) for i in step.items)
     loops = dict.fromkeys(key.loop.rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
     words = [text.clean(loop.upper() if len(loop) <= 5 else loop, 14) for loop in loops]
@@ -71,7 +71,7 @@ def _spread(count: int, width: float) -> list[float]:
 
 
 class _CellBuilder:
-    """Collects the marks of a hand-placed cell."""
+    """Collects the nodes and edges of a known cell. `head` holds the operations after the cell: a readout."""
 
     def __init__(self, wiring: Wiring, step: Step, head: list[int], width: float, height: float):
         self.wiring, self.step, self.head = wiring, step, head
@@ -99,7 +99,7 @@ class _CellBuilder:
         return next(m.id for m in self.fixed.nodes if m.item == item.index)
 
     def wire(self, points: tuple[Point, ...], tail: str, head: Item, arg: Item | int, heavy: bool = False) -> None:
-        """Into a node: coloured by what flows along the argument."""
+        """An edge into a node, in the colour of the gradient along that argument."""
         wanted = arg if isinstance(arg, int) else arg.index
         position = head.args.index(wanted) if wanted in head.args else 0
         self.fixed.edges.append(FixedEdge(points, tail, self.id(head), head.index, position, heavy))
@@ -108,13 +108,13 @@ class _CellBuilder:
         self.fixed.layout.dots.append((x, y))
 
     def peephole(self, points: tuple[Point, ...], tail: str, gate: Item, user: Item, arg: Item | int) -> None:
-        """From a state into a gate, coloured by what flows into the operation that reads it."""
+        """An edge from a state into a gate, in the colour of the gradient along the argument of the operation that reads the state."""
         position = user.args.index(arg if isinstance(arg, int) else arg.index)
         self.fixed.edges.append(FixedEdge(points, tail, self.id(gate), user.index, position))
         self.dot(*points[0])
 
     def finish(self, h: Item, x_in: float, x_out: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> FixedLayout:
-        """The input below, the output above with the readout on its way, and what leaves."""
+        """Add the input below, the output above, the readout between cell and output, and the states that leave."""
         layout, step = self.fixed.layout, self.step
         layout.inputs = [(x_in, BELOW)] * len(step.inputs)
         riser: tuple[Point, ...] = (start, (x_out, start[1]), (x_out, layout.height + OUTSIDE))
@@ -130,7 +130,7 @@ class _CellBuilder:
         return self.fixed
 
     def _readout(self, h: Item, x: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> tuple[Point, ...]:
-        """One box over the cell for all that comes after h; gives the way from it to the output."""
+        """Add one box above the cell for all operations after h. Gives the path from the box to the output."""
         layout, last = self.fixed.layout, self.head[-1]
         names = [self.wiring.items[a].name or "" for k in self.head for a in self.wiring.items[k].args if self.wiring.items[a].leaf]
         stems = {n.rpartition(".")[0] for n in names}
@@ -149,7 +149,7 @@ class _CellBuilder:
 
 
 def _lanes(wiring: Wiring, step: Step) -> list[str]:
-    """The names of the states that come in."""
+    """The names of the states that enter, in the order of the lanes."""
     found = []
     for kind, what in step.lanes:
         index = what[1] if kind == "start" else what if kind == "item" else None
@@ -158,7 +158,10 @@ def _lanes(wiring: Wiring, step: Step) -> list[str]:
 
 
 def _head(wiring: Wiring, step: Step, names: Names, needed: str, states: set[str]) -> list[int] | None:
-    """What follows the cell in its step (a readout), as a list; None if this is not such a cell."""
+    """The operations after the cell in its step (a readout); None if the step is not such a cell.
+
+    The cell must have all `needed` names (one letter each) and exactly these states.
+    """
     if not all(n in names for n in needed) or set(_lanes(wiring, step)) != states or len(step.lanes) != len(states):
         return None
     ends = {names[s].index for s in states}
@@ -236,7 +239,7 @@ def _lstm(wiring: Wiring, step: Step, names: Names) -> FixedLayout | None:
 
 
 def _peepholes(cell: _CellBuilder, step: Step, old: int, kept: Item, c: Item, tanh: Item, f: Item, i: Item, o: Item, port: str) -> None:
-    """The gates that look at the state: f and i at the old one, o at the new one."""
+    """Add the peephole connections: the gates f and i read the old state, o the new one."""
     items = cell.wiring.items
     readers = [items[k] for k in step.items if old in items[k].args and k != kept.index]
     for user in readers:
@@ -250,7 +253,7 @@ def _peepholes(cell: _CellBuilder, step: Step, old: int, kept: Item, c: Item, ta
 
 
 def _leads(wiring: Wiring, step: Step, start: Item, goal: Item) -> bool:
-    """Whether the goal is computed from the start within the step."""
+    """Whether the goal depends on the start within the step."""
     reached = {start.index}
     for k in step.items:
         if reached & set(wiring.items[k].args):

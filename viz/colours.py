@@ -1,4 +1,4 @@
-"""How marks are coloured: by kind, or by the norm of the gradient that flows through them."""
+"""The colours of nodes and edges: by kind, or by gradient norm."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from .timeline import Item, Timeline
 
 @dataclass
 class Colours:
-    """Colours by kind. Only with `gradient`: `norms` holds ‖∂L/∂·‖ of items, `edges` that along (item, argument), and
-    `lanes` that which flows back to an item from one column: what a state gets from the next step alone."""
+    """Colours by kind; with `gradient` colours by gradient norm, ‖∂L/∂·‖.
+
+    norms   item -> the norm of its gradient
+    edges   (item, argument) -> the norm of the cotangent along that edge
+    lanes   (item, column) -> the norm of the part of an item's gradient that comes from one column
+    """
 
     gradient: bool = False
     norms: dict[int, float] = field(default_factory=dict)
@@ -33,24 +37,26 @@ class Colours:
         return self.gradient and self.norms.get(item.index) == 0
 
     def wire(self, item: int, position: int, plain: str = style.WIRE) -> str:
+        """The colour of an edge into an item; `plain` is its colour by kind."""
         return style.gradient_colour(self.edges.get((item, position))) if self.gradient else plain
 
     def value(self, item: int, plain: str = style.STATE) -> str:
+        """The colour of an edge that shows a value as such."""
         return style.gradient_colour(self.norms.get(item)) if self.gradient else plain
 
     def lane(self, item: int, column: int, plain: str = style.STATE) -> str:
-        """The colour of a value on its way to the operations of one column."""
+        """The colour of a value's line to the operations of one column."""
         return style.gradient_colour(self.lanes.get((item, column))) if self.gradient else plain
 
     def exponent(self, item: int, column: int) -> str:
-        """log10 of what flows back along a lane as a label, or nothing."""
+        """The label of a lane: log10 of its norm, or "" where it has none."""
         norm = self.lanes.get((item, column))
         if not self.gradient or norm is None or norm == 0:
             return ""
         return f"{math.log10(norm):.1f}" if math.isfinite(norm) else "NaN" if math.isnan(norm) else "∞"
 
     def alarm(self, timeline: Timeline) -> str:
-        """Where NaN or infinity enters the gradient, in words; nothing where all is finite."""
+        """A sentence that says where NaN or infinity enters the gradient; "" where all norms are finite."""
         bad = [i for i, norm in self.norms.items() if not math.isfinite(norm)]
         if not bad:
             return ""
@@ -64,7 +70,7 @@ class Colours:
 
 
 def describe(item: Item, timeline: Timeline, colours: Colours) -> str:
-    """What is shown on hovering: type, name, place, gradient."""
+    """The tooltip of a node: operation and type, name, scope, gradient norm."""
     words = [f"{item.node.op.name} {item.node.type}"]
     if item.name:
         words.append(text.clean(item.name))

@@ -11,10 +11,9 @@ from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
 from .row import MARGIN
-from .scene import Frame as Box
-from .scene import Part, Placed, Point, Scene, Shape, Wire, Word
+from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
 from .steps import laid_out
-from .tiles import HEAVY, Frame, surroundings, tile
+from .tiles import HEAVY, StepBox, surroundings, tile
 from .timeline import Timeline
 from .unrolled import timeline_of
 from .unrolling import graph_of, is_computed
@@ -35,7 +34,7 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     """
     length = _length(what, args)
     timeline, _ = timeline_of(what, args, 3, None, level)
-    scene = _Roller(timeline, level, length).scene()
+    scene = _RolledScene(timeline, level, length).scene()
     if steps is None:
         return Drawing(scene)
     unrolled_timeline, _ = timeline_of(what, args, steps, None, level)
@@ -59,15 +58,15 @@ def _only_steps(timeline: Timeline) -> Timeline:
     return Timeline(timeline.items, timeline.columns, timeline.before, [], outputs, timeline.title)
 
 
-class _Roller:
+class _RolledScene:
     def __init__(self, timeline: Timeline, level: str, length: int | None):
         self.timeline = _only_steps(timeline)
         self.wiring = laid_out(self.timeline, level)
         self.length = length or len(timeline.columns)
-        self.step = self._steady()
+        self.step = self._inner_step()
         self.part = Part()
 
-    def _steady(self) -> Step:
+    def _inner_step(self) -> Step:
         """A step that reads the one before it and is read by the next."""
         for a, b in zip(self.wiring.steps, self.wiring.steps[1:], strict=False):
             if any(kind in ("item", "start") for kind, _ in a.lanes) and a.exits and b.lanes:
@@ -78,32 +77,32 @@ class _Roller:
     def scene(self) -> Scene:
         step, layout = self.step, self.step.layout
         lanes = [self.after.layout.lanes[self.after.lanes.index(("item", a))] for a in step.exits]
-        self.frame = Frame(layout.height)
+        self.box = StepBox(layout.height)
         upper, lower = self._sides(lanes)
         up, down = (FIRST + PITCH * (len(side) - 1) + 14 if side else OUTSIDE for side in (upper, lower))
-        self.frame = Frame(layout.height, max(up, OUTSIDE), max(down, OUTSIDE))
+        self.box = StepBox(layout.height, max(up, OUTSIDE), max(down, OUTSIDE))
         reach = FIRST + PITCH * (max(len(upper), len(lower)) - 1)
         self.x = MARGIN + reach + 10
-        above = max(-self.frame.above() + 11 if step.outputs else 0, FIRST + PITCH * len(upper) if upper else 0)
+        above = max(-self.box.above() + 11 if step.outputs else 0, FIRST + PITCH * len(upper) if upper else 0)
         self.top = MARGIN + 16 + above
-        inner = tile(self.wiring, step, lanes, self.frame, Colours())
-        around = surroundings(self.wiring, step, self.frame, Colours())
+        inner = tile(self.wiring, step, lanes, self.box, Colours())
+        around = surroundings(self.wiring, step, self.box, Colours())
         around.shapes = [self._with_t(s) for s in around.shapes]
         loop = self.timeline.columns[step.number].loop.rsplit("/", 1)[-1]
         compact = step.fixed is not None and bool(step.fixed.entry)
-        box = Box(self.x, self.top, layout.width, self.frame.height, "" if compact else text.clean(loop, 24), *style.FRAME, style.GREEN)
-        placed = [Placed(around, self.x, self.top, "r_"), Placed(inner, self.x, self.top, "r_", box)]
+        frame = Frame(self.x, self.top, layout.width, self.box.height, "" if compact else text.clean(loop, 24), *style.FRAME, style.GREEN)
+        placed = [Placed(around, self.x, self.top, "r_"), Placed(inner, self.x, self.top, "r_", frame)]
         for side, members in ((-1, upper), (1, lower)):
             for rank, (k, y) in enumerate(members):
-                self._loop(k, self.top + self.frame.height - y, side, rank)
+                self._loop(k, self.top + self.box.height - y, side, rank)
         last = self.timeline.columns[0].step + self.length - 1
         first = self.timeline.columns[0].step
         right = self.x + layout.width + reach + 34
         self.part.words.append(Word(right - 10, MARGIN + 6, f"t = {min(first, last)} … {max(first, last)}", 10, style.MUTED, "end"))
         bottom = (
             self.top
-            + self.frame.height
-            + max(self.frame.below() - self.frame.height + 11 if step.inputs else 0, FIRST + PITCH * len(lower) if lower else 0)
+            + self.box.height
+            + max(self.box.below() - self.box.height + 11 if step.inputs else 0, FIRST + PITCH * len(lower) if lower else 0)
         )
         placed.append(Placed(self.part, prefix="r_"))
         bottom = self._weights(bottom)
@@ -115,14 +114,14 @@ class _Roller:
     def _sides(self, lanes: list[float]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
         """(loops over the box, loops under it), the innermost first: each goes round the nearer side."""
         ranked = sorted(enumerate(lanes), key=lambda pair: -pair[1])
-        half = (len(ranked) + 1) // 2 if len(ranked) > 1 else int(lanes[0] * 2 > self.frame.height) if lanes else 0
+        half = (len(ranked) + 1) // 2 if len(ranked) > 1 else int(lanes[0] * 2 > self.box.height) if lanes else 0
         return ranked[:half], ranked[half:][::-1]
 
     def _loop(self, exit: int, y: float, side: int, rank: int) -> None:
         """From the right border around to the left one, the delay on its way back."""
         distance = FIRST + PITCH * rank
         compact = bool(self.step.fixed and self.step.fixed.entry)
-        edge = self.top if side < 0 else self.top + self.frame.height
+        edge = self.top if side < 0 else self.top + self.box.height
         level = edge + side * distance
         left, right = self.x - distance + 4, self.x + self.step.layout.width + distance - 4
         middle = self.x + 12.0 if side > 0 or compact else self.x + 64.0

@@ -11,9 +11,8 @@ from typing import Any
 from . import legend, style, text
 from .colours import Colours
 from .geometry import place
-from .scene import Frame as Box
-from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
-from .tiles import HEAVY, STUB, USE, Frame, surroundings, tile
+from .scene import Frame, Part, Placed, Port, Scene, Shape, Wire, Word
+from .tiles import HEAVY, STUB, USE, StepBox, surroundings, tile
 from .timeline import BEFORE, Timeline
 from .wiring import SIZE, Step, Wiring
 
@@ -29,13 +28,13 @@ class RowScene:
 
     def __init__(self, wiring: Wiring, colours: Colours, limit: int | None = None, names: str = "", known: Collection[str] = ()):
         self.wiring, self.colours, self.names, self.known = wiring, colours, names, known
-        self.ends, self.turned = ("before", "after"), False
+        self.ends, self.upside_down = ("before", "after"), False
         self.items, self.timeline = wiring.items, wiring.timeline
         self.steps = wiring.steps
         self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.timeline.end]
         self.hide(middle(self.inner, limit))
         inner = [s.layout.height for s in self.steps if s.label]
-        self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
+        self.box = StepBox(max(inner or [s.layout.height for s in self.steps]))
         self.between = self._corridor()
         self.x: dict[int, float] = {}
         self.gap_x = 0.0
@@ -68,7 +67,7 @@ class RowScene:
             self._between(a, b)
         if self.gap is not None:
             self._gap()
-        self._thin()
+        self._drop_covered_labels()
         self._initial()
         self._buses()
         bottom = self._weights()
@@ -104,11 +103,11 @@ class RowScene:
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
         self.buses = list(self.wiring.buses)
-        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.frame.above() + 11 if any_output else 6)
-        over = max((s.layout.height for s in self.steps), default=0.0) - self.frame.height
+        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.box.above() + 11 if any_output else 6)
+        over = max((s.layout.height for s in self.steps), default=0.0) - self.box.height
         self.top = max(self.top, MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + over + 12)
         any_input = any(self.steps[i].inputs for i in self.shown)
-        self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
+        self.bottom = self.top + (self.box.below() + 11 if any_input else self.box.height)
 
     # ---- steps
 
@@ -117,9 +116,9 @@ class RowScene:
         lanes = self._lanes_out(i)
         key = (id(step.fixed) if step.fixed else None, step.key, tuple(lanes))
         if self.colours.gradient or key not in self.tiles:
-            self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.colours)
+            self.tiles[key] = tile(self.wiring, step, lanes, self.box, self.colours)
         x, prefix = self.x[i], self._prefix(i)
-        around = surroundings(self.wiring, step, self.frame, self.colours)
+        around = surroundings(self.wiring, step, self.box, self.colours)
         if around.shapes:
             self.placed.append(Placed(around, x, self.top, prefix))
         fill, stroke = style.FRAME_GRADIENT if self.colours.gradient else style.FRAME
@@ -128,15 +127,15 @@ class RowScene:
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
         whole = step.label and not (step.fixed and step.fixed.entry)
-        height = self.frame.height if whole else step.layout.height
-        box = Box(
-            x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
+        height = self.box.height if whole else step.layout.height
+        frame = Frame(
+            x, self.top + self.box.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
         )
-        self.placed.append(Placed(self.tiles[key], x, self.top, prefix, box))
+        self.placed.append(Placed(self.tiles[key], x, self.top, prefix, frame))
 
     def _label_at(self, step: Step, label: str) -> float:
         """Where the label over a box stands: as far left as no wire runs through it."""
-        risers = [x for x, _ in (step.layout.inputs if self.turned else step.layout.outputs)]
+        risers = [x for x, _ in (step.layout.inputs if self.upside_down else step.layout.outputs)]
         wide = text.width(label, 11)
         fits = (at for at in (8.0, *(x + 4 for x in sorted(risers))) if not any(at - 3 < x < at + wide + 3 for x in risers))
         return next((at for at in fits if at + wide <= step.layout.width), 8.0)
@@ -158,7 +157,7 @@ class RowScene:
         left, right = self.steps[a], self.steps[b]
         for k, lane in enumerate(right.lanes):
             if lane[0] == "item" and lane[1] in left.local:
-                y = self.top + self.frame.height - right.layout.lanes[k]
+                y = self.top + self.box.height - right.layout.lanes[k]
                 e = left.exits.index(lane[1])
                 x0, x1 = self.x[a] + left.layout.width, self.x[b]
                 self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1], right)
@@ -176,7 +175,7 @@ class RowScene:
         item = self.items[value]
         return self.wiring.value_label(value) if item.name and len(item.name) < 12 and item.column != BEFORE else ""
 
-    def _thin(self) -> None:
+    def _drop_covered_labels(self) -> None:
         """Take away words that would stand on another line of the same corridor."""
         lines: dict[int, list[float]] = {}
         for w in self.corridor.wires:
@@ -199,7 +198,7 @@ class RowScene:
         first, last = self.steps[left + 1], self.steps[after - 1]
         names = (first.label.replace("∂ ", ""), last.label.replace("∂ ", "").replace("t = ", ""))
         label = f"{names[0]} … {names[1]}"
-        x, w, h = self.gap_x, GAP_WIDTH, self.frame.height
+        x, w, h = self.gap_x, GAP_WIDTH, self.box.height
         part = Part([], [], [Shape("gap", w / 2, h / 2, w, h, "elided", "⋯", dashed=True, size=20.0)])
         part.words.append(Word(w / 2, -10, label, 10, style.GREEN, of="gap"))
         self.placed.append(Placed(part, x, self.top, f"{self.names}gap_"))
@@ -237,7 +236,7 @@ class RowScene:
             width = max(max(text.width(self.wiring.initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
             for n, (k, a) in enumerate(lanes):
                 spot = spots[k]
-                y = self.top + self.frame.height - step.layout.lanes[k]
+                y = self.top + self.box.height - step.layout.lanes[k]
                 edge = self.x[i] - 14 - 6 * len(lanes)
                 turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
                 item = self.items[a[0]]
@@ -259,7 +258,7 @@ class RowScene:
         order = sorted(range(len(step.lanes)), key=lambda k: -step.layout.lanes[k])
         order = [k for k in order if step.lanes[k][0] != "bus"]
         starts = [step.lanes[k][0] == "start" for k in order]
-        ys = [self.top + self.frame.height - step.layout.lanes[k] for k in order]
+        ys = [self.top + self.box.height - step.layout.lanes[k] for k in order]
         found = place(ys, [1.0 if s else 1e6 for s in starts], [9.5 if s else 0.0 for s in starts], 4.0)
         return dict(zip(order, found, strict=True))
 
@@ -279,23 +278,23 @@ class RowScene:
         part = Part()
         last_i, _ = ends[-1]
         colour = self.colours.value(members[-1], style.LOOKS["output"].stroke)
-        reach = self._drop_x(last_i, ends[-1][1])
+        reach = self._bus_x(last_i, ends[-1][1])
         part.ports.append(Port(name, reach, level))
         for i in self.shown:
             step = self.steps[i]
             for k, a in enumerate(step.outputs):
                 if a in members:
                     x = self.x[i] + step.layout.outputs[k][0]
-                    y = self.top + self.frame.above() - 11
+                    y = self.top + self.box.above() - 11
                     mine = self.colours.value(a, style.LOOKS["output"].stroke)
                     part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
         for i, k in ends:
-            x, y = self._drop_x(i, k), self.top + self.frame.height - self.steps[i].layout.lanes[k]
+            x, y = self._bus_x(i, k), self.top + self.box.height - self.steps[i].layout.lanes[k]
             points = ((reach, level), (x, level), (x, y), (self.x[i], y)) if x != reach else ((x, level), (x, y), (self.x[i], y))
             part.wires.append(Wire(points, name, f"{self._prefix(i)}{self.steps[i].entry(k)}", False, 1.4, colour))
         self.placed.append(Placed(part))
 
-    def _drop_x(self, i: int, k: int) -> float:
+    def _bus_x(self, i: int, k: int) -> float:
         before = sum(lane[0] == "bus" for lane in self.steps[i].lanes[:k])
         return self.x[i] - 8 - DROP * before
 
@@ -318,7 +317,7 @@ class RowScene:
             part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT, of=bar))
         for i in users:
             x = self.x[i] + self.steps[i].layout.width - STUB
-            y = self.top + self.frame.height
+            y = self.top + self.box.height
             stroke = style.LOOKS["parameter"].stroke
             part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, stroke, True))
         self.placed.append(Placed(part))

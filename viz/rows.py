@@ -44,7 +44,7 @@ class _Splitter:
         self._stages()
 
     def _stages(self) -> None:
-        soonest = self._soonest()
+        readers = self._first_readers()
         for item in self.items:
             if item.leaf:
                 continue
@@ -52,9 +52,9 @@ class _Splitter:
                 self.stage[item.index] = 3 * self.row[item.column] + 1
                 continue
             after = max((self.stage[a] for a in item.args), default=-1)
-            self.stage[item.index] = self._loose(item, after, soonest[item.index])
+            self.stage[item.index] = self._stage(item, after, readers[item.index])
 
-    def _soonest(self) -> list[int]:
+    def _first_readers(self) -> list[int]:
         """For each item, the first row whose steps read it; the number of rows where no row does."""
         found = [len(self.kinds)] * len(self.items)
         for item in reversed(self.items):
@@ -64,7 +64,7 @@ class _Splitter:
                 found[a] = min(found[a], use)
         return found
 
-    def _loose(self, item: Item, after: int, use: int) -> int:
+    def _stage(self, item: Item, after: int, use: int) -> int:
         """The stage of an operation without a step. `after`: the last stage it reads; `use`: the first row that reads it."""
         count = len(self.kinds)
         if after < 0:
@@ -104,7 +104,7 @@ class _Splitter:
             items[item.index] = replace(item, column=column, args=list(item.args))
         title = self.timeline.title if numbers else "after"
         made = Timeline(items, columns, before, after, self._outputs(n, members), title, self.timeline.notes)
-        self._foreign(made, [i.index for i in members], n)
+        self._leaves(made, [i.index for i in members], n)
         return made
 
     def _outputs(self, n: int, members: Sequence[Item]) -> list[int]:
@@ -123,7 +123,7 @@ class _Splitter:
         row = self.stage[item.index] // 3
         return item.node.origin.vjp_of is not None or (row < len(self.kinds) and self.kinds[row][0])
 
-    def _foreign(self, timeline: Timeline, members: Sequence[int], n: int) -> None:
+    def _leaves(self, timeline: Timeline, members: Sequence[int], n: int) -> None:
         """Make the leaves of the row: those of the whole timeline, with columns of this row, and values of other rows."""
         items = timeline.items
         stands: dict[int, int] = self._together(members, n)

@@ -1,4 +1,4 @@
-"""The layout of every step: by the layered algorithm, of a known cell, or as one box. Equal steps share one layout."""
+"""The layouts of all steps: of the layered algorithm, of a known cell, or of one box. Equal steps share one layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .wiring import SIZE, Step, Wiring
 
 
 def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
-    """The wiring of a timeline, each of its steps with its layout at this level."""
+    """The wiring of a timeline whose steps have their layouts. `level` is as for `unrolled`."""
     wiring = Wiring(timeline)
     known: dict[Any, Layout] = {}
     for step in wiring.steps:
@@ -30,7 +30,7 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
 
 
 def _graph(wiring: Wiring, step: Step) -> StepGraph:
-    """What the layered algorithm is to lay out."""
+    """The graph of a step for the layered algorithm."""
     sizes = []
     for label, chips in zip(step.labels, step.chips, strict=True):
         words = tuple(wiring.chip(a) for _, a in chips)
@@ -50,7 +50,7 @@ def _width(label: str) -> float:
 
 
 def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
-    """Steps with equal keys look the same."""
+    """The key of a step: steps with equal keys have equal pictures."""
     return (
         tuple(graph.sizes),
         tuple(map(tuple, graph.args)),

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from .. import style, svg, text
-from ..cells import box
+from ..cells import one_box
 from ..colours import Colours
 from ..geometry import place
 from ..layout import OUTSIDE
 from ..scene import Part
-from ..tiles import HEAVY, LINE, Frame, tile
+from ..tiles import HEAVY, LINE, StepBox, tile
 from ..timeline import BEFORE, Item
 from ..wiring import SIZE, Step, Wiring
 
@@ -157,12 +157,12 @@ class _Exporter:
     def _open(self, step: Step, ahead: list[float], links: list[Any], rises: list[Any]) -> dict[str, Any]:
         layout = step.layout
         view = self._around(step, layout.width, layout.height, layout.lanes, links, [x for x, _ in layout.inputs], layout.outputs, rises)
-        self._marks(view, step, tile(self.wiring, step, ahead, Frame(layout.height), Places()), layout.height)
+        self._marks(view, step, tile(self.wiring, step, ahead, StepBox(layout.height), Places()), layout.height)
         return view
 
     def _closed(self, step: Step, links: list[Any], rises: list[Any]) -> dict[str, Any]:
         """The step as one box."""
-        fixed = box(self.wiring, step)
+        fixed = one_box(self.wiring, step)
         layout, lanes, height = fixed.layout, step.layout.lanes, step.layout.height
         if height > LOW:
             height = max(58.0, LANE * len(lanes) + 34)
