@@ -1,4 +1,7 @@
-"""The rows of a drawing below each other, equal steps in one column; rows that run backwards are mirrored, gradients upside down."""
+"""The rows of a drawing below each other, equal steps in one column.
+
+Rows that run backwards in time are mirrored from left to right. Gradients stand upside down.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from .steps import laid_out
 from .style import MUTED
 from .timeline import BEFORE, Timeline
 
-Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page
+Key = tuple[int, int]  # the column of a step: (pass over the steps, step)
 FIRST, LAST = (-1, 0), (1 << 30, 0)
 
 
 def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level: str = "op") -> Scene:
-    """The scene of a timeline; of more than `limit` steps the middle is left out."""
+    """The scene of a timeline. Of more than `limit` steps the middle ones are left out."""
     rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
         return RowScene(laid_out(timeline, level), colours, limit).scene()
@@ -44,7 +47,7 @@ class _AlignedRows:
         self.width: dict[Key, float] = {}
 
     def _keys(self, row: Row, unit: RowScene) -> dict[int, Key]:
-        """Where each step stands on the page. A step that comes a second time (a decoder's) belongs to the second pass."""
+        """The column of each step. Where the steps are counted from the start again, as in a decoder, the second pass begins."""
         found: dict[int, Key] = {}
         seen: dict[int, int] = {}
         order = range(len(unit.steps))
@@ -69,7 +72,7 @@ class _AlignedRows:
     # ---- from left to right
 
     def _columns(self) -> float:
-        """Places and widths of the columns; gives the right end."""
+        """Compute the places and the widths of the columns. Gives the right end."""
         at = [{k: i for i, k in keys.items()} for keys in self.keys]
         before: list[int | None] = [None] * len(self.units)
         x = MARGIN
@@ -116,7 +119,7 @@ class _AlignedRows:
         return finished(placed, self.colours, right, bottom, self.timeline, notes)
 
     def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
-        """What follows all rows, on their right; gives the new right and lower ends."""
+        """Draw the operations after all rows, on their right. Gives the new right and lower ends."""
         unit = RowScene(laid_out(row.timeline, self.level), self.colours, None, "z_")
         unit.columns()
         height = unit.draw()
@@ -126,7 +129,7 @@ class _AlignedRows:
 
 
 def _mirrored(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
-    """The marks mirrored within a width, turned over within a height, and moved down and across."""
+    """The part mirrored from left to right within a width, from top to bottom within a height, and moved down and to the right."""
     part = _reflected(p.part, -1 if width is not None else 1, -1 if height is not None else 1)
     dx = p.dx if width is None else width - p.dx
     dy = p.dy if height is None else height - p.dy

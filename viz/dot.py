@@ -1,4 +1,7 @@
-"""A scene as a graphviz.Digraph. It holds the positions: `neato -n2` draws the same picture, other engines make their own layout."""
+"""A scene as a graphviz.Digraph, with positions.
+
+`neato -n2` keeps the positions and draws the same picture. Other engines compute their own layout.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from .text import number as n
 from .text import width
 
 GRAPH = {"fontname": FONT, "fontsize": "11", "rankdir": "BT", "nodesep": "0.2", "ranksep": "0.28", "splines": "true"}
-PAGE = {"outputorder": "edgesfirst", "pad": "0.25", "inputscale": "72"}  # a margin of 18 points; positions are in points
+PAGE = {"outputorder": "edgesfirst", "pad": "0.25", "inputscale": "72"}  # pad: a margin of 18 points; inputscale: positions are in points
 NODE = {"fontname": FONT, "fontsize": "11", "fontcolor": TEXT, "shape": "box", "style": "rounded,filled", "fillcolor": "#FFFFFF"}
 EDGE = {"fontname": FONT, "color": WIRE, "penwidth": "1.2", "arrowsize": "0.6"}
 PORT = {"label": "", "shape": "point", "width": "0.01", "height": "0.01", "style": "invis"}
 SHAPES = {"box": "box", "ellipse": "ellipse", "square": "box"}
 
-At = Callable[[float, float], str]  # a place in a part -> "x,y" of Graphviz, where y runs upwards
+At = Callable[[float, float], str]  # a point of a part -> "x,y" for Graphviz, where y runs upwards
 
 
 def digraph(scene: Scene) -> graphviz.Digraph:
-    """The nodes, edges and clusters of a scene. Their names come from counters; every label is plain text."""
+    """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text."""
     title = verbatim(scene.title or "minigrad")
     graph = graphviz.Digraph(title, filename="drawing.gv", graph_attr=GRAPH | PAGE, node_attr=NODE, edge_attr=EDGE)
     for index, placed in enumerate(scene.placed):
@@ -37,7 +40,7 @@ def verbatim(*lines: str) -> str:
 
 
 def _place(graph: graphviz.Digraph, placed: Placed, index: int, height: float) -> None:
-    """Add the marks of one part; those in a frame are a cluster."""
+    """Add one part to the graph. The nodes inside a frame are a cluster."""
     part, dx, dy, prefix, frame = placed
 
     def at(x: float, y: float) -> str:
@@ -63,6 +66,7 @@ def _place(graph: graphviz.Digraph, placed: Placed, index: int, height: float) -
 
 
 def _differing(attributes: dict[str, str], defaults: dict[str, str]) -> dict[str, str]:
+    """The attributes that are not the defaults of the graph."""
     return {k: v for k, v in attributes.items() if defaults.get(k) != v}
 
 
@@ -77,7 +81,7 @@ def _cluster(frame: Frame, height: float) -> dict[str, str]:
 
 
 def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
-    """A node. Words inside it are lines of its label; a word beside it is its external label."""
+    """The attributes of a node. Words inside it are lines of its label; a word beside it is its external label."""
     look = LOOKS[s.look]
     fill = s.fill or look.fill
     style = ("filled" if s.shape != "box" else "rounded,filled") + (",dashed" if s.dashed else "")
@@ -92,7 +96,7 @@ def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
 
 
 def _scale(bars: Sequence[Bar], at: At) -> dict[str, str]:
-    """A colour scale as one box of stripes."""
+    """The attributes of a colour scale: one box with stripes."""
     left, right = bars[0].x, bars[-1].x + bars[-1].w
     return {
         "label": "", "shape": "box", "style": "striped", "penwidth": "0", "fillcolor": ":".join(b.fill for b in bars),
@@ -101,7 +105,7 @@ def _scale(bars: Sequence[Bar], at: At) -> dict[str, str]:
 
 
 def _text(word: Word, at: At) -> dict[str, str]:
-    """A node of text alone."""
+    """The attributes of a node that is only text."""
     wide = width(word.text, word.size)
     return {
         "label": verbatim(word.text), "shape": "none", "fontsize": n(word.size), "fontcolor": word.colour,
@@ -110,7 +114,7 @@ def _text(word: Word, at: At) -> dict[str, str]:
 
 
 def _beside(words: Sequence[Word], at: At) -> dict[str, str]:
-    """The external label of a node or an edge."""
+    """The attributes of the external label of a node or an edge."""
     if not words:
         return {}
     (word,) = words
@@ -123,14 +127,14 @@ def _middle(word: Word) -> float:
 
 
 def _wire(w: Wire, at: At) -> dict[str, str]:
-    """An edge; a dashed one says nothing of the order of its ends."""
+    """The attributes of an edge. A dashed edge does not decide which of its ends stands above the other."""
     dashed = {"style": "dashed", "constraint": "false"} if w.dashed else {}
     head = {} if w.arrow else {"arrowhead": "none"}
     return {"pos": _spline(w, at), "color": w.colour, "penwidth": n(w.width), **dashed, **head}
 
 
 def _spline(wire: Wire, at: At) -> str:
-    """The way of an edge as cubic Bézier curves, rounded at its corners."""
+    """The path of an edge as cubic Bézier curves, with rounded corners."""
     points, start = list(wire.points), ""
     if wire.arrow:
         (ax, ay), (bx, by) = points[-2], points[-1]

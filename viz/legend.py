@@ -1,4 +1,4 @@
-"""Legends: what the kinds of node mean, and the scale of gradient norms."""
+"""Legends: the kinds of node, and the colour scale of gradient norms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .scene import Bar, Part, Shape, Word
 
 
 def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple[Part, float, float]:
-    """(marks, right end, lower end): one sample for each kind that occurs, in as many rows as the width takes."""
+    """(part, right end, lower end): one sample for each kind, in rows that fit into the room."""
     part = Part()
     x, y, widest = left, top + 8, left
     for i, kind in enumerate(present):
@@ -25,7 +25,7 @@ def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple
 
 
 def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Part, float, float]:
-    """(marks, right end, lower end): the scale from vanishing to exploding, and the three special colours."""
+    """(part, right end, lower end): the colour scale, and samples for no gradient, zero, and not finite."""
     part = Part()
     step, x0, y = 5.0, left + 4, top + 16
     count = (high - low) * 5

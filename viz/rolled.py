@@ -1,4 +1,4 @@
-"""rolled(...): one step with its loops, a delay on each; beside it, if asked, the same unrolled."""
+"""rolled(...): one step of a loop with its states as feedback edges, and beside it the same loop unrolled."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .unrolled import timeline_of
 from .unrolling import graph_of, is_computed
 from .wiring import Step
 
-FIRST, PITCH = 26.0, 19.0  # of the loops around the box
+FIRST, PITCH = 26.0, 19.0  # from the box to the first feedback edge, and from there to the next
 DELAY = 15.0
 
 
 def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) -> Drawing:
-    """A loop as one step with an edge back for each state; the square on it is the delay of one step.
+    """Draw a loop as one step, with a feedback edge for each state. The square on the edge is a delay of one step.
 
     what     as for `unrolled`: a Graph with a scan, a function and its arguments, or a tensor computed in scoped steps
     level    "box", "cell", "gate" or "op": how much of the step is shown
-    steps    draw beside it, after an equals sign, the same loop unrolled over so many steps
+    steps    draw the same loop beside it, after an equals sign, unrolled over so many steps
 
     Raises DrawingError where there is no loop in which a step reads the one before it.
     """
@@ -51,7 +51,7 @@ def _length(what: Any, args: Any) -> int | None:
 
 
 def _only_steps(timeline: Timeline) -> Timeline:
-    """Without what comes after; values that leave the steps become results."""
+    """The timeline without the operations after the steps. Values that these read become results."""
     columns = {i for c in timeline.columns for i in c.items}
     used = {a for i in timeline.after for a in timeline.items[i].args if a in columns}
     outputs = [i for i in sorted(columns) if i in used or i in timeline.outputs]
@@ -67,7 +67,7 @@ class _RolledScene:
         self.part = Part()
 
     def _inner_step(self) -> Step:
-        """A step that reads the one before it and is read by the next."""
+        """The first step that reads the step before it and is read by the next one."""
         for a, b in zip(self.wiring.steps, self.wiring.steps[1:], strict=False):
             if any(kind in ("item", "start") for kind, _ in a.lanes) and a.exits and b.lanes:
                 self.after = b
@@ -112,13 +112,13 @@ class _RolledScene:
         return Scene(max(right, width) + MARGIN, bottom + 8, placed, text.clean(self.timeline.title, 60))
 
     def _sides(self, lanes: list[float]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
-        """(loops over the box, loops under it), the innermost first: each goes round the nearer side."""
+        """(feedback edges above the box, those below it), the inner ones first. Each takes the nearer side."""
         ranked = sorted(enumerate(lanes), key=lambda pair: -pair[1])
         half = (len(ranked) + 1) // 2 if len(ranked) > 1 else int(lanes[0] * 2 > self.box.height) if lanes else 0
         return ranked[:half], ranked[half:][::-1]
 
     def _loop(self, exit: int, y: float, side: int, rank: int) -> None:
-        """From the right border around to the left one, the delay on its way back."""
+        """Draw a feedback edge from the right border to the left one, with its delay."""
         distance = FIRST + PITCH * rank
         compact = bool(self.step.fixed and self.step.fixed.entry)
         edge = self.top if side < 0 else self.top + self.box.height
@@ -136,12 +136,14 @@ class _RolledScene:
             self.part.words.append(Word(right - 9, level - 7, text.clean(item.name, 8), 10, style.TEXT, "end", f"loop{exit}"))
 
     def _with_t(self, shape: Shape) -> Shape:
+        """An input or an output with the index t: xₜ."""
         index = (self.step.inputs if shape.id[0] == "x" else self.step.outputs)[int(shape.id[1:])]
         item = self.wiring.items[index]
         name = self.wiring.items[index].label if item.leaf else item.name or item.label
         return shape._replace(label=text.indexed(text.clean(name, 12), "t") if item.column is not None else shape.label)
 
     def _weights(self, bottom: float) -> float:
+        """Write the names of the weights below the box. Gives the lower end."""
         users = [a for row in self.step.chips for _, a in row if self.wiring.items[a].leaf]
         if not users:
             return bottom
@@ -155,7 +157,7 @@ class _RolledScene:
 
 
 def _beside(left: Scene, right: Scene) -> Scene:
-    """Two scenes with an equals sign between, centred on each other."""
+    """Two scenes beside each other with an equals sign between them."""
     gap = 44.0
     height = max(left.height, right.height)
     placed = []

@@ -1,4 +1,4 @@
-"""Steps side by side: the scene of an unrolled graph."""
+"""One row of steps beside each other: the scene of an unrolled graph."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from .timeline import BEFORE, Timeline
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
-CORRIDOR = (30.0, 58.0)  # between steps: at least, and at most for the names of states
+CORRIDOR = (30.0, 58.0)  # the least and the greatest width between two steps, where the names of states stand
 DROP = 9.0
 GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
 
 
 class RowScene:
-    """Draws one row of steps. `names` goes before the ids of its marks; weights that are `known` already do not stand on its bar."""
+    """Draws one row of steps.
+
+    names   the prefix of all ids;  known    weights that the bar of another row shows already
+    """
 
     def __init__(self, wiring: Wiring, colours: Colours, limit: int | None = None, names: str = "", known: Collection[str] = ()):
         self.wiring, self.colours, self.names, self.known = wiring, colours, names, known
@@ -44,7 +47,7 @@ class RowScene:
         self.notes = list(self.timeline.notes)
 
     def hide(self, steps: Collection[int]) -> None:
-        """Leave out the steps at these positions, all neighbours."""
+        """Leave out the steps at these positions, which must follow each other."""
         hidden = set(steps)
         self.shown = [i for i in range(len(self.steps)) if i not in hidden]
         self.gap = min(hidden) - 1 if hidden else None
@@ -52,14 +55,14 @@ class RowScene:
     # ---- the whole
 
     def scene(self) -> Scene:
-        """The row on its own, with a legend."""
+        """The scene of this row alone, with a legend."""
         self.columns()
         bottom = self.draw()
         bottom = self._arrow(bottom) if self.colours.gradient else bottom
         return finished(self.placed, self.colours, self.right + MARGIN, bottom, self.timeline, self.notes)
 
     def draw(self) -> float:
-        """Make the marks; gives the lower end."""
+        """Make all parts of the row. Gives its lower end."""
         self._vertical()
         for i in self.shown:
             self._step(i)
@@ -75,7 +78,7 @@ class RowScene:
         return bottom
 
     def columns(self) -> None:
-        """Put the steps side by side."""
+        """Place the steps beside each other."""
         x = MARGIN
         for i in self.shown:
             x += self.room(i)
@@ -87,13 +90,13 @@ class RowScene:
         self.right = x
 
     def _corridor(self) -> float:
-        """The width between steps: the names of states stand there."""
+        """The width between two steps, enough for the names of states."""
         names = {lane[1] for i in self.shown for lane in self.steps[i].lanes if lane[0] == "item"}
         widest = max((text.width(self._state_label(a), 8.5) for a in names), default=0.0)
         return min(max(widest + 6, CORRIDOR[0]), CORRIDOR[1])
 
     def room(self, i: int) -> float:
-        """Width of the corridor on the left of a step: initial states and values from buses come in there."""
+        """The width on the left of a step, enough for its initial states and for values from buses."""
         step = self.steps[i]
         leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
@@ -134,7 +137,7 @@ class RowScene:
         self.placed.append(Placed(self.tiles[key], x, self.top, prefix, frame))
 
     def _label_at(self, step: Step, label: str) -> float:
-        """Where the label over a box stands: as far left as no wire runs through it."""
+        """The x of the label above a box: as far left as possible without a line through it."""
         risers = [x for x, _ in (step.layout.inputs if self.upside_down else step.layout.outputs)]
         wide = text.width(label, 11)
         fits = (at for at in (8.0, *(x + 4 for x in sorted(risers))) if not any(at - 3 < x < at + wide + 3 for x in risers))
@@ -144,7 +147,7 @@ class RowScene:
         return f"{self.names}s{i}_"
 
     def _lanes_out(self, i: int) -> list[float]:
-        """The heights at which values leave a step: those at which the next one takes them in."""
+        """The heights at which values leave a step: those at which they enter the next one."""
         step = self.steps[i]
         if i + 1 >= len(self.steps):
             return [0.0] * len(step.exits)
@@ -176,7 +179,7 @@ class RowScene:
         return self.wiring.value_label(value) if item.name and len(item.name) < 12 and item.column != BEFORE else ""
 
     def _drop_covered_labels(self) -> None:
-        """Take away words that would stand on another line of the same corridor."""
+        """Remove the labels that would stand on another line between the same two steps."""
         lines: dict[int, list[float]] = {}
         for w in self.corridor.wires:
             lines.setdefault(round(w.points[0][0]), []).append(w.points[0][1])
@@ -192,7 +195,7 @@ class RowScene:
         self.corridor.words = kept
 
     def _gap(self) -> None:
-        """The place of the steps that are left out."""
+        """Draw one dashed box in place of the steps that are left out."""
         assert self.gap is not None
         left, after = self.gap, self.shown[self.shown.index(self.gap) + 1]
         first, last = self.steps[left + 1], self.steps[after - 1]
@@ -254,7 +257,7 @@ class RowScene:
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 
     def _spots(self, step: Step) -> dict[int, float]:
-        """The heights of initial states, each near its lane, around the lanes that pass by."""
+        """The heights of initial states: each as near to its lane as the other lanes allow."""
         order = sorted(range(len(step.lanes)), key=lambda k: -step.layout.lanes[k])
         order = [k for k in order if step.lanes[k][0] != "bus"]
         starts = [step.lanes[k][0] == "start" for k in order]
@@ -299,7 +302,7 @@ class RowScene:
         return self.x[i] - 8 - DROP * before
 
     def _weights(self) -> float:
-        """The bus bar of what every step shares, a dashed line to each step that uses some of it. Gives the lower end."""
+        """Draw the bar with all weights, and a dashed line from it to each step that reads one. Gives the lower end."""
         own = {self.items[a].label: a for a in self.wiring.weights if self.items[a].at is None}
         weights = [a for label, a in own.items() if label.rstrip("ᵀ") not in self.known]
         if not weights:
@@ -336,7 +339,7 @@ class RowScene:
         return [*rows, line]
 
     def _arrow(self, bottom: float) -> float:
-        """Against time, from the loss back: the direction in which gradients flow."""
+        """Draw an arrow from the loss back in time, the direction of gradients. Gives the lower end."""
         inner = [i for i in self.shown if 0 <= self.steps[i].number < self.timeline.end]
         if len(inner) < 2:
             return bottom
@@ -350,7 +353,7 @@ class RowScene:
         return bottom + (36 if rates else 20)
 
     def _rates(self) -> str:
-        """By how much each state's gradient grows or shrinks a step back, along its own lane: the geometric mean over all steps."""
+        """The factor by which one step back multiplies the gradient of each state along its lane: the geometric mean over all steps."""
         found: dict[str, list[float]] = {}
         for left, right in pairwise(self.steps[i] for i in self.inner):
             for a in left.exits:
@@ -363,7 +366,7 @@ class RowScene:
 
 
 def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
-    """What is left out of more steps than `limit`: none, or all but the first few and the last few."""
+    """The steps that are left out: none up to `limit` steps, else all but the first few and the last few."""
     if limit is None or len(steps) <= max(limit, 3):
         return []
     tail = min(TAIL, (limit - 1) // 2)
@@ -371,7 +374,7 @@ def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
 
 
 def finished(placed: list[Placed], colours: Colours, right: float, bottom: float, timeline: Timeline, notes: list[str]) -> Scene:
-    """The scene of these marks, with a legend below and, where a gradient is NaN or infinite, an alarm."""
+    """The scene of these parts with a legend, and with a warning where a gradient is NaN or infinite."""
     alarm = colours.alarm(timeline)
     if alarm:
         wide = text.width(alarm, 12) * 1.12 + 24
