@@ -1,4 +1,4 @@
-"""page(...): an unrolled graph as one offline HTML file, with gradients, memory and values over time under one cursor."""
+"""page(...): an unrolled graph as one offline HTML file, with values, gradients and memory on one time axis."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from .document import document
 from .graph import graph
 from .panels import panels as panels_of
 
-FEW = 16  # operations of a step that are shown one by one
-BUSY = 20_000  # operations from which the notes tell how many there are
+FEW = 16  # the level "op" is chosen for steps of at most so many operations
+BUSY = 20_000  # for more operations the notes say how many there are
 
 
 class Page:
-    """A page: `.html`, `.save("x.html")`, `.notes` (what was left out, in words); in a notebook it shows itself."""
+    """A page: `.html`, `.save("x.html")`, and `.notes`, which say what is left out. A notebook shows it in a frame."""
 
     def __init__(self, html: str, title: str, notes: list[str]):
         self.html, self.title, self.notes = html, title, notes
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page whole or not at all; gives the path. Raises OSError."""
+        """Write the page, whole or not at all. Gives the path. Raises OSError."""
         target = Path(path)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             file.write(self.html.encode())
@@ -57,17 +57,18 @@ def page(
     example: int | None = 0,
     title: str = "",
 ) -> Page:
-    """Time as columns to pan, zoom, search, open and close; below them values, gradients and memory over time, under one cursor.
+    """Draw time as columns that readers move, zoom, search, open and close. Below stand values, gradients and memory over time.
 
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
-    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (a box a line), "op" (every operation) or "box"
-              (nothing); by default "cell" for those, "op" for other steps of few operations, else "gate"
-    steps     write out loops only that far
-    panels    {name: array with the steps as first axis}, shown first: inputs, targets
-    example   whose values are shown over time: the index into the first axis of values of two axes or more; None where there is no batch
+    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
+              operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
+    steps     unroll each loop only so far
+    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets
+    example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; None where
+              there is no batch
 
-    Gradients are shown where the first result is a float scalar. The file needs no network and fetches nothing.
-    Raises DrawingError for something that cannot be drawn or has no values, ValueError for an unknown level.
+    Gradients are shown where the first result is a float scalar. The file needs no network.
+    Raises DrawingError for something that cannot be drawn or has no values, and ValueError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise ValueError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
@@ -95,7 +96,7 @@ def page(
 
 
 def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring:
-    """The graph at the level, or at the one that suits it best."""
+    """The wiring at this level, or at the level that suits the graph best."""
     if level is not None:
         return laid_out(_timeline(unrolling, level), level)
     drawn = laid_out(_timeline(unrolling, "cell"), "cell")

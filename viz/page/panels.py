@@ -1,4 +1,7 @@
-"""What runs over time beside the graph: values of every step as heat strips and curves, gradients as rows of colour, the memory itself."""
+"""The panels below the graph: values of all steps as heat maps and curves, gradient norms as rows of colour, and the memory.
+
+A strip is one panel: one value over all steps.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed
 
-MISSING, BAD, LEVELS = 254, 255, 253  # bytes of a strip: no value, not finite, and the greatest value
-WIDEST = 512  # rows of a strip
-HEAVIEST = 16_000_000  # bytes of the memory over all steps
+MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
+WIDEST = 512  # the most rows of a strip
+HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
-STATE, INPUT, WEIGHT, NAMED = range(4)  # rows of gradients, in this order
+STATE, INPUT, WEIGHT, NAMED = range(4)  # kinds of gradient rows, in the order in which they stand
 _MEMORY = ("add", "erase", "r", "usage", "M", "memory")
 _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
@@ -31,12 +34,12 @@ INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradi
 def panels(
     outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
 ) -> dict[str, Any]:
-    """{"groups": [[name, strips]], "memory"} for the page's script; what is left out goes to `notes`."""
+    """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
     timeline = wiring.timeline
     recorded = _recorded(outputs, wiring, example)
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
-    for label, kind, array in rows_of(_whole(given, timeline.end)) if given else []:
+    for label, kind, array in rows_of(_checked(given, timeline.end)) if given else []:
         groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
@@ -62,7 +65,8 @@ def _group(path: str, stem: str, kind: str) -> str:
     return MEMORY if stem in _MEMORY or kind == "weights" else STATES
 
 
-def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
+def _checked(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
+    """The panels of the user as arrays. Raises DrawingError where one has another number of steps."""
     found = {}
     for name, value in given.items():
         array = np.asarray(value, dtype=np.float64)
@@ -76,7 +80,7 @@ def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
 
 
 def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Named values, inputs and states of the steps: {"write.g": ((columns, …), whether a column has one), "M": …}."""
+    """The named values, inputs and states of the steps: {"write.g": (array with the columns first, which columns have a value)}."""
     timeline = wiring.timeline
     column = {step_key(i.node): i.column for i in timeline.items if i.column is not None and not i.leaf}
     found: dict[str, dict[int, np.ndarray]] = {}
@@ -111,13 +115,13 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
-    """Attention (…, T, S) of all steps at once as (T, 1, …, S): one row a step; nothing if it is no such map."""
+    """Attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row if the array has another shape."""
     one = value[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
     return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
 
 
 def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """((length, …) for one example, which steps have it); None where the steps differ in shape or hold no numbers."""
+    """(the values of one example with the steps first, which steps have a value); None where shapes differ or are empty."""
     shapes = {v.shape for v in values.values()}
     if len(shapes) > 1 or 2 * len(values) < length:
         return None
@@ -132,7 +136,7 @@ def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None)
 
 
 def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
-    """{"label", "kind", "rows", "data", …}: curves as float32 and their paths, heat as a byte for each value, time by time."""
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32 and SVG paths; heat maps are bytes."""
     flat = array.reshape(len(array), -1)
     strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
     if kind == "curves":
@@ -149,7 +153,7 @@ def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes:
 
 
 def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
-    """{"paths": one a column, "bad": steps that are not finite}: x in steps, y from 3 (the greatest) to 31."""
+    """{"paths": one for each column, "bad": steps that are not finite}. x counts steps; y runs from 3 (greatest) to 31 (least)."""
     good = np.isfinite(flat) & present[:, None]
     low, high = (float(f(flat[good])) if good.any() else 0.0 for f in (np.min, np.max))
     height = 31 - 28 * (np.where(good, flat, low) - low) / ((high - low) or 1.0)
@@ -161,7 +165,7 @@ def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
 
 
 def _order(label: str) -> int:
-    """What is written stands first, then the memory, then what is read."""
+    """The place of a strip in the group of the memory: first what is written, then the memory, then what is read."""
     words = label.split()
     ranks = {"erase": 0, "add": 1, "write": 2, "least": 2, "‖M‖": 3, "read": 4, "r": 5, "usage": 6}
     return next((ranks[w] for w in words if w in ranks), 7)
@@ -179,7 +183,7 @@ def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[
 
 
 def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any] | None:
-    """The memory (columns, slots, width) as bytes."""
+    """The memory (columns, slots, width) as bytes; None where it is too large."""
     length, slots, width = array.shape
     if array.size > HEAVIEST:
         notes.append(f"{label}: {array.size / 1e6:.0f} million numbers over all steps are too many; the norms of its slots are shown")
@@ -191,7 +195,7 @@ def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]
 
 
 def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[str, Any]]:
-    """‖∂L/∂·‖ over time: of states, inputs and named values, and of what each step adds to each weight's gradient."""
+    """Gradient norms over time: of states, inputs and named values, and of the part of each weight's gradient that one step adds."""
     timeline = wiring.timeline
     rows: dict[tuple[int, str], np.ndarray] = {}
 
