@@ -1,4 +1,14 @@
-"""Drawings of recurrent computations: time as columns, gradients as colours, memory as it is read and written."""
+"""Drawings of recurrent computations: time as columns, gradients as colours, memory as it is read and written.
+
+How a drawing is made, file by file:
+
+unrolling                       unrolls the loops of a graph
+builder -> timeline             selects the visible operations and sorts them into columns of time; `rows` splits it by direction of time
+wiring                          decides how each value reaches the steps that read it
+steps -> layout                 gives each step a layout: `layered` computes one, `cells` has those of known cells
+tiles, row, aligned -> scene    put the steps beside each other as a scene: shapes, lines and words with positions and colours
+svg, dot, pdf                   write a scene; `page` writes a timeline as an interactive HTML file
+"""
 
 from __future__ import annotations
 

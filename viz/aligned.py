@@ -1,41 +1,44 @@
-"""The rows of a drawing below each other, equal steps in one column; rows that run backwards are mirrored, gradients upside down."""
+"""The rows of a drawing below each other, equal steps in one column.
+
+Rows that run backwards in time are mirrored from left to right. Gradients stand upside down.
+"""
 
 from __future__ import annotations
 
 from . import text
-from .paint import Paint
+from .colours import Colours
+from .row import GAP_WIDTH, MARGIN, RowScene, finished, middle
 from .rows import Row, split
 from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
-from .story import BEFORE, Story
+from .steps import laid_out
 from .style import MUTED
-from .unfold import GAP_WIDTH, MARGIN, Unfolder, finished, middle
-from .wiring import Wiring
+from .timeline import BEFORE, Timeline
 
-Key = tuple[int, int]  # (pass over the steps, step): where a step stands on the page
+Key = tuple[int, int]  # the column of a step: (pass over the steps, step)
 FIRST, LAST = (-1, 0), (1 << 30, 0)
 
 
-def unfold(story: Story, paint: Paint, limit: int | None = 12, level: str = "op") -> Scene:
-    """The scene of a story; of more than `limit` steps the middle is left out."""
-    rows = split(story)
+def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level: str = "op") -> Scene:
+    """The scene of a timeline. Of more than `limit` steps the middle ones are left out."""
+    rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
-        return Unfolder(Wiring(story, level), paint, limit).scene()
-    return _Aligner(story, rows, paint, limit, level).scene()
+        return RowScene(laid_out(timeline, level), colours, limit).scene()
+    return _AlignedRows(timeline, rows, colours, limit, level).scene()
 
 
-class _Aligner:
-    def __init__(self, story: Story, rows: list[Row], paint: Paint, limit: int | None, level: str):
-        self.story, self.paint = story, paint
-        self.rows = [r for r in rows if r.story.columns]
-        self.last = [r for r in rows if not r.story.columns]
+class _AlignedRows:
+    def __init__(self, timeline: Timeline, rows: list[Row], colours: Colours, limit: int | None, level: str):
+        self.timeline, self.colours = timeline, colours
+        self.rows = [r for r in rows if r.timeline.columns]
+        self.last = [r for r in rows if not r.timeline.columns]
         self.level = level
-        self.units: list[Unfolder] = []
+        self.units: list[RowScene] = []
         known: set[str] = set()
         for n, row in enumerate(self.rows):
-            wiring = Wiring(row.story, level)
-            unit = Unfolder(wiring, paint, None, f"r{n}_", set(known))
+            wiring = laid_out(row.timeline, level)
+            unit = RowScene(wiring, colours, None, f"r{n}_", set(known))
             if row.gradient:
-                unit.ends, unit.turned = ("∂ loss", "∂ sums"), True
+                unit.ends, unit.upside_down = ("∂ loss", "∂ sums"), True
             self.units.append(unit)
             known.update(wiring.items[a].label for a in wiring.weights)
         self.keys = [self._keys(row, unit) for row, unit in zip(self.rows, self.units, strict=True)]
@@ -43,15 +46,15 @@ class _Aligner:
         self.left: dict[Key, float] = {}
         self.width: dict[Key, float] = {}
 
-    def _keys(self, row: Row, unit: Unfolder) -> dict[int, Key]:
-        """Where each step stands on the page. A step that comes a second time (a decoder's) belongs to the second pass."""
+    def _keys(self, row: Row, unit: RowScene) -> dict[int, Key]:
+        """The column of each step. Where the steps are counted from the start again, as in a decoder, the second pass begins."""
         found: dict[int, Key] = {}
         seen: dict[int, int] = {}
         order = range(len(unit.steps))
         for i in order[::-1] if row.backwards else order:
             number = unit.steps[i].number
-            if 0 <= number < row.story.end:
-                t = row.story.columns[number].step
+            if 0 <= number < row.timeline.end:
+                t = row.timeline.columns[number].step
                 seen[t] = seen.get(t, -1) + 1
                 found[i] = (seen[t], t)
             else:
@@ -69,7 +72,7 @@ class _Aligner:
     # ---- from left to right
 
     def _columns(self) -> float:
-        """Places and widths of the columns; gives the right end."""
+        """Compute the places and the widths of the columns. Gives the right end."""
         at = [{k: i for i, k in keys.items()} for keys in self.keys]
         before: list[int | None] = [None] * len(self.units)
         x = MARGIN
@@ -104,27 +107,29 @@ class _Aligner:
                 unit.gap_x = right - self.gap_x - GAP_WIDTH if row.backwards else self.gap_x
             unit.right = right - MARGIN
             height = unit.draw()
-            placed += [_turned(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed]
+            placed += [
+                _mirrored(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed
+            ]
             label = "gradients ←" if row.gradient else "← backwards in time" if row.backwards else "forward →"
             placed.append(Placed(Part(words=[Word(MARGIN, bottom + 14, label, 10, MUTED, "start")])))
             bottom += height + 14
             notes = notes or unit.notes
         for row in self.last:
             right, bottom = self._beside(row, placed, right, bottom)
-        return finished(placed, self.paint, right, bottom, self.story, notes)
+        return finished(placed, self.colours, right, bottom, self.timeline, notes)
 
     def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
-        """What follows all rows, on their right; gives the new right and lower ends."""
-        unit = Unfolder(Wiring(row.story, self.level), self.paint, None, "z_")
+        """Draw the operations after all rows, on their right. Gives the new right and lower ends."""
+        unit = RowScene(laid_out(row.timeline, self.level), self.colours, None, "z_")
         unit.columns()
         height = unit.draw()
         lift = max((bottom - height) / 2, 0.0)
-        placed += [_turned(p, None, None, lift, right) for p in unit.placed]
+        placed += [_mirrored(p, None, None, lift, right) for p in unit.placed]
         return right + unit.right + MARGIN, max(bottom, lift + height)
 
 
-def _turned(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
-    """The marks mirrored within a width, turned over within a height, and moved down and across."""
+def _mirrored(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:
+    """The part mirrored from left to right within a width, from top to bottom within a height, and moved down and to the right."""
     part = _reflected(p.part, -1 if width is not None else 1, -1 if height is not None else 1)
     dx = p.dx if width is None else width - p.dx
     dy = p.dy if height is None else height - p.dy
@@ -149,6 +154,3 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
         [Port(q.id, sx * q.x, sy * q.y) for q in part.ports],
         [Bar(b.x if sx > 0 else -b.x - b.w, b.y if sy > 0 else -b.y - b.h, b.w, b.h, b.fill) for b in part.bars],
     )
-
-
-__all__ = ["unfold"]

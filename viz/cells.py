@@ -1,35 +1,35 @@
-"""Steps of known cells drawn by hand (RNN, LSTM, GRU), and any step as one box."""
+"""Fixed layouts of known cells (RNN, LSTM, GRU), and of any step as one box."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from . import text
-from .layered import OUTSIDE, Layout, Point
-from .sketch import Line, Mark, Sketch
-from .story import Item, step_key
+from .geometry import Point
+from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, Layout
+from .timeline import Item, step_key
 from .wiring import Step, Wiring
 
 BELOW = -OUTSIDE
 Names = dict[str, Item]
 
 
-def draw(wiring: Wiring, step: Step, known: bool = True) -> Sketch:
-    """The step as a known cell if its values carry the cell's names, else as one box."""
+def draw(wiring: Wiring, step: Step, known: bool = True) -> FixedLayout:
+    """The layout of a known cell if the values of the step have the names of that cell, else one box."""
     if known:
         names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
         for cell in (_lstm, _gru, _rnn):
             found = cell(wiring, step, names)
             if found is not None:
                 return found
-    return box(wiring, step)
+    return one_box(wiring, step)
 
 
 # ---- one box
 
 
-def box(wiring: Wiring, step: Step) -> Sketch:
-    """The whole step as one box, states passing through it."""
+def one_box(wiring: Wiring, step: Step) -> FixedLayout:
+    """The whole step as one box. States enter on the left and leave on the right."""
     label = _title(wiring, step)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
@@ -41,19 +41,21 @@ def box(wiring: Wiring, step: Step) -> Sketch:
     layout.outputs = [(x, height + OUTSIDE) for x in _spread(len(step.outputs), width)]
     layout.risers = [((x, height), (x, height + OUTSIDE)) for x, _ in layout.outputs]
     layout.exits = [((width, 0.0),) for _ in step.exits]
-    sketch = Sketch(layout, entry="cell")
-    sketch.marks = [Mark("cell", width / 2, height / 2, width, height, "cell", label, step.items[-1] if step.items else None, size=15.0)]
-    sketch.lines = [Line(((x, BELOW), (x, 0.0)), f"x{k}", "cell", step.inputs[k]) for k, (x, _) in enumerate(layout.inputs)]
-    sketch.sources = dict.fromkeys(step.items, "cell")
-    return sketch
+    fixed = FixedLayout(layout, entry="cell")
+    fixed.nodes = [
+        FixedNode("cell", width / 2, height / 2, width, height, "cell", label, step.items[-1] if step.items else None, size=15.0)
+    ]
+    fixed.edges = [FixedEdge(((x, BELOW), (x, 0.0)), f"x{k}", "cell", step.inputs[k]) for k, (x, _) in enumerate(layout.inputs)]
+    fixed.sources = dict.fromkeys(step.items, "cell")
+    return fixed
 
 
 def _title(wiring: Wiring, step: Step) -> str:
-    """LSTM; ∂ LSTM for its gradient; LSTM · GRU for layers in one column."""
+    """The label of the box: LSTM; ∂ LSTM for its gradient; LSTM · GRU for two layers."""
     keys = (step_key(wiring.items[i].node) for i in step.items)
-    loops = dict.fromkeys(key[0].rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
+    loops = dict.fromkeys(key.loop.rsplit("/", 1)[-1].removesuffix("←").removesuffix(".vjp") for key in keys if key) or {step.label: None}
     words = [text.clean(loop.upper() if len(loop) <= 5 else loop, 14) for loop in loops]
-    gradient = 0 <= step.number < wiring.story.end and wiring.story.columns[step.number].gradient
+    gradient = 0 <= step.number < wiring.timeline.end and wiring.timeline.columns[step.number].gradient
     return ("∂ " if gradient else "") + " · ".join(words[:3]) + (" …" if len(words) > 3 else "")
 
 
@@ -68,86 +70,86 @@ def _spread(count: int, width: float) -> list[float]:
 # ---- known cells
 
 
-class _Pen:
-    """Collects the marks of a hand-placed cell."""
+class _CellBuilder:
+    """Collects the nodes and edges of a known cell. `head` holds the operations after the cell: a readout."""
 
     def __init__(self, wiring: Wiring, step: Step, head: list[int], width: float, height: float):
         self.wiring, self.step, self.head = wiring, step, head
-        self.sketch = Sketch(Layout(width, height))
+        self.fixed = FixedLayout(Layout(width, height))
 
     def gate(self, x: float, y: float, item: Item, letter: str = "", side: float = 11.0) -> None:
         node = item.node
         while node.op.name in ("slice", "reshape"):
             node = node.args[0]
         label = node.op.symbol
-        self.sketch.marks.append(Mark(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
+        self.fixed.nodes.append(FixedNode(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
-            self.sketch.words.append((x + side, y + 17, letter))
+            self.fixed.words.append((x + side, y + 17, letter, self.fixed.nodes[-1].id))
 
     def point(self, x: float, y: float, item: Item) -> None:
         if len(item.label) > 1:
-            self.sketch.marks.append(Mark(self._own(), x, y, 34, 18, "pointwise", item.label, item.index))
+            self.fixed.nodes.append(FixedNode(self._own(), x, y, 34, 18, "pointwise", item.label, item.index))
         else:
-            self.sketch.marks.append(Mark(self._own(), x, y, 19, 19, "pointwise", item.label, item.index, "ellipse"))
+            self.fixed.nodes.append(FixedNode(self._own(), x, y, 19, 19, "pointwise", item.label, item.index, "ellipse"))
 
     def _own(self) -> str:
-        return f"n{len(self.sketch.marks)}"
+        return f"n{len(self.fixed.nodes)}"
 
     def id(self, item: Item) -> str:
-        return next(m.id for m in self.sketch.marks if m.item == item.index)
+        return next(m.id for m in self.fixed.nodes if m.item == item.index)
 
     def wire(self, points: tuple[Point, ...], tail: str, head: Item, arg: Item | int, heavy: bool = False) -> None:
-        """Into a node: coloured by what flows along the argument."""
+        """An edge into a node, in the colour of the gradient along that argument."""
         wanted = arg if isinstance(arg, int) else arg.index
         position = head.args.index(wanted) if wanted in head.args else 0
-        self.sketch.lines.append(Line(points, tail, self.id(head), head.index, position, heavy))
+        self.fixed.edges.append(FixedEdge(points, tail, self.id(head), head.index, position, heavy))
 
     def dot(self, x: float, y: float) -> None:
-        self.sketch.layout.dots.append((x, y))
+        self.fixed.layout.dots.append((x, y))
 
     def peephole(self, points: tuple[Point, ...], tail: str, gate: Item, user: Item, arg: Item | int) -> None:
-        """From a state into a gate, coloured by what flows into the operation that reads it."""
+        """An edge from a state into a gate, in the colour of the gradient along the argument of the operation that reads the state."""
         position = user.args.index(arg if isinstance(arg, int) else arg.index)
-        self.sketch.lines.append(Line(points, tail, self.id(gate), user.index, position))
+        self.fixed.edges.append(FixedEdge(points, tail, self.id(gate), user.index, position))
         self.dot(*points[0])
 
-    def finish(self, h: Item, x_in: float, x_out: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> Sketch:
-        """The input below, the output above with the readout on its way, and what leaves."""
-        layout, step = self.sketch.layout, self.step
+    def finish(self, h: Item, x_in: float, x_out: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> FixedLayout:
+        """Add the input below, the output above, the readout between cell and output, and the states that leave."""
+        layout, step = self.fixed.layout, self.step
         layout.inputs = [(x_in, BELOW)] * len(step.inputs)
         riser: tuple[Point, ...] = (start, (x_out, start[1]), (x_out, layout.height + OUTSIDE))
-        self.sketch.sources = {i: self.id(h) for i in step.items}
+        self.fixed.sources = {i: self.id(h) for i in step.items}
         if self.head:
             riser = self._readout(h, x_out, start, exits)
         layout.outputs = [(riser[-1][0], layout.height + OUTSIDE)] * len(step.outputs)
         layout.risers = [riser for _ in step.outputs]
         layout.exits = [exits[i] for i in step.exits]
-        for mark in self.sketch.marks:
+        for mark in self.fixed.nodes:
             if mark.item is not None:
-                self.sketch.sources[mark.item] = mark.id
-        return self.sketch
+                self.fixed.sources[mark.item] = mark.id
+        return self.fixed
 
     def _readout(self, h: Item, x: float, start: Point, exits: dict[int, tuple[Point, ...]]) -> tuple[Point, ...]:
-        """One box over the cell for all that comes after h; gives the way from it to the output."""
-        layout, last = self.sketch.layout, self.head[-1]
+        """Add one box above the cell for all operations after h. Gives the path from the box to the output."""
+        layout, last = self.fixed.layout, self.head[-1]
         names = [self.wiring.items[a].name or "" for k in self.head for a in self.wiring.items[k].args if self.wiring.items[a].leaf]
         stems = {n.rpartition(".")[0] for n in names}
         label = text.clean((stems.pop() if len(stems) == 1 else "") or self.wiring.items[last].name or "readout", 10)
         width = text.width(label, 11) + 14
         middle, y = layout.width - 16 - width / 2, layout.height + 10
-        mark = Mark(self._own(), middle, y, width, 20, "layer", label, last, size=11.0)
+        mark = FixedNode(self._own(), middle, y, width, 20, "layer", label, last, size=11.0)
         reader = next(k for k in self.head if h.index in self.wiring.items[k].args)
         position = self.wiring.items[reader].args.index(h.index)
-        self.sketch.lines.append(Line((start, (x, start[1]), (x, y - 10)), self.id(h), mark.id, reader, position))
-        self.sketch.marks.append(mark)
-        self.sketch.sources |= dict.fromkeys(self.head, mark.id)
+        self.fixed.edges.append(FixedEdge((start, (x, start[1]), (x, y - 10)), self.id(h), mark.id, reader, position))
+        self.fixed.nodes.append(mark)
+        self.fixed.sources |= dict.fromkeys(self.head, mark.id)
         layout.height += 34
         exits[last] = ((layout.width - 16, y), (layout.width - 8, y))
         return (middle, y + 10), (middle, layout.height + OUTSIDE)
 
 
 def _lanes(wiring: Wiring, step: Step) -> list[str]:
-    """The names of the states that come in."""
+    """The names of the states that enter, in the order of the lanes."""
     found = []
     for kind, what in step.lanes:
         index = what[1] if kind == "start" else what if kind == "item" else None
@@ -156,7 +158,10 @@ def _lanes(wiring: Wiring, step: Step) -> list[str]:
 
 
 def _head(wiring: Wiring, step: Step, names: Names, needed: str, states: set[str]) -> list[int] | None:
-    """What follows the cell in its step (a readout), as a list; None if this is not such a cell."""
+    """The operations after the cell in its step (a readout); None if the step is not such a cell.
+
+    The cell must have all `needed` names (one letter each) and exactly these states.
+    """
     if not all(n in names for n in needed) or set(_lanes(wiring, step)) != states or len(step.lanes) != len(states):
         return None
     ends = {names[s].index for s in states}
@@ -178,7 +183,7 @@ def _args(wiring: Wiring, item: Item) -> list[Item]:
     return [wiring.items[a] for a in item.args]
 
 
-def _lstm(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
+def _lstm(wiring: Wiring, step: Step, names: Names) -> FixedLayout | None:
     head = _head(wiring, step, names, "figoch", {"c", "h"})
     if head is None:
         return None
@@ -192,63 +197,63 @@ def _lstm(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
     lanes = _lanes(wiring, step)
     before = {name: (what[0] if kind == "start" else what) for name, (kind, what) in zip(lanes, step.lanes, strict=True)}
     port = {name: f"i{k}" for k, name in enumerate(lanes)}
-    pen = _Pen(wiring, step, head, 254.0, 178.0)
+    cell = _CellBuilder(wiring, step, head, 254.0, 178.0)
     top, low, y = 150.0, 26.0, 66.0
     xs = {"f": 52.0, "i": 92.0, "g": 134.0, "o": 176.0}
     coupled = f.index in i.args
     for letter, item in (("f", f), ("i", i), ("g", g), ("o", o)):
         if not (coupled and item is i):
-            pen.gate(xs[letter], y, item, letter)
-    pen.point(52, top, kept)
-    pen.point(134, top, c)
-    pen.point(134, 108, new)
-    pen.point(212, 108, tanh)
-    pen.point(212, y, h)
+            cell.gate(xs[letter], y, item, letter)
+    cell.point(52, top, kept)
+    cell.point(134, top, c)
+    cell.point(134, 108, new)
+    cell.point(212, 108, tanh)
+    cell.point(212, y, h)
     if coupled:
-        pen.point(92, 108, i)
-        pen.wire(((52, 108), (75, 108)), pen.id(f), i, f)
-        pen.wire(((109, 108), (124.5, 108)), pen.id(i), new, i)
-        pen.dot(52, 108)
+        cell.point(92, 108, i)
+        cell.wire(((52, 108), (75, 108)), cell.id(f), i, f)
+        cell.wire(((109, 108), (124.5, 108)), cell.id(i), new, i)
+        cell.dot(52, 108)
     else:
-        pen.wire(((92, y + 10), (92, 108), (124.5, 108)), pen.id(i), new, i)
+        cell.wire(((92, y + 10), (92, 108), (124.5, 108)), cell.id(i), new, i)
     for letter, item in (("f", f), ("i", i), ("g", g), ("o", o)):
         if not (coupled and item is i):
-            pen.wire(((0, low), (xs[letter], low), (xs[letter], y - 10)), port["h"], item, item.args[0])
-    pen.wire(((0, top), (42.5, top)), port["c"], kept, before["c"], heavy=True)
-    pen.wire(((61.5, top), (124.5, top)), pen.id(kept), c, kept, heavy=True)
-    pen.wire(((52, y + 10), (52, top - 9.5)), pen.id(f), kept, f)
-    pen.wire(((134, y + 10), (134, 98.5)), pen.id(g), new, g)
-    pen.wire(((134, 117.5), (134, top - 9.5)), pen.id(new), c, new)
-    pen.wire(((143.5, top), (212, top), (212, 117)), pen.id(c), tanh, c)
-    pen.wire(((212, 99), (212, y + 9.5)), pen.id(tanh), h, tanh)
-    pen.wire(((191, y), (202.5, y)), pen.id(o), h, o)
+            cell.wire(((0, low), (xs[letter], low), (xs[letter], y - 10)), port["h"], item, item.args[0])
+    cell.wire(((0, top), (42.5, top)), port["c"], kept, before["c"], heavy=True)
+    cell.wire(((61.5, top), (124.5, top)), cell.id(kept), c, kept, heavy=True)
+    cell.wire(((52, y + 10), (52, top - 9.5)), cell.id(f), kept, f)
+    cell.wire(((134, y + 10), (134, 98.5)), cell.id(g), new, g)
+    cell.wire(((134, 117.5), (134, top - 9.5)), cell.id(new), c, new)
+    cell.wire(((143.5, top), (212, top), (212, 117)), cell.id(c), tanh, c)
+    cell.wire(((212, 99), (212, y + 9.5)), cell.id(tanh), h, tanh)
+    cell.wire(((191, y), (202.5, y)), cell.id(o), h, o)
     for x in (24.0, 52.0, *(() if coupled else (92.0,)), 134.0):
-        pen.dot(x, low)
-    _peepholes(pen, step, before["c"], kept, c, tanh, f, i, o, port["c"])
+        cell.dot(x, low)
+    _peepholes(cell, step, before["c"], kept, c, tanh, f, i, o, port["c"])
     if c.index in step.exits:
-        pen.dot(212, top)
-    pen.sketch.layout.lanes = [top if name == "c" else low for name in lanes]
+        cell.dot(212, top)
+    cell.fixed.layout.lanes = [top if name == "c" else low for name in lanes]
     exits: dict[int, tuple[Point, ...]] = {c.index: ((143.5, top), (254.0, top)), h.index: ((212, y - 9.5), (212, low), (254.0, low))}
-    _input(pen, step, f, 24.0, low)
-    return pen.finish(h, 24.0, 236.0, (212, low) if h.index in step.exits else (212, y - 9.5), exits)
+    _input(cell, step, f, 24.0, low)
+    return cell.finish(h, 24.0, 236.0, (212, low) if h.index in step.exits else (212, y - 9.5), exits)
 
 
-def _peepholes(pen: _Pen, step: Step, old: int, kept: Item, c: Item, tanh: Item, f: Item, i: Item, o: Item, port: str) -> None:
-    """The gates that look at the state: f and i at the old one, o at the new one."""
-    items = pen.wiring.items
+def _peepholes(cell: _CellBuilder, step: Step, old: int, kept: Item, c: Item, tanh: Item, f: Item, i: Item, o: Item, port: str) -> None:
+    """Add the peephole connections: the gates f and i read the old state, o the new one."""
+    items = cell.wiring.items
     readers = [items[k] for k in step.items if old in items[k].args and k != kept.index]
     for user in readers:
-        gate = f if _leads(pen.wiring, step, user, f) else i
+        gate = f if _leads(cell.wiring, step, user, f) else i
         if gate is f:
-            pen.peephole(((30, 150), (30, 66), (37, 66)), port, f, user, old)
+            cell.peephole(((30, 150), (30, 66), (37, 66)), port, f, user, old)
         else:
-            pen.peephole(((30, 98), (70, 98), (70, 66), (77, 66)), port, i, user, old)
-    for user in (items[k] for k in step.items if c.index in items[k].args and k != tanh.index and _leads(pen.wiring, step, items[k], o)):
-        pen.peephole(((157, 150), (157, 66), (161, 66)), pen.id(c), o, user, c)
+            cell.peephole(((30, 98), (70, 98), (70, 66), (77, 66)), port, i, user, old)
+    for user in (items[k] for k in step.items if c.index in items[k].args and k != tanh.index and _leads(cell.wiring, step, items[k], o)):
+        cell.peephole(((157, 150), (157, 66), (161, 66)), cell.id(c), o, user, c)
 
 
 def _leads(wiring: Wiring, step: Step, start: Item, goal: Item) -> bool:
-    """Whether the goal is computed from the start within the step."""
+    """Whether the goal depends on the start within the step."""
     reached = {start.index}
     for k in step.items:
         if reached & set(wiring.items[k].args):
@@ -256,28 +261,28 @@ def _leads(wiring: Wiring, step: Step, start: Item, goal: Item) -> bool:
     return goal.index in reached
 
 
-def _input(pen: _Pen, step: Step, user: Item, x: float, y: float) -> None:
-    pen.sketch.lines.append(Line(((x, BELOW), (x, y)), "x0", pen.id(user), step.inputs[0], None, False, False))
+def _input(cell: _CellBuilder, step: Step, user: Item, x: float, y: float) -> None:
+    cell.fixed.edges.append(FixedEdge(((x, BELOW), (x, y)), "x0", cell.id(user), step.inputs[0], None, False, False))
 
 
-def _rnn(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
+def _rnn(wiring: Wiring, step: Step, names: Names) -> FixedLayout | None:
     h = names.get("h")
     head = _head(wiring, step, names, "h", {"h"})
     if h is None or head is None or len(h.args) != 1 or not names.keys() - {"h"} <= {wiring.items[k].name for k in head}:
         return None
-    pen = _Pen(wiring, step, head, 128.0, 92.0)
+    cell = _CellBuilder(wiring, step, head, 128.0, 92.0)
     y = 46.0
-    pen.gate(64, y, h)
-    pen.wire(((0, y), (46, y)), "i0", h, h.args[0], heavy=True)
-    pen.dot(22, y)
-    pen.sketch.layout.lanes = [y]
-    _input(pen, step, h, 22.0, y)
+    cell.gate(64, y, h)
+    cell.wire(((0, y), (46, y)), "i0", h, h.args[0], heavy=True)
+    cell.dot(22, y)
+    cell.fixed.layout.lanes = [y]
+    _input(cell, step, h, 22.0, y)
     if h.index in step.exits and (step.outputs or head):
-        pen.dot(106, y)
-    return pen.finish(h, 22.0, 106.0, (82.0, y), {h.index: ((82.0, y), (128.0, y))})
+        cell.dot(106, y)
+    return cell.finish(h, 22.0, 106.0, (82.0, y), {h.index: ((82.0, y), (128.0, y))})
 
 
-def _gru(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
+def _gru(wiring: Wiring, step: Step, names: Names) -> FixedLayout | None:
     head = _head(wiring, step, names, "zrnh", {"h"})
     if head is None:
         return None
@@ -292,31 +297,31 @@ def _gru(wiring: Wiring, step: Step, names: Names) -> Sketch | None:
     kind, what = step.lanes[0]
     old = what[0] if kind == "start" else what
     top, low, y = 150.0, 26.0, 66.0
-    pen = _Pen(wiring, step, head, 246.0, 178.0)
-    pen.gate(60, y, r, "r")
-    pen.point(104, y, reset)
-    pen.gate(150, y, n, "n", -11.0)
-    pen.gate(196, y, z, "z")
-    pen.point(150, 110, gap)
-    pen.point(196, 110, mixed)
-    pen.point(196, top, h)
+    cell = _CellBuilder(wiring, step, head, 246.0, 178.0)
+    cell.gate(60, y, r, "r")
+    cell.point(104, y, reset)
+    cell.gate(150, y, n, "n", -11.0)
+    cell.gate(196, y, z, "z")
+    cell.point(150, 110, gap)
+    cell.point(196, 110, mixed)
+    cell.point(196, top, h)
     trunk = "i0"
-    pen.wire(((0, low), (60, low), (60, y - 10)), trunk, r, r.args[0])
-    pen.wire(((0, low), (104, low), (104, y - 9.5)), trunk, reset, next((a for a in reset.args if a != r.index), r.index))
-    pen.wire(((0, low), (150, low), (150, y - 10)), trunk, n, n.args[0])
-    pen.wire(((0, low), (196, low), (196, y - 10)), trunk, z, z.args[0])
-    pen.wire(((75, y), (94.5, y)), pen.id(r), reset, r)
-    pen.wire(((113.5, y), (132, y)), pen.id(reset), n, n.args[0])
-    pen.wire(((150, y + 10), (150, 100.5)), pen.id(n), gap, n)
-    pen.wire(((150, 84), (172, 84), (172, top), (186.5, top)), pen.id(n), h, n)
-    pen.wire(((0, low), (26, low), (26, 110), (140.5, 110)), trunk, gap, old)
-    pen.wire(((159.5, 110), (186.5, 110)), pen.id(gap), mixed, gap)
-    pen.wire(((196, y + 10), (196, 100.5)), pen.id(z), mixed, z)
-    pen.wire(((196, 119.5), (196, top - 9.5)), pen.id(mixed), h, mixed)
+    cell.wire(((0, low), (60, low), (60, y - 10)), trunk, r, r.args[0])
+    cell.wire(((0, low), (104, low), (104, y - 9.5)), trunk, reset, next((a for a in reset.args if a != r.index), r.index))
+    cell.wire(((0, low), (150, low), (150, y - 10)), trunk, n, n.args[0])
+    cell.wire(((0, low), (196, low), (196, y - 10)), trunk, z, z.args[0])
+    cell.wire(((75, y), (94.5, y)), cell.id(r), reset, r)
+    cell.wire(((113.5, y), (132, y)), cell.id(reset), n, n.args[0])
+    cell.wire(((150, y + 10), (150, 100.5)), cell.id(n), gap, n)
+    cell.wire(((150, 84), (172, 84), (172, top), (186.5, top)), cell.id(n), h, n)
+    cell.wire(((0, low), (26, low), (26, 110), (140.5, 110)), trunk, gap, old)
+    cell.wire(((159.5, 110), (186.5, 110)), cell.id(gap), mixed, gap)
+    cell.wire(((196, y + 10), (196, 100.5)), cell.id(z), mixed, z)
+    cell.wire(((196, 119.5), (196, top - 9.5)), cell.id(mixed), h, mixed)
     for x in (26.0, 42.0, 60.0, 104.0, 150.0):
-        pen.dot(x, low)
-    pen.dot(150, 84)
-    pen.sketch.layout.lanes = [low]
-    _input(pen, step, r, 42.0, low)
+        cell.dot(x, low)
+    cell.dot(150, 84)
+    cell.fixed.layout.lanes = [low]
+    _input(cell, step, r, 42.0, low)
     exits: dict[int, tuple[Point, ...]] = {h.index: ((205.5, top), (228.0, top))}
-    return pen.finish(h, 42.0, 228.0, (205.5, top), exits)
+    return cell.finish(h, 42.0, 228.0, (205.5, top), exits)

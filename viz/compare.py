@@ -1,4 +1,4 @@
-"""Several runs under each other, on one scale."""
+"""compare(...): several runs below each other, on one colour scale."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 from . import style, text
 from .drawing import Drawing
 from .errors import DrawingError
+from .row import MARGIN
 from .scene import Part, Placed, Scene, Word
-from .unfold import MARGIN
 from .unrolled import unrolled
 
-HEAD = 24.0  # over each run, for its name
+HEAD = 24.0  # the height of a run's name
 
 
 def compare(
     runs: Mapping[str, Any], *args: Any, steps: int | None = None, level: str = "op", color: str | None = None, limit: int | None = 12
 ) -> Drawing:
-    """The same computation twice or more, each unrolled and named: before and after training, RNN against LSTM.
+    """Draw several computations below each other, each unrolled and with its name: before and after training, RNN and LSTM.
 
-    runs    {name: what}, each as for `unrolled`; a tuple is a function and its first arguments, before `args`
-    steps, level, color, limit    as for `unrolled`. Colours of gradients mean the same in every drawing
+    runs    {name: what}, each as for `unrolled`; a tuple is a function and its first arguments, which stand before `args`
+    steps, level, color, limit    as for `unrolled`; one colour means the same gradient norm in all of them
 
-    Raises DrawingError where there is nothing to compare, and as `unrolled`.
+    Raises DrawingError for an empty dict, and where `unrolled` does.
     """
     if not runs:
         raise DrawingError("compare: takes a dict of at least one run, {'before': loss, 'after': other}")
@@ -42,13 +42,13 @@ def _stacked(scenes: Mapping[str, Scene]) -> Scene:
         last = n == len(scenes) - 1
         words = [Word(MARGIN, y + HEAD - 4, text.clean(name), 14, style.TEXT, "start")]
         placed.append(Placed(Part(words=words)))
-        shown = scene.placed if last else scene.placed[:-1]  # one legend for all
+        shown = scene.placed if last else scene.placed[:-1]  # the last part is the legend: one is enough
         for p in shown:
             frame = p.frame._replace(y=p.frame.y + y + HEAD) if p.frame else None
             placed.append(Placed(p.part, p.dx, p.dy + y + HEAD, f"c{n}_{p.prefix}", frame))
         y += HEAD + (scene.height if last else max(_lower(p) for p in shown) + 12)
         notes += [f"{name}: {note}" for note in scene.notes]
-    return Scene(max(s.width for s in scenes.values()), y, placed, " and ".join(scenes), notes)
+    return Scene(max(s.width for s in scenes.values()), y, placed, text.clean(" and ".join(scenes), 60), notes)
 
 
 def _lower(p: Placed) -> float:

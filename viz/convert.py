@@ -1,4 +1,4 @@
-"""PNG through what the machine has: packages that pip can install, or the user's `dot`."""
+"""Formats that other programs make: PNG by the package resvg_py or by Graphviz, and every format in a layout of Graphviz."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from graphviz import ENGINES, FORMATS
+
 from .errors import DrawingError
 
-LIMIT = 20.0  # seconds for an engine
-PIXELS = 4e7
+LIMIT = 20.0  # seconds after which a program is ended
+PIXELS = 4e7  # of a PNG, at most
 
 
 def engines() -> dict[str, bool]:
-    """Which engines for PNG are here: resvg (of our own SVG), graphviz-pure and the user's dot (of the DOT text)."""
+    """Which programs for PNG this machine has: resvg (it reads our SVG), graphviz-pure and dot (they read our DOT text)."""
     return {
         "resvg": importlib.util.find_spec("resvg_py") is not None,
         "graphviz-pure": _pure() is not None,
@@ -27,7 +29,7 @@ def engines() -> dict[str, bool]:
 
 
 def png(svg: str, dot: str) -> bytes:
-    """The picture as PNG. Raises DrawingError naming what to install where no engine is here."""
+    """The picture as PNG. Raises DrawingError where this machine has no program for it; the message says what to install."""
     if importlib.util.find_spec("resvg_py") is not None:
         import resvg_py
 
@@ -38,8 +40,21 @@ def png(svg: str, dot: str) -> bytes:
     raise DrawingError("drawing: PNG needs an engine: pip install 'minigrad[cli]', or install Graphviz; SVG needs nothing")
 
 
+def graphviz(dot: str, engine: str, format: str) -> bytes:
+    """The picture in the layout of a Graphviz engine. Raises DrawingError where the engine, the format or the program is missing."""
+    if engine not in ENGINES:
+        raise DrawingError(f"drawing: engine {engine!r} is unknown: take {', '.join(sorted(ENGINES))}, or None for our own layout")
+    if format not in FORMATS:
+        raise DrawingError(f"drawing: format {format!r} is unknown to Graphviz: take svg, png, pdf or another of graphviz.FORMATS")
+    program = shutil.which("dot") or _pure()
+    if program is None:
+        remedy = "install Graphviz (apt install graphviz, brew install graphviz), or leave engine out for our own layout"
+        raise DrawingError(f"drawing: engine={engine!r} needs the program `dot`: {remedy}")
+    return run([program, f"-K{engine}", f"-T{format}"], dot.encode())
+
+
 def _zoom(svg: str) -> float:
-    """Twice the size, or less where that would be more than PIXELS."""
+    """The scale of a PNG: 2, or less where the picture would have more than PIXELS."""
     found = re.match(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)"', svg)
     area = float(found[1]) * float(found[2]) if found else 1.0
     return min(2.0, (PIXELS / max(area, 1.0)) ** 0.5)
@@ -55,7 +70,10 @@ def _pure() -> str | None:
 
 
 def run(command: list[str], text: bytes, limit: float = LIMIT) -> bytes:
-    """The output of an engine fed through stdin, its process group ended after `limit` seconds. Raises DrawingError."""
+    """The output of a program that reads this text from stdin. Raises DrawingError where it fails or takes more than `limit` seconds.
+
+    Then its whole process group is ended.
+    """
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         out, err = child.communicate(text, timeout=limit)

@@ -1,95 +1,146 @@
-"""A scene as DOT text: valid for plain `dot`, and with positions, so that `neato -n2` draws the same picture."""
+"""A scene as a graphviz.Digraph, with positions.
+
+`neato -n2` keeps the positions and draws the same picture. Other engines compute their own layout.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
-from .scene import Part, Placed, Point, Scene, Shape, Wire
-from .style import FONT, LOOKS, ink
+import graphviz
+
+from .scene import Bar, Frame, Placed, Point, Scene, Shape, Wire, Word
+from .style import FONT, LOOKS, TEXT, WIRE, ink
 from .svg import rounded
 from .text import number as n
-from .text import quoted, width
+from .text import width
 
-_SHAPES = {"box": "box", "ellipse": "ellipse", "square": "box"}
+GRAPH = {"fontname": FONT, "fontsize": "11", "rankdir": "BT", "nodesep": "0.2", "ranksep": "0.28", "splines": "true"}
+PAGE = {"outputorder": "edgesfirst", "pad": "0.25", "inputscale": "72"}  # pad: a margin of 18 points; inputscale: positions are in points
+NODE = {"fontname": FONT, "fontsize": "11", "fontcolor": TEXT, "shape": "box", "style": "rounded,filled", "fillcolor": "#FFFFFF"}
+EDGE = {"fontname": FONT, "color": WIRE, "penwidth": "1.2", "arrowsize": "0.6"}
+PORT = {"label": "", "shape": "point", "width": "0.01", "height": "0.01", "style": "invis"}
+SHAPES = {"box": "box", "ellipse": "ellipse", "square": "box"}
 
-
-def write(scene: Scene) -> str:
-    """The DOT text. Names come from counters; every label is escaped text."""
-    lines = [
-        f"digraph {quoted(scene.title or 'minigrad')} {{",
-        f'  graph [fontname="{FONT}", fontsize=11, rankdir=BT, nodesep=0.2, ranksep=0.28, outputorder=edgesfirst, splines=true]',
-        f'  node [fontname="{FONT}", fontsize=11, height=0.26, penwidth=1, margin="0.05,0.02"]',
-        '  edge [color="#7C8790", penwidth=1, arrowsize=0.6]',
-    ]
-    for i, placed in enumerate(scene.placed):
-        lines.extend(_part(placed, i, scene.height))
-    lines.append("}")
-    return "\n".join(lines) + "\n"
+At = Callable[[float, float], str]  # a point of a part -> "x,y" for Graphviz, where y runs upwards
 
 
-def _part(placed: Placed, index: int, height: float) -> Iterator[str]:
+def digraph(scene: Scene) -> graphviz.Digraph:
+    """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text."""
+    title = verbatim(scene.title or "minigrad")
+    graph = graphviz.Digraph(title, filename="drawing.gv", graph_attr=GRAPH | PAGE, node_attr=NODE, edge_attr=EDGE)
+    for index, placed in enumerate(scene.placed):
+        _place(graph, placed, index, scene.height)
+    return graph
+
+
+def verbatim(*lines: str) -> str:
+    """Text that Graphviz shows as it stands: no HTML label, no escape such as `\\N`, no entity such as `&amp;`."""
+    return graphviz.nohtml("\\n".join(graphviz.escape(line.replace("&", "&amp;").replace("\n", " ")) for line in lines))
+
+
+def _place(graph: graphviz.Digraph, placed: Placed, index: int, height: float) -> None:
+    """Add one part to the graph. The nodes inside a frame are a cluster."""
     part, dx, dy, prefix, frame = placed
-    indent = "  "
 
     def at(x: float, y: float) -> str:
         return f"{n(x + dx)},{n(height - y - dy)}"
 
-    if frame is not None:
-        yield f"  subgraph cluster_{index} {{"
-        lower = f"{n(frame.x)},{n(height - frame.y - frame.h)}"
-        upper = f"{n(frame.x + frame.w)},{n(height - frame.y)}"
-        colours = f'fillcolor="{frame.fill}", color="{frame.stroke}"'
-        yield f'    graph [label={quoted(frame.label)}, labeljust=l, style="rounded,filled", {colours}]'
-        label = f"{n(frame.x + frame.at + width(frame.label, 11) / 2)},{n(height - frame.y + 8)}"
-        yield f'    graph [fontcolor="{frame.ink}", bb="{lower},{upper}", lp="{label}"]'
-        indent = "    "
+    words: dict[str, list[Word]] = {}
+    for word in part.words:
+        words.setdefault(word.of, []).append(word)
+    inside = graph if frame is None else graphviz.Digraph(f"cluster_{index}", graph_attr=_cluster(frame, height))
     for s in part.shapes:
-        yield f'{indent}{prefix}{s.id} [{_attributes(s)}, pos="{at(s.x, s.y)}"]'
+        inside.node(prefix + s.id, **_differing(_shape(s, words.get(s.id, ()), at), NODE))
     for p in part.ports:
-        yield f'{indent}{prefix}{p.id} [shape=point, width=0.01, height=0.01, label="", style=invis, pos="{at(p.x, p.y)}"]'
+        inside.node(prefix + p.id, **PORT, pos=at(p.x, p.y))
     if frame is not None:
-        yield "  }"
-    for i, b in enumerate(part.bars):
-        size = f'fillcolor="{b.fill}", width={b.w / 72:.3f}, height={b.h / 72:.3f}'
-        yield f'  b{index}_{i} [label="", shape=box, style=filled, penwidth=0, {size}, pos="{at(b.x + b.w / 2, b.y + b.h / 2)}"]'
-    for i, w in enumerate(part.words):
-        wide = width(w.text, w.size)
-        x = w.x + {"start": wide / 2, "middle": 0.0, "end": -wide / 2}[w.anchor]
-        look = f'shape=none, fontsize={n(w.size)}, fontcolor="{w.colour}", width={wide / 72:.3f}, height=0.15, fixedsize=shape'
-        yield f'  w{index}_{i} [label={quoted(w.text)}, {look}, pos="{at(x, w.y)}"]'
-    yield from _wires(part, placed, height)
+        graph.subgraph(inside)
+    if part.bars:
+        graph.node(f"b{index}", **_scale(part.bars, at))
+    for k, word in enumerate(words.get("", ())):
+        graph.node(prefix + word.id if word.id else f"w{index}_{k}", **_text(word, at))
+    for w in part.wires:
+        label = words.get(w.id, ()) if w.id else ()
+        graph.edge(prefix + w.tail, prefix + w.head, **_differing(_wire(w, at), EDGE), **_beside(label, at))
 
 
-def _attributes(s: Shape) -> str:
+def _differing(attributes: dict[str, str], defaults: dict[str, str]) -> dict[str, str]:
+    """The attributes that are not the defaults of the graph."""
+    return {k: v for k, v in attributes.items() if defaults.get(k) != v}
+
+
+def _cluster(frame: Frame, height: float) -> dict[str, str]:
+    bottom, top = height - frame.y - frame.h, height - frame.y
+    return {
+        "label": verbatim(frame.label), "labeljust": "l", "fontcolor": frame.ink,
+        "style": "rounded,filled", "fillcolor": frame.fill, "color": frame.stroke,
+        "bb": f"{n(frame.x)},{n(bottom)},{n(frame.x + frame.w)},{n(top)}",
+        "lp": f"{n(frame.x + frame.at + width(frame.label, 11) / 2)},{n(top + 8)}",
+    }  # fmt: skip
+
+
+def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
+    """The attributes of a node. Words inside it are lines of its label; a word beside it is its external label."""
     look = LOOKS[s.look]
     fill = s.fill or look.fill
-    label = " ".join([s.label, *(f"[{c}]" for c in s.chips)]) if s.chips else s.label
-    style = "filled" if s.shape != "box" else "rounded,filled"
-    style += ",dashed" if s.dashed else ""
-    return (
-        f'label={quoted(label)}, shape={_SHAPES[s.shape]}, style="{style}", fillcolor="{fill}", color="{s.stroke or look.stroke}", '
-        f'fontcolor="{ink(fill)}", width={s.w / 72:.3f}, height={s.h / 72:.3f}, fixedsize=true, fontsize={n(s.size)}'
-    )
+    style = ("filled" if s.shape != "box" else "rounded,filled") + (",dashed" if s.dashed else "")
+    inner = [w for w in words if abs(w.x - s.x) < s.w / 2 and abs(w.y - s.y) < s.h / 2]
+    label = verbatim(*filter(None, (" ".join([s.label, *(f"[{c}]" for c in s.chips)]), *(w.text for w in inner))))
+    return {
+        "label": label, "shape": SHAPES[s.shape], "style": style, "fillcolor": fill, "color": s.stroke or look.stroke,
+        "width": f"{s.w / 72:.3f}", "height": f"{s.h / 72:.3f}", "fixedsize": "true", "pos": at(s.x, s.y),
+        **_beside([w for w in words if w not in inner], at),
+        **({"fontcolor": ink(fill), "fontsize": n(s.size)} if label else {}),
+    }  # fmt: skip
 
 
-def _wires(part: Part, placed: Placed, height: float) -> Iterator[str]:
-    for w in part.wires:
-        if not w.tail or not w.head:
-            continue
-        tail, head = (name[1:] if name[0] == "^" else placed.prefix + name for name in (w.tail, w.head))
-        more = ", style=dashed" if w.dashed else ""
-        more += "" if w.arrow else ", arrowhead=none"
-        yield f'  {tail} -> {head} [pos="{_spline(w, placed, height)}", color="{w.colour}", penwidth={n(w.width)}{more}]'
+def _scale(bars: Sequence[Bar], at: At) -> dict[str, str]:
+    """The attributes of a colour scale: one box with stripes."""
+    left, right = bars[0].x, bars[-1].x + bars[-1].w
+    return {
+        "label": "", "shape": "box", "style": "striped", "penwidth": "0", "fillcolor": ":".join(b.fill for b in bars),
+        "width": f"{(right - left) / 72:.3f}", "height": f"{bars[0].h / 72:.3f}", "pos": at((left + right) / 2, bars[0].y + bars[0].h / 2),
+    }  # fmt: skip
 
 
-def _spline(wire: Wire, placed: Placed, height: float) -> str:
-    points = [(x + placed.dx, height - y - placed.dy) for x, y in wire.points]
-    start = ""
+def _text(word: Word, at: At) -> dict[str, str]:
+    """The attributes of a node that is only text."""
+    wide = width(word.text, word.size)
+    return {
+        "label": verbatim(word.text), "shape": "none", "fontsize": n(word.size), "fontcolor": word.colour,
+        "width": f"{wide / 72:.3f}", "height": "0.15", "fixedsize": "shape", "pos": at(_middle(word), word.y),
+    }  # fmt: skip
+
+
+def _beside(words: Sequence[Word], at: At) -> dict[str, str]:
+    """The attributes of the external label of a node or an edge."""
+    if not words:
+        return {}
+    (word,) = words
+    return {"xlabel": verbatim(word.text), "xlp": at(_middle(word), word.y), "fontsize": n(word.size), "fontcolor": word.colour}
+
+
+def _middle(word: Word) -> float:
+    wide = width(word.text, word.size)
+    return word.x + {"start": wide / 2, "middle": 0.0, "end": -wide / 2}[word.anchor]
+
+
+def _wire(w: Wire, at: At) -> dict[str, str]:
+    """The attributes of an edge. A dashed edge does not decide which of its ends stands above the other."""
+    dashed = {"style": "dashed", "constraint": "false"} if w.dashed else {}
+    head = {} if w.arrow else {"arrowhead": "none"}
+    return {"pos": _spline(w, at), "color": w.colour, "penwidth": n(w.width), **dashed, **head}
+
+
+def _spline(wire: Wire, at: At) -> str:
+    """The path of an edge as cubic Bézier curves, with rounded corners."""
+    points, start = list(wire.points), ""
     if wire.arrow:
         (ax, ay), (bx, by) = points[-2], points[-1]
         length = abs(bx - ax) + abs(by - ay) or 1.0
         cut = min(6.0, length / 2) / length
-        start = f"e,{n(bx)},{n(by)} "
+        start = f"e,{at(bx, by)} "
         points[-1] = (bx - (bx - ax) * cut, by - (by - ay) * cut)
     out = [points[0]]
     for i in range(1, len(points)):
@@ -99,7 +150,7 @@ def _spline(wire: Wire, placed: Placed, height: float) -> str:
         else:
             out.extend(_straight(out[-1], corner[0]))
             out.extend((points[i], points[i], corner[1]))
-    return start + " ".join(f"{n(x)},{n(y)}" for x, y in out)
+    return start + " ".join(at(x, y) for x, y in out)
 
 
 def _straight(a: Point, b: Point) -> tuple[Point, Point, Point]:

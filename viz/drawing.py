@@ -1,14 +1,15 @@
-"""A drawing: SVG and DOT text made when asked for, PDF, and PNG through an engine that is there."""
+"""A drawing, in all its formats: SVG, DOT, a graphviz.Digraph, PNG and PDF."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import tempfile
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import graphviz
 
 from . import convert, dot, pdf, svg
 from .errors import DrawingError
@@ -16,12 +17,16 @@ from .scene import Scene
 
 
 class Drawing:
-    """What the functions of minigrad.viz return. It draws lazily and the same graph gives the same bytes in every process.
+    """What the functions of minigrad.viz return. Each format is made when it is asked for; equal graphs give equal bytes.
 
-    .svg .dot .source           the picture as SVG, and as DOT with positions (`source` as in the graphviz package)
-    .save("x.svg")              by suffix: .svg .dot .gv .png .pdf
-    .pipe("png")                bytes;  .render("name", format="png") writes name.png and gives its path
-    In a notebook it shows itself.
+    .svg                            the picture as SVG text
+    .save("x.svg")                  writes a file; its suffix is the format: .svg .dot .gv .png .pdf
+    .pipe("png")                    gives the bytes of a format
+    .render("name", format="png")   writes name.png and gives its path
+    .digraph()                      gives a graphviz.Digraph, to edit and to render;  .dot and .source are its DOT text
+
+    save, pipe and render take engine="dot", "neato", ...: then Graphviz computes the layout, and every format of Graphviz is possible.
+    A notebook shows the drawing as SVG.
     """
 
     def __init__(self, scene: Scene | Callable[[], Scene]):
@@ -29,31 +34,43 @@ class Drawing:
 
     @cached_property
     def scene(self) -> Scene:
-        """The marks of the drawing, for tests and for other writers."""
+        """The shapes, lines and texts of the drawing, for tests and for writers of other formats."""
         return self._make()
 
     @cached_property
     def svg(self) -> str:
-        """SVG text, self-contained."""
+        """The SVG text. It needs no other file."""
         return svg.write(self.scene)
+
+    def digraph(self) -> graphviz.Digraph:
+        """A new graphviz.Digraph, with positions, clusters and colours. Edit it, add to it, and render it with any engine.
+
+        `digraph().render("x", format="pdf", engine="neato", neato_no_op=2)` keeps the positions. Other engines compute their own layout.
+        """
+        return dot.digraph(self.scene)
 
     @cached_property
     def dot(self) -> str:
-        """DOT text: valid for plain `dot`; `neato -n2` draws this very picture."""
-        return dot.write(self.scene)
+        """The DOT text of the digraph."""
+        return self.digraph().source
 
     @property
     def source(self) -> str:
-        """The DOT text, by the graphviz package's name."""
+        """The DOT text, under the name that the graphviz package uses."""
         return self.dot
 
     @property
     def notes(self) -> list[str]:
-        """What was left out of the picture, in words."""
+        """Sentences that say what is left out of the picture."""
         return self.scene.notes
 
-    def pipe(self, format: str = "svg") -> bytes:
-        """The drawing as bytes: svg, dot, gv, png or pdf. Raises DrawingError for another format, or where no engine can make it."""
+    def pipe(self, format: str = "svg", engine: str | None = None) -> bytes:
+        """The drawing as bytes: svg, dot, gv, png or pdf. With an engine, the layout of Graphviz in any of its formats.
+
+        Raises DrawingError for an unknown format or engine, and where a program or package is missing.
+        """
+        if engine is not None:
+            return convert.graphviz(self.dot, engine, format)
         if format == "svg":
             return self.svg.encode()
         if format in ("dot", "gv"):
@@ -64,21 +81,28 @@ class Drawing:
             raise DrawingError(f"drawing: format {format!r} is unknown: take svg, dot, gv, png or pdf")
         return convert.png(self.svg, self.dot)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the drawing, in the format that the path's suffix names; gives the path. Raises DrawingError, OSError."""
+    def save(self, path: str | os.PathLike[str], engine: str | None = None) -> Path:
+        """Write the drawing in the format of the path's suffix. Gives the path. Raises DrawingError and OSError."""
         target = Path(path)
-        data = self.pipe(target.suffix.lstrip(".").lower() or "svg")
+        data = self.pipe(target.suffix.lstrip(".").lower() or "svg", engine)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             file.write(data)
         os.chmod(file.name, 0o644)
         os.replace(file.name, target)
         return target
 
-    def render(self, filename: str = "drawing", directory: str | os.PathLike[str] = ".", format: str = "svg", view: bool = False) -> str:
-        """Write directory/filename.format as the graphviz package does, and give its path; `view` opens it."""
-        found = self.save(Path(directory) / f"{filename}.{format}")
+    def render(
+        self,
+        filename: str = "drawing",
+        directory: str | os.PathLike[str] = ".",
+        format: str = "svg",
+        view: bool = False,
+        engine: str | None = None,
+    ) -> str:
+        """Write directory/filename.format, as the graphviz package does. Gives its path. `view` opens the file."""
+        found = self.save(Path(directory) / f"{filename}.{format}", engine)
         if view:
-            subprocess.Popen(["xdg-open", str(found)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            graphviz.view(found, quiet=True)
         return str(found)
 
     def __repr__(self) -> str:

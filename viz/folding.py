@@ -1,4 +1,4 @@
-"""Level "gate": what one line of the user's program computes becomes one node."""
+"""The level "gate": all operations of one source line become one item."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 from . import text
 from .leaves import assigned
-from .story import Item, step_key
+from .timeline import Item, step_key
 
 _CALL = re.compile(r"(?<!def )\b([A-Za-z_]\w*)\(")
 _RANK = ("affine", "control", "reduce", "pointwise", "move")
 
 
 def fold(items: Sequence[Item]) -> tuple[list[Item], list[int]]:
-    """(items with neighbours of one line merged, for each old item its new index).
+    """(the merged items, the new index of each old item).
 
-    Only neighbours in order of creation are merged, so that the result has no cycle even where a line runs twice in a step.
+    Only operations that follow each other directly are merged. So the result has no cycle, even where a line runs twice in a step.
     """
     new: list[Item] = []
     where: list[int] = []
@@ -45,7 +45,7 @@ def fold(items: Sequence[Item]) -> tuple[list[Item], list[int]]:
 
 
 def _merge(target: Item, group: list[Item], where: list[int]) -> None:
-    """The arguments from outside the group, each once, with every edge they came in by."""
+    """Give the target the arguments that come from outside its group, each once, with all edges by which they arrive."""
     found: dict[int, list[tuple[object, int]]] = {}
     for item in group:
         for a, edges in zip(item.args, item.edges, strict=True):
@@ -64,7 +64,7 @@ def _merge(target: Item, group: list[Item], where: list[int]) -> None:
 
 
 def _label(item: Item) -> str:
-    """The name of what the line makes, or of the function that makes it."""
+    """The name of the variable that the line assigns, or of the function that it calls."""
     origin = item.node.origin
     line = linecache.getline(origin.code.co_filename, origin.line) if origin.code else ""
     name = item.name or (assigned(origin.code.co_filename, origin.line) if origin.code else None)

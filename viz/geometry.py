@@ -1,17 +1,17 @@
-"""Small geometry: order-preserving placement, polylines, crossings."""
+"""Geometry of layouts: placement that keeps an order, polylines, crossings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 Point = tuple[float, float]
-SEP = 14.0  # between neighbours of a layer
+SEP = 14.0  # between neighbours in a layer
 
 
 def place(desired: Sequence[float], weights: Sequence[float], halves: Sequence[float], sep: float = SEP) -> list[float]:
-    """Positions nearest to the desired ones (weighted squares) that keep the order and leave `sep` between neighbours.
+    """The positions nearest to the desired ones (weighted least squares) that keep the order and leave `sep` between neighbours.
 
-    Exact, in linear time: isotonic regression by pooling adjacent violators.
+    `halves` are half the widths. The solution is exact, in linear time: isotonic regression by pooling adjacent violators.
     """
     offsets, total = [], 0.0
     for i, half in enumerate(halves):
@@ -31,7 +31,7 @@ def place(desired: Sequence[float], weights: Sequence[float], halves: Sequence[f
 
 
 def simplify(points: list[Point]) -> tuple[Point, ...]:
-    """Without points in the middle of straight lines."""
+    """The polyline without points in the middle of straight segments."""
     out = [points[0]]
     for i in range(1, len(points) - 1):
         a, b, c = out[-1], points[i], points[i + 1]
@@ -43,7 +43,7 @@ def simplify(points: list[Point]) -> tuple[Point, ...]:
 
 
 def inversions(values: list[int]) -> int:
-    """Pairs out of order, counted with a binary indexed tree."""
+    """The number of pairs out of order, counted with a binary indexed tree."""
     size = max(values, default=0) + 2
     tree, total = [0] * (size + 1), 0
     for seen, value in enumerate(values):

@@ -1,24 +1,24 @@
-"""Gradient norms for drawings: every cotangent of a reverse sweep, edge by edge, before it is added up."""
+"""Gradient norms for drawings: the cotangent along each edge of the graph, before cotangents are added up."""
 
 from __future__ import annotations
 
 import numpy as np
 
+import minigrad as mg
 from minigrad import Tensor
 from minigrad.autodiff import pullback
 from minigrad.ir import Node
-from minigrad.tensor import tensor
 
+from .colours import Colours
 from .errors import DrawingError
-from .paint import Paint
-from .story import Item, Story
+from .timeline import Item, Timeline
 
 
-def paint(story: Story, loss: Tensor) -> Paint:
-    """The colours of a story by the gradient of its first result. Raises DrawingError if that is no scalar with a value."""
+def colours(timeline: Timeline, loss: Tensor) -> Colours:
+    """The colours of a timeline by the gradient of `loss`. Raises DrawingError unless it is a float scalar with a value."""
     if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
         raise DrawingError(f"drawing: color='grad' needs a float scalar with a value as first result, got {loss.type}")
-    found = Paint(gradient=True)
+    found = Colours(gradient=True)
     flows: dict[tuple[Node, int], np.ndarray] = {}
     totals: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
 
@@ -28,37 +28,37 @@ def paint(story: Story, loss: Tensor) -> Paint:
         source = consumer.args[position]
         totals[source] = totals[source] + value if source in totals else value
 
-    leaves = [Tensor(item.node) for item in story.items if not item.node.args and item.node.type.is_float]
-    one = tensor(np.ones(loss.shape, loss.dtype))
+    leaves = [Tensor(item.node) for item in timeline.items if not item.node.args and item.node.type.is_float]
+    one = mg.tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
-    own: set[int] = set()  # what is itself a gradient
-    for item in story.items:
-        if (item.node.origin.vjp_of is not None or own & set(item.args)) and isinstance(item.node.value, np.ndarray):
-            own.add(item.index)
-            _own(found, item)
+    own_gradients: set[int] = set()  # items that are themselves gradients
+    for item in timeline.items:
+        if (item.node.origin.vjp_of is not None or own_gradients & set(item.args)) and isinstance(item.node.value, np.ndarray):
+            own_gradients.add(item.index)
+            _gradient_value(found, item)
             continue
         if item.node in totals:
             found.norms[item.index] = _norm(totals[item.node])
         for position, edges in enumerate(item.edges):
             arrived = [flows[e] for e in edges if e in flows]
             if arrived:
-                found.edges[item.index, position] = _together(arrived)
+                found.edges[item.index, position] = _norm_of_sum(arrived)
                 lanes.setdefault((item.args[position], item.column), []).extend(arrived)
-    found.lanes = {(a, column): _together(arrived) for (a, column), arrived in lanes.items() if column is not None}
+    found.lanes = {(a, column): _norm_of_sum(arrived) for (a, column), arrived in lanes.items() if column is not None}
     return found
 
 
-def _own(found: Paint, item: Item) -> None:
-    """What is itself a gradient is coloured by its own norm."""
+def _gradient_value(found: Colours, item: Item) -> None:
+    """An item that is itself a gradient has the colour of its own norm."""
     found.norms[item.index] = _norm(item.node.value)
     for position, edges in enumerate(item.edges):
         values = [consumer.args[p].value for consumer, p in edges]
         found.edges[item.index, position] = max((_norm(v) for v in values if isinstance(v, np.ndarray)), default=0.0)
 
 
-def _together(parts: list[np.ndarray]) -> float:
-    """The norm of the sum of what flows along several edges from one value; a bound where views of it differ in shape."""
+def _norm_of_sum(parts: list[np.ndarray]) -> float:
+    """The norm of the sum of cotangents along several edges to one value; an estimate where their shapes differ, as those of views do."""
     if all(p.shape == parts[0].shape for p in parts):
         return _norm(sum(parts[1:], parts[0]))
     return float(np.hypot.reduce([_norm(p) for p in parts]))

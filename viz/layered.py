@@ -1,6 +1,7 @@
-"""Lay out one time step: layers from the inputs up, edges along rounded right angles in the gaps between layers, around every node.
+"""The layered layout of one time step (Sugiyama's method), with orthogonal edges.
 
-Coordinates here have y upwards from the bottom of the step's box. States enter at the left border and leave at the right one.
+Operations stand in layers, from the inputs upwards. In the gap between two layers edges run along horizontal tracks. States enter at
+the left border and leave at the right one. y runs upwards from the lower edge of the step's box.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ from typing import NamedTuple
 
 from .errors import DrawingError
 from .geometry import SEP, Point, inversions, place, simplify
-from .template import Layout, Source, Template
+from .layout import OUTSIDE, Layout, Source, StepGraph
 
-TRACK = 7.0
-GAP = 22.0  # between layers, before tracks
-GUTTER = 16.0
-LIMIT = 60_000  # layers that all wires of one step may cross together
-OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
+TRACK = 7.0  # between two tracks
+GAP = 22.0  # between two layers, without tracks
+GUTTER = 16.0  # from the left border to the first node
+LIMIT = 60_000  # layers that all edges of one step together may cross
 
 
 class _Vertex(NamedTuple):
-    """A node, or the place where a value passes through a layer."""
+    """A node, or a dummy: the point at which an edge crosses a layer."""
 
     layer: int
     w: float
@@ -31,25 +31,31 @@ class _Vertex(NamedTuple):
 
 @dataclass
 class _Net:
-    """One value in one gap: from a vertex (or the left border) to vertices of the next layer (or the right border)."""
+    """The edges of one value in one gap: from a vertex of the layer below (None: the left border) to vertices of the layer above.
+
+    targets   (vertex, number of its port);  leaves    the exit that the value feeds, at the right border
+    y         first the number of the track, then its height;  span    the horizontal extent
+    """
 
     source: int | None
-    targets: list[tuple[int, int]]  # (vertex, port number)
-    leaves: int | None = None  # number of the exit it feeds
+    targets: list[tuple[int, int]]
+    leaves: int | None = None
     y: float = 0.0
     span: tuple[float, float] = (0.0, 0.0)
 
 
-def lay_out(t: Template) -> Layout:
+def lay_out(graph: StepGraph) -> Layout:
     """The layout of one step."""
-    return _Layered(t).run()
+    return _Layered(graph).run()
 
 
 class _Layered:
-    def __init__(self, template: Template):
-        self.t = template
-        self.n = len(template.sizes)
-        self.m = len(template.inputs)
+    """n operations and m inputs; `vertices` holds operations, inputs, outputs, and then dummies."""
+
+    def __init__(self, graph: StepGraph):
+        self.graph = graph
+        self.n = len(graph.sizes)
+        self.m = len(graph.inputs)
         self.vertices: list[_Vertex] = []
         self.layers: list[list[int]] = []
         self.nets: list[list[_Net]] = []
@@ -66,16 +72,16 @@ class _Layered:
     # ---- layers
 
     def _ranks(self) -> list[int]:
-        """Layers of the ops: as low as possible, but trees fed from outside only stand just below their use."""
+        """The layer of each operation: as low as possible. A tree of operations that reads only inputs stands close below its reader."""
         rank = [1] * self.n
         users: list[list[int]] = [[] for _ in range(self.n)]
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             for kind, k in args:
                 if kind == "op":
                     rank[i] = max(rank[i], rank[k] + 1)
                     users[k].append(i)
         free = [False] * self.n
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             free[i] = all(kind != "op" or (free[k] and len(set(users[k])) == 1) for kind, k in args)
         for i in reversed(range(self.n)):
             if users[i] and free[i]:
@@ -83,20 +89,20 @@ class _Layered:
         return rank
 
     def _vertices(self, rank: list[int]) -> None:
-        """Vertices of ops, inputs (layer 0) and outputs (the top layer), in this order."""
+        """Make the vertices: of operations, of inputs (layer 0) and of outputs (the top layer), in this order."""
         self.top = max(rank, default=0) + 1
-        self.vertices = [_Vertex(r, w, h, False) for r, (w, h) in zip(rank, self.t.sizes, strict=True)]
-        self.vertices += [_Vertex(0, w, h, False) for w, h in self.t.inputs]
-        self.vertices += [_Vertex(self.top, w, h, False) for _, (w, h) in self.t.outputs]
+        self.vertices = [_Vertex(r, w, h, False) for r, (w, h) in zip(rank, self.graph.sizes, strict=True)]
+        self.vertices += [_Vertex(0, w, h, False) for w, h in self.graph.inputs]
+        self.vertices += [_Vertex(self.top, w, h, False) for _, (w, h) in self.graph.outputs]
 
     def _connect(self) -> None:
-        """Nets gap by gap, a passing place in every layer that a value crosses."""
+        """Make the nets of each gap, and a dummy in every layer that a value crosses."""
         self.nets = [[] for _ in range(self.top + 1)]
         self.path: dict[Source, dict[int, int | None]] = {}  # value -> layer -> its vertex there
         users: dict[Source, list[tuple[int, int]]] = {}
         self.port_count = [0] * len(self.vertices)
         self.port: dict[tuple[int, int], int] = {}
-        for i, args in enumerate(self.t.args):
+        for i, args in enumerate(self.graph.args):
             known: dict[Source, int] = {}
             for position, source in enumerate(args):
                 if source not in known:
@@ -104,21 +110,21 @@ class _Layered:
                     self.port_count[i] += 1
                     users.setdefault(source, []).append((i, known[source]))
                 self.port[i, position] = known[source]
-        for k, (source, _) in enumerate(self.t.outputs):
+        for k, (source, _) in enumerate(self.graph.outputs):
             users.setdefault(source, []).append((self.n + self.m + k, 0))
             self.port_count[self.n + self.m + k] = 1
         exits: dict[Source, list[int]] = {}
-        for i, source in enumerate(self.t.exits):
+        for i, source in enumerate(self.graph.exits):
             exits.setdefault(source, []).append(i)
         self.lane_net: dict[int, _Net] = {}
         self.exit_net: dict[int, _Net] = {}
         self._refuse_huge(users)
-        sources = dict.fromkeys([*(("state", s) for s in range(self.t.states)), *users, *exits])
+        sources = dict.fromkeys([*(("state", s) for s in range(self.graph.states)), *users, *exits])
         for source in sources:
             self._route(source, users.get(source, []), exits.get(source, []))
 
     def _refuse_huge(self, users: dict[Source, list[tuple[int, int]]]) -> None:
-        """Wires that pass many layers cost a place in each; a picture of so many shows nothing."""
+        """Raise DrawingError where edges cross too many layers: each crossing costs a dummy, and nobody could read the picture."""
         spans = sum(max((self.vertices[v].layer for v, _ in found), default=0) - self._start(s, found)[0] for s, found in users.items())
         if spans > LIMIT:
             problem = f"drawing: one step has {self.n:,} operations whose wires cross {spans:,} layers"
@@ -216,7 +222,7 @@ class _Layered:
         shift = GUTTER - low
         self.x = [x + shift for x in self.x]
         self.right = max(high + shift, 40.0) + 8
-        self.width = self.right + TRACK * len(self.t.exits) + 10
+        self.width = self.right + TRACK * len(self.graph.exits) + 10
 
     def _settle(self, layer: list[int], halves: list[float], both: bool, up: bool) -> None:
         desired, weights = [], []
@@ -230,7 +236,7 @@ class _Layered:
             self.x[v] = x
 
     def _align(self, layer: list[int], halves: list[float]) -> None:
-        """Passing places exactly above what they come from, where there is room."""
+        """Put each dummy exactly above the vertex that it comes from, where there is room."""
         for i, v in enumerate(layer):
             if not self.vertices[v].dummy or len(self.below[v]) != 1:
                 continue
@@ -241,7 +247,7 @@ class _Layered:
                 self.x[v] = want
 
     def _ports(self) -> None:
-        """Where edges arrive along a node's lower side: straight above their source if they can, in the order of the sources."""
+        """The points at which edges reach the lower side of a node: in the order of their sources, straight above them if possible."""
         self.px: dict[tuple[int, int], float] = {}
         arriving: dict[int, list[tuple[float, int]]] = {}
         for gap in self.nets:
@@ -286,7 +292,10 @@ class _Layered:
         return self._result(height)
 
     def _tracks(self, gap: list[_Net]) -> int:
-        """Give each net of a gap a level such that nets on one level do not touch; few crossings by the order they are taken in."""
+        """Give each net of a gap a track, so that nets on one track do not touch. Gives the number of tracks.
+
+        The order in which the nets are taken keeps crossings few.
+        """
         for net in gap:
             xs = [self.px[v, port] for v, port in net.targets]
             xs += [self.x[net.source]] if net.source is not None else [0.0]
@@ -318,20 +327,20 @@ class _Layered:
 
     def _result(self, height: float) -> Layout:
         n, m = self.n, self.m
-        spots = [(self.x[v], self.centre[self.vertices[v].layer]) for v in range(n + m + len(self.t.outputs))]
+        spots = [(self.x[v], self.centre[self.vertices[v].layer]) for v in range(n + m + len(self.graph.outputs))]
         found = Layout(self.width, height, spots[:n], spots[n : n + m], spots[n + m :])
-        found.lanes = [self.lane_net[s].y for s in range(self.t.states)]
-        for i, args in enumerate(self.t.args):
+        found.lanes = [self.lane_net[s].y for s in range(self.graph.states)]
+        for i, args in enumerate(self.graph.args):
             for position, source in enumerate(args):
-                found.edges[i, position] = self._trail(source, i, self.port[i, position])
-        for k, (source, _) in enumerate(self.t.outputs):
-            found.risers.append(self._trail(source, n + m + k, 0))
-        found.exits = [self._leave(i) for i in range(len(self.t.exits))]
+                found.edges[i, position] = self._path(source, i, self.port[i, position])
+        for k, (source, _) in enumerate(self.graph.outputs):
+            found.risers.append(self._path(source, n + m + k, 0))
+        found.exits = [self._leave(i) for i in range(len(self.graph.exits))]
         found.dots = self._branches()
         return found
 
-    def _trail(self, source: Source, target: int, port: int) -> tuple[Point, ...]:
-        """The way of a value to one of its users."""
+    def _path(self, source: Source, target: int, port: int) -> tuple[Point, ...]:
+        """The path of a value to one of its readers."""
         path = self.path[source]
         layer = min(path)
         v = path[layer]
@@ -352,8 +361,8 @@ class _Layered:
         return self.net_y[gap, source]
 
     def _leave(self, exit: int) -> tuple[Point, ...]:
-        """From a value to its track in the right gutter."""
-        source, net = self.t.exits[exit], self.exit_net[exit]
+        """The path of a value to its vertical track at the right border."""
+        source, net = self.graph.exits[exit], self.exit_net[exit]
         gutter = self.right + TRACK * exit
         if source[0] == "state":
             return ((0.0, net.y), (gutter, net.y))
@@ -365,9 +374,9 @@ class _Layered:
         return ((self.x[v], self._top_of(v)), (self.x[v], net.y), (gutter, net.y))
 
     def _branches(self) -> list[Point]:
-        """Where a wire parts."""
+        """The points at which an edge branches."""
         found = []
-        side = {e for e in range(len(self.t.exits)) if len(self._leave(e)) == 2 and self.t.exits[e][0] == "op"}
+        side = {e for e in range(len(self.graph.exits)) if len(self._leave(e)) == 2 and self.graph.exits[e][0] == "op"}
         for gap in self.nets:
             for net in gap:
                 ends = [self.px[t] for t in net.targets]

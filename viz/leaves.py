@@ -1,4 +1,4 @@
-"""What single nodes are called: leaves, slices of sequences, and the variables that lines of the program assign."""
+"""Labels of single nodes: of leaves, of slices, and the variables that source lines assign."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 
 
 def leaf_kind(node: Node, traced: bool) -> str:
-    """input, parameter, constant or number. In a `traced` graph inputs are params, so that a constant of equal entries is a number."""
+    """ "input", "parameter", "constant" or "number"; "" for an operation.
+
+    The inputs of a `traced` graph are its params, so a constant array of equal numbers counts as one number there.
+    """
     if node.op.name not in LEAVES:
         return ""
     if node.op.name == "constant" and node.name is None and _is_number(node.value, traced):
@@ -24,24 +27,25 @@ def leaf_kind(node: Node, traced: bool) -> str:
 
 
 def _is_number(value: Any, traced: bool) -> bool:
-    """Whether a constant is one number, perhaps repeated."""
+    """Whether a constant is one number, or an array of one repeated number."""
     return value.size > 0 and (not any(value.strides) or (traced and bool((value == value.flat[0]).all())))
 
 
 def leaf_label(node: Node, traced: bool) -> str:
+    """The label of a leaf without a name."""
     if node.op.name == "constant":
         return text.constant(node.value.flat[0]) if _is_number(node.value, traced) else "x"
     return node.op.symbol or node.op.name
 
 
 def is_element(node: Node) -> bool:
-    """Whether a slice takes one entry of the first axis, x[t]."""
+    """Whether a slice takes one element of the first axis, x[t]."""
     start, stop = node.attrs["start"], node.attrs["stop"]
     return stop[0] == start[0] + 1 and tuple(stop[1:]) == tuple(node.args[0].type.shape[1:]) and not any(start[1:])
 
 
 def extent(node: Node) -> str:
-    """'[2:4]' for a slice of one axis."""
+    """The label of a slice: '[2:4]' for one axis, 'slice' for several."""
     whole = node.args[0].type.shape
     cut = [(a, b) for a, b, s, n in zip(*(node.attrs[k] for k in ("start", "stop", "step")), whole, strict=True) if (a, b, s) != (0, n, 1)]
     steps = set(node.attrs["step"])
@@ -52,7 +56,7 @@ def extent(node: Node) -> str:
 
 
 def piece(node: Node) -> Node | None:
-    """The part of a concatenation that a slice takes exactly, looking through parts that are concatenations themselves."""
+    """The node whose value a slice of a concatenation takes, if it is exactly one of its parts (or a part of a part)."""
     source, at = node.args[0], node.attrs["start"][0] if node.attrs.get("start") else 0
     start, stop, step = (node.attrs.get(k, ()) for k in ("start", "stop", "step"))
     if not start or any(s != 1 for s in step) or any(a != 0 for a in start[1:]):
@@ -79,5 +83,6 @@ def piece(node: Node) -> Node | None:
 
 
 def assigned(filename: str, line: int) -> str | None:
+    """The variable that a source line assigns, if its name is short."""
     match = _TARGET.match(linecache.getline(filename, line))
     return match.group(1) if match and len(match.group(1)) <= 12 else None

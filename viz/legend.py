@@ -1,4 +1,4 @@
-"""Legends: what the kinds of node mean, and the scale of gradient norms."""
+"""Legends: the kinds of node, and the colour scale of gradient norms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .scene import Bar, Part, Shape, Word
 
 
 def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple[Part, float, float]:
-    """(marks, right end, lower end): one sample for each kind that occurs, in as many rows as the width takes."""
+    """(part, right end, lower end): one sample for each kind, in rows that fit into the room."""
     part = Part()
     x, y, widest = left, top + 8, left
     for i, kind in enumerate(present):
@@ -18,14 +18,14 @@ def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple
         if x + width > max(room, left + 260) and x > left:
             x, y = left, y + 20
         part.shapes.append(Shape(f"k{i}", x + 11, y, 20, 12, kind, "", look.shape))
-        part.words.append(Word(x + 27, y, look.label, 9.5, style.MUTED, "start"))
+        part.words.append(Word(x + 27, y, look.label, 9.5, style.MUTED, "start", f"k{i}"))
         x += width
         widest = max(widest, x)
     return part, widest, y + 12
 
 
 def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Part, float, float]:
-    """(marks, right end, lower end): the scale from vanishing to exploding, and the three special colours."""
+    """(part, right end, lower end): the colour scale, and samples for no gradient, zero, and not finite."""
     part = Part()
     step, x0, y = 5.0, left + 4, top + 16
     count = (high - low) * 5
@@ -44,7 +44,7 @@ def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Par
         (style.NOT_FINITE, False, "NaN or ∞"),
     ):
         part.shapes.append(Shape(f"g{int(x)}", x + 8, y + 5, 16, 10, "move", "", "box", fill=fill, stroke="#59636B", dashed=dashed))
-        part.words.append(Word(x + 21, y + 5, label, 9, style.TEXT, "start"))
+        part.words.append(Word(x + 21, y + 5, label, 9, style.TEXT, "start", f"g{int(x)}"))
         x += 36 + text.width(label, 9)
     return part, x, y + 28
 

@@ -1,4 +1,4 @@
-"""Maps and curves beside a drawing: attention weights, which input reaches which loss, how much a step stretches the state."""
+"""Heat maps and curves: attention weights, gradients of each loss to each input, and norms of the Jacobians of steps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from . import style, text
 from .errors import DrawingError
 from .plots import Plot, canvas
 
-EXACT = 64  # numbers in a state up to which the whole Jacobian is made
+EXACT = 64  # up to so many numbers in a state the whole Jacobian is computed
 ITERATIONS, CLOSE = 100, 1e-4  # of the power iteration
 
 
 @style.plotting()
 def attention_map(weights: Any, title: str = "", rows: str = "position t", columns: str = "attended position s") -> Plot:
-    """Where each position looks: weights (T, S), or (heads, T, S) with the heads side by side, white 0, on one scale.
+    """Attention weights as a heat map: weights (T, S), or (heads, T, S) with the heads beside each other on one scale. White is 0.
 
     Raises DrawingError for another number of axes.
     """
@@ -44,11 +44,11 @@ def attention_map(weights: Any, title: str = "", rows: str = "position t", colum
 
 @style.plotting()
 def connectivity(losses: Callable[[Any], Any], xs: Any, title: str = "") -> Plot:
-    """‖∂L_t/∂x_s‖ for every pair of steps, log10 on the scale of gradient norms: what the loss at t still feels of the input at s.
+    """‖∂L_t/∂x_s‖ for every pair of steps as a heat map: how much the loss at step t depends on the input at step s.
 
-    losses   xs (T, …) -> one loss a step, (T,)
+    losses   a function of xs (T, …) that gives one loss for each step, (T,)
 
-    Raises DrawingError where that is not what comes out.
+    Colours are those of gradient norms (log10). Raises DrawingError where the function gives something else.
     """
     xs = mg.tensor(xs)
     found = losses(xs)
@@ -70,12 +70,13 @@ def connectivity(losses: Callable[[Any], Any], xs: Any, title: str = "") -> Plot
 
 @style.plotting()
 def spectral_norms(cells: Any, xs: Any, title: str = "") -> Plot:
-    """The spectral norm of ∂s_t/∂s_{t−1} over t, s all of a cell's state: below 1 every gradient through it shrinks, above 1 one may grow.
+    """The spectral norm of ∂s_t/∂s_{t−1} over time, where s_t is the whole state of a cell.
 
     cells   a cell with `step(state, x) -> (state, y)` and `initial_state(batch)`, or a dict {label: cell} to compare
-    xs      (T, batch, inputs); the norm is the largest over the batch
+    xs      (T, batch, inputs); the curve shows the largest norm over the batch
 
-    Exact for states of up to 64 numbers, else by power iteration. Raises DrawingError for cells without a step.
+    Below 1, a gradient shrinks in each step back; above 1, it may grow. The norm is exact for states of up to 64 numbers, and
+    computed by power iteration for larger ones. Raises DrawingError for cells without a step.
     """
     found = {text.clean(k, 30): v for k, v in cells.items()} if isinstance(cells, Mapping) else {"": cells}
     figure, (axis,) = canvas(3.2, [1], 7.0)
@@ -118,7 +119,7 @@ def step_norms(cell: Any, xs: Any) -> list[float]:
 
 
 def largest_singular_value(f: Callable[[Tensor], Tensor], at: Tensor) -> float:
-    """Of the Jacobian of f (n,) -> (m,): exactly for few numbers, else by power iteration on JᵀJ."""
+    """The largest singular value of the Jacobian J of f: (n,) -> (m,). It is exact for small n, else computed by power iteration on JᵀJ."""
     if at.size <= EXACT:
         return float(np.linalg.norm(mg.jacobian(f)(at).numpy().astype(np.float64), 2))
     v = np.random.default_rng(0).standard_normal(at.shape)
@@ -133,7 +134,7 @@ def largest_singular_value(f: Callable[[Tensor], Tensor], at: Tensor) -> float:
     return value
 
 
-# ---- how maps look
+# ---- the look of heat maps
 
 
 def _fade(colour: str) -> Any:
@@ -143,7 +144,7 @@ def _fade(colour: str) -> Any:
 
 
 def _decades() -> Any:
-    """The colours of gradient norms; grey for none, magenta for NaN and infinity."""
+    """The colour map of gradient norms; NaN and infinity are magenta."""
     from matplotlib.colors import LinearSegmentedColormap
 
     low, high = style.STOPS[0][0], style.STOPS[-1][0]
@@ -152,7 +153,7 @@ def _decades() -> Any:
 
 
 def _heat(axis: Any, array: np.ndarray, colours: Any, low: float, high: float) -> Any:
-    """A picture with rows and columns numbered; −∞ is grey, what is not finite otherwise magenta."""
+    """Draw a heat map with numbered rows and columns. −∞ is grey, NaN and +∞ are magenta."""
     from matplotlib.ticker import MaxNLocator
 
     none = np.isneginf(array)

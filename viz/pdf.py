@@ -1,4 +1,4 @@
-"""A scene as PDF, through matplotlib (the extra `cli`), whose fonts have the signs that drawings use."""
+"""A scene as PDF, written by matplotlib (the extra `cli`): its font has all the signs that drawings use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .style import LOOKS, ink
 from .svg import arrow_head, chips_of, label_place, rounded
 
 FACE = "DejaVu Sans"
-NARROW = 0.88  # of the sizes elsewhere: this face is wider than the one labels are measured for
+NARROW = 0.88  # the factor of font sizes: this font is wider than the one for which labels are measured
 
 
 def write(scene: Scene) -> bytes:
-    """The PDF of a scene, one page of its size; equal scenes give equal bytes. Raises DrawingError where matplotlib is missing."""
+    """The PDF of a scene, one page of its size. Equal scenes give equal bytes. Raises DrawingError where matplotlib is missing."""
     try:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
         from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Pictures of arrays over time, with matplotlib (the extra `cli`): memory and heads; gradient norms along time."""
+"""Plots of arrays over time, with matplotlib (the extra `cli`): memory and heads, and gradient norms."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _PRETTY = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α", "g": "g", 
 
 
 class Plot:
-    """A matplotlib figure: `.figure`, `.save(path)`, `.pipe(format)`; in a notebook it shows itself."""
+    """A matplotlib figure: `.figure`, `.save(path)`, `.pipe(format)`. A notebook shows it as SVG."""
 
     def __init__(self, figure: Any, title: str = ""):
         self.figure, self.title = figure, title
 
     @style.plotting()
     def pipe(self, format: str = "svg") -> bytes:
-        """The picture as bytes: svg, png, pdf or another format of matplotlib. Raises DrawingError for one it does not know."""
+        """The plot as bytes: svg, png, pdf or another format of matplotlib. Raises DrawingError for an unknown format."""
         out = io.BytesIO()
         fixed = {"Date": None} if format == "svg" else {"CreationDate": None} if format == "pdf" else {}
         try:
@@ -39,7 +39,7 @@ class Plot:
         return out.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture in the format of the suffix; gives the path."""
+        """Write the plot in the format of the path's suffix. Gives the path."""
         target = Path(path)
         target.write_bytes(self.pipe(target.suffix.lstrip(".").lower() or "svg"))
         return target
@@ -57,7 +57,7 @@ class Plot:
 
 
 def canvas(height: float, rows: Sequence[float], width: float = 9.0, columns: int = 1) -> tuple[Any, Sequence[Any]]:
-    """(figure, its axes row by row), in inches, without a window; rows have these relative heights and share their x axis."""
+    """(a figure without a window, its axes row by row). Sizes are in inches; rows have these relative heights and share their x axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -72,14 +72,14 @@ def canvas(height: float, rows: Sequence[float], width: float = 9.0, columns: in
 
 @style.plotting()
 def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None) -> Plot:
-    """What a memory network did, panel under panel on one time axis (NTM, MANN, DNC).
+    """Plot the values of a memory network (NTM, MANN, DNC): panels below each other, on one time axis.
 
-    trace    name -> array with time as first axis, for one example: in the order in which the panels are to stand.
-             "M", "memory", "links" (T, slots, width)   the memory itself, a picture for each of some steps
-             names with w, usage, least, allocation, …   weightings (T, slots) or (T, heads, slots), from 0 (white)
+    trace    name -> array of one example, with time as first axis; the panels stand in this order
+             "M", "memory", "links" (T, slots, width)   the memory, one heat map for each of at most 24 steps
+             names with w, usage, least, allocation, …   weightings (T, slots) or (T, heads, slots); white is 0
              g, beta, gamma, …                           gates (T,) or (T, heads), as curves
              "class", "label" (T,), whole numbers        a colour for each class
-             everything else (T, n)                      values: inputs, outputs, adds, reads; −max blue, 0 white, +max red
+             all other names (T, n)                      values such as inputs, outputs, adds, reads: blue < 0, white 0, red > 0
     steps    a slice of time
 
     Raises DrawingError for an empty trace, arrays of unequal length, or where matplotlib is missing.
@@ -105,7 +105,7 @@ def memory(trace: Mapping[str, Any], title: str = "", steps: slice | None = None
 
 
 def rows_of(trace: Mapping[str, Any], steps: slice | None = None) -> list[tuple[str, str, np.ndarray]]:
-    """(label, kind of panel, array) for each panel; heads apart."""
+    """(label, kind of panel, array) for each panel. Each head has a panel of its own."""
     rows: list[tuple[str, str, np.ndarray]] = []
     length = None
     for name, value in trace.items():
@@ -148,7 +148,7 @@ def _label(name: str) -> str:
 
 
 def _extent(kind: str, array: np.ndarray) -> str:
-    """The second line of a panel's name: how many rows it has, and of what."""
+    """The second line of a panel's label: the number of its rows, and what they are."""
     if kind == "memory":
         return f"\n{array.shape[1]} slots × {array.shape[2]}" + (" slots" if array.shape[1] == array.shape[2] else "")
     if array.ndim == 1 or kind == "curves":
@@ -210,7 +210,7 @@ def _curves(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
 
 
 def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
-    """One small picture of the memory (slots down, width across) for each of at most 24 steps, at its place in time."""
+    """Draw the memory at some steps, at most 24, each as a small heat map (slots down, width across) at its place on the time axis."""
     length, slots, _ = array.shape
     stride = max(1, math.ceil(length / 24))
     top = _largest(array)
@@ -225,7 +225,7 @@ def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
 
 
 def _classes(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
-    """A cell for each step in the colour of its class, the number in it while it can be read; negative: no class."""
+    """Draw a cell for each step, in the colour of its class, with the number of the class where there is room. Negative means no class."""
     for t, value in enumerate(array):
         if value >= 0:
             fill = style.CYCLE[int(value) % len(style.CYCLE)]
@@ -244,12 +244,12 @@ _PANELS = {"classes": _classes, "weights": _weights, "values": _values, "curves"
 
 @style.plotting()
 def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
-    """‖∂L/∂h_t‖ over time for every state of a loop, and what each step adds to each weight's gradient; log scale.
+    """Plot ‖∂L/∂h_t‖ over time for every state of a loop, and the norm of the part of each weight's gradient that each step adds.
 
     what     a scalar tensor; a Graph or function and its arguments; or a dict {label: tensor} to compare runs on one scale
-    steps    write out loops only that far
+    steps    unroll each loop only so far
 
-    Raises DrawingError where there is no state that steps hand on, or no scalar loss.
+    The scale is logarithmic. Raises DrawingError where no step hands a state to the next one, or where there is no scalar loss.
     """
     if isinstance(what, Mapping):
         runs = {text.clean(k, 30): _flows(v, (), None) for k, v in what.items()}
@@ -285,26 +285,26 @@ Series = dict[str, dict[int, float]]
 
 
 def _flows(what: Any, args: Sequence[Any], steps: int | None) -> tuple[Series, Series]:
-    from .unrolled import tell_of
+    from .unrolled import timeline_of
     from .wiring import Wiring
 
-    story, paint = tell_of(what, args, steps, "grad", "op")
-    wiring = Wiring(story)
+    timeline, colours = timeline_of(what, args, steps, "grad", "op")
+    wiring = Wiring(timeline)
     states: Series = {}
     weights: Series = {}
     for step in wiring.steps:
         if not step.label:
             continue
-        t = story.columns[step.number].step
+        t = timeline.columns[step.number].step
         for index in step.items:
             slot = wiring.slot[index]
-            if slot in wiring.stateful and index in paint.norms:
-                states.setdefault(text.clean(story.items[index].name or slot[1], 12), {})[t] = paint.norms[index]
+            if slot in wiring.stateful and index in colours.norms:
+                states.setdefault(text.clean(timeline.items[index].name or slot[1], 12), {})[t] = colours.norms[index]
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
-                if (index, position) in paint.edges:
+                if (index, position) in colours.edges:
                     points = weights.setdefault(wiring.chip(leaf), {})
-                    points[t] = math.hypot(points.get(t, 0.0), paint.edges[index, position])
+                    points[t] = math.hypot(points.get(t, 0.0), colours.edges[index, position])
     if not states:
         raise DrawingError("gradient_flow: no step hands a state on to the next, so no gradient flows through time")
     return states, weights

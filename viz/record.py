@@ -1,4 +1,4 @@
-"""Recorded values: what every named value of a loop was at every step."""
+"""record(...): the values of all named values of a loop, at every step."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from minigrad.passes.specialize import evaluate_graph
 from minigrad.tensor import tensor
 
 from .errors import DrawingError
-from .written import graph_of, is_computed
+from .unrolling import graph_of, is_computed
 
 Values = dict[str, dict[int, np.ndarray]]  # {path: {step: value}}
 
 
 def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: int | None = 0) -> dict[str, np.ndarray]:
-    """Every named value of a loop as an array with time first: {"write.g": (T, heads, 1), "M": (T, slots, width), ...}, for `memory`.
+    """Record named values of a loop as arrays with time as first axis, for `memory`: {"write.g": (T, heads, 1), "M": (T, slots, width)}.
 
     what      a function or Graph and its arguments, or a tensor computed in steps (as for `unrolled`)
-    names     only these, in this order; a name stands for itself in any inner scope ("g" for "write.g" and "read.g")
-    example   which member of the batch, the first axis of each value; None keeps the whole batch
+    names     only these, in this order; a name includes the values of inner scopes: "g" gives "write.g" and "read.g"
+    example   the member of the batch, which is the first axis of each value; None keeps the whole batch
 
-    Values that are named with `.named(...)` in every step of the loop are recorded. Raises DrawingError if there are none.
+    Only values that have a name, given by `.named(...)`, in every step are recorded. Raises DrawingError if there are none.
     """
     found: Values = {}
 

@@ -1,6 +1,6 @@
-"""Rows of time: loops that run the other way, and gradients, stand under the forward loop with the same steps below each other.
+"""Rows of a drawing: loops that run backwards in time, and gradients, stand below the forward loop.
 
-Each row is a story of its own; what it takes from another row stands in it as a labelled leaf.
+Each row is a timeline of its own. A value of another row is a labelled leaf in it.
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from . import text
-from .story import BEFORE, Column, Item, Story, step_key
+from .timeline import BEFORE, Column, Item, Timeline, step_key
 
-MANY = 3  # values of one kind from another row that stand one by one
+MANY = 3  # of more values of one name from another row, one leaf shows all
 
 
 @dataclass(frozen=True)
 class Row:
-    """A story with one direction of time. `backwards`: from the right to the left; `gradient`: upside down, as the mirror image."""
+    """A timeline with one direction of time. `backwards`: it is drawn from right to left; `gradient`: it is drawn upside down."""
 
-    story: Story
+    timeline: Timeline
     backwards: bool = False
     gradient: bool = False
 
 
-def split(story: Story) -> list[Row]:
-    """The story's rows, from the top; what follows rows that run backwards comes last, without steps."""
-    kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in story.columns)]
+def split(timeline: Timeline) -> list[Row]:
+    """The rows of a timeline, from the top. Operations after rows that run backwards are the last row, without steps."""
+    kinds = [kind for kind, _ in groupby((c.gradient, c.backwards) for c in timeline.columns)]
     if len(kinds) < 2 and not any(backwards for _, backwards in kinds):
-        return [Row(story)]
-    return _Splitter(story, kinds).rows()
+        return [Row(timeline)]
+    return _Splitter(timeline, kinds).rows()
 
 
 class _Splitter:
-    """A stage is 3·row before a row's steps, + 1 in them, + 2 after them."""
+    """Splits a timeline. The stage of an operation is 3·row before the steps of its row, 3·row + 1 in them, 3·row + 2 after them."""
 
-    def __init__(self, story: Story, kinds: Sequence[tuple[bool, bool]]):
-        self.story, self.items, self.kinds = story, story.items, kinds
+    def __init__(self, timeline: Timeline, kinds: Sequence[tuple[bool, bool]]):
+        self.timeline, self.items, self.kinds = timeline, timeline.items, kinds
         self.row: list[int] = []
-        for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in story.columns)):
+        for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in timeline.columns)):
             self.row += [n] * len(list(group))
         self.stage = [-1] * len(self.items)
         self._stages()
 
     def _stages(self) -> None:
-        soonest = self._soonest()
+        readers = self._first_readers()
         for item in self.items:
             if item.leaf:
                 continue
@@ -52,10 +52,10 @@ class _Splitter:
                 self.stage[item.index] = 3 * self.row[item.column] + 1
                 continue
             after = max((self.stage[a] for a in item.args), default=-1)
-            self.stage[item.index] = self._loose(item, after, soonest[item.index])
+            self.stage[item.index] = self._stage(item, after, readers[item.index])
 
-    def _soonest(self) -> list[int]:
-        """The first row that uses an item in its steps; the number of rows where there is none."""
+    def _first_readers(self) -> list[int]:
+        """For each item, the first row whose steps read it; the number of rows where no row does."""
         found = [len(self.kinds)] * len(self.items)
         for item in reversed(self.items):
             inside = not item.leaf and step_key(item.node) is not None and item.column is not None
@@ -64,8 +64,8 @@ class _Splitter:
                 found[a] = min(found[a], use)
         return found
 
-    def _loose(self, item: Item, after: int, use: int) -> int:
-        """The stage of an operation without a step."""
+    def _stage(self, item: Item, after: int, use: int) -> int:
+        """The stage of an operation without a step. `after`: the last stage it reads; `use`: the first row that reads it."""
         count = len(self.kinds)
         if after < 0:
             return 3 * (use if use < count else 0)
@@ -73,7 +73,7 @@ class _Splitter:
         if at == count:
             return after
         gradient, backwards = self.kinds[at]
-        in_step = item.column is not None and 0 <= item.column < self.story.end
+        in_step = item.column is not None and 0 <= item.column < self.timeline.end
         if in_step and self.row[item.column or 0] == at and (use == at or at == count - 1):
             return 3 * at + 1
         if use < count and use > at and (item.node.origin.vjp_of is not None or backwards):
@@ -82,33 +82,33 @@ class _Splitter:
             return 3 * count
         return after if after % 3 != 1 else after + 1
 
-    # ---- the stories
+    # ---- the timelines of the rows
 
     def rows(self) -> list[Row]:
-        found = [Row(self._story(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
+        found = [Row(self._timeline(n), backwards, gradient) for n, (gradient, backwards) in enumerate(self.kinds)]
         if any(s // 3 == len(self.kinds) for s in self.stage):
-            found.append(Row(self._story(len(self.kinds))))
+            found.append(Row(self._timeline(len(self.kinds))))
         return found
 
-    def _story(self, n: int) -> Story:
+    def _timeline(self, n: int) -> Timeline:
         numbers = [c for c, row in enumerate(self.row) if row == n]
         place = {c: k for k, c in enumerate(numbers)}
         members = [i for i in self.items if not i.leaf and self.stage[i.index] // 3 == n]
         items = list(self.items)
-        columns = [Column(c.label, c.loop, c.step, [], c.gradient, c.backwards) for c in (self.story.columns[k] for k in numbers)]
+        columns = [Column(c.label, c.loop, c.step, [], c.gradient, c.backwards) for c in (self.timeline.columns[k] for k in numbers)]
         before, after = [], []
         for item in members:
             stage = self.stage[item.index] % 3
             column = (BEFORE, place.get(item.column or 0, 0), len(numbers))[stage]
             (before, columns[column].items if stage == 1 else [], after)[stage].append(item.index)
             items[item.index] = replace(item, column=column, args=list(item.args))
-        title = self.story.title if numbers else "after"
-        made = Story(items, columns, before, after, self._outputs(n, members), title, self.story.notes)
-        self._foreign(made, [i.index for i in members], n)
+        title = self.timeline.title if numbers else "after"
+        made = Timeline(items, columns, before, after, self._outputs(n, members), title, self.timeline.notes)
+        self._leaves(made, [i.index for i in members], n)
         return made
 
     def _outputs(self, n: int, members: Sequence[Item]) -> list[int]:
-        """Results of the row, and what rows that are no gradients take from its steps."""
+        """The results of the row, and the values of its steps that other rows read, gradients excepted."""
         inside = {i.index for i in members if self.stage[i.index] % 3 == 1}
         taken = {
             a
@@ -117,15 +117,15 @@ class _Splitter:
             for a in item.args
             if a in inside
         }
-        return [i.index for i in members if i.index in self.story.outputs or i.index in taken]
+        return [i.index for i in members if i.index in self.timeline.outputs or i.index in taken]
 
     def _is_gradient(self, item: Item) -> bool:
         row = self.stage[item.index] // 3
         return item.node.origin.vjp_of is not None or (row < len(self.kinds) and self.kinds[row][0])
 
-    def _foreign(self, story: Story, members: Sequence[int], n: int) -> None:
-        """Leaves anew: those of the story, with the columns of this row, and values from other rows."""
-        items = story.items
+    def _leaves(self, timeline: Timeline, members: Sequence[int], n: int) -> None:
+        """Make the leaves of the row: those of the whole timeline, with columns of this row, and values of other rows."""
+        items = timeline.items
         stands: dict[int, int] = self._together(members, n)
         used: dict[int, set[int]] = {}
         for index in members:
@@ -139,7 +139,7 @@ class _Splitter:
             column = columns.pop() if len(columns) == 1 else None
             gradient = n < len(self.kinds) and self.kinds[n][0]
             if self.items[a].leaf == "start" and gradient:
-                first = min(c.step for c in story.columns) - 1
+                first = min(c.step for c in timeline.columns) - 1
                 items[a] = replace(self.items[a], leaf="input", kind="reference", label=self.items[a].name or "start", at=str(first))
             elif self.items[a].leaf:
                 items[a] = replace(self.items[a], column=column)
@@ -147,7 +147,7 @@ class _Splitter:
                 items[a] = self._reference(a, several[a], None if gradient else column)
 
     def _together(self, members: Sequence[int], n: int) -> dict[int, int]:
-        """What stands for each value from another row: itself, or the first where one operation takes many of a kind."""
+        """The leaf that shows each value of another row: the value itself, or the first of many values of one name."""
         found: dict[int, int] = {}
         for index in members:
             foreign = [a for a in self.items[index].args if not self.items[a].leaf and self.stage[a] // 3 != n]
@@ -160,15 +160,13 @@ class _Splitter:
         return found
 
     def _reference(self, a: int, members: Sequence[int], column: int | None) -> Item:
+        """The leaf that shows a value of another row, or all these members."""
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
         if len(members) > MANY:
-            steps = sorted(self.story.columns[self.items[m].column or 0].step for m in members)
+            steps = sorted(self.timeline.columns[self.items[m].column or 0].step for m in members)
             return replace(item, leaf="input", kind="reference", label=f"{text.indexed(name, steps[0])} … {text.indexed(name, steps[-1])}",
                            args=[], edges=[], column=column, at="")  # fmt: skip
-        timed = item.column is not None and 0 <= item.column < self.story.end and self.stage[a] % 3 == 1
-        at = str(self.story.columns[item.column or 0].step) if timed else ""
+        timed = item.column is not None and 0 <= item.column < self.timeline.end and self.stage[a] % 3 == 1
+        at = str(self.timeline.columns[item.column or 0].step) if timed else ""
         return replace(item, leaf="input", kind="reference", label=name, args=[], edges=[], column=column, at=at)
-
-
-__all__ = ["Row", "split"]

@@ -1,4 +1,7 @@
-"""What a drawing is made of, apart from any file format: shapes, wires, frames and words, y downwards, in points."""
+"""A scene: the shapes, lines and texts of a drawing with positions and colours, for any file format.
+
+Coordinates are in points, y runs downwards.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,11 @@ Point = tuple[float, float]
 
 
 class Shape(NamedTuple):
-    """A node. Its id is ours, never the user's; chips are weights used in it; `title` is shown on hovering."""
+    """A node. Its id comes from a counter, never from a user's name.
+
+    look    a key of style.LOOKS, the colours by kind, unless `fill` and `stroke` are set
+    chips   the weights that it reads, as small labels;  title    its tooltip
+    """
 
     id: str
     x: float
@@ -29,7 +36,10 @@ class Shape(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """An edge along horizontal and vertical segments, corners rounded. tail and head are ids of shapes or ports, for DOT."""
+    """An edge along horizontal and vertical segments, with rounded corners.
+
+    tail, head   ids of shapes, ports or words in a part with the same prefix, for DOT;  id    for a word that labels the edge
+    """
 
     points: tuple[Point, ...]
     tail: str = ""
@@ -38,11 +48,11 @@ class Wire(NamedTuple):
     width: float = 1.2
     colour: str = "#7C8790"
     dashed: bool = False
-    title: str = ""
+    id: str = ""
 
 
 class Frame(NamedTuple):
-    """A rounded rectangle around a step."""
+    """A rounded rectangle around a step. `at` is the distance of its label from the left border."""
 
     x: float
     y: float
@@ -52,11 +62,11 @@ class Frame(NamedTuple):
     fill: str = "#EEF6EE"
     stroke: str = "#7FB07F"
     ink: str = "#5E9A5E"
-    at: float = 8.0  # of the label, from the left
+    at: float = 8.0
 
 
 class Word(NamedTuple):
-    """Text on its own."""
+    """A text. `of` is the id of the shape or wire that it labels; `id` is its own, where a wire begins or ends at it."""
 
     x: float
     y: float
@@ -64,10 +74,12 @@ class Word(NamedTuple):
     size: float = 10.0
     colour: str = "#7C8790"
     anchor: str = "middle"
+    of: str = ""
+    id: str = ""
 
 
 class Dot(NamedTuple):
-    """Where a wire branches."""
+    """A point at which an edge branches."""
 
     x: float
     y: float
@@ -76,7 +88,7 @@ class Dot(NamedTuple):
 
 
 class Port(NamedTuple):
-    """A point without a mark, to which wires can be tied in DOT."""
+    """An invisible point at which edges begin and end, for DOT."""
 
     id: str
     x: float
@@ -84,7 +96,7 @@ class Port(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """A plain filled rectangle (colour scales)."""
+    """A filled rectangle of a colour scale."""
 
     x: float
     y: float
@@ -95,7 +107,7 @@ class Bar(NamedTuple):
 
 @dataclass(eq=False)
 class Part:
-    """A group of marks that may stand at several places."""
+    """A group of shapes, edges and texts. It may stand at several places."""
 
     wires: list[Wire] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
@@ -106,7 +118,7 @@ class Part:
 
 
 class Placed(NamedTuple):
-    """A part at a place, perhaps in a frame (in the scene's coordinates); ids inside it get the prefix in DOT."""
+    """A part at a place, and perhaps a frame around it (in coordinates of the scene). In DOT the prefix stands before all its ids."""
 
     part: Part
     dx: float = 0.0
@@ -117,7 +129,7 @@ class Placed(NamedTuple):
 
 @dataclass(eq=False)
 class Scene:
-    """A whole drawing; `notes` say what was left out."""
+    """A whole drawing. `notes` say in words what is left out."""
 
     width: float
     height: float

@@ -1,4 +1,4 @@
-"""Colours and sizes: kinds of node, the scale of gradient norms, and how matplotlib draws."""
+"""Colours and sizes: of the kinds of node, the colour scale of gradient norms, and how matplotlib draws."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GREEN = "#5E9A5E"
 
 
 class Look(NamedTuple):
-    """How a kind of node is drawn; `label` is its entry in the legend."""
+    """The colours and the shape of a kind of node. `label` is its entry in the legend."""
 
     fill: str
     stroke: str
@@ -101,7 +101,7 @@ def _rgb(colour: str) -> tuple[int, ...]:
 
 
 def decade_colour(exponent: float) -> str:
-    """The colour of 10^exponent; beyond the scale, that of its end."""
+    """The colour of a norm of 10^exponent. Beyond the scale it is that of the nearer end."""
     if exponent <= STOPS[0][0]:
         return STOPS[0][1]
     for (a, low), (b, high) in pairwise(STOPS):
@@ -122,6 +122,6 @@ def gradient_colour(norm: float | None) -> str:
 
 
 def ink(fill: str) -> str:
-    """Text that can be read on this fill."""
+    """The colour of text that is readable on this fill."""
     r, g, b = _rgb(fill)
     return "#FFFFFF" if 0.299 * r + 0.587 * g + 0.114 * b < 118 else TEXT

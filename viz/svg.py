@@ -1,4 +1,4 @@
-"""A scene as SVG text: no script, no style sheet, no link; parts that stand at several places are written once."""
+"""A scene as SVG text, without script, style sheet or link to the outside. A part that stands at several places is written once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHIP_GAP, CHIP_PAD = 4.0, 4.0
 
 
 def write(scene: Scene) -> str:
-    """The SVG of a scene; equal scenes give equal text."""
+    """The SVG text of a scene. Equal scenes give equal text."""
     count = Counter(id(p.part) for p in scene.placed)
     body: list[str] = []
     defs: list[str] = []
@@ -50,7 +50,7 @@ def _frame(f: Frame) -> str:
 
 
 def marks(part: Part) -> Iterator[str]:
-    """The elements of one part, back to front."""
+    """The SVG elements of one part, from the back to the front."""
     for b in part.bars:
         yield f'<rect x="{n(b.x)}" y="{n(b.y)}" width="{n(b.w)}" height="{n(b.h)}" fill="{b.fill}"/>'
     yield from _wires(part.wires)
@@ -70,7 +70,7 @@ def _wires(wires: Iterable[Wire]) -> Iterator[str]:
             if wire.arrow:
                 heads.append(arrow(points, width_))
             d = path(shortened(points) if wire.arrow else points)
-            lines.append(f'<path d="{d}"><title>{xml(wire.title)}</title></path>' if wire.title else f'<path d="{d}"/>')
+            lines.append(f'<path d="{d}"/>')
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         yield f'<g fill="none" stroke="{colour}" stroke-width="{n(width_)}"{dash}>{"".join(lines)}</g>'
         if heads:
@@ -78,7 +78,7 @@ def _wires(wires: Iterable[Wire]) -> Iterator[str]:
 
 
 def path(points: tuple[Point, ...]) -> str:
-    """A path along the points with rounded corners."""
+    """The path data of a line along these points, with rounded corners."""
     out = [f"M{n(points[0][0])} {n(points[0][1])}"]
     for i in range(1, len(points) - 1):
         corner = rounded(points[i - 1], points[i], points[i + 1])
@@ -92,7 +92,7 @@ def path(points: tuple[Point, ...]) -> str:
 
 
 def rounded(a: Point, b: Point, c: Point) -> tuple[Point, Point] | None:
-    """Where the curve around corner b begins and ends; None where there is no corner."""
+    """The points at which the curve around corner b begins and ends; None where there is no corner."""
     before = abs(a[0] - b[0]) + abs(a[1] - b[1])
     after = abs(c[0] - b[0]) + abs(c[1] - b[1])
     straight = (a[0] == b[0] == c[0]) or (a[1] == b[1] == c[1])
@@ -112,18 +112,18 @@ def _direction(points: tuple[Point, ...]) -> Point:
 
 
 def shortened(points: tuple[Point, ...], by: float = 3.0) -> tuple[Point, ...]:
-    """The points with the last drawn back, so that the line ends within its arrow head."""
+    """The line made shorter at its end, so that it ends inside its arrow head."""
     dx, dy = _direction(points)
     return (*points[:-1], (points[-1][0] - dx * by, points[-1][1] - dy * by))
 
 
 def arrow(points: tuple[Point, ...], line: float) -> str:
-    """The outline of an arrow head at the end of a line of this width."""
+    """The path data of the arrow head of a line of this width."""
     return "M" + "L".join(f"{n(x)} {n(y)}" for x, y in arrow_head(points, line)) + "Z"
 
 
 def arrow_head(points: tuple[Point, ...], line: float) -> tuple[Point, Point, Point]:
-    """The corners of an arrow head, the tip first."""
+    """The corners of an arrow head; the first is its tip."""
     (x, y), (dx, dy) = points[-1], _direction(points)
     size = ARROW + (line - 1.2) * 1.5
     half = size * 0.38
@@ -163,17 +163,17 @@ def chip_width(chip: str, size: float) -> float:
 
 
 def label_width(label: str, chips: tuple[str, ...], size: float) -> float:
-    """How wide label and chips stand side by side."""
+    """The width of a label with its chips beside it."""
     return width(label, size) + sum(chip_width(c, size) + CHIP_GAP for c in chips)
 
 
 def label_place(s: Shape) -> float:
-    """The x of a label's middle; chips stand on its right."""
+    """The x of the middle of a label. Its chips stand on the right."""
     return s.x - (label_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
 
 
 def chips_of(s: Shape) -> Iterator[tuple[float, float, float, str, str, str]]:
-    """(left, width, height, fill, ink, words) of each chip."""
+    """(left, width, height, fill, text colour, text) of each chip."""
     plain = LOOKS["chip"].fill
     x = s.x - label_width(s.label, s.chips, s.size) / 2 + width(s.label, s.size)
     for i, chip in enumerate(s.chips):

@@ -1,4 +1,4 @@
-"""Words in a drawing: how wide they are, how they are made harmless, subscripts and shapes."""
+"""Texts in a drawing: their width, their escaping, subscripts and numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-LIMIT = 40  # characters of a label that are shown
+LIMIT = 40  # the most characters of a label
 _SUBSCRIPTS = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _LETTERS = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
 _WIDTHS = {
@@ -33,7 +33,7 @@ _WIDTH |= _SMALL
 
 
 def width(text: str, size: float) -> float:
-    """The width of a label in points, a little generously: the reader's font is not known."""
+    """The width of a label in points, made a little larger: the font that the reader has is not known."""
     units = 0
     for c in text:
         units += _WIDTH.get(ord(c)) or (1000 if unicodedata.east_asian_width(c) in "WF" else 620)
@@ -41,7 +41,7 @@ def width(text: str, size: float) -> float:
 
 
 def clean(text: Any, limit: int = LIMIT) -> str:
-    """One line of visible text: control and direction-changing characters replaced, length capped."""
+    """The text as one visible line of limited length. Control characters, and those that change the writing direction, are replaced."""
     raw = str(text)
     short = raw if len(raw) <= limit else raw[: limit - 1] + "…"
     if short.isascii() and short.isprintable():
@@ -50,20 +50,15 @@ def clean(text: Any, limit: int = LIMIT) -> str:
 
 
 def ending(text: str, limit: int) -> str:
-    """The end of a name, which says more than its start: …readout.b."""
+    """The end of a long name, which says more than its beginning: …readout.b."""
     return clean(text if len(text) <= limit else "…" + text[1 - limit :], limit)
 
 
 def xml(text: str) -> str:
-    """Text inside an SVG element or a quoted attribute."""
+    """The text escaped for an SVG element or a quoted attribute."""
     if text.isalnum():
         return text
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;").replace("'", "&#39;")
-
-
-def quoted(text: str) -> str:
-    """A DOT string that is shown as it stands: no escape of Graphviz, no entity, no HTML label."""
-    return '"' + text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def subscript(n: int | str) -> str:
@@ -71,7 +66,7 @@ def subscript(n: int | str) -> str:
 
 
 def pretty(name: str) -> str:
-    """W_h as Wₕ, where the letters have subscripts."""
+    """W_h as Wₕ, where Unicode has these subscripts."""
     stem, _, tail = name.rpartition("_")
     if not stem or not tail or stem.endswith("_") or any(c not in _LETTERS for c in tail):
         return name
@@ -79,23 +74,23 @@ def pretty(name: str) -> str:
 
 
 def indexed(name: str, step: int | str) -> str:
-    """h₃; for names that end in a digit or are long, name[3]."""
+    """The name with an index: h₃, or name[3] where it is long or ends in a digit."""
     return f"{name}[{step}]" if len(name) > 8 or name[-1:].isdigit() or name[-1:] == "]" else name + subscript(step)
 
 
 def shape(dims: Sequence[Any]) -> str:
-    """3×4; nothing for a scalar."""
+    """A shape as text: 3×4, and "" for a scalar."""
     return "×".join(str(getattr(n, "hint", n)) for n in dims)
 
 
 def number(value: float) -> str:
-    """A coordinate: at most one decimal, no '-0'."""
+    """A coordinate as text, with at most one decimal and without '-0'."""
     short = round(value, 1)
     whole = int(short)
     return str(whole) if short == whole else str(short)
 
 
 def constant(value: Any) -> str:
-    """A number as it stands in a label."""
+    """A number as text for a label."""
     item = value.item()
     return f"{item:.4g}" if isinstance(item, float) else str(item)

@@ -1,97 +1,105 @@
-"""One laid-out step as a group of marks."""
+"""One step as a part of a scene: its nodes, edges and labels, from its layout."""
 
 from __future__ import annotations
 
-from . import style
-from .layered import OUTSIDE, Layout, Point
-from .paint import Paint, describe
+from . import style, text
+from .colours import Colours, describe
+from .geometry import Point
+from .layout import OUTSIDE, FixedLayout
 from .scene import Dot, Part, Port, Shape, Wire, Word
-from .sketch import Sketch
+from .svg import label_width
 from .wiring import SIZE, Step, Wiring
 
 LINE = 1.2
 HEAVY = 2.2
 BUS = 1.4
 BUS_COLOUR = style.LOOKS["output"].stroke
-STUB = 8.0  # of a weight's line, from the right border
+STUB = 9.0  # from the right border to the line that leads to the bar of weights
+USE = "use"  # the port at which that line ends
 
 
-class Frame:
-    """The common height of the boxes: layouts stand on the lower edge, y turns downwards."""
+class StepBox:
+    """The box of a step. All boxes of a row have one height, and layouts stand on the lower edge.
+
+    up, down   the distances to the outputs above and to the inputs below
+    """
 
     def __init__(self, height: float, up: float = OUTSIDE, down: float = OUTSIDE):
         self.height, self.up, self.down = height, up, down
 
     def at(self, points: tuple[Point, ...]) -> tuple[Point, ...]:
+        """Points of a layout in coordinates of the box, where y runs downwards."""
         return tuple((x, self.height - y) for x, y in points)
 
     def above(self) -> float:
-        """The y of the outputs' centres, relative to the box."""
+        """The y of the centres of outputs, from the upper edge of the box."""
         return -self.up - 11.0
 
     def below(self) -> float:
+        """The y of the centres of inputs, from the upper edge of the box."""
         return self.height + self.down + 11.0
 
 
-def tile(wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> Part:
-    """The inside of a step's box and its wires to the inputs below, the outputs above, and the borders."""
+def tile(wiring: Wiring, step: Step, lanes_out: list[float], box: StepBox, colours: Colours) -> Part:
+    """The inside of a step's box, with its edges to the inputs below, the outputs above, and both borders.
+
+    `lanes_out` are the heights at which values leave.
+    """
     part = Part()
     layout = step.layout
-    if step.sketch is not None:
-        _sketched(part, wiring, step.sketch, frame, paint)
+    if step.fixed is not None:
+        _fixed(part, wiring, step.fixed, box, colours)
     else:
-        _ops(part, wiring, step, frame, paint)
-        _inner_wires(part, wiring, step, frame, paint)
-    _risers(part, wiring, step, frame, paint)
-    _exits(part, wiring, step, lanes_out, frame, paint)
+        _ops(part, wiring, step, box, colours)
+        _inner_wires(part, wiring, step, box, colours)
+    _risers(part, wiring, step, box, colours)
+    _exits(part, wiring, step, lanes_out, box, colours)
     for k, y in enumerate(layout.lanes if step.entry(0) == "i0" else ()):
-        part.ports.append(Port(f"i{k}", 0.0, frame.height - y))
-    colour = style.WIRE if not paint.gradient else "#59636B"
-    part.dots = [Dot(x, frame.height - y, colour) for x, y in layout.dots]
+        part.ports.append(Port(f"i{k}", 0.0, box.height - y))
+    if any(step.chips):
+        part.ports.append(Port(USE, layout.width - STUB, box.height))
+    colour = style.WIRE if not colours.gradient else "#59636B"
+    part.dots = [Dot(x, box.height - y, colour) for x, y in layout.dots]
     return part
 
 
-def _sketched(part: Part, wiring: Wiring, sketch: Sketch, frame: Frame, paint: Paint) -> None:
-    for m in sketch.marks:
+def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours: Colours) -> None:
+    for m in fixed.nodes:
         item = None if m.item is None else wiring.items[m.item]
-        title = describe(item, wiring.story, paint) if item else ""
-        fill, stroke, dashed = (paint.fill(item), paint.stroke(item), paint.dashed(item)) if item else (None, None, False)
-        part.shapes.append(
-            Shape(m.id, m.x, frame.height - m.y, m.w, m.h, m.look, m.label, m.shape, (), title, fill, stroke, dashed, m.size)
-        )
-    for line in sketch.lines:
+        title = describe(item, wiring.timeline, colours) if item else ""
+        fill, stroke, dashed = (colours.fill(item), colours.stroke(item), colours.dashed(item)) if item else (None, None, False)
+        part.shapes.append(Shape(m.id, m.x, box.height - m.y, m.w, m.h, m.look, m.label, m.shape, (), title, fill, stroke, dashed, m.size))
+    for line in fixed.edges:
         points = line.points
         if line.tail[0] == "x":
-            points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
+            points = ((points[0][0], box.height - box.below() + 11.0), *points[1:])
         plain = style.STATE if line.heavy else style.WIRE
-        colour = paint.value(line.item, plain) if line.position is None else paint.wire(line.item, line.position, plain)
-        part.wires.append(Wire(frame.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
-    part.words = [Word(x, frame.height - y, word, 9.5, style.MUTED) for x, y, word in sketch.words]
+        colour = colours.value(line.item, plain) if line.position is None else colours.wire(line.item, line.position, plain)
+        part.wires.append(Wire(box.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
+    part.words = [Word(x, box.height - y, word, 9.5, style.MUTED, of=mark) for x, y, word, mark in fixed.words]
 
 
-def _ops(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
     for k, index in enumerate(step.items):
         item = wiring.items[index]
         x, y = step.layout.centres[k]
         look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
         chips = step.chips[k]
-        fills = tuple(paint.wire(index, p) for p, _ in chips) if paint.gradient else ()
+        fills = tuple(colours.wire(index, p) for p, _ in chips) if colours.gradient else ()
         part.shapes.append(
             Shape(
-                f"n{k}", x, frame.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
-                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.story, paint),
-                fill=paint.fill(item), stroke=paint.stroke(item), dashed=paint.dashed(item), size=SIZE, chip_fills=fills,
+                f"n{k}", x, box.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
+                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.timeline, colours),
+                fill=colours.fill(item), stroke=colours.stroke(item), dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
             )
         )  # fmt: skip
 
 
 def width_of(wiring: Wiring, step: Step, k: int) -> float:
-    from .svg import label_width
-
     return max(label_width(step.labels[k], tuple(wiring.chip(a) for _, a in step.chips[k]), SIZE) + 14, 30.0)
 
 
-def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+def _inner_wires(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
     seen = set()
     found = []
     for k, row in enumerate(step.sources):
@@ -101,62 +109,57 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Pa
                 continue
             points = step.layout.edges[k, shown]
             shown += 1
-            norm = paint.edges.get((step.items[k], position), 0.0)
+            norm = colours.edges.get((step.items[k], position), 0.0)
             if (k, points) in seen:
                 continue
             seen.add((k, points))
             kind, number = source
             if kind == "in":
-                points = ((points[0][0], frame.height - frame.below() + 11.0), *points[1:])
+                points = ((points[0][0], box.height - box.below() + 11.0), *points[1:])
             tail = {"op": "n", "in": "x", "state": "i"}[kind] + str(number)
             bus = kind == "state" and step.lanes[number][0] == "bus"
             width = BUS if bus else HEAVY if kind == "state" else LINE
             plain = BUS_COLOUR if bus else style.STATE if kind == "state" else style.WIRE
-            colour = paint.wire(step.items[k], position, plain)
-            found.append((norm, Wire(frame.at(points), tail, f"n{k}", True, width, colour)))
+            colour = colours.wire(step.items[k], position, plain)
+            found.append((norm, Wire(box.at(points), tail, f"n{k}", True, width, colour)))
     found.sort(key=lambda pair: (pair[1].width, pair[0]))
     part.wires.extend(wire for _, wire in found)
 
 
-def _risers(part: Part, wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> None:
+def _risers(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
     for k, (index, points) in enumerate(zip(step.outputs, step.layout.risers, strict=True)):
-        flat = (*frame.at(points)[:-1], (points[-1][0], frame.above() + 11.0))
-        part.wires.append(Wire(flat, step.mark(index), f"y{k}", True, LINE, paint.value(index, style.WIRE)))
+        flat = (*box.at(points)[:-1], (points[-1][0], box.above() + 11.0))
+        part.wires.append(Wire(flat, step.node(index), f"y{k}", True, LINE, colours.value(index, style.WIRE)))
 
 
-def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], frame: Frame, paint: Paint) -> None:
+def _exits(part: Part, wiring: Wiring, step: Step, lanes_out: list[float], box: StepBox, colours: Colours) -> None:
     width = step.layout.width
     for k, (index, points) in enumerate(zip(step.exits, step.layout.exits, strict=True)):
         gutter = points[-1][0]
-        path = (*frame.at(points), (gutter, frame.height - lanes_out[k]), (width, frame.height - lanes_out[k]))
+        path = (*box.at(points), (gutter, box.height - lanes_out[k]), (width, box.height - lanes_out[k]))
         clean = tuple(p for i, p in enumerate(path) if i == 0 or p != path[i - 1])
-        if step.sketch is not None and step.sketch.entry:
+        if step.fixed is not None and step.fixed.entry:
             continue
-        part.wires.append(Wire(clean, step.mark(index), f"e{k}", False, HEAVY, paint.value(index)))
-        part.ports.append(Port(f"e{k}", width, frame.height - lanes_out[k]))
+        part.wires.append(Wire(clean, step.node(index), f"e{k}", False, HEAVY, colours.value(index)))
+        part.ports.append(Port(f"e{k}", width, box.height - lanes_out[k]))
 
 
-def surroundings(wiring: Wiring, step: Step, frame: Frame, paint: Paint) -> Part:
-    """The inputs below and the outputs above, whose labels carry the step."""
+def surroundings(wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> Part:
+    """The inputs below and the outputs above a step. Their labels name the step, so equal steps do not share them."""
     part = Part()
     for k, index in enumerate(step.inputs):
         look = "reference" if wiring.items[index].at is not None else "input"
-        part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], frame.below(), look, wiring.leaf_label(index), paint))
+        part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], box.below(), look, wiring.leaf_label(index), colours))
     for k, index in enumerate(step.outputs):
         x = step.layout.outputs[k][0]
-        part.shapes.append(_leaf(wiring, index, f"y{k}", x, frame.above(), "output", wiring.value_label(index), paint))
+        part.shapes.append(_leaf(wiring, index, f"y{k}", x, box.above(), "output", wiring.value_label(index), colours))
     return part
 
 
-def _leaf(wiring: Wiring, index: int, name: str, x: float, y: float, look: str, label: str, paint: Paint) -> Shape:
-    from . import text
-
+def _leaf(wiring: Wiring, index: int, name: str, x: float, y: float, look: str, label: str, colours: Colours) -> Shape:
     item = wiring.items[index]
     width = max(text.width(label, SIZE) + 16, 30.0)
     return Shape(
-        name, x, y, width, 22.0, look, label, style.LOOKS[look].shape, (), describe(item, wiring.story, paint),
-        paint.fill(item), paint.stroke(item), paint.dashed(item), SIZE,
+        name, x, y, width, 22.0, look, label, style.LOOKS[look].shape, (), describe(item, wiring.timeline, colours),
+        colours.fill(item), colours.stroke(item), colours.dashed(item), SIZE,
     )  # fmt: skip
-
-
-__all__ = ["Frame", "Layout", "surroundings", "tile"]

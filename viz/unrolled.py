@@ -1,4 +1,4 @@
-"""unrolled(...): a recurrent computation as columns of time."""
+"""unrolled(...): the graph of a recurrent computation, with time as columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from minigrad import Tensor
 from minigrad.errors import SettingError
 
 from . import gradients
-from .aligned import unfold
+from .aligned import scene_of
+from .builder import build
+from .colours import Colours
 from .drawing import Drawing
-from .paint import Paint
-from .story import Story, tell
-from .written import with_gradients, write_out
+from .timeline import Timeline
+from .unrolling import unroll, with_gradients
 
 
 def unrolled(
@@ -27,46 +28,46 @@ def unrolled(
     backward: bool = False,
     limit: int | None = 12,
 ) -> Drawing:
-    """Time as columns: states run straight through, weights stand once on a bar below and as a chip at each use.
+    """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
     what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
              a traced Graph with scan loops; or a function and the arguments to trace it with
-    steps    write out loops only that far
-    level    "op": every operation;  "gate": one box for each line of the program;  "cell": LSTM, GRU and RNN as
-             textbooks draw them, any other step as a box;  "box": every step as one box
-    color    "kind", or "grad": log10 of ‖∂L/∂·‖ at each node and along each edge, before it is added up. For a tensor
-             "grad" is the default after `backward()`; for a graph it needs a scalar first result and the arguments
-    backward the gradient's graph too, mirrored under the steps that it is the gradient of; needs a scalar first result
-    limit    of more steps than this the middle is left out; None draws all
+    steps    unroll each loop only so far
+    level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
+             textbooks, any other step as one box;  "box": every step as one box
+    color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
+             edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
+    backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
+    limit    of more steps than this the middle ones are left out; None draws all
 
     Raises DrawingError for something that cannot be drawn, SettingError for an unknown level or colour.
     """
-    story, paint = tell_of(what, args, steps, color, level, backward, limit is None)
-    return Drawing(lambda: unfold(story, paint, limit, level))
+    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None)
+    return Drawing(lambda: scene_of(timeline, colours, limit, level))
 
 
-def tell_of(
+def timeline_of(
     what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False, whole: bool = False
-) -> tuple[Story, Paint]:
-    """What there is to draw, and its colours."""
+) -> tuple[Timeline, Colours]:
+    """The timeline of what is to be drawn, and its colours. The arguments are those of `unrolled`; `whole` is limit=None."""
     if level not in ("op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
         raise SettingError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
-        written = write_out(what, args, steps, values=color == "grad")
-        written = with_gradients(written) if backward else written
-        story = tell([o.node for o in written.outputs], written.title, written.leaves, level, whole)
+        unrolling = unroll(what, args, steps, values=color == "grad")
+        unrolling = with_gradients(unrolling) if backward else unrolling
+        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
         gradient = color == "grad" or (
-            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(story)
+            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
         )
-        paint = gradients.paint(story, written.outputs[0]) if gradient else Paint()
-    return story, paint
+        colours = gradients.colours(timeline, unrolling.outputs[0]) if gradient else Colours()
+    return timeline, colours
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """While many small objects are made that all stay, looking for garbage costs more than the work."""
+    """Switch garbage collection off: here many objects are made and none is garbage, so that searching would cost more than the work."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -76,5 +77,5 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _has_gradient(story: Story) -> bool:
-    return any(item.leaf == "parameter" and item.node.grad is not None for item in story.items)
+def _has_gradient(timeline: Timeline) -> bool:
+    return any(item.leaf == "parameter" and item.node.grad is not None for item in timeline.items)

@@ -1,4 +1,11 @@
-"""From a story to templates: which value reaches a step how (from within, below, the step before, a bus, or as a chip)."""
+"""The wiring of a timeline: how each value reaches the steps that read it.
+
+A value of the same step comes by an edge, an input of the step from below. Other values come in one of three ways:
+
+lane    a line from the step before, or from an initial state, that enters the step at its left border
+bus     a line above all steps, for values that a step reads from further back
+chip    a small label at the operation that reads the value, for weights and for values from before the steps
+"""
 
 from __future__ import annotations
 
@@ -6,24 +13,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import text
-from .layered import Layout, Source, Template, lay_out
-from .sketch import Sketch
-from .story import BEFORE, Item, Story
-from .svg import label_width
+from .layout import FixedLayout, Layout, Source
+from .timeline import BEFORE, Item, Timeline
 
 SIZE = 11.0
-Lane = tuple[str, Any]  # ("item", index), ("start", (leaf, the state it starts)) or ("bus", slot)
+Lane = tuple[str, Any]  # ("item", item), ("start", (initial state, the state that it starts)) or ("bus", slot)
 
 
 @dataclass(eq=False)
 class Step:
-    """A column with all that concerns its drawing."""
+    """One column of a timeline, with all that its drawing needs.
+
+    sources   for each item and argument, where the value comes from; None for a chip or a number
+    chips     for each item, (position of the argument, the item whose name is shown)
+    labels    for each item;  inputs    items that stand below the step;  outputs    items that are shown above it
+    lanes     in the order of their ports at the left border;  exits    items that leave at the right border
+    local     item -> its number in the step
+    fixed     the layout of a known cell, or of a step as one box
+    """
 
     number: int
     label: str
     items: list[int]
-    sources: list[list[Source | None]] = field(default_factory=list)  # per item and argument; None: a chip or a number
-    chips: list[list[tuple[int, int]]] = field(default_factory=list)  # per item: (argument position, leaf item)
+    sources: list[list[Source | None]] = field(default_factory=list)
+    chips: list[list[tuple[int, int]]] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
@@ -31,28 +44,38 @@ class Step:
     exits: list[int] = field(default_factory=list)
     local: dict[int, int] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
-    sketch: Sketch | None = None  # where it is drawn by hand
+    fixed: FixedLayout | None = None
     key: Any = None
 
     def entry(self, k: int) -> str:
-        """The id at which a lane comes in."""
-        return (self.sketch.entry if self.sketch else "") or f"i{k}"
+        """The id of the port, or of the node, at which a lane enters."""
+        return (self.fixed.entry if self.fixed else "") or f"i{k}"
 
     def exit(self, k: int) -> str:
-        return (self.sketch.entry if self.sketch else "") or f"e{k}"
+        """The id of the port, or of the node, at which a value leaves."""
+        return (self.fixed.entry if self.fixed else "") or f"e{k}"
 
-    def mark(self, index: int) -> str:
-        """The id of the node that makes a value."""
-        return self.sketch.sources[index] if self.sketch else f"n{self.local[index]}"
+    def node(self, index: int) -> str:
+        """The id of the node that computes a value."""
+        return self.fixed.sources[index] if self.fixed else f"n{self.local[index]}"
 
 
 class Wiring:
-    """Steps in drawing order, laid out; equal steps share one layout."""
+    """The steps from left to right, and how values reach them.
 
-    def __init__(self, story: Story, level: str = "op"):
-        self.story, self.level = story, level
-        self.items = story.items
-        groups = [(BEFORE, "", story.before), *((i, c.label, c.items) for i, c in enumerate(story.columns)), (story.end, "", story.after)]
+    slot       item -> what is equal for the same value in every step: (loop, name, number among the values of that name)
+    stateful   the slots of states: each step hands them to the next
+    buses      slot -> the items that its bus carries
+    weights    the leaves that stand on the bar below the steps, in order
+    """
+
+    def __init__(self, timeline: Timeline):
+        self.timeline, self.items = timeline, timeline.items
+        groups = [
+            (BEFORE, "", timeline.before),
+            *((i, c.label, c.items) for i, c in enumerate(timeline.columns)),
+            (timeline.end, "", timeline.after),
+        ]
         self.steps = [Step(n, label, members) for n, label, members in groups if members]
         if not self.steps:
             self.steps = [Step(0, "", [])]
@@ -63,18 +86,17 @@ class Wiring:
             self._slots(step)
         self.initial = self._initial_states()
         self.reused = self._reused()
-        self.weights: dict[int, None] = {}  # leaves on the bus bar, in order
-        self.buses: dict[Any, list[int]] = {}  # slot -> the values on it
+        self.weights: dict[int, None] = {}
+        self.buses: dict[Any, list[int]] = {}
         self.stateful: set[Any] = set()
         for i, step in enumerate(self.steps):
             self._sources(i, step)
         self._leaving()
-        self._layouts()
 
     def _slots(self, step: Step) -> None:
-        """What a value is in every step: its loop, its name, and which of that name it is."""
+        """Give each item of the step its slot."""
         count: dict[Any, int] = {}
-        loop = self.story.columns[step.number].loop if 0 <= step.number < self.story.end else step.number
+        loop = self.timeline.columns[step.number].loop if 0 <= step.number < self.timeline.end else step.number
         for index in step.items:
             item = self.items[index]
             key = (loop, item.name or item.label)
@@ -82,7 +104,7 @@ class Wiring:
             self.slot[index] = (*key, count[key])
 
     def _reused(self) -> set[int]:
-        """Values from before the loops that more than one step reads: they come as chips."""
+        """The values from before the steps that more than one step reads. They are drawn as chips."""
         first: dict[int, int] = {}
         found = set()
         for step in self.steps[self.steps[0].number == BEFORE :]:
@@ -94,10 +116,10 @@ class Wiring:
     # ---- how values arrive
 
     def _initial_states(self) -> dict[tuple[int, int], int]:
-        """(item, argument) in the first step of a loop where the next step reads the step before it -> what that one reads."""
+        """(item, argument) of a first step that reads an initial state -> the state that the next step reads in its place."""
         found: dict[tuple[int, int], int] = {}
         for first, second in zip(self.steps, self.steps[1:], strict=False):
-            if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.story.end:
+            if len(first.items) != len(second.items) or not 0 <= first.number < second.number < self.timeline.end:
                 continue
             pairs = [(self.items[a], self.items[b]) for a, b in zip(first.items, second.items, strict=True)]
             if any(a.label != b.label or len(a.args) != len(b.args) for a, b in pairs):
@@ -110,6 +132,7 @@ class Wiring:
         return found
 
     def _sources(self, i: int, step: Step) -> None:
+        """Find out for all arguments of a step where they come from."""
         far = self._far(i, step)
         lanes: dict[Lane, int] = {}
         inputs: dict[int, int] = {}
@@ -126,7 +149,7 @@ class Wiring:
         step.lanes, step.inputs = list(lanes), list(inputs)
 
     def _far(self, i: int, step: Step) -> set[Any]:
-        """Slots read from steps further back than the one before: they come by a bus."""
+        """The slots that the step reads from further back than the step before. They come by a bus."""
         found = set()
         before = self.steps[i - 1].number if i else None
         for index in step.items:
@@ -156,7 +179,7 @@ class Wiring:
         if arg.leaf == "number":
             numbers[position] = arg.label
             return None
-        if arg.leaf and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "given" and step.label)):
+        if arg.leaf and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "argument" and step.label)):
             chips.append((position, a))
             self.weights[a] = None
             return None
@@ -180,7 +203,7 @@ class Wiring:
         for slot, members in self.buses.items():
             self.buses[slot] = list(dict.fromkeys(members))
         risers = {a for members in self.buses.values() for a in members}
-        risers |= {o for o in self.story.outputs if self._is_step(o)}
+        risers |= {o for o in self.timeline.outputs if self._is_step(o)}
         for i, step in enumerate(self.steps):
             step.outputs = [a for a in step.items if a in risers]
             if i + 1 < len(self.steps):
@@ -190,74 +213,40 @@ class Wiring:
 
     def _is_step(self, index: int) -> bool:
         column = self.items[index].column
-        return column is not None and 0 <= column < self.story.end and not self.items[index].leaf
-
-    # ---- layout
-
-    def _layouts(self) -> None:
-        known: dict[Any, Layout] = {}
-        for step in self.steps:
-            template = self._template(step)
-            step.key = (
-                tuple(template.sizes),
-                tuple(map(tuple, template.args)),
-                tuple(template.inputs),
-                tuple(template.outputs),
-                template.states,
-                tuple(template.exits),
-                tuple(step.labels),
-                tuple(self.items[i].kind for i in step.items),
-                tuple(tuple(self.chip(a) for _, a in row) for row in step.chips),
-            )
-            if self.level in ("cell", "box") and step.label:
-                from .cells import draw
-
-                step.sketch = draw(self, step, known=self.level == "cell")
-                step.layout = step.sketch.layout
-                continue
-            if step.key not in known:
-                known[step.key] = lay_out(template)
-            step.layout = known[step.key]
-
-    def _template(self, step: Step) -> Template:
-        sizes = []
-        for label, chips in zip(step.labels, step.chips, strict=True):
-            words = tuple(self.chip(a) for _, a in chips)
-            sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
-        args = [[s for s in row if s is not None] for row in step.sources]
-        below = [(max(text.width(self.leaf_label(i, "0"), SIZE) + 16, 30.0), 22.0) for i in step.inputs]
-        above = [(("op", step.local[i]), (max(text.width(self.value_label(i, "0"), SIZE) + 16, 30.0), 22.0)) for i in step.outputs]
-        return Template(sizes, args, below, above, len(step.lanes), [("op", step.local[i]) for i in step.exits])  # type: ignore[arg-type]
+        return column is not None and 0 <= column < self.timeline.end and not self.items[index].leaf
 
     # ---- labels
 
     def chip(self, a: int) -> str:
+        """The text of a chip."""
         item = self.items[a]
         if item.at:
             return text.indexed(item.label, item.at)
         return text.ending(item.label if item.leaf else item.name or item.label, 12)
 
     def leaf_label(self, a: int, step: str | None = None) -> str:
+        """The label of an input: x₃. With `step` that digit stands for each digit of the step, so that equal steps give equal widths."""
         item = self.items[a]
         if item.at is not None:
             return text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label
         name = text.clean(item.label, 12)
-        if item.column is None or not 0 <= item.column < self.story.end:
+        if item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
     def value_label(self, a: int, step: str | None = None) -> str:
+        """The label of an output: y₃. `step` is as for `leaf_label`."""
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
-        if item.column is None or not 0 <= item.column < self.story.end:
+        if item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
     def initial_label(self, start: tuple[int, int]) -> str:
-        """h₋₁, or h₋₁ = 0 where it starts from a number."""
+        """The label of an initial state: h₋₁, or h₋₁ = 0 where it is a number."""
         leaf, state = self.items[start[0]], self.items[start[1]]
-        column = self.story.columns[state.column or 0]
-        order = -1 if self.story.columns[min((state.column or 0) + 1, self.story.end - 1)].step > column.step else 1
+        column = self.timeline.columns[state.column or 0]
+        order = -1 if self.timeline.columns[min((state.column or 0) + 1, self.timeline.end - 1)].step > column.step else 1
         name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
         if leaf.leaf == "start":
             return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
@@ -269,11 +258,11 @@ class Wiring:
 
     def _step(self, item: Item) -> int:
         assert item.column is not None
-        return self.story.columns[item.column].step
+        return self.timeline.columns[item.column].step
 
 
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
-    """'1 −', '× 2'."""
+    """The label of an operation with the numbers that it reads: '1 −', '× 2'."""
     label = text.clean(item.label, 24)
     if item.named and not item.folded:
         rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""

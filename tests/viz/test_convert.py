@@ -53,6 +53,12 @@ def test_without_resvg_the_users_dot_draws_the_positions_it_is_given(engine: Any
 
 
 @posix
+def test_a_layout_of_graphviz_is_made_by_the_engine_that_is_asked_for(engine: Any) -> None:
+    engine("import sys; sys.stdout.write(' '.join(sys.argv[1:]) + sys.stdin.read())")
+    assert convert.graphviz("digraph {}", "fdp", "pdf") == b"-Kfdp -Tpdfdigraph {}"
+
+
+@posix
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -81,3 +87,5 @@ def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert convert.engines() == {"resvg": False, "graphviz-pure": False, "dot": False}
     with pytest.raises(DrawingError, match=r"pip install 'minigrad\[cli\]', or install Graphviz; SVG needs nothing"):
         convert.png(SVG, "digraph {}")
+    with pytest.raises(DrawingError, match=r"engine='dot' needs the program `dot`: install Graphviz \(apt install graphviz"):
+        convert.graphviz("digraph {}", "dot", "svg")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from minigrad.models import LSTM, RNN
 from minigrad.viz import style
-from minigrad.viz.unrolled import tell_of
+from minigrad.viz.unrolled import timeline_of
 
 import minigrad as mg
 from minigrad import viz
@@ -38,15 +38,15 @@ def test_the_rate_of_a_state_is_what_a_step_multiplies_its_gradient_by() -> None
 
 def test_the_cell_lane_and_the_hidden_lane_of_an_lstm_are_told_apart() -> None:
     model = LSTM(3, 4)
-    story, paint = tell_of(last, (model, XS), None, "grad", "op")
+    timeline, colours = timeline_of(last, (model, XS), None, "grad", "op")
     for t in range(2, 5):
-        c = next(i for i in story.items if i.name == "c" and i.column == t)
-        lane, total = paint.lanes[c.index, t + 1], paint.norms[c.index]
-        f = next(i for i in story.items if i.name == "f" and i.column == t + 1)
-        after = next(i for i in story.items if i.name == "c" and i.column == t + 1)
+        c = next(i for i in timeline.items if i.name == "c" and i.column == t)
+        lane, total = colours.lanes[c.index, t + 1], colours.norms[c.index]
+        f = next(i for i in timeline.items if i.name == "f" and i.column == t + 1)
+        after = next(i for i in timeline.items if i.name == "c" and i.column == t + 1)
         state = model.run(mg.tensor(XS[: t + 2]))[1]
         assert state.c.shape == f.node.type.shape
-        assert lane < paint.norms[after.index], "f < 1: the lane carries f ⊙ ∂L/∂c"
+        assert lane < colours.norms[after.index], "f < 1: the lane carries f ⊙ ∂L/∂c"
         assert lane != pytest.approx(total, rel=1e-3), "the rest comes by h"
     rates = next(w for w in words(viz.unrolled(last, model, XS, color="grad")) if w.startswith("a step back"))
     assert "∂c" in rates
@@ -77,8 +77,8 @@ def test_fewer_steps_keep_the_loss_of_the_last_output() -> None:
 
 def test_gradients_in_their_own_row_are_coloured_by_their_own_norm() -> None:
     model = RNN(3, 4)
-    story, paint = tell_of(last, (model, XS), None, "grad", "op", backward=True)
-    found = {i.name: paint.norms[i.index] for i in story.items if (i.name or "").startswith("∂W") or i.name == "∂b"}
+    timeline, colours = timeline_of(last, (model, XS), None, "grad", "op", backward=True)
+    found = {i.name: colours.norms[i.index] for i in timeline.items if (i.name or "").startswith("∂W") or i.name == "∂b"}
     grads = mg.grad(last)(model, XS)
     for name, gradient in (("∂Wₓ", grads.W_x), ("∂Wₕ", grads.W_h), ("∂b", grads.b)):
         assert found[name] == pytest.approx(np.linalg.norm(gradient.numpy()), rel=1e-4)

@@ -159,6 +159,13 @@ def test_every_model_has_its_values_over_time(model, expected):
     assert len(data["columns"]) == 6
 
 
+def test_an_argument_is_made_by_no_line_and_an_operation_by_its_own():
+    data = data_of(viz.page(loss_fn, RNN(3, 4, 2, key=0), XS))
+    assert {entry["node"][5] for entry in data["shared"]} == {""}
+    places = {node[5].split(":")[0] for t in data["templates"] for node in t["nodes"] if node[5]}
+    assert places == {"rnn.py", "cell.py", "test_page.py"}
+
+
 def test_the_memory_of_a_dnc_is_its_memory_not_its_links():
     memory = data_of(viz.page(loss_fn, DNC(3, 2, hidden=4, memory=(5, 3), key=0), XS))["memory"]
     assert (memory["label"], memory["slots"], memory["width"]) == ("M", 5, 3)

@@ -1,4 +1,4 @@
-"""page(...): an unrolled graph as one offline HTML file, with gradients, memory and values over time under one cursor."""
+"""page(...): an unrolled graph as one offline HTML file, with values, gradients and memory on one time axis."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from typing import Any
 from minigrad.errors import SettingError
 
 from .. import gradients, text
+from ..builder import build
+from ..colours import Colours
 from ..errors import DrawingError
-from ..paint import Paint
-from ..story import Story, tell
+from ..steps import laid_out
+from ..timeline import Timeline
+from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
-from ..written import Written, write_out
 from .document import document
 from .graph import graph
 from .panels import panels as panels_of
 
-FEW = 16  # operations of a step that are shown one by one
-BUSY = 20_000  # operations from which the notes tell how many there are
+FEW = 16  # the level "op" is chosen for steps of at most so many operations
+BUSY = 20_000  # for more operations the notes say how many there are
 
 
 class Page:
-    """A page: `.html`, `.save("x.html")`, `.notes` (what was left out, in words); in a notebook it shows itself."""
+    """A page: `.html`, `.save("x.html")`, and `.notes`, which say what is left out. A notebook shows it in a frame."""
 
     def __init__(self, html: str, title: str, notes: list[str]):
         self.html, self.title, self.notes = html, title, notes
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page whole or not at all; gives the path. Raises OSError."""
+        """Write the page, whole or not at all. Gives the path. Raises OSError."""
         target = Path(path)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             file.write(self.html.encode())
@@ -57,60 +59,61 @@ def page(
     example: int | None = 0,
     title: str = "",
 ) -> Page:
-    """Time as columns to pan, zoom, search, open and close; below them values, gradients and memory over time, under one cursor.
+    """Draw time as columns that readers move, zoom, search, open and close. Below stand values, gradients and memory over time.
 
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
-    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (a box a line), "op" (every operation) or "box"
-              (nothing); by default "cell" for those, "op" for other steps of few operations, else "gate"
-    steps     write out loops only that far
-    panels    {name: array with the steps as first axis}, shown first: inputs, targets
-    example   whose values are shown over time: the index into the first axis of values of two axes or more; None where there is no batch
+    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
+              operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
+    steps     unroll each loop only so far
+    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets
+    example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; None where
+              there is no batch
 
-    Gradients are shown where the first result is a float scalar. The file needs no network and fetches nothing.
-    Raises DrawingError for something that cannot be drawn or has no values, SettingError for an unknown level.
+    Gradients are shown where the first result is a float scalar. The file needs no network.
+    Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
-    written = write_out(what, args, steps, values=True)
+    unrolling = unroll(what, args, steps, values=True)
     notes: list[str] = []
-    wiring = _wiring(written, level, notes)
-    first = written.outputs[0]
+    wiring = _wiring(unrolling, level, notes)
+    first = unrolling.outputs[0]
     differentiable = first.is_concrete and first.size == 1 and first.type.is_float
-    paint = gradients.paint(wiring.story, first) if differentiable else Paint()
+    colours = gradients.colours(wiring.timeline, first) if differentiable else Colours()
     if not differentiable:
         notes.append(f"no gradient: the first result is {first.type}, not a float scalar")
     if len(wiring.items) > BUSY:
         notes.append(f"{len(wiring.items):,} operations; only what is in view is drawn, and open steps in outline when small")
-    words = text.clean(title or written.title.strip("<>") or "graph", 80)
-    outputs = [o.node for o in written.outputs]
+    words = text.clean(title or unrolling.title.strip("<>") or "graph", 80)
+    outputs = [o.node for o in unrolling.outputs]
     data = {
         "title": words,
-        "gradient": paint.gradient,
-        "columns": [[c.label, c.step] for c in wiring.story.columns],
-        **graph(wiring, paint),
-        **panels_of(outputs, wiring, paint, panels or {}, example, notes),
+        "gradient": colours.gradient,
+        "columns": [[c.label, c.step] for c in wiring.timeline.columns],
+        **graph(wiring, colours),
+        **panels_of(outputs, wiring, colours, panels or {}, example, notes),
         "notes": notes,
     }
     return Page(document(data), words, notes)
 
 
-def _wiring(written: Written, level: str | None, notes: list[str]) -> Wiring:
-    """The graph at the level, or at the one that suits it best."""
+def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring:
+    """The wiring at this level, or at the level that suits the graph best."""
     if level is not None:
-        return Wiring(_story(written, level), level)
-    drawn = Wiring(_story(written, "cell"), "cell")
-    if any(s.sketch is not None and not s.sketch.entry for s in drawn.steps):
+        return laid_out(_timeline(unrolling, level), level)
+    drawn = laid_out(_timeline(unrolling, "cell"), "cell")
+    if any(s.fixed is not None and not s.fixed.entry for s in drawn.steps):
         return drawn
     suitable = "op" if max(len(s.items) for s in drawn.steps) <= FEW else "gate"
     try:
-        return Wiring(_story(written, suitable), suitable)
+        return laid_out(_timeline(unrolling, suitable), suitable)
     except DrawingError as error:
         notes.append(f"steps stay closed: {error}")
         return drawn
 
 
-def _story(written: Written, level: str) -> Story:
-    return tell([o.node for o in written.outputs], written.title, written.leaves, level)
+def _timeline(unrolling: Unrolling, level: str) -> Timeline:
+    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level)
 
 
 __all__ = ["Page", "page"]

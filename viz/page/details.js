@@ -1,4 +1,4 @@
-// What was picked, in words and numbers, with its course over time; and the memory at the cursor.
+// The details of the selected node: texts, numbers, and its values over time. The memory at the cursor.
 const NAMES = ['least', 'greatest', 'mean', 'norm', 'NaN or ∞'];
 
 function pick(what, moved = false) {
@@ -13,7 +13,7 @@ function pick(what, moved = false) {
   if (what && !moved) say($('details').dataset.words);
 }
 
-function follow() {  // the same value in the step under the cursor
+function follow() {  // select the same value in the step under the cursor
   const p = S.picked;
   if (!p || p.step === undefined || D.steps[p.step][0] < 0) return;
   const row = template(stepOf(S.at)).slots.indexOf(template(p.step).slots[p.row]);
@@ -51,7 +51,7 @@ function swatch(norm) {
   return dot;
 }
 
-// What the operation reads, with the gradient that flows back along each, before it is added up.
+// The arguments of the operation, each with the norm of the cotangent along it.
 function inputsOf(box, { step, row }) {
   const args = template(step).args[row];
   if (!args || !args.length) return;
@@ -73,7 +73,7 @@ function inputsOf(box, { step, row }) {
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
 }
 
-// Gradient and size of the value in every step, on a log scale.
+// The gradient norm and the norm of the value in every step, on a log scale.
 function course(box, { step, row }) {
   const slot = template(step).slots[row], size = template(step).nodes[row][8];
   const rows = columnStep.map(i => [i, template(i).slots.indexOf(slot)]);
@@ -112,7 +112,7 @@ function overview(box) {
   box.append(el('p', { class: 'hint' }, 'Click an operation for its type, numbers, gradient and line; a step’s name opens it. Drag to move, wheel to zoom.'));
 }
 
-// ---- the memory at the cursor, between what writes to it and what reads from it
+// ---- the memory at the cursor, between the weightings that write and those that read
 
 function buildMemory() {
   const m = D.memory;

@@ -1,4 +1,7 @@
-"""The page's file: mark-up, style, script and data in one, and a policy under which nothing else can run or be fetched."""
+"""The HTML file of a page: markup, style sheet, script and data in one.
+
+Its content security policy allows only this script and this style sheet, and forbids all requests.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _DARK = "#171C21"
 
 
 def document(data: dict[str, Any]) -> str:
-    """The HTML text. User text stands only in the data, where `<` is escaped, and in the title, as text."""
+    """The HTML text. Text of users stands only in the data, where `<` is escaped, and in the title, where it is escaped as text."""
     here = files(__package__)
     script = "'use strict';\n(() => {\n" + "\n".join((here / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
     css = _colours() + (here / "page.css").read_text("utf-8")
@@ -38,16 +41,16 @@ def _hash(content: str) -> str:
 
 
 def _looks(data: dict[str, Any]) -> list[list[str]]:
-    """(kind, what it means) for the legend, of the kinds that occur."""
+    """The entries of the legend: (kind, its label) for each kind in the data."""
     found = {shape[5] for t in data["templates"] for shape in t["open"]["shapes"]} | {"input", "output", "parameter"}
     return [[name, look.label] for name, look in style.LOOKS.items() if name in found and name not in ("chip", "elided", "delay", "cell")]
 
 
-# ---- colours of kinds, for light and dark
+# ---- colours of kinds, on a light and on a dark background
 
 
 def _colours() -> str:
-    """Variables --kind and --kind-line for each kind; in the dark, fills are the line's colour on the dark ground."""
+    """The CSS variables --kind and --kind-line for each kind. On a dark background a fill is the line's colour, darkened."""
     light = "".join(f"--{k}:{v.fill};--{k}-line:{v.stroke};" for k, v in style.LOOKS.items())
     dark = "".join(f"--{k}:{_mix(v.stroke, _DARK, 0.34)};--{k}-line:{_mix(v.stroke, '#FFFFFF', 0.8)};" for k, v in style.LOOKS.items())
     rules = "".join(f".{k}{{fill:var(--{k});stroke:var(--{k}-line)}}" for k in style.LOOKS)

@@ -1,7 +1,7 @@
-// The graph: steps side by side on one line, y = 0 at the lower border of every box and negative above it.
+// The graph: steps beside each other on one line. y is 0 at the lower border of every box, and negative above it.
 const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2;
 const X = [];  // left borders of the boxes
-const drawn = new Map();  // step -> its group, for the steps in view
+const drawn = new Map();  // step -> its SVG group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
 
 const isOpen = i => S.open.has(i);
@@ -11,9 +11,9 @@ const leaves = (i, k) => isOpen(i) ? template(i).out[k] : template(i + 1).closed
 const busY = n => -top_ - 22 - 10 * n;
 const barY = LEAF + 36;
 
-// ---- places
+// ---- positions
 
-function bends(i) {  // the lanes between a step and the one before that change their height: those going up from the top, then those going down from below
+function bends(i) {  // the lanes between a step and the one before that change their height: first those that rise, from the top; then those that fall, from the bottom
   const { links } = template(i), found = [];
   links.forEach(([kind, k], lane) => {
     if (kind !== 'exit') return;
@@ -48,7 +48,7 @@ function layout() {
   drawBase();
 }
 
-// What spans all steps: buses above, the bar of shared weights below. Its words stay in view.
+// What spans all steps: buses above, the bar of weights below. The text of the bar stays in view.
 function drawBase() {
   base.replaceChildren();
   for (let n = 0; n < D.buses; n++) {
@@ -81,7 +81,7 @@ function drawBase() {
 
 // ---- colours
 
-// A mark shows the value `row` of a step (below −1: a shared value), or what flows back along an argument of it.
+// The colour of a value `row` of a step (below −1: a shared value), or of the cotangent along one of its arguments.
 function mark(node, i, row, argument = -1, words = null) {
   if (row !== -1) node.m = row < 0 ? [-1, -2 - row, -1, words] : [i, row, argument, words];
   return node;
@@ -202,7 +202,7 @@ function first(x) {  // the first step that ends right of x
 }
 const inView = () => [first(-S.x / S.k - 60), Math.min(D.steps.length - 1, first((pane().w - S.x) / S.k))];
 
-// Only the steps in view have elements, and open ones in outline only where they would be too small to read.
+// Only the steps in view have elements. An open step is drawn as an outline where it would be too small to read.
 function view() {
   frame = 0;
   if ((S.k < FAR) !== far) {
@@ -242,13 +242,13 @@ function fit() {
   reveal(stepOf(S.at));
 }
 
-function reveal(i) {  // bring a step into view, if it is not
+function reveal(i) {  // scroll to a step that is not in view
   const { w } = pane(), left = S.x + X[i] * S.k, wide = shape(i).size[0] * S.k;
   if (left < 12 || left + wide > w - 12) S.x = right * S.k < w ? S.x : Math.min(20, w / 2 - (X[i] + shape(i).size[0] / 2) * S.k);
   schedule();
 }
 
-function centre(i, row) {  // an operation in the middle of the view, large enough to read
+function centre(i, row) {  // put an operation into the middle of the view, large enough to read
   const mark = isOpen(i) && shape(i).shapes.find(([r, , , , , look]) => r === row && look !== 'output'), { w, h } = pane();
   if (!mark) { reveal(i); return; }
   S.k = Math.max(S.k, 0.8);

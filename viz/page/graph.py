@@ -1,6 +1,7 @@
-"""An unrolled graph as data for the page: templates of steps, what stands in each of them, and its numbers in every step.
+"""An unrolled graph as data for the script of the page: one template for all equal steps, and the numbers of each step.
 
-Coordinates are in points, y downwards from the lower border of a step's box, so that boxes of any height stand on one line.
+A row of a template is one of its operations, or after these one of its inputs. Coordinates are in points. y runs downwards from the
+lower border of a box, so boxes of any height stand on one line.
 """
 
 from __future__ import annotations
@@ -15,28 +16,28 @@ from typing import Any
 import numpy as np
 
 from .. import style, svg, text
-from ..cells import box
+from ..cells import one_box
+from ..colours import Colours
 from ..geometry import place
-from ..layered import OUTSIDE
-from ..paint import Paint
+from ..layout import OUTSIDE
 from ..scene import Part
-from ..story import BEFORE, Item
-from ..tiles import HEAVY, LINE, Frame, tile
+from ..tiles import HEAVY, LINE, StepBox, tile
+from ..timeline import BEFORE, Item
 from ..wiring import SIZE, Step, Wiring
 
-LOW = 260.0  # a closed step is as high as the open one up to here, so that states run straight; else it is compact
-LANE = 24.0  # between states at a compact step
-DROP = 9  # between values that come down from buses
-BLOCK = 4_000_000  # numbers that are looked at together
+LOW = 260.0  # a closed step has the height of the open one up to here, so that states run straight; else it is compact
+LANE = 24.0  # between two states of a compact step
+DROP = 9  # between two lines that come down from buses
+BLOCK = 4_000_000  # numbers whose statistics are computed at once
 _WIRES = {style.WIRE: "wire", style.STATE: "state"}
 
-# Statistics of a value, in this order. A norm of −1: no gradient.
+# The statistics of a value, in this order. A gradient norm of −1 means no gradient.
 STATISTICS = ("min", "max", "mean", "norm", "bad", "gradient")
 
 
 @dataclass
-class Places(Paint):
-    """In place of colours, what is to be coloured: 'item', or 'item argument plain-colour' (argument −1: the value itself)."""
+class Places(Colours):
+    """In place of each colour, what the script is to colour: 'item', or 'item argument plain-colour' (argument −1: the value itself)."""
 
     gradient: bool = True
 
@@ -57,18 +58,18 @@ class Places(Paint):
 
 
 def packed(array: Any, dtype: str = "<f4") -> str:
-    """An array as base64 of its bytes."""
+    """The bytes of an array as base64."""
     return b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
 
 
-def graph(wiring: Wiring, paint: Paint) -> dict[str, Any]:
-    """{"steps", "templates", "shared", "buses"} for the page's script."""
-    return _Exporter(wiring, paint).data()
+def graph(wiring: Wiring, colours: Colours) -> dict[str, Any]:
+    """{"steps", "templates", "shared", "weights", "buses"} for the script of the page."""
+    return _Exporter(wiring, colours).data()
 
 
 class _Exporter:
-    def __init__(self, wiring: Wiring, paint: Paint):
-        self.wiring, self.paint, self.story, self.items = wiring, paint, wiring.story, wiring.items
+    def __init__(self, wiring: Wiring, colours: Colours):
+        self.wiring, self.colours, self.timeline, self.items = wiring, colours, wiring.timeline, wiring.items
         self.bus = {slot: n for n, slot in enumerate(wiring.buses)}
         self.before = next((s for s in wiring.steps if s.number == BEFORE), None)
         self.shared: dict[int, int] = {a: n for n, a in enumerate(wiring.weights)}
@@ -84,13 +85,13 @@ class _Exporter:
             nodes = [self._node(self.items[a]) for a in (*step.items, *step.inputs)]
             links = [self._link(i, lane) for lane in step.lanes]
             rises = [(step.local[a], self._bus_of(a)) for a in step.outputs]
-            key = (step.key, step.sketch is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises))
+            key = (step.key, step.fixed is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises))
             if key not in known:
                 known[key] = len(templates)
                 templates.append(self._template(step, ahead, nodes, links, rises))
                 members.append([])
             k = known[key]
-            column = step.number if 0 <= step.number < self.story.end else -1
+            column = step.number if 0 <= step.number < self.timeline.end else -1
             labels = [*map(self.wiring.leaf_label, step.inputs), *map(self.wiring.value_label, step.outputs)]
             steps.append([column, self._name(step), k, len(members[k]), labels])
             members[k].append(step)
@@ -106,12 +107,12 @@ class _Exporter:
         }
 
     def _name(self, step: Step) -> str:
-        return step.label or ("before" if step.number == BEFORE else "after" if self.story.end else "graph")
+        return step.label or ("before" if step.number == BEFORE else "after" if self.timeline.end else "graph")
 
-    # ---- how steps hang together
+    # ---- connections between steps
 
     def _ahead(self, i: int) -> list[float]:
-        """The heights at which values leave a step: those at which the next one, when open, takes them in."""
+        """The heights at which values leave a step: those at which they enter the next one when it is open."""
         step = self.wiring.steps[i]
         if i + 1 == len(self.wiring.steps):
             return [0.0] * len(step.exits)
@@ -119,7 +120,7 @@ class _Exporter:
         return [after.layout.lanes[after.lanes.index(("item", a))] for a in step.exits]
 
     def _link(self, i: int, lane: tuple[str, Any]) -> list[Any]:
-        """Where a lane comes from: an exit of the step before, a bus, or an initial state (shared value, width, label)."""
+        """The origin of a lane: an exit of the step before, a bus, or an initial state (shared value, width, label)."""
         kind, what = lane
         if kind == "item":
             return ["exit", self.wiring.steps[i - 1].exits.index(what)]
@@ -157,13 +158,13 @@ class _Exporter:
     def _open(self, step: Step, ahead: list[float], links: list[Any], rises: list[Any]) -> dict[str, Any]:
         layout = step.layout
         view = self._around(step, layout.width, layout.height, layout.lanes, links, [x for x, _ in layout.inputs], layout.outputs, rises)
-        self._marks(view, step, tile(self.wiring, step, ahead, Frame(layout.height), Places()), layout.height)
+        self._marks(view, step, tile(self.wiring, step, ahead, StepBox(layout.height), Places()), layout.height)
         return view
 
     def _closed(self, step: Step, links: list[Any], rises: list[Any]) -> dict[str, Any]:
-        """The step as one box."""
-        sketch = box(self.wiring, step)
-        layout, lanes, height = sketch.layout, step.layout.lanes, step.layout.height
+        """The view of a closed step: one box."""
+        fixed = one_box(self.wiring, step)
+        layout, lanes, height = fixed.layout, step.layout.lanes, step.layout.height
         if height > LOW:
             height = max(58.0, LANE * len(lanes) + 34)
             lower = (height - LANE * (len(lanes) - 1)) / 2
@@ -175,16 +176,16 @@ class _Exporter:
             view["wires"].append([f"M{_short(x)} {OUTSIDE}V0", "", len(step.items) + k, -1, "wire", LINE])
         for (x, _), (row, _) in zip(layout.outputs, rises, strict=True):
             view["wires"].append([f"M{_short(x)} {_short(-height)}V{_short(-height - OUTSIDE)}", "", row, -1, "wire", LINE])
-        return {**view, "label": sketch.marks[0].label or self._name(step)}
+        return {**view, "label": fixed.nodes[0].label or self._name(step)}
 
     def _around(
         self, step: Step, width: float, height: float, lanes: Sequence[float], links: list[Any],
         inputs: Sequence[float], outputs: Sequence[tuple[float, float]], rises: list[Any],
     ) -> dict[str, Any]:  # fmt: skip
-        """A view with what stands about the box: inputs below, outputs above, initial states on the left.
+        """A view with all that stands around the box: inputs below, outputs above, initial states on the left.
 
-        shapes   [row, x, y, w, h, look, label (or which of the step's labels), round, size, width of the label, chips]
-        wires    [line, head, row, argument, look, width];  a row below −1 is the shared value −2 − row
+        shapes   [row, x, y, w, h, look, label (or the number of a label of the step), round, size, width of the label, chips]
+        wires    [path, arrow head, row, argument, look, width];  a row below −1 is the shared value −2 − row
         """
         below = len(step.items)
         shapes = [
@@ -210,7 +211,7 @@ class _Exporter:
         }  # fmt: skip
 
     def _marks(self, view: dict[str, Any], step: Step, part: Part, height: float) -> None:
-        """Add to a view what stands inside the box."""
+        """Add to a view all that stands inside the box."""
         rows = {a: k for k, a in enumerate((*step.items, *step.inputs))}
         for s in part.shapes:
             row = rows.get(int(s.fill), -1) if s.fill else -1
@@ -234,10 +235,10 @@ class _Exporter:
         label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
         return max(text.width(label, SIZE) + 16, 30.0)
 
-    # ---- what a node is
+    # ---- nodes
 
     def _node(self, item: Item) -> tuple[Any, ...]:
-        """(name, label, operation, type, scope, place, source line, kind, how many numbers)."""
+        """(name, label, operation, type, scope, file and line, text of that line, kind, how many numbers)."""
         origin = item.node.origin
         scope = "/".join(s.name for s in origin.scopes)
         where, source = _line(origin.code, origin.line) if origin.code else ("", "")
@@ -247,7 +248,7 @@ class _Exporter:
         return name, text.clean(item.label, 40), operation, str(item.node.type), text.clean(scope, 200), where, source, look, _size(item)
 
     def _slot(self, a: int) -> str:
-        """What a value is in every step, to follow it through time."""
+        """The text that identifies a value in all steps, so that the page can follow it through time."""
         loop, name, count = self.wiring.slot[a] if a in self.wiring.slot else ("", self.items[a].label, 0)
         return f"{text.clean(loop, 80)}/{text.clean(name, 80)}/{count}"
 
@@ -268,13 +269,13 @@ class _Exporter:
     def _shared(self, a: int) -> dict[str, Any]:
         item = self.items[a]
         row = _summary(np.asarray(item.node.value)[None])[0] if _known(item) else np.full(5, np.nan)
-        numbers = packed([*row, _norm(self.paint, a)])
+        numbers = packed([*row, _norm(self.colours, a)])
         return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers}
 
     # ---- numbers
 
     def _numbers(self, steps: Sequence[Step]) -> np.ndarray:
-        """(steps, rows, statistics), float32."""
+        """The statistics of all rows in these equal steps: (steps, rows, statistics), float32."""
         rows = len(steps[0].items) + len(steps[0].inputs)
         found = np.full((len(steps), rows, len(STATISTICS)), np.nan, "float32")
         for r, column in enumerate(zip(*((*s.items, *s.inputs) for s in steps), strict=True)):
@@ -283,21 +284,21 @@ class _Exporter:
                 size = max(1, BLOCK // max(values[0].size, 1))
                 for at in range(0, len(values), size):
                     found[at : at + size, r, :5] = _summary(np.stack(values[at : at + size]))
-            found[:, r, 5] = [_norm(self.paint, a) for a in column]
+            found[:, r, 5] = [_norm(self.colours, a) for a in column]
         return found
 
     def _edges(self, steps: Sequence[Step]) -> np.ndarray:
-        """(steps, arguments of all rows): the norm of what flows back along each, −1 for nothing."""
+        """The norms of the cotangents along all arguments in these steps: (steps, arguments of all rows); −1 for none."""
         return np.array([list(self._flows(s)) for s in steps], "float32")
 
     def _flows(self, step: Step) -> Iterator[float]:
         for a in step.items:
             for p in range(len(self.items[a].args)):
-                yield self.paint.edges.get((a, p), -1.0)
+                yield self.colours.edges.get((a, p), -1.0)
 
 
-def _norm(paint: Paint, a: int) -> float:
-    return paint.norms.get(a, -1.0)
+def _norm(colours: Colours, a: int) -> float:
+    return colours.norms.get(a, -1.0)
 
 
 def _size(item: Item) -> int:
@@ -309,7 +310,7 @@ def _known(item: Item) -> bool:
 
 
 def _summary(values: np.ndarray) -> np.ndarray:
-    """(n, 5): least, greatest, mean and norm of the finite numbers of each row, and how many are not finite."""
+    """For each of n values: least, greatest, mean and norm of its finite numbers, and how many are not finite; (n, 5)."""
     flat = values.reshape(len(values), -1).astype(np.float64)
     if not flat.shape[1]:
         return np.full((len(flat), 5), np.nan)
@@ -331,7 +332,7 @@ _lines: dict[tuple[Any, int], tuple[str, str]] = {}
 
 
 def _line(code: Any, line: int) -> tuple[str, str]:
-    """('train.py:41', the line itself)."""
+    """('train.py:41', the text of that line)."""
     key = (code, line)
     if key not in _lines:
         source = text.clean(linecache.getline(code.co_filename, line).strip(), 200)

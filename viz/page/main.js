@@ -1,4 +1,4 @@
-// The controls: time, colours, opening and closing, search, keys, theme.
+// The controls: time, colours, opening and closing of steps, search, keys, theme.
 function moveTo(column, show = true) {
   if (column < 0 || !T) return;
   S.at = Math.min(T - 1, Math.max(0, column));
@@ -22,7 +22,7 @@ function controls() {
   $('all').textContent = some ? 'close all' : 'open all';
 }
 
-function reshape(i, change) {  // change what is open, keeping the step where it is on the screen
+function reshape(i, change) {  // change which steps are open, and keep this step where it is on the screen
   const old = S.x + X[i] * S.k;
   change();
   layout();
@@ -63,7 +63,7 @@ function legend() {
   [[-1, S.mode === 'gradient' ? 'none or zero' : 'zero'], [NaN, 'NaN or ∞']].forEach(([v, words]) => box.append(el('span', { class: 'key' }, swatch(v), words)));
 }
 
-// ---- time that runs
+// ---- playing time
 
 let timer = 0;
 function play() {
@@ -77,7 +77,7 @@ function play() {
 
 // ---- search
 
-const index = new Map();  // slot -> where it is and words to find it by
+const index = new Map();  // slot -> its place, and the text to search in
 function buildIndex() {
   D.templates.forEach((t, k) => t.slots.forEach((slot, row) => {
     const [name, label, op, , scope] = t.nodes[row];
@@ -136,7 +136,7 @@ function keysOfSearch(e) {
 
 // ---- keys
 
-function nextNode(by) {  // through the operations of the step under the cursor
+function nextNode(by) {  // select the next operation of the step under the cursor
   const i = S.picked && S.picked.step !== undefined ? S.picked.step : stepOf(S.at), count = template(i).nodes.length;
   if (count) pick({ step: i, row: ((S.picked && S.picked.row !== undefined ? S.picked.row : by > 0 ? -1 : count) + by + count) % count });
 }

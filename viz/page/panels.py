@@ -1,4 +1,7 @@
-"""What runs over time beside the graph: values of every step as heat strips and curves, gradients as rows of colour, the memory itself."""
+"""The panels below the graph: values of all steps as heat maps and curves, gradient norms as rows of colour, and the memory.
+
+A strip is one panel: one value over all steps.
+"""
 
 from __future__ import annotations
 
@@ -11,36 +14,37 @@ import numpy as np
 from minigrad.ir import Node, ancestors
 
 from .. import text
-from ..paint import Paint
+from ..colours import Colours
+from ..errors import DrawingError
 from ..plots import rows_of
-from ..story import step_key
+from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed
 
-MISSING, BAD, LEVELS = 254, 255, 253  # bytes of a strip: no value, not finite, and the greatest value
-WIDEST = 512  # rows of a strip
-HEAVIEST = 16_000_000  # bytes of the memory over all steps
+MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
+WIDEST = 512  # the most rows of a strip
+HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
-STATE, INPUT, WEIGHT, NAMED = range(4)  # rows of gradients, in this order
+STATE, INPUT, WEIGHT, NAMED = range(4)  # kinds of gradient rows, in the order in which they stand
 _MEMORY = ("add", "erase", "r", "usage", "M", "memory")
 _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
 
 
 def panels(
-    outputs: Sequence[Node], wiring: Wiring, paint: Paint, given: Mapping[str, Any], example: int | None, notes: list[str]
+    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
 ) -> dict[str, Any]:
-    """{"groups": [[name, strips]], "memory"} for the page's script; what is left out goes to `notes`."""
-    story = wiring.story
+    """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
+    timeline = wiring.timeline
     recorded = _recorded(outputs, wiring, example)
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
-    everywhere = np.ones(story.end, bool)
-    for label, kind, array in rows_of(_whole(given, story.end)) if given else []:
+    everywhere = np.ones(timeline.end, bool)
+    for label, kind, array in rows_of(_checked(given, timeline.end)) if given else []:
         groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
-    if paint.gradient:
-        groups[GRADIENT] = _gradients(wiring, paint, notes)
+    if colours.gradient:
+        groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
-    outer = {"y", *(story.items[a].label for step in wiring.steps for a in step.inputs)}
+    outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
     for path, (array, present) in recorded.items():
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
@@ -61,13 +65,12 @@ def _group(path: str, stem: str, kind: str) -> str:
     return MEMORY if stem in _MEMORY or kind == "weights" else STATES
 
 
-def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
+def _checked(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
+    """The panels of the user as arrays. Raises DrawingError where one has another number of steps."""
     found = {}
     for name, value in given.items():
         array = np.asarray(value, dtype=np.float64)
         if array.ndim == 0 or len(array) != length:
-            from ..errors import DrawingError
-
             raise DrawingError(f"page: panel {text.clean(name)} has shape {array.shape}, but there are {length} steps (the first axis)")
         found[name] = array
     return found
@@ -77,48 +80,48 @@ def _whole(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
 
 
 def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Named values, inputs and states of the steps: {"write.g": ((columns, …), whether a column has one), "M": …}."""
-    story = wiring.story
-    column = {step_key(i.node): i.column for i in story.items if i.column is not None and not i.leaf}
+    """The named values, inputs and states of the steps: {"write.g": (array with the columns first, which columns have a value)}."""
+    timeline = wiring.timeline
+    column = {step_key(i.node): i.column for i in timeline.items if i.column is not None and not i.leaf}
     found: dict[str, dict[int, np.ndarray]] = {}
 
     def add(path: str, at: int | None, value: Any) -> None:
-        if at is not None and 0 <= at < story.end and isinstance(value, np.ndarray | np.generic):
+        if at is not None and 0 <= at < timeline.end and isinstance(value, np.ndarray | np.generic):
             found.setdefault(path, {})[at] = np.asarray(value)
 
     for step in wiring.steps:
         for index in step.inputs:
-            item = story.items[index]
+            item = timeline.items[index]
             value = item.node.value
             add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value)
     for node in ancestors(outputs, lambda n: False):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
-            for t, row in enumerate(_map(node.value, story.end, example)):
+            for t, row in enumerate(_map(node.value, timeline.end, example)):
                 add(node.name, t, row)
-        if key is None or not node.args or key[2]:
+        if key is None or not node.args or key.gradient:
             continue
         if node.name:
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
             add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node.value)
     for slot in wiring.stateful:
-        for index in (i for i in range(len(story.items)) if wiring.slot.get(i) == slot):
-            item = story.items[index]
+        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == slot):
+            item = timeline.items[index]
             if item.name and not item.named:
                 add(item.name, item.column, item.node.value)
     stems = [k.rsplit(".", 1)[-1] for k in found]
     short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
-    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, story.end, example)) is not None}
+    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, timeline.end, example)) is not None}
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
-    """Attention (…, T, S) of all steps at once as (T, 1, …, S): one row a step; nothing if it is no such map."""
+    """Attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row if the array has another shape."""
     one = value[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
     return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
 
 
 def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """((length, …) for one example, which steps have it); None where the steps differ in shape or hold no numbers."""
+    """(the values of one example with the steps first, which steps have a value); None where shapes differ or are empty."""
     shapes = {v.shape for v in values.values()}
     if len(shapes) > 1 or 2 * len(values) < length:
         return None
@@ -133,7 +136,7 @@ def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None)
 
 
 def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
-    """{"label", "kind", "rows", "data", …}: curves as float32 and their paths, heat as a byte for each value, time by time."""
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32 and SVG paths; heat maps are bytes."""
     flat = array.reshape(len(array), -1)
     strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
     if kind == "curves":
@@ -150,7 +153,7 @@ def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes:
 
 
 def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
-    """{"paths": one a column, "bad": steps that are not finite}: x in steps, y from 3 (the greatest) to 31."""
+    """{"paths": one for each column, "bad": steps that are not finite}. x counts steps; y runs from 3 (greatest) to 31 (least)."""
     good = np.isfinite(flat) & present[:, None]
     low, high = (float(f(flat[good])) if good.any() else 0.0 for f in (np.min, np.max))
     height = 31 - 28 * (np.where(good, flat, low) - low) / ((high - low) or 1.0)
@@ -162,7 +165,7 @@ def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
 
 
 def _order(label: str) -> int:
-    """Written first, then the memory, then read."""
+    """The place of a strip in the group of the memory: first what is written, then the memory, then what is read."""
     words = label.split()
     ranks = {"erase": 0, "add": 1, "write": 2, "least": 2, "‖M‖": 3, "read": 4, "r": 5, "usage": 6}
     return next((ranks[w] for w in words if w in ranks), 7)
@@ -180,7 +183,7 @@ def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[
 
 
 def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any] | None:
-    """The memory (columns, slots, width) as bytes."""
+    """The memory (columns, slots, width) as bytes; None where it is too large."""
     length, slots, width = array.shape
     if array.size > HEAVIEST:
         notes.append(f"{label}: {array.size / 1e6:.0f} million numbers over all steps are too many; the norms of its slots are shown")
@@ -191,33 +194,33 @@ def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]
 # ---- gradients
 
 
-def _gradients(wiring: Wiring, paint: Paint, notes: list[str]) -> list[dict[str, Any]]:
-    """‖∂L/∂·‖ over time: of states, inputs and named values, and of what each step adds to each weight's gradient."""
-    story = wiring.story
+def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[str, Any]]:
+    """Gradient norms over time: of states, inputs and named values, and of the part of each weight's gradient that one step adds."""
+    timeline = wiring.timeline
     rows: dict[tuple[int, str], np.ndarray] = {}
 
     def add(rank: int, label: str, at: int, norm: float | None) -> None:
         if norm is not None:
-            row = rows.setdefault((rank, label), np.full(story.end, -1.0))
+            row = rows.setdefault((rank, label), np.full(timeline.end, -1.0))
             row[at] = norm if row[at] < 0 else math.hypot(row[at], norm)
 
     for step in wiring.steps:
-        if not 0 <= step.number < story.end:
+        if not 0 <= step.number < timeline.end:
             continue
         for index in (*step.items, *step.inputs):
-            item = story.items[index]
+            item = timeline.items[index]
             stateful = wiring.slot.get(index) in wiring.stateful
             if stateful or item.leaf or item.named:
                 add(
                     STATE if stateful else INPUT if item.leaf else NAMED,
                     text.clean(item.name or item.label, 16),
                     step.number,
-                    paint.norms.get(index),
+                    colours.norms.get(index),
                 )
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
-                if story.items[leaf].leaf:
-                    add(WEIGHT, wiring.chip(leaf), step.number, paint.edges.get((index, position)))
+                if timeline.items[leaf].leaf:
+                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)))
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")

@@ -1,9 +1,9 @@
-// Values over time: one row a value, every row over the same axis, one cursor through all of them.
+// Values over time: one row for each value, all on the same time axis, with one cursor.
 const MISSING = 254, BAD_BYTE = 255, LEVELS = 253;
 const strips = [];
 const T = D.columns.length;
 
-function palette(strip) {  // 256 colours, from the ground up, or through it for values of both signs
+function palette(strip) {  // 256 colours, from the background colour upwards; for values of both signs the background is in the middle
   const low = ground(), dark = isDark();
   const tone = /write|add|erase|least/.test(strip.label) ? [184, 64, 47] : /read|^r\b/.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
   const high = dark ? mix(tone, [255, 255, 255], 0.25) : tone, minus = dark ? [90, 160, 225] : [33, 102, 172], plus = dark ? [240, 110, 90] : [178, 40, 43];
@@ -15,7 +15,7 @@ function palette(strip) {  // 256 colours, from the ground up, or through it for
   });
 }
 
-// Bytes (width × height, drawn from `at(x, y)`) onto a canvas, one pixel each; the style sheet makes them large.
+// Draw bytes (width × height, read by `at(x, y)`) onto a canvas, one pixel each. The style sheet enlarges the canvas.
 function heat(canvas, width, height, at, colours) {
   canvas.width = width;
   canvas.height = height;
@@ -29,7 +29,7 @@ const curves = strip => svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, pr
   ...strip.paths.map((d, n) => svg('path', { d, stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4] })));
 
 function drawStrip(strip) {
-  if (!strip.value.offsetParent) return;  // in a group that is closed
+  if (!strip.value.offsetParent) return;  // its group is closed
   strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
   const { canvas, values, rows, kind } = strip;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]));
@@ -39,7 +39,7 @@ function drawStrip(strip) {
 
 const level = (strip, byte) => byte === BAD_BYTE ? NaN : strip.low + byte / LEVELS * (strip.high - strip.low);
 
-// What a strip says at a time, at one row or over all of them.
+// The text for a strip at one time: of one row, or of all rows.
 function reading(strip, t, row = -1) {
   const { values, rows, kind } = strip;
   if (!values) return '';
@@ -110,7 +110,7 @@ function cursor() {
   $('here').textContent = D.columns[S.at][0];
 }
 
-// On the axis, the steps that the graph shows.
+// Mark on the time axis the steps that the graph shows.
 function brush(low, high) {
   const seen = D.steps.slice(low, high + 1).map(s => s[0]).filter(c => c >= 0), bar = $('brush');
   bar.hidden = !seen.length;

@@ -1,9 +1,9 @@
-// Elements, numbers and colours. Text reaches the page as text only (textContent, setAttribute of labels), never as mark-up.
+// Elements, numbers and colours. Text enters the page only as text (textContent, setAttribute), never as markup.
 const D = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id);
 const STATS = 6, [LOW, HIGH, MEAN, NORM, BAD, GRAD] = [0, 1, 2, 3, 4, 5];
 
-// What is shown: the column under the cursor, the open steps, what is picked ({step, row} or {shared}), slots that a search found.
+// What is shown: the column under the cursor, the open steps, the selected node ({step, row} or {shared}), the slots that a search found.
 const S = { at: 0, open: new Set(), mode: D.gradient ? 'gradient' : 'kind', picked: null, hits: new Set(), x: 0, y: 0, k: 1 };
 
 function make(name, space, props, kids) {
@@ -54,7 +54,7 @@ const mix = (a, b, share) => a.map((v, i) => Math.round(v + (b[i] - v) * share))
 const css = colour => `rgb(${colour.join(',')})`;
 const stops = D.stops.map(([at, hex]) => [at, rgb(hex)]);
 
-// The colour of a norm on the scale of decades: grey for none and zero, magenta for what is not finite.
+// The colour of a norm on the log scale: grey for none and zero, magenta for NaN and infinity.
 function decade(norm) {
   if (norm < 0 || norm === 0) return rgb(D.none);
   if (!Number.isFinite(norm)) return rgb(D.bad);

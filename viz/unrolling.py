@@ -1,4 +1,4 @@
-"""Graphs with their loops written out, ready to be told: initial states stand as leaves of their own."""
+"""Graphs with their loops unrolled, for drawing. The initial states of the loops are leaves of their own."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from minigrad import Graph, Tensor, tree
 from minigrad.autodiff import pullback
 from minigrad.ir import Node, ancestors, rebuild
 from minigrad.origin import Origin, override
-from minigrad.primitives.rules import like
-from minigrad.tensor import abstract, inline, parameter, tensor
+from minigrad.tensor import abstract, inline
 
 from . import text
 from .errors import DrawingError
 
 
-class Given(NamedTuple):
-    """How a leaf is called; `start` is what an initial state is set to ("0", or "" for an array), None for any other leaf."""
+class LeafName(NamedTuple):
+    """The name of a leaf. `start` is the value of an initial state ("0", or "" for an array), and None for any other leaf."""
 
     name: str
     start: str | None = None
 
 
 @dataclass
-class Written:
-    """The results of a computation, and the names of its leaves."""
+class Unrolling:
+    """The results of an unrolled graph, its title, and the names of its leaves."""
 
     outputs: list[Tensor]
     title: str = ""
-    leaves: Mapping[Node, Given] = field(default_factory=dict)
+    leaves: Mapping[Node, LeafName] = field(default_factory=dict)
 
 
 def is_computed(what: Any) -> bool:
-    """Whether it is a tensor, or several."""
+    """Whether it is a tensor, or a list of tensors."""
     return isinstance(what, Tensor) or (isinstance(what, (list, tuple)) and bool(what) and all(isinstance(t, Tensor) for t in what))
 
 
 def graph_of(what: Any, args: Sequence[Any]) -> Graph:
-    """The graph itself, or that of a function for these arguments."""
+    """The graph itself, or the trace of a function with these arguments. Raises DrawingError for anything else."""
     if isinstance(what, Graph):
         return what
     if isinstance(what, Node):
@@ -52,54 +51,58 @@ def graph_of(what: Any, args: Sequence[Any]) -> Graph:
     raise DrawingError(f"drawing: takes a tensor, a Graph, or a function and its arguments; got {type(what).__name__}")
 
 
-def with_gradients(written: Written) -> Written:
-    """Its first result, which must be a scalar, and the gradients of its parameters (or else of all it is computed from)."""
-    loss = written.outputs[0]
+def with_gradients(unrolling: Unrolling) -> Unrolling:
+    """The first result, which must be a float scalar, and its gradients with respect to the parameters.
+
+    Where there are no parameters, the gradients are those of all float leaves.
+    """
+    loss = unrolling.outputs[0]
     if loss.shape or not loss.type.is_float:
         raise DrawingError(f"drawing: backward=True needs a float scalar as first result, got {loss.type}")
     ends = [Tensor(n) for n in ancestors([loss.node], lambda n: False) if not n.args and n.type.is_float and n.op.name != "constant"]
     learned = [t for t in ends if t.node.op.name == "parameter" or "." in (t.node.name or "")]
     with override(Origin()):
-        found = pullback([loss], [like(loss, 1)], learned or ends)
+        found = pullback([loss], [mg.ones_like(loss)], learned or ends)
     for leaf, gradient in zip(learned or ends, found, strict=True):
         if gradient is not None and gradient.node.name is None:
             gradient.node.name = f"∂{text.pretty((leaf.node.name or 'x').rpartition('.')[2])}"
-    return Written([loss, *(g for g in found if g is not None)], written.title, written.leaves)
+    return Unrolling([loss, *(g for g in found if g is not None)], unrolling.title, unrolling.leaves)
 
 
-def write_out(what: Any, args: Sequence[Any] = (), steps: int | None = None, values: bool = False) -> Written:
-    """A tensor (or several) as it is; a graph or function with every loop written out, with `values` computed for these arguments.
+def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values: bool = False) -> Unrolling:
+    """Unroll the loops of a graph or a function. A tensor, or a list of tensors, is returned as it is.
 
-    Raises DrawingError for anything else, and where values are wanted and the arguments are not those of the graph.
+    With `values` every node has its value for these arguments. Raises DrawingError for anything else, and for wrong arguments.
     """
     if is_computed(what):
-        return Written([what], what.name or "") if isinstance(what, Tensor) else Written(list(what))
-    graph, starts = _initial_apart(graph_of(what, args))
+        return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
+    graph, starts = _separate_initial_states(graph_of(what, args))
     unrolled = mg.unroll(graph, steps, merge=False)
     count = len(graph.params) - len(starts)
-    given = [Given(p.name or "x") for p in graph.params[:count]] + [
-        _start(p.name, v) for p, v in zip(graph.params[count:], starts, strict=True)
-    ]
+    names = [LeafName(p.name or "x") for p in graph.params[:count]]
+    names += [_start(p.name, v) for p, v in zip(graph.params[count:], starts, strict=True)]
     if not values:
-        named = {p: g for p, g in zip(unrolled.params, given, strict=True) if g.start is not None}
-        return Written([Tensor(o) for o in unrolled.outputs], graph.name, named)
-    leaves = [tensor(leaf) for leaf in tree.leaves(list(args))]
+        started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
+        return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, started)
+    leaves = [mg.tensor(leaf) for leaf in tree.leaves(list(args))]
     if len(leaves) != count:
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
-    leaves += [tensor(v) for v in starts]
-    leaves = [parameter(t, name=g.name) if t.type.is_float else t for t, g in zip(leaves, given, strict=True)]
-    return Written(inline(unrolled, leaves), graph.name, {t.node: g for t, g in zip(leaves, given, strict=True)})
+    leaves += [mg.tensor(v) for v in starts]
+    with override(Origin()):  # no source line creates these leaves
+        leaves = [mg.parameter(t, name=n.name) if t.type.is_float else t for t, n in zip(leaves, names, strict=True)]
+    return Unrolling(inline(unrolled, leaves), graph.name, {t.node: n for t, n in zip(leaves, names, strict=True)})
 
 
-def _start(name: str | None, value: np.ndarray) -> Given:
+def _start(name: str | None, value: np.ndarray) -> LeafName:
+    """The name and the value of an initial state."""
     words = text.constant(value.flat[0]) if value.size and (value == value.flat[0]).all() else ""
-    return Given((name or "").rpartition(".")[2].rstrip("]"), words)
+    return LeafName((name or "").rpartition(".")[2].rstrip("]"), words)
 
 
-def _initial_apart(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
-    """The graph with a param more for each known initial state of a loop, and their values.
+def _separate_initial_states(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
+    """The graph with one more param for each constant initial state of a loop, and the values of these states.
 
-    Left in place they would be folded into the first step, which then looks unlike the others.
+    A constant would be folded into the first step, which would then look unlike the other steps.
     """
     found: list[tuple[Node, np.ndarray]] = []
 
@@ -120,4 +123,4 @@ def _initial_apart(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
     return Graph(params, tuple(new[o] for o in graph.outputs), graph.name), [value for _, value in found]
 
 
-__all__ = ["Given", "Written", "graph_of", "is_computed", "with_gradients", "write_out"]
+__all__ = ["LeafName", "Unrolling", "graph_of", "is_computed", "unroll", "with_gradients"]

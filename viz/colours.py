@@ -1,4 +1,4 @@
-"""How marks are coloured: by kind, or by the norm of the gradient that flows through them."""
+"""The colours of nodes and edges: by kind, or by gradient norm."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import os
 from dataclasses import dataclass, field
 
 from . import style, text
-from .story import Item, Story
+from .timeline import Item, Timeline
 
 
 @dataclass
-class Paint:
-    """Colours by kind. Only with `gradient`: `norms` holds ‖∂L/∂·‖ of items, `edges` that along (item, argument), and
-    `lanes` that which flows back to an item from one column: what a state gets from the next step alone."""
+class Colours:
+    """Colours by kind; with `gradient` colours by gradient norm, ‖∂L/∂·‖.
+
+    norms   item -> the norm of its gradient
+    edges   (item, argument) -> the norm of the cotangent along that edge
+    lanes   (item, column) -> the norm of the part of an item's gradient that comes from one column
+    """
 
     gradient: bool = False
     norms: dict[int, float] = field(default_factory=dict)
@@ -33,29 +37,31 @@ class Paint:
         return self.gradient and self.norms.get(item.index) == 0
 
     def wire(self, item: int, position: int, plain: str = style.WIRE) -> str:
+        """The colour of an edge into an item; `plain` is its colour by kind."""
         return style.gradient_colour(self.edges.get((item, position))) if self.gradient else plain
 
     def value(self, item: int, plain: str = style.STATE) -> str:
+        """The colour of an edge that shows a value as such."""
         return style.gradient_colour(self.norms.get(item)) if self.gradient else plain
 
     def lane(self, item: int, column: int, plain: str = style.STATE) -> str:
-        """The colour of a value on its way to the operations of one column."""
+        """The colour of a value's line to the operations of one column."""
         return style.gradient_colour(self.lanes.get((item, column))) if self.gradient else plain
 
     def exponent(self, item: int, column: int) -> str:
-        """log10 of what flows back along a lane as a label, or nothing."""
+        """The label of a lane: log10 of its norm, or "" where it has none."""
         norm = self.lanes.get((item, column))
         if not self.gradient or norm is None or norm == 0:
             return ""
         return f"{math.log10(norm):.1f}" if math.isfinite(norm) else "NaN" if math.isnan(norm) else "∞"
 
-    def alarm(self, story: Story) -> str:
-        """Where NaN or infinity enters the gradient, in words; nothing where all is finite."""
+    def alarm(self, timeline: Timeline) -> str:
+        """A sentence that says where NaN or infinity enters the gradient; "" where all norms are finite."""
         bad = [i for i, norm in self.norms.items() if not math.isfinite(norm)]
         if not bad:
             return ""
-        first = story.items[max(bad)]
-        step = story.columns[first.column].label if first.column is not None and 0 <= first.column < story.end else ""
+        first = timeline.items[max(bad)]
+        step = timeline.columns[first.column].label if first.column is not None and 0 <= first.column < timeline.end else ""
         origin = first.node.origin
         line = f"{os.path.basename(origin.code.co_filename)}:{origin.line}" if origin.code else ""
         where = ", ".join(w for w in (step, line) if w)
@@ -63,14 +69,14 @@ class Paint:
         return text.clean(f"NaN or ∞ in the gradient of {len(bad):,} values; it begins at {name}" + (f" ({where})" if where else ""), 140)
 
 
-def describe(item: Item, story: Story, paint: Paint) -> str:
-    """What is shown on hovering: type, name, place, gradient."""
+def describe(item: Item, timeline: Timeline, colours: Colours) -> str:
+    """The tooltip of a node: operation and type, name, scope, gradient norm."""
     words = [f"{item.node.op.name} {item.node.type}"]
     if item.name:
         words.append(text.clean(item.name))
     if item.node.origin.scopes:
         words.append(text.clean(item.node.origin.scope, 80))
-    if paint.gradient:
-        norm = paint.norms.get(item.index)
+    if colours.gradient:
+        norm = colours.norms.get(item.index)
         words.append("no gradient" if norm is None else f"‖∂L/∂·‖ = {norm:.3g}")
     return " · ".join(words)

@@ -1,4 +1,4 @@
-"""Steps side by side: the scene of an unrolled graph."""
+"""One row of steps beside each other: the scene of an unrolled graph."""
 
 from __future__ import annotations
 
@@ -9,43 +9,45 @@ from itertools import pairwise
 from typing import Any
 
 from . import legend, style, text
+from .colours import Colours
 from .geometry import place
-from .paint import Paint
-from .scene import Frame as Box
-from .scene import Part, Placed, Port, Scene, Shape, Wire, Word
-from .story import BEFORE, Story
-from .tiles import HEAVY, Frame, surroundings, tile
+from .scene import Frame, Part, Placed, Port, Scene, Shape, Wire, Word
+from .tiles import HEAVY, STUB, USE, StepBox, surroundings, tile
+from .timeline import BEFORE, Timeline
 from .wiring import SIZE, Step, Wiring
 
 MARGIN = 18.0
-CORRIDOR = (30.0, 58.0)  # between steps: at least, and at most for the names of states
+CORRIDOR = (30.0, 58.0)  # the least and the greatest width between two steps, where the names of states stand
 DROP = 9.0
 GAP_WIDTH = 70.0
 HEAD, TAIL = 6, 5
 
 
-class Unfolder:
-    """Draws one row of steps. `names` goes before the ids of its marks; weights that are `known` already do not stand on its bar."""
+class RowScene:
+    """Draws one row of steps.
 
-    def __init__(self, wiring: Wiring, paint: Paint, limit: int | None = None, names: str = "", known: Collection[str] = ()):
-        self.wiring, self.paint, self.names, self.known = wiring, paint, names, known
-        self.ends, self.turned = ("before", "after"), False
-        self.items, self.story = wiring.items, wiring.story
+    names   the prefix of all ids;  known    weights that the bar of another row shows already
+    """
+
+    def __init__(self, wiring: Wiring, colours: Colours, limit: int | None = None, names: str = "", known: Collection[str] = ()):
+        self.wiring, self.colours, self.names, self.known = wiring, colours, names, known
+        self.ends, self.upside_down = ("before", "after"), False
+        self.items, self.timeline = wiring.items, wiring.timeline
         self.steps = wiring.steps
-        self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.story.end]
+        self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.timeline.end]
         self.hide(middle(self.inner, limit))
         inner = [s.layout.height for s in self.steps if s.label]
-        self.frame = Frame(max(inner or [s.layout.height for s in self.steps]))
+        self.box = StepBox(max(inner or [s.layout.height for s in self.steps]))
         self.between = self._corridor()
         self.x: dict[int, float] = {}
         self.gap_x = 0.0
         self.placed: list[Placed] = []
         self.corridor = Part()
         self.tiles: dict[Any, Part] = {}
-        self.notes = list(self.story.notes)
+        self.notes = list(self.timeline.notes)
 
     def hide(self, steps: Collection[int]) -> None:
-        """Leave out the steps at these positions, all neighbours."""
+        """Leave out the steps at these positions, which must follow each other."""
         hidden = set(steps)
         self.shown = [i for i in range(len(self.steps)) if i not in hidden]
         self.gap = min(hidden) - 1 if hidden else None
@@ -53,14 +55,14 @@ class Unfolder:
     # ---- the whole
 
     def scene(self) -> Scene:
-        """The row on its own, with a legend."""
+        """The scene of this row alone, with a legend."""
         self.columns()
         bottom = self.draw()
-        bottom = self._arrow(bottom) if self.paint.gradient else bottom
-        return finished(self.placed, self.paint, self.right + MARGIN, bottom, self.story, self.notes)
+        bottom = self._arrow(bottom) if self.colours.gradient else bottom
+        return finished(self.placed, self.colours, self.right + MARGIN, bottom, self.timeline, self.notes)
 
     def draw(self) -> float:
-        """Make the marks; gives the lower end."""
+        """Make all parts of the row. Gives its lower end."""
         self._vertical()
         for i in self.shown:
             self._step(i)
@@ -68,7 +70,7 @@ class Unfolder:
             self._between(a, b)
         if self.gap is not None:
             self._gap()
-        self._thin()
+        self._drop_covered_labels()
         self._initial()
         self._buses()
         bottom = self._weights()
@@ -76,7 +78,7 @@ class Unfolder:
         return bottom
 
     def columns(self) -> None:
-        """Put the steps side by side."""
+        """Place the steps beside each other."""
         x = MARGIN
         for i in self.shown:
             x += self.room(i)
@@ -88,13 +90,13 @@ class Unfolder:
         self.right = x
 
     def _corridor(self) -> float:
-        """The width between steps: the names of states stand there."""
+        """The width between two steps, enough for the names of states."""
         names = {lane[1] for i in self.shown for lane in self.steps[i].lanes if lane[0] == "item"}
         widest = max((text.width(self._state_label(a), 8.5) for a in names), default=0.0)
         return min(max(widest + 6, CORRIDOR[0]), CORRIDOR[1])
 
     def room(self, i: int) -> float:
-        """Width of the corridor on the left of a step: initial states and values from buses come in there."""
+        """The width on the left of a step, enough for its initial states and for values from buses."""
         step = self.steps[i]
         leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
@@ -104,39 +106,39 @@ class Unfolder:
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
         self.buses = list(self.wiring.buses)
-        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.frame.above() + 11 if any_output else 6)
-        over = max((s.layout.height for s in self.steps), default=0.0) - self.frame.height
+        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.box.above() + 11 if any_output else 6)
+        over = max((s.layout.height for s in self.steps), default=0.0) - self.box.height
         self.top = max(self.top, MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + over + 12)
         any_input = any(self.steps[i].inputs for i in self.shown)
-        self.bottom = self.top + (self.frame.below() + 11 if any_input else self.frame.height)
+        self.bottom = self.top + (self.box.below() + 11 if any_input else self.box.height)
 
     # ---- steps
 
     def _step(self, i: int) -> None:
         step = self.steps[i]
         lanes = self._lanes_out(i)
-        key = (id(step.sketch) if step.sketch else None, step.key, tuple(lanes))
-        if self.paint.gradient or key not in self.tiles:
-            self.tiles[key] = tile(self.wiring, step, lanes, self.frame, self.paint)
+        key = (id(step.fixed) if step.fixed else None, step.key, tuple(lanes))
+        if self.colours.gradient or key not in self.tiles:
+            self.tiles[key] = tile(self.wiring, step, lanes, self.box, self.colours)
         x, prefix = self.x[i], self._prefix(i)
-        around = surroundings(self.wiring, step, self.frame, self.paint)
+        around = surroundings(self.wiring, step, self.box, self.colours)
         if around.shapes:
             self.placed.append(Placed(around, x, self.top, prefix))
-        fill, stroke = style.FRAME_GRADIENT if self.paint.gradient else style.FRAME
-        label = step.label or (self.ends[step.number != BEFORE] if self.story.end else text.clean(self.story.title, 24))
-        ink = style.MUTED if self.paint.gradient or not step.label else style.GREEN
+        fill, stroke = style.FRAME_GRADIENT if self.colours.gradient else style.FRAME
+        label = step.label or (self.ends[step.number != BEFORE] if self.timeline.end else text.clean(self.timeline.title, 24))
+        ink = style.MUTED if self.colours.gradient or not step.label else style.GREEN
         if not step.label:
             fill, stroke = "#FAFBFC", "#C9D0D5"
-        whole = step.label and not (step.sketch and step.sketch.entry)
-        height = self.frame.height if whole else step.layout.height
-        box = Box(
-            x, self.top + self.frame.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
+        whole = step.label and not (step.fixed and step.fixed.entry)
+        height = self.box.height if whole else step.layout.height
+        frame = Frame(
+            x, self.top + self.box.height - height, step.layout.width, height, label, fill, stroke, ink, self._label_at(step, label)
         )
-        self.placed.append(Placed(self.tiles[key], x, self.top, prefix, box))
+        self.placed.append(Placed(self.tiles[key], x, self.top, prefix, frame))
 
     def _label_at(self, step: Step, label: str) -> float:
-        """Where the label over a box stands: as far left as no wire runs through it."""
-        risers = [x for x, _ in (step.layout.inputs if self.turned else step.layout.outputs)]
+        """The x of the label above a box: as far left as possible without a line through it."""
+        risers = [x for x, _ in (step.layout.inputs if self.upside_down else step.layout.outputs)]
         wide = text.width(label, 11)
         fits = (at for at in (8.0, *(x + 4 for x in sorted(risers))) if not any(at - 3 < x < at + wide + 3 for x in risers))
         return next((at for at in fits if at + wide <= step.layout.width), 8.0)
@@ -145,7 +147,7 @@ class Unfolder:
         return f"{self.names}s{i}_"
 
     def _lanes_out(self, i: int) -> list[float]:
-        """The heights at which values leave a step: those at which the next one takes them in."""
+        """The heights at which values leave a step: those at which they enter the next one."""
         step = self.steps[i]
         if i + 1 >= len(self.steps):
             return [0.0] * len(step.exits)
@@ -158,24 +160,26 @@ class Unfolder:
         left, right = self.steps[a], self.steps[b]
         for k, lane in enumerate(right.lanes):
             if lane[0] == "item" and lane[1] in left.local:
-                y = self.top + self.frame.height - right.layout.lanes[k]
+                y = self.top + self.box.height - right.layout.lanes[k]
                 e = left.exits.index(lane[1])
                 x0, x1 = self.x[a] + left.layout.width, self.x[b]
                 self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1], right)
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int, reader: Step) -> None:
-        colour = self.paint.lane(value, reader.number)
-        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour))
-        label = self.paint.exponent(value, reader.number) if self.paint.gradient else self._state_label(value)
+        colour = self.colours.lane(value, reader.number)
+        name = f"lane{len(self.corridor.wires)}"
+        self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
+        label = self.colours.exponent(value, reader.number) if self.colours.gradient else self._state_label(value)
         if label and text.width(label, 8.5) <= x1 - x0 - 2:
-            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, style.TEXT if self.paint.gradient else style.MUTED))
+            ink = style.TEXT if self.colours.gradient else style.MUTED
+            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, ink, of=name))
 
     def _state_label(self, value: int) -> str:
         item = self.items[value]
         return self.wiring.value_label(value) if item.name and len(item.name) < 12 and item.column != BEFORE else ""
 
-    def _thin(self) -> None:
-        """Take away words that would stand on another line of the same corridor."""
+    def _drop_covered_labels(self) -> None:
+        """Remove the labels that would stand on another line between the same two steps."""
         lines: dict[int, list[float]] = {}
         for w in self.corridor.wires:
             lines.setdefault(round(w.points[0][0]), []).append(w.points[0][1])
@@ -191,15 +195,15 @@ class Unfolder:
         self.corridor.words = kept
 
     def _gap(self) -> None:
-        """The place of the steps that are left out."""
+        """Draw one dashed box in place of the steps that are left out."""
         assert self.gap is not None
         left, after = self.gap, self.shown[self.shown.index(self.gap) + 1]
         first, last = self.steps[left + 1], self.steps[after - 1]
         names = (first.label.replace("∂ ", ""), last.label.replace("∂ ", "").replace("t = ", ""))
         label = f"{names[0]} … {names[1]}"
-        x, w, h = self.gap_x, GAP_WIDTH, self.frame.height
+        x, w, h = self.gap_x, GAP_WIDTH, self.box.height
         part = Part([], [], [Shape("gap", w / 2, h / 2, w, h, "elided", "⋯", dashed=True, size=20.0)])
-        part.words.append(Word(w / 2, -10, label, 10, style.GREEN))
+        part.words.append(Word(w / 2, -10, label, 10, style.GREEN, of="gap"))
         self.placed.append(Placed(part, x, self.top, f"{self.names}gap_"))
         ys_in = {k: self.top + h - y for k, y in enumerate(self._lanes_out(left))}
         for k, y in ys_in.items():
@@ -235,29 +239,29 @@ class Unfolder:
             width = max(max(text.width(self.wiring.initial_label(a), SIZE) + 16, 30.0) for _, a in lanes)
             for n, (k, a) in enumerate(lanes):
                 spot = spots[k]
-                y = self.top + self.frame.height - step.layout.lanes[k]
+                y = self.top + self.box.height - step.layout.lanes[k]
                 edge = self.x[i] - 14 - 6 * len(lanes)
                 turn = edge + 7 + 6 * (n if spot < y else len(lanes) - 1 - n)
                 item = self.items[a[0]]
                 label = self.wiring.initial_label(a)
                 part.shapes.append(
                     Shape(f"h{k}", edge - width / 2, spot, width, 19.0, "parameter", label, title=str(item.node.type),
-                          fill=self.paint.fill(item), stroke=self.paint.stroke(item))
+                          fill=self.colours.fill(item), stroke=self.colours.stroke(item))
                 )  # fmt: skip
                 points = ((edge, spot), (self.x[i], y)) if abs(spot - y) < 0.5 else ((edge, spot), (turn, spot), (turn, y), (self.x[i], y))
                 if len(points) == 2:
                     points = ((edge, y), (self.x[i], y))
                 part.wires.append(
-                    Wire(points, f"h{k}", step.entry(k), bool(step.sketch and step.sketch.entry), HEAVY, self.paint.value(a[0]))
+                    Wire(points, f"h{k}", step.entry(k), bool(step.fixed and step.fixed.entry), HEAVY, self.colours.value(a[0]))
                 )
             self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
 
     def _spots(self, step: Step) -> dict[int, float]:
-        """The heights of initial states, each near its lane, around the lanes that pass by."""
+        """The heights of initial states: each as near to its lane as the other lanes allow."""
         order = sorted(range(len(step.lanes)), key=lambda k: -step.layout.lanes[k])
         order = [k for k in order if step.lanes[k][0] != "bus"]
         starts = [step.lanes[k][0] == "start" for k in order]
-        ys = [self.top + self.frame.height - step.layout.lanes[k] for k in order]
+        ys = [self.top + self.box.height - step.layout.lanes[k] for k in order]
         found = place(ys, [1.0 if s else 1e6 for s in starts], [9.5 if s else 0.0 for s in starts], 4.0)
         return dict(zip(order, found, strict=True))
 
@@ -276,29 +280,29 @@ class Unfolder:
         name = f"{self.names}bus{n}"
         part = Part()
         last_i, _ = ends[-1]
-        colour = self.paint.value(members[-1], style.LOOKS["output"].stroke)
-        reach = self._drop_x(last_i, ends[-1][1])
+        colour = self.colours.value(members[-1], style.LOOKS["output"].stroke)
+        reach = self._bus_x(last_i, ends[-1][1])
         part.ports.append(Port(name, reach, level))
         for i in self.shown:
             step = self.steps[i]
             for k, a in enumerate(step.outputs):
                 if a in members:
                     x = self.x[i] + step.layout.outputs[k][0]
-                    y = self.top + self.frame.above() - 11
-                    mine = self.paint.value(a, style.LOOKS["output"].stroke)
+                    y = self.top + self.box.above() - 11
+                    mine = self.colours.value(a, style.LOOKS["output"].stroke)
                     part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
         for i, k in ends:
-            x, y = self._drop_x(i, k), self.top + self.frame.height - self.steps[i].layout.lanes[k]
+            x, y = self._bus_x(i, k), self.top + self.box.height - self.steps[i].layout.lanes[k]
             points = ((reach, level), (x, level), (x, y), (self.x[i], y)) if x != reach else ((x, level), (x, y), (self.x[i], y))
             part.wires.append(Wire(points, name, f"{self._prefix(i)}{self.steps[i].entry(k)}", False, 1.4, colour))
         self.placed.append(Placed(part))
 
-    def _drop_x(self, i: int, k: int) -> float:
+    def _bus_x(self, i: int, k: int) -> float:
         before = sum(lane[0] == "bus" for lane in self.steps[i].lanes[:k])
         return self.x[i] - 8 - DROP * before
 
     def _weights(self) -> float:
-        """The bus bar of what every step shares, a dashed line to each step that uses some of it. Gives the lower end."""
+        """Draw the bar with all weights, and a dashed line from it to each step that reads one. Gives the lower end."""
         own = {self.items[a].label: a for a in self.wiring.weights if self.items[a].at is None}
         weights = [a for label, a in own.items() if label.rstrip("ᵀ") not in self.known]
         if not weights:
@@ -313,12 +317,12 @@ class Unfolder:
         part = Part()
         part.shapes.append(Shape(bar, (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
         for n, row in enumerate(rows):
-            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT))
+            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT, of=bar))
         for i in users:
-            x = self.x[i] + self.steps[i].layout.width - 9
-            y = self.top + self.frame.height
-            part.ports.append(Port(f"{self.names}use{i}", x, y))
-            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self.names}use{i}", True, 1.0, style.LOOKS["parameter"].stroke, True))
+            x = self.x[i] + self.steps[i].layout.width - STUB
+            y = self.top + self.box.height
+            stroke = style.LOOKS["parameter"].stroke
+            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, stroke, True))
         self.placed.append(Placed(part))
         self.right = max(self.right, right)
         return top + height + 18
@@ -335,25 +339,25 @@ class Unfolder:
         return [*rows, line]
 
     def _arrow(self, bottom: float) -> float:
-        """Against time, from the loss back: the direction in which gradients flow."""
-        inner = [i for i in self.shown if 0 <= self.steps[i].number < self.story.end]
+        """Draw an arrow from the loss back in time, the direction of gradients. Gives the lower end."""
+        inner = [i for i in self.shown if 0 <= self.steps[i].number < self.timeline.end]
         if len(inner) < 2:
             return bottom
         left, right = self.x[inner[0]] + 36, self.x[inner[-1]] + self.steps[inner[-1]].layout.width - 30
-        self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "", "", True, 1.2, style.LOSS, True))
-        self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end"))
-        self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start"))
+        self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "from", "to", True, 1.2, style.LOSS, True))
+        self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end", id="to"))
+        self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start", id="from"))
         rates = self._rates()
         if rates:
             self.corridor.words.append(Word(left, bottom + 16, rates, 10, style.TEXT, "start"))
         return bottom + (36 if rates else 20)
 
     def _rates(self) -> str:
-        """By how much each state's gradient grows or shrinks a step back, along its own lane: the geometric mean over all steps."""
+        """The factor by which one step back multiplies the gradient of each state along its lane: the geometric mean over all steps."""
         found: dict[str, list[float]] = {}
         for left, right in pairwise(self.steps[i] for i in self.inner):
             for a in left.exits:
-                norm = self.paint.lanes.get((a, right.number))
+                norm = self.colours.lanes.get((a, right.number))
                 if norm is not None and 0 < norm < math.inf:
                     found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
         rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
@@ -362,16 +366,16 @@ class Unfolder:
 
 
 def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
-    """What is left out of more steps than `limit`: none, or all but the first few and the last few."""
+    """The steps that are left out: none up to `limit` steps, else all but the first few and the last few."""
     if limit is None or len(steps) <= max(limit, 3):
         return []
     tail = min(TAIL, (limit - 1) // 2)
     return steps[min(HEAD, limit - tail) : -tail]
 
 
-def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, story: Story, notes: list[str]) -> Scene:
-    """The scene of these marks, with a legend below and, where a gradient is NaN or infinite, an alarm."""
-    alarm = paint.alarm(story)
+def finished(placed: list[Placed], colours: Colours, right: float, bottom: float, timeline: Timeline, notes: list[str]) -> Scene:
+    """The scene of these parts with a legend, and with a warning where a gradient is NaN or infinite."""
+    alarm = colours.alarm(timeline)
     if alarm:
         wide = text.width(alarm, 12) * 1.12 + 24
         box = Shape(
@@ -381,5 +385,5 @@ def finished(placed: list[Placed], paint: Paint, right: float, bottom: float, st
         notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
-    part, width, bottom = legend.gradient(MARGIN, bottom) if paint.gradient else legend.kinds(kinds, MARGIN, bottom, right)
-    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(story.title, 60), notes)
+    part, width, bottom = legend.gradient(MARGIN, bottom) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

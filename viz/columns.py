@@ -1,0 +1,101 @@
+"""The columns of a timeline: each operation belongs to a time step, or stands before or after all steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .leaves import extent
+from .timeline import BEFORE, Column, Item, StepKey, step_key
+
+
+def columns_of(items: list[Item]) -> list[Column]:
+    """Give each operation a column. No operation stands before one that it reads; parallel loops share columns."""
+    columns: list[Column] = []
+    number: dict[StepKey, int] = {}
+    latest = [BEFORE] * len(items)  # the last column that an item depends on
+    reverse = _reverse(items)
+    for item in items:
+        after = max((latest[a] for a in item.args), default=BEFORE)
+        key = None if item.leaf else step_key(item.node)
+        if key is None:
+            latest[item.index] = after
+            continue
+        column = number.get(key)
+        if column is None or column < after:
+            column = _shared(columns, key, after, (key.loop, key.gradient) in reverse)
+            if column is None:
+                column = len(columns)
+                columns.append(Column(_label(key), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
+            number[key] = column
+        item.column = latest[item.index] = column
+    _place_rest(items, latest, len(columns))
+    return columns
+
+
+def _label(key: StepKey) -> str:
+    return ("∂ " if key.gradient else "") + f"t = {key.step}"
+
+
+def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
+    """The loops, each with whether it is a gradient's, that run from the last step to the first."""
+    first: dict[tuple[str, bool], int] = {}
+    found: dict[tuple[str, bool], bool] = {}
+    for item in items:
+        key = None if item.leaf else step_key(item.node)
+        if key is not None:
+            start = first.setdefault((key.loop, key.gradient), key.step)
+            if key.step != start:
+                found.setdefault((key.loop, key.gradient), key.step < start)
+    return {loop for loop in first if found.get(loop, loop[1])}
+
+
+def _shared(columns: list[Column], key: StepKey, after: int, backwards: bool) -> int | None:
+    """The column of the same step of another loop, such as another layer, if it is not before the column `after`."""
+    if key.gradient or not columns:
+        return None
+    low = max(after, 0)
+    for i in (key.step, *range(low, min(low + 2, len(columns)))):
+        if (
+            low <= i < len(columns)
+            and columns[i].step == key.step
+            and not columns[i].gradient
+            and columns[i].backwards == backwards
+            and columns[i].loop != key.loop
+        ):
+            return i
+    return None
+
+
+def _place_rest(items: list[Item], latest: list[int], end: int) -> None:
+    """Place the operations without a step: before all steps, after them, or in a step where a later step needs them."""
+    soonest = [end + 1] * len(items)  # the first column that reads an item
+    for item in reversed(items):
+        use = soonest[item.index] if item.column is None else item.column
+        for a in item.args:
+            soonest[a] = min(soonest[a], use)
+    loose = [i for i in items if i.column is None and not i.leaf]
+    spread = {latest[i.index] for i in loose if latest[i.index] >= 0}
+    accumulating = end > 1 and 2 * len(spread) >= end - 1 and len(spread) > 1
+    for item in loose:
+        last = latest[item.index]
+        if last == BEFORE:
+            item.column = BEFORE if end else 0
+        elif soonest[item.index] < end or (accumulating and last < end - 1):
+            item.column = last
+        else:
+            item.column = end
+
+
+def place_leaves(items: list[Item], columns: Sequence[Column]) -> None:
+    """Place each leaf that only one column reads into that column; other leaves have no column."""
+    used: dict[int, set[int]] = {}
+    for item in items:
+        if item.column is not None:
+            for a in item.args:
+                if items[a].leaf:
+                    used.setdefault(a, set()).add(item.column)
+    for index, where in used.items():
+        if len(where) == 1:
+            items[index].column = where.pop()
+        elif items[index].leaf == "input" and len({columns[c].step for c in where if 0 <= c < len(columns)}) > 1:  # row of a weight
+            items[index].label += extent(items[index].node)

@@ -1,0 +1,99 @@
+"""The layout of one step: what a layout algorithm takes, what it gives, and layouts with fixed positions.
+
+Coordinates have y upwards, from the lower edge of the step's box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .geometry import Point
+
+OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
+Source = tuple[str, int]  # where a value comes from: ("op", i), ("in", k) or ("state", s)
+
+
+@dataclass
+class StepGraph:
+    """The graph of one step: operations in topological order, inputs below them, outputs above them, states from the left.
+
+    sizes     (width, height) of each operation;  args    the sources of its arguments
+    inputs    (width, height) of each input;  outputs    (the value that is shown, its size)
+    states    how many states come in at the left border;  exits    the values that leave at the right border
+    """
+
+    sizes: Sequence[tuple[float, float]]
+    args: Sequence[Sequence[Source]]
+    inputs: Sequence[tuple[float, float]] = ()
+    outputs: Sequence[tuple[Source, tuple[float, float]]] = ()
+    states: int = 0
+    exits: Sequence[Source] = ()
+
+
+@dataclass
+class Layout:
+    """The positions of a step's nodes and the paths of its edges.
+
+    centres   of the operations;  inputs, outputs    centres of those nodes
+    lanes     the height at which each state comes in
+    edges     (operation, argument) -> the path from its source
+    risers    the path to each output;  exits    the path of each value that leaves, up to the right border
+    dots      points at which an edge branches
+    """
+
+    width: float = 0.0
+    height: float = 0.0
+    centres: list[Point] = field(default_factory=list)
+    inputs: list[Point] = field(default_factory=list)
+    outputs: list[Point] = field(default_factory=list)
+    lanes: list[float] = field(default_factory=list)
+    edges: dict[tuple[int, int], tuple[Point, ...]] = field(default_factory=dict)
+    risers: list[tuple[Point, ...]] = field(default_factory=list)
+    exits: list[tuple[Point, ...]] = field(default_factory=list)
+    dots: list[Point] = field(default_factory=list)
+
+
+class FixedNode(NamedTuple):
+    """A node at a fixed position; `item` is the operation that it stands for."""
+
+    id: str
+    x: float
+    y: float
+    w: float
+    h: float
+    look: str
+    label: str
+    item: int | None = None
+    shape: str = "box"
+    size: float = 12.0
+
+
+class FixedEdge(NamedTuple):
+    """An edge with a fixed path. Its colour is that of the value `item`, or with `position` of the gradient along that argument of it."""
+
+    points: tuple[Point, ...]
+    tail: str
+    head: str
+    item: int
+    position: int | None = None
+    heavy: bool = False
+    arrow: bool = True
+
+
+@dataclass
+class FixedLayout:
+    """A step with fixed positions: a known cell, or one box.
+
+    words     (x, y, text, id of the node that it belongs to)
+    entry     the node at which all states come in and leave; "" where each state has a port of its own
+    sources   item -> the id of the node that computes it
+    """
+
+    layout: Layout
+    nodes: list[FixedNode] = field(default_factory=list)
+    edges: list[FixedEdge] = field(default_factory=list)
+    words: list[tuple[float, float, str, str]] = field(default_factory=list)
+    entry: str = ""
+    sources: dict[int, str] = field(default_factory=dict)

@@ -1,0 +1,64 @@
+"""The layouts of all steps: of the layered algorithm, of a known cell, or of one box. Equal steps share one layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import cells, text
+from .layered import lay_out
+from .layout import Layout, Source, StepGraph
+from .svg import label_width
+from .timeline import Timeline
+from .wiring import SIZE, Step, Wiring
+
+
+def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
+    """The wiring of a timeline whose steps have their layouts. `level` is as for `unrolled`."""
+    wiring = Wiring(timeline)
+    known: dict[Any, Layout] = {}
+    for step in wiring.steps:
+        graph = _graph(wiring, step)
+        step.key = _key(wiring, step, graph)
+        if level in ("cell", "box") and step.label:
+            step.fixed = cells.draw(wiring, step, known=level == "cell")
+            step.layout = step.fixed.layout
+            continue
+        if step.key not in known:
+            known[step.key] = lay_out(graph)
+        step.layout = known[step.key]
+    return wiring
+
+
+def _graph(wiring: Wiring, step: Step) -> StepGraph:
+    """The graph of a step for the layered algorithm."""
+    sizes = []
+    for label, chips in zip(step.labels, step.chips, strict=True):
+        words = tuple(wiring.chip(a) for _, a in chips)
+        sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
+    args = [[s for s in row if s is not None] for row in step.sources]
+    inputs = [(_width(wiring.leaf_label(i, "0")), 22.0) for i in step.inputs]
+    outputs = [(_operation(step, i), (_width(wiring.value_label(i, "0")), 22.0)) for i in step.outputs]
+    return StepGraph(sizes, args, inputs, outputs, len(step.lanes), [_operation(step, i) for i in step.exits])
+
+
+def _operation(step: Step, item: int) -> Source:
+    return "op", step.local[item]
+
+
+def _width(label: str) -> float:
+    return max(text.width(label, SIZE) + 16, 30.0)
+
+
+def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
+    """The key of a step: steps with equal keys have equal pictures."""
+    return (
+        tuple(graph.sizes),
+        tuple(map(tuple, graph.args)),
+        tuple(graph.inputs),
+        tuple(graph.outputs),
+        graph.states,
+        tuple(graph.exits),
+        tuple(step.labels),
+        tuple(wiring.items[i].kind for i in step.items),
+        tuple(tuple(wiring.chip(a) for _, a in row) for row in step.chips),
+    )

@@ -1,0 +1,88 @@
+"""A timeline: the visible operations of a graph, sorted into columns of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from minigrad.ir import Node
+
+BEFORE = -1  # the column number of operations before the first step
+Edge = tuple[Node, int]  # an edge of the graph: the node that reads a value, and the position of the argument
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One visible operation or leaf of the graph.
+
+    args     the items whose values it reads;  edges    for each of them, the edges of the graph by which the value arrives
+    leaf     "" for an operation, else "argument" (of the graph), "input" (of one step), "start" (an initial state), "parameter",
+             "constant", "number", or "pruned": no result needs it
+    whole    for an element of a sequence, the item of the sequence
+    folded   whether the item stands for several operations
+    named    whether its name comes from `.named(...)`
+    at       for a value of another row, the number of its step as text, "" where it has no step
+    """
+
+    index: int
+    node: Node
+    kind: str
+    label: str
+    args: list[int] = field(default_factory=list)
+    edges: list[list[Edge]] = field(default_factory=list)
+    leaf: str = ""
+    column: int | None = None
+    name: str | None = None
+    whole: int | None = None
+    folded: bool = False
+    named: bool = False
+    at: str | None = None
+
+
+@dataclass
+class Column:
+    """One time step of a loop. `backwards`: the loop runs from the last step to the first."""
+
+    label: str
+    loop: str
+    step: int
+    items: list[int] = field(default_factory=list)
+    gradient: bool = False
+    backwards: bool = False
+
+
+@dataclass
+class Timeline:
+    """All items in the order of their creation, the columns of time, the items before and after the columns, and the results.
+
+    `notes` say in words what is left out.
+    """
+
+    items: list[Item]
+    columns: list[Column]
+    before: list[int]
+    after: list[int]
+    outputs: list[int]
+    title: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """The column number of operations after the last step."""
+        return len(self.columns)
+
+
+class StepKey(NamedTuple):
+    """The loop and the step of a node, and whether the node computes a gradient."""
+
+    loop: str
+    step: int
+    gradient: bool
+
+
+def step_key(node: Node) -> StepKey | None:
+    """The step of a node, from its outermost scope that has a step; None where there is none."""
+    for i, scope in enumerate(node.origin.scopes):
+        if scope.step is not None:
+            return StepKey("/".join(s.name for s in node.origin.scopes[: i + 1]), scope.step, node.origin.vjp_of is not None)
+    return None
