@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from . import errors, functional, init, io, ops, optim, random, tree
-from .autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .compiled import CompileWarning, jit
 from .control.call import checkpoint, custom_vjp
 from .control.cond import cond
 from .control.scan import scan
 from .control.unroll import unroll
 from .functional import *  # noqa: F403
-from .ir import Graph, Node
-from .jit import CompileWarning, jit
+from .graph.ir import Graph, Node
 from .module import Module
 from .ops import *  # noqa: F403
 from .origin import scope
 from .primitives.elementwise import *  # noqa: F403
 from .tensor import Primitive, Tensor, parameter, tensor
-from .trace import trace
-from .vmap import vmap
+from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.batching import vmap
+from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian",

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from . import dims, ops
+from . import ops
 from .errors import dtype_error, setting_error, shape_error
+from .graph import dims
+from .graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes
 from .ops.elementwise import Axis, Like
 from .tensor import Tensor, tensor
-from .types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes
 
 __all__ = [
     "binary_cross_entropy", "circular_convolution", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",

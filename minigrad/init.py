@@ -9,8 +9,8 @@ import numpy as np
 
 from . import ops, random
 from .errors import shape_error
+from .graph.types import FLOAT
 from .tensor import Tensor, tensor
-from .types import FLOAT
 
 Shape = tuple[int, ...]
 

@@ -22,9 +22,9 @@ import numpy as np
 
 from . import tree
 from .errors import CheckpointError
-from .nodes import PARAMETER
+from .graph.nodes import PARAMETER
+from .graph.types import DTYPES
 from .tensor import Tensor, parameter, tensor
-from .types import DTYPES
 
 __all__ = ["Checkpoints", "load", "meta", "save"]
 

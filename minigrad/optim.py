@@ -15,9 +15,9 @@ import numpy as np
 
 from . import ops, tree
 from .errors import SettingError, shape_error
-from .nodes import is_tracing
+from .graph.nodes import is_tracing
+from .graph.types import unify_types
 from .tensor import Tensor, parameter, tensor
-from .types import unify_types
 
 __all__ = [
     "SGD", "Adam", "AdamW", "Constant", "Cosine", "Delayed", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "RMSProp",

@@ -12,7 +12,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .ir import Node
+    from .graph.ir import Node
 
 _ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _USER_SIDE = (_ENGINE + "models" + os.sep, _ENGINE + "viz" + os.sep)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .dims import Shape
 from .errors import dtype_error, shape_error
+from .graph.dims import Shape
+from .graph.types import FLOAT, check_dtype
 from .ops.creation import lengths
 from .primitives import index as _i
 from .tensor import Tensor, tensor
-from .types import FLOAT, check_dtype
 
 DRAW, SPLIT = 0, 1  # the two domains of the counter, so that new keys are independent of numbers drawn
 

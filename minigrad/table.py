@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .control import call, cond, scan
-from .ir import Operation
-from .nodes import item
+from .graph.ir import Operation
+from .graph.nodes import item
 from .primitives import elementwise, index, linalg, movement, reduce
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from . import dims, tree
-from .dims import Dim
+from . import tree
 from .errors import AbstractValueError, dtype_error, message, shape_error
-from .ir import Graph, Node, Operation, rebuild
-from .nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
-from .types import FLOAT, TensorType
-from .values import asarray
+from .graph import dims
+from .graph.dims import Dim
+from .graph.ir import Graph, Node, Operation, rebuild
+from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.types import FLOAT, TensorType
+from .graph.values import asarray
 
 # What `Tensor.backward` does: reverse mode is built on tensors, and puts it here.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
@@ -363,4 +364,5 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
     return Tensor(Node(INPUT, (), {}, type, None, name))
 
 
-from . import indexing, ops  # noqa: E402  (they build on Tensor, whose operators call them)
+from . import ops  # noqa: E402  (they build on Tensor, whose operators call them)
+from .ops import indexing  # noqa: E402

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import optim, tree
-from .autodiff import value_and_grad
+from .compiled import jit
 from .errors import CheckpointError, MinigradError, NonFiniteError
-from .interpret import nan_watch, run
 from .io import Checkpoints
-from .jit import jit
 from .tensor import Tensor, tensor
-from .trace import trace
+from .transforms.autodiff import value_and_grad
+from .transforms.interpret import nan_watch, run
+from .transforms.tracing import trace
 
 __all__ = ["Metrics", "Outcome", "RunError", "make_step", "train"]
 

@@ -12,9 +12,9 @@ import minigrad as mg
 from minigrad.control.call import CALL
 from minigrad.control.cond import COND
 from minigrad.control.scan import SCAN
+from minigrad.graph.types import TensorType
 from minigrad.table import TABLE
 from minigrad.tensor import Primitive
-from minigrad.types import TensorType
 
 LEAVES = {"input", "constant", "parameter"}
 FLOAT64 = np.dtype("float64")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.dims import Bind, Dim, Guards, Symbol, UndecidedSizeError, deciding, evaluate, hint, identical, product, unify
+from minigrad.graph.dims import Bind, Dim, Guards, Symbol, UndecidedSizeError, deciding, evaluate, hint, identical, product, unify
 
 T, B = Symbol("T", 5), Symbol("B", 3)
 t, b = Dim.of(T), Dim.of(B)
@@ -196,8 +196,8 @@ def test_a_reduction_over_an_axis_that_becomes_empty_is_refused_as_in_eager_code
 # ---- who may ask for the size seen first
 
 PACKAGE = Path(mg.__file__).parent
-ASK = {"dims.py": "its meaning", "types.py": "whether to bind a size to 1", "jit.py": "messages and explain()"}
-AFTER_TRACING = ("backend", "passes", "interpret.py")
+ASK = {"graph/dims.py": "its meaning", "graph/types.py": "whether to bind a size to 1", "compiled.py": "messages and explain()"}
+AFTER_TRACING = ("backend", "passes", "transforms/interpret.py")
 
 
 def test_only_messages_and_the_trace_ask_for_the_size_seen_first() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
-from minigrad.interpret import run
 from minigrad.testing import assert_same_graph_value, check_grads, indices, shapes
+from minigrad.transforms.interpret import run
 
 SHAPES = shapes(max_dims=4, min_side=0, max_side=3)
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 
 import minigrad as mg
-from minigrad import ir
-from minigrad.dims import Dim, Symbol
 from minigrad.errors import GraphError, NonFiniteError
-from minigrad.interpret import nan_watch, run
+from minigrad.graph import ir
+from minigrad.graph.dims import Dim, Symbol
+from minigrad.graph.types import TensorType
 from minigrad.passes.specialize import evaluate_graph, specialize
 from minigrad.testing import assert_same_graph_value, graphs
-from minigrad.trace import trace_types
-from minigrad.types import TensorType
+from minigrad.transforms.interpret import nan_watch, run
+from minigrad.transforms.tracing import trace_types
 
 
 @given(program=graphs())

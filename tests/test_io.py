@@ -20,8 +20,8 @@ from hypothesis.extra import numpy as hnp
 import minigrad as mg
 from minigrad import io, tree
 from minigrad.errors import CheckpointError
+from minigrad.graph.types import DTYPES
 from minigrad.io import MAX_HEADER, Checkpoints
-from minigrad.types import DTYPES
 
 
 def example():

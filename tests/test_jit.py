@@ -8,13 +8,14 @@ import pytest
 from minigrad.models import GRU, LSTM, MANN, NTM, RNN
 
 import minigrad as mg
-from minigrad import interpret, tree
+from minigrad import tree
 from minigrad.backend import run_python
 from minigrad.backend.lower import lower
-from minigrad.ir import check
+from minigrad.graph.ir import check
 from minigrad.passes.pipeline import optimize
 from minigrad.table import TABLE
 from minigrad.tensor import tensor
+from minigrad.transforms import interpret
 
 SHAPES = ((2, 3), (), (0, 3), (2, 1, 5), (1, 1))
 
@@ -364,7 +365,7 @@ def test_what_is_finite_for_the_interpreter_is_told_as_such():
 
 
 def test_more_shapes_than_are_remembered_still_take_one_program(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("minigrad.jit"), "KEPT_FITS", 3)
+    monkeypatch.setattr(importlib.import_module("minigrad.compiled"), "KEPT_FITS", 3)
     fast = mg.jit(lambda x: mg.sum(x * x))
     for n in (1, 2, 3, 4, 5, 2, 1):
         assert float(fast(np.ones(n))) == n

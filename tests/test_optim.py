@@ -11,7 +11,7 @@ from minigrad.models import LSTM
 
 import minigrad as mg
 from minigrad import optim, tree
-from minigrad.ir import Node
+from minigrad.graph.ir import Node
 
 STEPS = 12
 

@@ -10,11 +10,11 @@ from scipy import special
 from table import CASES, DIFFERENTIABLE, NAMES, Case, cases, out_types, put, second_order, value
 
 import minigrad as mg
-from minigrad import ir
-from minigrad.interpret import run
+from minigrad.graph import ir
 from minigrad.table import TABLE
 from minigrad.tensor import apply
 from minigrad.testing import check_grads
+from minigrad.transforms.interpret import run
 
 # What an operation means in plain NumPy and SciPy, where that says it otherwise than the entry does.
 MEANING = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import init, random
-from minigrad.interpret import run
+from minigrad.transforms.interpret import run
 
 KEY = random.key(2024)
 N = 20_000

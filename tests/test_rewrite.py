@@ -7,9 +7,9 @@ import pytest
 from minigrad.models import GRU, LSTM, MANN, NTM, RNN
 
 import minigrad as mg
-from minigrad import interpret, tree
+from minigrad import tree
 from minigrad.control.scan import SCAN
-from minigrad.ir import Graph, check
+from minigrad.graph.ir import Graph, check
 from minigrad.passes.hoist import defer, hoist, sink
 from minigrad.passes.loops import drop_unused, merge_loops
 from minigrad.passes.pipeline import optimize
@@ -18,6 +18,7 @@ from minigrad.passes.rules import CLEANUP, transpose_products
 from minigrad.primitives import linalg
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
+from minigrad.transforms import interpret
 
 
 def cleanup(graph: Graph) -> Graph:

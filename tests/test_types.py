@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.errors import AxisError, ShapeError
+from minigrad.graph.types import broadcast_shapes, normalize_axes, normalize_axis, promote
 from minigrad.testing import dtypes, shapes
-from minigrad.types import broadcast_shapes, normalize_axes, normalize_axis, promote
 
 
 @given(a=shapes(min_side=0), c=shapes(min_side=0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minigrad.ir import Node, ancestors
+from minigrad.graph.ir import Node, ancestors
 
 from . import style, text
 from .columns import columns_of, place_leaves

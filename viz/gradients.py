@@ -6,8 +6,8 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.autodiff import pullback
-from minigrad.ir import Node
+from minigrad.graph.ir import Node
+from minigrad.transforms.autodiff import pullback
 
 from .colours import Colours
 from .errors import DrawingError

@@ -6,7 +6,7 @@ import linecache
 import re
 from typing import Any
 
-from minigrad.ir import Node
+from minigrad.graph.ir import Node
 
 from . import text
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import tree
-from minigrad.ir import Node, ancestors
+from minigrad.graph.ir import Node, ancestors
 from minigrad.passes.specialize import evaluate_graph
 from minigrad.tensor import tensor
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from minigrad.ir import Node
+from minigrad.graph.ir import Node
 
 BEFORE = -1  # the column number of operations before the first step
 Edge = tuple[Node, int]  # an edge of the graph: the node that reads a value, and the position of the argument

@@ -10,10 +10,10 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Graph, Tensor, tree
-from minigrad.autodiff import pullback
-from minigrad.ir import Node, ancestors, rebuild
+from minigrad.graph.ir import Node, ancestors, rebuild
 from minigrad.origin import Origin, override
 from minigrad.tensor import abstract, inline
+from minigrad.transforms.autodiff import pullback
 
 from . import text
 from .errors import DrawingError

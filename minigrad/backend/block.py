@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Shape, product, symbol_of, typical
-from ..ir import Graph, Node
-from ..nodes import item
+from ..graph.dims import Shape, product, symbol_of, typical
+from ..graph.ir import Graph, Node
+from ..graph.nodes import item
+from ..graph.types import TensorType, is_one
 from ..primitives import elementwise, index, movement, reduce
-from ..types import TensorType, is_one
 from .loops import (
     Assign,
     Binary,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import TYPICAL, Symbol, symbols
-from ..ir import Graph, Node
+from ..graph.dims import TYPICAL, Symbol, symbols
+from ..graph.ir import Graph, Node
 from .block import Block
 from .loops import SPLIT_FROM, Buffer, For, Function, Gemm, If, Index, Shared, Size, Stmt, as_index, evaluate
 from .lower_ops import LOWER

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..control.scan import split
-from ..dims import Dim, Shape, identical, symbol_of
-from ..ir import Graph, Node
+from ..graph.dims import Dim, Shape, identical, symbol_of
+from ..graph.ir import Graph, Node
+from ..graph.types import TensorType
 from ..primitives import movement
-from ..types import TensorType
 from .block import Block
 from .gemm import DOT_ROWS
 from .loops import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..dims import product
-from ..ir import Node
+from ..graph.dims import product
+from ..graph.ir import Node
 from .block import Block
 from .loops import Binary, Buffer, Cast, Compare, Const, Expr, For, FromIndex, If, Index, Let, Literal, Read, Stmt, Store
 from .program import nest, note

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Symbol
-from ..ir import Node
+from ..graph.dims import Symbol
+from ..graph.ir import Node
 from ..origin import Origin
 from .loops import Const, Expr, For, Index, IndexLike, LoopVar, Stmt
 from .storage import Indices, Pool, Stored

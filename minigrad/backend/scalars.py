@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..ir import Operation
+from ..graph.ir import Operation
 from .loops import BINARY, UNARY, Binary, Compare, Const, Expr, Libm, Select, Unary
 
 COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}

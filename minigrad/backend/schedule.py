@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..dims import Shape
-from ..ir import Graph, Node
-from ..nodes import item
+from ..graph.dims import Shape
+from ..graph.ir import Graph, Node
+from ..graph.nodes import item
+from ..graph.types import identical, is_one
 from ..primitives import index, movement, reduce
 from ..primitives.elementwise import alias, detach
-from ..types import identical, is_one
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
 

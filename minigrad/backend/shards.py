@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..control.scan import split
-from ..dims import Dim, Shape, Symbol, symbol_of
-from ..ir import Node
+from ..graph.dims import Dim, Shape, Symbol, symbol_of
+from ..graph.ir import Node
 from ..primitives import index, linalg, movement, reduce
 from .schedule import is_leaf, is_movement
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..dims import Dim, Extent, Shape
-from ..types import TensorType, identical, is_one
+from ..graph.dims import Dim, Extent, Shape
+from ..graph.types import TensorType, identical, is_one
 from .loops import Buffer, Expr, Index, Literal, Load, Size, as_index
 
 Indices = tuple[Index, ...]

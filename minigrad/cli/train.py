@@ -12,9 +12,8 @@ import typer
 from .. import module
 from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
-from ..experiments.config import Setting, model_settings, run_settings, task_settings
+from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_settings
 from ..experiments.progress import RunDisplay
-from ..models.tasks import RENAMED
 from ..train import Outcome
 from .shared import app, beside, console, draw_run, last_evaluation, plainly
 

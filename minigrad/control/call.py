@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..autodiff import pullback
 from ..errors import GraphError, message, shape_error
-from ..interpret import Run, run
-from ..ir import Graph
-from ..nodes import interning
+from ..graph.ir import Graph
+from ..graph.nodes import interning
+from ..graph.types import TensorType, unify_shapes, unify_types
 from ..ops import sum
 from ..primitives.elementwise import alias
 from ..primitives.rules import like
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
-from ..trace import closed
-from ..types import TensorType, unify_shapes, unify_types
-from ..vmap import lift, vmap
+from ..transforms.autodiff import pullback
+from ..transforms.batching import lift, vmap
+from ..transforms.interpret import Run, run
+from ..transforms.tracing import closed
 
 # ---- the primitive
 

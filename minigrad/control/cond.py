@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..autodiff import pullback
 from ..errors import GraphError, dtype_error, message
-from ..interpret import Run, run
-from ..ir import Graph
-from ..nodes import interning
+from ..graph.ir import Graph
+from ..graph.nodes import interning
+from ..graph.types import BOOL, TensorType, unify_types
 from ..ops import where
 from ..primitives.rules import like
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
-from ..trace import closed
-from ..types import BOOL, TensorType, unify_types
-from ..vmap import batch_graph, lift
+from ..transforms.autodiff import pullback
+from ..transforms.batching import batch_graph, lift
+from ..transforms.interpret import Run, run
+from ..transforms.tracing import closed
 
 # ---- the primitive
 

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops, tree
-from ..autodiff import pullback
-from ..dims import Dim, Extent, typical, unify
 from ..errors import GraphError, message, shape_error
-from ..interpret import Run, run
-from ..ir import Graph, Node, Operation, ancestors, substitute
-from ..nodes import interning, item
+from ..graph.dims import Dim, Extent, typical, unify
+from ..graph.ir import Graph, Node, Operation, ancestors, substitute
+from ..graph.nodes import interning, item
+from ..graph.types import TensorType, unify_shapes, unify_types, whole
 from ..primitives.rules import like, repeat
 from ..tensor import Primitive, Tensor, abstract, scalar, tensor
-from ..trace import closed
-from ..types import TensorType, unify_shapes, unify_types, whole
-from ..vmap import lift
+from ..transforms.autodiff import pullback
+from ..transforms.batching import lift
+from ..transforms.interpret import Run, run
+from ..transforms.tracing import closed
 from .call import checkpoint as _checkpoint
 
 

@@ -7,12 +7,12 @@ from contextlib import nullcontext
 from typing import Any
 
 from .. import ops
-from ..dims import Extent
-from ..ir import Graph, Node
-from ..nodes import interning, item, make
+from ..graph.dims import Extent
+from ..graph.ir import Graph, Node
+from ..graph.nodes import interning, item, make
+from ..graph.types import TensorType
 from ..origin import Origin, Scope, override
 from ..tensor import Tensor, abstract, wrap
-from ..types import TensorType
 from .call import CALL
 from .scan import SCAN, split
 

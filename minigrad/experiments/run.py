@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import io, ops, optim, random
+from ..compiled import jit
 from ..errors import SettingError
-from ..jit import jit
 from ..models.registry import MODELS
 from ..models.tasks import TASKS
 from ..models.tasks.draw import Range

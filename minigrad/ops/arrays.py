@@ -5,16 +5,16 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from .. import dims
-from ..dims import Extent
 from ..errors import shape_error
+from ..graph import dims
+from ..graph.dims import Extent
+from ..graph.types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, unify_shapes, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from ..types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, unify_shapes, whole
 from .creation import arange
 from .elementwise import Like, astype, less_equal, multiply, where
 from .shaping import broadcast_to, expand_dims, reshape, squeeze

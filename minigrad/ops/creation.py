@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Dim, Extent
 from ..errors import dtype_error, shape_error
+from ..graph.dims import Dim, Extent
+from ..graph.types import FLOAT, INT, check_dtype, whole
 from ..primitives import index as _i
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, scalar, tensor
-from ..types import FLOAT, INT, check_dtype, whole
 
 MOST = 2**60  # elements of an array, whatever the machine
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import RangeError, dtype_error, message, setting_error
+from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, operand, scalar, tensor
-from ..types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from .creation import full, ones_like
 
 Like = Any  # a tensor, an array, a number or a nested list

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dims
 from ..errors import message
+from ..graph import dims
+from ..graph.types import BOOL, INT, normalize_axes, normalize_axis
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
 from ..tensor import Tensor, tensor
-from ..types import BOOL, INT, normalize_axes, normalize_axis
 from .elementwise import Axis, Like, _floats, astype, divide, greater, logical_not, negative, subtract
 from .shaping import reshape
 

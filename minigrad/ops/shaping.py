@@ -6,14 +6,14 @@ import builtins
 from collections.abc import Sequence
 from typing import Any
 
-from .. import dims
-from ..dims import Dim, Extent
 from ..errors import shape_error
+from ..graph import dims
+from ..graph.dims import Dim, Extent
+from ..graph.types import identical, is_one, normalize_axes, normalize_axis, promote, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from ..types import identical, is_one, normalize_axes, normalize_axis, promote, whole
 from .creation import lengths
 from .elementwise import Axis, Like, astype
 

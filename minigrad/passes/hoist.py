@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..control.scan import SCAN, Parts, split
-from ..ir import Graph, Node, substitute
-from ..nodes import is_number, item
+from ..graph.ir import Graph, Node, substitute
+from ..graph.nodes import is_number, item
+from ..graph.types import TensorType
 from ..primitives import elementwise, linalg, movement, reduce
 from ..tensor import Tensor, abstract, apply
-from ..types import TensorType
-from ..vmap import batch_graph
+from ..transforms.batching import batch_graph
 from .rewrite import in_bodies, replace_loops
 from .rules import filled_with
 

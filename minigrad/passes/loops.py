@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..control.scan import SCAN, split
-from ..ir import Graph, Node, rebuild
-from ..nodes import interning, item, make
+from ..graph.ir import Graph, Node, rebuild
+from ..graph.nodes import interning, item, make
 from .rewrite import in_bodies, rebuilt
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..ir import Graph
+from ..graph.ir import Graph
 from .hoist import defer, hoist, sink
 from .loops import drop_unused, merge_loops
 from .rewrite import apply_rules

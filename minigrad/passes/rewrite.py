@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..control.scan import SCAN
-from ..ir import Graph, Node, rebuild
-from ..nodes import interning, item, make
+from ..graph.ir import Graph, Node, rebuild
+from ..graph.nodes import interning, item, make
 from ..tensor import Tensor
 
 Rule = Callable[[Node, Sequence[Tensor]], Any]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..control.call import CALL
-from ..ir import Graph, Node
-from ..nodes import item, make
+from ..graph.ir import Graph, Node
+from ..graph.nodes import item, make
+from ..graph.types import TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
 from ..tensor import Tensor, inline
-from ..types import TensorType, identical, is_one
 from .rewrite import Rule, in_bodies, rebuilt
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Dim, Symbol, evaluate, symbol_of
 from ..errors import GraphError
-from ..interpret import Watch, run
-from ..ir import Graph, Node
-from ..types import TensorType
+from ..graph.dims import Dim, Symbol, evaluate, symbol_of
+from ..graph.ir import Graph, Node
+from ..graph.types import TensorType
+from ..transforms.interpret import Watch, run
 
 
 def specialize(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import special
 
 from ..errors import dtype_error, shape_error
+from ..graph.types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
-from ..types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
 from .rules import each, fold_number, like, require_float, same_operands
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tan", "tanh"]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Extent, Shape, product
 from ..errors import BoundsError, dtype_error, message, shape_error
+from ..graph.dims import Extent, Shape, product
+from ..graph.types import INT, TensorType, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
-from ..types import INT, TensorType, check_dtype, unify_shapes
 from .elementwise import add, cast, less, less_equal, minimum, mul, where
 from .movement import broadcast, permute, reshape
 from .rules import each, expand, like, repeat
@@ -102,7 +102,7 @@ def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) ->
     out = np.zeros((*updates.shape[:axis], n, *rest), updates.dtype)
     index = in_bounds("scatter", index, n)
     if updates.size > JITTED_SCATTER:
-        from ..kernels import scatter_add
+        from .kernels import scatter_add
 
         lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
         source = np.ascontiguousarray(updates).reshape(lead, index.size, inner)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import dims
-from ..dims import Extent
 from ..errors import dtype_error, shape_error
+from ..graph import dims
+from ..graph.dims import Extent
+from ..graph.types import BOOL, TensorType, unify_shapes
 from ..tensor import Primitive, Tensor
-from ..types import BOOL, TensorType, unify_shapes
 from .movement import permute, reshape
 from .rules import each, repeat
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import dims
-from ..dims import Extent, Shape
 from ..errors import shape_error
+from ..graph import dims
+from ..graph.dims import Extent, Shape
+from ..graph.types import TensorType, is_one, unify_shapes
 from ..tensor import Primitive, Tensor
-from ..types import TensorType, is_one, unify_shapes
 from .rules import each, fold_number, repeat
 
 Ints = tuple[int, ...]

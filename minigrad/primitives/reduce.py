@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Extent, product
 from ..errors import MinigradError, dtype_error, message
+from ..graph.dims import Extent, product
+from ..graph.types import BOOL, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
-from ..types import BOOL, INT, TensorType
 from .elementwise import cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, permute, reshape, slice
 from .rules import each, like

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..dims import Extent, Shape
 from ..errors import dtype_error, shape_error
-from ..ir import Node, Operation
-from ..nodes import compute, is_number, make, number
+from ..graph.dims import Extent, Shape
+from ..graph.ir import Node, Operation
+from ..graph.nodes import compute, is_number, make, number
+from ..graph.types import TensorType, identical, unify_shapes
 from ..tensor import Tensor, scalar
-from ..types import TensorType, identical, unify_shapes
 
 
 def same_operands(name: str, *types: TensorType) -> TensorType:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..compiled import jit
 from ..control.unroll import unroll
-from ..ir import Graph, check
-from ..jit import jit
+from ..graph.ir import Graph, check
 from ..passes.specialize import evaluate_graph
 from ..tensor import tensor
-from ..trace import trace
+from ..transforms.tracing import trace
 
 
 def assert_same_graph_value(f: Callable[..., Any], *args: Any, rtol: float = 1e-12) -> Graph:

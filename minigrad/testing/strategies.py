@@ -13,8 +13,8 @@ try:
 except ImportError as error:
     raise ImportError("minigrad.testing's strategies need hypothesis: pip install 'minigrad[testing]'") from error
 
+from ..graph.types import DTYPES
 from ..tensor import Tensor, tensor
-from ..types import DTYPES
 from .programs import Program, draw_program
 
 Shape = tuple[int, ...]

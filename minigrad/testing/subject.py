@@ -15,14 +15,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import autodiff, tree
+from .. import tree
 from ..errors import AbstractValueError, dtype_error
-from ..interpret import run
-from ..ir import Graph, Node
+from ..graph.ir import Graph, Node
 from ..passes.rewrite import apply_rules
 from ..primitives.elementwise import detach
 from ..tensor import Primitive, Tensor, tensor
-from ..trace import trace
+from ..transforms import autodiff
+from ..transforms.interpret import run
+from ..transforms.tracing import trace
 
 Arrays = list[np.ndarray]
 STEP = 1e-30

@@ -18,13 +18,15 @@ from unittest import mock
 import numpy as np
 
 import minigrad as mg
-from minigrad import interpret, ir, tree
+from minigrad import tree
 from minigrad.backend import run_python
 from minigrad.backend.lower import Unsupported, lower
-from minigrad.dims import evaluate
+from minigrad.graph import ir
+from minigrad.graph.dims import evaluate
+from minigrad.graph.types import TensorType
 from minigrad.passes.pipeline import optimize
 from minigrad.passes.specialize import specialize
-from minigrad.types import TensorType
+from minigrad.transforms import interpret
 
 from . import libraries
 from .language import Program

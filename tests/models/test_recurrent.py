@@ -7,8 +7,8 @@ import pytest
 from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
 
 import minigrad as mg
-from minigrad.interpret import run
 from minigrad.tensor import inline
+from minigrad.transforms.interpret import run
 
 small = {"hidden": 6, "memory": (7, 4), "dtype": "float64"}
 MODELS = {

@@ -16,7 +16,7 @@ from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM
 
 import minigrad as mg
 from minigrad import viz
-from minigrad.ir import ancestors
+from minigrad.graph.ir import ancestors
 
 XS = np.random.default_rng(0).standard_normal((6, 2, 3), dtype="float32")
 HOSTILE = [

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ir import Node, ancestors
+from minigrad.graph.ir import Node, ancestors
 
 from .. import text
 from ..colours import Colours

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import random, tree
-from ...jit import jit
+from ...compiled import jit
 from ...models.attention import AttentiveLSTM
 from ...models.transformer import Transformer
 from ..run import Experiment, Run

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from . import ops, tree
-from .errors import GraphError, dtype_error, message, require_callable, shape_error
-from .ir import Node, ancestors
-from .nodes import COMPILED, PARAMETER, item
-from .origin import Origin, override
-from .primitives.elementwise import alias, detach
-from .primitives.rules import like
-from .tensor import Tensor, reverse_mode, tensor, wrap
-from .types import TensorType, unify_shapes, whole
-from .vmap import vmap
+from .. import ops, tree
+from ..errors import GraphError, dtype_error, message, require_callable, shape_error
+from ..graph.ir import Node, ancestors
+from ..graph.nodes import COMPILED, PARAMETER, item
+from ..graph.types import TensorType, unify_shapes, whole
+from ..origin import Origin, override
+from ..primitives.elementwise import alias, detach
+from ..primitives.rules import like
+from ..tensor import Tensor, reverse_mode, tensor, wrap
+from .batching import vmap
 
 # Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
 EdgeWatch = Callable[[Node, int, Tensor], None]

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..errors import GraphError
+from ..origin import Origin, here, override
 from . import text
 from .dims import Dim
-from .errors import GraphError
-from .origin import Origin, here, override
 from .types import TensorType, unify_types
 
 if TYPE_CHECKING:
-    from .tree import TreeDef
+    from ..tree import TreeDef
 
 _ids = itertools.count()
 

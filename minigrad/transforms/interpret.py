@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import NonFiniteError, at
-from .ir import Graph, Node
+from ..errors import NonFiniteError, at
+from ..graph.ir import Graph, Node
 
 # Called with every node, its value and the steps of the loops around it, outermost first.
 Watch = Callable[[Node, Any, tuple[int, ...]], None]

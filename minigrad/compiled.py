@@ -12,24 +12,26 @@ from typing import Any
 
 import numpy as np
 
-from . import dims, interpret, tree
+from . import tree
 from .backend import memory
 from .backend.lower import Unsupported, lower
 from .backend.native import Native
 from .backend.to_python import to_python
 from .control.call import CALL
 from .control.scan import SCAN
-from .dims import Bind, Dim, Extent, Guards, Symbol
 from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
-from .ir import Graph, Node
-from .nodes import COMPILED, CONSTANT, PARAMETER
+from .graph import dims
+from .graph.dims import Bind, Dim, Extent, Guards, Symbol
+from .graph.ir import Graph, Node
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER
+from .graph.types import TensorType
+from .graph.values import asarray
 from .origin import here
 from .passes.pipeline import optimize
 from .passes.specialize import specialize
 from .tensor import Tensor, tensor, wrap
-from .trace import argument_names, trace_types
-from .types import TensorType
-from .values import asarray
+from .transforms import interpret
+from .transforms.tracing import argument_names, trace_types
 
 KEPT_FITS = 1024  # argument shapes whose program is remembered
 

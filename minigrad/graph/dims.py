@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Union
 
-from .errors import GraphError, message
+from ..errors import GraphError, message
 
 TYPICAL = 32
 Extent = Union[int, "Dim"]

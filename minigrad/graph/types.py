@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import AxisError, dtype_error, message, shape_error
 from . import dims
 from .dims import Dim, Extent, Shape, hint, unify
-from .errors import AxisError, dtype_error, message, shape_error
 
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
 FLOAT = np.dtype("float32")

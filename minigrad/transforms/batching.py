@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from . import ops, tree
-from .dims import Extent, unify
-from .errors import shape_error
-from .ir import Graph, Node
-from .nodes import interning, item
-from .primitives.rules import repeat
-from .tensor import Tensor, abstract, apply, tensor
-from .trace import closed
-from .types import TensorType, normalize_axis
+from .. import ops, tree
+from ..errors import shape_error
+from ..graph.dims import Extent, unify
+from ..graph.ir import Graph, Node
+from ..graph.nodes import interning, item
+from ..graph.types import TensorType, normalize_axis
+from ..primitives.rules import repeat
+from ..tensor import Tensor, abstract, apply, tensor
+from .tracing import closed
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .dims import Dim, Extent, product, unify
-from .errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
-from .types import BOOL, INT, broadcast_shapes, whole
+from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
+from ..graph.dims import Dim, Extent, product, unify
+from ..graph.types import BOOL, INT, broadcast_shapes, whole
 
 if TYPE_CHECKING:
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
 
 class Basic(NamedTuple):
@@ -26,8 +26,8 @@ class Basic(NamedTuple):
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for what is no index."""
-    from . import ops
-    from .primitives import movement
+    from .. import ops
+    from ..primitives import movement
 
     entries = _full(x, index if isinstance(index, tuple) else (index,))
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
@@ -54,7 +54,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 
 def _is_array(entry: Any) -> bool:
-    from .tensor import Tensor
+    from ..tensor import Tensor
 
     if isinstance(entry, Tensor):
         return True
@@ -90,7 +90,7 @@ class _Positions(NamedTuple):
 
 
 def _mask_positions(entry: Any) -> list[Any]:
-    from .tensor import Tensor, tensor
+    from ..tensor import Tensor, tensor
 
     t = entry if isinstance(entry, Tensor) else tensor(np.asarray(entry) if not isinstance(entry, list) or entry else np.zeros(0, INT))
     if t.dtype == BOOL:
@@ -168,7 +168,7 @@ def _separated(entries: list[Any]) -> bool:
 
 def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Index arrays, broadcast together, as one take from the axes they index, flattened."""
-    from .primitives.index import flat_index
+    from ..primitives.index import flat_index
 
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
+from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
 from .types import DTYPES, FLOAT, check_dtype
 
 

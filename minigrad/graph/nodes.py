@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import OutOfMemoryError, message
 from .dims import product
-from .errors import OutOfMemoryError, message
 from .ir import Node, Operation, uses_sizes
 from .types import TensorType
 

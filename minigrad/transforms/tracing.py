@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from . import tree
-from .errors import GraphError, dtype_error, message, require_callable
-from .ir import Graph, Node, ancestors, substitute
-from .nodes import INPUT, interning, is_number
-from .tensor import Tensor, abstract, tensor
-from .types import TensorType
+from .. import tree
+from ..errors import GraphError, dtype_error, message, require_callable
+from ..graph.ir import Graph, Node, ancestors, substitute
+from ..graph.nodes import INPUT, interning, is_number
+from ..graph.types import TensorType
+from ..tensor import Tensor, abstract, tensor
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
