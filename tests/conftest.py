@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections import Counter
+from collections.abc import Generator, Iterator
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
@@ -11,3 +16,52 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; child processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+PROOFS: list[Any] = []  # for the programs that were compiled since the last test
+
+
+@pytest.fixture(autouse=True, scope="session")
+def proofs() -> Iterator[None]:
+    """Every compiled program is proved to stay inside its buffers, and two threads of it to keep apart."""
+    from minigrad.backend.bounds import prove
+
+    program = sys.modules["minigrad.jit"].Program
+    made = program.__post_init__
+
+    def proved(self: Any) -> None:
+        made(self)
+        if self.native is not None:
+            PROOFS.append(prove(self.native.lowered, self.guards))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "__post_init__", proved)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test that compiled a program fails if anything of it is unproved; its report carries the figures."""
+    try:
+        result = yield
+    finally:
+        found = PROOFS.copy()
+        PROOFS.clear()
+        if found:
+            counts = sum((p.counts for p in found), Counter())
+            item.user_properties.append(("proofs", (len(found), [(kind, int(verdict), n) for (kind, verdict), n in counts.items()])))
+    unproved = [line for proof in found for line in proof.unproved]
+    if unproved:
+        pytest.fail("\n".join(unproved), pytrace=False)
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
+    found = [value for r in reports for name, value in r.user_properties if name == "proofs"]
+    if found:
+        from minigrad.backend.bounds import Proof, Verdict
+
+        total = Proof()
+        for _, counts in found:
+            total.counts.update({(kind, Verdict(verdict)): n for kind, verdict, n in counts})
+        terminalreporter.write_line(f"compiled programs: {sum(n for n, _ in found):,}; {total}")
