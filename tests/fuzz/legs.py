@@ -20,8 +20,9 @@ import numpy as np
 import minigrad as mg
 from minigrad import interpret, ir, tree
 from minigrad.backend import run_python
+from minigrad.backend.bounds import prove
 from minigrad.backend.lower import Unsupported, lower
-from minigrad.dims import evaluate
+from minigrad.dims import deciding, evaluate
 from minigrad.rewrite import optimize
 from minigrad.types import TensorType
 
@@ -190,6 +191,21 @@ def sizes(case: Case) -> None:
             agree(_source(program.optimized, arrays, bound), found, case.limit)
 
 
+def proved(case: Case) -> None:
+    """For all run-time sizes the loops stay inside their buffers, and two threads apart where all is shared that can be."""
+    with mock.patch.dict(os.environ, MINIGRAD_JIT="0"):
+        compiled = mg.jit(Case(case.program, case.nudge, even=True).first)
+        compiled(*case.arrays)
+    (program,) = (p for known in compiled.programs.values() for p in known)
+    with deciding(program.guards), mock.patch("minigrad.backend.lower.SHARED_WORK", 0):
+        try:
+            lowered = lower(program.optimized)
+        except Unsupported as reason:
+            raise Skip(str(reason)) from None
+    if unproved := prove(lowered, program.guards).unproved:
+        raise Mismatch("\n".join(unproved))
+
+
 def unrolled(case: Case) -> None:
     """Every loop written out."""
     if not any(s.op == "scan" for s in case.program.all_steps()):
@@ -346,6 +362,7 @@ LEGS: dict[str, Callable[[Case], None]] = {
     "source": source,
     "source second": second_source,
     "sizes": sizes,
+    "proved": proved,
     "unrolled": unrolled,
     "linear": linear,
     "vmap": vmapped,

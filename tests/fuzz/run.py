@@ -26,6 +26,7 @@ EVERY = {
     "optimized": 16,
     "source": 16,
     "unrolled": 8,
+    "proved": 16,
     "torch second": 40,
     "linear": 40,
     "sizes": 80,
