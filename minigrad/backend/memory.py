@@ -79,6 +79,11 @@ def address(array: np.ndarray) -> int:
     return _address(id(array) + ARRAY_DATA).value
 
 
+def aligned(block: np.ndarray) -> np.ndarray:
+    """Bytes from their first cache line on."""
+    return block[-address(block) % ALIGNMENT :]
+
+
 def _on(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.ndarray(shape, dtype, block, -address(block) % ALIGNMENT)
 

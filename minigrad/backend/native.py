@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,12 @@ KEPT_SIZES = 256
 
 @dataclass
 class Known:
-    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took."""
+    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took;
+    where working memory lies, for guarded calls."""
 
     pays: list[bool]
     seconds: float = LONG
+    locals: Any = None
 
 
 class Native:
