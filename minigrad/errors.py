@@ -53,6 +53,10 @@ class MemoryFault(MinigradError, RuntimeError):
     """Compiled code wrote where it must not: beside its memory, or into an argument. Never the user's fault."""
 
 
+class CheckError(MinigradError, AssertionError):
+    """Compiled code and the interpreter differ (MINIGRAD_CHECK). Never the user's fault."""
+
+
 class CheckpointError(MinigradError, ValueError):
     """A checkpoint that is not whole, not ours, or not for this model."""
 
