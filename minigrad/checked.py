@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,15 +34,25 @@ if TYPE_CHECKING:
 Arrays = Sequence[np.ndarray]
 Sizes = dict[Symbol, int]
 
-SINGLE, DOUBLE = 1e-3, 1e-8  # of the largest element: rounding alone is far below, a wrong operation far above
-SHAKES = (2, 8, 32) * 4  # units in the last place, of the runs that tell what rounding explains
+SHAKES = (2, 8, 32) * 8  # units in the last place, of the runs that tell what rounding explains
 SLACK = 8  # times as far as the results of such a run move
+NOISE = 64  # units in the last place of 1
 SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # their order differs: any term counts
 ROUNDED = {  # not by the same rule everywhere: + − × ÷ and √ are
     *SUMS,
     *(elementwise.exp, elementwise.expm1, elementwise.log, elementwise.log1p, elementwise.tanh, elementwise.sigmoid),
     *(elementwise.softplus, elementwise.sin, elementwise.cos, elementwise.erf, elementwise.pow),
 }
+
+
+class Precision(NamedTuple):
+    """What a result may be wrong by, as a part of its largest element: rounding alone is far below, a wrong operation far above."""
+
+    limit: float
+    format: Any
+
+
+SINGLE, DOUBLE = Precision(1e-3, np.finfo("float32")), Precision(1e-8, np.finfo("float64"))
 ADVICE = "This is a fault of minigrad: please report it, with this message. MINIGRAD_JIT=0 runs the program in the interpreter"
 
 
@@ -100,17 +110,17 @@ class Difference:
 def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None:
     """The first result that differs from the interpreter's by more than rounding explains, at the element that differs most."""
     expected = [np.asarray(y) for y in interpret.run(graph, arrays)]
-    limit = SINGLE if _is_single(graph) else DOUBLE
+    precision = SINGLE if _is_single(graph) else DOUBLE
     gaps = [_gap(a, b) for a, b in zip(found, expected, strict=True)]
-    wrong = [g > _allowed(b, limit) for g, b in zip(gaps, expected, strict=True)]
+    wrong = [g > _allowed(b, precision) for g, b in zip(gaps, expected, strict=True)]
     if not any(map(np.any, wrong)):
         return None
     finite = map(np.asarray, interpret.run(apply_rules(graph, (stable,)), arrays))
-    wrong = [w & (_gap(a, b) > _allowed(b, limit)) for w, a, b in zip(wrong, found, finite, strict=True)]
+    wrong = [w & (_gap(a, b) > _allowed(b, precision)) for w, a, b in zip(wrong, found, finite, strict=True)]
     for moved in Shaken(graph).runs(arrays):
         if not any(map(np.any, wrong)):
             return None
-        wrong = [w & (g > SLACK * _gap(m, b)) for w, g, m, b in zip(wrong, gaps, moved, expected, strict=True)]
+        wrong = [w & (g > SLACK * _explained(m, b, precision)) for w, g, m, b in zip(wrong, gaps, moved, expected, strict=True)]
     for k, (w, gap) in enumerate(zip(wrong, gaps, strict=True)):
         if np.any(w):
             place = np.unravel_index(np.argmax(np.where(w, gap, -1)), w.shape)
@@ -128,12 +138,17 @@ def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
 
 
-def _allowed(b: np.ndarray, limit: float) -> float:
+def _allowed(b: np.ndarray, precision: Precision) -> float:
     """What elements may be apart by."""
     if b.dtype.kind != "f":
         return 0.0
-    tiny = np.finfo("float32" if limit == SINGLE else "float64").tiny
-    return limit * float(np.max(np.abs(b), initial=0, where=np.isfinite(b))) + float(tiny)
+    return precision.limit * float(np.max(np.abs(b), initial=0, where=np.isfinite(b))) + float(precision.format.tiny)
+
+
+def _explained(moved: np.ndarray, b: np.ndarray, precision: Precision) -> np.ndarray:
+    """How far elements moved; those that stayed, among others that did not, as far as these, but by no more than noise."""
+    gap = _gap(moved, b)
+    return gap if b.dtype.kind != "f" else np.maximum(gap, min(np.max(gap, initial=0), NOISE * precision.format.eps))
 
 
 def _is_single(graph: Graph) -> bool:
@@ -143,7 +158,10 @@ def _is_single(graph: Graph) -> bool:
 
 
 class Shaken:
-    """A graph whose interpreter moves what other code may round otherwise, at random by up to `ulps` units in the last place."""
+    """A graph whose interpreter moves what other code may round otherwise, at random by up to `ulps` units in the last place.
+
+    The integer of a float that none stands for (NaN, or beyond its range), which NumPy leaves to the processor, is any.
+    """
 
     def __init__(self, graph: Graph, seed: int = 0):
         self.rng, self.ulps = np.random.default_rng(seed), 0
@@ -173,7 +191,15 @@ class Shaken:
         def numpy(*args: Any, **attrs: Any) -> Any:
             return self._moved(op.numpy(*(map(self._moved, args) if op in SUMS else args), **attrs))
 
+        if op is elementwise.cast:
+            return replace(op, numpy=self._cast)
         return replace(op, numpy=numpy) if op in ROUNDED else op
+
+    def _cast(self, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        if x.dtype.kind != "f" or dtype.kind not in "iu":
+            return x.astype(dtype)
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return np.where((x > low - 1.0) & (x < high + 1.0), x.astype(dtype), self.rng.integers(low, high, x.shape, dtype, True))
 
     def _moved(self, x: Any) -> Any:
         if x.dtype.kind != "f":
@@ -192,7 +218,7 @@ def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
     except Culprit as found:
         time = f" at step {'.'.join(map(str, found.steps))}" if found.steps else ""
         return f"the first operation that differs{time} is {found.node.op.name}: {found.problem}{at(found.node.origin)}"
-    except MemoryFault as fault:
+    except (MemoryFault, BoundsError) as fault:
         return str(fault)
     except Unsupported:
         pass
@@ -200,7 +226,7 @@ def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
     return f"no operation differs by itself; this result is made by {node.op.name}{at(node.origin)}"
 
 
-@dataclass
+@dataclass(eq=False)
 class Culprit(Exception):
     """An operation that differs by itself, and the steps of the loops around it."""
 

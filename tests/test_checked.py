@@ -238,6 +238,8 @@ SPECIAL = {
     "a number by what should be 0": lambda x: 1 / (mg.tanh(x) - mg.sin(x) / mg.cos(x) * 0 - mg.tanh(x * 1.0 + 0.0)),
     "chaos": lambda x: mg.scan(lambda c, _: (3.9 * c * (1 - c), None), x / 12, length=200)[0],
     "underflow": lambda x: mg.log(mg.sigmoid(-200 * x)),
+    "the integer of a number beyond all": lambda x: mg.astype(mg.log(x - x) + mg.exp(x * 99), "int64"),
+    "an integer divided by 0": lambda x: mg.astype(x, "int64") // 0,
 }
 
 
@@ -272,6 +274,18 @@ def test_nan_infinity_and_the_eighth_digit_count(wrong: float) -> None:
     graph = mg.trace(mg.exp, np.zeros(3))
     assert difference([np.array([1.0, wrong, 1.0])], graph, [np.zeros(3)]).index == (1,)
     assert difference([np.array([1.0, 1.0 + 1e-9, 1.0])], graph, [np.zeros(3)]) is None
+
+
+def test_float32_anywhere_makes_for_three_digits() -> None:
+    x = np.arange(3.0)
+    for f in (
+        lambda x: mg.astype(mg.astype(x, "float32") + 1, "float64"),
+        lambda x: mg.scan(lambda c, _: (c, mg.astype(c, "float32")), x, length=2),
+    ):
+        graph = mg.trace(f, x)
+        right = [np.asarray(y) for y in interpret.run(graph, [x])]
+        assert difference([y * y.dtype.type(1 + 1e-4) for y in right], graph, [x]) is None
+        assert difference([y * y.dtype.type(1 + 1e-2) for y in right], graph, [x]).result == 0
 
 
 def test_small_numbers_are_compared_among_themselves() -> None:
