@@ -8,7 +8,7 @@ FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --
 BIN    := .venv/bin
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow fuzz soak coverage wheel clean
+.PHONY: demo test lint slow checked fuzz soak coverage wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -19,6 +19,10 @@ test: .venv/.dev lint
 
 slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
+
+# The tests that compile, every program compared with the interpreter at each new set of sizes.
+checked: .venv/.dev
+	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 tests --ignore tests/viz --ignore tests/browser
 
 # Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others.
 GRAPHS ?= 100000
