@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .generate import prune
+from .builder import prune
 from .language import Program, Step
 
 ATTEMPTS = 400
