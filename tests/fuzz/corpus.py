@@ -28,6 +28,12 @@ _OUTER = Program(
 # A loop in a loop whose gradient is known when it is traced: its items were looked for behind a loop that is not there.
 _SAME = Program(0, (((2, 3), F), ((2, 3), F), ((3,), F), ((2,), F), ((3,), F), ((2, 2), F)), (), (4, 4, 4))
 
+# The rows of each step are as many as the batch has at the first call: two threads took rows of both.
+_TURNED = Program(0, (((3, 7), F), ((11, 7), F)), (step("tanh", 0), step("swap", 1)), (2, 3))
+
+# All that it takes of its second argument is the shape.
+_FILLED = Program(0, (((), F), ((7,), F)), (step("full", 1, value=1.0, dtype=F), step("multiply", 2, 0)), (3,))
+
 CORPUS = {
     "a hoisted loop": Program(
         500354,
@@ -52,5 +58,26 @@ CORPUS = {
         (((1, 3, 2), F), ((1, 3, 2), F)),
         (step("tail", 1, axis=1), step("min", 2, axis=-1, keepdims=False), step("divide", 0, 3)),
         (4,),
+    ),
+    "an axis as long as the batch": Program(
+        1,
+        (((3, 7), F), ((5, 11, 7), F)),
+        (
+            step("scan", 0, 1, body=_TURNED, carries=1, sequences=1, reverse=False),
+            step("item", 2, index=0),
+            step("item", 2, index=1),
+        ),
+        (3, 4),
+    ),
+    "a square reshaped": Program(1, (((7, 11), F),), (step("transpose", 0, axes=(1, 0)), step("like_shape", 1, 0)), (2,)),
+    "a shape inside a checkpoint": Program(
+        1,
+        (((7,), F),),
+        (
+            step("constant", shape=(), value=1.0, dtype=F),
+            step("checkpoint", 1, 0, body=_FILLED, outside=1),
+            step("add", 2, 0),
+        ),
+        (3,),
     ),
 }

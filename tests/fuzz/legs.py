@@ -9,6 +9,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -17,12 +18,14 @@ import numpy as np
 import minigrad as mg
 from minigrad import interpret, ir, tree
 from minigrad.backend.lower import Unsupported, lower
+from minigrad.backend.native import Native
 from minigrad.dims import Symbol, evaluate
 from minigrad.rewrite import optimize
 
 from . import libraries
 from .case import Arrays, Case, Mismatch, Skip, agree, run, weighted
 from .checked import Checked, divided
+from .coincidence import coincidence
 from .libraries import OURS
 
 # ---- legs: the same values another way
@@ -227,7 +230,7 @@ def second_source(case: Case) -> None:
     agree(_source(optimize(case.second_graph), case.arrays), case.second_expected, 10 * case.limit)
 
 
-LEGS: dict[str, Callable[[Case], None]] = {
+LEGS: dict[str, Callable[[Case], object]] = {
     "torch": torch,
     "torch second": torch_second,
     "jax": jax,
@@ -240,4 +243,14 @@ LEGS: dict[str, Callable[[Case], None]] = {
     "linear": linear,
     "vmap": vmapped,
     "checkpoint": checkpointed,
+    "coincidence": coincidence,
+    "coincidence second": partial(coincidence, second=True),
+    "coincidence native": partial(coincidence, native=Native),
+    "coincidence native second": partial(coincidence, second=True, native=Native),
 }
+BUNDLES: dict[str, Callable[[Sequence[Case]], object]] = {
+    "native": partial(native, literal=False),
+    "native literal": partial(native, literal=True),
+    "native second": partial(native, literal=False, second=True),
+}
+APART = [leg for leg in LEGS if leg.startswith("coincidence")]  # on programs whose lengths are apart
