@@ -1,6 +1,6 @@
 """Generated loops run by Python on arrays that are watched.
 
-Refused are an index outside a buffer, a write to an input, and an element that the two parts of a shared statement both use, one writing.
+Refused are an index outside a buffer, a write to an input, and an element that one part of a shared statement writes and the other uses.
 Working memory and results are NaN before each call.
 """
 
@@ -18,6 +18,7 @@ from minigrad.backend.index import evaluate
 from minigrad.errors import BoundsError
 
 SPLIT_FROM = 2
+Place = tuple[str, int]
 
 
 class Fault(AssertionError):
@@ -36,63 +37,77 @@ def divided() -> Iterator[None]:
 
 
 class Team:
-    """Does the parts of a shared statement one after the other, the second first, and compares what they touch."""
+    """Does the parts of a shared statement one after the other, the second first, and compares what they touch.
+
+    They may write the same value to one place, and then read it: what does not depend on the positions.
+    """
 
     def __init__(self) -> None:
         self.part: int | None = None
-        self.read: set[tuple[str, int]] = set()
-        self.written: set[tuple[str, int]] = set()
 
     def parts(self, n: int, grain: int) -> Iterator[tuple[int, int]]:
         """Two parts; those of a statement inside a part are done by the thread that does that part."""
         middle = min(n, (n // 2 + grain - 1) // grain * grain) if n >= SPLIT_FROM else n
-        inside = self.part is not None or middle == n
-        self.read, self.written = (self.read, self.written) if inside else (set(), set())
+        if self.part is not None or middle == n:
+            yield from ((middle, n), (0, middle))
+            return
+        self.read: tuple[set[Place], ...] = set(), set()  # by each part, before it wrote there
+        self.written: tuple[dict[Place, Any], ...] = {}, {}
         for number, span in ((1, (middle, n)), (0, (0, middle))):
-            if not inside:
-                self.part = number
+            self.part = number
             yield span
-        if not inside:
-            self.part = None
+        self.part = None
 
-    def touch(self, at: tuple[str, int], writes: bool) -> None:
-        if self.part == 1:
-            (self.written if writes else self.read).add(at)
-        elif at in self.written or (writes and at in self.read):
-            raise Fault(f"both parts of a shared statement use {at[0]}[{at[1]}], and one writes it")
+    def reads(self, place: Place) -> None:
+        if self.part is not None and place not in self.written[self.part]:
+            self.read[self.part].add(place)
+            self.require(place not in self.written[1 - self.part], place)
+
+    def writes(self, place: Place, value: bytes) -> None:
+        if self.part is not None:
+            mine, other = self.written[self.part], self.written[1 - self.part]
+            mine[place] = value if mine.get(place, value) == value else None
+            alike = place not in other or (mine[place] is not None and mine[place] == other[place])
+            self.require(alike and place not in self.read[1 - self.part], place)
+
+    def require(self, apart: bool, place: Place) -> None:
+        if not apart:
+            raise Fault(f"both parts of a shared statement use {place[0]}[{place[1]}], and one writes it")
 
 
 class Watched:
     """A flat buffer. Elements are asked for by an integer, a slice or an array of positions."""
 
     def __init__(self, name: str, array: np.ndarray, team: Team, fixed: bool = False):
-        self.name, self.array, self.team, self.fixed, self.size = name, array, team, fixed, array.size
+        self.name, self.array, self.size, self.team, self.fixed = name, array, array.size, team, fixed
 
     def __getitem__(self, at: Any) -> Any:
-        self.look(at)
+        if self.team.part is None and type(at) is int and 0 <= at < self.size:
+            return self.array[at]
+        for i in self.places(at):
+            self.team.reads((self.name, i))
         return self.array[at]
 
     def __setitem__(self, at: Any, value: Any) -> None:
         if self.fixed:
             raise Fault(f"writes to {self.name}, which is an input")
-        self.look(at, True)
+        places = self.places(at)
         self.array[at] = value
+        if self.team.part is not None:
+            for i in places:
+                self.team.writes((self.name, i), self.array[i].tobytes())
 
-    def look(self, at: Any, writes: bool = False) -> None:
-        if type(at) is int:
-            if not 0 <= at < self.size:
-                raise Fault(f"{self.name}[{at}] of {self.size}")
-            if self.team.part is not None:
-                self.team.touch((self.name, at), writes)
-        elif isinstance(at, slice):
-            if not 0 <= at.start <= at.stop <= self.size:
-                raise Fault(f"{self.name}[{at.start} : {at.stop}] of {self.size}")
-            if self.team.part is not None:
-                for i in range(at.start, at.stop):
-                    self.team.touch((self.name, i), writes)
+    def places(self, at: Any) -> list[int]:
+        """The positions asked for, all inside."""
+        if isinstance(at, slice):
+            if at.stop < at.start:
+                raise Fault(f"{self.name}[{at.start} : {at.stop}]")
+            found = list(range(at.start, at.stop))
         else:
-            for i in np.ravel(at).tolist():
-                self.look(i, writes)
+            found = [at] if type(at) is int else np.ravel(at).tolist()
+        if found and not (0 <= min(found) and max(found) < self.size):
+            raise Fault(f"{self.name}[{max(found) if min(found) >= 0 else min(found)}] of {self.size}")
+        return found
 
     def poison(self) -> None:
         kind = self.array.dtype.kind

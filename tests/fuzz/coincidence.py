@@ -22,9 +22,8 @@ from minigrad import tree
 from minigrad.backend import native as machine
 from minigrad.errors import BoundsError, MinigradError
 from minigrad.jit import Compiled
-from minigrad.rewrite import optimize
 
-from .case import Arrays, Case, Mismatch, Skip, agree, run
+from .case import Arrays, Case, Mismatch, Skip, agree
 from .checked import Checked, divided
 from .language import Program
 
@@ -42,7 +41,7 @@ def choices(program: Program) -> tuple[Sizes, ...]:
     pair = different()
     pair[-1] = pair[0]
     equal = [int(rng.integers(1, 4))] * len(lengths)
-    anything = rng.integers(1, 6, len(lengths)).tolist()
+    anything = rng.integers(0 if rng.random() < 0.1 else 1, 6, len(lengths)).tolist()
     return tuple(dict(zip(lengths, sizes, strict=True)) for sizes in (equal, pair, different(), anything))
 
 
@@ -64,18 +63,14 @@ def calls(program: Program, call: Callable[[Compiled, int, list[int]], None], fu
 
 
 class At:
-    """What a program gives for certain sizes: results, or the error that it ends with even where what nobody needs is left out."""
+    """What a program gives for certain sizes: results, or the error that it ends with."""
 
     def __init__(self, case: Case, sizes: Sizes, second: bool):
         self.case, self.sizes = Case(case.program, case.nudge, even=True, sizes=sizes), sizes
         self.results: Arrays = []
         self.error: MinigradError | None = None
         try:
-            graph = self.case.second_graph if second else self.case.graph
-            try:
-                self.results = run(graph, self.case.arrays)
-            except BoundsError:
-                self.results = run(optimize(graph), self.case.arrays)
+            self.results = self.case.second_expected if second else self.case.expected
         except MinigradError as error:
             self.error = error
 
@@ -136,6 +131,8 @@ def _results(compiled: Compiled, at: At, threads: int = 1) -> Arrays:
         if at.error is None:
             raise
         return []
-    if at.error is not None:
+    if at.error is None:
+        return found
+    if not isinstance(at.error, BoundsError):
         raise Mismatch(f"no error, expected {at.error}")
-    return found
+    return []  # an index that nobody needs, or of which there are none
