@@ -3,9 +3,13 @@
 A symbol stands for an axis of an argument of a compiled function and remembers the size it was first seen with (its hint).
 What a program may ask of a size and what then happens:
   arithmetic                   stays symbolic
-  a comparison                 is decided for the hint and kept as a guard, checked at every later call
-  its number (`range(n)`)      or its equality with another extent inside an op: the symbol is bound and the trace starts again
-Sizes are at least 1: an empty axis is never symbolic. But for such guards the program does not depend on the sizes seen first, nor do
+  a comparison                 is decided by its terms, if they give one answer for all sizes; if not,
+    while tracing              it is decided for the hint and kept as a guard, checked at every later call
+    after tracing              it raises, unless a guard has decided it: a run-time size has no truth value
+  its number (`range(n)`)      or its equality with another extent inside an op: the symbol is bound and the trace starts again;
+                               after tracing this raises
+Who wants the size seen first asks for it by name: `hint`. It may serve messages and drawings, never what a program does.
+Sizes are at least 1: an empty axis is never symbolic. But for its guards a program does not depend on the sizes seen first, nor do
 its last bits: what to store and how to sum is chosen for `typical` sizes.
 """
 
@@ -13,10 +17,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, NoReturn, Union
+
+from .errors import GraphError, message
 
 TYPICAL = 32
 Extent = Union[int, "Dim"]
@@ -39,13 +46,26 @@ class Symbol:
     hint: int = field(compare=False)
 
 
+class UndecidedSizeError(GraphError):
+    """A question about a run-time size whose answer depends on the size, asked where no guard can be kept."""
+
+
+Test = Callable[[Any, Any], bool]
+
+
 @dataclass
 class Guards:
-    """Comparisons that a trace decided with its hints, and what they gave."""
+    """Comparisons that a trace decided with its hints, and what they gave. Open while tracing; then no other is decided."""
 
-    facts: list[tuple[Callable[[Any, Any], bool], Dim, Extent, bool]] = field(default_factory=list)
+    facts: list[tuple[Test, Dim, Extent, bool]] = field(default_factory=list)
+    open: bool = True
 
-    def decide(self, test: Callable[[Any, Any], bool], left: Dim, right: Extent) -> bool:
+    def decide(self, test: Test, left: Dim, right: Extent) -> bool:
+        for known, a, b, outcome in self.facts:
+            if known is test and identical(a, left) and identical(b, right):
+                return outcome
+        if not self.open:
+            _refuse(f"whether {left} {SIGNS[test]} {right}")
         outcome = test(left.hint, hint(right))
         self.facts.append((test, left, right, outcome))
         return outcome
@@ -55,12 +75,24 @@ class Guards:
         return all(test(evaluate(a, sizes), evaluate(b, sizes)) is outcome for test, a, b, outcome in self.facts)
 
 
-guards: ContextVar[Guards | None] = ContextVar("guards", default=None)
+SIGNS: dict[Test, str] = {operator.eq: "==", operator.gt: ">", operator.ge: ">="}
+_guards: ContextVar[Guards] = ContextVar("guards", default=Guards(open=False))  # noqa: B039, it is never added to
 
 
-def _decide(test: Callable[[Any, Any], bool], left: Dim, right: Extent) -> bool:
-    current = guards.get()
-    return test(left.hint, hint(right)) if current is None else current.decide(test, left, right)
+@contextmanager
+def deciding(guards: Guards) -> Iterator[Guards]:
+    """Comparisons of run-time sizes are decided and kept by these guards: while they are open any, then those that they know."""
+    token = _guards.set(guards)
+    try:
+        yield guards
+    finally:
+        _guards.reset(token)
+        guards.open = False
+
+
+def _refuse(question: str) -> NoReturn:
+    problem = f"{question} is not the same for all run-time sizes, and nothing is being traced that could keep a guard"
+    raise UndecidedSizeError(message("run-time size", problem, "Resolve the graph for given sizes, or ask for .hint, the size seen first"))
 
 
 class Dim:
@@ -127,9 +159,7 @@ class Dim:
         return other // int(self)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Dim) and self.terms == other.terms:
-            return True
-        return isinstance(other, (int, Dim)) and _decide(operator.eq, self, other)
+        return isinstance(other, (int, Dim)) and _compare(operator.eq, self, other)
 
     def __lt__(self, other: Any) -> bool:
         return not self >= other
@@ -138,15 +168,15 @@ class Dim:
         return not self > other
 
     def __gt__(self, other: Any) -> bool:
-        return True if _surely(self, other, 1) else _decide(operator.gt, self, other)
+        return _compare(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> bool:
-        return True if _surely(self, other, 0) else _decide(operator.ge, self, other)
+        return _compare(operator.ge, self, other)
 
     def __index__(self) -> int:
-        if guards.get() is None:
-            return self.hint
-        raise Bind(self.symbols[0], self.symbols[0].hint)
+        if _guards.get().open:
+            raise Bind(self.symbols[0], self.symbols[0].hint)
+        _refuse(f"the number of {self}")
 
     __int__ = __index__
 
@@ -190,11 +220,24 @@ def _divide(a: Dim, b: Extent) -> Extent | None:
     return _extent(quotient)
 
 
-def _surely(a: Dim, b: Extent, margin: int) -> bool:
-    difference = a - b
-    if isinstance(difference, int):
-        return difference >= margin
-    return difference.lower is not None and difference.lower >= margin
+def _compare(test: Test, a: Dim, b: Extent) -> bool:
+    """A comparison by terms where they decide it, else by the guards."""
+    more = _combine(a, b, -1)
+    if isinstance(more, int):
+        return test(more, 0)
+    least, less = more.lower, (-more).lower
+    if least is not None and (least > 0 or (test is operator.ge and least == 0)):
+        return test(least, 0)
+    if less is not None and (less > 0 or (test is operator.gt and less == 0)):
+        return test(-less, 0)
+    return _guards.get().decide(test, a, b)
+
+
+def identical(a: Extent, b: Extent) -> bool:
+    """Whether two extents are one for all sizes; asks nothing of run-time sizes, and binds none."""
+    if isinstance(a, Dim) or isinstance(b, Dim):
+        return isinstance(a, Dim) and isinstance(b, Dim) and a.terms == b.terms
+    return a == b
 
 
 def typical(x: Extent) -> int:
@@ -207,37 +250,30 @@ def hint(x: Extent) -> int:
     return x.hint if isinstance(x, Dim) else x
 
 
-def concrete_shape(shape: Shape) -> tuple[int, ...]:
-    """The shape as numbers: run-time sizes as first seen."""
-    return tuple(map(hint, shape))
-
-
 def same(a: Extent, b: Extent) -> bool:
     """Whether two extents are one; where that is open and the hints agree, binds a symbol (the trace starts again)."""
-    if isinstance(a, int) and isinstance(b, int):
+    if not isinstance(a, Dim) and not isinstance(b, Dim):
         return a == b
-    if isinstance(a, Dim) and isinstance(b, Dim) and a.terms == b.terms:
+    if identical(a, b):
         return True
-    if hint(a) != hint(b):
-        return False
-    bind(a, b)
-    return True
+    if _guards.get().open and hint(a) == hint(b):
+        _bind(a, b)
+    return a == b
 
 
-def bind(a: Extent, b: Extent) -> None:
+def _bind(a: Extent, b: Extent) -> NoReturn:
     """Ask for a trace in which a and b are one extent."""
-    if guards.get() is None:
-        return
     for x, y in ((a, b), (b, a)):
-        if isinstance(x, Dim) and _is_symbol(x) and (_is_symbol(y) or not isinstance(y, Dim)):
-            raise Bind(x.symbols[0], y)
+        symbol = symbol_of(x)
+        if symbol is not None and (symbol_of(y) is not None or not isinstance(y, Dim)):
+            raise Bind(symbol, y)
     symbol = symbols((a, b))[0]
     raise Bind(symbol, symbol.hint)
 
 
-def _is_symbol(x: Extent) -> bool:
-    """Whether an extent is a run-time size itself: arguments have such and numbers as lengths, never terms of them."""
-    return isinstance(x, Dim) and x.terms == (((x.symbols[0],), 1),)
+def symbol_of(x: Extent) -> Symbol | None:
+    """The run-time size that an extent is; None for a number or terms of sizes. Arguments have no such terms as lengths."""
+    return x.symbols[0] if isinstance(x, Dim) and x.terms == (((x.symbols[0],), 1),) else None
 
 
 def symbols(shape: Iterable[Extent]) -> tuple[Symbol, ...]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .dims import Dim, Symbol, evaluate
+from .dims import Dim, Symbol, evaluate, symbol_of
 from .errors import GraphError, NonFiniteError, at
 from .ir import Graph, Node
 from .types import TensorType
@@ -107,8 +107,9 @@ def bind(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> dict
     sizes: dict[Symbol, int] = {}
     for type_, shape in zip(types, shapes, strict=True):
         for n, size in zip(type_.shape, shape, strict=True):
-            if isinstance(n, Dim) and n.terms == (((n.symbols[0],), 1),):
-                sizes.setdefault(n.symbols[0], size)
+            symbol = symbol_of(n)
+            if symbol is not None:
+                sizes.setdefault(symbol, size)
     for type_, shape in zip(types, shapes, strict=True):
         if tuple(evaluate(n, sizes) for n in type_.shape) != tuple(shape):
             raise GraphError(f"an argument of shape {shape} does not fit {type_}")

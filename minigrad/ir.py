@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .dims import Dim
 from .errors import GraphError
 from .origin import Origin, here, override
 from .types import TensorType, same_type
@@ -144,6 +145,11 @@ class Graph:
     def out_types(self) -> tuple[TensorType, ...]:
         return tuple(o.type for o in self.outputs)
 
+    @cached_property
+    def has_sizes(self) -> bool:
+        """Whether an operation in it depends on a run-time size."""
+        return any(uses_sizes(n.attrs) for n in self.nodes)
+
     def bodies(self) -> list[Graph]:
         """The graphs held by its nodes (loop bodies, branches), not those within them."""
         return [g for n in self.nodes for g in n.attrs.values() if isinstance(g, Graph)]
@@ -158,6 +164,17 @@ class Graph:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
+
+
+def uses_sizes(attrs: Mapping[str, Any]) -> bool:
+    """Whether an operation with these attributes depends on a run-time size, by itself or by a graph that it holds."""
+    return any(map(_has_size, attrs.values()))
+
+
+def _has_size(value: Any) -> bool:
+    if isinstance(value, Graph):
+        return value.has_sizes
+    return isinstance(value, Dim) or (isinstance(value, tuple) and any(map(_has_size, value)))
 
 
 def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:

@@ -54,6 +54,12 @@ class Program:
         self.literal = [(i, s) for i, s in enumerate(shapes) if not dims.symbols(s)]
         self.symbolic = [(i, s) for i, s in enumerate(shapes) if dims.symbols(s)]
 
+    @property
+    def source(self) -> str:
+        """The loops, as Python that runs."""
+        with dims.deciding(self.guards):
+            return "\n".join(map(to_python, lower(self.optimized, split=False).phases))
+
     def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
         """The run-time sizes for these arguments, or None where they do not fit."""
         if any(arrays[i].shape != shape for i, shape in self.literal):
@@ -155,15 +161,16 @@ class Compiled:
         names = argument_names(self.function, args, kwargs)
         graph, guards = _trace(self.function, types, in_tree, names)
         passes: list[str] = []
-        optimized = optimize(graph, passes.append)
-        if os.environ.get("MINIGRAD_JIT") == "0":
-            return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
-        try:
-            return Program(graph, guards, optimized, Native(lower(optimized)), passes)
-        except Unsupported as reason:
-            what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
-            warnings.warn(what, CompileWarning, stacklevel=3)
-            return Program(graph, guards, optimized, None, passes, str(reason))
+        with dims.deciding(guards):
+            optimized = optimize(graph, passes.append)
+            if os.environ.get("MINIGRAD_JIT") == "0":
+                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
+            try:
+                return Program(graph, guards, optimized, Native(lower(optimized)), passes)
+            except Unsupported as reason:
+                what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
+                warnings.warn(what, CompileWarning, stacklevel=3)
+                return Program(graph, guards, optimized, None, passes, str(reason))
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
@@ -172,8 +179,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
-        compiled = [p for p in self._newest() if p.native is not None]
-        return "\n".join(to_python(phase) for p in compiled for phase in lower(p.optimized, split=False).phases)
+        return "\n".join(p.source for p in self._newest() if p.native is not None)
 
     @property
     def graph(self) -> Graph:
@@ -245,17 +251,14 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
 def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
     """Trace, starting again with fewer run-time sizes whenever the function or an operation needs to know one."""
     while True:
-        guards = Guards()
-        token = dims.guards.set(guards)
         try:
-            return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
+            with dims.deciding(Guards()) as guards:
+                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
         except Bind as found:
             types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
         except MinigradError as error:
             error.args = (f"{error}{_sizes_named(str(error), types, names)}",)
             raise
-        finally:
-            dims.guards.reset(token)
 
 
 def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:

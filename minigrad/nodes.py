@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .compute import compute
-from .dims import Dim, Shape
-from .ir import Node, Primitive
+from .dims import Shape
+from .ir import Node, Primitive, uses_sizes
 from .types import TensorType
 
 _interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
@@ -91,7 +91,7 @@ def make(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     if _gives_number(op, nodes):
         return _repeated(op, nodes, attrs, type_.shape)
     values = [n.value for n in nodes if n.value is not None]
-    computed = len(values) == len(nodes) and not _symbolic(attrs)
+    computed = len(values) == len(nodes) and not uses_sizes(attrs)
     node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if computed else None)
     if key is not None:
         table[key] = node
@@ -107,10 +107,6 @@ def _make_eager(op: Primitive, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
     type_ = op.type(*[n.type for n in nodes], **attrs)
     value = compute(op, values, attrs) if len(values) == len(nodes) else None
     return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
-
-
-def _symbolic(attrs: dict[str, Any]) -> bool:
-    return any(isinstance(v, Dim) or (isinstance(v, tuple) and any(isinstance(n, Dim) for n in v)) for v in attrs.values())
 
 
 # ---- numbers, alone or repeated, are cheaper to make than to keep or to pass

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import dims
 from .dims import Dim, Extent, Shape, hint, same
 from .errors import AxisError, dtype_error, message, shape_error
 
@@ -63,12 +64,8 @@ def same_type(a: TensorType, b: TensorType) -> bool:
 
 
 def identical(a: Shape, b: Shape) -> bool:
-    """Whether two shapes are written the same; asks nothing of run-time sizes."""
-    if a is b:
-        return True
-    if len(a) != len(b):
-        return False
-    return all(x is y or (type(x) is type(y) and hash(x) == hash(y) and x == y) for x, y in zip(a, b, strict=True))
+    """Whether two shapes are one for all sizes; asks nothing of run-time sizes."""
+    return a is b or (len(a) == len(b) and all(x is y or dims.identical(x, y) for x, y in zip(a, b, strict=True)))
 
 
 def is_one(n: Extent) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Dim, Shape, product, typical
+from ..dims import Shape, product, symbol_of, typical
 from ..ir import Graph, Node
 from ..nodes import item
 from ..primitives import elementwise, index, movement, reduce
@@ -176,7 +176,7 @@ class Block:
                 indices.append(Literal(0))
                 continue
             var, rows = self.program.loop_var(), self.program.rows
-            some = axis == 0 and rows is not None and n == Dim.of(rows.batch)
+            some = axis == 0 and rows is not None and symbol_of(n) == rows.batch
             made.append(Range(var, rows.high - rows.low, rows.low) if some and rows else Range(var, extent(n)))
             indices.append(var)
         return made, tuple(indices)

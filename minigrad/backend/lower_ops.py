@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dims import Dim, Shape
+from ..dims import Dim, Shape, identical, symbol_of
 from ..ir import Graph, Node
 from ..primitives import loop, movement
 from ..types import TensorType
@@ -73,7 +73,7 @@ def matmul(block: Block, node: Node) -> None:
     some = block.program.rows
     if loops:
         block.emit(loops, product((Literal(0), m)), loops)
-    elif some is not None and z.shape[0] == Dim.of(some.batch):
+    elif some is not None and symbol_of(z.shape[0]) == some.batch:
         block.share_columns(n, k, lambda low, high: product((some.low, some.high), (low, high)))
     elif some is None and block.loop is not None:
         block.share_columns(n, k, lambda low, high: product((Literal(0), m), (low, high)))
@@ -209,7 +209,7 @@ def argsort(block: Block, node: Node) -> None:
 def _first_read(block: Block, node: Node, axis: int) -> int | None:
     """How many of an order's first positions are read, if those are few; None for all."""
     users = [n for n in block.graph.nodes if node in n.args]
-    if node in block.graph.outputs or any(n.op is not movement.slice or n.attrs["start"][axis] != 0 for n in users):
+    if node in block.graph.outputs or any(n.op is not movement.slice or not identical(n.attrs["start"][axis], 0) for n in users):
         return None
     last = [(n.type.shape[axis] - 1) * n.attrs["step"][axis] + 1 for n in users]
     return max(last) if all(isinstance(n, int) and 1 <= n <= FEW for n in last) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..dims import Dim, Extent, Shape, Symbol
+from ..dims import Dim, Shape, Symbol, symbol_of
 from ..ir import Node
 from ..primitives import index, linalg, loop, movement, reduce
 from .schedule import is_leaf, is_movement
@@ -12,10 +12,10 @@ OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
 
 
 def batch_of(node: Node) -> Symbol | None:
-    """The run-time size that is the first axis of every carry of a loop, and of every value of its body that has it, or None."""
+    """The run-time size that is the first axis of every carry and output of a loop, and of every value of its body that has it, or None."""
     body = node.attrs["body"]
     params = loop.split(body.params, node.attrs["constants"], node.attrs["carries"])
-    sizes = {_symbol(p.type.shape[0]) if p.type.shape else None for p in params.carries}
+    sizes = {symbol_of(p.type.shape[0]) if p.type.shape else None for p in params.carries}
     if len(sizes) != 1 or None in sizes:
         return None
     (batch,) = sizes
@@ -37,15 +37,11 @@ def batch_of(node: Node) -> Symbol | None:
             return None
         elif not (is_movement(n) or is_leaf(n)):
             return None  # made at each step and stored: two threads at different steps would write it for each other
-    return batch if all(o in rows for o in body.outputs[: node.attrs["carries"]]) else None
-
-
-def _symbol(n: Extent) -> Symbol | None:
-    return n.symbols[0] if isinstance(n, Dim) and n.terms == (((n.symbols[0],), 1),) else None
+    return batch if all(o in rows for o in body.outputs) else None
 
 
 def _leads(shape: Shape, batch: Symbol) -> bool:
-    return bool(shape) and _symbol(shape[0]) == batch and not _mentions(shape[1:], batch)
+    return bool(shape) and symbol_of(shape[0]) == batch and not _mentions(shape[1:], batch)
 
 
 def _mentions(shape: Shape, batch: Symbol) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..dims import Dim, Extent, Shape
-from ..types import TensorType, is_one
+from ..types import TensorType, identical, is_one
 from .loops import Buffer, Expr, Index, Literal, Load, Size, as_index
 
 Indices = tuple[Index, ...]
@@ -95,9 +95,9 @@ class Stored:
         """The same elements in another shape without moving them, or None where that takes a copy."""
         if self.is_dense:
             return Stored(self.buffer, self.offset, row_major(shape), shape)
-        kept = [s for s, n in zip(self.strides, self.shape, strict=True) if not is_one(n)]
-        if [n for n in self.shape if not is_one(n)] != [n for n in shape if not is_one(n)]:
+        if not identical(*(tuple(n for n in s if not is_one(n)) for s in (self.shape, shape))):
             return None
+        kept = [s for s, n in zip(self.strides, self.shape, strict=True) if not is_one(n)]
         source = iter(kept)
         return Stored(self.buffer, self.offset, tuple(Literal(0) if is_one(n) else next(source) for n in shape), shape)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dims import Extent, Shape, concrete_shape, product
+from ..dims import Extent, Shape, product
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..ir import Primitive
 from ..tensor import Tensor
@@ -274,7 +274,6 @@ def _random_type(key: TensorType, stream: TensorType, shape: Shape, dtype: np.dt
 
 
 def _random_numpy(key: np.ndarray, stream: np.ndarray, shape: Shape, dtype: np.dtype, domain: int) -> np.ndarray:
-    shape = concrete_shape(shape)
     count = int(product(shape))
     keys, streams = key.reshape(-1, 2), np.broadcast_to(stream, key.shape[:-1]).reshape(-1)
     counters = [np.array([0, 0, s, domain], UINT64) for s in streams]

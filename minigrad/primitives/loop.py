@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dims import Extent, concrete_shape, typical
+from ..dims import Extent, typical
 from ..errors import GraphError, shape_error
 from ..ir import Graph, Node, Primitive, ancestors, substitute
 from ..nodes import interning, item
@@ -66,7 +66,7 @@ def _numpy(
                 stacked[i] = stacked[i].astype(y.dtype)
             stacked[i][t] = y
     if stacked is None:
-        stacked = [np.empty((0, *concrete_shape(t.shape)), t.dtype) for t in body.out_types[carries:]]
+        stacked = [np.empty((0, *t.shape), t.dtype) for t in body.out_types[carries:]]
     return (*carry, *stacked)
 
 

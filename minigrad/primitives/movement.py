@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dims
-from ..dims import Extent, Shape, concrete_shape
+from ..dims import Extent, Shape
 from ..errors import shape_error
 from ..ir import Primitive
 from ..tensor import Tensor
@@ -31,7 +31,7 @@ def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
 reshape: Primitive = Primitive(
     "reshape",
     _reshape_type,
-    lambda x, shape: np.reshape(x, concrete_shape(shape)),
+    lambda x, shape: np.reshape(x, shape),
     vjp=each(lambda ct, y, x, shape: reshape(ct, shape=x.shape)),
     batch=lambda size, args, batched, shape: reshape(args[0], shape=(size, *shape)),
     look=("move", "reshape"),
@@ -75,10 +75,10 @@ def _broadcast_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[boo
     return broadcast(reshape(x, shape=(size, *ones, *x.shape[1:])), shape=(size, *shape))
 
 
-def _broadcast_numpy(x: np.ndarray, shape: Shape) -> np.ndarray:
+def _broadcast_numpy(x: np.ndarray, shape: Ints) -> np.ndarray:
     if isinstance(x, np.ndarray) and not x.shape:  # the common case, ten times as fast as NumPy's way
-        return np.ndarray(concrete_shape(shape), x.dtype, x, strides=(0,) * len(shape))
-    return np.broadcast_to(x, concrete_shape(shape))
+        return np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
+    return np.broadcast_to(x, shape)
 
 
 broadcast: Primitive = Primitive(
@@ -105,8 +105,8 @@ def _slice_vjp(ct: Tensor, y: Tensor, x: Tensor, start: Shape, stop: Shape, step
     return pad(ct, low=start, high=tuple(n - e for n, e in zip(x.shape, last, strict=True)), interior=tuple(s - 1 for s in step))
 
 
-def _slice_numpy(x: np.ndarray, start: Shape, stop: Shape, step: Ints) -> np.ndarray:
-    return x[tuple(map(builtins.slice, concrete_shape(start), concrete_shape(stop), step))]
+def _slice_numpy(x: np.ndarray, start: Ints, stop: Ints, step: Ints) -> np.ndarray:
+    return x[tuple(map(builtins.slice, start, stop, step))]
 
 
 # Steps are positive, 0 ≤ start ≤ stop ≤ length: a negative step is a flip as well.
@@ -132,15 +132,10 @@ def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Ints) -> TensorT
     return TensorType(tuple(map(length, x.shape, low, high, interior)), x.dtype)
 
 
-def _pad_numpy(x: np.ndarray, low: Shape, high: Shape, interior: Ints) -> np.ndarray:
-    found = _pad_type(TensorType(x.shape, x.dtype), concrete_shape(low), concrete_shape(high), interior)
-    out = np.zeros(concrete_shape(found.shape), x.dtype)
-    out[
-        tuple(
-            builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1)
-            for a, n, i in zip(concrete_shape(low), x.shape, interior, strict=False)
-        )
-    ] = x
+def _pad_numpy(x: np.ndarray, low: Ints, high: Ints, interior: Ints) -> np.ndarray:
+    found = _pad_type(TensorType(x.shape, x.dtype), low, high, interior)
+    out = np.zeros(found.shape, x.dtype)
+    out[tuple(builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=False))] = x
     return out
 
 

@@ -32,7 +32,7 @@ class EmptyError(MinigradError, ValueError):
 def _type(name: str, empty: bool) -> Callable[..., TensorType]:
     def rule(x: TensorType, axes: Axes) -> TensorType:
         for a in axes:
-            if not empty and isinstance(x.shape[a], int) and x.shape[a] == 0:
+            if not empty and not x.shape[a] > 0:
                 raise EmptyError(message(name, f"axis {a} of {x} is empty, and the {name} of nothing has no value"))
         if x.dtype == BOOL:
             raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")

@@ -1,0 +1,210 @@
+"""Run-time sizes: arithmetic stays symbolic, comparisons are decided by terms, by guards, or not at all."""
+
+from __future__ import annotations
+
+import operator
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.dims import Bind, Dim, Guards, Symbol, UndecidedSizeError, deciding, evaluate, hint, identical, product, same
+
+T, B = Symbol("T", 5), Symbol("B", 3)
+t, b = Dim.of(T), Dim.of(B)
+COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+Poly = st.recursive(
+    st.sampled_from([lambda T, B: T, lambda T, B: B]) | st.integers(-3, 3).map(lambda n: lambda T, B: n),
+    lambda p: st.tuples(st.sampled_from("+-*"), p, p).map(
+        lambda x: {
+            "+": lambda T, B: x[1](T, B) + x[2](T, B),
+            "-": lambda T, B: x[1](T, B) - x[2](T, B),
+            "*": lambda T, B: x[1](T, B) * x[2](T, B),
+        }[x[0]]
+    ),
+    max_leaves=6,
+)
+
+
+@given(p=Poly, q=Poly, sizes=SIZES)
+def test_arithmetic_of_sizes_is_arithmetic(p: Any, q: Any, sizes: tuple[int, int]) -> None:
+    values = dict(zip((T, B), sizes, strict=True))
+    for f in (p, q, lambda T, B: p(T, B) * q(T, B) - p(T, B)):
+        assert evaluate(f(t, b), values) == f(*sizes)
+        assert hint(f(t, b)) == f(5, 3)
+    if identical(p(t, b), q(t, b)):
+        assert p(*sizes) == q(*sizes)
+    lower = p(t, b).lower if isinstance(p(t, b), Dim) else p(t, b)
+    assert lower is None or lower <= p(*sizes)
+
+
+@given(p=Poly, q=Poly, sizes=SIZES, compare=st.sampled_from(COMPARISONS))
+def test_outside_of_a_trace_a_comparison_holds_for_all_sizes_or_raises(p: Any, q: Any, sizes: tuple[int, int], compare: Any) -> None:
+    try:
+        found = compare(p(t, b), q(t, b))
+    except UndecidedSizeError:
+        assert not identical(p(t, b), q(t, b))
+        return
+    assert found is compare(p(*sizes), q(*sizes))
+
+
+@given(p=Poly, q=Poly, sizes=SIZES, compare=st.sampled_from(COMPARISONS))
+def test_while_tracing_a_comparison_is_decided_for_the_hints_and_its_guard_holds_where_it_comes_out_the_same(
+    p: Any, q: Any, sizes: tuple[int, int], compare: Any
+) -> None:
+    with deciding(Guards()) as guards:
+        found = compare(p(t, b), q(t, b))
+    assert found is compare(p(5, 3), q(5, 3))
+    assert guards.hold(dict(zip((T, B), sizes, strict=True))) is (found is compare(p(*sizes), q(*sizes)))
+    with deciding(guards):
+        assert compare(p(t, b), q(t, b)) is found
+
+
+def test_comparisons_become_guards_unless_they_always_hold() -> None:
+    with deciding(Guards()) as found:
+        assert t >= 1
+        assert t * 2 + b > 2
+        assert t + 1 != t
+        assert not t < 1
+        assert not found.facts
+        assert t > 4
+        assert t > 4
+        assert not b > 3
+        assert len(found.facts) == 2
+    assert found.hold({T: 9, B: 1})
+    assert not found.hold({T: 4, B: 1})
+    assert not found.hold({T: 5, B: 4})
+
+
+def test_after_a_trace_its_guards_decide_and_nothing_else_does() -> None:
+    with deciding(Guards()) as guards:
+        assert t > 4
+    with deciding(guards):
+        assert t > 4
+        assert not t <= 4
+        with pytest.raises(UndecidedSizeError, match=r"whether T > 3 is not the same for all run-time sizes"):
+            bool(t > 3)
+    assert len(guards.facts) == 1
+
+
+def test_equal_hints_bind_and_different_ones_do_not() -> None:
+    with deciding(Guards()) as guards:
+        assert not same(t, 4)
+        assert not same(t, b)
+        assert same(t + b, b + t)
+        with pytest.raises(Bind) as caught:
+            same(t, 5)
+        assert caught.value.value == 5
+        with pytest.raises(Bind) as caught:
+            same(t, b + 2)
+        assert (caught.value.symbol, caught.value.value) == (T, b + 2)
+    assert not guards.hold({T: 4, B: 3})
+    assert not guards.hold({T: 3, B: 3})
+
+
+def test_outside_of_a_trace_a_size_has_no_number_and_no_truth_value() -> None:
+    for ask in (int, range, bool, lambda n: 17 // n, lambda n: n // 2, lambda n: same(n, 5), lambda n: [0] * n, lambda n: n == b + 2):
+        with pytest.raises(UndecidedSizeError, match=r"run-time size: .*\n?.*ask for .hint"):
+            ask(t - 1)
+    assert (t.hint, hint(t * b), hint(7)) == (5, 15, 7)
+    assert t
+    assert not same(t, t + 1)
+    assert same(t + b, b + t)
+
+
+def test_division_is_exact_or_binds() -> None:
+    assert (t * b * 6) // (b * 2) == t * 3
+    assert (t * 4) % 2 == 0
+    assert product((t, 2, b)) == t * b * 2
+    for divide in (lambda: t // 2, lambda: t // 0, lambda: (t * b) // (t + 2)):
+        with deciding(Guards()), pytest.raises(Bind) as caught:
+            divide()
+        assert (caught.value.symbol, caught.value.value) in ((T, 5), (B, 3))
+
+
+@pytest.mark.parametrize("other", [None, 1.5, {}])
+def test_sizes_combine_with_sizes_and_integers_only(other: Any) -> None:
+    for combine in (operator.add, operator.sub, operator.mul):
+        with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
+            combine(t, other)
+
+
+def test_sizes_print_as_formulas() -> None:
+    assert str(t * b * 2 + t - 1) == "2*B*T+T-1"
+
+
+# ---- what is made of them
+
+
+COINCIDENCES = {
+    "a sequence as long as the batch, transposed": (
+        lambda h, xs: mg.scan(lambda h, x: (mg.tanh(h), mg.matrix_transpose(x)), h, xs),
+        ((3, 4), (6, 3, 3)),
+        ((1, 4), (2, 3, 3)),
+    ),
+    "the gradient of a sequence that does not reach the loss": (
+        mg.grad(lambda h, xs: mg.sum(mg.scan(lambda h, x: (mg.tanh(h), mg.matrix_transpose(x)), h, xs)[0]), (0, 1)),
+        ((3, 4), (6, 3, 3)),
+        ((2, 4), (7, 3, 5)),
+    ),
+    "a transpose as a square": (lambda x: mg.reshape(mg.transpose(x), x.shape), ((3, 3),), ((2, 5),)),
+    "a call whose arguments are constants": (
+        lambda x: mg.checkpoint(lambda c: mg.ones(x.shape, "float64") * c)(mg.ones((), "float64")) + x,
+        ((3,),),
+        ((5,),),
+    ),
+    "a branch whose arguments are constants": (
+        lambda x: mg.cond(mg.tensor(True), lambda: mg.ones(x.shape, "float64"), lambda: mg.zeros(x.shape, "float64")) + x,
+        ((3,),),
+        ((5,),),
+    ),
+    "a loop whose arguments are constants": (
+        lambda x: mg.scan(lambda c, _: (c + 1, mg.ones(x.shape, "float64") * c), mg.zeros((), "float64"), length=2)[1] + x,
+        ((3,),),
+        ((5,),),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COINCIDENCES)
+def test_sizes_that_coincide_at_the_first_call_mean_nothing_at_the_second(name: str) -> None:
+    f, first, second = COINCIDENCES[name]
+    fast, rng = mg.jit(f), np.random.default_rng(0)
+    for shapes in (first, second, first):
+        arrays = [rng.standard_normal(s) for s in shapes]
+        for found, expected in zip(mg.tree.leaves(fast(*arrays)), mg.tree.leaves(f(*arrays)), strict=True):
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12)
+
+
+def test_a_maximum_over_an_axis_that_becomes_empty_is_refused_as_in_eager_code() -> None:
+    fast = mg.jit(lambda x: mg.max(x[1:]))
+    assert float(fast(np.arange(3.0))) == 2
+    with pytest.raises(ValueError, match="max of nothing has no value"):
+        fast(np.arange(1.0))
+
+
+# ---- who may ask for the size seen first
+
+PACKAGE = Path(mg.__file__).parent
+ASK = {"dims.py": "its meaning", "types.py": "whether to bind a size to 1", "jit.py": "messages and explain()"}
+AFTER_TRACING = ("backend", "rewrite.py", "hoist.py", "interpret.py")
+
+
+def test_only_messages_and_the_trace_ask_for_the_size_seen_first() -> None:
+    asks = re.compile(r"\.hint\b|\bhint\(")
+    assert {str(f.relative_to(PACKAGE)) for f in PACKAGE.rglob("*.py") if asks.search(f.read_text())} == set(ASK)
+
+
+def test_what_runs_after_the_trace_compares_no_lengths() -> None:
+    files = [f for name in AFTER_TRACING for f in ([PACKAGE / name] if name.endswith(".py") else (PACKAGE / name).glob("*.py"))]
+    assert len(files) > 20
+    compares = re.compile(r"shape\[[^\]]+\] *[=!]=|[=!]= *\w+\.shape\b|Dim\.of\([^)]*\) *[=!]=|[=!]= *Dim\.of")
+    found = [f"{f.name}: {line.strip()}" for f in files for line in f.read_text().splitlines() if compares.search(line)]
+    assert found == []
