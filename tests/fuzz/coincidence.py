@@ -29,9 +29,10 @@ from .language import Program
 
 jit = sys.modules["minigrad.jit"]  # the name in the package is the function
 Sizes = Mapping[int, int]
+LARGEST = 24  # for machine code, which has other loops for more
 
 
-def choices(program: Program) -> tuple[Sizes, ...]:
+def choices(program: Program, largest: int = 5) -> tuple[Sizes, ...]:
     """Sizes for the program: all equal, two equal, all different, and any; small ones, as extents that stand in programs are."""
     rng, lengths = np.random.default_rng([program.seed, 4]), program.lengths
 
@@ -41,7 +42,7 @@ def choices(program: Program) -> tuple[Sizes, ...]:
     pair = different()
     pair[-1] = pair[0]
     equal = [int(rng.integers(1, 4))] * len(lengths)
-    anything = rng.integers(0 if rng.random() < 0.1 else 1, 6, len(lengths)).tolist()
+    anything = rng.integers(0 if rng.random() < 0.1 else 1, largest + 1, len(lengths)).tolist()
     return tuple(dict(zip(lengths, sizes, strict=True)) for sizes in (equal, pair, different(), anything))
 
 
@@ -85,7 +86,7 @@ class At:
 
 def coincidence(case: Case, second: bool = False, native: type = Checked) -> Counter[str]:
     """A program that takes run-time sizes, for sizes in several orders: its loops run by Python and checked, or as `native` runs them."""
-    every = [At(case, sizes, second) for sizes in choices(case.program)]
+    every = [At(case, sizes, second) for sizes in choices(case.program, *([LARGEST] if native is machine.Native else []))]
 
     def call(compiled: Compiled, number: int, before: list[int]) -> None:
         at = every[number]

@@ -80,4 +80,10 @@ CORPUS = {
         ),
         (3,),
     ),
+    "an axis that becomes empty": Program(
+        3,
+        (((7, 11), F),),
+        (step("head", 0, axis=1), step("mean", 1, axis=None, keepdims=False)),
+        (2,),
+    ),
 }
