@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import dims
-from ..dims import Dim
 from ..errors import message
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
@@ -60,7 +59,7 @@ def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over axes; integers become float32. Raises ValueError over no elements."""
     (t,) = _floats("mean", x)
     count = dims.product(t.shape[a] for a in normalize_axes("mean", axis, t.ndim))
-    if not isinstance(count, Dim) and count == 0:
+    if not count > 0:
         raise _r.EmptyError(message("mean", f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
     return divide(sum(t, axis, keepdims), count)
 

@@ -101,7 +101,7 @@ def _slice_type(x: TensorType, start: Shape, stop: Shape, step: Ints) -> TensorT
 
 
 def _slice_vjp(ct: Tensor, y: Tensor, x: Tensor, start: Shape, stop: Shape, step: Ints) -> Tensor:
-    last = tuple(a if isinstance(n, int) and n == 0 else a + (n - 1) * s + 1 for a, n, s in zip(start, y.shape, step, strict=True))
+    last = tuple(a + n if s == 1 or not n > 0 else a + (n - 1) * s + 1 for a, n, s in zip(start, y.shape, step, strict=True))
     return pad(ct, low=start, high=tuple(n - e for n, e in zip(x.shape, last, strict=True)), interior=tuple(s - 1 for s in step))
 
 
@@ -127,7 +127,7 @@ slice: Primitive = Primitive(
 
 def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Ints) -> TensorType:
     def length(n: Extent, a: Extent, b: Extent, i: int) -> Extent:
-        return n + a + b + ((n - 1) * i if i and not (isinstance(n, int) and n == 0) else 0)
+        return n + a + b + ((n - 1) * i if i and n > 0 else 0)
 
     return TensorType(tuple(map(length, x.shape, low, high, interior)), x.dtype)
 
