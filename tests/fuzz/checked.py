@@ -1,6 +1,6 @@
 """Generated loops run by Python on arrays that are watched.
 
-Refused are an index outside a buffer, a write to an input, and an element that one part of a shared statement writes and the other uses.
+Refused are an index outside a buffer, and an element that one part of a shared statement writes and the other uses.
 Working memory and results are NaN before each call.
 """
 
@@ -78,8 +78,8 @@ class Team:
 class Watched:
     """A flat buffer. Elements are asked for by an integer, a slice or an array of positions."""
 
-    def __init__(self, name: str, array: np.ndarray, team: Team, fixed: bool = False):
-        self.name, self.array, self.size, self.team, self.fixed = name, array, array.size, team, fixed
+    def __init__(self, name: str, array: np.ndarray, team: Team):
+        self.name, self.array, self.size, self.team = name, array, array.size, team
 
     def __getitem__(self, at: Any) -> Any:
         if self.team.part is None and type(at) is int and 0 <= at < self.size:
@@ -89,8 +89,6 @@ class Watched:
         return self.array[at]
 
     def __setitem__(self, at: Any, value: Any) -> None:
-        if self.fixed:
-            raise Fault(f"writes to {self.name}, which is an input")
         places = self.places(at)
         self.array[at] = value
         if self.team.part is not None:
@@ -149,7 +147,6 @@ class Checked:
         given = [Watched(b.name, np.reshape(a, -1), team) for b, a in zip(first.arguments, values, strict=True)]
         arena = [Watched(b.name, np.empty(evaluate(b.size, sizes), b.dtype), team) for b in first.locals]
         for buffer, declared in zip(given, first.arguments, strict=True):
-            buffer.fixed = declared in first.inputs
             if buffer.size != evaluate(declared.size, sizes):
                 raise Fault(f"{buffer.name} has {buffer.size} elements, and the loops expect {evaluate(declared.size, sizes)}")
         for buffer in (*given[len(first.inputs) :], *arena):
