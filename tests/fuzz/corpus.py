@@ -35,7 +35,7 @@ _TURNED = Program(0, (((3, 7), F), ((11, 7), F)), (step("tanh", 0), step("swap",
 _FILLED = Program(0, (((), F), ((7,), F)), (step("full", 1, value=1.0, dtype=F), step("multiply", 2, 0)), (3,))
 
 # The gradient of what is taken from two rows of the carry fills and adds to all of them: two threads did so at different steps.
-_TAKEN = Program(0, (((7, 11), F), ((11,), F)), (step("tanh", 0), step("multiply", 2, 1), step("take", 0, index=(0, -1), axis=0)), (3, 4))
+_TAKEN = Program(0, (((7, 11), F),), (step("tanh", 0), step("take", 0, index=(0, -1), axis=0)), (1, 2))
 
 CORPUS = {
     "a hoisted loop": Program(
@@ -90,13 +90,13 @@ CORPUS = {
         (2,),
     ),
     "rows for two threads": Program(
-        3,
-        (((7, 11), F), ((5, 11), F)),
+        7,
+        (((7, 11), F),),
         (
-            step("scan", 0, 1, body=_TAKEN, carries=1, sequences=1, reverse=False),
-            step("item", 2, index=0),
-            step("item", 2, index=1),
+            step("scan", 0, body=_TAKEN, carries=1, sequences=0, length=3),
+            step("item", 1, index=0),
+            step("item", 1, index=1),
         ),
-        (3, 4),
+        (2, 3),
     ),
 }
