@@ -37,6 +37,15 @@ _FILLED = Program(0, (((), F), ((7,), F)), (step("full", 1, value=1.0, dtype=F),
 # The gradient of what is taken from two rows of the carry fills and adds to all of them: two threads did so at different steps.
 _TAKEN = Program(0, (((7, 11), F),), (step("tanh", 0), step("take", 0, index=(0, -1), axis=0)), (1, 2))
 
+# A call whose arguments are numbers, inside a loop: nobody wrote it out.
+_SIGN = Program(0, (((), F),), (step("sign", 0),), (1,))
+_CALLED = Program(
+    0,
+    (((7,), F),),
+    (step("tanh", 0), step("constant", shape=(), value=1.0, dtype=F), step("checkpoint", 2, body=_SIGN)),
+    (1, 3),
+)
+
 CORPUS = {
     "a hoisted loop": Program(
         500354,
@@ -97,6 +106,12 @@ CORPUS = {
             step("item", 1, index=0),
             step("item", 1, index=1),
         ),
+        (2, 3),
+    ),
+    "a call of a number": Program(
+        1,
+        (((7,), F),),
+        (step("scan", 0, body=_CALLED, carries=1, sequences=0, length=3), step("item", 1, index=0), step("item", 1, index=1)),
         (2, 3),
     ),
 }
