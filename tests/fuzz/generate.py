@@ -303,7 +303,7 @@ def random_program(seed: int, apart: bool = False) -> Program:
     if rng.random() < 0.2:
         inputs.append(rng.integers(-3, 4, _thinned(shapes[0], rng)))
     b = Builder(rng, inputs, floats, ELEMENTS_APART if apart else ELEMENTS)
-    grow(b, *[(1, 4), (4, 9), (20, 21)][int(rng.choice(3, p=[0.65, 0.32, 0.03]))])
+    grow(b, *[(1, 4), (4, 9), (20, 21)][int(rng.choice(3, p=[0.7, 0.29, 0.01] if apart else [0.65, 0.32, 0.03]))])
     floating = [i for i, v in enumerate(b.values) if isinstance(v, np.ndarray) and v.dtype.kind == "f"]
     used = {a for s in b.steps for a in s.args}
     ends = [i for i, v in enumerate(b.values) if isinstance(v, np.ndarray) and i not in used and i >= b.count]
