@@ -37,10 +37,7 @@ def divided() -> Iterator[None]:
 
 
 class Team:
-    """Does the parts of a shared statement one after the other, the second first, and compares what they touch.
-
-    They may write the same value to one place, and then read it: what does not depend on the positions.
-    """
+    """Does the parts of a shared statement one after the other, the second first, and compares what they touch."""
 
     def __init__(self) -> None:
         self.part: int | None = None
@@ -51,27 +48,20 @@ class Team:
         if self.part is not None or middle == n:
             yield from ((middle, n), (0, middle))
             return
-        self.read: tuple[set[Place], ...] = set(), set()  # by each part, before it wrote there
-        self.written: tuple[dict[Place, Any], ...] = {}, {}
+        self.used: tuple[set[Place], ...] = set(), set()
+        self.written: tuple[set[Place], ...] = set(), set()
         for number, span in ((1, (middle, n)), (0, (0, middle))):
             self.part = number
             yield span
         self.part = None
 
-    def reads(self, place: Place) -> None:
-        if self.part is not None and place not in self.written[self.part]:
-            self.read[self.part].add(place)
-            self.require(place not in self.written[1 - self.part], place)
-
-    def writes(self, place: Place, value: bytes) -> None:
-        if self.part is not None:
-            mine, other = self.written[self.part], self.written[1 - self.part]
-            mine[place] = value if mine.get(place, value) == value else None
-            alike = place not in other or (mine[place] is not None and mine[place] == other[place])
-            self.require(alike and place not in self.read[1 - self.part], place)
-
-    def require(self, apart: bool, place: Place) -> None:
-        if not apart:
+    def touch(self, place: Place, writes: bool) -> None:
+        if self.part is None:
+            return
+        self.used[self.part].add(place)
+        if writes:
+            self.written[self.part].add(place)
+        if place in (self.used if writes else self.written)[1 - self.part]:
             raise Fault(f"both parts of a shared statement use {place[0]}[{place[1]}], and one writes it")
 
 
@@ -85,15 +75,13 @@ class Watched:
         if self.team.part is None and type(at) is int and 0 <= at < self.size:
             return self.array[at]
         for i in self.places(at):
-            self.team.reads((self.name, i))
+            self.team.touch((self.name, i), writes=False)
         return self.array[at]
 
     def __setitem__(self, at: Any, value: Any) -> None:
-        places = self.places(at)
+        for i in self.places(at):
+            self.team.touch((self.name, i), writes=True)
         self.array[at] = value
-        if self.team.part is not None:
-            for i in places:
-                self.team.writes((self.name, i), self.array[i].tobytes())
 
     def places(self, at: Any) -> list[int]:
         """The positions asked for, all inside."""
@@ -103,7 +91,7 @@ class Watched:
             found = list(range(at.start, at.stop))
         else:
             found = [at] if type(at) is int else np.ravel(at).tolist()
-        if found and not (0 <= min(found) and max(found) < self.size):
+        if found and not (min(found) >= 0 and max(found) < self.size):
             raise Fault(f"{self.name}[{max(found) if min(found) >= 0 else min(found)}] of {self.size}")
         return found
 

@@ -285,7 +285,8 @@ def _outside(b: Builder) -> dict[str, int]:
 
 
 MAKERS: tuple[Callable[[Builder], None], ...] = (
-    _one, _affine, _two, _choice, _bools, _integers, _reduce, _along_axis, _move, _shape, _slice, _join, _index, _product, _loop, _branch, _call,
+    _one, _affine, _two, _choice, _bools, _integers, _reduce, _along_axis, _move, _shape, _slice, _join, _index, _product,
+    _loop, _branch, _call,
 )  # fmt: skip
 _SHARES = np.array([18, 3, 18, 5, 2, 5, 10, 7, 10, 8, 5, 3, 6, 6, 11, 3, 5], float)
 WEIGHTS = _SHARES / _SHARES.sum()

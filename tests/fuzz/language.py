@@ -45,7 +45,7 @@ class Program:
         """The lengths of axes longer than 1: axes of one length must have one length whatever that is."""
         return sorted({n for shape, _ in self.inputs for n in shape if n > 1})
 
-    def arrays(self, sizes: Mapping[int, int] = {}, batch: int | None = None) -> list[np.ndarray]:  # noqa: B006, never changed
+    def arrays(self, sizes: Mapping[int, int] = {}, batch: int | None = None) -> list[np.ndarray]:
         """Inputs to run it on, the same for the same seed: axes of a length in `sizes` have another; a batch axis comes first."""
         rng = np.random.default_rng([self.seed, *(n for pair in sorted(sizes.items()) for n in pair)])
         found = []

@@ -48,7 +48,7 @@ def source(case: Case) -> None:
     agree(_source(optimize(case.graph), case.arrays), case.expected, case.limit)
 
 
-def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: Mapping[Symbol, int] = {}) -> Arrays:  # noqa: B006, never changed
+def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: Mapping[Symbol, int] = {}) -> Arrays:
     """The loops of an optimised graph, run by Python."""
     try:
         with divided():

@@ -7,8 +7,8 @@ import pytest
 
 import minigrad as mg
 from minigrad import dims, types
-from minigrad.backend.lower import Lowered, lower
 from minigrad.backend.loops import Buffer, Const, Fill, For, Function, Literal, Load, LoopVar, Shared, Stmt, Store
+from minigrad.backend.lower import Lowered, lower
 from minigrad.ops import shaping
 
 from .case import Case
@@ -18,7 +18,7 @@ from .corpus import CORPUS
 from .generate import random_program
 from .run import fuzz, fuzz_jobs
 
-I, LOW, HIGH = LoopVar("i"), LoopVar("low"), LoopVar("high")
+AT, LOW, HIGH = LoopVar("i"), LoopVar("low"), LoopVar("high")
 X, Y, WORK = (Buffer(name, "float64", 4) for name in ("x", "y", "b"))
 
 
@@ -35,7 +35,7 @@ def store(at: object, value: object = 1.0, buffer: Buffer = Y) -> Store:
 
 
 def shared(*body: Stmt) -> Shared:
-    return Shared(Literal(4), LOW, HIGH, (For(I, HIGH - LOW, body, start=LOW),))
+    return Shared(Literal(4), LOW, HIGH, (For(AT, HIGH - LOW, body, start=LOW),))
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_what_nobody_wrote_is_nan() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        [shared(store(Literal(0), Load(X, I)))],  # other values in one place
-        [shared(store(I), store(Literal(0), Load(Y, 3 - I)))],  # reads what the other writes
-        [shared(store(Literal(0), buffer=WORK), store(I, Load(WORK, Literal(0))), store(Literal(0), 2.0, WORK))],  # at another step
+        [shared(store(Literal(0)))],
+        [shared(store(AT), store(AT, Load(Y, 3 - AT)))],
+        [shared(store(AT, Load(Y, Literal(0))), store(Literal(0)))],
     ],
 )
 def test_two_parts_that_meet_are_refused(body: list[Stmt]) -> None:
@@ -71,10 +71,9 @@ def test_two_parts_that_meet_are_refused(body: list[Stmt]) -> None:
         run(*body)
 
 
-def test_two_parts_may_write_rows_of_their_own_and_the_same_value() -> None:
-    assert run(shared(store(I, Load(X, I)))) == [0, 1, 2, 3]
-    assert run(shared(store(Literal(0), buffer=WORK), store(I, Load(WORK, Literal(0))))) == [1, 1, 1, 1]
-    assert run(shared(store(3 - I, Load(X, I))), shared(store(I, Load(Y, I)))) == [3, 2, 1, 0]
+def test_two_parts_may_write_places_of_their_own_and_read_what_was_written_before() -> None:
+    assert run(shared(store(AT, Load(X, AT)))) == [0, 1, 2, 3]
+    assert run(shared(store(3 - AT, Load(X, AT), WORK)), shared(store(AT, Load(WORK, AT)))) == [3, 2, 1, 0]
 
 
 def test_small_loops_are_shared_when_all_is_divided() -> None:
@@ -98,7 +97,7 @@ def test_lengths_apart_are_of_few_kinds_and_never_of_other_values() -> None:
     programs = [random_program(seed, apart=True) for seed in range(300)]
     assert {n for p in programs for n in p.lengths} == {7, 11, 17}
     assert sum(len(p.lengths) == 3 for p in programs) > 50
-    assert sum(len(p.floats) == 2 for p in programs) > 30
+    assert sum(len(p.floats) == 2 for p in programs) > 20
 
 
 def test_a_size_taken_for_another_is_found(monkeypatch) -> None:
