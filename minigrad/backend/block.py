@@ -136,6 +136,8 @@ class Block:
         value = self.values.get(node)
         if isinstance(value, Stored):
             return value
+        if node.is_constant:
+            return None
         if node.op is item:
             return self.values[node.args[0]][node.attrs["index"]]
         if not (is_movement(node) or node.op is movement.reshape):

@@ -30,8 +30,8 @@ def batch_of(node: Node) -> Symbol | None:
         if not isinstance(n.type, tuple) or not hasattr(n.type, "shape"):
             return None
         if _leads(n.type.shape, batch):
-            if any(inputs) and not _row_by_row(n, inputs):
-                return None
+            if not (_row_by_row(n, inputs) if any(inputs) else is_movement(n) or is_leaf(n)):
+                return None  # or it fills all rows, as a scatter does, whatever rows it is asked for
             rows.add(n)
         elif any(inputs) or _mentions(n.type.shape, batch):
             return None

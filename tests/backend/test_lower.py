@@ -50,3 +50,13 @@ def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
     assert NOTE in source_of(fast)
     monkeypatch.setattr(lower_ops, "TURNED_FROM", 2**30)
     assert with_copy == work()
+
+
+def test_a_loop_may_take_a_number_that_a_call_gave_while_tracing():
+    one = mg.full((), 1.0, "float64")
+
+    def f(c, xs):
+        return mg.scan(lambda c, x: (mg.tanh(c), mg.checkpoint(mg.sign)(one) + x), c, xs)
+
+    for found, expected in zip(mg.jit(f)(np.ones(3), np.ones(4)), f(np.ones(3), np.ones(4)), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)

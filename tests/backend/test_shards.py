@@ -47,6 +47,9 @@ def test_rows_that_go_their_own_way_may_be_divided(step: Any) -> None:
         lambda x, h: (mg.flip(h, 0) + x,),
         lambda x, h: (mg.roll(h, 1, 0) + x,),
         lambda x, h: (mg.softmax(h, 0) + x,),
+        lambda x, h: (mg.grad(lambda h: mg.sum(mg.take(h, np.array([0, -1]), 0) ** 2))(h) + x,),
+        lambda x, h: (mg.grad(lambda h: mg.sum(h[1:] ** 2))(h) + x,),
+        lambda x, h: (h + mg.concat([x[:1, :1] * h[1:], h[:1]]),),
     ],
 )
 def test_rows_that_meet_are_not_divided(step: Any) -> None:
@@ -56,3 +59,27 @@ def test_rows_that_meet_are_not_divided(step: Any) -> None:
 def test_a_carry_without_the_batch_keeps_the_loop_whole() -> None:
     assert batch(lambda x, h, n: (h + x, n + 1), H, np.zeros(())) is None
     assert batch(lambda x, w: (mg.tanh(w + mg.sum(x * w, 0)),), np.zeros(4)) is None
+
+
+def test_a_loop_whose_outputs_are_not_all_rows_is_not_divided() -> None:
+    """Two threads would write the others for each other."""
+    fast = mg.jit(lambda xs, h, ms: mg.scan(lambda h, a: (mg.tanh(h + a[0]), a[1]), h, (xs, ms)))
+    fast(XS, H, np.ones((5, 2)))
+    (node,) = [n for n in fast.graph.nodes if n.op is loop.scan]
+    assert batch_of(node) is None
+
+
+def test_a_gradient_that_adds_to_all_rows_is_the_same_at_every_call() -> None:
+    def gradient(h: Any, xs: Any) -> Any:
+        def loss(h: Any) -> Any:
+            last, ys = mg.scan(lambda h, x: (mg.tanh(h) * x, mg.take(h, np.array([0, -1]), 0)), h, xs)
+            return mg.sum(last) + mg.sum(ys * ys)
+
+        return mg.grad(loss)(h)
+
+    rng, fast = np.random.default_rng(0), mg.jit(gradient)
+    h, xs = rng.standard_normal((200, 300)), rng.standard_normal((300, 300))
+    first = fast(h, xs).numpy()
+    np.testing.assert_allclose(first, gradient(h, xs).numpy(), atol=1e-12)
+    for _ in range(4):
+        np.testing.assert_array_equal(fast(h, xs).numpy(), first)
