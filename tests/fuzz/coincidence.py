@@ -24,8 +24,8 @@ from minigrad.errors import BoundsError, MinigradError
 from minigrad.jit import Compiled
 
 from .case import Arrays, Case, Mismatch, Skip, agree
-from .checked import Checked, divided
 from .language import Program
+from .watched import InPython, divided
 
 jit = sys.modules["minigrad.jit"]  # the name in the package is the function
 Sizes = Mapping[int, int]
@@ -84,7 +84,7 @@ class At:
         return "error" if self.error is not None else "compared" if self.finite else "not finite"
 
 
-def coincidence(case: Case, second: bool = False, native: type = Checked) -> Counter[str]:
+def coincidence(case: Case, second: bool = False, native: type = InPython) -> Counter[str]:
     """A program that takes run-time sizes, for sizes in several orders: its loops run by Python and checked, or as `native` runs them."""
     every = [At(case, sizes, second) for sizes in choices(case.program, *([LARGEST] if native is machine.Native else []))]
 

@@ -24,9 +24,9 @@ from minigrad.rewrite import optimize
 
 from . import libraries
 from .case import Arrays, Case, Mismatch, Skip, agree, run, weighted
-from .checked import Checked, divided
 from .coincidence import coincidence
 from .libraries import OURS
+from .watched import InPython, divided
 
 # ---- legs: the same values another way
 
@@ -52,11 +52,11 @@ def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: Mapping[Symbol
     """The loops of an optimised graph, run by Python."""
     try:
         with divided():
-            checked = Checked(lower(graph))
+            loops = InPython(lower(graph))
     except Unsupported as reason:
         raise Skip(str(reason)) from None
     outs = [np.empty([evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in graph.outputs]
-    checked.run([np.asarray(a, order="C") for a in arrays], outs, tuple(sizes[s] for s in checked.lowered.sizes))
+    loops.run([np.asarray(a, order="C") for a in arrays], outs, tuple(sizes[s] for s in loops.lowered.sizes))
     return outs
 
 

@@ -12,11 +12,11 @@ from minigrad.backend.lower import Lowered, lower
 from minigrad.ops import shaping
 
 from .case import Case
-from .checked import Checked, Fault, divided
 from .coincidence import choices, coincidence
 from .corpus import CORPUS
 from .generate import random_program
 from .run import fuzz, fuzz_jobs
+from .watched import Fault, InPython, divided
 
 AT, LOW, HIGH = LoopVar("i"), LoopVar("low"), LoopVar("high")
 X, Y, WORK = (Buffer(name, "float64", 4) for name in ("x", "y", "b"))
@@ -26,7 +26,7 @@ def run(*body: Stmt) -> list[float]:
     """The result y of statements on x = 0, 1, 2, 3 and four elements of working memory."""
     out = np.zeros(4)
     program = Lowered((Function("program_0", (X,), (Y,), (), (WORK,), body),), (), (), (), ())
-    Checked(program).run([np.arange(4.0)], [out], ())
+    InPython(program).run([np.arange(4.0)], [out], ())
     return out.tolist()
 
 

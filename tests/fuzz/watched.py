@@ -116,7 +116,7 @@ def _argsort(x: Watched, offset: int, n: int, stride: int, descending: bool) -> 
     return to_python._argsort(found, 0, n, 1, descending)
 
 
-class Checked:
+class InPython:
     """A lowered program, as `Native` has it, whose calls are checked."""
 
     def __init__(self, lowered: lower.Lowered):
