@@ -1,4 +1,7 @@
-"""python -m tests.fuzz --graphs 100000 --seed 0 --minutes 60 --out runs/fuzz: go on where the folder's run stopped, exit 1 on a failure."""
+"""python -m tests.fuzz --graphs 100000 --seed 0 --minutes 60 --jobs 2 --out runs/fuzz: go on where the folder's run stopped.
+
+Exit 1 on a failure.
+"""
 
 from __future__ import annotations
 
