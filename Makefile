@@ -24,11 +24,12 @@ slow: .venv/.dev
 checked: .venv/.dev
 	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 tests --ignore tests/viz --ignore tests/browser
 
-# Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others.
+# Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others, JOBS the processes.
 GRAPHS ?= 100000
 SEED   ?= 0
+JOBS   ?= 2
 fuzz: .venv/.dev
-	$(BIN)/python -m tests.fuzz --graphs $(GRAPHS) --seed $(SEED) --out runs/fuzz-$(SEED)
+	$(BIN)/python -m tests.fuzz --graphs $(GRAPHS) --seed $(SEED) --jobs $(JOBS) --out runs/fuzz-$(SEED)
 
 soak: .venv/.dev
 	$(BIN)/python -m tests.soak --minutes 60
