@@ -8,7 +8,7 @@ FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow fuzz soak coverage wheel clean
+.PHONY: demo test lint slow checked fuzz soak coverage wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -20,11 +20,16 @@ test: .venv/.dev lint
 slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
 
-# Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others.
+# The tests that compile, every program compared with the interpreter at each new set of sizes.
+checked: .venv/.dev
+	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 tests --ignore tests/viz --ignore tests/browser
+
+# Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others, JOBS the processes.
 GRAPHS ?= 100000
 SEED   ?= 0
+JOBS   ?= 2
 fuzz: .venv/.dev
-	$(BIN)/python -m tests.fuzz --graphs $(GRAPHS) --seed $(SEED) --out runs/fuzz-$(SEED)
+	$(BIN)/python -m tests.fuzz --graphs $(GRAPHS) --seed $(SEED) --jobs $(JOBS) --out runs/fuzz-$(SEED)
 
 soak: .venv/.dev
 	$(BIN)/python -m tests.soak --minutes 60

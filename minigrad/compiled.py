@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tree
+from . import checked, tree
 from .backend import memory
 from .backend.lower import Unsupported, lower
 from .backend.native import Native
@@ -101,6 +101,7 @@ class Fit:
         own = (o.name if o.args else None for o in program.graph.outputs)  # a param is named after its place among the arguments
         self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
+        self.checks = checked.wanted()
         position = {p: i for i, p in enumerate(program.graph.params)}
         self.same = [position.get(o) for o in program.graph.outputs]  # the argument that a result is
 
@@ -108,7 +109,11 @@ class Fit:
         if self.program.native is None:
             return self.program.interpret(arrays, self.sizes)
         outputs = [memory.empty(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
-        self.program.native.run(arrays, outputs, self.numbers)
+        if self.checks:
+            checked.run_checked(self.program, self.sizes, self.numbers, arrays, outputs)
+            self.checks = "" if self.checks == "1" else self.checks
+        else:
+            self.program.native.run(arrays, outputs, self.numbers)
         return outputs
 
 
@@ -202,7 +207,8 @@ def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
     Values that f takes from outside are constants, read when it is first called. An operation without loops falls back to the
     interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the operation,
     line, scope and step that first gave one (the interpreter runs the same arguments again to find it).
-    In the environment MINIGRAD_JIT=0 turns compilation off, and MINIGRAD_THREADS=1 leaves the second thread out: the same bits.
+    In the environment MINIGRAD_JIT=0 turns compilation off, MINIGRAD_THREADS=1 leaves the second thread out (the same bits), and
+    MINIGRAD_CHECK=1 compares the first call at each new set of sizes (=all: every call) with the interpreter: CheckError at a difference.
     """
     return Compiled(f, finite)
 

@@ -49,6 +49,14 @@ class NonFiniteError(MinigradError, FloatingPointError):
     """A NaN watch found a value that is not finite."""
 
 
+class MemoryFault(MinigradError, RuntimeError):
+    """Compiled code wrote where it must not: beside its memory, or into an argument. Never the user's fault."""
+
+
+class CheckError(MinigradError, AssertionError):
+    """Compiled code and the interpreter differ (MINIGRAD_CHECK). Never the user's fault."""
+
+
 class CheckpointError(MinigradError, ValueError):
     """A checkpoint that is not whole, not ours, or not for this model."""
 

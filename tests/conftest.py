@@ -2,8 +2,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
+from collections.abc import Generator, Iterator
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from minigrad.backend.guarded import run_guarded
+from minigrad.backend.native import Native
 
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True)
@@ -11,3 +18,69 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; child processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+plain_run = Native.run
+
+
+@pytest.fixture(autouse=True, scope="session")
+def guarded():
+    """Every compiled call of this process runs on poisoned memory, between guards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Native, "run", run_guarded)
+        yield
+
+
+@pytest.fixture
+def unguarded(monkeypatch):
+    """Compiled calls run on the memory they are given: for what is said of that memory or of their speed."""
+    monkeypatch.setattr(Native, "run", plain_run)
+
+
+PROOFS: list[Any] = []  # for the programs that were compiled since the last test
+
+
+@pytest.fixture(autouse=True, scope="session")
+def proofs() -> Iterator[None]:
+    """Every compiled program is proved to stay inside its buffers, and two threads of it to keep apart."""
+    from minigrad.backend.bounds import prove
+    from minigrad.compiled import Program
+
+    made = Program.__post_init__
+
+    def proved(self: Any) -> None:
+        made(self)
+        if self.native is not None:
+            PROOFS.append(prove(self.native.lowered, self.guards))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Program, "__post_init__", proved)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """A test that compiled a program fails if anything of it is unproved; its report carries the figures."""
+    try:
+        result = yield
+    finally:
+        found = PROOFS.copy()
+        PROOFS.clear()
+        if found:
+            counts = sum((p.counts for p in found), Counter())
+            item.user_properties.append(("proofs", (len(found), [(kind, int(verdict), n) for (kind, verdict), n in counts.items()])))
+    unproved = [line for proof in found for line in proof.unproved]
+    if unproved:
+        pytest.fail("\n".join(unproved), pytrace=False)
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
+    found = [value for r in reports for name, value in r.user_properties if name == "proofs"]
+    if found:
+        from minigrad.backend.bounds import Proof, Verdict
+
+        total = Proof()
+        for _, counts in found:
+            total.counts.update({(kind, Verdict(verdict)): n for kind, verdict, n in counts})
+        terminalreporter.write_line(f"compiled programs: {sum(n for n, _ in found):,}; {total}")

@@ -193,6 +193,13 @@ def test_a_reduction_over_an_axis_that_becomes_empty_is_refused_as_in_eager_code
         fast(np.ones((2, 1)))
 
 
+def test_an_axis_that_becomes_empty_is_rolled_as_in_eager_code() -> None:
+    fast = mg.jit(lambda x: mg.grad(lambda x: mg.sum(mg.roll(x[:-1], 2, 0) * x[1:]))(x))
+    for n in (3, 1, 2, 5):
+        x = np.arange(1.0, n + 1)
+        np.testing.assert_array_equal(fast(x).numpy(), fast.function(x).numpy())
+
+
 # ---- who may ask for the size seen first
 
 PACKAGE = Path(mg.__file__).parent

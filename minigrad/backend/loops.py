@@ -382,12 +382,12 @@ class Function:
         return sum(isinstance(s, Shared) for s in walk(self.body))
 
     def layout(self, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
-        """The byte offset of each local in the arena, and the arena's size in bytes."""
-        offsets, end = {}, 0
+        """The byte offset of each local in the arena, and the arena's size in bytes. An unused cache line stands on both sides of each."""
+        offsets, end = {}, ALIGNMENT
         for buffer in self.locals:
             offsets[buffer.name] = end
-            end += -(-evaluate(buffer.size, sizes) * buffer.itemsize // ALIGNMENT) * ALIGNMENT
-        return offsets, end
+            end += -(-evaluate(buffer.size, sizes) * buffer.itemsize // ALIGNMENT) * ALIGNMENT + ALIGNMENT
+        return offsets, end if self.locals else 0
 
 
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:

@@ -114,9 +114,9 @@ def concat(block: Block, node: Node) -> None:
 def roll(block: Block, node: Node) -> None:
     """Two runs: what stays in order, and what comes in again at the start."""
     target, x, axis = block.store(node), node.args[0], node.attrs["axis"]
-    n = extent(target.shape[axis])
-    if n == Literal(0):
+    if not target.shape[axis] > 0:  # else the shift would be a remainder by 0
         return
+    n = extent(target.shape[axis])
     shift = Literal(node.attrs["shift"]) % n
     for length, source, goal in ((n - shift, Literal(0), shift), (shift, n - shift, Literal(0))):
         loops, indices = block.loops(target.shape)

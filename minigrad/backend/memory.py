@@ -6,6 +6,7 @@ import ctypes
 import math
 import sys
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -55,20 +56,36 @@ def _forget_waiting(size: int) -> None:
     if 4 * _made < _counted:
         return
     total = waiting = 0
-    for size, blocks in list(_blocks.items()):
-        for _ in range(len(blocks)):
-            count, block = _first(blocks)
-            if block is not None:
-                blocks.append(block)
-                total += size
-                waiting += size * (count == _UNUSED)
+    for block, unused in all_blocks():
+        total += block.nbytes
+        waiting += block.nbytes * unused
     if waiting > max(WAITING_AT_MOST, total - waiting):
         _blocks.clear()
     _counted, _made = total, 0
 
 
+def all_blocks() -> Iterator[tuple[np.ndarray, bool]]:
+    """Every block, and whether nobody uses it; until the next is asked for, nobody else gets it."""
+    for blocks in list(_blocks.values()):
+        for _ in range(len(blocks)):
+            count, block = _first(blocks)
+            if block is not None:
+                yield block, count == _UNUSED
+                blocks.append(block)
+
+
+def address(array: np.ndarray) -> int:
+    """Where the elements of an array begin."""
+    return _address(id(array) + ARRAY_DATA).value
+
+
+def aligned(block: np.ndarray) -> np.ndarray:
+    """Bytes from their first cache line on."""
+    return block[-address(block) % ALIGNMENT :]
+
+
 def _on(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    return np.ndarray(shape, dtype, block, -_address(id(block) + ARRAY_DATA).value % ALIGNMENT)
+    return np.ndarray(shape, dtype, block, -address(block) % ALIGNMENT)
 
 
 def _first(blocks: deque[np.ndarray]) -> tuple[int, np.ndarray | None]:
@@ -85,7 +102,7 @@ _UNUSED = _first(deque([np.empty(1, np.uint8)]))[0]
 
 def _check_array_layout() -> None:
     array = np.empty(1)
-    if _address(id(array) + ARRAY_DATA).value != array.ctypes.data:
+    if address(array) != array.ctypes.data:
         raise ImportError("NumPy arrays do not keep their data pointer where minigrad expects it")
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,12 @@ KEPT_SIZES = 256
 
 @dataclass
 class Known:
-    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took."""
+    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took;
+    where working memory lies, for guarded calls."""
 
     pays: list[bool]
     seconds: float = LONG
+    locals: Any = None
 
 
 class Native:
@@ -45,25 +48,43 @@ class Native:
         """
         if not self.kernels:
             return
-        first = self.kernels[0]
+        arena = self.take_arena(numbers)
+        problem = self.call([*arrays, *self.lowered.constants], outputs, numbers, arena)
+        if problem is not None:
+            raise problem
+        self.keep_arena(numbers, arena)
+
+    def take_arena(self, numbers: tuple[int, ...]) -> np.ndarray:
+        """Working memory for one call at these sizes."""
+        try:
+            return self.arenas[numbers].pop()
+        except (KeyError, IndexError):
+            return self.kernels[0].arena(*numbers)
+
+    def keep_arena(self, numbers: tuple[int, ...], arena: np.ndarray) -> None:
+        """For another call."""
+        self.arenas.setdefault(numbers, []).append(arena)
+        if len(self.arenas) > KEPT_ARENAS:
+            self.arenas.pop(next(iter(self.arenas)))
+
+    def call(
+        self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
+    ) -> BoundsError | None:
+        """Run on the graph's params and constants; when it returns, nothing is written any more. Gives the error of a failed check."""
         known = self.known(numbers)
-        idle = self.arenas.setdefault(numbers, [])
-        arena = idle.pop() if idle else first.arena(*numbers)
-        table = first.pack([*arrays, *self.lowered.constants, *outputs])
-        job = partial(self._phases, known.pays, table, numbers, arena, arrays, outputs)
+        table = self.kernels[0].pack([*inputs, *outputs])
+        job = partial(self._phases, known.pays, table, numbers, arena, inputs, outputs)
         if known.seconds < LONG:
             code, value = job()
         else:
             began = time.perf_counter()
             code, value = interruptible(job)
             known.seconds = time.perf_counter() - began
-        if code:
-            node, length = self.lowered.checks[code - 1]
-            problem = f"index {value} out of bounds for an axis of size {evaluate(length, _named(self.lowered, numbers))}"
-            raise BoundsError(message(node.op.name, problem, place=node.origin))
-        if len(self.arenas) > KEPT_ARENAS:
-            self.arenas.pop(next(iter(self.arenas)))
-        idle.append(arena)
+        if not code:
+            return None
+        node, length = self.lowered.checks[code - 1]
+        problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
+        return BoundsError(message(node.op.name, problem, place=node.origin))
 
     def _phases(
         self,
@@ -71,14 +92,14 @@ class Native:
         table: bytes,
         numbers: tuple[int, ...],
         arena: np.ndarray,
-        arrays: Sequence[np.ndarray],
+        inputs: Sequence[np.ndarray],
         outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
         """Run one phase after the other; the code of the first failed check and its value, or 0."""
         shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
         boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
         if boards:
-            kept = (arrays, outputs)  # until the helper has been, who may come when all is done
+            kept = (inputs, outputs)  # until the helper has been, who may come when all is done
             invite(lambda: ([k.call(table, numbers, arena, board, helps=True) for k, board in boards.items()], kept))
         try:
             for kernel in self.kernels:
@@ -94,8 +115,8 @@ class Native:
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
-    return Known([shared_work(p.body, _named(lowered, numbers)) > INVITE_FROM for p in lowered.phases])
+    return Known([shared_work(p.body, named(lowered, numbers)) > INVITE_FROM for p in lowered.phases])
 
 
-def _named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:
+def named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:
     return {s.name: n for s, n in zip(lowered.sizes, numbers, strict=True)}

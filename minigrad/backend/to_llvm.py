@@ -110,11 +110,11 @@ def _entry(f: Function, used: list[str], declarations: dict[str, str], suffix: s
         registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
     above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {ALIGNMENT - 1}")
     arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-ALIGNMENT)))
-    end = "0"
+    end = str(ALIGNMENT)
     for buffer in f.locals:
         registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
         size = code.index(as_index(buffer.size) * buffer.itemsize)
-        padded = emit(f"and i64 {emit(f'add i64 {size}, {ALIGNMENT - 1}')}, {-ALIGNMENT}")
+        padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * ALIGNMENT - 1}')}, {-ALIGNMENT}")
         end = emit(f"add i64 {end}, {padded}")
     if "%team.board" in used:
         own = emit(f"alloca [{team.CELLS} x i64], align 8")

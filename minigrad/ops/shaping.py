@@ -134,7 +134,8 @@ def flip(x: Like, axis: Axis = None) -> Tensor:
 def roll(x: Like, shift: int, axis: int = -1) -> Tensor:
     """Elements moved `shift` places along an axis, those that leave the end coming in at the start."""
     t = tensor(x)
-    return _m.roll(t, shift=whole("roll", shift, "the shift"), axis=normalize_axis("roll", axis, t.ndim))
+    places, a = whole("roll", shift, "the shift"), normalize_axis("roll", axis, t.ndim)
+    return _m.roll(t, shift=places, axis=a) if t.shape[a] > 0 else t
 
 
 def pad(x: Like, widths: Sequence[tuple[int, int]]) -> Tensor:

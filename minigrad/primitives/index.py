@@ -94,6 +94,8 @@ take: Primitive = Primitive(
 
 def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
     require_index("scatter", index)
+    if not unify_shapes(updates.shape[axis : axis + index.ndim], index.shape):
+        raise shape_error("scatter", f"updates {updates.shape} must have the indices' shape {index.shape} from axis {axis} on")
     return TensorType((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
 
 
@@ -146,15 +148,11 @@ scatter: Primitive = Primitive(
 # ---- gather: one element per position, along an axis
 
 
-def _along_type(name: str, x: TensorType, index: TensorType, axis: int) -> None:
-    require_index(name, index)
+def _gather_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
+    require_index("take_along_axis", index)
     rest = x.shape[:axis] + x.shape[axis + 1 :]
     if index.ndim != x.ndim or not unify_shapes(index.shape[:axis] + index.shape[axis + 1 :], rest):
-        raise shape_error(name, f"indices {index.shape} must agree with {x.shape} except along axis {axis}")
-
-
-def _gather_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
-    _along_type("take_along_axis", x, index, axis)
+        raise shape_error("take_along_axis", f"indices {index.shape} must agree with {x.shape} except along axis {axis}")
     return TensorType(index.shape, x.dtype)
 
 
@@ -182,7 +180,9 @@ gather: Primitive = Primitive(
 
 
 def _scatter_along_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
-    _along_type("scatter_along", updates, index, axis)
+    require_index("scatter_along", index)
+    if not unify_shapes(updates.shape, index.shape):
+        raise shape_error("scatter_along", f"updates {updates.shape} must have the indices' shape {index.shape}")
     return TensorType((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)
 
 

@@ -102,6 +102,8 @@ broadcast: Primitive = Primitive(
 
 
 def _slice_type(x: TensorType, start: Shape, stop: Shape, step: Ints) -> TensorType:
+    if not all(0 <= a <= b <= n for a, b, n in zip(start, stop, x.shape, strict=True)):
+        raise shape_error("slice", f"{start} … {stop} is not inside {x.shape}")
     return TensorType(tuple((b - a + s - 1) // s if s > 1 else b - a for a, b, s in zip(start, stop, step, strict=True)), x.dtype)
 
 

@@ -57,8 +57,8 @@ def test_indices_fold():
 def test_locals_are_laid_out_in_the_arena():
     a, b, c = Buffer("a", "float32", N), Buffer("b", "uint8", N * 10), Buffer("c", "float64", 0)
     f = function(locals=(a, b, c))
-    assert f.layout({"n": 17}) == ({"a": 0, "b": 128, "c": 320}, 320)
-    assert f.layout({"n": 0}) == ({"a": 0, "b": 0, "c": 0}, 0)
+    assert f.layout({"n": 17}) == ({"a": 64, "b": 256, "c": 512}, 576)
+    assert f.layout({"n": 0}) == ({"a": 64, "b": 128, "c": 192}, 256)
 
 
 def test_python_is_readable():

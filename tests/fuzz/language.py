@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,17 @@ class Program:
             values.append(OPS[step.op](library, *(values[i] for i in step.args), **dict(step.attrs)))
         return [values[i] for i in self.outputs]
 
-    def arrays(self, grow: int = 0, batch: int | None = None) -> list[np.ndarray]:
-        """Inputs to run it on, the same for the same seed; axes longer than 1 grow by `grow`, and a batch axis comes first."""
-        rng = np.random.default_rng([self.seed, grow])
+    @property
+    def lengths(self) -> list[int]:
+        """The lengths of axes longer than 1: axes of one length must have one length whatever that is."""
+        return sorted({n for shape, _ in self.inputs for n in shape if n > 1})
+
+    def arrays(self, sizes: Mapping[int, int] = {}, batch: int | None = None) -> list[np.ndarray]:
+        """Inputs to run it on, the same for the same seed: axes of a length in `sizes` have another; a batch axis comes first."""
+        rng = np.random.default_rng([self.seed, *(n for pair in sorted(sizes.items()) for n in pair)])
         found = []
         for shape, dtype in self.inputs:
-            full = tuple(n + grow if n > 1 else n for n in shape)
+            full = tuple(sizes.get(n, n) for n in shape)
             full = full if batch is None else (batch, *full)
             found.append((rng.integers(-3, 4, full) if dtype == "int64" else rng.standard_normal(full)).astype(dtype))
         return found
@@ -58,9 +63,10 @@ class Program:
                 yield from inner.all_steps()
 
     @property
-    def is_single(self) -> bool:
-        """Whether anything in it is rounded to float32."""
-        return any(d == "float32" for _, d in self.inputs) or any(dict(s.attrs).get("dtype") == "float32" for s in self.all_steps())
+    def floats(self) -> set[str]:
+        """The float dtypes that it mentions."""
+        found = {d for _, d in self.inputs} | {str(dict(s.attrs).get("dtype")) for s in self.all_steps()}
+        return found & {"float32", "float64"}
 
     def without_chunks(self) -> Program:
         """The same with no loop checkpointed, which changes neither values nor gradients."""
@@ -72,9 +78,14 @@ class Program:
         return dataclasses.replace(self, steps=tuple(map(plain, self.steps)))
 
 
-def _scan(library: Any, *args: Any, body: Program, carries: int, sequences: int, **how: Any) -> Any:
-    """args: carries, sequences, constants. The body gives the next carries, then one output."""
+def _scan(library: Any, *args: Any, body: Program, carries: int, sequences: int, along: tuple[int, int] | None = None, **how: Any) -> Any:
+    """args: carries, sequences, constants. The body gives the next carries, then one output.
+
+    along  (an argument, its axis) whose length is the number of steps
+    """
     carry, xs, constants = args[:carries], args[carries : carries + sequences], args[carries + sequences :]
+    if along is not None:
+        how["length"] = args[along[0]].shape[along[1]]
 
     def step(carry: Any, xs: Any) -> Any:
         found = body.evaluate(library, [*carry, *xs, *constants])
@@ -84,8 +95,15 @@ def _scan(library: Any, *args: Any, body: Program, carries: int, sequences: int,
     return (*last, ys)
 
 
-def _one(library: Any, body: Program) -> Callable[..., Any]:
-    return lambda *args: body.evaluate(library, args)[0]
+def _called(library: Any, args: Sequence[Any], outside: int, *bodies: Program) -> list[Any]:
+    """Each body as a function of the args but the last `outside`, which it takes from around it; then those args."""
+    own = len(args) - outside
+    return [*(lambda *given, b=b: b.evaluate(library, [*given, *args[own:]])[0] for b in bodies), *args[:own]]
+
+
+def _checkpoint(library: Any, *args: Any, body: Program, outside: int = 0) -> Any:
+    f, *given = _called(library, args, outside, body)
+    return library.checkpoint(f)(*given)
 
 
 def _along(axis: int, *index: Any) -> tuple[Any, ...]:
@@ -150,6 +168,14 @@ OPS: dict[str, Callable[..., Any]] = {
     "one_hot": lambda L, i, n, dtype: L.astype(L.one_hot(i % n, n), dtype),
     "positions": lambda L, x: x * 0.5 + L.astype(L.arange(x.shape[-1]), x.dtype),
     "length": lambda L, x, axis: x * L.astype(L.extent(x.shape[axis]), x.dtype) * 0.25,
+    # from a number, an axis, a shape
+    "constant": lambda L, shape, value, dtype: L.full(shape, value, dtype),
+    "full": lambda L, x, value, dtype: L.full(x.shape, value, dtype),
+    "grid": lambda L, x, y, axes, value, dtype: L.full((x.shape[axes[0]], y.shape[axes[1]]), value, dtype),
+    "iota": lambda L, x, axis, dtype: L.astype(L.arange(x.shape[axis]), dtype),
+    "encode": lambda L, i, x, axis, dtype: L.astype(L.one_hot(i % L.extent(x.shape[axis]), x.shape[axis]), dtype),
+    "broadcast": lambda L, x, y: L.broadcast_to(x, y.shape),
+    "like_shape": lambda L, x, y: L.reshape(x, y.shape),
     # reductions
     "sum": lambda L, x, axis, keepdims: L.sum(x, axis, keepdims),
     "mean": lambda L, x, axis, keepdims: L.mean(x, axis, keepdims),
@@ -162,6 +188,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "logsumexp": lambda L, x, axis: L.logsumexp(x, axis),
     # movement
     "transpose": lambda L, x, axes: L.permute_dims(x, axes),
+    "swap": lambda L, x: L.mT(x),
     "flatten": lambda L, x: L.reshape(x, (-1,)),
     "merge": lambda L, x, axis: L.reshape(x, _merge(x, axis)),
     "expand": lambda L, x, axis: x[_along(axis, None)],
@@ -171,6 +198,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "tail": lambda L, x, axis: x[_along(axis, slice(1, None))],
     "half": lambda L, x, axis: x[_along(axis, slice(None, None, 2))],
     "backwards": lambda L, x, axis: L.backwards(x, axis),
+    "prefix": lambda L, x, y, axes: x[_along(axes[0], slice(0, y.shape[axes[1]]))],
     "flip": lambda L, x, axis: L.flip(x, axis),
     "roll": lambda L, x, shift, axis: L.roll(x, shift, axis),
     "pad": lambda L, x, widths: L.pad(x, widths),
@@ -190,8 +218,8 @@ OPS: dict[str, Callable[..., Any]] = {
     # control
     "scan": _scan,
     "item": lambda L, x, index: x[index],
-    "cond": lambda L, c, *args, then, otherwise: L.cond(c, _one(L, then), _one(L, otherwise), *args),
-    "checkpoint": lambda L, *args, body: L.checkpoint(_one(L, body))(*args),
-    "vmap": lambda L, x, *args, body: L.vmap(_one(L, body), x, *args),
+    "cond": lambda L, c, *args, then, otherwise, outside=0: L.cond(c, *_called(L, args, outside, then, otherwise)),
+    "checkpoint": _checkpoint,
+    "vmap": lambda L, *args, body, outside=0: L.vmap(*_called(L, args, outside, body)),
     "like": lambda L, x, y: L.tanh(L.mean(x, None, False) + y),
 }

@@ -6,12 +6,10 @@ All are measured by the interpreter on the graph as it was traced.
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -19,125 +17,19 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import tree
-from minigrad.backend import run_python
+from minigrad.backend.bounds import prove
 from minigrad.backend.lower import Unsupported, lower
+from minigrad.backend.native import Native
 from minigrad.graph import ir
-from minigrad.graph.dims import evaluate
-from minigrad.graph.types import TensorType
+from minigrad.graph.dims import Symbol, deciding, evaluate
 from minigrad.passes.pipeline import optimize
 from minigrad.passes.specialize import specialize
-from minigrad.transforms import interpret
 
 from . import libraries
-from .language import Program
+from .case import Arrays, Case, Mismatch, Skip, agree, run, weighted
+from .coincidence import coincidence
 from .libraries import OURS
-
-Arrays = list[np.ndarray]
-DOUBLE, SINGLE = 1e-8, 1e-3  # of the largest element; rounding alone is far below, a wrong rule far above
-
-
-class Mismatch(AssertionError):
-    """Two ways to compute one thing that differ."""
-
-
-class Skip(Exception):
-    """A leg that does not apply to a program, with the reason."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A program with inputs, and what is to be computed of it.
-
-    nudge  moves the float inputs a little, to see whether they are special
-    even   weighs the elements of a result alike, so that the same can be computed for other sizes
-    """
-
-    program: Program
-    nudge: float = 0.0
-    even: bool = False
-
-    @cached_property
-    def arrays(self) -> Arrays:
-        return [a * a.dtype.type(1 + self.nudge) if a.dtype.kind == "f" else a for a in self.program.arrays()]
-
-    @cached_property
-    def floats(self) -> tuple[int, ...]:
-        return tuple(i for i, (_, dtype) in enumerate(self.program.inputs) if dtype.startswith("float"))
-
-    @cached_property
-    def limit(self) -> float:
-        return SINGLE if self.program.is_single else DOUBLE
-
-    def weights(self, outs: Sequence[Any]) -> list[Any]:
-        """A fixed cotangent for each float result, irregular and of both signs, None for the others."""
-        found: list[Any] = []
-        for k, o in enumerate(outs):
-            dtype, shape = str(o.dtype).removeprefix("torch."), () if self.even else tuple(o.shape)
-            w = np.cos(k + 1 + 1.7 * np.arange(math.prod(shape))).reshape(shape).astype(dtype)
-            found.append(w if dtype.startswith("float") else None)
-        return found
-
-    def directions(self) -> Arrays:
-        """A fixed random direction for each float input."""
-        rng = np.random.default_rng([self.program.seed, 2])
-        return [rng.standard_normal(self.arrays[i].shape).astype(self.arrays[i].dtype) for i in self.floats]
-
-    def first(self, *args: Any) -> list[Any]:
-        """Outputs, then gradients of their weighted sum."""
-
-        def loss(*args: Any) -> Any:
-            outs = self.program.evaluate(OURS, args)
-            return weighted(mg.sum, self.weights(outs), outs), outs
-
-        (_, outs), grads = mg.value_and_grad(loss, self.floats, has_aux=True)(*args)
-        return [*outs, *grads]
-
-    def second(self, *args: Any) -> list[Any]:
-        """Gradients of the gradients' sum along fixed directions."""
-
-        def slope(*args: Any) -> Any:
-            grads = self.first(*args)[-len(self.floats) :]
-            return sum(mg.sum(g * v) for g, v in zip(grads, self.directions(), strict=True))
-
-        return list(mg.grad(slope, self.floats)(*args))
-
-    @cached_property
-    def graph(self) -> ir.Graph:
-        return mg.trace(self.first, *self.arrays)
-
-    @cached_property
-    def expected(self) -> Arrays:
-        """Outputs and gradients as the interpreter gives them."""
-        return _run(self.graph, self.arrays)
-
-    @cached_property
-    def second_graph(self) -> ir.Graph:
-        return mg.trace(self.second, *self.arrays)
-
-    @cached_property
-    def second_expected(self) -> Arrays:
-        return _run(self.second_graph, self.arrays)
-
-
-def weighted(total: Any, weights: Sequence[Any], outs: Sequence[Any]) -> Any:
-    return sum(total(o * w) for o, w in zip(outs, weights, strict=True) if w is not None)
-
-
-def _run(graph: ir.Graph, arrays: Sequence[np.ndarray]) -> Arrays:
-    return [np.asarray(y) for y in interpret.run(graph, arrays)]
-
-
-def agree(found: Sequence[Any], expected: Sequence[Any], limit: float, exact: bool = False) -> None:
-    """Raises Mismatch where results differ in shape, in dtype, or by more than `limit` of the largest element."""
-    if len(found) != len(expected):
-        raise Mismatch(f"{len(found)} results, expected {len(expected)}")
-    for k, (a, b) in enumerate(zip(map(np.asarray, found), map(np.asarray, expected), strict=True)):
-        if (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise Mismatch(f"result {k} is {a.dtype}{a.shape}, expected {b.dtype}{b.shape}")
-        scale = max(1.0, float(np.max(np.abs(b), initial=0, where=np.isfinite(b)))) if b.dtype.kind == "f" else 0.0
-        if not np.allclose(a, b, rtol=0 if exact else limit, atol=0 if exact else limit * scale, equal_nan=True):
-            raise Mismatch(f"result {k} is\n{a}\nexpected\n{b}")
-
+from .watched import InPython, divided
 
 # ---- legs: the same values another way
 
@@ -151,7 +43,7 @@ def optimized(case: Case) -> None:
     """The graph after every pass."""
     graph = optimize(case.graph)
     ir.check(graph)
-    agree(_run(graph, case.arrays), case.expected, case.limit)
+    agree(run(graph, case.arrays), case.expected, case.limit)
 
 
 def source(case: Case) -> None:
@@ -159,29 +51,23 @@ def source(case: Case) -> None:
     agree(_source(optimize(case.graph), case.arrays), case.expected, case.limit)
 
 
-def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: dict[Any, int] | None = None) -> Arrays:
-    sizes = sizes or {}
+def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: Mapping[Symbol, int] = {}) -> Arrays:
     """The loops of an optimised graph, run by Python."""
     try:
-        lowered = lower(graph, split=False)
+        with divided():
+            loops = InPython(lower(graph))
     except Unsupported as reason:
         raise Skip(str(reason)) from None
-    if not lowered.phases:
-        raise Skip("nothing to compute")
-    function = lowered.phases[0]
-    given = dict(zip([b.name for b in function.inputs], [np.asarray(a, order="C") for a in (*arrays, *lowered.constants)], strict=True))
-    shapes = [TensorType(tuple(evaluate(n, sizes) for n in o.type.shape), o.type.dtype) for o in graph.outputs]
-    outs = {b.name: np.zeros(t.shape, t.dtype) for b, t in zip(function.outputs, shapes, strict=True)}
-    if (code := run_python(function, given | outs, {"lo": 0, "hi": 0} | {s.name: n for s, n in sizes.items()})) != (0, 0):
-        raise Mismatch(f"check {code} failed")
-    return list(outs.values())
+    outs = [np.empty([evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in graph.outputs]
+    loops.run([np.asarray(a, order="C") for a in arrays], outs, tuple(sizes[s] for s in loops.lowered.sizes))
+    return outs
 
 
 def sizes(case: Case) -> None:
     """Run-time sizes: a trace and its passes, interpreted and as loops, for the sizes it was made with and for larger ones."""
     with mock.patch.dict(os.environ, MINIGRAD_JIT="0"):
         compiled = mg.jit(Case(case.program, case.nudge, even=True).first)
-        for arrays in (case.arrays, case.program.arrays(grow=2)):
+        for arrays in (case.arrays, case.program.arrays({n: n + 2 for n in case.program.lengths})):
             try:
                 outs = case.program.evaluate(OURS, list(map(mg.tensor, arrays)))
             except mg.errors.MinigradError:
@@ -189,15 +75,31 @@ def sizes(case: Case) -> None:
             found = [y.numpy() for y in compiled(*arrays)]
             agree(found[: len(outs)], [o.numpy() for o in outs], case.limit)
             program, bound = next((p, n) for known in compiled.programs.values() for p in known if (n := p.sizes(arrays)) is not None)
-            agree(_run(specialize(program.graph, bound), arrays), found, case.limit)
-            agree(_source(program.optimized, arrays, bound), found, case.limit)
+            agree(run(specialize(program.graph, bound), arrays), found, case.limit)
+            with deciding(program.guards):
+                agree(_source(program.optimized, arrays, bound), found, case.limit)
+
+
+def proved(case: Case) -> None:
+    """For all run-time sizes the loops stay inside their buffers, and two threads apart where all is shared that can be."""
+    with mock.patch.dict(os.environ, MINIGRAD_JIT="0"):
+        compiled = mg.jit(Case(case.program, case.nudge, even=True).first)
+        compiled(*case.arrays)
+    (program,) = (p for known in compiled.programs.values() for p in known)
+    with deciding(program.guards), mock.patch("minigrad.backend.lower.SHARED_WORK", 0):
+        try:
+            lowered = lower(program.optimized)
+        except Unsupported as reason:
+            raise Skip(str(reason)) from None
+    if unproved := prove(lowered, program.guards).unproved:
+        raise Mismatch("\n".join(unproved))
 
 
 def unrolled(case: Case) -> None:
     """Every loop written out."""
     if not any(s.op == "scan" for s in case.program.all_steps()):
         raise Skip("no loop")
-    agree(_run(mg.unroll(case.graph), case.arrays), case.expected, case.limit)
+    agree(run(mg.unroll(case.graph), case.arrays), case.expected, case.limit)
 
 
 def checkpointed(case: Case) -> None:
@@ -215,13 +117,20 @@ def checkpointed(case: Case) -> None:
 
 def torch(case: Case) -> None:
     """PyTorch: values and gradients."""
+    _same_promotion(case)
     outs, grads, _ = _torch(case, False)
     agree([*outs, *grads], case.expected, case.limit)
 
 
 def torch_second(case: Case) -> None:
     """PyTorch: second gradients."""
+    _same_promotion(case)
     agree(_torch(case, True)[2], case.second_expected, 10 * case.limit)
+
+
+def _same_promotion(case: Case) -> None:
+    if len(case.program.floats) > 1:
+        raise Skip("PyTorch promotes 0-d tensors, and multiplies matrices, otherwise")
 
 
 def _torch(case: Case, second: bool) -> tuple[Arrays, Arrays, Arrays]:
@@ -298,8 +207,8 @@ def vmapped(case: Case) -> None:
     """vmap is a loop over the batch; a batch is its parts put together; for values and gradients."""
     arrays = case.program.arrays(batch=3)
     graph = mg.trace(mg.vmap(case.first), *arrays)
-    whole = _run(graph, arrays)
-    rows = [_run(case.graph, [a[i] for a in arrays]) for i in range(3)]
+    whole = run(graph, arrays)
+    rows = [run(case.graph, [a[i] for a in arrays]) for i in range(3)]
     agree(whole, [np.stack(group) for group in zip(*rows, strict=True)], case.limit)
     parts = [[y.numpy() for y in mg.vmap(case.first)(*(a[s] for a in arrays))] for s in (slice(0, 1), slice(1, 3))]
     agree([np.concatenate(pair) for pair in zip(*parts, strict=True)], whole, case.limit)
@@ -340,7 +249,7 @@ def second_source(case: Case) -> None:
     agree(_source(optimize(case.second_graph), case.arrays), case.second_expected, 10 * case.limit)
 
 
-LEGS: dict[str, Callable[[Case], None]] = {
+LEGS: dict[str, Callable[[Case], object]] = {
     "torch": torch,
     "torch second": torch_second,
     "jax": jax,
@@ -349,8 +258,19 @@ LEGS: dict[str, Callable[[Case], None]] = {
     "source": source,
     "source second": second_source,
     "sizes": sizes,
+    "proved": proved,
     "unrolled": unrolled,
     "linear": linear,
     "vmap": vmapped,
     "checkpoint": checkpointed,
+    "coincidence": coincidence,
+    "coincidence second": partial(coincidence, second=True),
+    "coincidence native": partial(coincidence, native=Native),
+    "coincidence native second": partial(coincidence, second=True, native=Native),
 }
+BUNDLES: dict[str, Callable[[Sequence[Case]], object]] = {
+    "native": partial(native, literal=False),
+    "native literal": partial(native, literal=True),
+    "native second": partial(native, literal=False, second=True),
+}
+APART = [leg for leg in LEGS if leg.startswith("coincidence")]  # on programs whose lengths are apart

@@ -174,6 +174,9 @@ class Torch(Numpy):
     def take(self, x: Any, index: Any, axis: int) -> Any:
         return x[(slice(None),) * axis + (self.torch.as_tensor(index),)]
 
+    def full(self, shape: Any, value: float, dtype: str) -> Any:
+        return self.torch.full(shape, value, dtype=self.dtypes[np.dtype(dtype)])
+
     def pad(self, x: Any, widths: Any) -> Any:
         return self.torch.nn.functional.pad(x, [n for pair in reversed(widths) for n in pair])
 

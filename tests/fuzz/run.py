@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gc
 import json
+import multiprocessing
 import os
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from .case import Case, Mismatch, Skip
 from .generate import random_program
 from .language import Program
-from .legs import LEGS, Case, Mismatch, Skip, native
+from .legs import APART, BUNDLES, LEGS
 from .shrink import shrink
 
 # A program in how many goes through a leg, by what the leg costs; all go through the interpreter.
@@ -26,6 +29,7 @@ EVERY = {
     "optimized": 16,
     "source": 16,
     "unrolled": 8,
+    "proved": 16,
     "torch second": 40,
     "linear": 40,
     "sizes": 80,
@@ -33,8 +37,15 @@ EVERY = {
     "vmap": 80,
     "source second": 200,
     "jax": 4000,
+    "native": 400,
+    "native literal": 400,
+    "native second": 800,
+    "coincidence": 1,
+    "coincidence second": 8,
+    "coincidence native": 50,
+    "coincidence native second": 400,
 }
-NATIVE, BUNDLE = 200, 8  # one program in so many is compiled, so many at a time
+BUNDLE = 8  # programs that are compiled as one
 SAVE = 200
 
 
@@ -71,9 +82,10 @@ class Progress:
 class Fuzzer:
     """Runs programs and writes failures into a folder. The legs of a program depend on its seed alone."""
 
-    def __init__(self, folder: Path, progress: Progress, report: Callable[[str], None] = print):
+    def __init__(self, folder: Path, progress: Progress, report: Callable[[str], None] = print, legs: Collection[str] = tuple(EVERY)):
         self.folder, self.progress, self.report = folder, progress, report
-        self.waiting: list[Case] = []
+        self.shares = [(leg, every, 7 * i) for i, (leg, every) in enumerate(EVERY.items()) if leg in legs]
+        self.waiting: dict[str, list[Case]] = {leg: [] for leg in BUNDLES}
 
     def run(self, graphs: int, seconds: float) -> None:
         """Go on until so many programs are done, or the time is over."""
@@ -90,55 +102,63 @@ class Fuzzer:
             if p.done % (50 * SAVE) == 0:
                 self.report(str(p))
         gc.enable()
-        self.compile()
+        for leg in BUNDLES:
+            self.compile(leg)
         p.save(path)
 
     def one(self, seed: int) -> None:
-        """One program through the interpreter and its share of the legs."""
-        program = random_program(seed)
-        case = Case(program)
-        if not self.attempt("interpreter", program, lambda c: c.expected):
+        """The programs of a seed, with lengths near each other and with lengths apart, through their share of the legs."""
+        legs = [leg for leg, every, offset in self.shares if (seed + offset) % every == 0]
+        for apart in (False, True):
+            chosen = [leg for leg in legs if (leg in APART) is apart]
+            if chosen:
+                self.through(Case(random_program(seed, apart)), chosen)
+
+    def through(self, case: Case, legs: Sequence[str]) -> None:
+        """One program through the interpreter and some legs."""
+        if self.attempt("interpreter", case, lambda c: c.expected) != "agrees":
             return
         if not all(np.isfinite(y).all() for y in case.expected if y.dtype.kind == "f"):
             self.progress.counts["not finite"] += 1
             return
-        for offset, (leg, every) in enumerate(EVERY.items()):
-            if (seed + 7 * offset) % every == 0:
-                self.attempt(leg, program, LEGS[leg], case)
-        if seed % NATIVE == 0:
-            self.waiting.append(case)
-            if len(self.waiting) == BUNDLE:
-                self.compile()
+        for leg in legs:
+            if leg in LEGS:
+                self.attempt(leg, case, LEGS[leg])
+            else:
+                self.waiting[leg].append(case)
+                if len(self.waiting[leg]) == BUNDLE:
+                    self.compile(leg)
 
-    def compile(self) -> None:
+    def compile(self, leg: str) -> None:
         """The programs that wait, as one native function; one by one where that fails."""
-        cases, self.waiting = self.waiting, []
+        cases, self.waiting[leg] = self.waiting[leg], []
         if not cases:
             return
-        literal, second = (bool(cases[0].program.seed // NATIVE // BUNDLE % n == 0) for n in (2, 4))
         try:
-            native(cases, literal, second)
-            self.progress.counts["native"] += len(cases)
-            self.progress.counts["native second"] += len(cases) * second
-        except Exception:
-            for case in cases:
-                self.attempt("native", case.program, lambda c: native([c], literal, second))
+            BUNDLES[leg](cases)
+            self.progress.counts[leg] += len(cases)
+        except Exception as error:
+            alone = [self.attempt(leg, case, lambda c: BUNDLES[leg]([c])) for case in cases]
+            if set(alone) == {"agrees"} and not isinstance(error, Skip):
+                self.write(leg, [case.program for case in cases], error)
 
-    def attempt(self, leg: str, program: Program, run: Callable[[Case], object], case: Case | None = None) -> bool:
-        """Run a leg; write down a failure unless the program stands at a discontinuity."""
+    def attempt(self, leg: str, case: Case, run: Callable[[Case], object]) -> str:
+        """Run a leg; write down a failure unless the program stands at a discontinuity. Gives what happened."""
         try:
-            run(case or Case(program))
+            found = run(case)
         except Skip:
             self.progress.counts[f"{leg}: not applicable"] += 1
-            return True
+            return "does not apply"
         except Exception as error:
-            if isinstance(error, Mismatch) and is_special(program, run):
+            if isinstance(error, Mismatch) and is_special(case.program, run):
                 self.progress.counts["at a discontinuity"] += 1
-                return True
-            self.record(leg, program, run, error)
-            return False
+                return "is special"
+            self.record(leg, case.program, run, error)
+            return "fails"
         self.progress.counts[leg] += 1
-        return True
+        if isinstance(found, Counter):
+            self.progress.counts.update({f"{leg}: {what}": n for what, n in found.items()})
+        return "agrees"
 
     def record(self, leg: str, program: Program, run: Callable[[Case], object], error: Exception) -> None:
         kind = type(error)
@@ -146,11 +166,13 @@ class Fuzzer:
         def fails(smaller: Program) -> bool:
             return raised(smaller, lambda c: c.expected) is None and raised(smaller, run) is kind
 
-        smallest = program if leg == "interpreter" else shrink(program, fails)
-        name = f"{leg.replace(' ', '_')}-{program.seed}.py"
-        (self.folder / name).write_text(as_code(leg, smallest, traceback.format_exc()))
+        self.write(leg, [program if leg == "interpreter" else shrink(program, fails)], error)
+
+    def write(self, leg: str, programs: Sequence[Program], error: Exception) -> None:
+        name = f"{leg.replace(' ', '_')}-{programs[0].seed}.py"
+        (self.folder / name).write_text(as_code(leg, programs, "".join(traceback.format_exception(error))))
         self.progress.failures.append(name)
-        self.report(f"FAILED {name}: {kind.__name__}: {str(error)[:300]}")
+        self.report(f"FAILED {name}: {type(error).__name__}: {str(error)[:300]}")
 
 
 def raised(program: Program, run: Callable[[Case], object], nudge: float = 0.0) -> type[Exception] | None:
@@ -167,31 +189,49 @@ def is_special(program: Program, run: Callable[[Case], object]) -> bool:
     return all(raised(program, run, nudge) in (None, Skip) for nudge in (1e-4, -3e-4))
 
 
-def as_code(leg: str, program: Program, trace: str) -> str:
+def as_code(leg: str, programs: Sequence[Program], trace: str) -> str:
     """A script that fails again."""
-    call = f"LEGS[{leg!r}](case)" if leg in LEGS else "case.expected" if leg == "interpreter" else "native([case], literal=True)"
+    call = f"LEGS[{leg!r}](*cases)" if leg in LEGS else "cases[0].expected" if leg == "interpreter" else f"BUNDLES[{leg!r}](cases)"
     note = "\n".join(f"# {line}" for line in trace.splitlines()[-12:])
     return f"""{note}
+from tests.fuzz.case import Case
 from tests.fuzz.language import Program, Step
-from tests.fuzz.legs import LEGS, Case, native
+from tests.fuzz.legs import BUNDLES, LEGS
 
-program = {program!r}
-case = Case(program)
-print(case.graph)
+programs = {list(programs)!r}
+cases = list(map(Case, programs))
+print(cases[0].graph)
 {call}
 """
 
 
-def fuzz(folder: Path, graphs: int, seed: int, minutes: float, report: Callable[[str], None] = print) -> Progress:
+def fuzz(
+    folder: Path, graphs: int, seed: int, minutes: float, report: Callable[[str], None] = print, legs: Collection[str] = tuple(EVERY)
+) -> Progress:
     """A run of the fuzzer in a folder, gone on with if there is one."""
     folder.mkdir(parents=True, exist_ok=True)
     progress = Progress.load(folder / "progress.json", seed)
-    Fuzzer(folder, progress, report).run(graphs, 60 * minutes)
+    Fuzzer(folder, progress, report, legs).run(graphs, 60 * minutes)
     return progress
 
 
-def replay(programs: Sequence[Program]) -> None:
-    """Every leg on programs that once failed."""
-    for program in programs:
-        for leg in LEGS.values():
-            leg(Case(program))
+def fuzz_jobs(folder: Path, graphs: int, seed: int, minutes: float, legs: Collection[str], jobs: int) -> Progress:
+    """Runs of the fuzzer in processes, each with its part of the seeds and a folder in the folder, added up."""
+    share = -(-graphs // jobs)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        runs = [
+            pool.submit(fuzz, folder / f"part-{k}", min(share, graphs - k * share), seed + k * share, minutes, flushed, legs)
+            for k in range(jobs)
+        ]
+        total = Progress(seed)
+        for k, run in enumerate(runs):
+            part = run.result()
+            total.done += part.done
+            total.seconds = max(total.seconds, part.seconds)
+            total.counts += part.counts
+            total.failures += [f"part-{k}/{name}" for name in part.failures]
+    return total
+
+
+def flushed(line: str) -> None:
+    print(line, flush=True)

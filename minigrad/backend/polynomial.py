@@ -1,0 +1,137 @@
+"""Polynomials with integer coefficients, for the proofs of bounds. Their variables are numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+Monomial = tuple[int, ...]  # its variables in order, each as often as its power
+
+
+class Polynomial:
+    """{monomial: coefficient}, of which none is 0."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: Mapping[Monomial, int]):
+        self.terms = {m: c for m, c in terms.items() if c}
+        self._hash: int | None = None
+
+    @staticmethod
+    def of(x: int | Polynomial) -> Polynomial:
+        return x if isinstance(x, Polynomial) else Polynomial({(): x})
+
+    @staticmethod
+    def variable(v: int) -> Polynomial:
+        return Polynomial({(v,): 1})
+
+    @property
+    def number(self) -> int | None:
+        """The number that it is, or None."""
+        return None if any(self.terms) else self.terms.get((), 0)
+
+    @property
+    def variables(self) -> frozenset[int]:
+        return frozenset(v for m in self.terms for v in m)
+
+    @property
+    def last(self) -> int:
+        """The greatest of its variables."""
+        return max(m[-1] for m in self.terms if m)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Polynomial) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self.terms.items()))
+        return self._hash
+
+    def __add__(self, other: int | Polynomial) -> Polynomial:
+        total = dict(self.terms)
+        for m, c in ({(): other} if isinstance(other, int) else other.terms).items():
+            total[m] = total.get(m, 0) + c
+        return Polynomial(total)
+
+    def __neg__(self) -> Polynomial:
+        return Polynomial({m: -c for m, c in self.terms.items()})
+
+    def __sub__(self, other: int | Polynomial) -> Polynomial:
+        return self + -Polynomial.of(other)
+
+    def __mul__(self, other: int | Polynomial) -> Polynomial:
+        product: dict[Monomial, int] = {}
+        for n, d in Polynomial.of(other).terms.items():
+            for m, c in self.terms.items():
+                key = tuple(sorted(m + n)) if m and n else m or n
+                product[key] = product.get(key, 0) + c * d
+        return Polynomial(product)
+
+    def split(self, v: int) -> tuple[Polynomial, Polynomial] | None:
+        """(a, b) with self = a·v + b and no v in either, or None where there is none."""
+        a: dict[Monomial, int] = {}
+        b: dict[Monomial, int] = {}
+        for m, c in self.terms.items():
+            at = m.index(v) if v in m else None
+            if at is None:
+                b[m] = c
+            elif v in m[at + 1 :]:
+                return None
+            else:
+                a[m[:at] + m[at + 1 :]] = c
+        return Polynomial(a), Polynomial(b)
+
+    def substitute(self, values: Mapping[int, Polynomial]) -> Polynomial:
+        """The same with other polynomials for some variables."""
+        total = Polynomial({m: c for m, c in self.terms.items() if not any(v in values for v in m)})
+        for m, c in self.terms.items():
+            if any(v in values for v in m):
+                term = Polynomial({tuple(v for v in m if v not in values): c})
+                for v in m:
+                    term = term * values[v] if v in values else term
+                total = total + term
+        return total
+
+    def divide(self, other: Polynomial) -> tuple[Polynomial, Polynomial]:
+        """Quotient and remainder: self = quotient · other + remainder, by the division algorithm in lexicographic order."""
+        lead = max(other.terms, key=_order)
+        quotient, rest, left = Polynomial({}), self, Polynomial({})
+        while rest.terms:
+            m = max(rest.terms, key=_order)
+            factor = _without(m, lead)
+            times = rest.terms[m] // other.terms[lead] if factor is not None else 0
+            if factor is not None and times and (factor == () or times * other.terms[lead] == rest.terms[m]):
+                term = Polynomial({factor: times})
+                quotient, rest = quotient + term, rest - term * other
+            if m in rest.terms:
+                part = Polynomial({m: rest.terms[m]})
+                left, rest = left + part, rest - part
+        return quotient, left
+
+    def primitive(self) -> Polynomial:
+        """Divided by the greatest common divisor of the coefficients."""
+        k = math.gcd(*self.terms.values())
+        return Polynomial({m: c // k for m, c in self.terms.items()}) if k > 1 else self
+
+    def reduced(self) -> Polynomial:
+        """A polynomial that is not negative exactly where this one is not, all values being integers: smaller coefficients."""
+        k = math.gcd(*(c for m, c in self.terms.items() if m))
+        return self if k < 2 else Polynomial({m: c // k for m, c in self.terms.items()})
+
+
+def _order(m: Monomial) -> tuple[int, ...]:
+    """A monomial order: by the greatest variables first."""
+    return tuple(reversed(m))
+
+
+def _without(m: Monomial, n: Monomial) -> Monomial | None:
+    """m / n, or None where n does not divide m."""
+    left = list(m)
+    for v in n:
+        if v not in left:
+            return None
+        left.remove(v)
+    return tuple(left)
+
+
+ZERO, ONE = Polynomial({}), Polynomial({(): 1})

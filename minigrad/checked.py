@@ -1,0 +1,272 @@
+"""Compiled results against the interpreter's (MINIGRAD_CHECK), and the operation behind a difference.
+
+Compiled code sums in another order and has functions of its own, so results differ by rounding, and a tie or a jump turns that into a
+difference of any size. What rounding explains is found by experiment: the interpreter runs again with every value that may be rounded
+otherwise moved by a few units in its last place. A difference far above what its own results then move by is a fault.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import tree
+from .backend import memory
+from .backend.guarded import run_guarded
+from .backend.lower import Unsupported, lower
+from .backend.native import Native
+from .errors import BoundsError, CheckError, MemoryFault, SettingError, at
+from .graph.dims import Dim, Symbol, evaluate
+from .graph.ir import Graph, Node, Operation
+from .graph.nodes import item
+from .graph.types import TensorType
+from .passes.rewrite import apply_rules
+from .passes.rules import stable
+from .passes.specialize import specialize
+from .primitives import elementwise, index, linalg, reduce
+from .transforms import interpret
+
+if TYPE_CHECKING:
+    from .compiled import Program
+
+Arrays = Sequence[np.ndarray]
+Sizes = dict[Symbol, int]
+
+SHAKES = (2, 8, 32) * 8  # units in the last place, of the runs that tell what rounding explains
+SLACK = 8  # times as far as the results of such a run move
+NOISE = 64  # units in the last place of 1
+SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # their order differs: any term counts
+ROUNDED = {*SUMS, elementwise.pow, *(getattr(elementwise, name) for name in elementwise.__all__ if name != "sqrt")}  # + − × ÷ √ are not
+
+
+class Precision(NamedTuple):
+    """What a result may be wrong by, as a part of its largest element: rounding alone is far below, a wrong operation far above."""
+
+    limit: float
+    format: Any
+
+
+SINGLE, DOUBLE = Precision(1e-3, np.finfo("float32")), Precision(1e-8, np.finfo("float64"))
+ADVICE = "This is a fault of minigrad: please report it, with this message. MINIGRAD_JIT=0 runs the program in the interpreter"
+
+
+def wanted() -> str:
+    """What MINIGRAD_CHECK asks for: '' for nothing, '1' for a check of every new set of sizes, 'all' for one of every call."""
+    found = os.environ.get("MINIGRAD_CHECK", "")
+    if found not in ("", "0", "1", "all"):
+        raise SettingError(f"MINIGRAD_CHECK={found!r}: expected 0, 1 (the first call with each set of sizes) or all (every call)")
+    return found.replace("0", "")
+
+
+def run_checked(program: Program, sizes: Sizes, numbers: tuple[int, ...], arrays: Arrays, outputs: Arrays) -> None:
+    """Fill the outputs and compare them with the interpreter's of the graph as it was traced. Raises CheckError or MemoryFault."""
+    graph = program.graph
+    assert program.native is not None
+    try:
+        run_guarded(program.native, arrays, outputs, numbers)
+    except MemoryFault as fault:
+        raise MemoryFault("\n  ".join([f"{graph.name}: {fault}", *_named(graph, sizes), ADVICE])) from None
+    found = difference(outputs, specialize(graph, sizes), arrays)
+    if found is None:
+        return
+    where = list(tree.paths(graph.out_tree, "result"))[found.result]  # type: ignore[arg-type]
+    behind = _behind(program.optimized, sizes, arrays, found.result)
+    raise CheckError("\n  ".join([f"{graph.name}: {where} differs in compiled code, {found}", behind, *_named(graph, sizes), ADVICE]))
+
+
+def _named(graph: Graph, sizes: Sizes) -> list[str]:
+    """'where n = 3, axis 0 of x' for each run-time size."""
+    found: dict[Symbol, str] = {}
+    for p in graph.params:
+        for axis, n in enumerate(p.type.shape):
+            if isinstance(n, Dim):
+                found.setdefault(n.symbols[0], f"where {n} = {evaluate(n, sizes)}, axis {axis} of {p.name}")
+    return list(found.values())
+
+
+# ---- comparing
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A result of compiled code that is not the interpreter's."""
+
+    result: int
+    type: TensorType
+    index: tuple[int, ...]
+    found: Any
+    expected: Any
+
+    def __str__(self) -> str:
+        return f"{self.found} where the interpreter has {self.expected}, at index {self.index} of {self.type}"
+
+
+def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None:
+    """The first result that differs from the interpreter's by more than rounding explains, at the element that differs most."""
+    expected = [np.asarray(y) for y in interpret.run(graph, arrays)]
+    precision = SINGLE if _is_single(graph) else DOUBLE
+    gaps = [_gap(a, b) for a, b in zip(found, expected, strict=True)]
+    wrong = [g > _allowed(b, precision) for g, b in zip(gaps, expected, strict=True)]
+    if not any(map(np.any, wrong)):
+        return None
+    finite = map(np.asarray, interpret.run(apply_rules(graph, (stable,)), arrays))
+    wrong = [w & (_gap(a, b) > _allowed(b, precision)) for w, a, b in zip(wrong, found, finite, strict=True)]
+    for moved in Shaken(graph).runs(arrays):
+        if not any(map(np.any, wrong)):
+            return None
+        wrong = [w & (g > SLACK * _explained(m, b, precision)) for w, g, m, b in zip(wrong, gaps, moved, expected, strict=True)]
+    for k, (w, gap) in enumerate(zip(wrong, gaps, strict=True)):
+        if np.any(w):
+            place = np.unravel_index(np.argmax(np.where(w, gap, -1)), w.shape)
+            a, b = found[k], expected[k]
+            return Difference(k, TensorType(b.shape, b.dtype), tuple(map(int, place)), a[place], b[place])
+    return None
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How far elements are apart; infinitely far where one is NaN or infinite and the other is not that; 1 for integers that differ."""
+    if b.dtype.kind != "f":
+        return (a != b).astype("float64")
+    with np.errstate(all="ignore"):
+        gap = np.abs(a.astype("float64") - b)
+    return np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gap), np.inf, gap))
+
+
+def _allowed(b: np.ndarray, precision: Precision) -> float:
+    """What elements may be apart by."""
+    if b.dtype.kind != "f":
+        return 0.0
+    return precision.limit * float(np.max(np.abs(b), initial=0, where=np.isfinite(b))) + float(precision.format.tiny)
+
+
+def _explained(moved: np.ndarray, b: np.ndarray, precision: Precision) -> np.ndarray:
+    """How far elements moved; those that stayed, among others that did not, as far as these, but by no more than noise."""
+    gap = _gap(moved, b)
+    return gap if b.dtype.kind != "f" else np.maximum(gap, min(np.max(gap, initial=0), NOISE * precision.format.eps))
+
+
+def _is_single(graph: Graph) -> bool:
+    """Whether anything in a graph is float32."""
+    types = (getattr(n.type, "dtype", None) for n in (*graph.params, *graph.nodes))
+    return np.float32 in types or any(map(_is_single, graph.bodies()))
+
+
+class Shaken:
+    """A graph whose interpreter moves what other code may round otherwise, at random by up to `ulps` units in the last place.
+
+    The integer of a float that none stands for (NaN, or beyond its range), which NumPy leaves to the processor, is any.
+    """
+
+    def __init__(self, graph: Graph, seed: int = 0):
+        self.rng, self.ulps = np.random.default_rng(seed), 0
+        self.graph = self._graph(graph)
+
+    def run(self, arrays: Arrays, ulps: int) -> list[np.ndarray]:
+        self.ulps = ulps
+        return [np.asarray(y) for y in interpret.run(self.graph, arrays)]
+
+    def runs(self, arrays: Arrays) -> Iterator[list[np.ndarray]]:
+        """Several, by small moves and larger ones; without those that move an index out of bounds."""
+        for ulps in SHAKES:
+            with suppress(BoundsError):
+                yield self.run(arrays, ulps)
+
+    def _graph(self, graph: Graph) -> Graph:
+        new = {p: p for p in graph.params}
+        for node in graph.nodes:
+            if node.is_constant:
+                new[node] = node
+                continue
+            attrs = {k: self._graph(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+            new[node] = Node(self._operation(node.op), tuple(new[a] for a in node.args), attrs, node.type, node.value, origin=node.origin)
+        return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name)
+
+    def _operation(self, op: Operation) -> Operation:
+        def numpy(*args: Any, **attrs: Any) -> Any:
+            return self._moved(op.numpy(*(map(self._moved, args) if op in SUMS else args), **attrs))
+
+        if op is elementwise.cast:
+            return replace(op, numpy=self._cast)
+        return replace(op, numpy=numpy) if op in ROUNDED else op
+
+    def _cast(self, x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        if x.dtype.kind != "f" or dtype.kind not in "iu":
+            return x.astype(dtype)
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        return np.where((x > low - 1.0) & (x < high + 1.0), x.astype(dtype), self.rng.integers(low, high, x.shape, dtype, True))
+
+    def _moved(self, x: Any) -> Any:
+        if x.dtype.kind != "f":
+            return x
+        step = self.ulps * np.finfo(x.dtype).eps
+        return x * (1 + self.rng.uniform(-step, step, x.shape)).astype(x.dtype)
+
+
+# ---- the operation behind a difference
+
+
+def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
+    """The first operation of an optimised graph that differs by itself; where none does, the one that made the result."""
+    try:
+        Search().first(graph, sizes, arrays)
+    except Culprit as found:
+        time = f" at step {'.'.join(map(str, found.steps))}" if found.steps else ""
+        return f"the first operation that differs{time} is {found.node.op.name}: {found.problem}{at(found.node.origin)}"
+    except (MemoryFault, BoundsError) as fault:
+        return str(fault)
+    except Unsupported:
+        pass
+    node = graph.outputs[result]
+    return f"no operation differs by itself; this result is made by {node.op.name}{at(node.origin)}"
+
+
+@dataclass(eq=False)
+class Culprit(Exception):
+    """An operation that differs by itself, and the steps of the loops around it."""
+
+    node: Node
+    steps: tuple[int, ...]
+    problem: Difference
+
+
+class Search:
+    """Compares every operation of a graph, each with a result of its own; loops and branches step by step."""
+
+    def __init__(self) -> None:
+        self.natives: dict[Graph, Native] = {}
+
+    def first(self, graph: Graph, sizes: Sizes, arrays: Arrays, steps: tuple[int, ...] = ()) -> None:
+        """Raises the first Culprit of the graph."""
+        tensors = tuple(n for n in graph.nodes if isinstance(n.type, TensorType) and not n.is_constant)
+        every = Graph(graph.params, tensors, graph.name)
+        concrete = specialize(every, sizes)
+        found = difference(self.compiled(graph, every, sizes, concrete.out_types, arrays), concrete, arrays)
+        if found is None:
+            return
+        node = concrete.outputs[found.result]
+        if node.op is item:
+            node = node.args[0]
+            self.inside(concrete, node, arrays, steps)
+        raise Culprit(node, steps, found)
+
+    def inside(self, graph: Graph, node: Node, arrays: Arrays, steps: tuple[int, ...]) -> None:
+        """The same for the bodies of a loop or branch, with the arguments that the interpreter gives them."""
+
+        def run(body: Graph, args: Arrays, step: int | None = None) -> list[Any]:
+            given = [np.asarray(a, order="C") for a in args]
+            self.first(body, {}, given, steps if step is None else (*steps, step))
+            return interpret.run(body, given)
+
+        node.op.numpy(*interpret.run(Graph(graph.params, node.args), arrays), **node.attrs, run=run)
+
+    def compiled(self, graph: Graph, every: Graph, sizes: Sizes, types: Sequence[TensorType], arrays: Arrays) -> list[np.ndarray]:
+        if graph not in self.natives:
+            self.natives[graph] = Native(lower(every))
+        native, outputs = self.natives[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
+        run_guarded(native, arrays, outputs, tuple(sizes[s] for s in native.lowered.sizes))
+        return outputs
