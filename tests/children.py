@@ -8,6 +8,8 @@ import sys
 import textwrap
 from typing import Any
 
+GUARD = 1800.0  # seconds after which a test that hangs fails; one that works comes nowhere near it, however busy the machine
+
 
 def start(source: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
     """A process that runs `source`, its output and errors piped."""
@@ -19,6 +21,6 @@ def start(source: str, *arguments: object, **environment: str) -> subprocess.Pop
 def run(source: str, *arguments: object, **environment: str) -> str:
     """What it prints; AssertionError with its errors where it fails."""
     process = start(source, *arguments, **environment)
-    out, errors = process.communicate(timeout=600)
+    out, errors = process.communicate(timeout=GUARD)
     assert process.returncode == 0, errors
     return out

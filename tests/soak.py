@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -43,14 +43,14 @@ class Minute:
 class Recorder:
     """Measures every `every` seconds from the first step on, and asks the run to stop at the end."""
 
-    def __init__(self, seconds: float, every: float, out: TextIO):
+    def __init__(self, seconds: float, every: float, out: TextIO, clock: Callable[[], float]):
         self.began = self.wall = self.cpu = 0.0
         self.step = 0
-        self.seconds, self.every, self.out = seconds, every, out
+        self.seconds, self.every, self.out, self.clock = seconds, every, out, clock
         self.record: list[Minute] = []
 
     def __call__(self, step: int, numbers: dict[str, float]) -> bool:
-        wall = time.perf_counter()
+        wall = self.clock()
         if not self.step:
             self.began, self.wall, self.cpu, self.step = wall, wall, time.process_time(), step
         if wall - self.wall < self.every:
@@ -68,9 +68,16 @@ def _rss() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def soak(folder: Path, seconds: float, config: Config, every: float = 60.0, out: TextIO = sys.stdout) -> list[Minute]:
-    """Train for so long, with checkpoints and evaluations as any run has them."""
-    recorder = Recorder(seconds, every, out)
+def soak(
+    folder: Path,
+    seconds: float,
+    config: Config,
+    every: float = 60.0,
+    out: TextIO = sys.stdout,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Minute]:
+    """Train for so long by this clock, with checkpoints and evaluations as any run has them."""
+    recorder = Recorder(seconds, every, out, clock)
     Run.create(folder, config).train(lambda event: None, recorder)
     return recorder.record
 

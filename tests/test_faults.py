@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import run, start
+from children import GUARD, run, start
 
 import minigrad as mg
 from minigrad import io
@@ -199,7 +199,7 @@ def check_shared(folder, count):
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         processes.append(process)
-    results = [p.communicate("\n", timeout=900) for p in processes]
+    results = [p.communicate("\n", timeout=GUARD) for p in processes]
     assert [p.returncode for p in processes] == [0] * count, [errors for _, errors in results]
     assert len({out for out, _ in results}) == 1
     assert not [p.name for p in folder.iterdir() if p.suffix == ".temporary"]
@@ -291,19 +291,19 @@ LOOP = """
 import os, signal, sys, threading, time
 import numpy as np
 import minigrad as mg
-f = mg.jit(lambda c, n: mg.scan(lambda c, _: (mg.sin(c) + n[0], ()), c, length=10**11)[0])
-x = np.ones(2)
+from minigrad.backend.native import Native
+f = mg.jit(lambda c, n: mg.scan(lambda c, _: (mg.sin(c) + n[0], ()), c, length=10**15)[0])  # it takes months
+x, begun = np.ones(2), threading.Event()
 def interrupt():
+    begun.wait()
     time.sleep(float(sys.argv[1]))
     os.kill(os.getpid(), signal.SIGINT)
-    global sent
-    sent = time.perf_counter()
-def compile_only():
-    from minigrad.backend.native import Native
-    run, Native.run = Native.run, lambda *args: None
-    f(x, x)
-    Native.run = run
-compile_only()
+def run(*args, run=Native.run):
+    begun.set()
+    run(*args)
+Native.run = lambda *args: None
+f(x, x)  # compiles
+Native.run = run
 threading.Thread(target=interrupt, daemon=True).start()
 """
 
@@ -316,18 +316,18 @@ def test_ctrl_c_inside_a_compiled_loop_comes_through_and_the_next_call_works():
 try:
     f(x, x)
 except KeyboardInterrupt:
-    print("interrupted", time.perf_counter() - sent < 5)
+    print("interrupted")
 print(mg.jit(lambda x: x * 2)(np.ones(3)).numpy())
 """,
         0.3,
     )
-    assert found == "interrupted True\n[2. 2. 2.]\n"
+    assert found == "interrupted\n[2. 2. 2.]\n"
 
 
 @posix
 def test_ctrl_c_inside_a_compiled_loop_ends_a_program_that_does_not_catch_it():
     process = start(LOOP + "f(x, x)", 0.3)
-    errors = process.communicate(timeout=120)[1]
+    errors = process.communicate(timeout=GUARD)[1]
     assert process.returncode == -signal.SIGINT
     assert errors.endswith("KeyboardInterrupt\n")
 

@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from counting import calls
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -174,13 +175,12 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_headers_are_refused_quickly(tmp_path, name):
+def test_hostile_headers_are_refused_with_little_work_and_memory(tmp_path, name):
     header, size, word = HOSTILE[name]
     path = tmp_path / "h"
     raw(path, header, b"\0" * 4, size)
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    refused(path, word)
-    assert time.perf_counter() - start < 1
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert calls(lambda: refused(path, word)) < 2000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
 
 
@@ -245,10 +245,10 @@ import sys, numpy as np
 from minigrad import io
 store = io.Checkpoints(sys.argv[1], keep=2)
 step = (store.steps() or [0])[-1]
-print("ready", flush=True)
 while True:
     step += 1
     store.save(step, {"a": np.full(200_000, step, "float32")}, {})
+    print("saved", flush=True)
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 
 import pytest
 from soak import Config, Minute, faults, soak
@@ -26,11 +27,12 @@ def test_each_fault_is_told(last: dict[str, float], word: str) -> None:
     assert word in found
 
 
-def test_a_second_of_it_records_steps_memory_and_programs(tmp_path) -> None:
+def test_a_record_has_a_line_each_time_with_steps_memory_and_programs(tmp_path) -> None:
+    """By a clock that goes on by a second a step: asked after every one of them."""
     out = io.StringIO()
     config = Config.of(task="copy", model="rnn", hidden=4, bits=2, lengths=(1, 5), batch=1, steps=10**9, until=0.0)
-    record = soak(tmp_path / "run", 0.6, config, every=0.2, out=out)
-    assert len(record) == len(out.getvalue().splitlines()) >= 2
-    assert record[-1].steps > record[0].steps > 0
+    record = soak(tmp_path / "run", 30, config, every=10, out=out, clock=itertools.count().__next__)
+    assert len(out.getvalue().splitlines()) == 3
+    assert [(m.seconds, m.steps, m.wall) for m in record] == [(10, 11, 1000), (20, 21, 1000), (30, 31, 1000)]
     assert record[-1].programs > 0
     assert record[-1].rss > 10

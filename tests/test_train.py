@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from children import GUARD
 
 import minigrad as mg
 from minigrad import io
@@ -20,26 +20,38 @@ from minigrad.train import Metrics, RunError, locked, train
 
 SMALL = Config.of("copy", "ntm", hidden=8, memory=(8, 4), bits=2, lengths=(1, 3), batch=2, steps=60, until=0.0, evaluate_every=10)
 RUNNER = """
-import sys
+import os, signal, sys
 from pathlib import Path
 from minigrad.experiments import Run
-print("ready", flush=True)
-outcome = Run.open(Path(sys.argv[1])).train(lambda event: None, lambda step, numbers: None)
-print(outcome.reason, outcome.step, flush=True)
+
+FUNCTIONS, METHODS = {open, os.replace, os.rename, os.unlink, os.remove, os.mkdir, os.fsync}, {"write", "flush"}
+moments, last = 0, int(sys.argv[2])
+
+def moment():
+    global moments
+    moments += 1
+    if moments == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def watch(frame, event, called):
+    if event == "c_call" and (called in FUNCTIONS or called.__name__ in METHODS):
+        moment()
+
+sys.setprofile(watch)
+outcome = Run.open(Path(sys.argv[1])).train(lambda event: None, lambda step, numbers: moment())
+print(outcome.reason, outcome.step, moments)
 """
 
 
-def start(folder):
-    process = subprocess.Popen([sys.executable, "-c", RUNNER, str(folder)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    return process
+def start(folder, last=0):
+    """(its exit code, what it prints: reason, step, moments) of a run that is killed at the last of so many moments, or never.
 
-
-def finish(folder):
-    process = start(folder)
-    out = process.communicate(timeout=600)[0]
-    assert process.returncode == 0
-    return out.split()
+    Moments are calls that change files, before they do, and steps.
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(folder), str(last)], stdout=subprocess.PIPE, text=True, timeout=GUARD, check=False
+    )
+    return process.returncode, process.stdout.split()
 
 
 def quiet(run):
@@ -54,35 +66,29 @@ def evaluations(folder):
     return [{k: v for k, v in e.items() if k != "seconds"} for e in Metrics.read(folder / "metrics.jsonl")]
 
 
-def check_kills(tmp_path, kills, slowest):
+def check_kills(tmp_path, kills):
     """Kill a run at random moments, going on each time; compare with one that was left alone."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     for folder in (whole, broken):
         Run.create(folder, SMALL)
-    began = time.perf_counter()
-    assert finish(whole) == ["steps", str(SMALL.steps)]
-    span = min(time.perf_counter() - began, slowest)
+    code, (*outcome, moments) = start(whole)
+    assert (code, outcome) == (0, ["steps", str(SMALL.steps)])
     rng = np.random.default_rng(0)
-    landed = 0
-    for _ in range(kills):
-        process = start(broken)
-        time.sleep(float(rng.uniform(0, span / 3)))
-        process.send_signal(signal.SIGKILL)
-        landed += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    finish(broken)
-    assert landed
+    codes = [start(broken, int(rng.integers(1, int(moments) // 3)))[0] for _ in range(kills)]
+    assert set(codes) <= {0, -signal.SIGKILL}
+    assert -signal.SIGKILL in codes
+    assert start(broken)[0] == 0
     assert final(broken) == final(whole)
     assert evaluations(broken) == evaluations(whole)
 
 
 def test_killed_and_resumed_is_the_same_bit_for_bit(tmp_path):
-    check_kills(tmp_path, kills=3, slowest=6)
+    check_kills(tmp_path, kills=3)
 
 
 @pytest.mark.slow
 def test_killed_twenty_times_is_the_same_bit_for_bit(tmp_path):
-    check_kills(tmp_path, kills=20, slowest=60)
+    check_kills(tmp_path, kills=20)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from children import GUARD
 
 import minigrad as mg
 from minigrad.backend import lower, native, team
@@ -63,7 +64,7 @@ def together(kernel, x):
 def wait_for_helper():
     done = threading.Event()
     team.invite(done.set)
-    assert done.wait(10)
+    assert done.wait(GUARD)
 
 
 @pytest.mark.parametrize("n", [0, 1, SPLIT_FROM - 1, SPLIT_FROM, SPLIT_FROM + 1, 1001])

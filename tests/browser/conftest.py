@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+from children import GUARD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -27,6 +28,8 @@ def chromium(tmp_path_factory):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(GUARD)
+    driver.set_script_timeout(GUARD)
     yield driver
     driver.quit()
 
@@ -58,6 +61,16 @@ class Browser:
         self.driver.get(page.save(self.folder / "page.html").as_uri())
         return self
 
+    def calls(self, page):
+        """How many calls of its functions a page makes until it is open and drawn."""
+        command = self.driver.execute_cdp_cmd
+        command("Profiler.enable", {})
+        command("Profiler.startPreciseCoverage", {"callCount": True, "detailed": False})
+        self.open(page).settle()
+        scripts = command("Profiler.takePreciseCoverage", {})["result"]
+        command("Profiler.disable", {})
+        return sum(f["ranges"][0]["count"] for s in scripts if s["url"].startswith("file:") for f in s["functions"])
+
     def run(self, script, *args):
         return self.driver.execute_script(script, *args)
 
@@ -81,6 +94,11 @@ class Browser:
 
         ActionChains(self.driver).move_to_element(self.one(selector)).click().perform()
         self.settle()
+
+    def wait(self, condition):
+        """Until an expression is true."""
+        look = f"(function look() {{ {condition} ? done() : setTimeout(look, 10); }})()"
+        self.driver.execute_async_script(f"const done = arguments[0]; {look}")
 
     def settle(self):
         """Until the next frame is drawn."""

@@ -41,11 +41,10 @@ def scale(browser):
     return float(re.search(r"scale\(([\d.e-]+)\)", browser.one("#graph svg > g").get_attribute("transform"))[1])
 
 
-def test_four_hundred_steps_open_within_two_seconds(browser):
-    page = viz.page(loss_fn, RNN(3, 4, 2, key=0), sequence(400))
-    browser.open(page)
-    browser.settle()
-    assert browser.run("return performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+def test_four_hundred_steps_open_with_little_work(browser):
+    few, many = (browser.calls(viz.page(loss_fn, RNN(3, 4, 2, key=0), sequence(T))) for T in (100, 400))
+    assert many < 4 * few
+    assert many < 1_000_000
     assert len(browser.all("#graph .step")) < 100, "only what is in view is drawn"
     browser.press("a", *["-"] * 20)
     assert len(browser.all("#graph *")) < 20_000
@@ -87,8 +86,7 @@ def test_clicking_a_strip_moves_the_cursor(browser, lstm):
 def test_time_runs_and_stops(browser, lstm):
     browser.open(lstm).click("#play")
     assert browser.one("#play").get_attribute("aria-pressed") == "true"
-    browser.driver.set_script_timeout(10)
-    browser.driver.execute_async_script("setTimeout(arguments[0], 1000)")
+    browser.wait("document.querySelector('.step.now').dataset.step >= 1")
     browser.press(" ")
     assert browser.one("#play").get_attribute("aria-pressed") == "false"
     assert int(cursor(browser)[1]) >= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_a_planted_fault_is_found_shrunk_and_written_as_code_that_fails_again(tm
     rule = reduce.prod.vjp
     object.__setattr__(reduce.prod, "vjp", lambda *args, **attrs: [1.001 * g for g in rule(*args, **attrs)])
     try:
-        progress = fuzz(tmp_path, 1, 3, 1.0, lambda line: None)
+        progress = fuzz(tmp_path, 1, 3, math.inf, lambda line: None)
         script = (tmp_path / progress.failures[0]).read_text()
         assert script.count("Step(op=") == 1
         with pytest.raises(AssertionError, match="result 1"):
@@ -96,13 +97,13 @@ def test_a_planted_fault_is_found_shrunk_and_written_as_code_that_fails_again(tm
 
 def test_a_run_goes_on_where_it_stopped(tmp_path) -> None:
     pytest.importorskip("torch")
-    whole, broken = (fuzz(tmp_path / name, n, 5, 5.0, lambda line: None) for name, n in (("whole", 12), ("broken", 5)))
+    whole, broken = (fuzz(tmp_path / name, n, 5, math.inf, lambda line: None) for name, n in (("whole", 12), ("broken", 5)))
     assert broken.done == 5
-    broken = fuzz(tmp_path / "broken", 12, 5, 5.0, lambda line: None)
+    broken = fuzz(tmp_path / "broken", 12, 5, math.inf, lambda line: None)
     assert (broken.done, broken.counts) == (12, whole.counts)
     assert json.loads((tmp_path / "broken" / "progress.json").read_text())["failures"] == []
     with pytest.raises(SystemExit, match="--seed 5"):
-        fuzz(tmp_path / "broken", 12, 6, 5.0)
+        fuzz(tmp_path / "broken", 12, 6, math.inf)
 
 
 def test_shrinking_keeps_the_failure_and_little_else() -> None:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from counting import calls
 from minigrad.models import LSTM, Bidirectional
 
 import minigrad as mg
 from minigrad import viz
-
-
-def calls(f: Callable[[], Any]) -> int:
-    """Function calls, those into C included."""
-    count = 0
-
-    def watch(frame: Any, event: str, arg: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(watch)
-    try:
-        f()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def last(model: Any, xs: Any) -> Any:
