@@ -65,11 +65,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     finally:
         found = PROOFS.copy()
         PROOFS.clear()
-        if found:
+        if found and item.get_closest_marker("planted") is None:
             counts = sum((p.counts for p in found), Counter())
             item.user_properties.append(("proofs", (len(found), [(kind, int(verdict), n) for (kind, verdict), n in counts.items()])))
     unproved = [line for proof in found for line in proof.unproved]
-    if unproved:
+    if unproved and item.get_closest_marker("planted") is None:
         pytest.fail("\n".join(unproved), pytrace=False)
     return result
 

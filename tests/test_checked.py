@@ -136,6 +136,7 @@ def test_the_message_says_what_where_for_which_sizes_and_what_to_do() -> None:
     ]
 
 
+@pytest.mark.planted
 def test_a_write_beside_a_buffer_names_the_function_the_operation_and_the_sizes() -> None:
     with lowered("concat", further), pytest.raises(MemoryFault) as error:
         mg.jit(lambda x: mg.concat([x, x]) * 2 + 1)(X)
