@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import tree
-from .backend import memory
-from .backend.guarded import run_guarded
-from .backend.lower import Unsupported, lower
-from .backend.native import Native
+from .compiler.lower.program import Unsupported, lower
+from .compiler.runtime import memory
+from .compiler.runtime.executable import Executable
+from .compiler.runtime.guarded import run_guarded
 from .errors import BoundsError, CheckError, MemoryFault, SettingError, at
 from .graph.dims import Dim, Symbol, evaluate
 from .graph.ir import Graph, Node, Operation
@@ -66,9 +66,9 @@ def wanted() -> str:
 def run_checked(program: Program, sizes: Sizes, numbers: tuple[int, ...], arrays: Arrays, outputs: Arrays) -> None:
     """Fill the outputs and compare them with the interpreter's of the graph as it was traced. Raises CheckError or MemoryFault."""
     graph = program.graph
-    assert program.native is not None
+    assert program.executable is not None
     try:
-        run_guarded(program.native, arrays, outputs, numbers)
+        run_guarded(program.executable, arrays, outputs, numbers)
     except MemoryFault as fault:
         raise MemoryFault("\n  ".join([f"{graph.name}: {fault}", *_named(graph, sizes), ADVICE])) from None
     found = difference(outputs, specialize(graph, sizes), arrays)
@@ -238,7 +238,7 @@ class Search:
     """Compares every operation of a graph, each with a result of its own; loops and branches step by step."""
 
     def __init__(self) -> None:
-        self.natives: dict[Graph, Native] = {}
+        self.natives: dict[Graph, Executable] = {}
 
     def first(self, graph: Graph, sizes: Sizes, arrays: Arrays, steps: tuple[int, ...] = ()) -> None:
         """Raises the first Culprit of the graph."""
@@ -266,7 +266,7 @@ class Search:
 
     def compiled(self, graph: Graph, every: Graph, sizes: Sizes, types: Sequence[TensorType], arrays: Arrays) -> list[np.ndarray]:
         if graph not in self.natives:
-            self.natives[graph] = Native(lower(every))
+            self.natives[graph] = Executable(lower(every))
         native, outputs = self.natives[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
         run_guarded(native, arrays, outputs, tuple(sizes[s] for s in native.lowered.sizes))
         return outputs

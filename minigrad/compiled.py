@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from . import checked, tree
-from .backend import memory
-from .backend.lower import Unsupported, lower
-from .backend.native import Native
-from .backend.to_python import to_python
+from .compiler.lower.program import Unsupported, lower
+from .compiler.runtime import memory
+from .compiler.runtime.executable import Executable
+from .compiler.to_python import to_python
 from .control.call import CALL
 from .control.scan import SCAN
 from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
@@ -33,7 +33,7 @@ from .tensor import Tensor, tensor, wrap
 from .transforms import interpret
 from .transforms.tracing import argument_names, trace_types
 
-KEPT_FITS = 1024  # argument shapes whose program is remembered
+KEPT_SPECIALIZATIONS = 1024  # argument shapes whose program is remembered
 
 
 class CompileWarning(UserWarning):
@@ -47,7 +47,7 @@ class Program:
     graph: Graph
     guards: Guards
     optimized: Graph
-    native: Native | None
+    executable: Executable | None
     passes: list[str]
     why_not: str = ""
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
@@ -90,12 +90,12 @@ class Program:
         raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
-class Fit:
+class Specialization:
     """A program for arguments of certain shapes."""
 
     def __init__(self, program: Program, sizes: dict[Symbol, int]):
         self.program, self.sizes = program, sizes
-        self.numbers = tuple(sizes[s] for s in program.native.lowered.sizes) if program.native else ()
+        self.numbers = tuple(sizes[s] for s in program.executable.lowered.sizes) if program.executable else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
         own = (o.name if o.args else None for o in program.graph.outputs)  # a param is named after its place among the arguments
@@ -106,14 +106,14 @@ class Fit:
         self.same = [position.get(o) for o in program.graph.outputs]  # the argument that a result is
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        if self.program.native is None:
+        if self.program.executable is None:
             return self.program.interpret(arrays, self.sizes)
         outputs = [memory.empty(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
         if self.checks:
             checked.run_checked(self.program, self.sizes, self.numbers, arrays, outputs)
             self.checks = "" if self.checks == "1" else self.checks
         else:
-            self.program.native.run(arrays, outputs, self.numbers)
+            self.program.executable.run(arrays, outputs, self.numbers)
         return outputs
 
 
@@ -127,7 +127,7 @@ class Compiled:
         update_wrapper(self, f)
         self.function, self.finite = f, finite
         self.programs: dict[Any, list[Program]] = {}
-        self.fits: dict[Any, Fit] = {}
+        self.specializations: dict[Any, Specialization] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
@@ -136,33 +136,35 @@ class Compiled:
             return self.function(*args, **kwargs)  # inside another trace it is part of that program
         arrays = [_array(leaf) for leaf in leaves]
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
-        fit = self.fits.get(signature)
-        if fit is None:
-            if len(self.fits) == KEPT_FITS:
-                self.fits.clear()
-            fit = self.fits[signature] = self._fit(args, kwargs, leaves, arrays, in_tree)
+        specialization = self.specializations.get(signature)
+        if specialization is None:
+            if len(self.specializations) == KEPT_SPECIALIZATIONS:
+                self.specializations.clear()
+            specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, in_tree)
         try:
-            outputs = fit.run(arrays)
+            outputs = specialization.run(arrays)
         except MemoryError as error:
             fix = "Sum before you broadcast, or give it smaller batches"
-            raise OutOfMemoryError(message(fit.program.graph.name, f"its working memory is more than there is ({error})", fix)) from None
+            raise OutOfMemoryError(
+                message(specialization.program.graph.name, f"its working memory is more than there is ({error})", fix)
+            ) from None
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
-            fit.program.find_not_finite(arrays, fit.sizes)
+            specialization.program.find_not_finite(arrays, specialization.sizes)
         history = any(n.tracked and n.args for n in nodes)
-        results = _recorded(fit, leaves, outputs) if history else _results(fit, leaves, outputs)
-        return tree.unflatten(fit.program.graph.out_tree, results)  # type: ignore[arg-type]
+        results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
+        return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
-    def _fit(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Fit:
+    def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Specialization:
         """A known program that these arguments fit, or a new one."""
         known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             sizes = program.sizes(arrays)
             if sizes is not None:
-                return Fit(program, sizes)
+                return Specialization(program, sizes)
         known.insert(0, self._build(args, kwargs, leaves, arrays, in_tree, known))
         sizes = known[0].sizes(arrays)
         assert sizes is not None
-        return Fit(known[0], sizes)
+        return Specialization(known[0], sizes)
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
@@ -174,7 +176,7 @@ class Compiled:
             if os.environ.get("MINIGRAD_JIT") == "0":
                 return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
             try:
-                return Program(graph, guards, optimized, Native(lower(optimized)), passes)
+                return Program(graph, guards, optimized, Executable(lower(optimized)), passes)
             except Unsupported as reason:
                 what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
                 warnings.warn(what, CompileWarning, stacklevel=3)
@@ -187,7 +189,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
-        return "\n".join(p.source for p in self._newest() if p.native is not None)
+        return "\n".join(p.source for p in self._newest() if p.executable is not None)
 
     @property
     def graph(self) -> Graph:
@@ -219,24 +221,24 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
 
 
-def _results(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results without history, named as in their tree: parameters where f made them so, or the arguments that they are.
 
     Others that come from parameters are of a kind that `backward` refuses to pass over.
     """
     ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
     other, place = COMPILED if PARAMETER in ops else CONSTANT, here()
-    marked = zip(fit.program.graph.outputs, fit.same, strict=True)
+    marked = zip(specialization.program.graph.outputs, specialization.same, strict=True)
     kinds = [PARAMETER if o.learned else other if i is None else ops[i] for o, i in marked]
     for value in outputs:
         value.flags.writeable = False
-    found = zip(kinds, fit.types, outputs, fit.names, strict=True)
+    found = zip(kinds, specialization.types, outputs, specialization.names, strict=True)
     return [Tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
 
 
-def _recorded(fit: Fit, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, which a gradient outside can go through."""
-    graph = specialize(fit.program.graph, fit.sizes)
+    graph = specialize(specialization.program.graph, specialization.sizes)
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)
@@ -291,9 +293,9 @@ def explain(program: Program) -> str:
     stacks = [t for n in graph.nodes if n.op is SCAN for t in n.type[n.attrs["carries"] :]]
     kept = sum(int(dims.evaluate(dims.product(t.shape), sizes)) * t.dtype.itemsize for t in stacks)
     lines.append(f"  loops over time stack {kept:,} bytes in {len(stacks)} sequences")
-    if program.native is None:
+    if program.executable is None:
         return "\n".join([*lines, f"  interpreted: {program.why_not}"])
-    lowered = program.native.lowered
+    lowered = program.executable.lowered
     for i, phase in enumerate(lowered.phases):
         lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
     for first in lowered.phases[:1]:  # all have the same buffers

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from minigrad.backend.guarded import run_guarded
-from minigrad.backend.native import Native
+from minigrad.compiler.runtime.executable import Executable
+from minigrad.compiler.runtime.guarded import run_guarded
 
 settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True)
@@ -19,21 +19,21 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; child processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-plain_run = Native.run
+plain_run = Executable.run
 
 
 @pytest.fixture(autouse=True, scope="session")
 def guarded():
     """Every compiled call of this process runs on poisoned memory, between guards."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Native, "run", run_guarded)
+        patch.setattr(Executable, "run", run_guarded)
         yield
 
 
 @pytest.fixture
 def unguarded(monkeypatch):
     """Compiled calls run on the memory they are given: for what is said of that memory or of their speed."""
-    monkeypatch.setattr(Native, "run", plain_run)
+    monkeypatch.setattr(Executable, "run", plain_run)
 
 
 PROOFS: list[Any] = []  # for the programs that were compiled since the last test
@@ -42,15 +42,15 @@ PROOFS: list[Any] = []  # for the programs that were compiled since the last tes
 @pytest.fixture(autouse=True, scope="session")
 def proofs() -> Iterator[None]:
     """Every compiled program is proved to stay inside its buffers, and two threads of it to keep apart."""
-    from minigrad.backend.bounds import prove
     from minigrad.compiled import Program
+    from minigrad.compiler.proof.bounds import prove
 
     made = Program.__post_init__
 
     def proved(self: Any) -> None:
         made(self)
-        if self.native is not None:
-            PROOFS.append(prove(self.native.lowered, self.guards))
+        if self.executable is not None:
+            PROOFS.append(prove(self.executable.lowered, self.guards))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Program, "__post_init__", proved)
@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [r for group in terminalreporter.stats.values() for r in group if getattr(r, "when", "") == "call"]
     found = [value for r in reports for name, value in r.user_properties if name == "proofs"]
     if found:
-        from minigrad.backend.bounds import Proof, Verdict
+        from minigrad.compiler.proof.bounds import Proof, Verdict
 
         total = Proof()
         for _, counts in found:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from minigrad.backend import link
+from minigrad.compiler.runtime import link
 from minigrad.experiments import Run
 from minigrad.experiments.config import Config
 

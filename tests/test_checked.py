@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import checked
-from minigrad.backend import block, lower_ops, scalars
-from minigrad.backend.loops import For, Stmt, Store
-from minigrad.backend.lower import Main
 from minigrad.checked import Shaken, difference
+from minigrad.compiler import loop_ir as L
+from minigrad.compiler.lower import block, ops, scalars
+from minigrad.compiler.lower.program import Main
 from minigrad.errors import BoundsError, CheckError, MemoryFault, SettingError
 from minigrad.passes import pipeline
 from minigrad.primitives import elementwise
@@ -40,28 +40,28 @@ def on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def lowered(name: str, change: Callable[[Stmt], Stmt]) -> Iterator[None]:
+def lowered(name: str, change: Callable[[L.Stmt], L.Stmt]) -> Iterator[None]:
     """The statements of an operation changed, those inside first."""
 
-    def changed(stmt: Stmt) -> Stmt:
-        return change(dataclasses.replace(stmt, body=tuple(map(changed, stmt.body))) if isinstance(stmt, For) else stmt)
+    def changed(stmt: L.Stmt) -> L.Stmt:
+        return change(dataclasses.replace(stmt, body=tuple(map(changed, stmt.body))) if isinstance(stmt, L.For) else stmt)
 
     def rule(into: Any, node: Any) -> None:
         before = len(into.out)
         original(into, node)
         into.out[before:] = map(changed, into.out[before:])
 
-    original = lower_ops.LOWER[name]
-    with mock.patch.dict(lower_ops.LOWER, {name: rule}):
+    original = ops.LOWER[name]
+    with mock.patch.dict(ops.LOWER, {name: rule}):
         yield
 
 
-def further(stmt: Stmt) -> Stmt:
-    return dataclasses.replace(stmt, index=stmt.index + 1) if isinstance(stmt, Store) else stmt
+def further(stmt: L.Stmt) -> L.Stmt:
+    return dataclasses.replace(stmt, index=stmt.index + 1) if isinstance(stmt, L.Store) else stmt
 
 
-def shorter(stmt: Stmt) -> Stmt:
-    return dataclasses.replace(stmt, extent=stmt.extent - 1) if isinstance(stmt, For) else stmt
+def shorter(stmt: L.Stmt) -> L.Stmt:
+    return dataclasses.replace(stmt, extent=stmt.extent - 1) if isinstance(stmt, L.For) else stmt
 
 
 separate = Main.separate
@@ -120,7 +120,7 @@ def test_the_message_says_what_where_for_which_sizes_and_what_to_do() -> None:
         return {"same": x, "other": (mg.roll(y, 1, 0), 2 * x)}
 
     fast = mg.jit(shifted)
-    with lowered("roll", lambda s: dataclasses.replace(s, index=s.index * 0) if isinstance(s, Store) else s):
+    with lowered("roll", lambda s: dataclasses.replace(s, index=s.index * 0) if isinstance(s, L.Store) else s):
         with pytest.raises(CheckError) as error:
             fast(X, np.array([1.0, 2.0]))
         with pytest.raises(CheckError):  # no call at these sizes has passed

@@ -291,19 +291,19 @@ LOOP = """
 import os, signal, sys, threading, time
 import numpy as np
 import minigrad as mg
-from minigrad.backend.native import Native
+from minigrad.compiler.runtime.executable import Executable
 f = mg.jit(lambda c, n: mg.scan(lambda c, _: (mg.sin(c) + n[0], ()), c, length=10**15)[0])  # it takes months
 x, begun = np.ones(2), threading.Event()
 def interrupt():
     begun.wait()
     time.sleep(float(sys.argv[1]))
     os.kill(os.getpid(), signal.SIGINT)
-def run(*args, run=Native.run):
+def run(*args, run=Executable.run):
     begun.set()
     run(*args)
-Native.run = lambda *args: None
+Executable.run = lambda *args: None
 f(x, x)  # compiles
-Native.run = run
+Executable.run = run
 threading.Thread(target=interrupt, daemon=True).start()
 """
 

@@ -9,8 +9,8 @@ from minigrad.models import GRU, LSTM, MANN, NTM, RNN
 
 import minigrad as mg
 from minigrad import tree
-from minigrad.backend import run_python
-from minigrad.backend.lower import lower
+from minigrad.compiler import run_python
+from minigrad.compiler.lower.program import lower
 from minigrad.graph.ir import check
 from minigrad.passes.pipeline import optimize
 from minigrad.table import TABLE
@@ -169,7 +169,7 @@ def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, 
         np.testing.assert_allclose(whole[:, row : row + 1], fast(model, xs[:, row : row + 1]).numpy(), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
     monkeypatch.setenv("MINIGRAD_THREADS", "1")
-    monkeypatch.setattr("minigrad.backend.native.invite", lambda job: pytest.fail("a second thread"))
+    monkeypatch.setattr("minigrad.compiler.runtime.executable.submit", lambda job: pytest.fail("a second thread"))
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
@@ -179,7 +179,7 @@ def test_the_machine_code_does_not_depend_on_the_sizes_seen_first(model):
         fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))
         fast(model, np.ones((*shape, 3), "float32"))
         (program,) = fast._newest()
-        return [kernel.llvm for kernel in program.native.kernels]
+        return [kernel.llvm for kernel in program.executable.kernels]
 
     assert code(2, 3) == code(100, 200)
 
@@ -258,8 +258,8 @@ def test_what_is_kept_of_each_length_is_bounded():
     for n in range(1, 400):
         assert float(fast(np.ones(n))) == 2 * n
     (program,) = next(iter(fast.programs.values()))
-    assert len(program.native.arenas) <= 5
-    assert program.native.known.cache_info().currsize < 300
+    assert len(program.executable.arenas) <= 5
+    assert program.executable.known.cache_info().currsize < 300
 
 
 def test_what_cannot_be_compiled_runs_in_the_interpreter_with_one_warning():
@@ -365,11 +365,11 @@ def test_what_is_finite_for_the_interpreter_is_told_as_such():
 
 
 def test_more_shapes_than_are_remembered_still_take_one_program(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("minigrad.compiled"), "KEPT_FITS", 3)
+    monkeypatch.setattr(importlib.import_module("minigrad.compiled"), "KEPT_SPECIALIZATIONS", 3)
     fast = mg.jit(lambda x: mg.sum(x * x))
     for n in (1, 2, 3, 4, 5, 2, 1):
         assert float(fast(np.ones(n))) == n
-    assert len(fast.fits) <= 3
+    assert len(fast.specializations) <= 3
     assert sum(map(len, fast.programs.values())) == 1
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..backend import cache
+from ..compiler.runtime import cache
 from .shared import app, console, plainly
 
 

@@ -1,7 +1,7 @@
 """Elementwise primitives. Operands share shape and dtype; broadcasting and promotion happen before, as nodes of their own.
 
 An entry is all that there is to an operation: the names in `__all__` are functions for users as they stand. A new one is an entry and its
-name. The compiler knows those of `backend.loops.UNARY` and `BINARY`; any other says with `scalar` what it is made of.
+name. The compiler knows those of `compiler.loop_ir.UNARY` and `BINARY`; any other says with `scalar` what it is made of.
 
 Kinks follow the minimum-norm subgradient: abs and sign 0 at 0, maximum and minimum share a tie in halves, sqrt'(0) = ∞ as it is.
 """

@@ -19,10 +19,10 @@ import numpy as np
 import minigrad as mg
 from minigrad import compiled as jit
 from minigrad import tree
-from minigrad.backend import native as machine
-from minigrad.backend.bounds import prove
-from minigrad.backend.guarded import run_guarded
 from minigrad.compiled import Compiled
+from minigrad.compiler.proof.bounds import prove
+from minigrad.compiler.runtime import executable as machine
+from minigrad.compiler.runtime.guarded import run_guarded
 from minigrad.errors import BoundsError, MinigradError
 
 from .case import Arrays, Case, Mismatch, Skip, agree
@@ -56,7 +56,7 @@ def calls(program: Program, call: Callable[[Compiled, int, list[int]], None], fu
     compiled = mg.jit(function)
     for k, number in enumerate(order):
         call(compiled, number, order[:k])
-    compiled.fits.clear()  # as if there had been too many to remember
+    compiled.specializations.clear()  # as if there had been too many to remember
     built = [p for known in compiled.programs.values() for p in known]
     if len(built) == 1:
         compiled, order = mg.jit(function), [2]
@@ -89,13 +89,13 @@ class At:
 
 def coincidence(case: Case, second: bool = False, native: type = InPython) -> Counter[str]:
     """A program that takes run-time sizes, for sizes in several orders: its loops run by Python and checked, or as `native` runs them."""
-    every = [At(case, sizes, second) for sizes in choices(case.program, *([LARGEST] if native is machine.Native else []))]
+    every = [At(case, sizes, second) for sizes in choices(case.program, *([LARGEST] if native is machine.Executable else []))]
 
     def call(compiled: Compiled, number: int, before: list[int]) -> None:
         at = every[number]
         with compiling(native):
             found = _results(compiled, at)
-            again = [_results(compiled, at, threads=2) for _ in range(2)] if native is machine.Native and found else []
+            again = [_results(compiled, at, threads=2) for _ in range(2)] if native is machine.Executable and found else []
         try:
             if found and at.finite:
                 agree(found, at.results, case.limit * (10 if second else 1))
@@ -113,7 +113,7 @@ def coincidence(case: Case, second: bool = False, native: type = InPython) -> Co
 
 def _proved(program: jit.Program) -> Counter[str]:
     """How the loops of a program were proved to stay inside their buffers, and two threads apart, for all sizes."""
-    proof = prove(program.native.lowered, program.guards)
+    proof = prove(program.executable.lowered, program.guards)
     if proof.unproved:
         raise Fault("\n".join(proof.unproved))
     return Counter({f"{kind} {verdict.name.lower().replace('_', ' ')}": n for (kind, verdict), n in proof.counts.items()})
@@ -121,9 +121,9 @@ def _proved(program: jit.Program) -> Counter[str]:
 
 @contextmanager
 def compiling(native: Any) -> Iterator[None]:
-    """Programs are run by `native` in the place of `Native`; one that is not compiled does not apply."""
-    guarded = mock.patch.object(machine.Native, "run", run_guarded)
-    with warnings.catch_warnings(), divided(), guarded, mock.patch.object(jit, "Native", native):
+    """Programs are run by `native` in the place of `Executable`; one that is not compiled does not apply."""
+    guarded = mock.patch.object(machine.Executable, "run", run_guarded)
+    with warnings.catch_warnings(), divided(), guarded, mock.patch.object(jit, "Executable", native):
         warnings.simplefilter("error", mg.CompileWarning)
         try:
             yield

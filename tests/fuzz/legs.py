@@ -17,9 +17,9 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import tree
-from minigrad.backend.bounds import prove
-from minigrad.backend.lower import Unsupported, lower
-from minigrad.backend.native import Native
+from minigrad.compiler.lower.program import Unsupported, lower
+from minigrad.compiler.proof.bounds import prove
+from minigrad.compiler.runtime.executable import Executable
 from minigrad.graph import ir
 from minigrad.graph.dims import Symbol, deciding, evaluate
 from minigrad.passes.pipeline import optimize
@@ -86,7 +86,7 @@ def proved(case: Case) -> None:
         compiled = mg.jit(Case(case.program, case.nudge, even=True).first)
         compiled(*case.arrays)
     (program,) = (p for known in compiled.programs.values() for p in known)
-    with deciding(program.guards), mock.patch("minigrad.backend.lower.SHARED_WORK", 0):
+    with deciding(program.guards), mock.patch("minigrad.compiler.lower.program.SHARED_WORK", 0):
         try:
             lowered = lower(program.optimized)
         except Unsupported as reason:
@@ -265,8 +265,8 @@ LEGS: dict[str, Callable[[Case], object]] = {
     "checkpoint": checkpointed,
     "coincidence": coincidence,
     "coincidence second": partial(coincidence, second=True),
-    "coincidence native": partial(coincidence, native=Native),
-    "coincidence native second": partial(coincidence, second=True, native=Native),
+    "coincidence native": partial(coincidence, native=Executable),
+    "coincidence native second": partial(coincidence, second=True, native=Executable),
 }
 BUNDLES: dict[str, Callable[[Sequence[Case]], object]] = {
     "native": partial(native, literal=False),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.backend.loops import Buffer, Const, Fill, For, Function, Literal, Load, LoopVar, Shared, Stmt, Store
-from minigrad.backend.lower import Lowered, lower
+from minigrad.compiler import loop_ir as L
+from minigrad.compiler.lower.program import Lowered, lower
 from minigrad.graph import dims, types
 from minigrad.ops import shaping
 
@@ -18,62 +18,62 @@ from .generate import random_program
 from .run import fuzz, fuzz_jobs
 from .watched import Fault, InPython, divided
 
-AT, LOW, HIGH = LoopVar("i"), LoopVar("low"), LoopVar("high")
-X, Y, WORK = (Buffer(name, "float64", 4) for name in ("x", "y", "b"))
+AT, LOW, HIGH = L.LoopVar("i"), L.LoopVar("low"), L.LoopVar("high")
+X, Y, WORK = (L.Buffer(name, "float64", 4) for name in ("x", "y", "b"))
 
 
-def run(*body: Stmt) -> list[float]:
+def run(*body: L.Stmt) -> list[float]:
     """The result y of statements on x = 0, 1, 2, 3 and four elements of working memory."""
     out = np.zeros(4)
-    program = Lowered((Function("program_0", (X,), (Y,), (), (WORK,), body),), (), (), (), ())
+    program = Lowered((L.Function("program_0", (X,), (Y,), (), (WORK,), body),), (), (), (), ())
     InPython(program).run([np.arange(4.0)], [out], ())
     return out.tolist()
 
 
-def store(at: object, value: object = 1.0, buffer: Buffer = Y) -> Store:
-    return Store(buffer, at, Const("float64", value) if isinstance(value, float) else value)
+def store(at: object, value: object = 1.0, buffer: L.Buffer = Y) -> L.Store:
+    return L.Store(buffer, at, L.Const("float64", value) if isinstance(value, float) else value)
 
 
-def shared(*body: Stmt) -> Shared:
-    return Shared(Literal(4), LOW, HIGH, (For(AT, HIGH - LOW, body, start=LOW),))
+def shared(*body: L.Stmt) -> L.Shared:
+    return L.Shared(L.Literal(4), LOW, HIGH, (L.For(AT, HIGH - LOW, body, start=LOW),))
 
 
 @pytest.mark.parametrize(
     "stmt",
     [
-        store(Literal(-1)),
-        store(Literal(4)),
-        store(Literal(0), Load(X, Literal(-1))),
-        store(Literal(0), Load(X, Literal(4))),
-        Fill(Y, Literal(-1), Literal(2), Const("float64", 0.0)),
-        Fill(Y, Literal(3), Literal(2), Const("float64", 0.0)),
+        store(L.Literal(-1)),
+        store(L.Literal(4)),
+        store(L.Literal(0), L.Load(X, L.Literal(-1))),
+        store(L.Literal(0), L.Load(X, L.Literal(4))),
+        L.Fill(Y, L.Literal(-1), L.Literal(2), L.Const("float64", 0.0)),
+        L.Fill(Y, L.Literal(3), L.Literal(2), L.Const("float64", 0.0)),
     ],
 )
-def test_an_index_outside_a_buffer_is_refused(stmt: Stmt) -> None:
+def test_an_index_outside_a_buffer_is_refused(stmt: L.Stmt) -> None:
     with pytest.raises(Fault, match=r"of 4, in\n"):
         run(stmt)
 
 
 def test_what_nobody_wrote_is_nan() -> None:
-    assert np.isnan(run(store(Literal(0), Load(WORK, Literal(0))))).all()
+    assert np.isnan(run(store(L.Literal(0), L.Load(WORK, L.Literal(0))))).all()
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        [shared(store(Literal(0)))],
-        [shared(store(AT), store(AT, Load(Y, 3 - AT)))],
-        [shared(store(AT, Load(Y, Literal(0))), store(Literal(0)))],
+        [shared(store(L.Literal(0)))],
+        [shared(store(AT), store(AT, L.Load(Y, 3 - AT)))],
+        [shared(store(AT, L.Load(Y, L.Literal(0))), store(L.Literal(0)))],
     ],
 )
-def test_two_parts_that_meet_are_refused(body: list[Stmt]) -> None:
+def test_two_parts_that_meet_are_refused(body: list[L.Stmt]) -> None:
     with pytest.raises(Fault, match="both parts"):
         run(*body)
 
 
 def test_two_parts_may_write_places_of_their_own_and_read_what_was_written_before() -> None:
-    assert run(shared(store(AT, Load(X, AT)))) == [0, 1, 2, 3]
-    assert run(shared(store(3 - AT, Load(X, AT), WORK)), shared(store(AT, Load(WORK, AT)))) == [3, 2, 1, 0]
+    assert run(shared(store(AT, L.Load(X, AT)))) == [0, 1, 2, 3]
+    assert run(shared(store(3 - AT, L.Load(X, AT), WORK)), shared(store(AT, L.Load(WORK, AT)))) == [3, 2, 1, 0]
 
 
 def test_small_loops_are_shared_when_all_is_divided() -> None:

@@ -13,8 +13,11 @@ from unittest import mock
 
 import numpy as np
 
-from minigrad.backend import block, loops, lower, native, to_llvm, to_python
-from minigrad.backend.index import evaluate
+from minigrad.compiler import loop_ir, to_python
+from minigrad.compiler.index import evaluate
+from minigrad.compiler.lower import block
+from minigrad.compiler.lower import program as lowering
+from minigrad.compiler.runtime import executable
 from minigrad.errors import BoundsError
 
 SPLIT_FROM = 2
@@ -29,10 +32,9 @@ class Fault(AssertionError):
 def divided() -> Iterator[None]:
     """Everything that two threads may share is shared between them, however small."""
     with ExitStack() as stack:
-        for module, name in ((lower, "SHARED_WORK"), (block, "COLUMNS_WORK"), (native, "INVITE_FROM")):
+        for module, name in ((lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (executable, "SUBMIT_FROM")):
             stack.enter_context(mock.patch.object(module, name, 0))
-        for module in (lower, loops, to_llvm, to_python):
-            stack.enter_context(mock.patch.object(module, "SPLIT_FROM", SPLIT_FROM))
+        stack.enter_context(mock.patch.object(loop_ir, "SPLIT_FROM", SPLIT_FROM))
         yield
 
 
@@ -117,16 +119,16 @@ def _argsort(x: Watched, offset: int, n: int, stride: int, descending: bool) -> 
 
 
 class InPython:
-    """A lowered program, as `Native` has it, whose calls are checked."""
+    """A lowered program, as `Executable` has it, whose calls are checked."""
 
-    def __init__(self, lowered: lower.Lowered):
+    def __init__(self, lowered: lowering.Lowered):
         self.lowered = lowered
         self.names = [f"<{phase.name}>" for phase in lowered.phases]
         self.texts = [to_python.to_python(phase) for phase in lowered.phases]
         self.codes = [compile(*pair, "exec") for pair in zip(self.texts, self.names, strict=True)]
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-        """Fill the outputs. Raises BoundsError as Native does, Fault for what should not be."""
+        """Fill the outputs. Raises BoundsError as Executable does, Fault for what should not be."""
         if not self.codes:
             return
         team, first = Team(), self.lowered.phases[0]

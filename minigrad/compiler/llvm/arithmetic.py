@@ -1,0 +1,148 @@
+"""NumPy's arithmetic on scalars, as LLVM instructions."""
+
+from __future__ import annotations
+
+from .. import loop_ir as L
+from . import math_llvm
+from .llvm_text import SUFFIX, TYPES, Text, constant
+
+FLAGS = "contract nsz"
+ACCUMULATE = "reassoc contract nsz"
+INTEGER_POWER = """
+define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
+entry:
+  br label %test
+test:
+  %base = phi i64 [%x, %entry], [%square, %step]
+  %left = phi i64 [%y, %entry], [%half, %step]
+  %result = phi i64 [1, %entry], [%next, %step]
+  %more = icmp sgt i64 %left, 0
+  br i1 %more, label %step, label %done
+step:
+  %odd = trunc i64 %left to i1
+  %factor = select i1 %odd, i64 %base, i64 1
+  %next = mul i64 %result, %factor
+  %square = mul i64 %base, %base
+  %half = lshr i64 %left, 1
+  br label %test
+done:
+  ret i64 %result
+}"""
+
+
+class Arithmetic:
+    """Writes one operation after another to `text`; operands and results are register names or constants."""
+
+    def __init__(self, text: Text, math: set[tuple[str, str]]) -> None:
+        self.text = text
+        self.math = math  # collects the elementwise functions that are called
+
+    def convert(self, x: str, source: str, target: str) -> str:
+        if source == target:
+            return x
+        if target == "bool":
+            return self.compare("ne", source, x, constant(TYPES[source], 0))
+        a, b, emit = TYPES[source], TYPES[target], self.text.emit
+        if source in L.FLOATS and target in L.FLOATS:
+            return emit(f"{'fpext' if target == 'float64' else 'fptrunc'} {a} {x} to {b}")
+        if source in L.FLOATS:
+            return self.text.call(b, f"llvm.fpto{'s' if target in L.SIGNED else 'u'}i.sat.{b}.{SUFFIX[a]}", (a, x))
+        if target in L.FLOATS:
+            return emit(f"{'s' if source in L.SIGNED else 'u'}itofp {a} {x} to {b}")
+        if source == "bool" or L.BITS[target] > L.BITS[source]:
+            return emit(f"{'sext' if source in L.SIGNED else 'zext'} {a} {x} to {b}")
+        return emit(f"trunc {a} {x} to {b}") if L.BITS[target] < L.BITS[source] else x
+
+    def compare(self, op: str, dtype: str, x: str, y: str) -> str:
+        if dtype in L.FLOATS:
+            return self.text.emit(f"fcmp {'u' if op == 'ne' else 'o'}{op} {TYPES[dtype]} {x}, {y}")
+        sign = "" if op in ("eq", "ne") else "s" if dtype in L.SIGNED else "u"
+        return self.text.emit(f"icmp {sign}{op} {TYPES[dtype]} {x}, {y}")
+
+    def intrinsic(self, name: str, dtype: str, *operands: str) -> str:
+        type = TYPES[dtype]
+        return self.text.call(type, f"llvm.{name}.{SUFFIX[type]}", *((type, x) for x in operands))
+
+    def unary(self, op: str, dtype: str, x: str) -> str:
+        type, emit = TYPES[dtype], self.text.emit
+        zero, one = constant(type, 0), constant(type, 1)
+        match op, dtype in L.FLOATS:
+            case "not", _:
+                return emit(f"xor {type} {x}, {constant(type, -1)}")
+            case "neg", True:
+                return emit(f"fneg {FLAGS} {type} {x}")
+            case "neg", False:
+                return emit(f"sub {type} 0, {x}")
+            case "abs", True:
+                return self.intrinsic("fabs", dtype, x)
+            case "abs", False:
+                negated = self.unary("neg", dtype, x)
+                return x if dtype not in L.SIGNED else emit(f"select i1 {self.compare('lt', dtype, x, '0')}, {type} {negated}, {type} {x}")
+            case "sign", _:
+                above = emit(f"select i1 {self.compare('gt', dtype, x, zero)}, {type} {one}, {type} {x}")
+                return emit(f"select i1 {self.compare('lt', dtype, x, zero)}, {type} {constant(type, -1)}, {type} {above}")
+            case (("sqrt" | "floor"), _):
+                return self.intrinsic(op, dtype, x)
+        return self.math_call(op, dtype, x)
+
+    def math_call(self, op: str, dtype: str, *operands: str) -> str:
+        self.math.add((op, dtype))
+        type = TYPES[dtype]
+        return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)})")
+
+    def binary(self, op: str, dtype: str, x: str, y: str, flags: str = FLAGS) -> str:
+        type, emit = TYPES[dtype], self.text.emit
+        match op, dtype in L.FLOATS:
+            case (("add" | "sub" | "mul"), True):
+                return emit(f"f{op} {flags} {type} {x}, {y}")
+            case "div", True:  # without fast-math flags: x86 would turn it into an estimate that is NaN at infinity
+                return emit(f"fdiv {type} {x}, {y}")
+            case (("maximum" | "minimum"), True):
+                return self.intrinsic(op, dtype, x, y)
+            case "pow", True:
+                return self.math_call(op, dtype, x, y)
+            case (("maximum" | "minimum"), False):
+                return self.intrinsic(f"{'s' if dtype in L.SIGNED else 'u'}{op[:3]}", dtype, x, y)
+            case (("shl" | "shr"), _):
+                return self.shift(op, dtype, x, y)
+            case "div", False:
+                return self.integer_divide(dtype, x, y)
+            case "pow", False:
+                wide = [("i64", self.convert(v, dtype, "int64")) for v in (x, y)]
+                power = self.text.call("i64", "mg_pow_int64", *wide)
+                return self.convert(power, "int64", dtype)
+        return emit(f"{op} {type} {x}, {y}")
+
+    def constant_power(self, dtype: str, x: str, exponent: float) -> str:
+        """x ** 2, 3, 4, and of floats 0.5 and -1."""
+        one = constant(TYPES[dtype], 1)
+        if exponent == 0.5:
+            return self.intrinsic("sqrt", dtype, x)
+        if exponent == -1:
+            return self.binary("div", dtype, one, x)
+        square = self.binary("mul", dtype, x, x)
+        return square if exponent == 2 else self.binary("mul", dtype, square, x if exponent == 3 else square)
+
+    def shift(self, op: str, dtype: str, x: str, y: str) -> str:
+        type, width, emit = TYPES[dtype], L.BITS[dtype], self.text.emit
+        amount = self.text.call(type, f"llvm.umin.{type}", (type, y), (type, str(width - 1)))
+        instruction = "shl" if op == "shl" else "ashr" if dtype in L.SIGNED else "lshr"
+        shifted = emit(f"{instruction} {type} {x}, {amount}")
+        if instruction == "ashr":
+            return shifted
+        return emit(f"select i1 {emit(f'icmp ult {type} {y}, {width}')}, {type} {shifted}, {type} 0")
+
+    def integer_divide(self, dtype: str, x: str, y: str) -> str:
+        type, emit = TYPES[dtype], self.text.emit
+        zero = emit(f"icmp eq {type} {y}, 0")
+        if dtype not in L.SIGNED:
+            quotient = emit(f"udiv {type} {x}, {emit(f'select i1 {zero}, {type} 1, {type} {y}')}")
+            return emit(f"select i1 {zero}, {type} 0, {type} {quotient}")
+        minus_one = emit(f"icmp eq {type} {y}, -1")  # the least integer over -1 wraps instead of trapping
+        safe = emit(f"select i1 {emit(f'or i1 {zero}, {minus_one}')}, {type} 1, {type} {y}")
+        quotient, remainder = emit(f"sdiv {type} {x}, {safe}"), emit(f"srem {type} {x}, {safe}")
+        opposite = emit(f"icmp slt {type} {emit(f'xor {type} {remainder}, {safe}')}, 0")
+        below = emit(f"and i1 {opposite}, {emit(f'icmp ne {type} {remainder}, 0')}")
+        floored = emit(f"add {type} {quotient}, {emit(f'sext i1 {below} to {type}')}")
+        signed = emit(f"select i1 {minus_one}, {type} {emit(f'sub {type} 0, {x}')}, {type} {floored}")
+        return emit(f"select i1 {zero}, {type} 0, {type} {signed}")

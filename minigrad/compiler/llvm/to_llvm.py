@@ -1,0 +1,319 @@
+"""Prints a loop IR function as LLVM IR text.
+
+The entry of every function has the same C signature, `int64 name(void **arguments, int64 *sizes, void *arena)`. It returns
+0 or the code of the `Check` that failed, whose value it stores in `sizes[number of sizes]`. `name.arrays` is the same with
+NumPy array objects for the arguments and the arena. The work is done by internal functions, whose pointers are all `noalias`: one body, and
+pieces of a large body, since LLVM's time grows faster than the length of a function.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .. import loop_ir as L
+from . import math_llvm
+from .arithmetic import ACCUMULATE, INTEGER_POWER
+from .expressions import Expressions
+from .llvm_text import TYPES, Text
+from .sorting import expand_argsort
+from .work_board import CELLS, WAIT, WorkBoard
+
+UNROLL_AT_MOST = 8
+ARRAY_DATA = object.__basicsize__  # where a NumPy array keeps its data pointer: the first field after the object header
+PIECE = 24  # statements in one LLVM function
+REGION = {"%region.board": "ptr", "%region.turn": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
+ATTRIBUTES = """
+attributes #0 = { alwaysinline nounwind willreturn memory(none) }
+attributes #1 = { noinline nounwind }
+attributes #2 = { nounwind willreturn memory(argmem: readwrite) }
+"""
+
+
+@dataclass
+class _Module:
+    """What the functions of one module share."""
+
+    parameters: dict[str, str]  # the register of a buffer or size -> its type and attributes
+    declarations: dict[str, str] = field(default_factory=dict)
+    math: set[tuple[str, str]] = field(default_factory=set)
+    metadata: list[str] = field(default_factory=list)
+    functions: list[str] = field(default_factory=list)
+
+    def define(self, name: str, result: str, lines: list[str]) -> list[str]:
+        """Defines an internal function whose parameters are what its lines use; returns their registers."""
+        text = "\n".join(lines)
+        names = set(re.findall(r"%(?:ptr|size|outer|slot|error|region)\.[\w.]+", text))
+        used = [register for register in self.parameters if register in names]
+        parameters = ", ".join(f"{self.parameters[r]} {r}" for r in used)
+        self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
+        return used
+
+
+def to_llvm(function: L.Function) -> str:
+    """The LLVM module of `function`, without target or triple."""
+    sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
+    pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
+    arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
+    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", **REGION})
+    used = _Printer(module, function.name).body(function)
+    math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
+    math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
+    math += [WAIT] if function.shared else []
+    entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
+    declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
+    return "\n".join([*declarations, *math, *module.functions, *entries, ATTRIBUTES, *module.metadata, ""])
+
+
+def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
+    """The C function: takes the pointers and sizes from their tables, divides the arena, calls the body."""
+    code = Expressions(Text(declarations), set())
+    text, emit = code.text, code.text.emit
+    for i, named in enumerate(f.sizes):
+        text.do(f"%size.{named.name} = load i64, ptr {emit(f'getelementptr i64, ptr %sizes, i64 {i}')}")
+    text.do(f"%error.slot = getelementptr i64, ptr %sizes, i64 {len(f.sizes)}")
+
+    def data(pointer: str) -> str:
+        at = emit(f"getelementptr i8, ptr {pointer}, i64 {through or 0}")
+        return at if through is None else emit(f"load ptr, ptr {at}")
+
+    registers = {}
+    for i, buffer in enumerate(f.arguments):
+        registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
+    above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {L.ALIGNMENT - 1}")
+    arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-L.ALIGNMENT)))
+    end = str(L.ALIGNMENT)
+    for buffer in f.locals:
+        registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
+        size = code.index(L.as_index(buffer.size) * buffer.itemsize)
+        padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
+        end = emit(f"add i64 {end}, {padded}")
+    if "%region.board" in used:
+        own = emit(f"alloca [{CELLS} x i64], align 8")
+        text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * CELLS)), ("i1", "false"))
+        given, worker = ("null", "0") if through is None else ("%board", "%worker")
+        text.do(f"%region.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
+        text.do(f"%region.worker = icmp ne i64 {worker}, 0")
+        text.do("%region.turn = alloca i64")
+        text.do("store i64 0, ptr %region.turn")
+        registers["%region.alone"] = "false"
+    operands = ", ".join(f"{REGION.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
+    result = emit(f"call i64 @{f.name}.body({operands})")
+    head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena{"" if through is None else ", ptr %board, i64 %worker"}) {{'
+    return "\n".join([head, *text.lines, f"  ret i64 {result}", "}"])
+
+
+class _Printer(Expressions):
+    """Writes the statements of one LLVM function."""
+
+    def __init__(self, module: _Module, name: str) -> None:
+        super().__init__(Text(module.declarations), module.math)
+        self.module = module
+        self.name = name
+        self.types: dict[str, str] = {}
+        self.slots: list[str] = []
+        self.board = WorkBoard(self.text)
+
+    def body(self, function: L.Function) -> list[str]:
+        self.block(function.body)
+        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
+
+    def block(self, body: tuple[L.Stmt, ...]) -> None:
+        if not any(map(_together, body)):
+            self.statements(body)
+            return
+        for together, group in itertools.groupby(body, _together):
+            if together:
+                for stmt in group:
+                    self.stmt(stmt)
+            else:
+                with self.board.by_main():
+                    self.statements(tuple(group))
+
+    def statements(self, body: tuple[L.Stmt, ...]) -> None:
+        scalars, variables = self.scalars.copy(), self.variables.copy()
+        for piece, separate in _pieces(body):
+            if separate:
+                self.outline(piece)
+            else:
+                for stmt in piece:
+                    self.stmt(stmt)
+        self.scalars, self.variables = scalars, variables
+
+    def shared(self, stmt: L.Shared) -> None:
+        """A statement in parts; or in one by each thread that does its own rows; or, where it has few positions, by both in step."""
+        text, emit = self.text, self.text.emit
+        low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
+        many = emit(f"icmp sge i64 {extent}, {L.SPLIT_FROM}")
+        above = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain - 1}")
+        half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
+        middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
+        work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
+        in_step = any(map(_together, stmt.body))
+        whole = emit(f"xor i1 {many}, true") if in_step else "%region.alone"
+
+        def part(number: int, error: str) -> str:
+            ends = {low: middle, high: extent} if number else {low: "0", high: middle}
+            return work(**ends, **{"%error.slot": error, "%region.alone": "true"})
+
+        with text.when(whole):
+            code = work(**{low: "0", high: extent, "%region.alone": "false" if in_step else "true"})
+            if code:
+                self.stop_unless_zero(code)
+        with text.when(emit(f"xor i1 {whole}, true")):
+            self.board.share(part)
+
+    def outline(self, piece: tuple[L.Stmt, ...]) -> None:
+        """Writes the statements as a function of their own, and the call of it."""
+        code = self.define(piece)()
+        if code:
+            self.stop_unless_zero(code)
+
+    def define(self, piece: tuple[L.Stmt, ...], given: Sequence[str] = ()) -> Callable[..., str]:
+        """Writes the statements as a function. What it gives writes a call, with values for the `given` loop variables and other
+        parameters by register, and gives the register of the function's code, if it checks anything."""
+        module = self.module
+        inner = _Printer(module, self.name)
+        outside = {}
+        for names, taken, kind in (
+            ({**self.loops, **dict.fromkeys(given, "")}, inner.loops, "%outer."),
+            (self.scalars, inner.scalars, "%outer."),
+            (self.variables, inner.variables, "%slot."),
+        ):
+            for name, register in names.items():
+                taken[name] = kind + name
+                type = "i64" if taken is inner.loops else self.types[name] if names is self.scalars else "ptr noalias"
+                outside[kind + name] = (type, register)
+        inner.types = self.types
+        inner.block(piece)
+        checked = any(isinstance(s, L.Check) for s in L.walk(piece))
+        lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
+        name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
+        parameters = {r: type for r, (type, _) in outside.items()}
+        used = _Module({**parameters, **module.parameters}, functions=module.functions).define(name, result, lines)
+        registers = {r: (type, r) for r, type in module.parameters.items()} | outside
+
+        def call(**values: str) -> str:
+            operands = ", ".join(f"{registers[r][0].split()[0]} {values.get(r, registers[r][1])}" for r in used)
+            if checked:
+                return self.text.emit(f"call {result} @{name}({operands})")
+            self.text.do(f"call {result} @{name}({operands})")
+            return ""
+
+        return call
+
+    def stmt(self, stmt: L.Stmt) -> None:
+        match stmt:
+            case L.For():
+                self.loop(stmt)
+            case L.Shared():
+                self.shared(stmt)
+            case L.If(condition, body, otherwise):
+                holds = self.expr(condition)
+                with self.text.when(holds):
+                    self.block(body)
+                if otherwise:
+                    with self.text.when(self.text.emit(f"xor i1 {holds}, true")):
+                        self.block(otherwise)
+            case L.Let(name, expr):
+                self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
+            case L.Declare(name, expr):
+                value, slot, type = self.expr(expr), f"%var.{name}.{self.text.fresh()}", TYPES[expr.dtype]
+                self.slots.append(f"  {slot} = alloca {type}")
+                self.text.do(f"store {type} {value}, ptr {slot}")
+                self.variables[name] = slot
+            case L.Assign(name, expr):
+                value = self.accumulate(name, expr)
+                self.text.do(f"store {TYPES[expr.dtype]} {value}, ptr {self.variables[name]}")
+            case L.Store(buffer, index, expr):
+                self.store(buffer, self.index(index), self.expr(expr))
+            case L.Gemm():
+                self.gemm(stmt)
+            case L.Fill(buffer, offset, count, value):
+                i = L.LoopVar("fill.")
+                self.loop(L.For(i, count, (L.Store(buffer, L.as_index(offset) + i, value),)))
+            case L.Copy(target, offset, source, source_offset, count):
+                pointers = [("ptr", self.address(target, self.index(offset))), ("ptr", self.address(source, self.index(source_offset)))]
+                size = ("i64", self.index(L.as_index(count) * target.itemsize))
+                self.text.call("void", "llvm.memmove.p0.p0.i64", *pointers, size, ("i1", "false"))
+            case L.Argsort():
+                self.block(expand_argsort(stmt))
+            case L.Check(condition, code, value):
+                self.check(condition, code, value)
+
+    def loop(self, stmt: L.For) -> None:
+        extent = self.index(stmt.extent)
+        last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
+        start = self.index(stmt.start)
+        with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
+            at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
+            self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
+            self.block(stmt.body)
+
+    def unrolled(self, stmt: L.For) -> str:
+        extent = L.as_index(stmt.extent)
+        simple = not any(isinstance(s, L.For | L.Shared | L.If | L.Gemm | L.Fill | L.Argsort | L.Check) for s in stmt.body)
+        if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
+            return ""
+        n = len(self.module.metadata)
+        self.module.metadata += [f"!{n} = distinct !{{!{n}, !{n + 1}}}", f'!{n + 1} = !{{!"llvm.loop.unroll.full"}}']
+        return f", !llvm.loop !{n}"
+
+    def accumulate(self, name: str, expr: L.Expr) -> str:
+        match expr:
+            case L.Binary("add" | "mul" as op, L.Read(left), y) if left == name and expr.dtype in L.FLOATS:
+                return self.binary(op, expr.dtype, self.expr(expr.x), self.expr(y), ACCUMULATE)
+            case L.Binary("add" | "mul" as op, x, L.Read(right)) if right == name and expr.dtype in L.FLOATS:
+                return self.binary(op, expr.dtype, self.expr(expr.y), self.expr(x), ACCUMULATE)
+        return self.expr(expr)
+
+    def gemm(self, stmt: L.Gemm) -> None:
+        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
+        views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
+        name = f"mg_gemm_{stmt.c.buffer.dtype}"
+        self.text.call("void", name, *sizes, *views, ("i1", str(stmt.accumulate).lower()))
+        self.text.declarations[name] += " #2"
+
+    def view(self, view: L.View) -> list[tuple[str, str]]:
+        strides = [("i64", self.index(s)) for s in (view.row_stride, view.column_stride)]
+        return [("ptr", self.address(view.buffer, self.index(view.offset))), *strides]
+
+    def check(self, condition: L.Expr, code: int, value: L.IndexLike) -> None:
+        failed = self.text.emit(f"xor i1 {self.expr(condition)}, true")
+        with self.text.when(failed, leaves=True):
+            self.text.do(f"store i64 {self.index(value)}, ptr %error.slot")
+            self.text.do(f"ret i64 {code}")
+
+    def stop_unless_zero(self, code: str) -> None:
+        with self.text.when(self.text.emit(f"icmp ne i64 {code}, 0"), leaves=True):
+            self.text.do(f"ret i64 {code}")
+
+
+def _together(stmt: L.Stmt) -> bool:
+    """Whether it is for two threads: shared, or a loop with something shared inside."""
+    return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
+
+
+def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
+    """Divides a long block into runs of statements that can be functions of their own, and others."""
+    if _weight(body) <= PIECE:
+        yield body, False
+        return
+    run: tuple[L.Stmt, ...] = ()
+    for stmt in body:
+        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _weight((stmt,)) > PIECE
+        if run and (alone or _weight((*run, stmt)) > PIECE):
+            yield run, True
+            run = ()
+        if alone:
+            yield (stmt,), False
+        else:
+            run = (*run, stmt)
+    if run:
+        yield run, True
+
+
+def _weight(body: tuple[L.Stmt, ...]) -> int:
+    return sum(1 for _ in L.walk(body))

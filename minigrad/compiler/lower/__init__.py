@@ -1,0 +1,1 @@
+"""From a graph to loops: each step of its schedule becomes a loop nest."""

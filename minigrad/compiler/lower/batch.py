@@ -1,0 +1,69 @@
+"""Which loops over time may be split over the batch: every row of the batch goes its own way, so threads take a range of rows each."""
+
+from __future__ import annotations
+
+from ...control.scan import split
+from ...graph.dims import Dim, Shape, Symbol, symbol_of
+from ...graph.ir import Node
+from ...primitives import index, linalg, movement, reduce
+from .schedule import is_leaf, is_movement
+
+ALONG_ONE_AXIS = (movement.concat, movement.roll, reduce.argmax, reduce.cumsum, index.argsort)
+OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
+
+
+def batch_of(node: Node) -> Symbol | None:
+    """The run-time size that is the first axis of every carry and output of a loop, and of every value of its body that has it, or None."""
+    body = node.attrs["body"]
+    params = split(body.params, node.attrs["constants"], node.attrs["carries"])
+    sizes = {symbol_of(p.type.shape[0]) if p.type.shape else None for p in params.carries}
+    if len(sizes) != 1 or None in sizes:
+        return None
+    (batch,) = sizes
+    assert batch is not None
+    rows = {p for p in body.params if _leads(p.type.shape, batch)}
+    if any(_mentions(p.type.shape, batch) for p in body.params if p not in rows):
+        return None
+    for n in body.nodes:
+        if n.is_constant:
+            continue
+        inputs = [a in rows for a in n.args]
+        if not isinstance(n.type, tuple) or not hasattr(n.type, "shape"):
+            return None
+        if _leads(n.type.shape, batch):
+            if not (_row_by_row(n, inputs) if any(inputs) else is_movement(n) or is_leaf(n)):
+                return None  # or it fills all rows, as a scatter does, whatever rows it is asked for
+            rows.add(n)
+        elif any(inputs) or _mentions(n.type.shape, batch):
+            return None
+        elif not (is_movement(n) or is_leaf(n)):
+            return None  # made at each step and stored: two threads at different steps would write it for each other
+    return batch if all(o in rows for o in body.outputs) else None
+
+
+def _leads(shape: Shape, batch: Symbol) -> bool:
+    return bool(shape) and symbol_of(shape[0]) == batch and not _mentions(shape[1:], batch)
+
+
+def _mentions(shape: Shape, batch: Symbol) -> bool:
+    return any(isinstance(n, Dim) and batch in n.symbols for n in shape)
+
+
+def _row_by_row(node: Node, inputs: list[bool]) -> bool:
+    """Whether row i of the result is made of rows i of the arguments."""
+    op, attrs = node.op, node.attrs
+    if op is linalg.matmul:
+        return node.type.ndim > 2 or inputs == [True, False]
+    if op is movement.permute:
+        return attrs["axes"][0] == 0
+    if op is movement.broadcast:
+        return len(attrs["shape"]) == node.args[0].type.ndim
+    if op is movement.slice:
+        return attrs["step"][0] == 1
+    if op is movement.pad:
+        return attrs["low"][0] == 0 and attrs["interior"][0] == 0
+    if op in OVER_AXES:
+        return 0 not in attrs["axes"]
+    if op in ALONG_ONE_AXIS or op in (index.gather, index.scatter_along):
+        return attrs["axis"] != 0
+    return op.elementwise or op in (movement.reshape, index.one_hot)

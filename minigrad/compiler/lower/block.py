@@ -1,0 +1,334 @@
+"""Lowering one graph: the steps of its schedule, each as a loop nest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...graph.dims import Shape, product, symbol_of, typical
+from ...graph.ir import Graph, Node
+from ...graph.nodes import item
+from ...graph.types import TensorType, is_one
+from ...primitives import elementwise, index, movement, reduce
+from .. import loop_ir as L
+from .scalars import scalar
+from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
+from .state import DTYPES, Inline, Part, Program, Range, Unsupported, const, nest, note
+from .storage import Indices, Stored, extent
+
+FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
+COLUMNS = 64  # of a matrix product that are done at once
+COLUMNS_WORK = 2**17  # multiplications from which the columns of a product with one vector are divided: about 5 µs
+LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
+
+
+class Block:
+    """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
+
+    shares = False  # whether its statements may be divided between threads
+    loop: Any = None  # of which it is the body, where two threads may run that together
+
+    def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
+        self.program, self.graph, self.targets = program, graph, targets
+        self.values: dict[Node, Any] = {**program.constants, **params}
+        self.owned: dict[Node, list[Stored]] = {}
+        self.out: list[L.Stmt] = []
+        self.lets: dict[Node, str] = {}
+        self.here: Indices | None = None
+        self.flat = False
+
+    # ---- running through the schedule
+
+    def lower(self) -> None:
+        """Add the statements of the graph; outputs are in their targets afterwards."""
+        plan = schedule(self.graph)
+        dying: dict[int, list[Node]] = {}
+        for node, at in plan.last_use.items():
+            dying.setdefault(at, []).append(node)
+        for at, step in enumerate(plan.steps):
+            if isinstance(step, Cluster):
+                self.cluster(step, plan)
+            else:
+                rule = self.program.rules.get(step.node.op.name)
+                if rule is None:
+                    raise Unsupported(f"{step.node.op.name} ({step.node.origin.describe()})")
+                rule(self, step.node)
+            for node in dying.get(at, ()):
+                self.release(node)
+        for output in dict.fromkeys(self.graph.outputs):
+            self.deliver(output)
+        for node in dying.get(len(plan.steps), ()):
+            self.release(node)
+
+    def release(self, node: Node) -> None:
+        for value in self.owned.pop(node, ()):
+            self.program.pool.release(value)
+
+    def deliver(self, output: Node) -> None:
+        """An output that was not computed in its target (a param, a movement, a number) is copied there."""
+        target = self.targets.get(output)
+        if target is not None and self.values.get(output) is not target:
+            self.copy(target, lambda i: self.at(output, i), note(output))
+
+    def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
+        """Add a loop nest; the rounds of the `free` loops do not depend on each other."""
+        self.out += nest(loops, body)
+
+    def share(self, extent: L.Index, part: Part) -> None:
+        """Add what is done for positions 0 … extent, which do not depend on each other."""
+        self.out += part(L.Literal(0), extent)
+
+    def share_columns(self, columns: L.Index, depth: L.Index, part: Part) -> None:
+        """Add what is done for so many columns of a product of so many terms; a large one is shared, if this is the body of a loop."""
+        size = columns * depth
+        if self.loop is not None and isinstance(size, L.Literal) and size.value >= COLUMNS_WORK:
+            low, high = self.program.loop_var(), self.program.loop_var()
+            self.out.append(L.Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
+        else:
+            self.out += part(L.Literal(0), columns)
+
+    def separate(self, stmt: L.Stmt) -> None:
+        """Add a statement that takes long."""
+        self.out.append(stmt)
+
+    # ---- storage
+
+    def store(self, node: Node) -> Stored:
+        """Storage for a node's value."""
+        value = self.targets.get(node)
+        if value is None:
+            value = self.temporary(node.type, node)
+        self.values[node] = value
+        return value
+
+    def temporary(self, type: TensorType, owner: Node) -> Stored:
+        if str(type.dtype) not in DTYPES:
+            raise Unsupported(f"dtype {type.dtype}")
+        value = self.program.pool.allocate(type)
+        self.owned.setdefault(owner, []).append(value)
+        return value
+
+    def view(self, node: Node) -> Stored | None:
+        """The node as strided memory, if it is that: stored, or a movement of what is."""
+        value = self.values.get(node)
+        if isinstance(value, Stored):
+            return value
+        if node.is_constant:
+            return None
+        if node.op is item:
+            return self.values[node.args[0]][node.attrs["index"]]
+        if not (is_movement(node) or node.op is movement.reshape):
+            return None
+        x = self.view(node.args[0])
+        if x is None:
+            return None
+        attrs, shape = node.attrs, node.type.shape
+        if node.op is movement.permute:
+            return x.permuted(attrs["axes"])
+        if node.op is movement.broadcast:
+            return x.broadcast(shape)
+        if node.op is movement.slice:
+            return x.sliced(attrs["start"], attrs["step"], shape)
+        if node.op is movement.flip:
+            return x.flipped(attrs["axes"])
+        return x.reshaped(shape) if node.op is movement.reshape else x
+
+    def memory(self, node: Node, owner: Node) -> Stored:
+        """The node as strided memory, copied if need be; the copy lives as long as its owner."""
+        found = self.view(node)
+        if found is None:
+            found = self.temporary(node.type, owner)
+            self.copy(found, lambda i: self.at(node, i), note(node))
+        return found
+
+    def copy(self, target: Stored, source: Inline, text: str) -> None:
+        """target[i, …] = source(i, …)."""
+        loops, indices = self.loops(target.shape)
+        self.emit(loops, [L.Store(target.buffer, target.at(indices), source(indices), note=text)], loops)
+
+    def loops(self, shape: Shape) -> tuple[list[Range], Indices]:
+        """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
+        made: list[Range] = []
+        indices: list[L.Index] = []
+        for axis, n in enumerate(shape):
+            if is_one(n):
+                indices.append(L.Literal(0))
+                continue
+            var, rows = self.program.loop_var(), self.program.rows
+            some = axis == 0 and rows is not None and symbol_of(n) == rows.batch
+            made.append(Range(var, rows.high - rows.low, rows.low) if some and rows else Range(var, extent(n)))
+            indices.append(var)
+        return made, tuple(indices)
+
+    # ---- reading a value at an index
+
+    def at(self, node: Node, indices: Indices) -> L.Expr:
+        """The element of a node at an index: a register, a load, or the argument of a movement at another index."""
+        if node in self.lets and (self.flat or tuple(indices[a] for a in real_axes(node.type.shape)) == self.here):
+            return L.Read(self.lets[node], str(node.type.dtype))
+        value = self.values.get(node)
+        if isinstance(value, Stored):
+            return value.load(indices) if not self.flat else value.load_flat(indices[0])
+        if value is not None:
+            return value(indices)
+        if node.is_constant:
+            return const(node.value, node.type.dtype)
+        if node.op is index.iota:
+            return L.FromIndex(indices[0], str(node.type.dtype))
+        if node.op is index.extent:
+            return L.FromIndex(extent(node.attrs["n"]), str(node.type.dtype))
+        if self.flat:
+            return self.at(node.args[0], indices)
+        return self.moved(node, indices)
+
+    def moved(self, node: Node, indices: Indices) -> L.Expr:
+        """The argument of a movement, at the index its result has here."""
+        if node.op is item:
+            return self.values[node.args[0]][node.attrs["index"]].load(indices)
+        x, attrs = node.args[0], node.attrs
+        shape = x.type.shape
+        if node.op is movement.permute:
+            back = np.argsort(attrs["axes"]).tolist()
+            return self.at(x, tuple(indices[a] for a in back))
+        if node.op is movement.broadcast:
+            kept = indices[len(indices) - len(shape) :]
+            return self.at(x, tuple(L.Literal(0) if is_one(n) else i for n, i in zip(shape, kept, strict=True)))
+        if node.op is movement.slice:
+            moves = zip(indices, attrs["start"], attrs["step"], strict=True)
+            return self.at(x, tuple(i * k + extent(a) for i, a, k in moves))
+        if node.op is movement.flip:
+            turned = (extent(n) - 1 - i if a in attrs["axes"] else i for a, (n, i) in enumerate(zip(shape, indices, strict=True)))
+            return self.at(x, tuple(turned))
+        if node.op is movement.reshape:
+            real = iter([indices[a] for a in real_axes(node.type.shape)])
+            return self.at(x, tuple(L.Literal(0) if is_one(n) else next(real) for n in shape))
+        return self.at(x, indices)
+
+    # ---- clusters
+
+    def cluster(self, step: Cluster, plan: Schedule) -> None:
+        """One loop nest: elementwise values in registers, those in `stored` written, reductions accumulated."""
+        self.program.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
+        targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
+        domain = step.domain
+        self.flat = len(domain) > 1 and step.axes is None and self.program.rows is None and self.is_flat(step, targets)
+        loops, here = self.loops((product(domain),) if self.flat else domain)
+        self.here = here
+        inner_axes = step.axes is not None and len(domain) - 1 in step.axes
+        before: list[L.Stmt] = []
+        after: list[L.Stmt] = []
+        body: list[L.Stmt] = []
+        for node in step.nodes:
+            if node.op in REDUCTIONS:
+                target = targets[node]
+                if inner_axes or not step.axes:
+                    self.accumulate(node, step, target, here, before, body, after)
+                else:
+                    self.accumulate_in_memory(node, step, target, here, body)
+                continue
+            name = self.program.name("v")
+            body.append(L.Let(name, self.compute(node, self.full(node, here)), note=note(node)))
+            self.lets[node] = name
+            if node in targets:
+                place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
+                body.append(L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype))))
+        outer = [r for a, r in enumerate(loops) if a not in (step.axes or ())]
+        inner = [r for a, r in enumerate(loops) if a in (step.axes or ())]
+        if inner_axes:
+            self.emit(outer, [*before, *nest(inner, body), *after], outer)
+        else:
+            self.emit(loops, body, outer)
+        self.lets, self.here, self.flat = {}, None, False
+
+    def full(self, node: Node, here: Indices) -> Indices:
+        """The loop indices as indices of the node: 0 on its axes of length 1."""
+        if self.flat:
+            return here
+        source = iter(here)
+        return tuple(L.Literal(0) if is_one(n) else next(source) for n in node.type.shape)
+
+    def is_flat(self, step: Cluster, targets: dict[Node, Stored]) -> bool:
+        """Whether everything is read and written in the order it lies in memory, so that one loop does."""
+        if not all(t.is_dense for t in targets.values()):
+            return False
+        for node in step.nodes:
+            if node.op is index.one_hot:
+                return False
+            for source, same in sources(node):
+                if source in step.nodes:
+                    continue
+                if is_leaf(source) and source not in self.values and not source.type.shape:
+                    continue
+                value = self.values.get(source)
+                if not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
+                    return False
+        return True
+
+    def accumulate(self, node: Node, step: Cluster, target: Stored, here: Indices, before: list, body: list, after: list) -> None:
+        """A reduction of the innermost loops, in a register."""
+        x = self.at(node.args[0], self.full(node.args[0], here))
+        if not step.axes:
+            body.append(L.Store(target.buffer, target.at(self.full(node, here)), x, note=note(node)))
+            return
+        dtype = str(node.type.dtype)
+        terms = math.prod(typical(step.domain[a]) for a in step.axes or ())
+        wide = "float64" if dtype == "float32" and node.op is reduce.sum and terms > LONG_SUM else dtype
+        name = self.program.name("a")
+        before.append(L.Declare(name, const(identity(node), np.dtype(wide))))
+        total = L.Binary(FOLD[node.op.name], L.Read(name, wide), L.Cast(wide, x) if wide != dtype else x)
+        body.append(L.Assign(name, total, note=note(node)))
+        result: L.Expr = L.Read(name, wide)
+        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
+        after.append(L.Store(target.buffer, target.at(outer), L.Cast(dtype, result) if wide != dtype else result))
+
+    def accumulate_in_memory(self, node: Node, step: Cluster, target: Stored, here: Indices, body: list) -> None:
+        """A reduction of outer loops: the innermost loop runs along the results."""
+        self.copy(target, lambda i: const(identity(node), node.type.dtype), "")
+        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
+        place = target.at(outer)
+        x = self.at(node.args[0], self.full(node.args[0], here))
+        body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], target.load(outer), x), note=note(node)))
+
+    def compute(self, node: Node, indices: Indices) -> L.Expr:
+        """An elementwise operation at an index."""
+        op, dtype = node.op, str(node.type.dtype)
+        if dtype not in DTYPES:
+            raise Unsupported(f"dtype {dtype}")
+        if op is index.one_hot:
+            place = self.at(node.args[0], indices[:-1])
+            hit = L.Compare("eq", place, L.FromIndex(indices[-1], place.dtype))
+            return L.Select(hit, const(1, node.type.dtype), const(0, node.type.dtype))
+        x = [self.at(a, indices) for a in node.args]
+        if op is elementwise.where:
+            return L.Select(*x)
+        if op is elementwise.cast:
+            return L.Cast(dtype, x[0])
+        found = scalar(op, dtype, x)
+        if found is None:
+            raise Unsupported(f"{op.name} ({node.origin.describe()})")
+        return found
+
+
+def _moved_by_slice(node: Node, source: Node) -> bool:
+    """Whether a slice, or a broadcast along new axes, stands between a node and its source."""
+    for arg in node.args:
+        while is_movement(arg):
+            if arg.op is item:
+                break
+            if arg.op is movement.slice:
+                return True
+            arg = arg.args[0]
+    return False
+
+
+def identity(node: Node) -> Any:
+    """What a reduction starts from."""
+    kind, dtype = node.op, node.type.dtype
+    if kind is reduce.sum or kind is reduce.prod:
+        return 0 if kind is reduce.sum else 1
+    low = -math.inf if dtype.kind == "f" else np.iinfo(dtype).min
+    high = math.inf if dtype.kind == "f" else np.iinfo(dtype).max
+    return low if kind is reduce.max else high

@@ -1,0 +1,154 @@
+"""From a graph to a program of loops, in phases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...graph.dims import TYPICAL, Symbol, symbols
+from ...graph.ir import Graph, Node
+from .. import loop_ir as L
+from .block import Block
+from .ops import LOWER
+from .state import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
+from .storage import Stored, count, row_major
+
+__all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
+
+SHARED_WORK = 2**16  # multiplications from which a loop nest is divided
+ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program as phases that run one after the other on the same arguments: the graph's params, `constants`, outputs.
+
+    Two threads may run a phase together."""
+
+    phases: tuple[L.Function, ...]
+    constants: tuple[np.ndarray, ...]
+    sizes: tuple[Symbol, ...]
+    checks: tuple[tuple[Node, L.Index], ...]
+    clusters: tuple[str, ...]
+
+
+def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
+    """The loops of a graph: inputs are its params and then its constants; without `split` nothing is shared. Raises Unsupported."""
+    program = Program(LOWER)
+    inputs: list[L.Buffer] = []
+
+    def argument(node: Node) -> Stored:
+        found = _array(f"x{len(inputs)}", node)
+        inputs.append(found.buffer)
+        return found
+
+    params: dict[Node, Stored | Inline] = {p: argument(p) for p in graph.params}
+    constants = _constants(graph)
+    program.constants.update((c, argument(c)) for c in constants)
+    outputs = [_array(f"y{i}", o) for i, o in enumerate(graph.outputs)]
+    targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
+    found = symbols(n for p in graph.params for n in p.type.shape)
+    main = Main(program, graph, params, targets)
+    main.shares, main.typical = split, {s.name: TYPICAL for s in found}
+    main.lower()
+    for o, place in zip(graph.outputs, outputs, strict=True):
+        if targets[o] is not place:
+            main.copy(place, targets[o].load, note(o))
+    main.finish()
+    sizes = tuple(L.Size(s.name) for s in found)
+    arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(program.pool.buffers)
+    phases = tuple(L.Function(f"{name}_{i}", *arguments, tuple(body)) for i, body in enumerate(main.phases))
+    values = tuple(np.asarray(c.value, order="C") for c in constants)
+    return Lowered(phases, values, found, tuple(program.checks), tuple(program.clusters))
+
+
+class Main(Block):
+    """The outermost block. Large loop nests are divided between threads; a loop over time is a phase of its own."""
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.phases: list[list[L.Stmt]] = []
+        self.typical: dict[str, int] = {}
+
+    def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
+        divided = next((r for r in free if L.evaluate(r.extent, self.typical) >= L.SPLIT_FROM), None)
+        if divided is None:
+            super().emit(loops, body)
+            return
+
+        def part(low: L.Index, high: L.Index) -> Sequence[L.Stmt]:
+            return nest([replace(r, extent=high - low, start=low) if r is divided else r for r in loops], body)
+
+        self.share(divided.extent, part)
+
+    def share(self, extent: L.Index, part: Part) -> None:
+        low, high = self.program.loop_var(), self.program.loop_var()
+        shared = L.Shared(extent, low, high, tuple(part(low, high)))
+        if self.shares and work((shared,), self.typical) >= SHARED_WORK:
+            self.out.append(shared)
+        else:
+            super().share(extent, part)
+
+    def separate(self, stmt: L.Stmt) -> None:
+        if not self.shares:
+            super().separate(stmt)
+            return
+        self.finish()
+        super().separate(stmt)
+        self.finish()
+
+    def finish(self) -> None:
+        """End a phase."""
+        if self.out:
+            self.phases.append(self.out)
+            self.out = []
+
+
+def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """About how many multiplications of statements two threads would divide: the work of the shared ones with many positions."""
+    total = 0
+    for stmt in body:
+        if isinstance(stmt, L.Shared):
+            n = L.evaluate(stmt.extent, sizes)
+            inside = {**sizes, stmt.low.name: 0, stmt.high.name: n}
+            total += work((stmt,), sizes) if n >= L.SPLIT_FROM else shared_work(stmt.body, inside)
+        elif isinstance(stmt, L.For):
+            total += L.evaluate(stmt.extent, sizes) * shared_work(stmt.body, sizes)
+    return total
+
+
+def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
+    """The time of statements, roughly, in multiplications of a matrix product."""
+    total = 0
+    for stmt in body:
+        match stmt:
+            case L.For(_, extent, inner):
+                total += L.evaluate(extent, sizes) * work(inner, sizes)
+            case L.Shared(extent, low, high, inner):
+                total += work(inner, {**sizes, low.name: 0, high.name: L.evaluate(extent, sizes)})
+            case L.If(_, inner, otherwise):
+                total += max(work(inner, sizes), work(otherwise, sizes))
+            case L.Gemm(m, n, k):
+                total += L.evaluate(m, sizes) * L.evaluate(n, sizes) * L.evaluate(k, sizes)
+            case _:
+                total += ELEMENT
+    return total
+
+
+def _array(name: str, node: Node) -> Stored:
+    """An argument of the program that holds a node's value."""
+    dtype, shape = str(node.type.dtype), node.type.shape
+    if dtype not in DTYPES:
+        raise Unsupported(f"dtype {dtype}")
+    return Stored(L.Buffer(name, dtype, count(shape)), L.as_index(0), row_major(shape), shape)
+
+
+def _constants(graph: Graph) -> list[Node]:
+    """Arrays that stand in the graph and its bodies."""
+    found = [n for n in graph.constants if n.type.shape or n.op.name == "parameter"]
+    for body in graph.bodies():
+        found += _constants(body)
+    return list(dict.fromkeys(found))

@@ -1,0 +1,82 @@
+"""Philox 4x64-10 as loops (Salmon et al. 2011): four numbers a counter, the same bits as the interpreter's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...graph.dims import product
+from ...graph.ir import Node
+from .. import loop_ir as L
+from .block import Block
+from .state import nest, note
+from .storage import extent
+
+MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+ROUNDS = 10
+
+
+def bits(value: int) -> L.Const:
+    return L.Const("uint64", value)
+
+
+class Rounds:
+    """The statements of one block of four numbers."""
+
+    def __init__(self, block: Block):
+        self.block = block
+        self.made: list[L.Stmt] = []
+
+    def let(self, expr: L.Expr) -> L.Expr:
+        name = self.block.program.name("v")
+        self.made.append(L.Let(name, expr))
+        return L.Read(name, expr.dtype)
+
+    def high(self, a: L.Expr, multiplier: int) -> L.Expr:
+        """The upper 64 bits of a product, from products of halves."""
+        low, up = bits(multiplier & 0xFFFFFFFF), bits(multiplier >> 32)
+        half = bits(32)
+        al = self.let(L.Binary("and", a, bits(0xFFFFFFFF)))
+        ah = self.let(L.Binary("shr", a, half))
+        carry = self.let(L.Binary("shr", L.Binary("mul", al, low), half))
+        middle = self.let(L.Binary("add", L.Binary("mul", ah, low), carry))
+        cross = self.let(L.Binary("add", L.Binary("mul", al, up), L.Binary("and", middle, bits(0xFFFFFFFF))))
+        carries = L.Binary("add", L.Binary("shr", middle, half), L.Binary("shr", cross, half))
+        return self.let(L.Binary("add", L.Binary("mul", ah, up), carries))
+
+    def run(self, counter: list[L.Expr], key: list[L.Expr]) -> list[L.Expr]:
+        for r in range(ROUNDS):
+            if r:
+                key = [self.let(L.Binary("add", k, bits(w))) for k, w in zip(key, WEYL, strict=True)]
+            h0, h1 = self.high(counter[0], MULTIPLIERS[0]), self.high(counter[2], MULTIPLIERS[1])
+            l0 = self.let(L.Binary("mul", counter[0], bits(MULTIPLIERS[0])))
+            l1 = self.let(L.Binary("mul", counter[2], bits(MULTIPLIERS[1])))
+            first = self.let(L.Binary("xor", L.Binary("xor", h1, counter[1]), key[0]))
+            third = self.let(L.Binary("xor", L.Binary("xor", h0, counter[3]), key[1]))
+            counter = [first, l1, third, l0]
+        return counter
+
+
+def random(block: Block, node: Node) -> None:
+    """Numbers of each key in turn; a float takes the leading 24 or 53 bits."""
+    keys, stream = node.args
+    target, dtype = block.store(node), node.type.dtype
+    loops, lead = block.loops(keys.type.shape[:-1])
+    j = block.program.loop_var()
+    n = extent(product(node.attrs["shape"]))
+    rounds = Rounds(block)
+    key: list[L.Expr] = [rounds.let(block.at(keys, (*lead, L.Literal(i)))) for i in range(2)]
+    streams = block.at(stream, lead if stream.type.shape else ())
+    start: list[L.Expr] = [rounds.let(L.FromIndex(j + 1, "uint64")), bits(0), streams, bits(node.attrs["domain"])]
+    found = rounds.run(start, key)
+    first = target.at((*lead, *[L.Literal(0)] * len(node.attrs["shape"])))
+    saves = [_save(block, target.buffer, first, j * 4 + i, n, value, dtype) for i, value in enumerate(found)]
+    block.out += nest(loops, [L.For(j, (n + 3) // 4, (*rounds.made, *saves), note=note(node))])
+
+
+def _save(block: Block, buffer: L.Buffer, first: L.Index, at: L.Index, n: L.Index, value: L.Expr, dtype: np.dtype) -> L.If:
+    if dtype.kind == "f":
+        kept = np.finfo(dtype).nmant + 1
+        value = L.Binary("mul", L.Cast(str(dtype), L.Binary("shr", value, bits(64 - kept))), L.Const(str(dtype), 2.0**-kept))
+    inside = L.Compare("lt", L.FromIndex(at, "int64"), L.FromIndex(n, "int64"))
+    return L.If(inside, (L.Store(buffer, first + at, value),))

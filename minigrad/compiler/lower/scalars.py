@@ -1,0 +1,49 @@
+"""Elementwise operations as scalar expressions of the loop IR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...graph.ir import Operation
+from .. import loop_ir as L
+
+COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
+
+
+class Scalars:
+    """What an operation's `scalar` is written with: the functions of loops.UNARY and BINARY by name, comparisons, `select`, numbers."""
+
+    def __getattr__(self, name: str) -> Callable[..., L.Expr]:
+        if name in L.UNARY:
+            return lambda x: L.Unary(name, x)
+        if name in L.BINARY:
+            return lambda x, y: L.Binary(name, x, y)
+        if name in COMPARE:
+            return lambda x, y: L.Compare(COMPARE[name], x, y)
+        raise AttributeError(f"there is no scalar function {name}")
+
+    def select(self, condition: L.Expr, x: L.Expr, y: L.Expr) -> L.Expr:
+        return L.Select(condition, x, y)
+
+    def number(self, value: float, like: L.Expr) -> L.Expr:
+        """A number of the dtype of another expression."""
+        return L.Const(like.dtype, value)
+
+
+_scalars = Scalars()
+
+
+def scalar(op: Operation, dtype: str, x: Sequence[Any]) -> L.Expr | None:
+    """An elementwise operation on scalars that gives one of this dtype, or None where the compiler does not know it."""
+    if isinstance(op.scalar, str):
+        return L.Libm(op.scalar, tuple(x))
+    if op.scalar is not None:
+        return op.scalar(_scalars, *x)
+    if op.name in COMPARE:
+        return L.Compare(COMPARE[op.name], *x)
+    if dtype == "bool" and op.name in ("maximum", "minimum"):
+        return L.Binary("or" if op.name == "maximum" else "and", *x)
+    if op.name in L.BINARY:
+        return L.Binary(op.name, *x)
+    return L.Unary(op.name, *x) if op.name in L.UNARY else None

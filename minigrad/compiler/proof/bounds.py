@@ -1,0 +1,100 @@
+"""A proof that a compiled program stays inside its buffers for all sizes that it is run with, and that two threads do not meet in them.
+
+Sizes are at least 1, and as the guards of the trace say; no index leaves int64. The kernels for matrix products and order are taken to
+touch what their statements say, and float values to be no matter.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ...graph.dims import Dim, Extent, Guards
+from .. import loop_ir as L
+from ..lower.program import Lowered
+from ..to_python import index
+from .accesses import Access, Accesses
+from .disjoint import meetings
+from .polynomial import Polynomial
+from .prover import Prover, Verdict
+
+LENGTHS, ACCESSES, PAIRS = KINDS = "lengths", "accesses", "pairs of threads' accesses"
+
+
+@dataclass
+class Proof:
+    """How many lengths are 0 or more, accesses inside their buffers, and pairs of accesses by two threads apart, and how that was proved.
+
+    `unproved` says what was not, with sizes for which z3 finds it wrong."""
+
+    counts: Counter[tuple[str, Verdict]] = field(default_factory=Counter)
+    unproved: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Proof) -> Proof:
+        return Proof(self.counts + other.counts, self.unproved + other.unproved)
+
+    def __str__(self) -> str:
+        unproved = sum(n for (_, verdict), n in self.counts.items() if verdict is Verdict.UNPROVED)
+        return "; ".join([*map(self._shares, KINDS), f"{unproved or 'nothing'} unproved"])
+
+    def _shares(self, kind: str) -> str:
+        found = {verdict: n for verdict in Verdict if (n := self.counts[kind, verdict])}
+        total = sum(found.values())
+        ways = (f"{100 * n / total:.6g}% {verdict.name.lower().replace('_', ' ')}" for verdict, n in found.items())
+        return ", ".join([f"{total:,} {kind}", *ways])
+
+    def add(self, kind: str, found: tuple[Verdict, str], claim: str) -> None:
+        verdict, example = found
+        self.counts[kind, verdict] += 1
+        if verdict is Verdict.UNPROVED:
+            self.unproved.append(f"not proved: {claim}{example}")
+
+
+def prove(lowered: Lowered, guards: Guards | None = None) -> Proof:
+    """The proof for all phases of a program."""
+    prover = Prover()
+    for test, left, right, outcome in guards.facts if guards else ():
+        difference = _polynomial(prover, left) - _polynomial(prover, right)
+        if test is not operator.eq:
+            margin = difference - 1 if test is operator.gt else difference
+            prover.assume(margin if outcome else -margin - 1)
+        elif outcome:
+            prover.assume(difference)
+            prover.assume(-difference)
+        else:
+            prover.assume_unequal(difference)
+    return sum((prove_function(phase, prover) for phase in lowered.phases), Proof())
+
+
+def prove_function(function: L.Function, prover: Prover | None = None) -> Proof:
+    """The proof for one function."""
+    prover, proof = prover or Prover(), Proof()
+    walk = Accesses(prover)
+    walk.function(function)
+    proof.unproved += walk.faults
+    for length in walk.lengths:
+        proof.add(LENGTHS, prover.verdict((length.count,), length.facts), f"{index(length.text)} ≥ 0 ({length.note})")
+    for access in walk.accesses:
+        ends = access.index, access.size - 1 - access.index
+        proof.add(ACCESSES, prover.verdict(ends, access.facts), f"{_text(access)} is inside {index(access.buffer.size)} elements")
+    for region in walk.regions:
+        for x, y, found in meetings(prover, region):
+            proof.add(PAIRS, found, f"{_text(x)} by one thread is apart from {_text(y)} by the other")
+    return proof
+
+
+def _text(access: Access) -> str:
+    return f"{'write' if access.writes else 'read'} of {access.buffer.name}[{index(access.text)}] ({access.note})"
+
+
+def _polynomial(prover: Prover, x: Extent) -> Polynomial:
+    if not isinstance(x, Dim):
+        return Polynomial.of(x)
+    total = Polynomial({})
+    for symbols, coefficient in x.terms:
+        term = Polynomial.of(coefficient)
+        for s in symbols:
+            term = term * prover.size(s.name)
+        total = total + term
+    return total

@@ -1,0 +1,1 @@
+"""Compiled programs at work: assembled, kept on disk, called on one thread or two."""

@@ -1,0 +1,123 @@
+"""A lowered program as machine code, run phase by phase, on two threads where that pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from ...errors import BoundsError, message
+from ..index import evaluate
+from ..llvm.work_board import OPENED
+from ..lower.program import Lowered, shared_work
+from .interrupt import LONG, interruptible
+from .link import Kernel
+from .worker import new_board, one_thread, submit
+
+SUBMIT_FROM = 2**23  # multiplications of a phase to divide, from which a second thread pays: some 100 µs
+KEPT_ARENAS = 4
+KEPT_SIZES = 256
+
+
+@dataclass
+class Known:
+    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took;
+    where working memory lies, for guarded calls."""
+
+    pays: list[bool]
+    seconds: float = LONG
+    locals: Any = None
+
+
+class Executable:
+    """Callable from several threads at once; each call has its own working memory."""
+
+    def __init__(self, lowered: Lowered):
+        self.lowered = lowered
+        self.kernels = [Kernel(p) for p in lowered.phases]
+        self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
+        self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
+
+    def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
+        """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line.
+
+        A KeyboardInterrupt comes through at once, also from a call that takes long; outputs and working memory then belong to nobody.
+        """
+        if not self.kernels:
+            return
+        arena = self.take_arena(numbers)
+        problem = self.call([*arrays, *self.lowered.constants], outputs, numbers, arena)
+        if problem is not None:
+            raise problem
+        self.keep_arena(numbers, arena)
+
+    def take_arena(self, numbers: tuple[int, ...]) -> np.ndarray:
+        """Working memory for one call at these sizes."""
+        try:
+            return self.arenas[numbers].pop()
+        except (KeyError, IndexError):
+            return self.kernels[0].arena(*numbers)
+
+    def keep_arena(self, numbers: tuple[int, ...], arena: np.ndarray) -> None:
+        """For another call."""
+        self.arenas.setdefault(numbers, []).append(arena)
+        if len(self.arenas) > KEPT_ARENAS:
+            self.arenas.pop(next(iter(self.arenas)))
+
+    def call(
+        self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
+    ) -> BoundsError | None:
+        """Run on the graph's params and constants; when it returns, nothing is written any more. Gives the error of a failed check."""
+        known = self.known(numbers)
+        table = self.kernels[0].pack([*inputs, *outputs])
+        job = partial(self._phases, known.pays, table, numbers, arena, inputs, outputs)
+        if known.seconds < LONG:
+            code, value = job()
+        else:
+            began = time.perf_counter()
+            code, value = interruptible(job)
+            known.seconds = time.perf_counter() - began
+        if not code:
+            return None
+        node, length = self.lowered.checks[code - 1]
+        problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
+        return BoundsError(message(node.op.name, problem, place=node.origin))
+
+    def _phases(
+        self,
+        pays: Sequence[bool],
+        table: bytes,
+        numbers: tuple[int, ...],
+        arena: np.ndarray,
+        inputs: Sequence[np.ndarray],
+        outputs: Sequence[np.ndarray],
+    ) -> tuple[int, int]:
+        """Run one phase after the other; the code of the first failed check and its value, or 0."""
+        shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
+        boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
+        if boards:
+            kept = (inputs, outputs)  # until the worker has been, which may come when all is done
+            submit(lambda: ([k.call(table, numbers, arena, board, worker=True) for k, board in boards.items()], kept))
+        try:
+            for kernel in self.kernels:
+                found = kernel.call(table, numbers, arena, boards.get(kernel))
+                if found[0]:
+                    return found
+                if kernel in boards:
+                    boards[kernel][OPENED] = -1
+            return 0, 0
+        finally:
+            for board in boards.values():
+                board[OPENED] = -1
+
+
+def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
+    return Known([shared_work(p.body, named(lowered, numbers)) > SUBMIT_FROM for p in lowered.phases])
+
+
+def named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:
+    return {s.name: n for s, n in zip(lowered.sizes, numbers, strict=True)}

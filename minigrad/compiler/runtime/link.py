@@ -1,0 +1,148 @@
+"""From a loop IR function to a callable: LLVM optimises and assembles, the disk cache remembers, a `Kernel` calls."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.metadata
+import re
+import struct
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from .. import loop_ir as L
+from ..llvm.gemm import gemm_module
+from ..llvm.gemm_kernels import tile
+from ..llvm.to_llvm import to_llvm
+from ..verify import verify
+from . import cache
+from .worker import give_way
+
+_FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
+_lock = threading.RLock()
+_engines: list[llvm.ExecutionEngine] = []  # machine code lives as long as its engine: as long as the process
+
+
+class Kernel:
+    """A function compiled, or found in the disk cache.
+
+    Calls release the GIL and may run in parallel, each with its own arena and outputs."""
+
+    def __init__(self, function: L.Function) -> None:
+        verify(function)
+        self.function = function
+        self.llvm = to_llvm(function)
+        arrays = f"{function.name}.arrays"
+        addresses = _link(self.llvm, (function.name, arrays))
+        pointers = [ctypes.c_void_p] * 3
+        self.address = addresses[function.name]
+        self.native = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers)(self.address)
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers, ctypes.c_void_p, ctypes.c_int64)(addresses[arrays])
+        self._table = struct.Struct(f"{len(function.arguments)}P").pack
+        self._sizes = ctypes.c_int64 * (len(function.sizes) + 1)
+        self._arena_size = functools.lru_cache(256)(self._layout_size)
+
+    def __call__(self, arrays: Sequence[np.ndarray], sizes: Sequence[int], arena: np.ndarray | None = None) -> tuple[int, int]:
+        """Runs on contiguous arrays of the right type and size: that is not checked. Returns (error code, value)."""
+        return self.call(self.pack(arrays), sizes, self.arena(*sizes) if arena is None else arena)
+
+    def pack(self, arrays: Sequence[np.ndarray]) -> bytes:
+        """The table of arguments, for functions that take the same ones. The arrays must outlive its use."""
+        return self._table(*map(id, arrays))
+
+    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False) -> tuple[int, int]:
+        """Runs it: alone, or with a board as the main thread of a parallel region or as its worker."""
+        slots = self._sizes(*sizes)
+        code = self._call(table, slots, id(arena), board, worker)
+        return code, slots[len(sizes)]
+
+    def arena(self, *sizes: int) -> np.ndarray:
+        """Working memory, for one call at a time, that suffices for these sizes."""
+        return np.empty(self._arena_size(*sizes) + L.ALIGNMENT, np.uint8)
+
+    def run(self, args: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> tuple[int, int]:
+        """As `run_python`: a call by names, its arguments checked."""
+        arrays = [args[b.name] for b in self.function.arguments]
+        for b, array in zip(self.function.arguments, arrays, strict=True):
+            if array.dtype != b.dtype or not array.flags.c_contiguous:
+                raise TypeError(f"{b.name}: expected a contiguous array of {b.dtype}, got {array.dtype}")
+        return self(arrays, [sizes[s.name] for s in self.function.sizes])
+
+    @functools.cached_property
+    def entry(self) -> Any:
+        """`entry(pointers: uint64[:], sizes: int64[:], arena: uint8[:]) -> int64`, for use inside `@njit` code.
+
+        `pointers` are the arrays' addresses; `sizes` has one more element, for the value of a failed check."""
+        import numba
+
+        native = self.native
+
+        @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
+        def entry(pointers: Any, sizes: Any, arena: Any) -> Any:
+            return native(pointers.ctypes, sizes.ctypes, arena.ctypes)
+
+        return entry
+
+    def _layout_size(self, *sizes: int) -> int:
+        names = (s.name for s in self.function.sizes)
+        return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
+
+
+def _link(text: str, names: Sequence[str]) -> dict[str, int]:
+    """The addresses of functions that a module defines, compiled or from the cache, with the library that it needs."""
+    with _lock:
+        for symbol in re.findall(r"^declare .*@(mg_gemm_\w+)\(", text, re.MULTILINE):
+            _provide(symbol)
+        name = cache.key(text, _FLAGS, *_machine(), *_versions())
+        code = cache.load(name)
+        if code is None:
+            code = _assemble(text)
+            cache.save(name, code)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        _engines.append(engine)
+        return {name: engine.get_function_address(name) for name in names}
+
+
+@functools.cache
+def _provide(symbol: str) -> None:
+    """Makes a library function known to the linker, once a process."""
+    text = gemm_module(tile(symbol.removeprefix("mg_gemm_"), _machine()[2].split(",")))
+    llvm.add_symbol(symbol, _link(text, [symbol])[symbol])
+
+
+def _assemble(text: str) -> bytes:
+    machine = _target_machine()
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # slower, to compile and to run
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+def _target_machine() -> llvm.TargetMachine:
+    triple, cpu, features = _machine()
+    target = llvm.Target.from_triple(triple)
+    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True)
+
+
+@functools.cache
+def _machine() -> tuple[str, str, str]:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.add_symbol("mg_give_way", give_way())
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    return tuple(importlib.metadata.version(package) for package in ("llvmlite", "numba"))

@@ -1,0 +1,48 @@
+"""The second thread: it waits for parallel regions, and works on those that are still open when it comes to them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from ..llvm.work_board import CELLS
+
+new_board = ctypes.c_int64 * CELLS
+
+
+def give_way() -> int:
+    """The address of the system's function that lets other threads run."""
+    if sys.platform == "win32":
+        function = ctypes.WinDLL("kernel32").SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
+_jobs: list[SimpleQueue[Callable[[], Any]]] = []
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_jobs.clear)
+
+
+def submit(job: Callable[[], Any]) -> None:
+    """Have the second thread run a job when it comes to it."""
+    if not _jobs:
+        _jobs.append(SimpleQueue())
+        threading.Thread(target=_serve, args=(_jobs[0],), name="minigrad", daemon=True).start()
+    _jobs[0].put(job)
+
+
+def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
+    while True:
+        jobs.get()()
+
+
+def one_thread() -> bool:
+    """Whether compiled functions do without the second thread: where the process has one core, or by MINIGRAD_THREADS=1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores == 1 or os.environ.get("MINIGRAD_THREADS") == "1"

@@ -1,0 +1,62 @@
+"""What a loop over time keeps at hand: a transposed matrix is copied before it where many rows and steps will read it."""
+
+import numpy as np
+import pytest
+from minigrad.models import LSTM
+
+import minigrad as mg
+from minigrad import tree
+from minigrad.compiler.llvm.gemm import DOT_ROWS
+from minigrad.compiler.lower import ops
+from minigrad.compiler.lower.ops import STEPS
+from minigrad.compiler.lower.program import lower, shared_work
+from minigrad.compiler.to_python import to_python
+
+NOTE = "in the order it is read"
+gradient = mg.value_and_grad(lambda model, xs: mg.mean(model(xs) ** 2))
+
+
+def source_of(fast):
+    return "\n".join(to_python(phase) for phase in lower(fast.graph).phases)
+
+
+@pytest.mark.parametrize("batch", [1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40])
+@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 1])
+def test_a_loop_that_reads_a_matrix_transposed_agrees_with_the_interpreter_on_both_sides_of_the_threshold(batch, steps):
+    model, xs = LSTM(3, 64, key=0, dtype="float64"), np.random.default_rng(0).standard_normal((steps, batch, 3))
+    for got, want in zip(tree.leaves(mg.jit(gradient)(model, xs)), tree.leaves(gradient(model, xs)), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_a_large_transposed_matrix_of_a_loop_is_copied_and_a_small_one_is_not():
+    xs = np.zeros((2, 2, 3))
+    for hidden, copies in ((64, 1), (8, 0)):
+        fast = mg.jit(gradient)
+        fast(LSTM(3, hidden, key=0, dtype="float64"), xs)
+        assert source_of(fast).count(NOTE) == copies
+
+
+def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
+    """What is divided between threads does the one or the other."""
+    fast = mg.jit(gradient)
+    fast(LSTM(3, 64, key=0, dtype="float64"), np.zeros((20, 40, 3)))
+
+    def work():
+        lowered = lower(fast.graph)
+        assert [s.hint for s in lowered.sizes] == [20, 40]
+        return [shared_work(phase.body, {s.name: s.hint for s in lowered.sizes}) for phase in lowered.phases]
+
+    with_copy = work()
+    assert NOTE in source_of(fast)
+    monkeypatch.setattr(ops, "TURNED_FROM", 2**30)
+    assert with_copy == work()
+
+
+def test_a_loop_may_take_a_number_that_a_call_gave_while_tracing():
+    one = mg.full((), 1.0, "float64")
+
+    def f(c, xs):
+        return mg.scan(lambda c, x: (mg.tanh(c), mg.checkpoint(mg.sign)(one) + x), c, xs)
+
+    for found, expected in zip(mg.jit(f)(np.ones(3), np.ones(4)), f(np.ones(3), np.ones(4)), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)
