@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.testing import Program, random_program
+from minigrad.testing import RandomProgram, random_program
 
 TORCH_SEEDS = range(1000, 1120)
 JAX_SEEDS = range(2000, 2008)
@@ -64,7 +64,7 @@ def _common(np: Any, where: Any) -> dict[str, Any]:
     }
 
 
-def _torch(program: Program, xs: Sequence[Any], weights: Any) -> tuple[Any, list[Any]]:
+def _torch(program: RandomProgram, xs: Sequence[Any], weights: Any) -> tuple[Any, list[Any]]:
     torch = pytest.importorskip("torch")
     functions = {
         **_common(torch, torch.where),
@@ -89,7 +89,7 @@ def _torch(program: Program, xs: Sequence[Any], weights: Any) -> tuple[Any, list
     return value.item(), [g.numpy() for g in grads]
 
 
-def _jax(program: Program, xs: Sequence[Any], weights: Any) -> tuple[Any, list[Any]]:
+def _jax(program: RandomProgram, xs: Sequence[Any], weights: Any) -> tuple[Any, list[Any]]:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     jnp = jax.numpy

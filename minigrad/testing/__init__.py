@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .assertions import assert_jit_equals_interpreter, assert_same_graph_value, assert_scan_equals_unrolled
 from .gradients import GradientError, KinkWarning, NondeterminismError, check_grads
-from .programs import Program, Step, random_program
+from .programs import RandomProgram, Step, random_program
 from .report import Report
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "GradientError", "KinkWarning", "NondeterminismError", "Program", "Report", "Step", "assert_jit_equals_interpreter",
+    "GradientError", "KinkWarning", "NondeterminismError", "RandomProgram", "Report", "Step", "assert_jit_equals_interpreter",
     "assert_same_graph_value", "assert_scan_equals_unrolled", "axes", "broadcastable", "broadcastable_shapes", "cells", "check_grads",
     "dtypes", "einsums", "graphs", "indices", "random_program", "sequences", "shapes", "tensors", "trees",
 ]  # fmt: skip

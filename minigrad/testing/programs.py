@@ -27,7 +27,7 @@ class Step:
 
 
 @dataclass(frozen=True, repr=False)
-class Program:
+class RandomProgram:
     """A straight line of steps, some of which may be loops. Calling it gives its last value; its repr is code that does the same."""
 
     seed: int
@@ -143,13 +143,13 @@ AXES = 3  # of a program's inputs, at most
 KINDS = ("one",) * 6 + ("two",) * 5 + ("where", "row", "gram", "transpose", "reshape", "mixing") + ("recurrence",) * 2 + ("along",) * 3
 
 
-def random_program(seed: int, steps: int = 8, inputs: int = 2, scans: bool = True) -> Program:
+def random_program(seed: int, steps: int = 8, inputs: int = 2, scans: bool = True) -> RandomProgram:
     """The program of a seed, with `steps` random steps."""
     rng = np.random.default_rng(seed)
     return draw_program(lambda options: options[int(rng.integers(len(options)))], steps, inputs, scans, seed)
 
 
-def draw_program(choose: Choose, steps: int, inputs: int, scans: bool, seed: int) -> Program:
+def draw_program(choose: Choose, steps: int, inputs: int, scans: bool, seed: int) -> RandomProgram:
     """A program by choices. Every value stays bounded; operands are shared; the last value depends on all inputs."""
     lengths = [choose((1, 2, 3)) for _ in range(AXES)]
     base = tuple(lengths[: choose(range(AXES + 1))])
@@ -167,7 +167,7 @@ def draw_program(choose: Choose, steps: int, inputs: int, scans: bool, seed: int
     total = put("tanh", len(known) - 1)
     for i in range(inputs):
         total = put("add", total, put("total", i))
-    return Program(seed, shapes, tuple(found))
+    return RandomProgram(seed, shapes, tuple(found))
 
 
 def _thinned(shape: Shape, choose: Choose) -> Shape:

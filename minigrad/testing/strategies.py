@@ -15,7 +15,7 @@ except ImportError as error:
 
 from ..graph.types import DTYPES
 from ..tensor import Tensor, tensor
-from .programs import Program, draw_program
+from .programs import RandomProgram, draw_program
 
 Shape = tuple[int, ...]
 
@@ -164,11 +164,11 @@ def indices(draw: Callable[..., Any], shape: Shape) -> Any:
     return tuple(entries)
 
 
-def graphs(steps: int = 8, inputs: int = 2, scans: bool = True) -> st.SearchStrategy[Program]:
+def graphs(steps: int = 8, inputs: int = 2, scans: bool = True) -> st.SearchStrategy[RandomProgram]:
     """Random programs of up to `steps` operations: shared operands, diamonds, broadcasting, loops. They shrink to few and simple steps."""
 
     @st.composite
-    def program(draw: Callable[..., Any]) -> Program:
+    def program(draw: Callable[..., Any]) -> RandomProgram:
         return draw_program(lambda options: draw(st.sampled_from(options)), draw(st.integers(1, steps)), inputs, scans, seed=0)
 
     return program()

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import find, given, settings
 
 from minigrad.table import TABLE
-from minigrad.testing import GradientError, Program, check_grads, graphs, random_program
+from minigrad.testing import GradientError, RandomProgram, check_grads, graphs, random_program
 from minigrad.testing.programs import LOOPS
 
 
-def run(program: Program) -> dict[str, Any]:
+def run(program: RandomProgram) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(repr(program), names)
     return names
 
 
 @given(program=graphs())
-def test_a_program_prints_as_code_with_its_value(program: Program) -> None:
+def test_a_program_prints_as_code_with_its_value(program: RandomProgram) -> None:
     names = run(program)
     assert np.array_equal(names["program"](*names["inputs"]).numpy(), program(*program.inputs()).numpy())
 
@@ -45,7 +45,7 @@ def _is_wrong(f: Any, *xs: Any) -> bool:
 
 
 def test_programs_with_loops_shrink_to_little_else() -> None:
-    def loops(program: Program) -> bool:
+    def loops(program: RandomProgram) -> bool:
         return any(s.op == "recurrence" for s in program.steps)
 
     shrunk = find(graphs(steps=3, inputs=1), loops, settings=settings(database=None, max_examples=300), random=Random(0))
@@ -54,7 +54,7 @@ def test_programs_with_loops_shrink_to_little_else() -> None:
 
 
 @given(program=graphs(steps=5))
-def test_the_gradient_of_a_program_is_a_program(program: Program) -> None:
+def test_the_gradient_of_a_program_is_a_program(program: RandomProgram) -> None:
     grads = program.gradient(*program.inputs())
     assert [g.shape for g in grads] == list(program.shapes)
     check_grads(program.gradient, *program.inputs(), order=1)
