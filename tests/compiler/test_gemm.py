@@ -66,7 +66,7 @@ def test_the_shapes_of_recurrent_networks(shape, layouts, accumulate, dtype):
 
 
 def test_bits_do_not_depend_on_the_batch():
-    """A row of a product is the same whether it is computed alone in a shard or with others of the same kind."""
+    """A row of a product is the same whether it is computed alone in a part or with others of the same kind."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((64, 100)).astype("f4"), rng.standard_normal((100, 70)).astype("f4")
     c, d = np.empty((64, 70), "f4"), np.empty((32, 70), "f4")

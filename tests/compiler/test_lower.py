@@ -48,7 +48,7 @@ def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
 
     with_copy = work()
     assert NOTE in source_of(fast)
-    monkeypatch.setattr(ops, "TURNED_FROM", 2**30)
+    monkeypatch.setattr(ops, "TRANSPOSED_FROM", 2**30)
     assert with_copy == work()
 
 

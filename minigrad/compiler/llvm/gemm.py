@@ -180,13 +180,13 @@ def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
 
     column = both(is_("eq", "%n", 1), is_("ne", "%m", 1))
     by_columns = both(is_("ne", "%ccs", 1), both(is_("eq", "%crs", 1), is_("sgt", "%n", 1)))
-    turn = either(column, by_columns)
+    transpose = either(column, by_columns)
     names = ("m", "n", "k", "a", "ars", "acs", "b", "brs", "bcs", "c", "crs", "ccs")
-    turned = ("n", "m", "k", "b", "bcs", "brs", "a", "acs", "ars", "c", "ccs", "crs")
+    transposed = ("n", "m", "k", "b", "bcs", "brs", "a", "acs", "ars", "c", "ccs", "crs")
     v = {}
-    for name, other in zip(names, turned, strict=True):
+    for name, other in zip(names, transposed, strict=True):
         type = "ptr" if name in "abc" else "i64"
-        v[name] = emit(f"select i1 {turn}, {type} %{other}, {type} %{name}")
+        v[name] = emit(f"select i1 {transpose}, {type} %{other}, {type} %{name}")
     operands = ", ".join(f"{'ptr' if name in 'abc' else 'i64'} {v[name]}" for name in names) + ", i1 %accumulate"
     unit = {s: is_("eq", v[s], 1) for s in ("ars", "acs", "brs", "bcs", "crs", "ccs")}
     few = is_("sle", v["m"], DOT_ROWS)

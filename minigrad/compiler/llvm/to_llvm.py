@@ -24,7 +24,7 @@ from .work_board import CELLS, WAIT, WorkBoard
 UNROLL_AT_MOST = 8
 ARRAY_DATA = object.__basicsize__  # where a NumPy array keeps its data pointer: the first field after the object header
 PIECE = 24  # statements in one LLVM function
-REGION = {"%region.board": "ptr", "%region.turn": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
+REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
 attributes #1 = { noinline nounwind }
@@ -96,8 +96,8 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
         given, worker = ("null", "0") if through is None else ("%board", "%worker")
         text.do(f"%region.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
         text.do(f"%region.worker = icmp ne i64 {worker}, 0")
-        text.do("%region.turn = alloca i64")
-        text.do("store i64 0, ptr %region.turn")
+        text.do("%region.passed = alloca i64")
+        text.do("store i64 0, ptr %region.passed")
         registers["%region.alone"] = "false"
     operands = ", ".join(f"{REGION.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
     result = emit(f"call i64 @{f.name}.body({operands})")

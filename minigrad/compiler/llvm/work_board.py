@@ -47,7 +47,7 @@ CELLS = ERRORS + 2 * PARTS
 
 
 class WorkBoard:
-    """Writes what the threads do with the board. `%region.turn` points to the number of statements that this thread has passed."""
+    """Writes what the threads do with the board. `%region.passed` points to the number of statements that this thread has passed."""
 
     def __init__(self, text: Text) -> None:
         self.text = text
@@ -65,13 +65,13 @@ class WorkBoard:
     def share(self, part: Callable[[int, str], str]) -> None:
         """Both parts of a statement. `part` writes the work on one, with a place for the value of a failed check; gives its code."""
         text = self.text
-        turn = text.emit("load i64, ptr %region.turn")
-        after = text.emit(f"add i64 {turn}, 1")
-        text.do(f"store i64 {after}, ptr %region.turn")
+        passed = text.emit("load i64, ptr %region.passed")
+        after = text.emit(f"add i64 {passed}, 1")
+        text.do(f"store i64 {after}, ptr %region.passed")
         with text.when(text.emit("xor i1 %region.worker, true")):
             text.do(f"store atomic i64 {after}, ptr {self.cell(OPENED)} release, align 8")
             checked = self._do(part, 0)
-            taken = self._take(turn, after)
+            taken = self._take(passed, after)
             with text.when(taken):
                 self._do(part, 1)
             with text.when(text.emit(f"xor i1 {taken}, true")):
@@ -80,13 +80,13 @@ class WorkBoard:
                 self._leave_if_failed()
         with text.when("%region.worker"):
             opened = text.emit(f"call i64 @mg_wait(ptr {self.cell(OPENED)}, i64 {after})")
-            here = text.emit(f"icmp eq i64 {text.emit(f'load atomic i64, ptr {self.cell(TAKEN)} monotonic, align 8')}, {turn}")
-            with text.when(text.emit(f"and i1 {here}, {text.emit(f'icmp ne i64 {opened}, -1')}")), text.when(self._take(turn, after)):
+            here = text.emit(f"icmp eq i64 {text.emit(f'load atomic i64, ptr {self.cell(TAKEN)} monotonic, align 8')}, {passed}")
+            with text.when(text.emit(f"and i1 {here}, {text.emit(f'icmp ne i64 {opened}, -1')}")), text.when(self._take(passed, after)):
                 self._do(part, 1)
                 text.do(f"store atomic i64 {after}, ptr {self.cell(DONE)} release, align 8")
 
-    def _take(self, turn: str, after: str) -> str:
-        pair = self.text.emit(f"cmpxchg ptr {self.cell(TAKEN)}, i64 {turn}, i64 {after} acq_rel monotonic")
+    def _take(self, passed: str, after: str) -> str:
+        pair = self.text.emit(f"cmpxchg ptr {self.cell(TAKEN)}, i64 {passed}, i64 {after} acq_rel monotonic")
         return self.text.emit(f"extractvalue {{ i64, i1 }} {pair}, 1")
 
     def _do(self, part: Callable[[int, str], str], number: int) -> bool:

@@ -16,7 +16,7 @@ from ...primitives import elementwise, index, movement, reduce
 from .. import loop_ir as L
 from .scalars import scalar
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
-from .state import DTYPES, Inline, Part, Program, Range, Unsupported, const, nest, note
+from .state import DTYPES, Inline, Lowering, Part, Range, Unsupported, const, nest, note
 from .storage import Indices, Stored, extent
 
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
@@ -31,9 +31,9 @@ class Block:
     shares = False  # whether its statements may be divided between threads
     loop: Any = None  # of which it is the body, where two threads may run that together
 
-    def __init__(self, program: Program, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
-        self.program, self.graph, self.targets = program, graph, targets
-        self.values: dict[Node, Any] = {**program.constants, **params}
+    def __init__(self, lowering: Lowering, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
+        self.lowering, self.graph, self.targets = lowering, graph, targets
+        self.values: dict[Node, Any] = {**lowering.constants, **params}
         self.owned: dict[Node, list[Stored]] = {}
         self.out: list[L.Stmt] = []
         self.lets: dict[Node, str] = {}
@@ -52,7 +52,7 @@ class Block:
             if isinstance(step, Cluster):
                 self.cluster(step, plan)
             else:
-                rule = self.program.rules.get(step.node.op.name)
+                rule = self.lowering.rules.get(step.node.op.name)
                 if rule is None:
                     raise Unsupported(f"{step.node.op.name} ({step.node.origin.describe()})")
                 rule(self, step.node)
@@ -65,7 +65,7 @@ class Block:
 
     def release(self, node: Node) -> None:
         for value in self.owned.pop(node, ()):
-            self.program.pool.release(value)
+            self.lowering.pool.release(value)
 
     def deliver(self, output: Node) -> None:
         """An output that was not computed in its target (a param, a movement, a number) is copied there."""
@@ -85,7 +85,7 @@ class Block:
         """Add what is done for so many columns of a product of so many terms; a large one is shared, if this is the body of a loop."""
         size = columns * depth
         if self.loop is not None and isinstance(size, L.Literal) and size.value >= COLUMNS_WORK:
-            low, high = self.program.loop_var(), self.program.loop_var()
+            low, high = self.lowering.loop_var(), self.lowering.loop_var()
             self.out.append(L.Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
         else:
             self.out += part(L.Literal(0), columns)
@@ -107,7 +107,7 @@ class Block:
     def temporary(self, type: TensorType, owner: Node) -> Stored:
         if str(type.dtype) not in DTYPES:
             raise Unsupported(f"dtype {type.dtype}")
-        value = self.program.pool.allocate(type)
+        value = self.lowering.pool.allocate(type)
         self.owned.setdefault(owner, []).append(value)
         return value
 
@@ -157,7 +157,7 @@ class Block:
             if is_one(n):
                 indices.append(L.Literal(0))
                 continue
-            var, rows = self.program.loop_var(), self.program.rows
+            var, rows = self.lowering.loop_var(), self.lowering.rows
             some = axis == 0 and rows is not None and symbol_of(n) == rows.batch
             made.append(Range(var, rows.high - rows.low, rows.low) if some and rows else Range(var, extent(n)))
             indices.append(var)
@@ -200,8 +200,8 @@ class Block:
             moves = zip(indices, attrs["start"], attrs["step"], strict=True)
             return self.at(x, tuple(i * k + extent(a) for i, a, k in moves))
         if node.op is movement.flip:
-            turned = (extent(n) - 1 - i if a in attrs["axes"] else i for a, (n, i) in enumerate(zip(shape, indices, strict=True)))
-            return self.at(x, tuple(turned))
+            flipped = (extent(n) - 1 - i if a in attrs["axes"] else i for a, (n, i) in enumerate(zip(shape, indices, strict=True)))
+            return self.at(x, tuple(flipped))
         if node.op is movement.reshape:
             real = iter([indices[a] for a in real_axes(node.type.shape)])
             return self.at(x, tuple(L.Literal(0) if is_one(n) else next(real) for n in shape))
@@ -211,10 +211,10 @@ class Block:
 
     def cluster(self, step: Cluster, plan: Schedule) -> None:
         """One loop nest: elementwise values in registers, those in `stored` written, reductions accumulated."""
-        self.program.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
+        self.lowering.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain
-        self.flat = len(domain) > 1 and step.axes is None and self.program.rows is None and self.is_flat(step, targets)
+        self.flat = len(domain) > 1 and step.axes is None and self.lowering.rows is None and self.is_flat(step, targets)
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         inner_axes = step.axes is not None and len(domain) - 1 in step.axes
@@ -229,7 +229,7 @@ class Block:
                 else:
                     self.accumulate_in_memory(node, step, target, here, body)
                 continue
-            name = self.program.name("v")
+            name = self.lowering.name("v")
             body.append(L.Let(name, self.compute(node, self.full(node, here)), note=note(node)))
             self.lets[node] = name
             if node in targets:
@@ -276,7 +276,7 @@ class Block:
         dtype = str(node.type.dtype)
         terms = math.prod(typical(step.domain[a]) for a in step.axes or ())
         wide = "float64" if dtype == "float32" and node.op is reduce.sum and terms > LONG_SUM else dtype
-        name = self.program.name("a")
+        name = self.lowering.name("a")
         before.append(L.Declare(name, const(identity(node), np.dtype(wide))))
         total = L.Binary(FOLD[node.op.name], L.Read(name, wide), L.Cast(wide, x) if wide != dtype else x)
         body.append(L.Assign(name, total, note=note(node)))

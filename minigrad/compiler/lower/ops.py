@@ -22,7 +22,7 @@ from .storage import Indices, Stored, extent
 Span = tuple[L.Index, L.Index]
 
 STEPS = 8  # of a loop, from which it pays to copy a matrix before it
-TURNED_FROM = 2**12  # elements of such a matrix
+TRANSPOSED_FROM = 2**12  # elements of such a matrix
 FEW = 8  # the first positions of an order that are found one by one, without sorting the rest
 
 
@@ -34,7 +34,7 @@ def matmul(block: Block, node: Node) -> None:
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
     whole = (L.Literal(0), n)
     loops, batch = block.loops(z.shape[:-2])
-    turned = block.loop.turned(node.args[1], y) if block.loop is not None else None
+    transposed = block.loop.transposed_copy(node.args[1], y) if block.loop is not None else None
 
     def product(rows: Span, columns: Span = whole) -> list[L.Stmt]:
         def gemm(y: Stored) -> L.Gemm:
@@ -42,12 +42,12 @@ def matmul(block: Block, node: Node) -> None:
             a, b, c = (L.View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
             return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))
 
-        if turned is None:
+        if transposed is None:
             return [gemm(y)]
-        copy, pays = turned
+        copy, pays = transposed
         return [L.If(pays, (gemm(copy),), (gemm(y),))]
 
-    some = block.program.rows
+    some = block.lowering.rows
     if loops:
         block.emit(loops, product((L.Literal(0), m)), loops)
     elif some is not None and symbol_of(z.shape[0]) == some.batch:
@@ -96,7 +96,7 @@ def roll(block: Block, node: Node) -> None:
     shift = L.Literal(node.attrs["shift"]) % n
     for length, source, goal in ((n - shift, L.Literal(0), shift), (shift, n - shift, L.Literal(0))):
         loops, indices = block.loops(target.shape)
-        var = block.program.loop_var()
+        var = block.lowering.loop_var()
         at = next((i for i, r in enumerate(loops) if r.var == indices[axis]), len(loops))
         loops[at : at + 1] = [Range(var, length)]
         read = (*indices[:axis], var + source, *indices[axis + 1 :])
@@ -109,13 +109,13 @@ def roll(block: Block, node: Node) -> None:
 
 def _checked(block: Block, node: Node, position: L.Expr, n: L.Index) -> tuple[list[Any], L.AsIndex]:
     """Statements that make an index from data, negative ones from the end, and stop the function if it is out of bounds."""
-    raw, name = block.program.name("v"), block.program.name("v")
+    raw, name = block.lowering.name("v"), block.lowering.name("v")
     size = L.FromIndex(n, "int64")
     value = L.Read(raw, "int64")
     wrapped = L.Select(L.Compare("lt", value, L.Const("int64", 0)), L.Binary("add", value, size), value)
     good = L.Binary("and", L.Compare("ge", L.Read(name, "int64"), L.Const("int64", 0)), L.Compare("lt", L.Read(name, "int64"), size))
-    block.program.checks.append((node, n))
-    code = len(block.program.checks)
+    block.lowering.checks.append((node, n))
+    code = len(block.lowering.checks)
     made = [L.Let(raw, L.Cast("int64", position)), L.Let(name, wrapped), L.Check(good, code, L.AsIndex(value))]
     return made, L.AsIndex(L.Read(name, "int64"))
 
@@ -198,8 +198,8 @@ def argmax(block: Block, node: Node) -> None:
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
     dtype = str(x.type.dtype)
-    best, where, value = (block.program.name(p) for p in ("a", "a", "v"))
-    j = block.program.loop_var()
+    best, where, value = (block.lowering.name(p) for p in ("a", "a", "v"))
+    j = block.lowering.loop_var()
     new, old = L.Read(value, dtype), L.Read(best, dtype)
     better: L.Expr = L.Compare("gt", new, old)
     if x.type.is_float:
@@ -214,7 +214,7 @@ def argmax(block: Block, node: Node) -> None:
 def cumsum(block: Block, node: Node) -> None:
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype, total, j = str(node.type.dtype), block.program.name("a"), block.program.loop_var()
+    dtype, total, j = str(node.type.dtype), block.lowering.name("a"), block.lowering.loop_var()
     add = L.Assign(total, L.Binary("add", L.Read(total, dtype), block.at(x, line(j))))
     save = L.Store(target.buffer, target.at(line(j)), L.Read(total, dtype), note=note(node))
     run = L.For(j, extent(x.type.shape[axis]), (add, save), reverse=node.attrs["reverse"])
@@ -232,7 +232,7 @@ def cond(block: Block, node: Node) -> None:
 
     def branch(graph: Graph) -> tuple[L.Stmt, ...]:
         targets = dict(zip(graph.outputs, results, strict=True))
-        side = Block(block.program, graph, dict(zip(graph.params, arguments, strict=True)), targets)
+        side = Block(block.lowering, graph, dict(zip(graph.params, arguments, strict=True)), targets)
         side.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
@@ -262,7 +262,7 @@ class Loop:
         self.given = split(node.args, attrs["constants"], self.carries)
         self.after = self.body.outputs[: self.carries]
         self.ys = self.body.outputs[self.carries :]
-        self.t = block.program.loop_var()
+        self.t = block.lowering.loop_var()
         self.params_at: dict[Node, Any] = {}
         self.targets: dict[Node, Stored] = {}
         self.copies: list[tuple[Stored, Node]] = []
@@ -284,10 +284,10 @@ class Loop:
                 stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
-        program, batch = block.program, self.batch
-        rows = Rows(batch, program.loop_var(), program.loop_var()) if batch is not None else None
-        program.rows = rows or program.rows
-        inner = Block(program, self.body, self.params_at, self.targets)
+        lowering, batch = block.lowering, self.batch
+        rows = Rows(batch, lowering.loop_var(), lowering.loop_var()) if batch is not None else None
+        lowering.rows = rows or lowering.rows
+        inner = Block(lowering, self.body, self.params_at, self.targets)
         inner.loop = self if block.shares else None
         inner.lower()
         for target, y in self.copies:
@@ -302,7 +302,7 @@ class Loop:
         if rows is None:
             block.separate(loop)
         else:
-            program.rows = None
+            lowering.rows = None
             block.separate(L.Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
 
@@ -313,7 +313,7 @@ class Loop:
         rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
         return L.Binary("and", L.Compare("gt", rows, L.Const("int64", 2 * DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
 
-    def turned(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
+    def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
         """A copy of a transposed matrix that is the same at each step, made before the loop, and when there is one."""
         source = arg
         while is_movement(source):
@@ -321,10 +321,10 @@ class Loop:
         shape = view.shape
         if self.batch is None or source not in self.params.constants or not all(isinstance(n, int) for n in shape):
             return None
-        if len(shape) != 2 or view.strides[0] != L.Literal(1) or view.strides[1] == L.Literal(1) or shape[0] * shape[1] < TURNED_FROM:
+        if len(shape) != 2 or view.strides[0] != L.Literal(1) or view.strides[1] == L.Literal(1) or shape[0] * shape[1] < TRANSPOSED_FROM:
             return None
         if view not in self.copied:
-            self.copied[view] = self.block.program.pool.new(arg.type)
+            self.copied[view] = self.block.lowering.pool.new(arg.type)
             self.block.owned.setdefault(self.node, []).append(self.copied[view])
         return self.copied[view], self.pays_to_copy
 

@@ -13,7 +13,7 @@ from ...graph.ir import Graph, Node
 from .. import loop_ir as L
 from .block import Block
 from .ops import LOWER
-from .state import DTYPES, Inline, Part, Program, Range, Unsupported, nest, note
+from .state import DTYPES, Inline, Lowering, Part, Range, Unsupported, nest, note
 from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
@@ -37,7 +37,7 @@ class Lowered:
 
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     """The loops of a graph: inputs are its params and then its constants; without `split` nothing is shared. Raises Unsupported."""
-    program = Program(LOWER)
+    lowering = Lowering(LOWER)
     inputs: list[L.Buffer] = []
 
     def argument(node: Node) -> Stored:
@@ -47,11 +47,11 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
 
     params: dict[Node, Stored | Inline] = {p: argument(p) for p in graph.params}
     constants = _constants(graph)
-    program.constants.update((c, argument(c)) for c in constants)
+    lowering.constants.update((c, argument(c)) for c in constants)
     outputs = [_array(f"y{i}", o) for i, o in enumerate(graph.outputs)]
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
     found = symbols(n for p in graph.params for n in p.type.shape)
-    main = Main(program, graph, params, targets)
+    main = Main(lowering, graph, params, targets)
     main.shares, main.typical = split, {s.name: TYPICAL for s in found}
     main.lower()
     for o, place in zip(graph.outputs, outputs, strict=True):
@@ -59,10 +59,10 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
             main.copy(place, targets[o].load, note(o))
     main.finish()
     sizes = tuple(L.Size(s.name) for s in found)
-    arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(program.pool.buffers)
+    arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(lowering.pool.buffers)
     phases = tuple(L.Function(f"{name}_{i}", *arguments, tuple(body)) for i, body in enumerate(main.phases))
     values = tuple(np.asarray(c.value, order="C") for c in constants)
-    return Lowered(phases, values, found, tuple(program.checks), tuple(program.clusters))
+    return Lowered(phases, values, found, tuple(lowering.checks), tuple(lowering.clusters))
 
 
 class Main(Block):
@@ -85,7 +85,7 @@ class Main(Block):
         self.share(divided.extent, part)
 
     def share(self, extent: L.Index, part: Part) -> None:
-        low, high = self.program.loop_var(), self.program.loop_var()
+        low, high = self.lowering.loop_var(), self.lowering.loop_var()
         shared = L.Shared(extent, low, high, tuple(part(low, high)))
         if self.shares and work((shared,), self.typical) >= SHARED_WORK:
             self.out.append(shared)

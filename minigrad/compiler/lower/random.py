@@ -28,7 +28,7 @@ class Rounds:
         self.made: list[L.Stmt] = []
 
     def let(self, expr: L.Expr) -> L.Expr:
-        name = self.block.program.name("v")
+        name = self.block.lowering.name("v")
         self.made.append(L.Let(name, expr))
         return L.Read(name, expr.dtype)
 
@@ -62,7 +62,7 @@ def random(block: Block, node: Node) -> None:
     keys, stream = node.args
     target, dtype = block.store(node), node.type.dtype
     loops, lead = block.loops(keys.type.shape[:-1])
-    j = block.program.loop_var()
+    j = block.lowering.loop_var()
     n = extent(product(node.attrs["shape"]))
     rounds = Rounds(block)
     key: list[L.Expr] = [rounds.let(block.at(keys, (*lead, L.Literal(i)))) for i in range(2)]

@@ -44,7 +44,7 @@ class Rows:
 
 
 @dataclass
-class Program:
+class Lowering:
     """What is common to all blocks of one program: names, buffers, checks."""
 
     rules: Mapping[str, Callable[[Any, Node], None]]  # how operations with a loop nest of their own are lowered, by name

@@ -1,4 +1,4 @@
-"""What may take long runs beside the main thread, and nothing else changes."""
+"""A long call runs in another thread, so that Ctrl-C can end it; all else stays the same."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Which loops over time go row by row of the batch, and may be divided between threads."""
+"""Which loops over time treat each row of the batch alone, so that threads may divide the rows."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_carry_without_the_batch_keeps_the_loop_whole() -> None:
 
 
 def test_a_loop_whose_outputs_are_not_all_rows_is_not_divided() -> None:
-    """Two threads would write the others for each other."""
+    """Two threads would both write the other outputs."""
     fast = mg.jit(lambda xs, h, ms: mg.scan(lambda h, a: (mg.tanh(h + a[0]), a[1]), h, (xs, ms)))
     fast(XS, H, np.ones((5, 2)))
     (node,) = [n for n in fast.graph.nodes if n.op is SCAN]

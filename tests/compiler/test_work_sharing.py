@@ -1,4 +1,4 @@
-"""Statements shared by two threads: the same values whoever comes and when, errors of either part, and no thread that stays."""
+"""Work sharing: the same values whether a worker thread takes part or not, and errors of either part; no thread stays blocked."""
 
 import os
 import threading
@@ -47,7 +47,7 @@ def together(kernel, x):
         board[OPENED] = -1
 
 
-def wait_for_helper():
+def wait_for_worker():
     done = threading.Event()
     worker.submit(done.set)
     assert done.wait(GUARD)
@@ -62,18 +62,18 @@ def test_alone_together_and_in_python_give_the_same(n):
         np.testing.assert_array_equal(found, 2 * (x + 1)[::-1])
 
 
-def test_a_helper_that_comes_late_is_not_waited_for():
+def test_the_main_thread_does_not_wait_for_a_worker_that_comes_late():
     kernel, hold, x = Kernel(chain()), threading.Event(), np.arange(1000.0)
     worker.submit(hold.wait)
     assert together(kernel, x)[0] == (0, 0)
     _, y = together(kernel, x)
     np.testing.assert_array_equal(y, 2 * (x + 1)[::-1])
     hold.set()
-    wait_for_helper()
+    wait_for_worker()
 
 
 @pytest.mark.parametrize("bad", [[3], [90], [3, 90]])
-def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_helper(bad):
+def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_worker(bad):
     good = L.Compare("ge", L.Load(X, I), L.Const("float64", 0))
     first = shared(I, L.Check(good, 7, I), L.Store(Y, I, L.FromIndex(I, "float64")))
     second = shared(J, L.Store(Y, J, ONE))
@@ -85,7 +85,7 @@ def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_helper(bad):
         assert found == (7, bad[0])
         assert not (y == 1).all()
     assert kernel([x, np.empty_like(x)], [100]) == (7, bad[0])
-    wait_for_helper()
+    wait_for_worker()
 
 
 def loop_in_step(rows, wide=100):
@@ -127,10 +127,10 @@ def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
 
     for y in (run(), *(run(worker.new_board()) for _ in range(50))):
         np.testing.assert_array_equal(y, plain)
-    wait_for_helper()
+    wait_for_worker()
 
 
-def test_a_helper_that_comes_in_the_middle_of_a_loop_helps_with_the_rest(monkeypatch):
+def test_a_worker_that_comes_in_the_middle_of_a_loop_shares_the_rest(monkeypatch):
     big = mg.parameter(np.random.default_rng(0).standard_normal((400, 400)) / 20)
     xs = np.random.default_rng(1).standard_normal((60, 1, 400))
 
@@ -146,7 +146,7 @@ def test_a_helper_that_comes_in_the_middle_of_a_loop_helps_with_the_rest(monkeyp
     for wait in (0, 1e-5, 1e-4, 3e-4, 1e-3):
         worker.submit(lambda wait=wait: time.sleep(wait))
         np.testing.assert_array_equal(fast(big, xs).numpy(), alone)
-    wait_for_helper()
+    wait_for_worker()
 
 
 def test_a_matrix_made_at_each_step_is_the_same_for_all_rows(monkeypatch):
