@@ -1,6 +1,7 @@
-"""The compiler: a graph becomes loops (`lower`), loops become LLVM text (`llvm`), which is assembled, kept and called (`runtime`).
+"""The compiler. `lower` translates a graph to loops, `llvm` translates loops to LLVM IR, `runtime` compiles, caches and calls the result.
 
-`loop_ir` is the language of loops, `verify` its rules, `to_python` prints it to be read. `proof` shows that no loop leaves its buffers.
+`loop_ir` defines the loops and `verify` checks that they are well formed; `to_python` prints them as Python. `proof` proves that no loop
+reads or writes outside its buffers.
 """
 
 from .runtime.cache import CacheWarning

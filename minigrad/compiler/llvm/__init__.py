@@ -1,1 +1,1 @@
-"""From loops to LLVM text: expressions, functions of numbers, sorting, matrix products."""
+"""Code generation, from loops to LLVM IR text: expressions, elementwise functions, sorting, matrix products, work sharing."""

@@ -31,11 +31,11 @@ done:
 
 
 class Arithmetic:
-    """Writes one operation after another to `text`; operands and results are register names or constants."""
+    """Appends the instructions of an operation to `text`. Operands and results are register names or constants."""
 
     def __init__(self, text: Text, math: set[tuple[str, str]]) -> None:
         self.text = text
-        self.math = math  # collects the elementwise functions that are called
+        self.math = math  # the elementwise functions that the code calls are added here
 
     def convert(self, x: str, source: str, target: str) -> str:
         if source == target:
@@ -95,7 +95,7 @@ class Arithmetic:
         match op, dtype in L.FLOATS:
             case (("add" | "sub" | "mul"), True):
                 return emit(f"f{op} {flags} {type} {x}, {y}")
-            case "div", True:  # without fast-math flags: x86 would turn it into an estimate that is NaN at infinity
+            case "div", True:  # without fast-math flags: x86 would compute an estimate, which is NaN at infinity
                 return emit(f"fdiv {type} {x}, {y}")
             case (("maximum" | "minimum"), True):
                 return self.intrinsic(op, dtype, x, y)
@@ -114,7 +114,7 @@ class Arithmetic:
         return emit(f"{op} {type} {x}, {y}")
 
     def constant_power(self, dtype: str, x: str, exponent: float) -> str:
-        """x ** 2, 3, 4, and of floats 0.5 and -1."""
+        """x ** exponent for the exponents 2, 3 and 4, and for floats 0.5 and -1."""
         one = constant(TYPES[dtype], 1)
         if exponent == 0.5:
             return self.intrinsic("sqrt", dtype, x)
@@ -138,7 +138,7 @@ class Arithmetic:
         if dtype not in L.SIGNED:
             quotient = emit(f"udiv {type} {x}, {emit(f'select i1 {zero}, {type} 1, {type} {y}')}")
             return emit(f"select i1 {zero}, {type} 0, {type} {quotient}")
-        minus_one = emit(f"icmp eq {type} {y}, -1")  # the least integer over -1 wraps instead of trapping
+        minus_one = emit(f"icmp eq {type} {y}, -1")  # the least integer divided by -1 wraps; `sdiv` would trap
         safe = emit(f"select i1 {emit(f'or i1 {zero}, {minus_one}')}, {type} 1, {type} {y}")
         quotient, remainder = emit(f"sdiv {type} {x}, {safe}"), emit(f"srem {type} {x}, {safe}")
         opposite = emit(f"icmp slt {type} {emit(f'xor {type} {remainder}, {safe}')}, 0")

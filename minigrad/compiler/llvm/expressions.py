@@ -8,7 +8,9 @@ from .llvm_text import TYPES, Text, constant
 
 
 class Expressions(Arithmetic):
-    """Writes expressions to `text`. The names in scope stand for registers, those of variables for stack slots."""
+    """Appends the instructions of an expression to `text`.
+
+    `loops` and `scalars` map the names in scope to registers; `variables` maps them to stack slots."""
 
     def __init__(self, text: Text, math: set[tuple[str, str]]) -> None:
         super().__init__(text, math)
@@ -92,7 +94,7 @@ class Expressions(Arithmetic):
 
 
 def _natural(index: L.IndexLike) -> bool:
-    """Whether an index is certainly not negative: offsets of sizes and counters are products and sums."""
+    """Whether an index is never negative, as its form shows: made of sizes and loop variables by sums and products."""
     match index:
         case L.Literal(value):
             return value >= 0

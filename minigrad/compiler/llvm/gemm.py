@@ -1,8 +1,8 @@
 """Matrix products for any sizes and strides, as LLVM IR text.
 
-A tile of C stays in registers while rows of B stream past as vectors and elements of A are broadcast. B is read in place
-when its rows are contiguous and not reused much, else through a packed panel on the stack. Products of few rows with a B
-whose columns are contiguous are dot products instead.
+A kernel accumulates a tile of C in registers: it loads rows of B as vectors and broadcasts elements of A. B is read in place if its
+rows are contiguous and A has few rows, else it is first packed in panels on the stack. If A has few rows and the columns of B are
+contiguous, the elements of C are computed as dot products.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .gemm_kernels import (
 from .llvm_text import constant
 
 K_BLOCK = 256
-PACK_ROWS = 128  # from this many rows of A on, packing a panel of B pays even if it could be read in place
-DOT_ROWS = 12  # up to this many, dot products beat packing
-DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # rows of C at once: and how many columns, the widest first
+PACK_ROWS = 128  # with this many rows of A or more, packing B is faster than reading it in place
+DOT_ROWS = 12  # with this many rows of A or fewer, dot products are faster than packing
+DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # the tiles of C that dot products compute: number of rows: numbers of columns, the largest first
 
 
 def gemm_module(t: Tile) -> str:
@@ -37,7 +37,7 @@ def gemm_module(t: Tile) -> str:
 
 
 def _rows(t: Tile, vectors: int, declarations: dict[str, str]) -> str:
-    """All rows of one panel of columns."""
+    """Defines the product of all rows of A with one panel of columns of B."""
     code = Code(t, declarations)
 
     def tile(rows: int, start: str) -> None:
@@ -55,12 +55,12 @@ def _rows(t: Tile, vectors: int, declarations: dict[str, str]) -> str:
 
 
 def _blocks(code: Code) -> str:
-    """How many blocks of k there are: at least one, so that C is written even when k is 0."""
+    """The number of blocks of k. At least one, so that C is written even if k is 0."""
     return code.op("add", code.op("udiv", code.call("i64", "llvm.usub.sat.i64", ("i64", "%k"), ("i64", "1")), K_BLOCK), 1)
 
 
 def _block(code: Code, number: str) -> tuple[str, str, str]:
-    """The start and length of a block of k, and whether to add to C."""
+    """The start and length of a block of k, and whether its product is added to C."""
     start = code.op("mul", number, K_BLOCK)
     length = code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", "%k", start)), ("i64", str(K_BLOCK)))
     later = code.emit(f"icmp ne i64 {number}, 0")
@@ -74,7 +74,7 @@ def _panel(code: Code, vectors: int, length: str, a: str, b: str, brs: str, c: s
 
 
 def _tail(code: Code, columns: str, length: str, a: str, b: str, brs: str, c: str, more: str) -> None:
-    """Fewer columns than a panel: pairs of vectors, then perhaps one, the last masked."""
+    """The last columns, fewer than a panel: pairs of vectors, then one vector if their number is odd. The last vector is masked."""
     lanes = code.tile.lanes
 
     def masked(vectors: int, j: str) -> None:
@@ -89,7 +89,7 @@ def _tail(code: Code, columns: str, length: str, a: str, b: str, brs: str, c: st
 
 
 def _in_place(t: Tile, declarations: dict[str, str]) -> str:
-    """B's rows and C's rows are contiguous."""
+    """Defines the product that reads B in place. The rows of B and C are contiguous."""
     code = Code(t, declarations)
     with code.loop(_blocks(code), "block") as number:
         start, length, more = _block(code, number)
@@ -104,7 +104,7 @@ def _in_place(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _packed(t: Tile, declarations: dict[str, str]) -> str:
-    """C's rows are contiguous; panels of B are copied to the stack."""
+    """Defines the product that copies panels of B to the stack. The rows of C are contiguous."""
     code = Code(t, declarations)
     panel = code.emit(f"alloca [{K_BLOCK * t.width} x {t.type}], align 64")
     with code.loop(_blocks(code), "block") as number:
@@ -124,7 +124,7 @@ def _packed(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _dots(t: Tile, declarations: dict[str, str]) -> str:
-    """The rows of A and C and the columns of B are contiguous."""
+    """Defines the product by dot products. The rows of A and C and the columns of B are contiguous."""
     code = Code(t, declarations)
 
     def run(rows: int, columns: int, i_count: str, i_start: str, j_count: str, j_start: str) -> None:
@@ -146,7 +146,7 @@ def _dots(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _scalar(t: Tile, declarations: dict[str, str]) -> str:
-    """Any strides."""
+    """Defines the product for any strides, one element at a time."""
     code = Code(t, declarations)
     slot = code.emit(f"alloca {t.type}")
     with code.loop("%m", "i") as i, code.loop("%n", "j") as j:
@@ -165,7 +165,8 @@ def _scalar(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
-    """Turns the product over where C's columns are contiguous or it has one column, then chooses a method."""
+    """Defines the entry: it chooses a method by sizes and strides. If the columns of C are contiguous or C is one column, it computes
+    the transposed product Cᵀ = Bᵀ Aᵀ."""
     code = Code(t, declarations)
     emit = code.emit
 

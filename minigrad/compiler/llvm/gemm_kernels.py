@@ -1,4 +1,4 @@
-"""The register kernels of the matrix product, as LLVM IR text: a tile, dot products, and packing."""
+"""The kernels of the matrix product as LLVM IR text: a tile in registers, dot products, and packing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KERNEL_ATTRIBUTES = "attributes #3 = { noinline nounwind }"
 
 @dataclass(frozen=True)
 class Tile:
-    """Registers: `rows` × `vectors` accumulators of `lanes` elements."""
+    """The tile of C that a kernel keeps in registers: `rows` × `vectors` accumulators of `lanes` elements."""
 
     dtype: str
     lanes: int
@@ -61,7 +61,7 @@ def tile(dtype: str, features: Sequence[str]) -> Tile:
 
 
 class Code(Text):
-    """Text with the few forms of address and arithmetic that the kernels use."""
+    """Text with short forms for the addresses, loads, stores and arithmetic of the kernels."""
 
     def __init__(self, tile: Tile, declarations: dict[str, str]) -> None:
         super().__init__(declarations)
@@ -95,7 +95,7 @@ class Code(Text):
         self.call("void", f"llvm.masked.store.{t.suffix}.p0", *operands)
 
     def _place(self, pointer: str) -> list[tuple[str, str]]:
-        """A pointer with its alignment, which was an operand of its own before LLVM 22."""
+        """A pointer with its alignment. Before LLVM 22 the alignment was an operand of its own."""
         align = self.tile.align
         return [("ptr", pointer), ("i32", str(align))] if OLD_MASKED else [(f"ptr align {align}", pointer)]
 
@@ -108,7 +108,7 @@ class Code(Text):
         return "splat (i1 true)"
 
     def mask(self, count: str) -> str:
-        """The lanes below `count`."""
+        """A mask that selects the first `count` lanes."""
         lanes = self.tile.lanes
         numbers = ", ".join(f"i64 {i}" for i in range(lanes))
         return self.emit(f"icmp slt <{lanes} x i64> <{numbers}>, {self.splat(count, 'i64', lanes)}")
@@ -123,7 +123,7 @@ class Code(Text):
 
 
 def tile_kernel(t: Tile, rows: int, vectors: int, declarations: dict[str, str]) -> str:
-    """C[rows, vectors * lanes] (+)= A @ B. In tiles narrower than a panel, the last vector is masked."""
+    """Defines C[rows, vectors * lanes] (+)= A @ B. If the tile is narrower than a panel, the last vector is masked."""
     code = Code(t, declarations)
     masks = [""] * vectors if vectors == t.vectors else [*[""] * (vectors - 1), "%mask"]
     slots = [[code.emit(f"alloca {t.vector}") for _ in range(vectors)] for _ in range(rows)]
@@ -161,7 +161,7 @@ def kernel_parameters(t: Tile) -> str:
 
 
 def dot_kernel(t: Tile, rows: int, columns: int, declarations: dict[str, str]) -> str:
-    """C[rows, columns] (+)= A @ B with the rows of A and C and the columns of B contiguous."""
+    """Defines C[rows, columns] (+)= A @ B by dot products. The rows of A and C and the columns of B are contiguous."""
     code = Code(t, declarations)
     pairs = [(r, c) for r in range(rows) for c in range(columns)]
     slots = {pair: code.emit(f"alloca {t.vector}") for pair in pairs}
@@ -195,7 +195,9 @@ def dot_kernel(t: Tile, rows: int, columns: int, declarations: dict[str, str]) -
 
 
 def _sums(code: Code, vectors: list[str]) -> str:
-    """A vector of the sums of vectors: each step adds neighbours, of two vectors into one. Always in the same order, however many."""
+    """A vector whose lane i is the sum of vector i. Each step adds neighbouring lanes of two vectors into one vector.
+
+    The order of additions does not depend on the number of vectors."""
     v, n, step = code.tile.vector, code.tile.lanes, 1
     vectors = [*vectors, *["zeroinitializer"] * (n - len(vectors))]
     while step < n:
@@ -213,14 +215,14 @@ def _sums(code: Code, vectors: list[str]) -> str:
 
 
 def _exchanged(n: int, step: int) -> tuple[str, str]:
-    """Masks that swap the off-diagonal blocks of two vectors."""
+    """Shuffle masks that swap the off-diagonal blocks of two vectors."""
     low = ", ".join(f"i32 {i if not i & step else i - step + n}" for i in range(n))
     high = ", ".join(f"i32 {i + step if not i & step else i + n}" for i in range(n))
     return f"<{n} x i32> <{low}>", f"<{n} x i32> <{high}>"
 
 
 def pack_kernel(t: Tile, declarations: dict[str, str]) -> str:
-    """Copies B[k, columns] to rows of a panel; whole squares of a transposed B go through registers."""
+    """Defines the copy of B[k, columns] to the rows of a panel. If B is transposed, squares of it are transposed in registers."""
     code = Code(t, declarations)
     k_done = code.op("and", code.emit(f"select i1 {code.emit('icmp eq i64 %brs, 1')}, i64 %k, i64 0"), -t.lanes)
     j_done = code.op("and", "%columns", -t.lanes)
@@ -257,7 +259,7 @@ def _copy(code: Code, k_start: str, k_end: str, j_start: str, j_end: str) -> Non
 
 
 def _transpose(code: Code, rows: list[str]) -> list[str]:
-    """The transpose of a square of vectors: log2 steps that swap ever larger off-diagonal blocks."""
+    """The transpose of a square of n vectors, in log2(n) steps. Each step swaps off-diagonal blocks, twice as large as before."""
     n, v, step = len(rows), code.tile.vector, 1
     while step < n:
         low, high = _exchanged(n, step)

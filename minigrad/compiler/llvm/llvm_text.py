@@ -1,4 +1,4 @@
-"""Writing LLVM IR text: a block of instructions, and values with Python's operators."""
+"""A builder of LLVM IR text: instructions, loops and branches, and values with Python's operators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i8": "i8", "i32": "i32",
 
 
 def real(type: str, value: float) -> str:
-    """A floating-point constant, rounded to `type`, in the hexadecimal that LLVM reads exactly."""
+    """A floating-point constant, rounded to `type`, as a hexadecimal number, which LLVM reads without rounding."""
     if type == "float":
         try:
             value = struct.unpack("<f", struct.pack("<f", value))[0]
@@ -42,7 +42,7 @@ def constant(type: str, value: float | int | bool) -> str:
 
 
 class Text:
-    """The instructions of one function as they are written, and the intrinsics that they call."""
+    """The instructions of one function, and the declarations of what they call."""
 
     def __init__(self, declarations: dict[str, str] | None = None) -> None:
         self.lines: list[str] = []
@@ -70,7 +70,7 @@ class Text:
 
     @contextmanager
     def loop(self, extent: str, name: str = "i", metadata: str = "") -> Iterator[str]:
-        """The block of a counting loop; yields the counter, an i64."""
+        """A loop over 0 … extent - 1. Instructions inside the `with` are its body; yields the counter, an i64."""
         n, before = self.fresh(), self.block
         counter, following = f"%at.{name}.{n}", f"%next.{n}"
         some = str(int(extent) > 0).lower() if extent.isdigit() else self.emit(f"icmp sgt i64 {extent}, 0")
@@ -86,7 +86,7 @@ class Text:
 
     @contextmanager
     def when(self, condition: str, leaves: bool = False) -> Iterator[None]:
-        """The block of an `if`; one that leaves the function ends with `ret`."""
+        """An `if`: instructions inside the `with` run if the condition is true. With `leaves` they end with `ret`."""
         n = self.fresh()
         self.do(f"br i1 {condition}, label %then.{n}, label %endif.{n}")
         self.label(f"then.{n}")
@@ -96,7 +96,7 @@ class Text:
         self.label(f"endif.{n}")
 
     def call(self, result: str, function: str, *operands: tuple[str, str]) -> str:
-        """Calls an external function or intrinsic, declaring it."""
+        """Declares an external function or intrinsic and calls it."""
         types = ", ".join(type for type, _ in operands)
         self.declarations[function] = f"declare {result} @{function}({types})"
         arguments = ", ".join(f"{type} {name}" for type, name in operands)
@@ -108,7 +108,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Value:
-    """A scalar with Python's operators, each of which writes one instruction without fast-math flags."""
+    """A scalar with Python's operators. Each operator appends one instruction, without fast-math flags."""
 
     text: Text
     type: str
@@ -175,24 +175,24 @@ class Value:
         return self.compare("gt", other)
 
     def compare(self, op: str, other: Value | float) -> Value:
-        """lt, le, gt, ge, eq: false on NaN;  ne: true on NaN."""
+        """lt, le, gt, ge and eq are false for NaN; ne is true for NaN."""
         rhs = self.lift(other).name
         if self.is_float:
             return self.make(f"fcmp {'u' if op == 'ne' else 'o'}{op} {self.type} {self.name}, {rhs}", "i1")
         return self.make(f"icmp {op if op in ('eq', 'ne') else 's' + op} {self.type} {self.name}, {rhs}", "i1")
 
     def select(self, x: Value, y: Value | float) -> Value:
-        """`x` where this condition holds, else `y`."""
+        """`x` if this condition is true, else `y`."""
         return x.make(f"select i1 {self.name}, {x.type} {x.name}, {x.type} {x.lift(y).name}")
 
     def call(self, function: str, *others: Value) -> Value:
-        """An LLVM intrinsic of this type."""
+        """Calls the LLVM intrinsic for this type."""
         values = (self, *others)
         name = self.text.call(self.type, f"llvm.{function}.{SUFFIX[self.type]}", *((v.type, v.name) for v in values))
         return Value(self.text, self.type, name)
 
     def fma(self, factor: Value | float, addend: Value | float) -> Value:
-        """self * factor + addend, fused where the machine can."""
+        """self * factor + addend, as a fused multiply-add if the machine has one."""
         return self.call("fmuladd", self.lift(factor), self.lift(addend))
 
     def abs(self) -> Value:

@@ -1,7 +1,7 @@
-"""Elementwise functions as branch-free LLVM code that the loop vectoriser can widen.
+"""Elementwise functions as LLVM code without branches, which the loop vectoriser can vectorise.
 
-The polynomials are near-minimax fits (Chebyshev or weighted least squares, computed with 50 digits); the schemes are those
-of fdlibm and Cephes. They are written without fast-math flags: their compensated sums must stay as they are.
+The polynomials are near-minimax approximations (Chebyshev or weighted least squares, computed with 50 digits); the methods are those
+of fdlibm and Cephes. The code has no fast-math flags, because compensated sums must not be reordered.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ LOG2E = 1.4426950408889634
 
 @dataclass(frozen=True)
 class _Format:
-    """What the functions need to know of a floating-point type."""
+    """The constants of a floating-point type that the functions use."""
 
     mantissa: int
     bias: int
-    ln2_high: float  # so few bits that a multiple is exact
+    ln2_high: float  # has few bits, so that its product with an integer is exact
     ln2_low: float
     exp_range: tuple[float, float]  # outside of it, exp is 0 or infinity
     exp: Sequence[float]  # (exp(r) - 1 - r) / r²
@@ -81,7 +81,7 @@ def _polynomial(x: Value, coefficients: Sequence[float]) -> Value:
 
 
 def _round(x: Value) -> tuple[Value, Value]:
-    """The nearest integer of a moderate x, as a float and as an integer. On NaN the second is garbage, not undefined."""
+    """The integer nearest to an x that is not large, as a float and as an integer. For NaN the second is an arbitrary integer."""
     magic = 1.5 * 2.0 ** _format(x).mantissa
     shifted = x + magic
     return shifted - magic, shifted.bits() - x.const(magic).bits()
@@ -93,7 +93,7 @@ def _power_of_two(n: Value, like: Value) -> Value:
 
 
 def _clamp(x: Value, low: float, high: float) -> Value:
-    """NaN stays."""
+    """x limited to [low, high]; NaN stays NaN."""
     x = (x < low).select(x.const(low), x)
     return (x > high).select(x.const(high), x)
 
@@ -109,7 +109,7 @@ def _exp_parts(x: Value, low_part: Value | None = None) -> tuple[Value, Value]:
 
 
 def _expm1_parts(x: Value) -> tuple[Value, Value]:
-    """As `_exp_parts`, with what r loses in rounding added to the first part."""
+    """Like `_exp_parts`, with the rounding error of r added to the first part."""
     f = _format(x)
     n, integer = _round(x * LOG2E)
     high = n.fma(-f.ln2_high, x)
@@ -156,7 +156,7 @@ def softplus(x: Value) -> Value:
 
 
 def _log_parts(x: Value) -> tuple[Value, Value]:
-    """(k, f) with x = 2**k (1 + f) and 1 + f between √½ and √2, for positive finite x."""
+    """(k, f) with x = 2**k · (1 + f) and √½ ≤ 1 + f ≤ √2, for positive finite x."""
     fmt = _format(x)
     small = x < 2.0 ** (1 - fmt.bias)
     bits = small.select(x * 2.0 ** (fmt.mantissa + 2), x).bits()
@@ -203,7 +203,7 @@ def erf(x: Value) -> Value:
 
 
 def _sin_cos(x: Value, quarter: int) -> Value:
-    """sin(x + quarter π/2), accurate for |x| < 1e6 (with fused multiply-add, 1e9); beyond, only between -1 and 1."""
+    """sin(x + quarter · π/2). Accurate for |x| < 1e6 (with fused multiply-add, 1e9); for larger x only its range, [-1, 1], is right."""
     if x.type == "float":
         return _sin_cos(x.convert("fpext", "double"), quarter).convert("fptrunc", "float")
     n, integer = _round(x * (2 / 3.141592653589793))
@@ -280,12 +280,12 @@ FUNCTIONS = frozenset(_FUNCTIONS)
 
 
 def name(op: str, dtype: str) -> str:
-    """The LLVM function of an operation."""
+    """The name of the LLVM function for an operation."""
     return f"mg_{op}_{dtype}"
 
 
 def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
-    """The LLVM function's text; the intrinsics that it calls are added to `declarations`."""
+    """The definition of the LLVM function. Adds the intrinsics that it calls to `declarations`."""
     type, function, text = TYPES[dtype], _FUNCTIONS[op], Text(declarations)
     parameters = ["%x", "%y"][: 2 if op == "pow" else 1]
     result = function(*(Value(text, type, p) for p in parameters))

@@ -1,20 +1,20 @@
-"""Argsort as loops: the first few by selection, ranks by counting while that is quick, else Batcher's merge exchange sort.
+"""Argsort as loops: a selection for the first few positions; else a counting of ranks for small n, Batcher's merge exchange sort for large.
 
-All compare (value, position) pairs, so they are stable without being merge sorts; neither needs scratch space.
+All three compare (value, position) pairs and are therefore stable. None needs scratch memory.
 """
 
 from __future__ import annotations
 
 from .. import loop_ir as L
 
-COUNT_AT_MOST = 1024  # counting is n² comparisons, but they vectorise
+COUNT_AT_MOST = 1024  # counting takes n² comparisons, which vectorise
 
-# The names contain a dot, so that they cannot be a function's own.
+# A name with a dot is no identifier, so it differs from every name in a function.
 _I, _J, _PHASE, _STEP = (L.LoopVar(f"sort.{name}") for name in ("i", "j", "phase", "step"))
 
 
 def expand_argsort(s: L.Argsort) -> tuple[L.Stmt, ...]:
-    """The statements that do what `s` means."""
+    """An Argsort statement as loops."""
     if s.first is not None:
         return _select(s)
     n = _int(L.as_index(s.n))
@@ -47,7 +47,7 @@ def _before(s: L.Argsort, x: L.Expr, i: L.Expr, y: L.Expr, j: L.Expr) -> L.Expr:
 
 
 def _select(s: L.Argsort) -> tuple[L.Stmt, ...]:
-    """The first few found so far are kept in order; of the others most are only compared with the last of them."""
+    """Insertion into a sorted list of the first few: a value that sorts after the last of a full list takes one comparison."""
     few, i, j = s.first or 0, _int(_I), _int(_J)
     value, worst = (L.Read(f"sort.{name}", s.source.dtype) for name in ("x", "worst"))
     held, kept, worst_at = (L.Read(f"sort.{name}", "int64") for name in ("held", "kept", "worst_at"))
@@ -78,7 +78,7 @@ def _select(s: L.Argsort) -> tuple[L.Stmt, ...]:
 
 
 def _count(s: L.Argsort) -> tuple[L.Stmt, ...]:
-    """Position i goes where the count of those before it says."""
+    """Writes position i at its rank, the number of values that sort before value i."""
     mine, rank = L.Read("sort.x", s.source.dtype), L.Read("sort.rank", "int64")
     before = _before(s, _value(s, _J), _int(_J), mine, _int(_I))
     one_more = L.Binary("add", rank, L.Select(before, L.Const("int64", 1), L.Const("int64", 0)))
@@ -97,7 +97,7 @@ def _count(s: L.Argsort) -> tuple[L.Stmt, ...]:
 
 
 def _exchange(s: L.Argsort, n: L.Expr) -> tuple[L.Stmt, ...]:
-    """Knuth's algorithm 5.2.2M; p and q run over the powers of two below n, downwards, q while above p."""
+    """Merge exchange sort (Knuth, algorithm 5.2.2M). p takes the powers of two below n in falling order, q those of them above p."""
     p, q = L.Read("sort.p", "int64"), L.Read("sort.q", "int64")
     again = L.Binary("and", L.Compare("gt", q, p), L.Compare("lt", q, n))
     return (

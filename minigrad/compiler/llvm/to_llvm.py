@@ -1,9 +1,11 @@
-"""Prints a loop IR function as LLVM IR text.
+"""Code generation: a loop IR function as LLVM IR text.
 
-The entry of every function has the same C signature, `int64 name(void **arguments, int64 *sizes, void *arena)`. It returns
-0 or the code of the `Check` that failed, whose value it stores in `sizes[number of sizes]`. `name.arrays` is the same with
-NumPy array objects for the arguments and the arena. The work is done by internal functions, whose pointers are all `noalias`: one body, and
-pieces of a large body, since LLVM's time grows faster than the length of a function.
+Each function has an entry with the C signature `int64 name(void **arguments, int64 *sizes, void *arena)`. The entry returns 0, or the
+code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`. A second entry, `name.arrays`, takes
+NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is the worker.
+
+The entry calls an internal function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because
+LLVM's compile time grows faster than the length of a function.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from .sorting import expand_argsort
 from .work_board import CELLS, WAIT, WorkBoard
 
 UNROLL_AT_MOST = 8
-ARRAY_DATA = object.__basicsize__  # where a NumPy array keeps its data pointer: the first field after the object header
-PIECE = 24  # statements in one LLVM function
+ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
+PIECE = 24  # the largest number of statements in one LLVM function
 REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
@@ -36,14 +38,14 @@ attributes #2 = { nounwind willreturn memory(argmem: readwrite) }
 class _Module:
     """What the functions of one module share."""
 
-    parameters: dict[str, str]  # the register of a buffer or size -> its type and attributes
+    parameters: dict[str, str]  # the register of a buffer, a size or a value of the parallel region -> its type and attributes
     declarations: dict[str, str] = field(default_factory=dict)
     math: set[tuple[str, str]] = field(default_factory=set)
     metadata: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
 
     def define(self, name: str, result: str, lines: list[str]) -> list[str]:
-        """Defines an internal function whose parameters are what its lines use; returns their registers."""
+        """Defines an internal function. Its parameters are the registers that its lines use; returns these registers."""
         text = "\n".join(lines)
         names = set(re.findall(r"%(?:ptr|size|outer|slot|error|region)\.[\w.]+", text))
         used = [register for register in self.parameters if register in names]
@@ -68,7 +70,9 @@ def to_llvm(function: L.Function) -> str:
 
 
 def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
-    """The C function: takes the pointers and sizes from their tables, divides the arena, calls the body."""
+    """The entry: it loads the pointers and sizes from their tables, gives each local its part of the arena, and calls the body.
+
+    `through` is the offset of the data pointer if the pointers are to array objects, else None."""
     code = Expressions(Text(declarations), set())
     text, emit = code.text, code.text.emit
     for i, named in enumerate(f.sizes):
@@ -106,7 +110,7 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
 
 
 class _Printer(Expressions):
-    """Writes the statements of one LLVM function."""
+    """Generates the code of the statements of one LLVM function."""
 
     def __init__(self, module: _Module, name: str) -> None:
         super().__init__(Text(module.declarations), module.math)
@@ -143,7 +147,9 @@ class _Printer(Expressions):
         self.scalars, self.variables = scalars, variables
 
     def shared(self, stmt: L.Shared) -> None:
-        """A statement in parts; or in one by each thread that does its own rows; or, where it has few positions, by both in step."""
+        """A shared statement, in one of three ways. In general the two threads divide its positions into two parts. Inside a part of an
+        outer shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
+        itself, both threads run the whole body and divide those."""
         text, emit = self.text, self.text.emit
         low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
         many = emit(f"icmp sge i64 {extent}, {L.SPLIT_FROM}")
@@ -166,14 +172,16 @@ class _Printer(Expressions):
             self.board.share(part)
 
     def outline(self, piece: tuple[L.Stmt, ...]) -> None:
-        """Writes the statements as a function of their own, and the call of it."""
+        """Defines a function of the statements and calls it."""
         code = self.define(piece)()
         if code:
             self.stop_unless_zero(code)
 
     def define(self, piece: tuple[L.Stmt, ...], given: Sequence[str] = ()) -> Callable[..., str]:
-        """Writes the statements as a function. What it gives writes a call, with values for the `given` loop variables and other
-        parameters by register, and gives the register of the function's code, if it checks anything."""
+        """Defines a function of the statements. Returns a Python function that generates a call.
+
+        The caller passes values for the `given` loop variables, and for other parameters by register name. It gets the register of the
+        returned code, or "" if the statements contain no check."""
         module = self.module
         inner = _Printer(module, self.name)
         outside = {}
@@ -292,12 +300,12 @@ class _Printer(Expressions):
 
 
 def _together(stmt: L.Stmt) -> bool:
-    """Whether it is for two threads: shared, or a loop with something shared inside."""
+    """Whether both threads run the statement: it is shared or contains a shared statement."""
     return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
 
 
 def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
-    """Divides a long block into runs of statements that can be functions of their own, and others."""
+    """Divides a long block into runs of statements. The flag tells whether a run becomes a function of its own."""
     if _weight(body) <= PIECE:
         yield body, False
         return

@@ -1,12 +1,17 @@
-"""Work sharing: code for two threads that run one phase, a parallel region, together.
+"""Work sharing: the code with which two threads run one parallel region, a phase of a program.
 
-Both run the same function. The main thread does all of it, from start to end, and opens its `Shared` statements one by one on a work board.
-A worker that comes, however late, does nothing but the second parts of what is open. Nobody waits for a worker that has not come: the
-main thread takes the parts that are left. A loop over time with shared statements inside is run by both, in step.
-The board holds int64 cells: how many statements were opened, or -1 when the region is over; of how many the second part was taken; how
-many of those that the worker took are done; for each part the code and the value of a failed check. A cell that publishes work is stored
-with release order and read with acquire order, so whoever sees it sees what was written before it; TAKEN decides by compare-and-swap who
-does a part.
+The main thread and a worker thread run the same function. The main thread executes all statements in order. Each `Shared` statement has
+two parts: the main thread opens the statement on the work board and runs the first part; whichever thread takes the second part first
+runs it. The worker skips all other statements, and it may start at any time. The main thread never waits for a worker that has not taken
+a part: it then runs the second part itself. A loop over time that contains shared statements is executed by both threads, in step.
+
+The work board is an array of int64 cells:
+  OPENED   the number of shared statements that were opened; -1 when the region has ended
+  TAKEN    the number of second parts that were taken; a compare-and-swap on it decides which thread takes a part
+  DONE     the number of shared statements passed when the worker last completed a part
+  ERRORS   for each part the code and the value of a failed check
+OPENED and DONE are stored with release order and loaded with acquire order: a thread that reads the new number also sees all that the
+other thread wrote before it. The compare-and-swap on TAKEN acquires and releases.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from contextlib import contextmanager
 from .llvm_text import Text
 
 PARTS = 2
-SPINS = 40000  # looks at the board before giving way to other threads, some tens of microseconds
+SPINS = 40000  # loads of a cell before the thread yields to others, some tens of microseconds
 
 WAIT = f"""
 declare void @mg_give_way()
@@ -42,12 +47,14 @@ end:
 """
 
 
-OPENED, TAKEN, DONE, ERRORS = 0, 8, 16, 24  # cells on cache lines of their own
+OPENED, TAKEN, DONE, ERRORS = 0, 8, 16, 24  # the first index of each; each on its own cache line
 CELLS = ERRORS + 2 * PARTS
 
 
 class WorkBoard:
-    """Writes what the threads do with the board. `%region.passed` points to the number of statements that this thread has passed."""
+    """Generates the code that uses the work board.
+
+    `%region.passed` points to the number of shared statements that the thread has passed."""
 
     def __init__(self, text: Text) -> None:
         self.text = text
@@ -57,13 +64,16 @@ class WorkBoard:
 
     @contextmanager
     def by_main(self) -> Iterator[None]:
-        """What is no shared statement: a worker passes it over, unless both do all of a part of their own."""
+        """Statements that are not shared: the worker skips them, except inside a part, where the thread of the part runs all."""
         main = self.text.emit("xor i1 %region.worker, true")
         with self.text.when(self.text.emit(f"or i1 {main}, %region.alone")):
             yield
 
     def share(self, part: Callable[[int, str], str]) -> None:
-        """Both parts of a statement. `part` writes the work on one, with a place for the value of a failed check; gives its code."""
+        """The two parts of a shared statement.
+
+        `part(number, slot)` generates the code of a part. It returns the register of the code of a failed check, whose value the part
+        stores in the slot, or "" if the part contains no check."""
         text = self.text
         passed = text.emit("load i64, ptr %region.passed")
         after = text.emit(f"add i64 {passed}, 1")
@@ -96,7 +106,7 @@ class WorkBoard:
         return bool(code)
 
     def _leave_if_failed(self) -> None:
-        """The first part that failed ends the function."""
+        """Returns from the function with the code and value of the first part that failed, if one did."""
         text = self.text
         for number in range(PARTS):
             code = text.emit(f"load i64, ptr {self.cell(ERRORS + 2 * number)}")

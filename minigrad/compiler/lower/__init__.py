@@ -1,1 +1,1 @@
-"""From a graph to loops: each step of its schedule becomes a loop nest."""
+"""Lowering, from a graph to loops: each step of the graph's schedule becomes a loop nest."""

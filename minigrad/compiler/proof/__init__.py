@@ -1,1 +1,1 @@
-"""The proof that loops stay inside their buffers and that two threads keep apart, for all sizes. For tests."""
+"""Proofs for all sizes that loops stay inside their buffers and that two threads have no data race. Used by tests."""

@@ -1,1 +1,1 @@
-"""Compiled programs at work: assembled, kept on disk, called on one thread or two."""
+"""The runtime: machine code is compiled, cached on disk and called on one thread or two."""

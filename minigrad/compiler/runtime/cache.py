@@ -1,6 +1,7 @@
-"""A disk cache of object code, content-addressed and checksummed. Whatever is wrong with it is a miss, never an exception.
+"""A disk cache of object code, content-addressed and checksummed. A fault of the cache is a cache miss, never an exception.
 
-`MINIGRAD_CACHE=0` turns it off, `MINIGRAD_CACHE_DIR` moves it. The directory must be ours alone: machine code is loaded from it.
+`MINIGRAD_CACHE=0` turns the cache off, `MINIGRAD_CACHE_DIR` sets its directory. Since machine code is loaded from it, the directory must
+belong to the user and be closed to others.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: os.replace alone keeps entries whole
+except ImportError:  # Windows: without a lock; os.replace alone makes writes atomic
     fcntl = None  # type: ignore[assignment]
 
 LIMIT = 256 * 2**20
@@ -29,11 +30,11 @@ _warned: set[str] = set()
 
 
 class CacheWarning(UserWarning):
-    """The disk cache is not used, or an entry of it was damaged. Results are not affected."""
+    """The disk cache is not used, or an entry was damaged. Results are not affected."""
 
 
 def key(*parts: str) -> str:
-    """The name of the entry made from `parts`."""
+    """The name of an entry: a hash of `parts`."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode()
@@ -63,7 +64,7 @@ def load(name: str) -> bytes | None:
 
 
 def save(name: str, data: bytes) -> None:
-    """Stores object code under `name`: the whole entry appears at once, or nothing."""
+    """Stores object code under `name`, atomically."""
     folder = directory()
     if folder is None:
         return
@@ -85,14 +86,14 @@ def save(name: str, data: bytes) -> None:
 
 
 def directory() -> Path | None:
-    """The cache's directory, made if need be; None if the cache is off or the directory is not safe to load code from."""
+    """The cache's directory, created if it is missing. None if the cache is off or loading code from the directory is not safe."""
     if os.environ.get("MINIGRAD_CACHE") == "0":
         return None
     try:
         folder = _chosen()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         info = os.lstat(folder)
-    except (OSError, RuntimeError):  # read-only, a file in the way, no home directory
+    except (OSError, RuntimeError):  # read-only, a file of that name, no home directory
         _warn("no directory for the cache: compiling without it")
         return None
     if not stat.S_ISDIR(info.st_mode) or not _ours(info) or (os.name == "posix" and info.st_mode & 0o077):
@@ -129,7 +130,7 @@ def _ours(info: os.stat_result) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """The file's content, if it is a plain file of ours."""
+    """The content of a plain file that belongs to the user, else None."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
@@ -145,7 +146,7 @@ def _checksum(name: str, data: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
-    """Whether nobody else is clearing up the folder, and nobody will meanwhile."""
+    """Takes the lock for deleting entries, if no other process holds it; yields whether it does."""
     if fcntl is None:
         yield True
         return
@@ -159,7 +160,7 @@ def _alone(folder: Path) -> Iterator[bool]:
 
 
 def _by_age(folder: Path, suffix: str) -> dict[Path, os.stat_result]:
-    """Files and what is known of them, the oldest first; without those that others delete meanwhile."""
+    """Files with their status, the oldest first. Files that other processes delete meanwhile are left out."""
     found = {}
     for path in folder.glob("*" + suffix):
         with contextlib.suppress(OSError):
@@ -168,7 +169,7 @@ def _by_age(folder: Path, suffix: str) -> dict[Path, os.stat_result]:
 
 
 def _evict(folder: Path) -> None:
-    """Deletes what killed writers left, and the least recently used entries beyond the limit."""
+    """Deletes temporary files of processes that were killed, and the least recently used entries above the size limit."""
     for path, info in _by_age(folder, _TEMPORARY).items():
         if info.st_mtime < time.time() - 3600:
             path.unlink(missing_ok=True)

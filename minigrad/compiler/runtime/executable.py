@@ -1,4 +1,4 @@
-"""A lowered program as machine code, run phase by phase, on two threads where that pays."""
+"""A lowered program as machine code. Its phases run one after the other, each on two threads if it has enough work to share."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .interrupt import LONG, interruptible
 from .link import Kernel
 from .worker import new_board, one_thread, submit
 
-SUBMIT_FROM = 2**23  # multiplications of a phase to divide, from which a second thread pays: some 100 µs
+SUBMIT_FROM = 2**23  # multiplications that a phase must share for a second thread to be faster, some 100 µs
 KEPT_ARENAS = 4
 KEPT_SIZES = 256
 
 
 @dataclass
 class Known:
-    """What is known of a program at certain sizes: for each phase, whether it has work for a second thread; how long a call took;
-    where working memory lies, for guarded calls."""
+    """What is known of a program for given sizes: for each phase, whether a second thread is faster; the time of the last long call;
+    the places of local buffers, for guarded calls."""
 
     pays: list[bool]
     seconds: float = LONG
@@ -34,7 +34,7 @@ class Known:
 
 
 class Executable:
-    """Callable from several threads at once; each call has its own working memory."""
+    """The compiled phases of a program. Several threads may call it at once; each call has its own working memory."""
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
@@ -45,7 +45,7 @@ class Executable:
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
         """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line.
 
-        A KeyboardInterrupt comes through at once, also from a call that takes long; outputs and working memory then belong to nobody.
+        A KeyboardInterrupt is raised at once, also during a long call. The outputs and the working memory must then not be used again.
         """
         if not self.kernels:
             return
@@ -63,7 +63,7 @@ class Executable:
             return self.kernels[0].arena(*numbers)
 
     def keep_arena(self, numbers: tuple[int, ...], arena: np.ndarray) -> None:
-        """For another call."""
+        """Keep working memory for a later call."""
         self.arenas.setdefault(numbers, []).append(arena)
         if len(self.arenas) > KEPT_ARENAS:
             self.arenas.pop(next(iter(self.arenas)))
@@ -71,7 +71,7 @@ class Executable:
     def call(
         self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
     ) -> BoundsError | None:
-        """Run on the graph's params and constants; when it returns, nothing is written any more. Gives the error of a failed check."""
+        """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
         table = self.kernels[0].pack([*inputs, *outputs])
         job = partial(self._phases, known.pays, table, numbers, arena, inputs, outputs)
@@ -96,11 +96,11 @@ class Executable:
         inputs: Sequence[np.ndarray],
         outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
-        """Run one phase after the other; the code of the first failed check and its value, or 0."""
+        """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0)."""
         shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
         boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
         if boards:
-            kept = (inputs, outputs)  # until the worker has been, which may come when all is done
+            kept = (inputs, outputs)  # the worker may start after the call has returned, so its job keeps the arrays alive
             submit(lambda: ([k.call(table, numbers, arena, board, worker=True) for k, board in boards.items()], kept))
         try:
             for kernel in self.kernels:

@@ -1,7 +1,7 @@
-"""Compiled calls on memory of their own, where every byte that they must not write is known. For tests, and for MINIGRAD_CHECK.
+"""Guarded calls: compiled code runs on copies of its arguments, and writes outside its buffers are found. For tests and MINIGRAD_CHECK.
 
-Between buffers stand guards. All that a call may not count on holds one pattern: guards, results before it, working memory, and memory
-of results that nobody holds any more.
+Guard bytes stand between the buffers. They hold a known pattern (poison), and a changed byte shows a write out of bounds. Results before
+the call, working memory and unused blocks of the pool hold the pattern too, so that reading uninitialised memory gives NaN.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..lower.program import Lowered
 from . import memory
 from .executable import Executable, named
 
-POISON = 0x7FFDA5A57FFDA5A5  # NaN as a float64, and as two float32
+POISON = 0x7FFDA5A57FFDA5A5  # NaN as one float64 and as two float32
 PATTERN = np.array([POISON]).view(np.uint8)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a buffer lies in a block, in bytes."""
+    """The bytes of a block that hold a buffer."""
 
     buffer: L.Buffer
     start: int
@@ -34,7 +34,7 @@ class Place:
 
 
 class Places:
-    """Buffers in the order in which they stand in a block of memory; all between them are guards."""
+    """The places of the buffers in a block of memory, in order. All other bytes are guards."""
 
     def __init__(self, places: Sequence[Place], size: int):
         self.places = places
@@ -43,7 +43,7 @@ class Places:
         self.whole = PATTERN[self.guards % len(PATTERN)]
 
     def harm(self, block: np.ndarray) -> Harm | None:
-        """What happened to the first guard that is not whole, in a block that was poisoned."""
+        """The first run of guard bytes that were overwritten, in a block that was poisoned before; None if there is none."""
         changed = self.guards[block[self.guards] != self.whole]
         if not changed.size:
             return None
@@ -58,14 +58,14 @@ class Places:
 
 @dataclass(frozen=True)
 class Harm:
-    """Bytes that were written and should not have been, in or beside a buffer."""
+    """Bytes that were written and must not be, in or beside a buffer."""
 
     what: str
     buffer: L.Buffer
 
 
 def run_guarded(native: Executable, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-    """As native.run. Raises MemoryFault where the call wrote beside a buffer or into an argument; what it left unwritten is NaN."""
+    """Like native.run. Raises MemoryFault if the call writes outside a buffer or into an argument. Elements it does not write are NaN."""
     if not native.kernels:
         return
     for block, unused in memory.all_blocks():
@@ -82,7 +82,7 @@ def run_guarded(native: Executable, arrays: Sequence[np.ndarray], outputs: Seque
     problem = native.call(inputs, results, numbers, arena)
     harm = places.harm(block) or _locals(native, numbers).harm(memory.aligned(arena)) or _changed(places.places, inputs, given)
     if harm is not None:
-        raise MemoryFault(_told(native.lowered, harm, named(native.lowered, numbers)))
+        raise MemoryFault(_fault_message(native.lowered, harm, named(native.lowered, numbers)))
     if problem is not None:
         raise problem
     for output, result in zip(outputs, results, strict=True):
@@ -91,12 +91,12 @@ def run_guarded(native: Executable, arrays: Sequence[np.ndarray], outputs: Seque
 
 
 def poison(block: np.ndarray) -> None:
-    """Fill bytes with the pattern, as many as it divides."""
+    """Fill a block with the pattern, up to a multiple of 8 bytes."""
     block[: block.nbytes // 8 * 8].view(np.uint64)[:] = POISON
 
 
 def _arguments(lowered: Lowered, arrays: Sequence[np.ndarray]) -> tuple[Places, np.ndarray]:
-    """Poisoned memory with a place for each argument and result, as far beyond a cache line as the array is."""
+    """Poisoned memory with a place for each argument and result, at the same offset from a cache line as the array has."""
     places, end = [], 0
     for buffer, array in zip(lowered.phases[0].arguments, arrays, strict=True):
         start = end + L.ALIGNMENT
@@ -109,7 +109,7 @@ def _arguments(lowered: Lowered, arrays: Sequence[np.ndarray]) -> tuple[Places, 
 
 
 def _locals(native: Executable, numbers: tuple[int, ...]) -> Places:
-    """The places in working memory, from its first cache line on."""
+    """The places of the local buffers in working memory, counted from its first cache line."""
     known = native.known(numbers)
     if known.locals is None:
         function, sizes = native.lowered.phases[0], named(native.lowered, numbers)  # all phases have the same buffers
@@ -120,7 +120,7 @@ def _locals(native: Executable, numbers: tuple[int, ...]) -> Places:
 
 
 def _changed(places: Sequence[Place], copies: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> Harm | None:
-    """An argument that is not what it was."""
+    """The first argument whose copy was changed by the call; None if there is none."""
     for place, *pair in zip(places, copies, given, strict=False):
         copy, array = (a.reshape(-1).view(np.uint8) for a in pair)
         if not np.array_equal(copy, array):
@@ -128,14 +128,14 @@ def _changed(places: Sequence[Place], copies: Sequence[np.ndarray], given: Seque
     return None
 
 
-def _told(lowered: Lowered, harm: Harm, sizes: dict[str, int]) -> str:
+def _fault_message(lowered: Lowered, harm: Harm, sizes: dict[str, int]) -> str:
     where = ", ".join(f"{name} = {n}" for name, n in sizes.items())
     lines = [f"compiled code: {harm.what}", *([f"where {where}"] if where else [])]
     return "\n  ".join([*lines, *(f"{harm.buffer.name} is written by {note}" for note in _writers(lowered, harm.buffer))])
 
 
 def _writers(lowered: Lowered, buffer: L.Buffer) -> list[str]:
-    """The notes of the statements that write a buffer; of one without, the note before it."""
+    """The notes of the statements that write a buffer. A statement without a note has the note before it."""
     found, note = [], ""
     for stmt in (s for phase in lowered.phases for s in L.walk(phase.body)):
         note = stmt.note or note

@@ -1,4 +1,4 @@
-"""Ctrl-C while machine code runs: Python sees a signal only between calls, so what may take long runs beside the main thread."""
+"""Interrupts (Ctrl-C) during machine code. Python handles a signal only between calls, so a long call runs in another thread."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LONG = 0.1  # seconds: a shorter call is made where it is asked for
+LONG = 0.1  # seconds; a shorter call runs in the calling thread
 
 
 def interruptible(job: Callable[[], T]) -> T:
-    """job() in a thread of its own, while the main thread waits where a signal handler can run.
+    """Run job() in a new thread, while the main thread waits and can handle signals.
 
-    A KeyboardInterrupt leaves at once. The job then ends by itself, or with the process, and its result is dropped: it must write only to
-    memory that nobody else reads. In other threads, which get no signals, and where no thread can start, this is job().
+    A KeyboardInterrupt is raised at once. The job then runs on until it returns or the process ends, and its result is dropped: it must
+    write only to memory that nothing else reads. A thread other than the main one, which gets no signals, runs job() itself; so does the
+    main thread if no new thread can start.
     """
     if threading.current_thread() is not threading.main_thread():
         return job()
     found: Future[T] = Future()
     try:
         threading.Thread(target=_settle, args=(found, job), name="minigrad call", daemon=True).start()
-    except RuntimeError:  # out of threads
+    except RuntimeError:  # no more threads can start
         return job()
     return found.result()
 

@@ -1,4 +1,4 @@
-"""From a loop IR function to a callable: LLVM optimises and assembles, the disk cache remembers, a `Kernel` calls."""
+"""From a loop IR function to a callable `Kernel`: LLVM optimises it and emits object code, which the disk cache keeps."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .worker import give_way
 
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
-_engines: list[llvm.ExecutionEngine] = []  # machine code lives as long as its engine: as long as the process
+_engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
 
 
 class Kernel:
-    """A function compiled, or found in the disk cache.
+    """A loop IR function as machine code, compiled or loaded from the disk cache.
 
-    Calls release the GIL and may run in parallel, each with its own arena and outputs."""
+    Calls release the GIL. They may run in parallel, each with its own arena and outputs."""
 
     def __init__(self, function: L.Function) -> None:
         verify(function)
@@ -47,25 +47,25 @@ class Kernel:
         self._arena_size = functools.lru_cache(256)(self._layout_size)
 
     def __call__(self, arrays: Sequence[np.ndarray], sizes: Sequence[int], arena: np.ndarray | None = None) -> tuple[int, int]:
-        """Runs on contiguous arrays of the right type and size: that is not checked. Returns (error code, value)."""
+        """Calls the function. The arrays must be contiguous and of the right type and size; this is not checked. Returns (code, value)."""
         return self.call(self.pack(arrays), sizes, self.arena(*sizes) if arena is None else arena)
 
     def pack(self, arrays: Sequence[np.ndarray]) -> bytes:
-        """The table of arguments, for functions that take the same ones. The arrays must outlive its use."""
+        """The table of the arguments, which all phases of a program share. The arrays must live as long as the table is used."""
         return self._table(*map(id, arrays))
 
     def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False) -> tuple[int, int]:
-        """Runs it: alone, or with a board as the main thread of a parallel region or as its worker."""
+        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region."""
         slots = self._sizes(*sizes)
         code = self._call(table, slots, id(arena), board, worker)
         return code, slots[len(sizes)]
 
     def arena(self, *sizes: int) -> np.ndarray:
-        """Working memory, for one call at a time, that suffices for these sizes."""
+        """Working memory for these sizes, for one call at a time."""
         return np.empty(self._arena_size(*sizes) + L.ALIGNMENT, np.uint8)
 
     def run(self, args: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> tuple[int, int]:
-        """As `run_python`: a call by names, its arguments checked."""
+        """Like `run_python`: the arguments are given by name and checked."""
         arrays = [args[b.name] for b in self.function.arguments]
         for b, array in zip(self.function.arguments, arrays, strict=True):
             if array.dtype != b.dtype or not array.flags.c_contiguous:
@@ -93,7 +93,7 @@ class Kernel:
 
 
 def _link(text: str, names: Sequence[str]) -> dict[str, int]:
-    """The addresses of functions that a module defines, compiled or from the cache, with the library that it needs."""
+    """Compiles a module, or loads it from the cache, links it, and returns the addresses of functions that it defines."""
     with _lock:
         for symbol in re.findall(r"^declare .*@(mg_gemm_\w+)\(", text, re.MULTILINE):
             _provide(symbol)
@@ -111,7 +111,7 @@ def _link(text: str, names: Sequence[str]) -> dict[str, int]:
 
 @functools.cache
 def _provide(symbol: str) -> None:
-    """Makes a library function known to the linker, once a process."""
+    """Links a matrix product, once in a process, so that other modules can call it."""
     text = gemm_module(tile(symbol.removeprefix("mg_gemm_"), _machine()[2].split(",")))
     llvm.add_symbol(symbol, _link(text, [symbol])[symbol])
 
@@ -123,7 +123,7 @@ def _assemble(text: str) -> bytes:
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_vectorization = True
-    options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # slower, to compile and to run
+    options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # each makes compiling and running slower
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)

@@ -1,4 +1,4 @@
-"""Memory for results: it starts on a cache line, and is used again once nobody holds the result."""
+"""A pool of memory for results. Blocks are aligned to a cache line and reused when no result refers to them any more."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import numpy as np
 from .. import loop_ir as L
 from ..llvm.to_llvm import ARRAY_DATA
 
-KEPT_FROM = 2**12  # bytes; below, allocation itself is what counts
-WAITING_AT_MOST = 2**24  # bytes that nobody uses, or as many as are in use
-LOOKS = 8  # at blocks of a size before a new one is made
+KEPT_FROM = 2**12  # bytes; smaller arrays are not pooled, since their cost is the call of the allocator
+WAITING_AT_MOST = 2**24  # bytes of unused blocks that the pool keeps, or as many as are in use
+LOOKS = 8  # blocks of a size that are tried before a new one is allocated
 _address = ctypes.c_size_t.from_address
-_blocks: dict[int, deque[np.ndarray]] = {}  # by size; the one used longest ago comes first
-_counted = _made = 0  # bytes of all blocks when they were last counted, and made since
+_blocks: dict[int, deque[np.ndarray]] = {}  # by size; the least recently used comes first
+_counted = _made = 0  # bytes of all blocks when they were last counted, and bytes allocated since then
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array, large ones on a cache line: matrix-vector products of others took 1.3 to 1.8 times as long.
+    """An uninitialised array. Large arrays come from the pool and start on a cache line.
 
-    Memory that is new to the process is not only allocated: the first touch of its pages took a fifth of a training step of 700,000
-    parameters.
+    Matrix-vector products of unaligned arrays took 1.3 to 1.8 times as long. Without the pool, the page faults of new memory took a fifth
+    of a training step of a model with 700,000 parameters.
     """
     size = math.prod(shape) * dtype.itemsize
     if size < KEPT_FROM:
@@ -47,9 +47,9 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _forget_waiting(size: int) -> None:
-    """Gives all blocks back to malloc when more of them wait than are in use: results have other sizes now.
+    """Drops all blocks from the pool when more bytes of them are unused than in use, as when results have other sizes than before.
 
-    They are counted whenever a quarter more has been made, so that results that are kept cost no more the more there are.
+    Blocks are counted only after a quarter more bytes were allocated, so the time per allocation does not grow with their number.
     """
     global _counted, _made
     _made += size
@@ -65,7 +65,7 @@ def _forget_waiting(size: int) -> None:
 
 
 def all_blocks() -> Iterator[tuple[np.ndarray, bool]]:
-    """Every block, and whether nobody uses it; until the next is asked for, nobody else gets it."""
+    """Every block, and whether it is unused. A yielded block is out of the pool until the next one is asked for."""
     for blocks in list(_blocks.values()):
         for _ in range(len(blocks)):
             count, block = _first(blocks)
@@ -75,12 +75,12 @@ def all_blocks() -> Iterator[tuple[np.ndarray, bool]]:
 
 
 def address(array: np.ndarray) -> int:
-    """Where the elements of an array begin."""
+    """The address of an array's first element."""
     return _address(id(array) + ARRAY_DATA).value
 
 
 def aligned(block: np.ndarray) -> np.ndarray:
-    """Bytes from their first cache line on."""
+    """The part of a block that starts on its first cache line."""
     return block[-address(block) % L.ALIGNMENT :]
 
 
@@ -89,7 +89,7 @@ def _on(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarra
 
 
 def _first(blocks: deque[np.ndarray]) -> tuple[int, np.ndarray | None]:
-    """The first block, taken out, and how many hold it: an array, and a view of it, hold the block they are on."""
+    """Removes the first block; returns its reference count with it. An array and its views refer to the block that holds them."""
     try:
         block = blocks.popleft()
     except IndexError:

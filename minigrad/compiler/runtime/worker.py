@@ -1,4 +1,4 @@
-"""The second thread: it waits for parallel regions, and works on those that are still open when it comes to them."""
+"""The worker thread: it takes jobs from a queue, each a parallel region, and shares the work of a region that has not ended yet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ new_board = ctypes.c_int64 * CELLS
 
 
 def give_way() -> int:
-    """The address of the system's function that lets other threads run."""
+    """The address of the system's function that yields the processor to other threads."""
     if sys.platform == "win32":
         function = ctypes.WinDLL("kernel32").SwitchToThread
     else:
@@ -25,12 +25,12 @@ def give_way() -> int:
 
 
 _jobs: list[SimpleQueue[Callable[[], Any]]] = []
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_jobs.clear)
 
 
 def submit(job: Callable[[], Any]) -> None:
-    """Have the second thread run a job when it comes to it."""
+    """Put a job into the queue of the worker thread; starts the thread at the first job."""
     if not _jobs:
         _jobs.append(SimpleQueue())
         threading.Thread(target=_serve, args=(_jobs[0],), name="minigrad", daemon=True).start()
@@ -43,6 +43,6 @@ def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
 
 
 def one_thread() -> bool:
-    """Whether compiled functions do without the second thread: where the process has one core, or by MINIGRAD_THREADS=1."""
+    """Whether compiled functions use only one thread: if the process has one core, or by MINIGRAD_THREADS=1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return cores == 1 or os.environ.get("MINIGRAD_THREADS") == "1"
