@@ -1,4 +1,4 @@
-"""Index expressions: sizes, loop counters, and the flat offsets and extents made of them."""
+"""Index expressions: integer expressions of run-time sizes and loop variables, for offsets and extents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Index:
-    """An integer expression. Division and remainder floor, and their divisor must be positive."""
+    """An integer expression. Division rounds down, the remainder is not negative, and the divisor must be positive."""
 
     def __add__(self, other: IndexLike) -> Index:
         return _fold("+", self, as_index(other))
@@ -92,7 +92,7 @@ def _fold(op: str, left: Index, right: Index) -> Index:
 
 
 def evaluate(index: IndexLike, sizes: Mapping[str, int]) -> int:
-    """The value of an index expression made of literals, sizes, and loop variables that are given too."""
+    """The value of an index expression. `sizes` gives the values of run-time sizes and loop variables by name."""
     match index:
         case int():
             return index

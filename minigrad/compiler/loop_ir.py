@@ -1,7 +1,7 @@
 """The loop IR: a small typed language of loops over flat buffers.
 
-A `Function` takes pointers (its inputs and outputs) and run-time sizes. `to_python` prints it as plain Python loops,
-`to_llvm` as LLVM text; both have NumPy's meaning. Buffers never overlap, so storage is shared by using one `Buffer` twice.
+A `Function` takes pointers (its inputs and outputs) and run-time sizes. `to_python` prints it as Python loops and `to_llvm` as LLVM IR;
+both compute what NumPy computes. Buffers never overlap: two values share memory only by using the same `Buffer`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SPLIT_FROM = 8
 
 @dataclass(frozen=True)
 class Buffer:
-    """`size` contiguous elements under a name that is an identifier."""
+    """An array of `size` contiguous elements. Its name is an identifier."""
 
     name: str
     dtype: str
@@ -63,7 +63,7 @@ class View:
 
 
 class Expr:
-    """A scalar expression; every one has a `dtype`."""
+    """A scalar expression, with a `dtype`."""
 
     dtype: str
 
@@ -79,7 +79,7 @@ class Const(Expr):
 
 @dataclass(frozen=True)
 class Read(Expr):
-    """The scalar that `Let` or `Declare` named."""
+    """The scalar that a `Let` or `Declare` has named."""
 
     name: str
     dtype: str
@@ -97,7 +97,7 @@ class Load(Expr):
 
 @dataclass(frozen=True)
 class FromIndex(Expr):
-    """An index as a number."""
+    """An index as a scalar."""
 
     index: IndexLike
     dtype: str
@@ -130,7 +130,7 @@ _COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 @dataclass(frozen=True)
 class Unary(Expr):
-    """`not` inverts bits (of a bool: its truth)."""
+    """A function of one operand. `not` inverts the bits of an integer and the truth of a bool."""
 
     op: str
     x: Expr
@@ -145,7 +145,8 @@ class Unary(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """Integers wrap; integer `div` floors and is 0 on division by 0; a shift by the width or more gives 0 (or the sign)."""
+    """A function of two operands. Integers wrap. Integer `div` rounds down and gives 0 for a divisor of 0. A shift by the width or more
+    gives 0; a right shift of a negative integer gives -1."""
 
     op: str
     x: Expr
@@ -162,7 +163,7 @@ class Binary(Expr):
 
 @dataclass(frozen=True)
 class Libm(Expr):
-    """A function of the C library, by its name for doubles."""
+    """A call of the C library. `name` is that of the function for doubles."""
 
     name: str
     args: tuple[Expr, ...]
@@ -190,7 +191,7 @@ class Compare(Expr):
 
 @dataclass(frozen=True)
 class Select(Expr):
-    """`x` where `condition`, else `y`; both are evaluated."""
+    """`x` if `condition` is true, else `y`. Both are evaluated."""
 
     condition: Expr
     x: Expr
@@ -207,7 +208,7 @@ class Select(Expr):
 
 @dataclass(frozen=True)
 class AsIndex(Index):
-    """An integer scalar used as an index (a gather)."""
+    """An integer scalar used as an index, as in a gather."""
 
     expr: Expr
 
@@ -220,14 +221,14 @@ class AsIndex(Index):
 
 @dataclass(frozen=True)
 class Stmt:
-    """`note` is the comment beside the statement in the printed Python."""
+    """A statement. `note` is its comment in the printed Python."""
 
     note: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
 class For(Stmt):
-    """`var` runs over range(start, start + extent), or backwards."""
+    """A loop: `var` takes the values of range(start, start + extent), in falling order with `reverse`."""
 
     var: LoopVar
     extent: IndexLike
@@ -238,11 +239,12 @@ class For(Stmt):
 
 @dataclass(frozen=True)
 class Shared(Stmt):
-    """The positions 0 … extent in two parts, each done by the body for its low … high, in any order or at once by two threads.
+    """Work sharing: the positions 0 … extent are divided into two parts, and the body runs once for each, from `low` to `high`.
 
-    From SPLIT_FROM positions they are halves, the first up to a multiple of `grain`; fewer are all in one part. So the result does not
-    depend on the number of threads. Stands at the top of a function, in a loop that stands there, or in a loop of such a statement, which
-    the threads run in step where there are few positions, and else each for itself."""
+    The parts run in any order, or at the same time on two threads. From SPLIT_FROM positions on they are halves, divided at a multiple of
+    `grain`; fewer positions are all in the first part. So the result does not depend on the number of threads. The statement may stand at
+    the top level of a function, in a loop there, or in a loop inside another shared statement. In that last case both threads run the
+    outer body in step if it has few positions; else each thread runs its part alone."""
 
     extent: IndexLike
     low: LoopVar
@@ -260,7 +262,7 @@ class If(Stmt):
 
 @dataclass(frozen=True)
 class Let(Stmt):
-    """Names a value until the end of the block."""
+    """Names a value, until the end of the block."""
 
     name: str
     expr: Expr
@@ -268,7 +270,7 @@ class Let(Stmt):
 
 @dataclass(frozen=True)
 class Declare(Stmt):
-    """Like `Let`, for a variable that `Assign` may change: an accumulator."""
+    """Declares a variable, which `Assign` may change. Used as an accumulator."""
 
     name: str
     expr: Expr
@@ -276,7 +278,7 @@ class Declare(Stmt):
 
 @dataclass(frozen=True)
 class Assign(Stmt):
-    """Sums and products of the form `a = a + …` may be reassociated, so that they vectorise."""
+    """Assigns to a variable. Sums and products of the form `a = a + …` may be reassociated, so that they vectorise."""
 
     name: str
     expr: Expr
@@ -328,9 +330,9 @@ class Copy(Stmt):
 
 @dataclass(frozen=True)
 class Argsort(Stmt):
-    """`target[offset + i * target_stride]` = the int64 position of the i-th of n strided source values in order: stable, NaN last.
+    """Argsort of n strided source values: `target[offset + i * target_stride]` = the position of the i-th value in sorted order.
 
-    Only for the `first` i, a number, if that is given."""
+    The sort is stable, with NaN last. If `first` is given, only the first so many positions are computed."""
 
     target: Buffer
     offset: IndexLike
@@ -349,7 +351,7 @@ class Argsort(Stmt):
 
 @dataclass(frozen=True)
 class Check(Stmt):
-    """Unless `condition`, the function stops: it returns `code` (not 0) and records `value`."""
+    """If `condition` is false, the function returns `code`, which is not 0, and records `value`."""
 
     condition: Expr
     code: int
@@ -361,9 +363,9 @@ class Check(Stmt):
 
 @dataclass(frozen=True)
 class Function:
-    """A program, which `verify` checks before it runs.
+    """A function of loops. `verify` checks it before it runs.
 
-    Inputs are only read; outputs may be read too; locals live in one arena that the caller provides."""
+    Inputs are only read; outputs are read and written. Locals are in one arena, which the caller provides."""
 
     name: str
     inputs: tuple[Buffer, ...]
@@ -378,11 +380,12 @@ class Function:
 
     @property
     def shared(self) -> int:
-        """How many of its statements are for two threads."""
+        """The number of shared statements."""
         return sum(isinstance(s, Shared) for s in walk(self.body))
 
     def layout(self, sizes: Mapping[str, int]) -> tuple[dict[str, int], int]:
-        """The byte offset of each local in the arena, and the arena's size in bytes. An unused cache line stands on both sides of each."""
+        """The byte offset of each local in the arena, and the size of the arena in bytes. There is an unused cache line before and after
+        each local."""
         offsets, end = {}, ALIGNMENT
         for buffer in self.locals:
             offsets[buffer.name] = end
@@ -391,7 +394,7 @@ class Function:
 
 
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
-    """Every statement, each before the ones inside it."""
+    """Every statement, each before those inside it."""
     for stmt in body:
         yield stmt
         if isinstance(stmt, For | Shared | If):

@@ -1,4 +1,4 @@
-"""Prints a loop IR function as plain Python over NumPy arrays: the readable form, and the oracle of the compiled one."""
+"""Prints a loop IR function as Python code over NumPy arrays: readable, and the reference for compiled code in tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="
 
 
 def to_python(function: L.Function) -> str:
-    """The source of `function`: `def name(*buffers, *sizes)`, which returns (error code, recorded value)."""
+    """The source code of `function`: `def name(*buffers, *sizes)`, which returns (error code, recorded value)."""
     parameters = [b.name for b in function.arguments] + [s.name for s in function.sizes]
     lines = [f"def {function.name}({', '.join(parameters)}):"]
     lines += [f"    {b.name} = empty({index(b.size)}, {_name(b.dtype)})" for b in function.locals]
@@ -27,7 +27,7 @@ def to_python(function: L.Function) -> str:
 
 
 def run_python(function: L.Function, args: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> tuple[int, int]:
-    """Executes the printed source on flat or contiguous arrays by name; returns (error code, recorded value)."""
+    """Executes the printed code on contiguous arrays, given by name. Returns (error code, recorded value)."""
     verify(function)
     namespace: dict[str, Any] = dict(_NAMESPACE)
     exec(compile(to_python(function), f"<{function.name}>", "exec"), namespace)
@@ -175,7 +175,7 @@ def _argsort(x: np.ndarray, offset: int, n: int, stride: int, descending: bool) 
 
 
 class _Libm:
-    """The functions of the C library, in the precision of their argument."""
+    """The functions of the C library. The result has the precision of the argument."""
 
     def __getattr__(self, name: str) -> Any:
         f = getattr(math, name)

@@ -1,4 +1,4 @@
-"""The well-formedness of a loop IR function: every name is defined where it is used, with the type it is used at."""
+"""The verifier of loop IR functions: every name is defined where it is used, with the type of its use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MUTABLE = "mutable "
 
 
 def verify(function: L.Function) -> None:
-    """Raises `ValueError` or `TypeError` unless `function` is well formed."""
+    """Raises `ValueError` or `TypeError` if `function` is not well formed."""
     _Verifier(function).function()
 
 

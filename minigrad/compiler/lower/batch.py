@@ -1,4 +1,5 @@
-"""Which loops over time may be split over the batch: every row of the batch goes its own way, so threads take a range of rows each."""
+"""Which loops over time may be divided over the batch. If each row of the batch is computed from that row alone, each of two threads can
+run the loop for a range of rows."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
 
 
 def batch_of(node: Node) -> Symbol | None:
-    """The run-time size that is the first axis of every carry and output of a loop, and of every value of its body that has it, or None."""
+    """The run-time size over which a loop may be divided, or None.
+
+    It is the first axis of every carry, every output, and every value of the body that depends on it."""
     body = node.attrs["body"]
     params = split(body.params, node.attrs["constants"], node.attrs["carries"])
     sizes = {symbol_of(p.type.shape[0]) if p.type.shape else None for p in params.carries}
@@ -32,12 +35,12 @@ def batch_of(node: Node) -> Symbol | None:
             return None
         if _leads(n.type.shape, batch):
             if not (_row_by_row(n, inputs) if any(inputs) else is_movement(n) or is_leaf(n)):
-                return None  # or it fills all rows, as a scatter does, whatever rows it is asked for
+                return None  # an operation such as a scatter may write all rows, not only those of one thread
             rows.add(n)
         elif any(inputs) or _mentions(n.type.shape, batch):
             return None
         elif not (is_movement(n) or is_leaf(n)):
-            return None  # made at each step and stored: two threads at different steps would write it for each other
+            return None  # a value stored at each step: two threads at different steps would overwrite each other's
     return batch if all(o in rows for o in body.outputs) else None
 
 
@@ -50,7 +53,7 @@ def _mentions(shape: Shape, batch: Symbol) -> bool:
 
 
 def _row_by_row(node: Node, inputs: list[bool]) -> bool:
-    """Whether row i of the result is made of rows i of the arguments."""
+    """Whether row i of the result depends only on row i of the arguments."""
     op, attrs = node.op, node.attrs
     if op is linalg.matmul:
         return node.type.ndim > 2 or inputs == [True, False]

@@ -20,16 +20,16 @@ from .state import DTYPES, Inline, Lowering, Part, Range, Unsupported, const, ne
 from .storage import Indices, Stored, extent
 
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
-COLUMNS = 64  # of a matrix product that are done at once
-COLUMNS_WORK = 2**17  # multiplications from which the columns of a product with one vector are divided: about 5 µs
+COLUMNS = 64  # the columns of a shared matrix product are divided at a multiple of this
+COLUMNS_WORK = 2**17  # multiplications, about 5 µs: the columns of a product with one vector are shared from this size on
 LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
 
 
 class Block:
-    """One graph (the program's, a loop's body, a branch) being lowered with its params at hand."""
+    """Lowers one graph: the whole program, the body of a loop, or a branch."""
 
     shares = False  # whether its statements may be divided between threads
-    loop: Any = None  # of which it is the body, where two threads may run that together
+    loop: Any = None  # the loop whose body this is, if two threads may run that loop
 
     def __init__(self, lowering: Lowering, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.lowering, self.graph, self.targets = lowering, graph, targets
@@ -43,7 +43,7 @@ class Block:
     # ---- running through the schedule
 
     def lower(self) -> None:
-        """Add the statements of the graph; outputs are in their targets afterwards."""
+        """Add the statements of the graph. They store each output in its target."""
         plan = schedule(self.graph)
         dying: dict[int, list[Node]] = {}
         for node, at in plan.last_use.items():
@@ -68,21 +68,21 @@ class Block:
             self.lowering.pool.release(value)
 
     def deliver(self, output: Node) -> None:
-        """An output that was not computed in its target (a param, a movement, a number) is copied there."""
+        """Copy an output to its target if it was not computed there: a param, a movement, a number."""
         target = self.targets.get(output)
         if target is not None and self.values.get(output) is not target:
             self.copy(target, lambda i: self.at(output, i), note(output))
 
     def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
-        """Add a loop nest; the rounds of the `free` loops do not depend on each other."""
+        """Add a loop nest. The iterations of the `free` loops are independent."""
         self.out += nest(loops, body)
 
     def share(self, extent: L.Index, part: Part) -> None:
-        """Add what is done for positions 0 … extent, which do not depend on each other."""
+        """Add the statements for the positions 0 … extent, which are independent."""
         self.out += part(L.Literal(0), extent)
 
     def share_columns(self, columns: L.Index, depth: L.Index, part: Part) -> None:
-        """Add what is done for so many columns of a product of so many terms; a large one is shared, if this is the body of a loop."""
+        """Add the statements for the columns of a matrix product, each a sum of `depth` terms. In a loop, a large one is shared."""
         size = columns * depth
         if self.loop is not None and isinstance(size, L.Literal) and size.value >= COLUMNS_WORK:
             low, high = self.lowering.loop_var(), self.lowering.loop_var()
@@ -91,13 +91,13 @@ class Block:
             self.out += part(L.Literal(0), columns)
 
     def separate(self, stmt: L.Stmt) -> None:
-        """Add a statement that takes long."""
+        """Add a statement that may become a phase of its own."""
         self.out.append(stmt)
 
     # ---- storage
 
     def store(self, node: Node) -> Stored:
-        """Storage for a node's value."""
+        """Allocate storage for a node's value."""
         value = self.targets.get(node)
         if value is None:
             value = self.temporary(node.type, node)
@@ -112,7 +112,7 @@ class Block:
         return value
 
     def view(self, node: Node) -> Stored | None:
-        """The node as strided memory, if it is that: stored, or a movement of what is."""
+        """The node as strided memory if it is stored or a movement of a stored node, else None."""
         value = self.values.get(node)
         if isinstance(value, Stored):
             return value
@@ -137,7 +137,7 @@ class Block:
         return x.reshaped(shape) if node.op is movement.reshape else x
 
     def memory(self, node: Node, owner: Node) -> Stored:
-        """The node as strided memory, copied if need be; the copy lives as long as its owner."""
+        """The node as strided memory, copied there if it is not. The copy lives as long as its owner."""
         found = self.view(node)
         if found is None:
             found = self.temporary(node.type, owner)
@@ -150,7 +150,7 @@ class Block:
         self.emit(loops, [L.Store(target.buffer, target.at(indices), source(indices), note=text)], loops)
 
     def loops(self, shape: Shape) -> tuple[list[Range], Indices]:
-        """Loops over the axes of a shape that are not of length 1, and the index of every axis."""
+        """Loops over the axes of a shape, without those of length 1, and the index of every axis."""
         made: list[Range] = []
         indices: list[L.Index] = []
         for axis, n in enumerate(shape):
@@ -166,7 +166,7 @@ class Block:
     # ---- reading a value at an index
 
     def at(self, node: Node, indices: Indices) -> L.Expr:
-        """The element of a node at an index: a register, a load, or the argument of a movement at another index."""
+        """The element of a node at an index: a register, a load, or for a movement the element of its argument at another index."""
         if node in self.lets and (self.flat or tuple(indices[a] for a in real_axes(node.type.shape)) == self.here):
             return L.Read(self.lets[node], str(node.type.dtype))
         value = self.values.get(node)
@@ -185,7 +185,7 @@ class Block:
         return self.moved(node, indices)
 
     def moved(self, node: Node, indices: Indices) -> L.Expr:
-        """The argument of a movement, at the index its result has here."""
+        """The element of a movement's argument that is the movement's element at an index."""
         if node.op is item:
             return self.values[node.args[0]][node.attrs["index"]].load(indices)
         x, attrs = node.args[0], node.attrs
@@ -210,7 +210,7 @@ class Block:
     # ---- clusters
 
     def cluster(self, step: Cluster, plan: Schedule) -> None:
-        """One loop nest: elementwise values in registers, those in `stored` written, reductions accumulated."""
+        """Add a cluster's loop nest. Elementwise values are in registers those in `stored` also in memory; reductions accumulate."""
         self.lowering.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain
@@ -244,14 +244,14 @@ class Block:
         self.lets, self.here, self.flat = {}, None, False
 
     def full(self, node: Node, here: Indices) -> Indices:
-        """The loop indices as indices of the node: 0 on its axes of length 1."""
+        """The indices of a node for these loop indices: 0 on axes of length 1."""
         if self.flat:
             return here
         source = iter(here)
         return tuple(L.Literal(0) if is_one(n) else next(source) for n in node.type.shape)
 
     def is_flat(self, step: Cluster, targets: dict[Node, Stored]) -> bool:
-        """Whether everything is read and written in the order it lies in memory, so that one loop does."""
+        """Whether all values are read and written in memory order, so that one loop over all elements suffices."""
         if not all(t.is_dense for t in targets.values()):
             return False
         for node in step.nodes:
@@ -268,7 +268,7 @@ class Block:
         return True
 
     def accumulate(self, node: Node, step: Cluster, target: Stored, here: Indices, before: list, body: list, after: list) -> None:
-        """A reduction of the innermost loops, in a register."""
+        """A reduction over the innermost loops: it accumulates in a register."""
         x = self.at(node.args[0], self.full(node.args[0], here))
         if not step.axes:
             body.append(L.Store(target.buffer, target.at(self.full(node, here)), x, note=note(node)))
@@ -285,7 +285,7 @@ class Block:
         after.append(L.Store(target.buffer, target.at(outer), L.Cast(dtype, result) if wide != dtype else result))
 
     def accumulate_in_memory(self, node: Node, step: Cluster, target: Stored, here: Indices, body: list) -> None:
-        """A reduction of outer loops: the innermost loop runs along the results."""
+        """A reduction over outer loops: it accumulates in memory, and the innermost loop runs over the results."""
         self.copy(target, lambda i: const(identity(node), node.type.dtype), "")
         outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
         place = target.at(outer)
@@ -293,7 +293,7 @@ class Block:
         body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], target.load(outer), x), note=note(node)))
 
     def compute(self, node: Node, indices: Indices) -> L.Expr:
-        """An elementwise operation at an index."""
+        """The element of an elementwise operation at an index."""
         op, dtype = node.op, str(node.type.dtype)
         if dtype not in DTYPES:
             raise Unsupported(f"dtype {dtype}")
@@ -313,7 +313,7 @@ class Block:
 
 
 def _moved_by_slice(node: Node, source: Node) -> bool:
-    """Whether a slice, or a broadcast along new axes, stands between a node and its source."""
+    """Whether a node reads its source through a slice."""
     for arg in node.args:
         while is_movement(arg):
             if arg.op is item:
@@ -325,7 +325,7 @@ def _moved_by_slice(node: Node, source: Node) -> bool:
 
 
 def identity(node: Node) -> Any:
-    """What a reduction starts from."""
+    """The identity element of a reduction."""
     kind, dtype = node.op, node.type.dtype
     if kind is reduce.sum or kind is reduce.prod:
         return 0 if kind is reduce.sum else 1

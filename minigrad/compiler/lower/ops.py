@@ -1,4 +1,4 @@
-"""Loop nests of the operations that stand alone: products, loops over time, branches, gathers, scatters, order, copies."""
+"""Lowering rules of the operations outside clusters: matrix products, loops over time, branches, gathers, scatters, sorting, copies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .storage import Indices, Stored, extent
 
 Span = tuple[L.Index, L.Index]
 
-STEPS = 8  # of a loop, from which it pays to copy a matrix before it
-TRANSPOSED_FROM = 2**12  # elements of such a matrix
-FEW = 8  # the first positions of an order that are found one by one, without sorting the rest
+STEPS = 8  # a loop of more steps copies transposed matrices before it starts
+TRANSPOSED_FROM = 2**12  # a matrix of fewer elements is not copied
+FEW = 8  # at most so many first positions of an argsort are found by selection, without sorting the rest
 
 
 def matmul(block: Block, node: Node) -> None:
@@ -59,7 +59,7 @@ def matmul(block: Block, node: Node) -> None:
 
 
 def reshape(block: Block, node: Node) -> None:
-    """A view where the argument lies in order, else a copy of it that does."""
+    """A view of the argument if its memory layout allows it, else a copy in row-major order."""
     found = block.view(node)
     if found is None:
         dense = block.temporary(node.args[0].type, node)
@@ -88,9 +88,9 @@ def concat(block: Block, node: Node) -> None:
 
 
 def roll(block: Block, node: Node) -> None:
-    """Two runs: what stays in order, and what comes in again at the start."""
+    """Two copies: the elements that move up, and those that move from the end to the start."""
     target, x, axis = block.store(node), node.args[0], node.attrs["axis"]
-    if not target.shape[axis] > 0:  # else the shift would be a remainder by 0
+    if not target.shape[axis] > 0:  # an empty axis: the shift would be a remainder by 0
         return
     n = extent(target.shape[axis])
     shift = L.Literal(node.attrs["shift"]) % n
@@ -108,7 +108,7 @@ def roll(block: Block, node: Node) -> None:
 
 
 def _checked(block: Block, node: Node, position: L.Expr, n: L.Index) -> tuple[list[Any], L.AsIndex]:
-    """Statements that make an index from data, negative ones from the end, and stop the function if it is out of bounds."""
+    """Statements that compute an index from data and check its bounds, and the index. Negative indices count from the end."""
     raw, name = block.lowering.name("v"), block.lowering.name("v")
     size = L.FromIndex(n, "int64")
     value = L.Read(raw, "int64")
@@ -142,7 +142,7 @@ def scatter(block: Block, node: Node) -> None:
 
 
 def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> None:
-    """The index is made outside the loops over the axes behind it."""
+    """Add a loop nest that computes the index outside the loops over the axes after `axis`."""
     inner = [r for r in loops if r.var in indices[axis:]]
     outer = [r for r in loops if r not in inner]
     block.out += nest(outer, [*made, *nest(inner, body)])
@@ -170,7 +170,7 @@ def scatter_along(block: Block, node: Node) -> None:
 
 
 def _lines(block: Block, shape: Shape, axis: int) -> tuple[list[Any], Callable[[Any], Indices]]:
-    """Loops over all axes but one, and the index with a position on that one."""
+    """Loops over all axes but one, and a function from a position on that axis to the index."""
     loops, indices = block.loops((*shape[:axis], 1, *shape[axis + 1 :]))
     return loops, lambda i: (*indices[:axis], i, *indices[axis + 1 :])
 
@@ -185,7 +185,7 @@ def argsort(block: Block, node: Node) -> None:
 
 
 def _first_read(block: Block, node: Node, axis: int) -> int | None:
-    """How many of an order's first positions are read, if those are few; None for all."""
+    """How many first positions of an argsort are read, if they are at most FEW, else None."""
     users = [n for n in block.graph.nodes if node in n.args]
     if node in block.graph.outputs or any(n.op is not movement.slice or not identical(n.attrs["start"][axis], 0) for n in users):
         return None
@@ -194,7 +194,7 @@ def _first_read(block: Block, node: Node, axis: int) -> int | None:
 
 
 def argmax(block: Block, node: Node) -> None:
-    """The first largest element; the first NaN if there is one."""
+    """The position of the first largest element, or of the first NaN."""
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
     dtype = str(x.type.dtype)
@@ -225,7 +225,7 @@ def cumsum(block: Block, node: Node) -> None:
 
 
 def cond(block: Block, node: Node) -> None:
-    """Both sides write the same results; one runs."""
+    """A branch. Both sides store their results in the same buffers."""
     results = [block.temporary(t, node) for t in node.type]
     chosen = block.at(node.args[0], ())
     arguments = [block.view(a) or _inline(block, a) for a in node.args[1:]]
@@ -252,7 +252,8 @@ def scan(block: Block, node: Node) -> None:
 
 
 class Loop:
-    """A loop over time. A carry that is stacked anyway lives in its stack, one slot a step; the others in a pair of buffers."""
+    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step; any other carry has two
+    buffers, for its value before and after a step."""
 
     def __init__(self, block: Block, node: Node):
         attrs = node.attrs
@@ -308,13 +309,15 @@ class Loop:
 
     @property
     def pays_to_copy(self) -> L.Expr:
-        """Many rows and steps: else a transposed matrix is read as it is, or packed at each step."""
+        """Whether copies of transposed matrices are faster: the condition is that the loop has many rows and steps."""
         assert self.batch is not None
         rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
         return L.Binary("and", L.Compare("gt", rows, L.Const("int64", 2 * DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
 
     def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
-        """A copy of a transposed matrix that is the same at each step, made before the loop, and when there is one."""
+        """The transposed copy, made before the loop, of a matrix that is the same at each step; and the condition for making it.
+
+        None if the matrix is small, not transposed, or not a constant of the loop."""
         source = arg
         while is_movement(source):
             source = source.args[0]
@@ -335,7 +338,7 @@ class Loop:
         return lambda i: self.block.at(arg, (self.t, *i))
 
     def write(self, y: Node, target: Stored) -> None:
-        """Have a body's value written to a place: computed there, or copied there if it has a place already."""
+        """Store a value of the body in a target: it is computed there, or copied if it already has another place."""
         if y in self.targets or y in self.params_at or y.is_constant:
             self.copies.append((target, y))
         else:

@@ -1,4 +1,4 @@
-"""From a graph to a program of loops, in phases."""
+"""Lowering of a graph to phases, each a loop IR function."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
 
-SHARED_WORK = 2**16  # multiplications from which a loop nest is divided
-ELEMENT = 4  # multiplications of a matrix product in the time of one elementwise statement
+SHARED_WORK = 2**16  # multiplications: a loop nest of at least so much work is shared
+ELEMENT = 4  # the work of one elementwise statement, in multiplications of a matrix product
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """A program as phases that run one after the other on the same arguments: the graph's params, `constants`, outputs.
+    """A lowered program: phases that run one after the other on the same arguments, which are the graph's params, `constants` and outputs.
 
-    Two threads may run a phase together."""
+    A phase may be a parallel region of two threads."""
 
     phases: tuple[L.Function, ...]
     constants: tuple[np.ndarray, ...]
@@ -36,7 +36,7 @@ class Lowered:
 
 
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
-    """The loops of a graph: inputs are its params and then its constants; without `split` nothing is shared. Raises Unsupported."""
+    """Lower a graph. Without `split` no statement is shared between threads. Raises Unsupported for an operation without a rule."""
     lowering = Lowering(LOWER)
     inputs: list[L.Buffer] = []
 
@@ -66,7 +66,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
 
 
 class Main(Block):
-    """The outermost block. Large loop nests are divided between threads; a loop over time is a phase of its own."""
+    """The outermost block. Large loop nests are shared between threads; a loop over time is a phase of its own."""
 
     def __init__(self, *args: Any):
         super().__init__(*args)
@@ -108,7 +108,7 @@ class Main(Block):
 
 
 def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """About how many multiplications of statements two threads would divide: the work of the shared ones with many positions."""
+    """An estimate of the work that two threads would share, in multiplications: that of the shared statements that are divided."""
     total = 0
     for stmt in body:
         if isinstance(stmt, L.Shared):
@@ -121,7 +121,7 @@ def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
 
 
 def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """The time of statements, roughly, in multiplications of a matrix product."""
+    """An estimate of the time of statements, in multiplications of a matrix product."""
     total = 0
     for stmt in body:
         match stmt:
@@ -139,7 +139,7 @@ def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
 
 
 def _array(name: str, node: Node) -> Stored:
-    """An argument of the program that holds a node's value."""
+    """An argument of the program, which holds a node's value in row-major order."""
     dtype, shape = str(node.type.dtype), node.type.shape
     if dtype not in DTYPES:
         raise Unsupported(f"dtype {dtype}")
@@ -147,7 +147,7 @@ def _array(name: str, node: Node) -> Stored:
 
 
 def _constants(graph: Graph) -> list[Node]:
-    """Arrays that stand in the graph and its bodies."""
+    """The constants of a graph and its bodies that are passed as arguments: arrays and parameters."""
     found = [n for n in graph.constants if n.type.shape or n.op.name == "parameter"]
     for body in graph.bodies():
         found += _constants(body)

@@ -1,4 +1,4 @@
-"""Philox 4x64-10 as loops (Salmon et al. 2011): four numbers a counter, the same bits as the interpreter's."""
+"""Philox 4x64-10 as loops (Salmon et al. 2011): each counter gives four numbers, with the same bits as in the interpreter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def bits(value: int) -> L.Const:
 
 
 class Rounds:
-    """The statements of one block of four numbers."""
+    """Builds the statements that compute the four numbers of one counter."""
 
     def __init__(self, block: Block):
         self.block = block
@@ -33,7 +33,7 @@ class Rounds:
         return L.Read(name, expr.dtype)
 
     def high(self, a: L.Expr, multiplier: int) -> L.Expr:
-        """The upper 64 bits of a product, from products of halves."""
+        """The upper 64 bits of a product, computed from products of 32-bit halves."""
         low, up = bits(multiplier & 0xFFFFFFFF), bits(multiplier >> 32)
         half = bits(32)
         al = self.let(L.Binary("and", a, bits(0xFFFFFFFF)))
@@ -58,7 +58,7 @@ class Rounds:
 
 
 def random(block: Block, node: Node) -> None:
-    """Numbers of each key in turn; a float takes the leading 24 or 53 bits."""
+    """Random numbers for each key. A float takes the leading 24 or 53 bits."""
     keys, stream = node.args
     target, dtype = block.store(node), node.type.dtype
     loops, lead = block.loops(keys.type.shape[:-1])

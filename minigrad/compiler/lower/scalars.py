@@ -12,7 +12,7 @@ COMPARE = {"less": "lt", "less_equal": "le", "equal": "eq", "not_equal": "ne"}
 
 
 class Scalars:
-    """What an operation's `scalar` is written with: the functions of loops.UNARY and BINARY by name, comparisons, `select`, numbers."""
+    """The argument S of an operation's `scalar`: a method for each function of UNARY and BINARY and each comparison, `select`, `number`."""
 
     def __getattr__(self, name: str) -> Callable[..., L.Expr]:
         if name in L.UNARY:
@@ -27,7 +27,7 @@ class Scalars:
         return L.Select(condition, x, y)
 
     def number(self, value: float, like: L.Expr) -> L.Expr:
-        """A number of the dtype of another expression."""
+        """A constant with the dtype of another expression."""
         return L.Const(like.dtype, value)
 
 
@@ -35,7 +35,7 @@ _scalars = Scalars()
 
 
 def scalar(op: Operation, dtype: str, x: Sequence[Any]) -> L.Expr | None:
-    """An elementwise operation on scalars that gives one of this dtype, or None where the compiler does not know it."""
+    """The scalar expression of an elementwise operation with a result of this dtype, or None if the compiler has none."""
     if isinstance(op.scalar, str):
         return L.Libm(op.scalar, tuple(x))
     if op.scalar is not None:

@@ -1,7 +1,8 @@
-"""From a graph to steps: clusters of elementwise work, each with at most one set of reduced axes, and operations that stand alone.
+"""The schedule of a graph: a list of steps. A step is a cluster (a fused loop nest) or a single operation.
 
-Movement is not a step: permute, broadcast, slice, flip and adding or dropping axes of length 1 only change how indices are formed.
-A value is stored if a later step reads it, or reads it at another index; all others live in registers.
+A cluster holds elementwise operations and reductions over one set of axes. Movements (permute, broadcast, slice, flip, and reshapes that
+add or drop axes of length 1) are no steps: they only change the indices at which their argument is read. A value is stored in memory if
+another step reads it, or if its own step reads it at another index; all other values are in registers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
 
 @dataclass(eq=False)
 class Cluster:
-    """One loop nest over a domain (axes of length 1 left out): elementwise nodes, and reductions over the same axes of it."""
+    """One loop nest over a domain, a shape without axes of length 1: elementwise nodes, and reductions over `axes` of the domain."""
 
     domain: Shape
     axes: tuple[int, ...] | None = None
@@ -30,7 +31,7 @@ class Cluster:
 
 @dataclass(eq=False)
 class Single:
-    """An operation with a loop nest of its own, a matrix product, or a loop over time."""
+    """One operation that is not fused, such as a matrix product or a loop over time."""
 
     node: Node
 
@@ -48,12 +49,12 @@ def domain_of(shape: Shape) -> Shape:
 
 
 def only_units_differ(node: Node) -> bool:
-    """Whether a reshape just adds or drops axes of length 1."""
+    """Whether a reshape only adds or drops axes of length 1."""
     return identical(domain_of(node.type.shape), domain_of(node.args[0].type.shape))
 
 
 def is_movement(node: Node) -> bool:
-    """Whether a node is read through its argument, at other indices."""
+    """Whether an element of a node is an element of its argument at another index."""
     if node.is_constant:
         return False
     if node.op is movement.reshape:
@@ -64,7 +65,7 @@ def is_movement(node: Node) -> bool:
 
 
 def is_leaf(node: Node) -> bool:
-    """Numbers and counters: made where they are used."""
+    """Whether a node has no arguments and is computed where it is used: a constant, `iota` or `extent`."""
     return node.is_constant or node.op in (index.iota, index.extent)
 
 
@@ -73,7 +74,7 @@ def is_pointwise(node: Node) -> bool:
 
 
 def sources(node: Node) -> Iterator[tuple[Node, bool]]:
-    """What the arguments are made of behind movement, and whether it is read at the same index (up to axes of length 1)."""
+    """The node behind the movements of each argument, and whether it is read at the node's own index (up to axes of length 1)."""
     for arg in node.args:
         same = node.op is not index.one_hot
         while is_movement(arg):
@@ -102,7 +103,7 @@ class Schedule:
 
 
 def schedule(graph: Graph) -> Schedule:
-    """Steps in order of execution, the nodes that need storage, and the last step that reads each of them."""
+    """The steps in order of execution, the nodes that are stored, and the last step that reads each node."""
     steps: list[Step] = []
     place: dict[Node, int] = {}
     for node in graph.nodes:
@@ -122,19 +123,19 @@ def schedule(graph: Graph) -> Schedule:
         stored.add(source)
         last_use[source] = len(steps)
     for node in sorted(place, key=place.__getitem__, reverse=True):
-        if node.op is movement.reshape:  # a view keeps what it looks at
+        if node.op is movement.reshape:  # a view may share the memory of its source, which must live as long
             source = next(iter(sources(node)))[0]
             last_use[source] = max(last_use[source], last_use.get(node, 0))
     return Schedule(steps, {n for n in stored if n in place}, last_use)
 
 
 def _holder(out: Node) -> Node:
-    """A stand-in consumer, to ask for the source of an output."""
+    """A node whose argument is `out`, so that `sources` can give the source of an output."""
     return Node(alias, (out,), {}, out.type, origin=out.origin)
 
 
 def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
-    """Add a node to a cluster that can take it, the one of its argument if possible, or to a new step. Gives its position."""
+    """Add a node to a cluster that can take it, preferably that of an argument, else to a new step. Returns the position of the step."""
     pointwise, reduction = is_pointwise(node), node.op in REDUCTIONS
     earliest, preferred = 0, -1
     for source, same in sources(node):

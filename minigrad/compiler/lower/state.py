@@ -1,4 +1,4 @@
-"""What is common to all blocks of a program that is being lowered."""
+"""The state of a lowering, and helper functions that all rules use."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Part = Callable[[L.Index, L.Index], Sequence[L.Stmt]]  # the statements for posi
 
 
 class Unsupported(Exception):
-    """An operation the compiler has no loops for; the message names it."""
+    """The compiler has no rule for an operation or a dtype, which the message names."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a loop runs over: start ≤ var < start + extent."""
+    """The range of a loop: start ≤ var < start + extent."""
 
     var: L.LoopVar
     extent: L.Index
@@ -36,7 +36,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Rows:
-    """The part of a batch that is being done."""
+    """A range of rows of the batch, low ≤ row < high."""
 
     batch: Symbol
     low: L.LoopVar
@@ -45,15 +45,15 @@ class Rows:
 
 @dataclass
 class Lowering:
-    """What is common to all blocks of one program: names, buffers, checks."""
+    """What all blocks of a program that is being lowered share: names, buffers, checks."""
 
-    rules: Mapping[str, Callable[[Any, Node], None]]  # how operations with a loop nest of their own are lowered, by name
+    rules: Mapping[str, Callable[[Any, Node], None]]  # the lowering rules of operations outside clusters, by name
     pool: Pool = field(default_factory=Pool)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     checks: list[tuple[Node, L.Index]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     constants: dict[Node, Stored] = field(default_factory=dict)
-    rows: Rows | None = None  # while a loop is lowered that does only some rows of the batch
+    rows: Rows | None = None  # set while a loop is lowered that is divided over the batch
 
     def name(self, prefix: str) -> str:
         return f"{prefix}{next(self.numbers)}"
@@ -73,7 +73,7 @@ def const(value: Any, dtype: np.dtype) -> L.Const:
 
 
 def nest(loops: Sequence[Range], body: Sequence[L.Stmt]) -> tuple[L.Stmt, ...]:
-    """The body inside loops, outermost first."""
+    """A loop nest around a body. The first loop is the outermost."""
     inner = tuple(body)
     for r in reversed(loops):
         inner = (L.For(r.var, r.extent, inner, start=r.start),)

@@ -1,4 +1,4 @@
-"""Where values live: strided views of buffers, and the allocation of buffers that share memory when their lives do not overlap."""
+"""Storage of values: strided views of buffers, and buffer allocation. Values whose lifetimes do not overlap may share a buffer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def row_major(shape: Shape) -> Indices:
 
 @dataclass(frozen=True)
 class Stored:
-    """Elements of a buffer: (i, j, …) is at offset + i·stride₀ + j·stride₁ + …"""
+    """A strided view of a buffer: element (i, j, …) is at offset + i·stride₀ + j·stride₁ + …"""
 
     buffer: L.Buffer
     offset: L.Index
@@ -60,7 +60,7 @@ class Stored:
         return L.Load(self.buffer, self.at(indices))
 
     def at_flat(self, i: L.Index) -> L.Index:
-        """Position i in row-major order of a dense view."""
+        """The position of element i, in row-major order, of a dense view."""
         return self.offset + i
 
     def load_flat(self, i: L.Index) -> L.Expr:
@@ -68,7 +68,7 @@ class Stored:
 
     @property
     def is_dense(self) -> bool:
-        """Whether the elements stand in row-major order without gaps."""
+        """Whether the elements are in row-major order without gaps."""
         dense = row_major(self.shape)
         return all(is_one(n) or s == d for n, s, d in zip(self.shape, self.strides, dense, strict=True))
 
@@ -93,7 +93,7 @@ class Stored:
         return Stored(self.buffer, offset, tuple(strides), self.shape)
 
     def reshaped(self, shape: Shape) -> Stored | None:
-        """The same elements in another shape without moving them, or None where that takes a copy."""
+        """The view with another shape, or None if that needs a copy."""
         if self.is_dense:
             return Stored(self.buffer, self.offset, row_major(shape), shape)
         if not identical(*(tuple(n for n in s if not is_one(n)) for s in (self.shape, shape))):
@@ -103,12 +103,12 @@ class Stored:
         return Stored(self.buffer, self.offset, tuple(L.Literal(0) if is_one(n) else next(source) for n in shape), shape)
 
     def row(self, i: L.Index) -> Stored:
-        """Position i of the first axis."""
+        """The view at position i of the first axis."""
         return Stored(self.buffer, self.offset + i * self.strides[0], self.strides[1:], self.shape[1:])
 
 
 class Pool:
-    """Buffers of one function: a new one, or one whose value is no longer read."""
+    """The allocator of a function's buffers. It reuses buffers whose value is no longer read."""
 
     def __init__(self, prefix: str = "b"):
         self.prefix = prefix
@@ -120,7 +120,7 @@ class Pool:
         return Stored(idle.pop(), L.as_index(0), row_major(type.shape), type.shape) if idle else self.new(type)
 
     def new(self, type: TensorType) -> Stored:
-        """A buffer of its own: for what is made before a loop and asked for inside, where idle buffers were written to at each step."""
+        """A new buffer. Needed for a value that is asked for inside a loop but stored before it: each step may write to a reused buffer."""
         buffer = L.Buffer(f"{self.prefix}{len(self.buffers)}", str(type.dtype), count(type.shape))
         self.buffers.append(buffer)
         return Stored(buffer, L.as_index(0), row_major(type.shape), type.shape)
