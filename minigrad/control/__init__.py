@@ -1,1 +1,1 @@
-"""Control flow: loops over time, branches, calls. Each primitive stands with its gradient, its batching rule and its function for users."""
+"""Control flow: loops over time, branches, calls. Each file has a primitive, its gradient, its batching rule and its function for users."""

@@ -1,4 +1,4 @@
-"""Calls of whole graphs: checkpoints, which compute again what the gradient needs, and functions with a gradient rule of their own."""
+"""Calls of graphs: checkpoints, which recompute what the gradient needs, and functions with a custom gradient rule."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _call_numpy(*arrays: np.ndarray, graph: Graph, rule: Any, run: Run = run) ->
 
 
 def _call_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequence[bool], graph: Graph, rule: Any) -> Sequence[Any]:
-    """A custom rule if there is one; else the graph is computed again (checkpointing) and differentiated."""
+    """The gradient by the custom rule, if there is one; else the graph is recomputed (checkpointing) and differentiated."""
     if rule is not None:
         return rule(cts, outs, args, needs, graph)
     again = [alias(a) for a in args]
@@ -51,7 +51,7 @@ def _call_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], grap
 
 
 def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool]) -> Callable[..., Any]:
-    """The rule for every element of a batch; what all share gets the sum of its gradients."""
+    """The rule applied to every element of a batch. An argument that all elements share gets the sum of their gradients."""
 
     def batched_rule(cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], _: Graph) -> list[Any]:
         n, wanted = len(outs), [i for i, need in enumerate(needs) if need]
@@ -88,7 +88,7 @@ def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, rule: Callab
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f, whose intermediate values are not kept for the gradient but computed again. Trades time for memory."""
+    """f, with intermediate values that the gradient recomputes instead of keeping. Saves memory and costs time."""
 
     @wraps(f)
     def wrapped(*args: Any) -> Any:
@@ -98,7 +98,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Rule:
-    """A user's backward function, as a rule of `call`."""
+    """A user's backward function as a gradient rule of `call`."""
 
     def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int):
         self.backward, self.in_tree, self.out_tree, self.captured = backward, in_tree, out_tree, captured

@@ -1,4 +1,4 @@
-"""scan: a loop over time as one node, and its gradient, which is a scan again (backpropagation through time).
+"""scan: a loop over time as one node. Its gradient is another scan (backpropagation through time).
 
 Arguments:  constants…, initial carries…, sequences…        Results: last carries…, stacked outputs…
 Body:       constants…, carries…, one slice of each sequence… -> next carries…, outputs…
@@ -100,7 +100,7 @@ def reaches(body: Graph, sources: set[Node]) -> list[bool]:
 
 
 def _varying(body: Graph, parts: Parts, needs: Parts) -> list[bool]:
-    """The carries that depend on an argument to differentiate: by a fixpoint, since they feed each other."""
+    """The carries that depend on an argument to differentiate. Computed as a fixpoint, because a carry may depend on other carries."""
     sources = {p for p, need in zip(parts.constants + parts.sequences, needs.constants + needs.sequences, strict=True) if need}
     found = list(needs.carries)
     while True:
@@ -112,7 +112,7 @@ def _varying(body: Graph, parts: Parts, needs: Parts) -> list[bool]:
 
 
 def _used(body: Graph, parts: Parts, cts: Sequence[Any]) -> list[bool]:
-    """The carries whose cotangent is not zero: they reach a result that has one, at this step or a later one."""
+    """The carries with a cotangent other than zero: a result that has a cotangent depends on them, in the same step or a later one."""
     n = len(parts.carries)
     live = [ct is not None for ct in cts]
     while True:
@@ -128,8 +128,8 @@ def _bytes(node: Node) -> int:
     return math.prod(map(typical, node.type.shape)) * node.type.dtype.itemsize
 
 
-# What the gradient keeps of a step, by name: whether an operation is done again if what it is made of is kept, and whether only
-# where that takes no more memory.
+# Policies of what the gradient saves of each step, by name: (whether an operation is recomputed from saved arguments, whether it is
+# recomputed only if saving the arguments takes no more memory than saving the result).
 SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
     "auto": (lambda op: op.cheap, True),
     "all": (lambda op: False, False),
@@ -139,8 +139,8 @@ SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
 
 
 def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save: str) -> list[Node]:
-    """What the backward step takes from the forward step: movement is done again rather than stored, and so is, the last first, what
-    SAVE tells."""
+    """The residuals: the values of the forward step that the backward step reads. Movements are recomputed, never saved. Other operations,
+    the last ones first, are recomputed as the SAVE policy says."""
     again, for_no_more = SAVE[save]
     forward = {*body.params, *(n for n in body.nodes if not n.is_constant)}
 
@@ -172,10 +172,10 @@ def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save
 
 
 def _step_vjp(body: Graph, params: Parts, wanted: Parts, live: Sequence[bool]) -> tuple[dict[int, Tensor], list[Tensor], list[Node]]:
-    """The gradient of one step.
+    """The backward step, as nodes of a graph.
 
-    Gives cotangents for its live outputs, by number; the constants' gradients so far; and what is made of them: cotangents of the wanted
-    carries, the constants' gradients with this step's, those of the sequences' elements.
+    Returns its inputs and its outputs. Inputs: cotangents of the live outputs, by number; sums of the constants' gradients over the steps
+    done before. Outputs: cotangents of the wanted carries, the sums with this step's gradients added, gradients of the sequences' elements.
     """
     with interning():
         seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
@@ -237,7 +237,8 @@ def _vjp(
 
 
 class _Forward:
-    """Where the backward loop reads what the forward loop computed: sequences again, outputs already stacked, or stacked anew."""
+    """The stacked residuals that the backward loop reads: sequences, outputs of the forward loop, and values that are no outputs. For these
+    the forward loop gets new outputs."""
 
     def __init__(self, body: Graph, params: Parts, given: Parts, outs: Sequence[Tensor], residuals: list[Node], attrs: dict[str, Any]):
         self.body, self.params, self.given, self.outs, self.attrs = body, params, given, outs, attrs
@@ -322,7 +323,7 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
 
 
 def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef) -> list[Tensor]:
-    """The leaves of the next carry, or an error that names every leaf that changed."""
+    """The leaves of the next carry. Raises GraphError, which names every leaf whose type changed."""
     leaves, after_tree = tree.flatten(result)
     found = tree.difference(carry_tree, after_tree)
     if found:
@@ -351,7 +352,8 @@ def _remedy(old: TensorType, new: TensorType) -> str:
 
 
 def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, detach: bool, save: str) -> tuple[Any, Any]:
-    """A scan over chunks of steps, and one over what is left; both transforms of the gradient are made of existing parts."""
+    """A scan over chunks of steps, then a scan over the remaining steps. `detach` between chunks truncates the gradient; else each chunk is
+    a checkpoint."""
     if chunk < 1:
         raise shape_error("scan", f"chunks must have at least one step, got {chunk}")
     whole = steps // chunk * chunk

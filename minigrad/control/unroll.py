@@ -1,4 +1,4 @@
-"""Loops written out, step by step: for drawings and for tests."""
+"""Unrolling of loops, for drawings and for tests."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .scan import SCAN, split
 
 
 def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
-    """The graph with every loop written out, each step in its own scope, lstm[3] or, in reverse, lstm←[3].
+    """The graph with every loop unrolled. Each step has its own scope: lstm[3], or lstm←[3] in reverse.
 
-    `steps` limits the outer loops to their first elements; from there on their results stay as they are. For eyes and for tests: programs
-    run and compile as loops. Without `merge`, what two steps compute alike stays in both.
+    `steps` limits the outer loops to their first steps; the results of later steps repeat the last one. For drawings and tests only:
+    programs run and compile as loops. Without `merge`, an operation that two steps have in common stays in both.
     """
     with interning() if merge else nullcontext():
         params = [abstract(p.type, p.name) for p in graph.params]
@@ -77,7 +77,7 @@ def _unrolled_scan(
 
 
 def _stacked(rows: Sequence[Tensor], total: int, type: TensorType) -> Tensor:
-    """The rows of a result one after another, the last of them repeated up to `total`."""
+    """The stacked rows of a result, with the last row repeated up to `total`."""
     if not rows:
         return ops.zeros((total, *type.shape), type.dtype)
     whole = ops.stack(rows)

@@ -1,1 +1,1 @@
-"""Passes over graphs, each a function Graph -> Graph that preserves what the interpreter gives."""
+"""Passes over graphs: functions Graph -> Graph that keep the meaning of the graph, as the interpreter defines it."""

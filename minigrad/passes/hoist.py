@@ -1,8 +1,8 @@
-"""The rewrites that matter most for a loop on a CPU: matrix products leave it.
+"""Passes that move matrix products out of loops: T small products become one large product, which is faster on a CPU.
 
-hoist   x_t @ W for all t is one product before the loop          (T small products become one large one)
-defer   an output y_t = h_t @ W that no later step needs is one product after it
-sink    Σ_t a_tᵀ b_t, every weight's gradient, is one product after it
+hoist   x_t @ W for all t becomes one product before the loop
+defer   an output y_t = h_t @ W that no later step needs becomes one product after the loop
+sink    Σ_t a_tᵀ b_t, the gradient of a weight, becomes one product after the loop
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _hoisted(node: Node) -> dict[int, Tensor] | None:
 
 
 def _worth_hoisting(nodes: Sequence[Node], body: Graph) -> list[Node]:
-    """Of what is the same at every step, the results that the loop uses: real work, not movement or repeated numbers."""
+    """The loop-invariant nodes that the loop uses. Movements and constants are left out: computing them costs little."""
     several = {n for n in nodes if not isinstance(n.type, TensorType)}  # loops, branches, calls: their items are the results
     real = {n for n in nodes if n not in several and n.args and (n.op is item or n.op.kind not in ("move", "leaf", "index"))}
     users = {a for n in body.nodes if n not in real and n not in several for a in n.args} | set(body.outputs)
@@ -135,7 +135,7 @@ class _Stacks:
         return given.sequences[params.sequences.index(node)]
 
 
-# Builds a term's sum over all steps from a function that gives the stack of a body's node.
+# A function that builds the sum of a term over all steps. Its argument maps a node of the body to its stacked values.
 Summed = Callable[[Callable[[Node], Tensor]], Tensor]
 
 
@@ -161,7 +161,7 @@ def _sunk(node: Node) -> dict[int, Tensor] | None:
 
 
 def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
-    """g₁ … gₙ where the carry becomes param + g₁ + … + gₙ and is used for nothing else; else none."""
+    """The terms g₁ … gₙ if the next carry is param + g₁ + … + gₙ and the carry has no other use; else none."""
     uses = Counter(a for m in body.nodes for a in m.args)
     if uses[param] != 1 or uses[out] or param in body.outputs or body.outputs.count(out) > 1:
         return []
@@ -179,7 +179,7 @@ def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
 
 
 def _product(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
-    """Σ_t a_t @ b_t as one product, through movements, which are linear."""
+    """Σ_t a_t @ b_t as one product. Movements of the product are linear and are applied to the sum."""
     if g.op in LINEAR_MOVES:
         inner = _product(g.args[0], stacks, fixed)
         return None if inner is None else lambda stack: apply(g.op, inner(stack), **g.attrs)
@@ -206,7 +206,7 @@ def _product(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
 
 
 def _total(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
-    """Σ_t of something that is stacked anyway, or of its sum over axes."""
+    """Σ_t of a value that is already stacked, or of its sum over axes."""
     if g.op in LINEAR_MOVES and not stacks.has(g):
         inner = _total(g.args[0], stacks, fixed)
         return None if inner is None else lambda stack: apply(g.op, inner(stack), **g.attrs)
@@ -218,7 +218,7 @@ def _total(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
 
 
 def _without(node: Node, params: Parts, stacks: _Stacks, plans: dict[int, tuple[list[Summed], list[Node]]]) -> dict[int, Tensor]:
-    """The loop without the sunk terms, and every result of the old one."""
+    """Builds the loop without the sunk terms. Returns every result of the old loop."""
     body, attrs = node.attrs["body"], node.attrs
     n, given = attrs["carries"], split([Tensor(a) for a in node.args], attrs["constants"], attrs["carries"])
     gone = [i for i, (_, left) in plans.items() if not left]

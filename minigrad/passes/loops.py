@@ -1,4 +1,4 @@
-"""Passes over loops: one that another repeats goes, and so does what nobody reads."""
+"""Passes over loops: merging of equal loops, and removal of unused outputs, carries and arguments."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def merge_loops(graph: Graph) -> Graph:
 
 
 def _contained(small: Node, big: Node) -> list[int] | None:
-    """Where the results of one loop stand among those of another that does the same and more."""
+    """The positions of the results of one loop among those of another that has the same steps and at least these outputs; else None."""
     a, b = small.attrs, big.attrs
     if small.args != big.args or a["body"].params != b["body"].params or a["reverse"] != b["reverse"]:
         return None
@@ -82,7 +82,7 @@ def drop_unused(graph: Graph) -> Graph:
 
 
 def _pruned(node: Node, args: tuple[Node, ...], used: set[int]) -> tuple[Node, list[int]]:
-    """A loop with only the results in `used` and what they need, and the old positions of the results it still has."""
+    """The loop with only the results in `used` and what they depend on, and the old positions of the results that are left."""
     body, constants, carries = node.attrs["body"], node.attrs["constants"], node.attrs["carries"]
     params = split(body.params, constants, carries)
     keep = set(used)

@@ -1,6 +1,6 @@
-"""How graphs are built anew: by rules, in the bodies within, or with other loops.
+"""Graph rewriting: by rules, in the bodies of control flow, and of loops.
 
-A rule looks at one operation and its new arguments and returns what to put in its place, or None.
+A rewrite rule takes an operation and its new arguments and returns a replacement, or None.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Rule = Callable[[Node, Sequence[Tensor]], Any]
 
 
 def rebuilt(graph: Graph, construct: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
-    """The graph with every operation made anew from its new arguments; equal operations become one."""
+    """The graph with every operation rebuilt by `construct` from its new arguments. Equal operations are merged."""
     with interning():
         new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
     return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
 
 
 def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
-    """The graph built anew, each operation replaced by what the first rule that fits gives; equal operations become one."""
+    """The rebuilt graph, where each operation is replaced by the result of the first rule that applies. Equal operations are merged."""
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         attrs = {k: apply_rules(v, rules) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
@@ -34,7 +34,7 @@ def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
 
 
 def _settle(node: Node, rules: Sequence[Rule]) -> Node:
-    """Rules once more on their own results, until none fits."""
+    """Apply the rules to a node, and again to the result, until none applies."""
     while not node.is_constant:
         args = [Tensor(a) for a in node.args]
         found = next((r for r in (rule(node, args) for rule in rules) if r is not None), None)
@@ -45,7 +45,7 @@ def _settle(node: Node, rules: Sequence[Rule]) -> Node:
 
 
 def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
-    """The pass on every body within."""
+    """The graph with a pass applied to every body: loop bodies, branches, called graphs."""
     if not graph.bodies():
         return graph
 
@@ -56,7 +56,7 @@ def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
 
 
 def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | None]) -> Graph:
-    """Each loop replaced by tensors for its results, as `change` gives for the loop with its arguments already replaced."""
+    """The graph with loops replaced. `change` gets a loop with rebuilt arguments and returns tensors for its results, or None."""
     results: dict[Node, dict[int, Tensor]] = {}
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:

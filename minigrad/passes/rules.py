@@ -1,4 +1,4 @@
-"""Rewrite rules: float-exact identities, and movement that moves nothing; and products that are made transposed."""
+"""Rewrite rules: identities that are exact for floats, movements without effect, a stable log of sigmoid; and the pass for transposes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .rewrite import Rule, in_bodies, rebuilt
 
 
 def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
-    """A call becomes the operations of its graph; alias and detach become their argument."""
+    """A call is replaced by the operations of its graph, alias and detach by their argument."""
     if node.op is item and node.args[0].op is CALL:
         called = node.args[0]
         return inline(called.attrs["graph"], [Tensor(a) for a in called.args])[node.attrs["index"]]
@@ -27,13 +27,13 @@ def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
 
 
 def filled_with(t: Tensor, value: float) -> bool:
-    """Whether t is a number (repeated)."""
+    """Whether t is this number, or the number broadcast."""
     node = t.node.args[0] if t.node.op is movement.broadcast else t.node
     return node.is_constant and isinstance(node.type, TensorType) and not node.type.shape and bool(node.value == value)
 
 
 def identities(node: Node, args: Sequence[Tensor]) -> Any:
-    """x·1, 1·x, x/1, x−0, −−x, x¹, where(c, x, x) are exactly x; x² is exactly x·x."""
+    """x·1, 1·x, x/1, x−0, −−x, x¹ and where(c, x, x) are replaced by x, and x² by x·x: all are exact."""
     op = node.op
     if op is elementwise.mul:
         for one, other in (args, args[::-1]):
@@ -58,7 +58,7 @@ def identities(node: Node, args: Sequence[Tensor]) -> Any:
 
 
 def movements(node: Node, args: Sequence[Tensor]) -> Any:
-    """Reshapes of reshapes, permutes of permutes, and movements that move nothing."""
+    """Two reshapes or permutes in a row become one; movements without effect are removed."""
     op, attrs = node.op, node.attrs
     if op not in (movement.reshape, movement.permute, movement.broadcast, movement.slice, movement.flip, reduce.sum):
         return None
@@ -87,7 +87,7 @@ def movements(node: Node, args: Sequence[Tensor]) -> Any:
 
 
 def stable(node: Node, args: Sequence[Tensor]) -> Any:
-    """log(sigmoid(x)) = −softplus(−x): finite where sigmoid underflows."""
+    """log(sigmoid(x)) is replaced by −softplus(−x), which is finite where sigmoid underflows."""
     if node.op is elementwise.log and args[0].node.op is elementwise.sigmoid:
         return elementwise.neg(elementwise.softplus(elementwise.neg(Tensor(args[0].node.args[0]))))
     return None

@@ -1,4 +1,4 @@
-"""Specialisation: a graph with run-time sizes becomes one for given sizes, which the interpreter can run."""
+"""Specialisation: from a graph with run-time sizes to a graph for given sizes, which the interpreter can run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..transforms.interpret import Watch, run
 
 
 def specialize(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
-    """The graph with numbers for its run-time sizes."""
+    """The graph with its run-time sizes replaced by numbers."""
     new: dict[Node, Node] = {}
     for node in (*graph.params, *graph.nodes):
         if node.is_constant:
@@ -40,7 +40,7 @@ def _specialized(value: Any, sizes: Mapping[Symbol, int]) -> Any:
 
 
 def sizes_of(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> dict[Symbol, int]:
-    """The value of each run-time size for arguments of these shapes. Raises GraphError where they contradict each other."""
+    """The value of each run-time size for arguments of these shapes. Raises GraphError if the shapes contradict the types."""
     sizes: dict[Symbol, int] = {}
     for type_, shape in zip(types, shapes, strict=True):
         for n, size in zip(type_.shape, shape, strict=True):
@@ -54,7 +54,7 @@ def sizes_of(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> 
 
 
 def evaluate_graph(graph: Graph, args: Sequence[np.ndarray], watch: Watch | None = None) -> list[np.ndarray]:
-    """Like run, for a graph that may have run-time sizes: they are read off the arguments."""
+    """Like `run`, for a graph that may have run-time sizes. Their values are taken from the shapes of the arguments."""
     sizes = sizes_of(graph.in_types, [np.shape(a) for a in args])
     found = run(specialize(graph, sizes) if sizes else graph, args, watch)
     return [np.asarray(v) for v in found]

@@ -210,7 +210,7 @@ class Block:
     # ---- clusters
 
     def cluster(self, step: Cluster, plan: Schedule) -> None:
-        """Add a cluster's loop nest. Elementwise values are in registers those in `stored` also in memory; reductions accumulate."""
+        """Add a cluster's loop nest. Elementwise values are in registers, and in memory if in `stored`; reductions accumulate."""
         self.lowering.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain

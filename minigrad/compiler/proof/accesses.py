@@ -1,4 +1,4 @@
-"""Where a loop IR function reads and writes: each index as a polynomial, with what is known where it is used."""
+"""The memory accesses of a loop IR function: the index of each as a polynomial, with the facts known at that place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .. import loop_ir as L
 from .polynomial import ZERO, Polynomial
 from .prover import Facts, Prover
 
-ROW, COLUMN, TERM, PLACE = (L.LoopVar(f"{name}.") for name in ("row", "column", "term", "place"))  # no names of a function's own
+ROW, COLUMN, TERM, PLACE = (L.LoopVar(f"{name}.") for name in ("row", "column", "term", "place"))  # with a dot: never a name in a function
 NEGATED = {"lt": "ge", "le": "gt", "gt": "le", "ge": "lt", "eq": "ne", "ne": "eq"}
-COMPARED: dict[str, Callable[[Polynomial, Polynomial], list[Polynomial]]] = {  # what is ≥ 0
+COMPARED: dict[str, Callable[[Polynomial, Polynomial], list[Polynomial]]] = {  # the polynomials that are ≥ 0 if a comparison is true
     "lt": lambda a, b: [b - a - 1],
     "le": lambda a, b: [b - a],
     "gt": lambda a, b: [a - b - 1],
@@ -24,7 +24,7 @@ COMPARED: dict[str, Callable[[Polynomial, Polynomial], list[Polynomial]]] = {  #
 
 @dataclass(frozen=True)
 class Access:
-    """A read or write of one element; `text` is its index as it stands in the function."""
+    """A read or write of one element. `text` is its index as written in the function."""
 
     buffer: L.Buffer
     size: Polynomial
@@ -37,7 +37,7 @@ class Access:
 
 @dataclass(frozen=True)
 class Length:
-    """The number of elements of a buffer, or of what one statement does."""
+    """The number of elements of a buffer, or of one axis of a statement."""
 
     count: Polynomial
     facts: Facts
@@ -47,7 +47,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Region:
-    """A statement for two threads: what its body accesses, for positions low … high. `common` are the variables from outside."""
+    """A shared statement: the accesses of its body for the positions low … high. `common` are the variables defined outside it."""
 
     extent: Polynomial
     low: Polynomial
@@ -58,7 +58,7 @@ class Region:
 
 @dataclass
 class Accesses:
-    """Walks through a function. A variable that was declared outside a region and is assigned to inside is a fault."""
+    """Collects the accesses of a function. An assignment in a shared statement to a variable declared outside it is a fault."""
 
     prover: Prover
     accesses: list[Access] = field(default_factory=list)
@@ -67,10 +67,10 @@ class Accesses:
     faults: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.values: dict[str, Polynomial] = {}  # of loop variables and integer scalars that do not change
+        self.values: dict[str, Polynomial] = {}  # the values of loop variables and constant integer scalars
         self.active: list[int] = []
         self.facts: list[Polynomial] = []
-        self.outside: set[str] = set()  # of the region: names of variables
+        self.outside: set[str] = set()  # the variables declared outside the shared statement
         self.declared: set[str] = set()
         self.note = ""
 
@@ -85,7 +85,7 @@ class Accesses:
 
     @contextmanager
     def scope(self, *facts: Polynomial) -> Iterator[None]:
-        """What is defined and known inside ends with it."""
+        """A scope with more facts. Names and facts that are added inside end with it."""
         values, active, known, declared = self.values.copy(), len(self.active), len(self.facts), self.declared.copy()
         self.suppose(*facts)
         yield
@@ -93,13 +93,13 @@ class Accesses:
         del self.active[active:], self.facts[known:]
 
     def suppose(self, *facts: Polynomial) -> None:
-        """Facts until the end of the block."""
+        """Add facts, until the end of the block."""
         for fact in facts:
             self.facts += self.prover.consequences(fact)
 
     @contextmanager
     def over(self, extents: Mapping[L.LoopVar, L.IndexLike], start: L.IndexLike = 0) -> Iterator[None]:
-        """Variables that run from the start over so many values, at least one."""
+        """A scope with loop variables, each from `start` over the values of its extent, which is at least 1 inside."""
         sizes = {var.name: self.index(extent) for var, extent in extents.items()}
         low = self.index(start)
         with self.scope(*(n - 1 for n in sizes.values())):
@@ -108,7 +108,7 @@ class Accesses:
             yield
 
     def define(self, name: str, low: Polynomial, high: Polynomial) -> Polynomial:
-        """A variable from low to high, apart from those around it."""
+        """A new variable from low to high, different from all variables in scope."""
         number = 0
         while (v := self.prover.between(low, high, number).last) in self.active:
             number += 1
@@ -167,7 +167,7 @@ class Accesses:
         self.regions.append(Region(extent, low, high, common, tuple(self.accesses[first:])))
 
     def many(self, stmt: L.Stmt) -> None:
-        """A statement that stands for a loop nest."""
+        """The accesses of a statement that replaces a loop nest."""
         match stmt:
             case L.Gemm(m, n, k, a, b, c):
                 for extent in (m, n, k):
@@ -205,7 +205,7 @@ class Accesses:
     # ---- expressions
 
     def expr(self, expr: L.Expr) -> None:
-        """The loads of an expression."""
+        """Add the loads of an expression."""
         match expr:
             case L.Load(buffer, index):
                 self.access(buffer, index)
@@ -229,7 +229,7 @@ class Accesses:
                 raise TypeError(f"not an expression: {expr!r}")
 
     def index(self, index: L.IndexLike) -> Polynomial:
-        """An index as a polynomial; the loads in it are accesses too."""
+        """An index as a polynomial. Adds the loads in it."""
         match index:
             case int(n) | L.Literal(n):
                 return Polynomial.of(n)
@@ -250,7 +250,7 @@ class Accesses:
         raise TypeError(f"not an index: {index!r}")
 
     def number(self, expr: L.Expr) -> Polynomial | None:
-        """An integer scalar as a polynomial, where it cannot have wrapped."""
+        """An integer scalar as a polynomial, or None if it may have wrapped."""
         match expr:
             case L.Const(dtype, value) if dtype in L.INTEGERS:
                 return Polynomial.of(int(value))
@@ -261,7 +261,7 @@ class Accesses:
         return None
 
     def anything(self) -> Polynomial:
-        """A value that nothing is known of."""
+        """A new variable of which nothing is known."""
         number = 0
         while (v := self.prover.scalar(number).last) in self.active:
             number += 1
@@ -269,7 +269,7 @@ class Accesses:
         return Polynomial.variable(v)
 
     def holds(self, condition: L.Expr, true: bool = True) -> list[Polynomial]:
-        """Polynomials that are ≥ 0 where a condition is true, or false."""
+        """Polynomials that are ≥ 0 if a condition is true, or if it is false."""
         match condition:
             case L.Unary("not", x):
                 return self.holds(x, not true)

@@ -1,7 +1,7 @@
-"""A proof that a compiled program stays inside its buffers for all sizes that it is run with, and that two threads do not meet in them.
+"""The proof that a compiled program stays inside its buffers for all sizes, and that two threads have no data race.
 
-Sizes are at least 1, and as the guards of the trace say; no index leaves int64. The kernels for matrix products and order are taken to
-touch what their statements say, and float values to be no matter.
+Assumptions: sizes are at least 1 and fulfil the guards of the trace; index arithmetic does not overflow int64; the kernels of matrix
+products and sorting access only what their statements say; no index depends on a float value.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ LENGTHS, ACCESSES, PAIRS = KINDS = "lengths", "accesses", "pairs of threads' acc
 
 @dataclass
 class Proof:
-    """How many lengths are 0 or more, accesses inside their buffers, and pairs of accesses by two threads apart, and how that was proved.
+    """The numbers of proved and unproved claims. A claim says that a length is ≥ 0, that an access is inside its buffer, or that two
+    accesses by two threads are at different places.
 
-    `unproved` says what was not, with sizes for which z3 finds it wrong."""
+    `unproved` lists the claims without a proof, each with sizes for which it is false, if z3 finds some."""
 
     counts: Counter[tuple[str, Verdict]] = field(default_factory=Counter)
     unproved: list[str] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Proof:
 
 
 def prove(lowered: Lowered, guards: Guards | None = None) -> Proof:
-    """The proof for all phases of a program."""
+    """Proves all phases of a program."""
     prover = Prover()
     for test, left, right, outcome in guards.facts if guards else ():
         difference = _polynomial(prover, left) - _polynomial(prover, right)
@@ -68,7 +69,7 @@ def prove(lowered: Lowered, guards: Guards | None = None) -> Proof:
 
 
 def prove_function(function: L.Function, prover: Prover | None = None) -> Proof:
-    """The proof for one function."""
+    """Proves one function."""
     prover, proof = prover or Prover(), Proof()
     walk = Accesses(prover)
     walk.function(function)

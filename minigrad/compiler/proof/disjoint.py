@@ -1,7 +1,9 @@
-"""That the two parts of a statement for two threads do not meet: what one writes, the other neither reads nor writes.
+"""The proof that the two parts of a shared statement are disjoint: no part reads or writes an element that the other part writes.
 
-One part does the positions below a middle, the other those from it on. Two indices differ if one is always below the other. Or both are
-t·T + d·S + r with 0 ≤ r < S and 0 ≤ d·S + r < T, which fixes d, and one's d is always below the other's: other rows of any step's matrix.
+The first part has the positions below a middle, the second part the others. Two indices differ in one of two cases:
+  One index is always less than the other.
+  Both have the form t·T + d·S + r with 0 ≤ r < S and 0 ≤ d·S + r < T, which determines the digit d, and one d is always less than the
+  other: they are in different rows of the matrix of any step.
 """
 
 from __future__ import annotations
@@ -13,11 +15,11 @@ from .accesses import Access, Region
 from .polynomial import ZERO, Polynomial
 from .prover import Facts, Found, Prover, Verdict
 
-Place = tuple[Polynomial, Facts]  # an index, and what is known where it is used
+Place = tuple[Polynomial, Facts]  # an index, and the facts known at that place
 
 
 class Part:
-    """One part of a region. Its variables are its own, apart from those of the whole function."""
+    """One part of a shared statement. It has variables of its own for those that may differ between the threads."""
 
     def __init__(self, prover: Prover, region: Region, number: int):
         self.prover, self.number = prover, number
@@ -27,7 +29,7 @@ class Part:
         self.values = {v: Polynomial.variable(v) for v in region.common} | {region.low.last: low, region.high.last: high}
 
     def copy(self, x: Polynomial) -> Polynomial:
-        """A polynomial of the region in the part's own variables."""
+        """A polynomial of the statement, in the part's own variables."""
         return x.substitute({v: self.variable(v) for v in x.variables})
 
     def variable(self, v: int) -> Polynomial:
@@ -48,7 +50,7 @@ class Part:
 
 
 def meetings(prover: Prover, region: Region) -> Iterator[tuple[Access, Access, Found]]:
-    """What the first part does, what the second does, one of them a write: whether they are shown to be apart."""
+    """Every pair of an access of the first part and one of the second, at least one of them a write, and whether they are disjoint."""
     first, second = Part(prover, region, 0), Part(prover, region, 1)
     buffers: dict[str, dict[Place, Access]] = {}
     for access in sorted(region.accesses, key=lambda a: not a.writes):
@@ -85,7 +87,7 @@ def _digits_apart(prover: Prover, first: Place, second: Place, middle: int) -> b
 
 
 def _strides(prover: Prover, index: Polynomial, facts: Facts, middle: int) -> Iterator[tuple[Polynomial, bool]]:
-    """The positive factors of an index's variables, and whether the range of the variable depends on the middle."""
+    """The positive coefficients of an index's variables, and whether the range of the variable depends on the middle."""
     for v in sorted(index.variables):
         parts = index.split(v)
         if not prover.variables[v].size and parts is not None:
@@ -95,7 +97,7 @@ def _strides(prover: Prover, index: Polynomial, facts: Facts, middle: int) -> It
 
 
 def _digit(prover: Prover, place: Place, stride: Polynomial, above: Polynomial | None) -> Polynomial | None:
-    """d of an index t·above + d·stride + r, or None where it is not shown to be in range."""
+    """The digit d of an index t·above + d·stride + r, or None if the ranges of d and r are not proved."""
     index, facts = place
     inner = index if above is None else index.divide(above)[1]
     for rest in (inner,) if above is None else (inner, inner + above):

@@ -1,15 +1,15 @@
-"""Polynomials with integer coefficients, for the proofs of bounds. Their variables are numbers."""
+"""Polynomials with integer coefficients, for the proofs of bounds. A variable is named by a number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 
-Monomial = tuple[int, ...]  # its variables in order, each as often as its power
+Monomial = tuple[int, ...]  # the variables in order, each repeated as often as its power
 
 
 class Polynomial:
-    """{monomial: coefficient}, of which none is 0."""
+    """A polynomial: {monomial: coefficient}, where no coefficient is 0."""
 
     __slots__ = ("_hash", "terms")
 
@@ -27,7 +27,7 @@ class Polynomial:
 
     @property
     def number(self) -> int | None:
-        """The number that it is, or None."""
+        """The value of a constant polynomial, else None."""
         return None if any(self.terms) else self.terms.get((), 0)
 
     @property
@@ -68,7 +68,7 @@ class Polynomial:
         return Polynomial(product)
 
     def split(self, v: int) -> tuple[Polynomial, Polynomial] | None:
-        """(a, b) with self = a·v + b and no v in either, or None where there is none."""
+        """(a, b) with self = a·v + b and no v in a and b, or None if a power of v is above 1."""
         a: dict[Monomial, int] = {}
         b: dict[Monomial, int] = {}
         for m, c in self.terms.items():
@@ -82,7 +82,7 @@ class Polynomial:
         return Polynomial(a), Polynomial(b)
 
     def substitute(self, values: Mapping[int, Polynomial]) -> Polynomial:
-        """The same with other polynomials for some variables."""
+        """The polynomial with other polynomials in place of some variables."""
         total = Polynomial({m: c for m, c in self.terms.items() if not any(v in values for v in m)})
         for m, c in self.terms.items():
             if any(v in values for v in m):
@@ -93,7 +93,7 @@ class Polynomial:
         return total
 
     def divide(self, other: Polynomial) -> tuple[Polynomial, Polynomial]:
-        """Quotient and remainder: self = quotient · other + remainder, by the division algorithm in lexicographic order."""
+        """(quotient, remainder) with self = quotient · other + remainder, by polynomial division in lexicographic order."""
         lead = max(other.terms, key=_order)
         quotient, rest, left = Polynomial({}), self, Polynomial({})
         while rest.terms:
@@ -109,23 +109,23 @@ class Polynomial:
         return quotient, left
 
     def primitive(self) -> Polynomial:
-        """Divided by the greatest common divisor of the coefficients."""
+        """The polynomial divided by the greatest common divisor of its coefficients."""
         k = math.gcd(*self.terms.values())
         return Polynomial({m: c // k for m, c in self.terms.items()}) if k > 1 else self
 
     def reduced(self) -> Polynomial:
-        """A polynomial that is not negative exactly where this one is not, all values being integers: smaller coefficients."""
+        """A polynomial with smaller coefficients that is ≥ 0 for the same integers as this one."""
         k = math.gcd(*(c for m, c in self.terms.items() if m))
         return self if k < 2 else Polynomial({m: c // k for m, c in self.terms.items()})
 
 
 def _order(m: Monomial) -> tuple[int, ...]:
-    """A monomial order: by the greatest variables first."""
+    """The key of the monomial order: the greatest variables first."""
     return tuple(reversed(m))
 
 
 def _without(m: Monomial, n: Monomial) -> Monomial | None:
-    """m / n, or None where n does not divide m."""
+    """m / n, or None if n does not divide m."""
     left = list(m)
     for v in n:
         if v not in left:

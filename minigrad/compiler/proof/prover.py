@@ -1,7 +1,7 @@
-"""Proofs that polynomials in integer variables are never negative: by elimination of the variables, else by z3.
+"""A prover for goals p ≥ 0, where p is a polynomial in integer variables: it eliminates the variables, and asks z3 if that fails.
 
-A variable is known by constraints: polynomials ≥ 0 in itself and earlier variables. The last variable v of a goal a·v + b ≥ 0 is eliminated
-by a constraint p·v + r ≥ 0 with p > 0: where a ≥ 0, the goal follows from p·b - a·r ≥ 0. This is interval arithmetic with symbolic ends.
+A variable has constraints: polynomials in it and in earlier variables that are ≥ 0. The last variable v of a goal a·v + b ≥ 0 is eliminated
+with a constraint p·v + r ≥ 0, p > 0: if a ≥ 0, the goal follows from p·b - a·r ≥ 0. This is interval arithmetic with symbolic bounds.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .polynomial import ONE, Polynomial
 
 Facts = tuple[Polynomial, ...]  # each is ≥ 0
 End = tuple[Polynomial, Polynomial]  # (p, r) with p > 0: the constraint p·v + r ≥ 0, or r - p·v ≥ 0
-Found = tuple["Verdict", str]  # and an example of what is wrong
+Found = tuple["Verdict", str]  # a verdict, and a counterexample or ""
 
-STEPS = 400  # eliminations of one proof
-MILLISECONDS = 5000  # of one question to z3
+STEPS = 400  # the largest number of eliminations in one proof
+MILLISECONDS = 5000  # the time limit of z3 for one goal
 
 
 class Verdict(IntEnum):
-    """How something was proved, the surest way first; to z3 is left what intervals do not show where it is not installed."""
+    """How a goal was proved, the most reliable way first. LEFT_TO_Z3: elimination fails and z3 is not installed."""
 
     BY_INTERVALS, BY_Z3, LEFT_TO_Z3, UNPROVED = range(4)
 
 
 @dataclass
 class Variable:
-    """`least` is a number it never falls below, if one is known; a `free` one is no function of others."""
+    """A variable. `least` is a lower bound, if one is known; a `free` variable is not determined by others."""
 
     constraints: Facts
     least: int | None
@@ -38,7 +38,7 @@ class Variable:
 
 
 class Prover:
-    """Variables with their constraints, facts about sizes, and what follows from them."""
+    """Variables with their constraints, facts about sizes, and proofs from them."""
 
     def __init__(self) -> None:
         self.variables: list[Variable] = []
@@ -56,7 +56,7 @@ class Prover:
         return self.variable(("size", name), lambda v: (v - 1,), size=name)
 
     def between(self, low: Polynomial, high: Polynomial, number: int) -> Polynomial:
-        """The variable with that number of those from low to high."""
+        """The variable of that number among those from low to high."""
         return self.variable(("between", low, high, number), lambda v: (v - low, high - v))
 
     def scalar(self, number: int) -> Polynomial:
@@ -64,11 +64,11 @@ class Prover:
         return self.variable(("scalar", number), lambda v: ())
 
     def quotient(self, x: Polynomial, divisor: Polynomial) -> Polynomial:
-        """x // divisor, which is positive."""
+        """x // divisor, for a positive divisor."""
         return self.variable(("//", x, divisor), lambda q: (x - divisor * q, divisor * q + divisor - 1 - x), free=False)
 
     def remainder(self, x: Polynomial, divisor: Polynomial) -> Polynomial:
-        """x % divisor, which is positive."""
+        """x % divisor, for a positive divisor."""
         rest = x - divisor * self.quotient(x, divisor)
         return self.variable(("%", x, divisor), lambda m: (m, divisor - 1 - m, rest - m, m - rest), free=False)
 
@@ -84,7 +84,7 @@ class Prover:
         return self.known[key]
 
     def least(self, x: Polynomial) -> int | None:
-        """A number that x never falls below, seen from those of its variables; None where it is not seen."""
+        """A lower bound of x from the lower bounds of its variables, or None if they give none."""
         shifts = {}
         for v in x.variables:
             least = self.variables[v].least
@@ -98,17 +98,17 @@ class Prover:
     # ---- facts about sizes
 
     def assume(self, fact: Polynomial) -> None:
-        """Take for granted that fact ≥ 0."""
+        """Assume that fact ≥ 0."""
         self.facts.append(fact)
         self._lift()
 
     def assume_unequal(self, x: Polynomial) -> None:
-        """Take for granted that x ≠ 0."""
+        """Assume that x ≠ 0."""
         self.unequal.append(x)
         self._lift()
 
     def _lift(self) -> None:
-        """Raise the least values of sizes by the facts about one size alone; what was not proved may be now."""
+        """Raise the lower bounds of sizes by the facts about one size alone, and forget earlier answers, which may change."""
         self.proved.clear()
         self.answers.clear()
         ends = [(f, False) for f in self.facts] + [(x, True) for u in self.unequal for x in (u, -u)]
@@ -127,7 +127,7 @@ class Prover:
     # ---- proofs
 
     def never_negative(self, goal: Polynomial, facts: Facts = ()) -> bool:
-        """Whether elimination shows goal ≥ 0, given the facts."""
+        """Whether elimination proves goal ≥ 0 from the facts."""
         if any((n := f.number) is not None and n < 0 for f in facts):
             return True
         self.steps = 0
@@ -155,7 +155,7 @@ class Prover:
         return self._eliminate(a, facts) or any(self._eliminate(p * b + a * r, facts) for p, r in upper)
 
     def _ends(self, v: int, facts: Facts) -> tuple[list[End], list[End]]:
-        """What bounds a variable from below and from above."""
+        """The lower and the upper bounds of a variable."""
         lower: list[End] = []
         upper: list[End] = []
         known = (f for f in (*self.variables[v].constraints, *facts, *self.facts) if f.variables and f.last == v)
@@ -171,7 +171,8 @@ class Prover:
         return least is not None and least >= 1
 
     def consequences(self, fact: Polynomial) -> Iterator[Polynomial]:
-        """A fact, and what it says of earlier variables, its last one being at its end, and so on; not what holds anyway."""
+        """A fact, then the fact about earlier variables that follows when its last variable is replaced by its bound, and so on. It ends at
+        a fact that holds without assumptions."""
         fact = fact.reduced()
         while not self.never_negative(fact):
             yield fact
@@ -187,7 +188,7 @@ class Prover:
                 return
 
     def verdict(self, goals: Sequence[Polynomial], facts: Facts) -> Found:
-        """How it is proved that no goal is negative, given the facts."""
+        """How it is proved from the facts that all goals are ≥ 0."""
         key = tuple(goals), facts
         if key not in self.answers:
             open = [g for g in goals if not self.never_negative(g, facts)]
@@ -195,7 +196,7 @@ class Prover:
         return self.answers[key]
 
     def refute(self, *claims: Polynomial) -> Found:
-        """Whether z3, an extra for tests, shows that the claims, each ≥ 0, cannot all hold."""
+        """Whether z3, an optional package for tests, proves that the claims, each ≥ 0, cannot all be true."""
         try:
             import z3
         except ImportError:
