@@ -1,4 +1,4 @@
-"""The user's array: a node of the graph, with its value when it is known."""
+"""Tensors: the user's arrays. A tensor refers to a node of the graph, which has a value if it is known."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .graph.types import FLOAT, TensorType
 from .graph.values import asarray
 
-# What `Tensor.backward` does: reverse mode is built on tensors, and puts it here.
+# The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 
 
 class Primitive(Operation):
-    """An operation of tensors: the table's entries are called like functions."""
+    """An operation that can be called with tensors, like a function."""
 
     def __call__(self, *args: Tensor, **attrs: Any) -> Any:
         return apply(self, *args, **attrs)
 
 
 def apply(op: Operation, *args: Tensor, **attrs: Any) -> Any:
-    """A new node, with its value where those of all arguments are known. Several results come as a tuple."""
+    """Apply an operation. The result has a value if all arguments have one. Several results come as a tuple."""
     return wrap(make(op, tuple([a.node for a in args]), attrs))
 
 
@@ -40,17 +40,17 @@ def wrap(node: Node) -> Any:
 
 
 def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
-    """The graph's operations once more, on these arguments."""
+    """Apply the operations of a graph to these arguments; returns its outputs."""
     mapping = {p: a.node for p, a in zip(graph.params, args, strict=True)}
     new = rebuild(graph.outputs, mapping, lambda node, nodes: make(node.op, nodes, node.attrs))
     return [Tensor(new[o]) for o in graph.outputs]
 
 
 class Tensor:
-    """An immutable array that remembers how it was made.
+    """An immutable array with the history of its computation.
 
-    Inside trace, jit, scan and vmap it is abstract: it has a type but no value, and Python can't branch on it.
-    Elementwise operators broadcast as NumPy's; `==` compares elements, tensors hash by identity.
+    Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
+    Elementwise operators broadcast as in NumPy. `==` compares elements; the hash is that of the object's identity.
     """
 
     __slots__ = ("__weakref__", "node")
@@ -96,7 +96,7 @@ class Tensor:
         return self.node.value is not None
 
     def named(self, name: str) -> Tensor:
-        """Give the value a name for printing and drawing (the first one stays); returns itself."""
+        """Give the tensor a name for printing and drawing, if it has none; returns the tensor."""
         if self.node.name is None:
             self.node.name = name
         return self
@@ -104,7 +104,7 @@ class Tensor:
     # ---- its value
 
     def numpy(self) -> np.ndarray:
-        """The value as a read-only array. Raises AbstractValueError where there is none yet."""
+        """The value as a read-only array. Raises AbstractValueError for an abstract tensor."""
         if self.node.value is None:
             raise _abstract(self, "needs its value", "Keep the computation in mg functions, or return it from the function")
         return self.node.value
@@ -179,7 +179,7 @@ class Tensor:
         return function(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """np.concatenate([t, …]) and its like are ours where we have the function; any other one works on the values."""
+        """NumPy functions such as np.concatenate([t, …]): minigrad's function of that name if there is one, else NumPy's on the values."""
         if function.__name__ in ops.__all__:
             return getattr(ops, function.__name__)(*args, **kwargs)
         given, given_kwargs = tree.map(lambda v: v.numpy() if isinstance(v, Tensor) else v, (list(args), kwargs))
@@ -310,11 +310,12 @@ class Tensor:
         return ops.astype(self, dtype)
 
     def detach(self) -> Tensor:
-        """The same values, through which no gradient flows."""
+        """The same values without a gradient."""
         return ops.detach(self)
 
     def backward(self, cotangent: Any = None) -> None:
-        """Set `.grad` of every parameter below this scalar (or with a cotangent of its shape). A later call sets them anew."""
+        """Set `.grad` of every parameter on which this tensor depends. It must be a scalar, or the cotangent must have its shape. A later
+        call replaces the gradients."""
         reverse_mode["backward"](self, cotangent)
 
 
@@ -335,14 +336,14 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 
 def operand(what: str, value: Any) -> Tensor:
-    """A tensor from what an operation is given; errors name the operation."""
+    """An operand as a tensor. Errors name the operation."""
     if isinstance(value, Tensor):
         return value
     return ops.extent(value) if isinstance(value, Dim) else Tensor(known(CONSTANT, asarray(value, what=what)))
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A tensor to be learned: `backward` sets its `.grad`. In a compiled function the tensor itself, a parameter once returned."""
+    """A tensor to be learned: `backward` sets its `.grad`. In a compiled function the result becomes a parameter when it is returned."""
     if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
         dtype = FLOAT
     found = tensor(value, dtype)
@@ -355,7 +356,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 
 def scalar(value: Any, dtype: np.dtype) -> Tensor:
-    """A 0-d constant, one node per value while tracing."""
+    """A 0-d constant. While tracing there is one node per value and dtype."""
     return Tensor(number(value, dtype))
 
 
@@ -364,5 +365,5 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
     return Tensor(Node(INPUT, (), {}, type, None, name))
 
 
-from . import ops  # noqa: E402  (they build on Tensor, whose operators call them)
+from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
 from .ops import indexing  # noqa: E402

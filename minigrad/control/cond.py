@@ -1,4 +1,4 @@
-"""Branches: one of two graphs runs."""
+"""cond: a branch as one node, of whose two graphs one runs. Its gradient is another branch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _cond_numpy(condition: np.ndarray, *arrays: np.ndarray, then: Graph, otherwi
 
 
 def _cond_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequence[bool], then: Graph, otherwise: Graph) -> Sequence[Any]:
-    """A branch again: each side computes its values once more and differentiates them."""
+    """The gradient, which is another branch. Each side recomputes its values and differentiates them."""
     live = [i for i, ct in enumerate(cts) if ct is not None]
     wanted = [i for i, need in enumerate(needs) if need]
     branches = [_branch_vjp(g, live, [i - 1 for i in wanted]) for g in (then, otherwise)]
@@ -53,7 +53,7 @@ def _branch_vjp(graph: Graph, live: Sequence[int], wanted: Sequence[int]) -> Gra
 
 
 def _cond_batch(size: Any, args: Sequence[Tensor], batched: Sequence[bool], then: Graph, otherwise: Graph) -> Any:
-    """One condition for all chooses a batched branch; one for each computes both branches and selects."""
+    """If all elements share the condition, a batched branch runs; else both branches are computed and the condition selects elements."""
     if not batched[0]:
         return COND(*args, then=lift(then, size, batched[1:]), otherwise=lift(otherwise, size, batched[1:]))
     outs = [batch_graph(g, size, args[1:], batched[1:]) for g in (then, otherwise)]
@@ -67,9 +67,9 @@ COND: Primitive = Primitive("cond", _cond_type, _cond_numpy, vjp=_cond_vjp, batc
 
 
 def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any], *args: Any) -> Any:
-    """then(*args) if the condition (one bool) holds, else otherwise(*args); only the chosen side runs.
+    """then(*args) if the condition (one bool) is true, else otherwise(*args). Only the chosen side runs.
 
-    Both sides give the same structure and types. Raises GraphError where they do not. For a choice per element use mg.where.
+    Both sides must return the same structure and types, or GraphError is raised. For a choice per element use mg.where.
     """
     leaves, in_tree = tree.flatten(list(args))
     given = [tensor(leaf) for leaf in leaves]
@@ -93,7 +93,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
 
 
 def _take_all(graph: Graph, outside: Sequence[Sequence[Tensor]], side: int, n: int) -> Graph:
-    """The branch as a function of what both branches take from outside."""
+    """The branch with the captures of both branches as its first params."""
     own = graph.params[: len(graph.params) - n]
     other = tuple(abstract(t.type, t.name).node for t in outside[1 - side])
     first = own + other if side == 0 else other + own

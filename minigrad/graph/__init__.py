@@ -1,1 +1,1 @@
-"""The graph: run-time sizes, types, operations and nodes, how they are made and how they print. No operation is defined here."""
+"""The graph: run-time sizes, types, operations, nodes, the construction of nodes, and printing. No array operation is defined here."""

@@ -1,16 +1,16 @@
-"""Run-time sizes: an axis length as a polynomial in symbols, so that one graph serves every batch size and sequence length.
+"""Run-time sizes. The length of an axis is a number or a polynomial in symbols, so one graph works for every batch size and length.
 
-A symbol stands for an axis of an argument of a compiled function and remembers the size it was first seen with (its hint).
-What a program may ask of a size and what then happens:
-  arithmetic                   stays symbolic
-  a comparison                 is decided by its terms, if they give one answer for all sizes; if not,
-    while tracing              it is decided for the hint and kept as a guard, checked at every later call
-    after tracing              it raises, unless a guard has decided it: a run-time size has no truth value
-  its number (`range(n)`)      or its equality with another extent inside an op: the symbol is bound and the trace starts again;
-                               after tracing this raises
-Who wants the size seen first asks for it by name: `hint`. It may serve messages and drawings, never what a program does.
-Sizes are at least 1: an empty axis is never symbolic. But for its guards a program does not depend on the sizes seen first, nor do
-its last bits: what to store and how to sum is chosen for `typical` sizes.
+A symbol stands for an axis of an argument of a compiled function. Its hint is the size of that axis in the first call.
+What a program may do with a size:
+  arithmetic                   The result is symbolic.
+  a comparison                 If the terms give the same answer for all sizes, that is the answer. Otherwise:
+    while tracing              The answer for the hints is taken and kept as a guard, which every later call checks.
+    after tracing              It raises, unless a guard has the answer.
+  its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
+                               by a number or another symbol, and tracing starts again. After tracing it raises.
+`hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
+Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
+the same to the last bit: decisions about storage and summation use `typical` sizes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Shape = tuple[Extent, ...]
 
 
 class Bind(Exception):
-    """Raised inside a symbolic trace: start again with `symbol` replaced by `value`."""
+    """Raised while tracing: tracing must start again with `symbol` replaced by `value`."""
 
     def __init__(self, symbol: Symbol, value: Extent):
         super().__init__(f"{symbol.name} = {value}")
@@ -40,14 +40,14 @@ class Bind(Exception):
 
 @dataclass(frozen=True)
 class Symbol:
-    """A run-time size: its name and the value seen first."""
+    """A run-time size: its name, and its value in the first call (the hint)."""
 
     name: str
     hint: int = field(compare=False)
 
 
 class UndecidedSizeError(GraphError):
-    """A question about a run-time size whose answer depends on the size, asked where no guard can be kept."""
+    """The answer to a question depends on a run-time size, and no trace is active that could keep a guard."""
 
 
 Test = Callable[[Any, Any], bool]
@@ -55,7 +55,7 @@ Test = Callable[[Any, Any], bool]
 
 @dataclass
 class Guards:
-    """Comparisons that a trace decided with its hints, and what they gave. Open while tracing; then no other is decided."""
+    """The guards of a trace: comparisons decided by the hints, with their answers. While tracing they are `open`: new ones are added."""
 
     facts: list[tuple[Test, Dim, Extent, bool]] = field(default_factory=list)
     open: bool = True
@@ -71,17 +71,17 @@ class Guards:
         return outcome
 
     def hold(self, sizes: Mapping[Symbol, int]) -> bool:
-        """Whether every decision would fall the same way for these sizes."""
+        """Whether every comparison has the same answer for these sizes."""
         return all(test(evaluate(a, sizes), evaluate(b, sizes)) is outcome for test, a, b, outcome in self.facts)
 
 
 SIGNS: dict[Test, str] = {operator.eq: "==", operator.gt: ">", operator.ge: ">="}
-_guards: ContextVar[Guards] = ContextVar("guards", default=Guards(open=False))  # noqa: B039, it is never added to
+_guards: ContextVar[Guards] = ContextVar("guards", default=Guards(open=False))  # noqa: B039, it is not open, so nothing is added to it
 
 
 @contextmanager
 def deciding(guards: Guards) -> Iterator[Guards]:
-    """Comparisons of run-time sizes are decided and kept by these guards: while they are open any, then those that they know."""
+    """Inside the `with`, these guards decide comparisons of run-time sizes: any comparison while they are open, later only known ones."""
     token = _guards.set(guards)
     try:
         yield guards
@@ -118,7 +118,7 @@ class Dim:
 
     @property
     def lower(self) -> int | None:
-        """The smallest value it can take, symbols being at least 1; None where that is not known."""
+        """A lower bound, the value where every symbol is 1; None if a symbol has a negative coefficient."""
         return sum(c for _, c in self.terms) if all(c > 0 for m, c in self.terms if m) else None
 
     def __hash__(self) -> int:
@@ -207,7 +207,7 @@ def _combine(a: Dim, b: Extent, sign: int) -> Extent:
 
 
 def _divide(a: Dim, b: Extent) -> Extent | None:
-    """a // b where b is one term that divides every term of a, else None."""
+    """a // b if b is one term that divides every term of a, else None."""
     divisor = _terms(b)
     if len(divisor) != 1 or not divisor[0][1]:
         return None
@@ -221,7 +221,7 @@ def _divide(a: Dim, b: Extent) -> Extent | None:
 
 
 def _compare(test: Test, a: Dim, b: Extent) -> bool:
-    """A comparison by terms where they decide it, else by the guards."""
+    """A comparison, decided by the terms if possible, else by the guards."""
     more = _combine(a, b, -1)
     if isinstance(more, int):
         return test(more, 0)
@@ -234,24 +234,24 @@ def _compare(test: Test, a: Dim, b: Extent) -> bool:
 
 
 def identical(a: Extent, b: Extent) -> bool:
-    """Whether two extents are one for all sizes; asks nothing of run-time sizes, and binds none."""
+    """Whether two extents are equal for all sizes. Adds no guard and binds no symbol."""
     if isinstance(a, Dim) or isinstance(b, Dim):
         return isinstance(a, Dim) and isinstance(b, Dim) and a.terms == b.terms
     return a == b
 
 
 def typical(x: Extent) -> int:
-    """x with every run-time size at TYPICAL: for choices that must not depend on the arguments that came first."""
+    """The value of x where every run-time size is TYPICAL. For decisions that must not depend on the arguments of the first call."""
     return sum(c * TYPICAL ** len(m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 
 def hint(x: Extent) -> int:
-    """The extent as first seen."""
+    """The value of an extent in the first call."""
     return x.hint if isinstance(x, Dim) else x
 
 
 def unify(a: Extent, b: Extent) -> bool:
-    """Whether two extents are one; where that is open and the hints agree, binds a symbol (the trace starts again)."""
+    """Whether two extents are equal. If that depends on the sizes and the hints are equal, binds a symbol: tracing starts again."""
     if not isinstance(a, Dim) and not isinstance(b, Dim):
         return a == b
     if identical(a, b):
@@ -262,7 +262,7 @@ def unify(a: Extent, b: Extent) -> bool:
 
 
 def _bind(a: Extent, b: Extent) -> NoReturn:
-    """Ask for a trace in which a and b are one extent."""
+    """Start tracing again with a symbol replaced, so that a and b are equal."""
     for x, y in ((a, b), (b, a)):
         symbol = symbol_of(x)
         if symbol is not None and (symbol_of(y) is not None or not isinstance(y, Dim)):
@@ -272,7 +272,7 @@ def _bind(a: Extent, b: Extent) -> NoReturn:
 
 
 def symbol_of(x: Extent) -> Symbol | None:
-    """The run-time size that an extent is; None for a number or terms of sizes. Arguments have no such terms as lengths."""
+    """The symbol of an extent that is a single symbol; None for a number or another polynomial, which no axis of an argument has."""
     return x.symbols[0] if isinstance(x, Dim) and x.terms == (((x.symbols[0],), 1),) else None
 
 
@@ -281,7 +281,7 @@ def symbols(shape: Iterable[Extent]) -> tuple[Symbol, ...]:
 
 
 def evaluate(x: Extent, sizes: Mapping[Symbol, int]) -> int:
-    """The number that an extent is for given sizes."""
+    """The value of an extent for given sizes."""
     return sum(c * math.prod(sizes[s] for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 

@@ -1,4 +1,4 @@
-"""The one intermediate representation: immutable nodes, and graphs as the only kind of program."""
+"""The intermediate representation of programs: graphs of immutable nodes."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _ids = itertools.count()
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """All that the engine knows of an operation.
+    """An operation, with all its rules.
 
-    type      (*types, **attrs) -> TensorType, or a tuple of them; raises at the user's line
-    numpy     (*arrays, **attrs) -> array(s): the meaning
-    vjp       (cts, out, args, needs, **attrs) -> one cotangent or None per argument, built from tensors
-    batch     vmap: (size, args, batched, **attrs) -> result with the batch axis first, as in the args that are batched;
-              or the name of the attribute whose axes move up by one; None for elementwise
-    complex   the NumPy rule for complex arguments where `numpy` is not analytic there (for the complex step)
-    kind      what it does: "pointwise", "affine", "reduce", "control", "index", "leaf", or "move", which is done again rather than stored
+    type      the type rule: (*types, **attrs) -> TensorType, or a tuple of them; raises at the user's line
+    numpy     the meaning: (*arrays, **attrs) -> array(s)
+    vjp       the gradient rule: (cts, out, args, needs, **attrs) -> one cotangent or None per argument, built from tensors
+    batch     the batching rule for vmap: (size, args, batched, **attrs) -> result; the batch axis of the result and of the batched
+              args is the first one. Or the name of the attribute whose axes increase by one. None for elementwise operations
+    complex   the NumPy rule for complex arguments, if `numpy` is not analytic there (for complex-step differentiation)
+    kind      "pointwise", "affine", "reduce", "control", "index", "leaf", or "move", which is recomputed and never stored
     symbol    its name in a drawing
-    scalar    for the compiler, an elementwise operation: a name in the C library, or (S, *x) -> an expression by the functions of S
-    domain    the interval each argument is tested on; `kinks` are points that tests keep away from
-    examples  ((shapes, attrs), ...) to test an operation whose arguments do not simply share a shape
-    cheap     done again rather than stored for the gradient, where that takes no more memory
-    fold      (op, nodes, attrs, type) -> a node to take in the place of a new one, or None: what is known of the result beforehand
-    unique    never merged with an equal node;  lazy    stays an operation in graphs even where its value is known: a repeated number, 0…n
+    scalar    for the compiler, of an elementwise operation: a function of the C library, or (S, *x) -> an expression of functions of S
+    domain    the interval of each argument in tests; `kinks` are points that tests avoid
+    examples  ((shapes, attrs), ...) for tests of an operation whose arguments do not all have the same shape
+    cheap     recomputed rather than stored for the gradient, if that takes no more memory
+    fold      (op, nodes, attrs, type) -> an existing or simpler node with the same value, or None
+    unique    whether a node is never merged with an equal one
+    lazy      whether a node stays an operation in graphs even if its value is known: a broadcast number, 0 … n-1
     """
 
     name: str
@@ -63,10 +64,10 @@ class Operation:
 
 
 class Node:
-    """One operation on nodes made before it. `value` is its array when it is known already, `id` counts nodes in order of creation.
+    """One operation applied to earlier nodes. `value` is its array, if it is known; `id` numbers nodes in order of creation.
 
-    `tracked` tells whether it depends on a parameter or an argument of a transformation: eager work on anything else leaves no history.
-    `learned` marks what is a parameter again where it leaves a compiled function.
+    `tracked` tells whether it depends on a parameter or on an argument of a transformation. Eager results that do not are constants and
+    keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
     """
 
     __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
@@ -90,12 +91,12 @@ class Node:
 
     @property
     def bodies(self) -> list[Graph]:
-        """The graphs that it holds: loop bodies, branches."""
+        """The graphs among its attributes: loop bodies, branches."""
         return [v for v in self.attrs.values() if isinstance(v, Graph)]
 
     @property
     def is_constant(self) -> bool:
-        """Whether graphs take its value as given and do not look behind it."""
+        """Whether graphs use its value and ignore its arguments."""
         return self.value is not None and not self.op.lazy
 
     def __repr__(self) -> str:
@@ -103,7 +104,7 @@ class Node:
 
 
 def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> list[Node]:
-    """The nodes that outputs are made of, in order of creation; those for which `stop` holds are kept but not entered."""
+    """The nodes on which outputs depend, in order of creation. The arguments of a node are left out if `stop(node)` is true."""
     seen: set[Node] = set()
     stack = list(outputs)
     while stack:
@@ -117,9 +118,9 @@ def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> list[Nod
 
 @dataclass(eq=False)
 class Graph:
-    """A program: params -> outputs. Values known while it was traced stand in it as constants.
+    """A program: params -> outputs. Values that were known while tracing are constants of the graph.
 
-    in_tree and out_tree are the structures of the Python arguments and result it was traced from, if it was.
+    in_tree and out_tree are the structures of the Python arguments and results, if the graph was traced from a Python function.
     """
 
     params: tuple[Node, ...]
@@ -131,7 +132,7 @@ class Graph:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """Every node below the outputs that is not a param, arguments first."""
+        """Every node on which the outputs depend, without the params. Arguments come first."""
         params = set(self.params)
         found = ancestors(self.outputs, lambda n: n in params or n.is_constant)
         return tuple(n for n in found if n not in params)
@@ -151,11 +152,11 @@ class Graph:
 
     @cached_property
     def has_sizes(self) -> bool:
-        """Whether an operation in it depends on a run-time size."""
+        """Whether an operation of the graph depends on a run-time size."""
         return any(uses_sizes(n.attrs) for n in self.nodes)
 
     def bodies(self) -> list[Graph]:
-        """The graphs held by its nodes (loop bodies, branches), not those within them."""
+        """The bodies of its nodes (loop bodies, branches), without the bodies inside these."""
         return [g for n in self.nodes for g in n.bodies]
 
     def __repr__(self) -> str:
@@ -169,7 +170,7 @@ class Graph:
 
 
 def uses_sizes(attrs: Mapping[str, Any]) -> bool:
-    """Whether an operation with these attributes depends on a run-time size, by itself or by a graph that it holds."""
+    """Whether an operation with these attributes depends on a run-time size, directly or in one of its bodies."""
     return any(map(_has_size, attrs.values()))
 
 
@@ -180,7 +181,7 @@ def _has_size(value: Any) -> bool:
 
 
 def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
-    """Map every node below outputs: those in `mapping` as given, known values to themselves, the others through `make(node, new_args)`."""
+    """A new node for every node on which outputs depend: the one in `mapping`, a constant itself, or the result of make(node, new_args)."""
     new = dict(mapping)
     for node in ancestors(outputs, lambda n: n in mapping or n.is_constant):
         if node in new:
@@ -197,7 +198,7 @@ def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callabl
 
 
 def substitute(graph: Graph, mapping: Mapping[Node, Node], params: tuple[Node, ...]) -> Graph:
-    """The graph with nodes replaced by others of the same type, taking `params`."""
+    """The graph with these params and with nodes replaced by others of the same type."""
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:
         return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.origin)
@@ -207,7 +208,9 @@ def substitute(graph: Graph, mapping: Mapping[Node, Node], params: tuple[Node, .
 
 
 def check(graph: Graph) -> None:
-    """Type-check: every node's type is what its rule says, arguments come first, no input is free. Bodies too. Raises GraphError."""
+    """Check a graph and its bodies. Every node has the type that its type rule gives, arguments come first, every input is a param.
+
+    Raises GraphError if one of these is false."""
     params = set(graph.params)
     if len(params) < len(graph.params):
         raise GraphError(f"{graph.name}: a param stands twice")

@@ -1,4 +1,4 @@
-"""How nodes are made: found again while tracing, else typed and, where the values of all arguments are known, computed."""
+"""Construction of nodes. While tracing, an equal node is reused (interning). The value is computed if those of all arguments are known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=N
 
 @contextmanager
 def interning() -> Iterator[None]:
-    """While tracing, the same operation on the same nodes is one node. Nested traces share the table."""
+    """Inside the `with`, equal operations on the same nodes are one node. Nested traces share the table."""
     if _interned.get() is not None:
         yield
         return
@@ -49,12 +49,12 @@ COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of p
 
 
 def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
-    """A constant or a parameter, of this value."""
+    """A constant or a parameter with this value."""
     return Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT)
 
 
 def number(value: Any, dtype: np.dtype) -> Node:
-    """A 0-d constant, one node per value while tracing."""
+    """A 0-d constant. While tracing there is one node per value and dtype."""
     table = _interned.get()
     array = np.array(value, dtype)
     array.flags.writeable = False
@@ -68,7 +68,7 @@ def number(value: Any, dtype: np.dtype) -> Node:
 
 # ---- operations
 
-# A node with several results (a loop, a branch) is read through `item`, so that every argument is one tensor.
+# `item` selects one result of a node with several results (a loop, a branch, a call), so that every argument is one tensor.
 item = Operation(
     "item",
     type=lambda types, index: types[index],
@@ -79,7 +79,7 @@ item = Operation(
 
 
 def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    """The node for an operation on nodes: found again while tracing, else typed and, if it can be, computed."""
+    """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed."""
     table = _interned.get()
     if table is None:
         return _make_eager(op, nodes, attrs)
@@ -114,7 +114,7 @@ def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
 
 
 def is_number(node: Node) -> bool:
-    """Whether a node is a number, or a number repeated: cheaper to make than to keep or to pass."""
+    """Whether a node is a number or a broadcast number. Such a node is cheaper to compute than to store."""
     source = node.args[0] if node.op.name == "broadcast" else node
     return source.op is CONSTANT and not source.type.shape
 
@@ -123,7 +123,7 @@ def is_number(node: Node) -> bool:
 
 
 class _Silent(threading.local):
-    """A context without floating-point warnings; entering it is ten times faster than np.errstate, but it cannot be entered twice."""
+    """A context without floating-point warnings. It is ten times as fast as np.errstate, but it cannot be nested."""
 
     def __init__(self) -> None:
         self.run = Context().run
@@ -139,7 +139,7 @@ def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
-    """The NumPy rule, silent about overflow and invalid values; results are read-only."""
+    """Apply the NumPy rule, without warnings about overflow and invalid values. Results are read-only."""
     try:
         value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
     except MemoryError:

@@ -1,4 +1,4 @@
-"""The readable printer: one line a node, bodies indented, long graphs elided in the middle."""
+"""Prints a graph as text: one line per node, bodies indented, the middle of a long graph left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 
 def show(graph: Graph, limit: int = LIMIT) -> str:
-    """The graph as text. Above `limit` nodes the middle is left out, with a line that says how many."""
+    """The graph as text. Of more than `limit` nodes the middle is left out, with a line that says how many."""
     return "\n".join(_lines(graph, {}, "", limit))
 
 
@@ -41,7 +41,7 @@ def _lines(graph: Graph, names: dict[Node, str], indent: str, limit: int) -> Ite
 
 
 def _fresh(names: dict[Node, str], wanted: str | None) -> str:
-    """The node's own name if it is free, else a, b, …, z, a1, b1, … in order."""
+    """A name that no other node has: the node's own, or one made of the next of a, b, …, z, a1, b1, …"""
     n = len(names)
     plain = NAMES[n % 26] + (str(n // 26) if n >= 26 else "")
     if wanted is None:
@@ -50,7 +50,7 @@ def _fresh(names: dict[Node, str], wanted: str | None) -> str:
 
 
 def _inlined(node: Node) -> bool:
-    """Numbers stand where they are used."""
+    """Whether a node is a number, which prints where it is used."""
     return node.is_constant and isinstance(node.type, TensorType) and not node.type.shape and node.name is None
 
 

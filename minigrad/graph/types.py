@@ -18,7 +18,7 @@ INT = np.dtype("int64")
 
 
 class TensorType(NamedTuple):
-    """Shape and dtype: all that a graph knows of a tensor before it runs."""
+    """The type of a tensor: its shape and dtype."""
 
     shape: Shape
     dtype: np.dtype
@@ -36,7 +36,7 @@ class TensorType(NamedTuple):
 
 
 def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
-    """The dtype as NumPy's, or a DTypeError that says what is taken."""
+    """The dtype as a NumPy dtype. Raises DTypeError if tensors cannot have it."""
     try:
         found = np.dtype(dtype)
     except TypeError:
@@ -47,7 +47,7 @@ def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
 
 
 def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
-    """The common dtype: among floats the widest, an integer or bool beside a float takes the float's, else NumPy's rule."""
+    """The common dtype: the widest float dtype if there is a float, else by NumPy's rule."""
     found = tuple(dict.fromkeys(dtypes))
     if len(found) == 1:
         return found[0]
@@ -64,17 +64,17 @@ def unify_types(a: TensorType, b: TensorType) -> bool:
 
 
 def identical(a: Shape, b: Shape) -> bool:
-    """Whether two shapes are one for all sizes; asks nothing of run-time sizes."""
+    """Whether two shapes are equal for all sizes. Adds no guard and binds no symbol."""
     return a is b or (len(a) == len(b) and all(x is y or dims.identical(x, y) for x, y in zip(a, b, strict=True)))
 
 
 def is_one(n: Extent) -> bool:
-    """Whether an extent is literally 1 (a run-time size never is, whatever its value)."""
+    """Whether an extent is the number 1. A run-time size is not, whatever its value."""
     return not isinstance(n, Dim) and n == 1
 
 
 def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
-    """NumPy's broadcasting. Raises ShapeError naming the axis and the remedy."""
+    """The shape by NumPy's broadcasting. Raises ShapeError, which names the axis and suggests a fix."""
     ndim = max(map(len, shapes), default=0)
     result: list[Extent] = [1] * ndim
     for shape in shapes:
@@ -89,7 +89,7 @@ def broadcast_shapes(what: str, *shapes: Shape) -> Shape:
 def _fits(n: Extent, m: Extent) -> bool:
     for x, y in ((n, m), (m, n)):
         if isinstance(x, Dim) and hint(x) == 1 and hint(y) != 1:
-            unify(x, 1)  # binds the run-time size to 1: only then does it broadcast
+            unify(x, 1)  # binds the run-time size to 1; otherwise it does not broadcast
     return unify(n, m)
 
 
@@ -105,7 +105,7 @@ def _broadcast_error(what: str, shapes: Sequence[Shape], axis: int) -> Exception
 
 
 def whole(what: str, value: Any, role: str = "a length") -> int:
-    """An integer, or a DTypeError; a float is none, whatever its value."""
+    """The value as an int. Raises DTypeError for anything else, also for a float with an integer value."""
     try:
         return value.__index__()
     except AttributeError:
@@ -114,7 +114,7 @@ def whole(what: str, value: Any, role: str = "a length") -> int:
 
 
 def normalize_axis(what: str, axis: Any, ndim: int) -> int:
-    """The axis as 0 ≤ axis < ndim, or an AxisError."""
+    """The axis as a number with 0 ≤ axis < ndim. Raises AxisError."""
     index = whole(what, axis, "axis")
     if not -ndim <= index < ndim:
         valid = f"valid {-ndim}..{ndim - 1}" if ndim else "it has no axes"

@@ -1,4 +1,4 @@
-"""Values from outside as arrays that tensors can hold, and why one cannot be read."""
+"""Conversion of Python values and arrays to the arrays of tensors, and errors for values that cannot be converted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .types import DTYPES, FLOAT, check_dtype
 
 
 def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
-    """The value as a read-only copy; numbers and lists become float32 (integers and bools stay so), NumPy's values keep their dtype."""
+    """The value as a read-only copy. Python floats and lists of them become float32; integers, bools and NumPy values keep their dtype."""
     given = value
     if isinstance(value, (np.ndarray, np.generic)):
         default = value.dtype
@@ -29,7 +29,7 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
 
 
 def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
-    """No integer has wrapped and no number has become infinite by the conversion."""
+    """Raises RangeError if an integer wrapped or a finite number became infinite by the conversion."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value
     elif array.dtype.kind == "f":
@@ -41,7 +41,7 @@ def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
 
 
 def _read(what: str, value: Any) -> np.ndarray:
-    """The value as an array of whatever dtype. Raises DTypeError for ragged lists and other libraries' tensors that cannot be read here."""
+    """The value as an array of any dtype. Raises DTypeError for ragged lists and for tensors of other libraries that cannot be read."""
     try:
         return np.asarray(value)
     except AbstractValueError:
@@ -68,7 +68,7 @@ def _not_ours(what: str, value: Any, error: Exception) -> DTypeError:
 
 
 def _unreadable(what: str, given: Any, array: np.ndarray) -> DTypeError:
-    """The error for a value whose array has no dtype of ours."""
+    """The error for a value whose array has a dtype that tensors cannot have."""
     if isinstance(array, np.ma.MaskedArray):
         return dtype_error(what, "a masked array would lose its mask", "Fill it with .filled(0), and pass the mask as weights")
     if isinstance(given, (np.ndarray, np.generic)):

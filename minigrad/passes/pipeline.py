@@ -20,7 +20,7 @@ PASSES = (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cl
 
 
 def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Graph:
-    """The graph after all passes, also on loop bodies. `log` is told what each of them did."""
+    """Apply all passes to the graph and its loop bodies. `log` is called with a line about each pass."""
     for step in PASSES:
         before, graph = size(graph), step(graph)
         summary = (step.__doc__ or "").strip().split("\n")[0]
@@ -29,5 +29,5 @@ def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Gr
 
 
 def size(graph: Graph) -> int:
-    """The operations of a graph and its bodies."""
+    """The number of operations of a graph and its bodies."""
     return len(graph.nodes) + sum(map(size, graph.bodies()))

@@ -1,1 +1,1 @@
-"""From a function to a graph, and from a graph to values, gradients and batches."""
+"""Transformations: tracing of functions to graphs; interpretation, gradients and batching of graphs."""

@@ -1,4 +1,4 @@
-"""Reverse mode, graph to graph: cotangents are tensors built from tensors, so gradients print, draw, compile and differentiate again."""
+"""Reverse-mode differentiation of graphs. The gradient is again a graph, which can be printed, drawn, compiled and differentiated."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ..primitives.rules import like
 from ..tensor import Tensor, reverse_mode, tensor, wrap
 from .batching import vmap
 
-# Called with (consumer, position of the argument, cotangent): what flows along each edge, before it is added up.
+# Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
 EdgeWatch = Callable[[Node, int, Tensor], None]
 
 
 def pullback(
     outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wrt: Sequence[Tensor], watch: EdgeWatch | None = None
 ) -> list[Tensor | None]:
-    """Σ over outputs of ctᵀ·∂output/∂x for each x of `wrt`; None where nothing flows. A cotangent of None is zero."""
+    """Σ over outputs of ctᵀ·∂output/∂x for each x of `wrt`; None if no output depends on x. A cotangent of None is zero."""
     targets = {t.node for t in wrt}
     cts: dict[Node, list[Any]] = {}
     for out, ct in zip(outputs, cotangents, strict=True):
@@ -74,7 +74,7 @@ def _vjp(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
 
 
 def _leaf(value: Any, path: str) -> Tensor:
-    """A fresh node to differentiate with respect to: apart from every other use of the same tensor."""
+    """A new node to differentiate with respect to, so that other uses of the same tensor are not differentiated."""
     t = tensor(value)
     if not t.type.is_float:
         if isinstance(value, (int, float)):
@@ -115,10 +115,10 @@ def _require_scalar(value: Any) -> Tensor:
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """A function giving (f(*args), gradient); the gradient has the structure of the argument (a tuple of them for several argnums).
+    """A function that returns (f(*args), gradient). The gradient has the structure of the argument; for several argnums it is a tuple.
 
-    f returns a float scalar, or (scalar, aux) with has_aux, and then the value is that pair. What does not influence the loss has
-    gradient 0. Raises ShapeError for a loss that is no scalar, DTypeError for integer arguments.
+    f returns a float scalar, or with has_aux a pair (scalar, aux), which is then the value. The gradient of what does not influence the
+    loss is 0. Raises ShapeError for a loss that is not a scalar, DTypeError for integer arguments.
     """
     require_callable("grad", f)
     positions = tuple(whole("grad", i, "argnums") for i in (argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
@@ -142,7 +142,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """Like value_and_grad, giving the gradient alone, or (gradient, aux) with has_aux."""
+    """Like value_and_grad, but returns the gradient alone, or (gradient, aux) with has_aux."""
     both = value_and_grad(f, argnums, has_aux)
 
     @wraps(f)
@@ -182,9 +182,9 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
 
 
 def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*args), ∂f/∂args · tangents), 0 for results that are no floats.
+    """(f(*args), ∂f/∂args · tangents), with 0 for results that are not floats.
 
-    The vjp is linear in its cotangent; its own vjp is the jvp, so no second table is needed.
+    The jvp is computed as the vjp of the vjp, which is linear in its cotangent. So no separate rules are needed.
     """
     if len(args) != len(tangents):
         raise GraphError(message("jvp", f"{len(args)} arguments need as many tangents, got {len(tangents)}"))
@@ -215,13 +215,13 @@ def _replaced(items: Sequence[Any], positions: Sequence[int], new: Sequence[Any]
 
 
 def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> Any:
-    """The Hessian of a scalar f times vectors, one per argument; a tuple like args. The Hessian is symmetric: a vjp of the gradient."""
+    """The Hessian of a scalar f times vectors, one per argument; a tuple like args. Computed as a vjp of the gradient."""
     _, pull = vjp(grad(f, tuple(range(len(args)))), *args)
     return pull(tuple(vectors))
 
 
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """∂f/∂x, of shape f.shape + x.shape; for trees, the output's tree of the argument's trees. By a vmapped vjp."""
+    """∂f/∂x, of shape f.shape + x.shape. For trees it has the structure of the output, with that of the argument at each leaf."""
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""vmap, graph to graph: one more leading axis for every operation, by the batch rules of the table."""
+"""vmap: batching of graphs. The batching rule of each operation gives its result a new first axis."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .tracing import closed
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
-    """f over a batch: every argument is sliced along its axis (None: shared by all), the results stacked along out_axes.
+    """f for every element of a batch. Each argument has the batch along an axis (None: all elements share it); out_axes is that of results.
 
-    in_axes is one axis for all arguments or a tuple with one per argument (trees take one axis for all their leaves).
-    Raises ShapeError when the batch sizes differ.
+    in_axes is one axis for all arguments or a tuple with one per argument; a tree has one axis for all its leaves.
+    Raises ShapeError if the batch sizes differ.
     """
 
     @wraps(f)
@@ -60,7 +60,7 @@ def _size(batched: Sequence[Tensor]) -> Extent:
 
 
 def batch_graph(graph: Graph, size: Extent, args: Sequence[Tensor], batched: Sequence[bool]) -> list[Tensor]:
-    """The graph over a batch. All outputs have the batch axis first."""
+    """The outputs of the graph for a batch. Their first axis is the batch."""
     found: dict[Node, tuple[Any, bool]] = {p: (a, b) for p, a, b in zip(graph.params, args, batched, strict=True)}
     for node in graph.nodes:
         if node.is_constant:
@@ -88,7 +88,7 @@ def _batch(node: Node, size: Extent, inputs: Sequence[Any], flags: Sequence[bool
 
 
 def lift(graph: Graph, size: Extent, batched: Sequence[bool]) -> Graph:
-    """The batched graph as a graph: params with their new axis where batched, all outputs batched."""
+    """The graph for a batch. The params in `batched` and all outputs have the batch as a new first axis."""
     with interning():
         params = [
             abstract(TensorType((size, *p.type.shape), p.type.dtype) if b else p.type, p.name)

@@ -11,10 +11,10 @@ import numpy as np
 from ..errors import NonFiniteError, at
 from ..graph.ir import Graph, Node
 
-# Called with every node, its value and the steps of the loops around it, outermost first.
+# Called with every node, its value, and the current steps of the loops around it, the outermost loop first.
 Watch = Callable[[Node, Any, tuple[int, ...]], None]
 
-# How an operation that holds graphs has them run: (graph, arrays, step=…) -> arrays.
+# The function with which an operation runs its bodies: (graph, arrays, step=…) -> arrays.
 Run = Callable[..., list[Any]]
 
 
@@ -29,7 +29,7 @@ class Instruction(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A graph laid out for execution: which register each value has and when it can go."""
+    """The execution plan of a graph: the register of each value, and when the value is no longer needed."""
 
     size: int
     constants: list[tuple[int, np.ndarray]]
@@ -72,7 +72,8 @@ def run(
     steps: tuple[int, ...] = (),
     step: int | None = None,
 ) -> list[Any]:
-    """The outputs for these arrays. `watch` sees every value; `complex` follows analytic continuations (for the complex step)."""
+    """The outputs for these arrays. `watch` is called with every value. With `complex`, operations use their rules for complex numbers
+    (for complex-step differentiation)."""
     if step is not None:
         steps = (*steps, step)
     p = plan(graph, complex)
@@ -97,7 +98,7 @@ def run(
 
 
 def nan_watch(node: Node, value: Any, steps: tuple[int, ...]) -> None:
-    """A watch that raises NonFiniteError at the first value that is not finite, naming op, place, scope and step."""
+    """A watch that raises NonFiniteError at the first value that is not finite. The error names the operation, line, scope and step."""
     for array in value if isinstance(value, tuple) else (value,):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(array))[0]

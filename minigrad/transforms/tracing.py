@@ -1,4 +1,4 @@
-"""From a Python function to a Graph: call it once on abstract tensors."""
+"""Tracing: a Python function is called once with abstract tensors, and the recorded operations are its graph."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..tensor import Tensor, abstract, tensor
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
-    """The graph of f for arguments like these: trees of tensors, arrays or numbers, of which only the types matter.
+    """The graph of f for arguments of these types. Arguments are trees of tensors, arrays or numbers; their values are not used.
 
-    `graph.in_tree` and `graph.out_tree` hold the structures; values that f takes from outside stand in it as constants.
+    `graph.in_tree` and `graph.out_tree` are the structures of arguments and result. Values that f takes from outside are constants.
     """
     require_callable("trace", f)
     leaves, in_tree = tree.flatten((args, kwargs))
@@ -26,7 +26,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
-    """A name for each leaf of the arguments: the parameter's, and the path below it."""
+    """A name for each leaf of the arguments: the name of the parameter and the path to the leaf."""
     try:
         signature = inspect.signature(f)
         names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -38,7 +38,7 @@ def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[s
 
 
 def trace_types(f: Callable[..., Any], types: Sequence[TensorType], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
-    """The graph of f(*args, **kwargs), the arguments being of these types in this structure."""
+    """The graph of f(*args, **kwargs) for arguments of these types and this structure."""
     with interning():
         params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
@@ -63,9 +63,9 @@ def _require_closed(graph: Graph) -> None:
 
 
 def closed(params: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> tuple[Graph, list[Tensor]]:
-    """A body as a graph of its own: what it takes from outside becomes params before the others, and is returned.
+    """The graph of a body, and the tensors that the body takes from outside (captures). These become the first params of the graph.
 
-    Whatever does not depend on the params is outside, so invariant work leaves the body by itself; numbers stay in it.
+    All that does not depend on the params is outside: loop-invariant operations are not part of the body. Numbers stay in it.
     """
     own = {p.node for p in params}
     first = min((n.id for n in own), default=None)
