@@ -1,8 +1,8 @@
-"""Compiled results against the interpreter's (MINIGRAD_CHECK), and the operation behind a difference.
+"""Comparison of compiled results with the interpreter's (MINIGRAD_CHECK), and a search for the first operation that differs.
 
-Compiled code sums in another order and has functions of its own, so results differ by rounding, and a tie or a jump turns that into a
-difference of any size. What rounding explains is found by experiment: the interpreter runs again with every value that may be rounded
-otherwise moved by a few units in its last place. A difference far above what its own results then move by is a fault.
+Compiled code sums in another order and has its own elementwise functions, so results differ by rounding. A tie or a discontinuity can
+turn a rounding difference into a large one. So the interpreter runs again with perturbed values: every value that compiled code may
+round differently changes by a few units in the last place (ulps). A result that differs far more than the perturbed ones is a fault.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 Arrays = Sequence[np.ndarray]
 Sizes = dict[Symbol, int]
 
-SHAKES = (2, 8, 32) * 8  # units in the last place, of the runs that tell what rounding explains
-SLACK = 8  # times as far as the results of such a run move
-NOISE = 64  # units in the last place of 1
-SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # their order differs: any term counts
-ROUNDED = {*SUMS, elementwise.pow, *(getattr(elementwise, name) for name in elementwise.__all__ if name != "sqrt")}  # + − × ÷ √ are not
+PERTURBATIONS = (2, 8, 32) * 8  # the size of the perturbation of each run, in ulps
+SLACK = 8  # a difference may be so many times that of a perturbed run
+NOISE = 64  # ulps of 1
+SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
+ROUNDED = {*SUMS, elementwise.pow, *(getattr(elementwise, name) for name in elementwise.__all__ if name != "sqrt")}  # not + − × ÷ √
 
 
 class Precision(NamedTuple):
-    """What a result may be wrong by, as a part of its largest element: rounding alone is far below, a wrong operation far above."""
+    """The tolerance of a result, relative to its largest element. Rounding alone is far below it, a wrong operation far above."""
 
     limit: float
     format: Any
@@ -56,7 +56,7 @@ ADVICE = "This is a fault of minigrad: please report it, with this message. MINI
 
 
 def wanted() -> str:
-    """What MINIGRAD_CHECK asks for: '' for nothing, '1' for a check of every new set of sizes, 'all' for one of every call."""
+    """The setting of MINIGRAD_CHECK: '' checks nothing, '1' the first call for each set of sizes, 'all' every call."""
     found = os.environ.get("MINIGRAD_CHECK", "")
     if found not in ("", "0", "1", "all"):
         raise SettingError(f"MINIGRAD_CHECK={found!r}: expected 0, 1 (the first call with each set of sizes) or all (every call)")
@@ -64,7 +64,7 @@ def wanted() -> str:
 
 
 def run_checked(program: Program, sizes: Sizes, numbers: tuple[int, ...], arrays: Arrays, outputs: Arrays) -> None:
-    """Fill the outputs and compare them with the interpreter's of the graph as it was traced. Raises CheckError or MemoryFault."""
+    """Fill the outputs and compare them with what the interpreter gives for the traced graph. Raises CheckError or MemoryFault."""
     graph = program.graph
     assert program.executable is not None
     try:
@@ -94,7 +94,7 @@ def _named(graph: Graph, sizes: Sizes) -> list[str]:
 
 @dataclass(frozen=True)
 class Difference:
-    """A result of compiled code that is not the interpreter's."""
+    """An element of a compiled result that differs from the interpreter's."""
 
     result: int
     type: TensorType
@@ -107,7 +107,7 @@ class Difference:
 
 
 def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None:
-    """The first result that differs from the interpreter's by more than rounding explains, at the element that differs most."""
+    """The first result that differs from the interpreter's by more than rounding, at the element that differs most; None if none does."""
     expected = [np.asarray(y) for y in interpret.run(graph, arrays)]
     precision = SINGLE if _is_single(graph) else DOUBLE
     gaps = [_gap(a, b) for a, b in zip(found, expected, strict=True)]
@@ -116,7 +116,7 @@ def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None
         return None
     finite = map(np.asarray, interpret.run(apply_rules(graph, (stable,)), arrays))
     wrong = [w & (_gap(a, b) > _allowed(b, precision)) for w, a, b in zip(wrong, found, finite, strict=True)]
-    for moved in Shaken(graph).runs(arrays):
+    for moved in Perturbed(graph).runs(arrays):
         if not any(map(np.any, wrong)):
             return None
         wrong = [w & (g > SLACK * _explained(m, b, precision)) for w, g, m, b in zip(wrong, gaps, moved, expected, strict=True)]
@@ -129,7 +129,7 @@ def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None
 
 
 def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How far elements are apart; infinitely far where one is NaN or infinite and the other is not that; 1 for integers that differ."""
+    """The distance of elements: 1 for integers that differ; infinite if only one is NaN, or one is infinite and the other is not equal."""
     if b.dtype.kind != "f":
         return (a != b).astype("float64")
     with np.errstate(all="ignore"):
@@ -138,28 +138,28 @@ def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _allowed(b: np.ndarray, precision: Precision) -> float:
-    """What elements may be apart by."""
+    """The tolerance for the distance of elements."""
     if b.dtype.kind != "f":
         return 0.0
     return precision.limit * float(np.max(np.abs(b), initial=0, where=np.isfinite(b))) + float(precision.format.tiny)
 
 
 def _explained(moved: np.ndarray, b: np.ndarray, precision: Precision) -> np.ndarray:
-    """How far elements moved; those that stayed, among others that did not, as far as these, but by no more than noise."""
+    """The change of each element by a perturbation. For an element that did not change, the largest change of the result, at most NOISE."""
     gap = _gap(moved, b)
     return gap if b.dtype.kind != "f" else np.maximum(gap, min(np.max(gap, initial=0), NOISE * precision.format.eps))
 
 
 def _is_single(graph: Graph) -> bool:
-    """Whether anything in a graph is float32."""
+    """Whether any value in a graph is float32."""
     types = (getattr(n.type, "dtype", None) for n in (*graph.params, *graph.nodes))
     return np.float32 in types or any(map(_is_single, graph.bodies()))
 
 
-class Shaken:
-    """A graph whose interpreter moves what other code may round otherwise, at random by up to `ulps` units in the last place.
+class Perturbed:
+    """Runs a graph in the interpreter with random perturbations, of up to `ulps`, of the values that compiled code may round differently.
 
-    The integer of a float that none stands for (NaN, or beyond its range), which NumPy leaves to the processor, is any.
+    The cast of a float without an integer value (NaN, out of range), which depends on the processor, gives a random integer.
     """
 
     def __init__(self, graph: Graph, seed: int = 0):
@@ -171,8 +171,8 @@ class Shaken:
         return [np.asarray(y) for y in interpret.run(self.graph, arrays)]
 
     def runs(self, arrays: Arrays) -> Iterator[list[np.ndarray]]:
-        """Several, by small moves and larger ones; without those that move an index out of bounds."""
-        for ulps in SHAKES:
+        """The results of several runs, with small and larger perturbations. Runs where an index is out of bounds are left out."""
+        for ulps in PERTURBATIONS:
             with suppress(BoundsError):
                 yield self.run(arrays, ulps)
 
@@ -188,7 +188,7 @@ class Shaken:
 
     def _operation(self, op: Operation) -> Operation:
         def numpy(*args: Any, **attrs: Any) -> Any:
-            return self._moved(op.numpy(*(map(self._moved, args) if op in SUMS else args), **attrs))
+            return self._perturbed(op.numpy(*(map(self._perturbed, args) if op in SUMS else args), **attrs))
 
         if op is elementwise.cast:
             return replace(op, numpy=self._cast)
@@ -200,21 +200,21 @@ class Shaken:
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         return np.where((x > low - 1.0) & (x < high + 1.0), x.astype(dtype), self.rng.integers(low, high, x.shape, dtype, True))
 
-    def _moved(self, x: Any) -> Any:
+    def _perturbed(self, x: Any) -> Any:
         if x.dtype.kind != "f":
             return x
         step = self.ulps * np.finfo(x.dtype).eps
         return x * (1 + self.rng.uniform(-step, step, x.shape)).astype(x.dtype)
 
 
-# ---- the operation behind a difference
+# ---- the first operation that differs
 
 
 def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
-    """The first operation of an optimised graph that differs by itself; where none does, the one that made the result."""
+    """The first operation of an optimised graph that differs when compared alone; if none does, the one that computed the result."""
     try:
         Search().first(graph, sizes, arrays)
-    except Culprit as found:
+    except WrongOperation as found:
         time = f" at step {'.'.join(map(str, found.steps))}" if found.steps else ""
         return f"the first operation that differs{time} is {found.node.op.name}: {found.problem}{at(found.node.origin)}"
     except (MemoryFault, BoundsError) as fault:
@@ -226,8 +226,8 @@ def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
 
 
 @dataclass(eq=False)
-class Culprit(Exception):
-    """An operation that differs by itself, and the steps of the loops around it."""
+class WrongOperation(Exception):
+    """An operation that differs when compared alone, and the current steps of the loops around it."""
 
     node: Node
     steps: tuple[int, ...]
@@ -235,13 +235,13 @@ class Culprit(Exception):
 
 
 class Search:
-    """Compares every operation of a graph, each with a result of its own; loops and branches step by step."""
+    """Compares the result of every operation of a graph; inside loops and branches, of every operation at every step."""
 
     def __init__(self) -> None:
-        self.natives: dict[Graph, Executable] = {}
+        self.executables: dict[Graph, Executable] = {}
 
     def first(self, graph: Graph, sizes: Sizes, arrays: Arrays, steps: tuple[int, ...] = ()) -> None:
-        """Raises the first Culprit of the graph."""
+        """Raises WrongOperation for the first operation that differs."""
         tensors = tuple(n for n in graph.nodes if isinstance(n.type, TensorType) and not n.is_constant)
         every = Graph(graph.params, tensors, graph.name)
         concrete = specialize(every, sizes)
@@ -252,10 +252,10 @@ class Search:
         if node.op is item:
             node = node.args[0]
             self.inside(concrete, node, arrays, steps)
-        raise Culprit(node, steps, found)
+        raise WrongOperation(node, steps, found)
 
     def inside(self, graph: Graph, node: Node, arrays: Arrays, steps: tuple[int, ...]) -> None:
-        """The same for the bodies of a loop or branch, with the arguments that the interpreter gives them."""
+        """Compares the operations in the bodies of a loop or branch, for the arguments that the interpreter computes."""
 
         def run(body: Graph, args: Arrays, step: int | None = None) -> list[Any]:
             given = [np.asarray(a, order="C") for a in args]
@@ -265,8 +265,8 @@ class Search:
         node.op.numpy(*interpret.run(Graph(graph.params, node.args), arrays), **node.attrs, run=run)
 
     def compiled(self, graph: Graph, every: Graph, sizes: Sizes, types: Sequence[TensorType], arrays: Arrays) -> list[np.ndarray]:
-        if graph not in self.natives:
-            self.natives[graph] = Executable(lower(every))
-        native, outputs = self.natives[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
-        run_guarded(native, arrays, outputs, tuple(sizes[s] for s in native.lowered.sizes))
+        if graph not in self.executables:
+            self.executables[graph] = Executable(lower(every))
+        executable, outputs = self.executables[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
+        run_guarded(executable, arrays, outputs, tuple(sizes[s] for s in executable.lowered.sizes))
         return outputs

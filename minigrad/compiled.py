@@ -1,4 +1,4 @@
-"""mg.jit: a Python function traced once, optimised, and run as one native program for every batch size and length."""
+"""mg.jit: compilation of a Python function. It is traced once, optimised, and compiled to one program for all batch sizes and lengths."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from .tensor import Tensor, tensor, wrap
 from .transforms import interpret
 from .transforms.tracing import argument_names, trace_types
 
-KEPT_SPECIALIZATIONS = 1024  # argument shapes whose program is remembered
+KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 
 
 class CompileWarning(UserWarning):
-    """A graph that could not be compiled runs in the interpreter."""
+    """A graph could not be compiled and runs in the interpreter."""
 
 
 @dataclass
 class Program:
-    """One trace, good for all arguments that fit its types and guards."""
+    """One trace of a function, optimised and compiled. It is valid for all arguments that fit its types and guards."""
 
     graph: Graph
     guards: Guards
@@ -64,7 +64,7 @@ class Program:
             return "\n".join(map(to_python, lower(self.optimized, split=False).phases))
 
     def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
-        """The run-time sizes for these arguments, or None where they do not fit."""
+        """The run-time sizes for these arguments, or None if they do not fit the program."""
         if any(arrays[i].shape != shape for i, shape in self.literal):
             return None
         found: dict[Symbol, int] = {}
@@ -78,32 +78,32 @@ class Program:
         return found if self.guards.hold(found) else None
 
     def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
-        """The same by the interpreter."""
+        """Run the optimised graph in the interpreter."""
         numbers = tuple(sizes.values())
         if numbers not in self.resolved:
             self.resolved[numbers] = specialize(self.optimized, sizes)
         return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays)]
 
     def find_not_finite(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> None:
-        """Run the graph as it was traced in the interpreter, up to the first operation that gives NaN or infinity; raises there."""
+        """Run the traced graph in the interpreter. Raises NonFiniteError at the first operation that gives NaN or infinity."""
         interpret.run(specialize(self.graph, sizes), arrays, interpret.nan_watch)
         raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
 class Specialization:
-    """A program for arguments of certain shapes."""
+    """A program with the sizes for arguments of given shapes."""
 
     def __init__(self, program: Program, sizes: dict[Symbol, int]):
         self.program, self.sizes = program, sizes
         self.numbers = tuple(sizes[s] for s in program.executable.lowered.sizes) if program.executable else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
-        own = (o.name if o.args else None for o in program.graph.outputs)  # a param is named after its place among the arguments
+        own = (o.name if o.args else None for o in program.graph.outputs)  # a param has the name of its argument
         self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
         self.checks = checked.wanted()
         position = {p: i for i, p in enumerate(program.graph.params)}
-        self.same = [position.get(o) for o in program.graph.outputs]  # the argument that a result is
+        self.same = [position.get(o) for o in program.graph.outputs]  # for a result that is an argument, the position of that argument
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         if self.program.executable is None:
@@ -118,7 +118,7 @@ class Specialization:
 
 
 class Compiled:
-    """What mg.jit returns: call it like the function it was made from."""
+    """What mg.jit returns: a compiled function, called like the original."""
 
     __name__: str
 
@@ -133,7 +133,7 @@ class Compiled:
         leaves, in_tree = tree.flatten((args, kwargs))
         nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
         if any(n.value is None for n in nodes):
-            return self.function(*args, **kwargs)  # inside another trace it is part of that program
+            return self.function(*args, **kwargs)  # inside another trace it becomes part of that program
         arrays = [_array(leaf) for leaf in leaves]
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
         specialization = self.specializations.get(signature)
@@ -155,7 +155,7 @@ class Compiled:
         return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
     def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Specialization:
-        """A known program that these arguments fit, or a new one."""
+        """The specialisation for these arguments, of an existing program if they fit one, else of a new program."""
         known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             sizes = program.sizes(arrays)
@@ -202,15 +202,16 @@ class Compiled:
 
 
 def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
-    """f as one native function of trees of tensors or arrays.
+    """f compiled to machine code; its arguments are trees of tensors or arrays.
 
-    The lengths of a NumPy array's axes are run-time sizes: another batch size or sequence length takes the same program. Those of
-    tensors (parameters) are literal until one is seen to change. Asking Python for a size (`range(x.shape[0])`) makes it literal.
-    Values that f takes from outside are constants, read when it is first called. An operation without loops falls back to the
-    interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the operation,
-    line, scope and step that first gave one (the interpreter runs the same arguments again to find it).
-    In the environment MINIGRAD_JIT=0 turns compilation off, MINIGRAD_THREADS=1 leaves the second thread out (the same bits), and
-    MINIGRAD_CHECK=1 compares the first call at each new set of sizes (=all: every call) with the interpreter: CheckError at a difference.
+    The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
+    tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
+    Values that f takes from outside are constants, read in the first call. A program with an operation that cannot be compiled runs in the
+    interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the first operation
+    that gave one, its line, scope and step (the interpreter runs the same arguments again to find it).
+
+    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
+    bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
     """
     return Compiled(f, finite)
 
@@ -222,9 +223,10 @@ def _array(leaf: Any) -> np.ndarray:
 
 
 def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Results without history, named as in their tree: parameters where f made them so, or the arguments that they are.
+    """Results without history, with the names of their places in the result tree.
 
-    Others that come from parameters are of a kind that `backward` refuses to pass over.
+    A result that f made a parameter is a parameter, and a result that is an argument is that argument. Other results that depend on
+    parameters have an operation for which `backward` raises.
     """
     ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
     other, place = COMPILED if PARAMETER in ops else CONSTANT, here()
@@ -237,7 +239,7 @@ def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Seq
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Results as one call of the graph, which a gradient outside can go through."""
+    """Results as one call of the graph, so that gradients outside can be taken through it."""
     graph = specialize(specialization.program.graph, specialization.sizes)
     for value in outputs:
         value.flags.writeable = False
@@ -247,7 +249,7 @@ def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Se
 
 
 def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:
-    """The type of an argument: run-time sizes for data, and for axes of tensors that were seen with another length."""
+    """The type of an argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
     def length(axis: int, n: int) -> Extent:
         earlier = [p.graph.params[position].type.shape[axis] for p in known]
@@ -260,7 +262,7 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
 
 
 def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
-    """Trace, starting again with fewer run-time sizes whenever the function or an operation needs to know one."""
+    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
     while True:
         try:
             with dims.deciding(Guards()) as guards:
@@ -273,7 +275,7 @@ def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: 
 
 
 def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:
-    """What the run-time sizes in a message are: their numbers, and whose axes."""
+    """An explanation of the run-time sizes in a message: their numbers, and the arguments and axes they belong to."""
     axes = [(n, i, name) for t, name in zip(types, names, strict=True) for i, n in enumerate(t.shape) if isinstance(n, Dim)]
     found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(rf"\b{n}\b", text)}
     return "".join(f"\n  where {found[n]}" for n in sorted(found))

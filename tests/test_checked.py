@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import checked
-from minigrad.checked import Shaken, difference
+from minigrad.checked import Perturbed, difference
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.lower import block, ops, scalars
 from minigrad.compiler.lower.program import Main
@@ -218,7 +218,7 @@ def test_a_history_and_the_search_for_what_is_not_finite_go_with_a_check(checks:
 
 def rounded_otherwise(graph: Any, arrays: Any, seed: int, ulps: int) -> list[np.ndarray]:
     """Results of a graph as another compiler might round them."""
-    return Shaken(graph, seed + 1).run(arrays, ulps)
+    return Perturbed(graph, seed + 1).run(arrays, ulps)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 4))

@@ -1,4 +1,4 @@
-"""Array functions with array-API names and NumPy's meaning: they promote, broadcast, normalise axes, and apply primitives."""
+"""Array functions, with the names of the array API and the meaning of NumPy. They promote, broadcast, normalise axes, apply primitives."""
 
 from __future__ import annotations
 

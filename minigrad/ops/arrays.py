@@ -1,4 +1,4 @@
-"""Indexing, matrix products, and arrays from nothing."""
+"""Indexing, sorting, and matrix products."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .shaping import broadcast_to, expand_dims, reshape, squeeze
 
 
 def take(x: Like, index: Like, axis: int = 0) -> Tensor:
-    """Slices of x at integer positions of an axis; negative ones count from the end. Raises IndexError outside."""
+    """Slices of x at integer positions of an axis; negative ones count from the end. Raises IndexError for a position out of bounds."""
     t = tensor(x)
     return _i.take(t, tensor(index), axis=normalize_axis("take", axis, t.ndim))
 
 
 def take_along_axis(x: Like, index: Like, axis: int = -1) -> Tensor:
-    """One element per position along an axis, as NumPy's take_along_axis."""
+    """The element at an index along an axis, for each position, as in NumPy's take_along_axis."""
     t = tensor(x)
     return _i.gather(t, tensor(index), axis=normalize_axis("take_along_axis", axis, t.ndim))
 
@@ -38,18 +38,18 @@ def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
 
 
 def argsort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
-    """The positions that sort x; stable, so among equals the lowest index first; NaN last."""
+    """The positions that sort x. The sort is stable: of equal elements the lowest index comes first. NaN comes last."""
     t = tensor(x)
     return _i.argsort(t, axis=normalize_axis("argsort", axis, t.ndim), descending=builtins.bool(descending))
 
 
 def sort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
-    """x in order along an axis; the gradient goes back to where each element came from."""
+    """x sorted along an axis. The gradient of each element goes to its position in x."""
     return take_along_axis(x, argsort(x, axis, descending), axis)
 
 
 def top_k(x: Like, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """The k largest elements along an axis in falling order, and their positions; the lowest index first among equals."""
+    """The k largest elements along an axis in falling order, and their positions. Of equal elements the lowest index comes first."""
     t = tensor(x)
     a = normalize_axis("top_k", axis, t.ndim)
     if not 0 <= whole("top_k", k, "k") <= t.shape[a]:
@@ -59,7 +59,7 @@ def top_k(x: Like, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
 
 
 def tril(x: Like, k: int = 0) -> Tensor:
-    """The lower triangle of the last two axes, zeros above diagonal k."""
+    """The lower triangle of the last two axes, with zeros above diagonal k."""
     t = tensor(x)
     if t.ndim < 2:
         raise shape_error("tril", f"needs two axes, got {t.type}")
@@ -71,7 +71,7 @@ def tril(x: Like, k: int = 0) -> Tensor:
 
 
 def matmul(x: Like, y: Like) -> Tensor:
-    """The matrix product over the last two axes, batched and broadcast over the others; a vector counts as a row or column.
+    """The matrix product over the last two axes, broadcast over the others. A vector is used as a row or column.
 
     Raises ShapeError naming both shapes.
     """
@@ -91,7 +91,7 @@ def matmul(x: Like, y: Like) -> Tensor:
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:
     _l.require_inner(a.type, b.type)
-    if b.ndim == 2 and a.ndim > 2:  # one matrix for all: rows of every batch in one product
+    if b.ndim == 2 and a.ndim > 2:  # y is one matrix for the whole batch: one product of all rows
         rows = _l.matmul(_m.reshape(a, shape=(dims.product(a.shape[:-1]), a.shape[-1])), b)
         return _m.reshape(rows, shape=(*a.shape[:-1], b.shape[-1]))
     batch = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
@@ -118,5 +118,5 @@ def outer(x: Like, y: Like) -> Tensor:
 
 
 def detach(x: Like) -> Tensor:
-    """The same values, through which no gradient flows."""
+    """The same values without a gradient."""
     return _e.detach(tensor(x))

@@ -1,4 +1,4 @@
-"""Arrays made from nothing."""
+"""Creation of arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..primitives import index as _i
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, scalar, tensor
 
-MOST = 2**60  # elements of an array, whatever the machine
+MOST = 2**60  # the largest number of elements of an array, on every machine
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT) -> Tensor:
@@ -29,7 +29,7 @@ def _filled(what: str, shape: Any, value: Any, dtype: Any) -> Tensor:
 
 
 def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
-    """A shape, or one length, as a tuple. Raises DTypeError, ShapeError for negative ones or more elements than can be counted."""
+    """A shape, or one length, as a tuple. Raises DTypeError, and ShapeError for negative lengths or too many elements."""
     given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     found = tuple(n if isinstance(n, Dim) else whole(what, n) for n in given)
     known = [n for n in found if isinstance(n, int)]
@@ -41,12 +41,12 @@ def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
 
 
 def zeros(shape: Any, dtype: Any = FLOAT) -> Tensor:
-    """Zeros; float32 unless told otherwise."""
+    """A tensor of zeros, float32 by default."""
     return _filled("zeros", shape, 0, dtype)
 
 
 def ones(shape: Any, dtype: Any = FLOAT) -> Tensor:
-    """Ones; float32 unless told otherwise."""
+    """A tensor of ones, float32 by default."""
     return _filled("ones", shape, 1, dtype)
 
 
@@ -72,5 +72,5 @@ def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
 
 
 def extent(n: Extent) -> Tensor:
-    """An axis length as an int64 tensor: how a run-time size enters arithmetic."""
+    """An axis length as an int64 tensor, so that a run-time size can be an operand."""
     return _i.extent(n=n)

@@ -1,4 +1,4 @@
-"""Elementwise functions: they promote and broadcast their operands, then apply primitives."""
+"""Elementwise functions. They promote and broadcast their operands, then apply primitives."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def _is_number(x: Any) -> bool:
 
 
 def _operands(what: str, *values: Like) -> list[Tensor]:
-    """Tensors of one dtype and shape. Python and NumPy scalars take the dtype of the tensors (an integer one gives way to a float)."""
+    """The operands as tensors of one dtype and shape. Python and NumPy scalars get the dtype of the tensors; a float is never cast to an
+    integer dtype."""
     if _alike(values):
         return list(values)
     tensors = [None if _is_number(v) else operand(what, v) for v in values]
@@ -45,7 +46,7 @@ def _operands(what: str, *values: Like) -> list[Tensor]:
 
 
 def _alike(values: Sequence[Like]) -> bool:
-    """Whether all are tensors of one type already."""
+    """Whether all values are tensors of one type."""
     if type(values[0]) is not Tensor:
         return False
     dtype, shape = values[0].dtype, values[0].shape
@@ -67,7 +68,7 @@ def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
 
 
 def _floats(what: str, *values: Like) -> list[Tensor]:
-    """Operands as floats: integers become float32."""
+    """The operands as floats. Integers become float32."""
     found = _operands(what, *values)
     return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
 
@@ -111,13 +112,13 @@ def sign(x: Like) -> Tensor:
 
 
 def floor(x: Like) -> Tensor:
-    """The largest whole number not above x, in the dtype of x. Its gradient is 0."""
+    """The largest integer not above x, in the dtype of x. Its gradient is 0."""
     t = tensor(x)
     return _e.floor(t) if t.type.is_float else t
 
 
 def pow(x: Like, y: Like) -> Tensor:
-    """x to the power y. An integer to a whole power ≥ 0 stays an integer, else integers become float32. x⁰ has gradient 0, at x = 0 too."""
+    """x to the power y. An integer to an integer power ≥ 0 stays an integer; other integers become float32. The gradient of x⁰ is 0."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         t = tensor(x)
         if t.dtype.kind in "iu" and isinstance(y, int) and y >= 0:
@@ -146,7 +147,7 @@ def square(x: Like) -> Tensor:
 
 
 def floor_divide(x: Like, y: Like) -> Tensor:
-    """⌊x / y⌋. For integers exact below 2⁵³; the gradient is 0."""
+    """⌊x / y⌋. Exact for integers below 2⁵³. The gradient is 0."""
     a, b = _operands("floor_divide", x, y)
     if a.type.is_float:
         return _e.floor(_e.div(a, b))
@@ -155,13 +156,13 @@ def floor_divide(x: Like, y: Like) -> Tensor:
 
 
 def remainder(x: Like, y: Like) -> Tensor:
-    """x − y·⌊x / y⌋: has the sign of y."""
+    """x − y·⌊x / y⌋, which has the sign of y."""
     a, b = _operands("remainder", x, y)
     return _e.sub(a, _e.mul(b, floor_divide(a, b)))
 
 
 def bools(what: str, *values: Like) -> list[Tensor]:
-    """Operands of & | ~, which must be bools."""
+    """Operands of & | ~ as tensors. Raises DTypeError if one is not bool."""
     found = [tensor(v) for v in values]
     for t in found:
         if t.dtype != BOOL:
@@ -201,7 +202,7 @@ def isfinite(x: Like) -> Tensor:
 
 
 def where(condition: Like, x: Like, y: Like) -> Tensor:
-    """x where the condition holds, else y. Selects, never multiplies: NaN in the branch not taken reaches neither value nor gradient."""
+    """x where the condition is true, else y. A NaN in the operand that is not selected affects neither value nor gradient."""
     a, b = _operands("where", x, y)
     c = tensor(condition)
     shape = broadcast_shapes("where", c.shape, a.shape)
@@ -209,7 +210,7 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
 
 
 def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
-    """x limited to [low, high]; the gradient is 0 at and beyond the bounds."""
+    """x limited to [low, high]. The gradient is 0 at and outside the bounds."""
     t = tensor(x)
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
         raise setting_error("clip", f"low = {low} is above high = {high}")
@@ -218,13 +219,13 @@ def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
 
 
 def relu(x: Like) -> Tensor:
-    """max(x, 0), with gradient 0 at 0; NaN stays NaN."""
+    """max(x, 0). The gradient at 0 is 0; NaN stays NaN."""
     t = tensor(x)
     return where(less_equal(t, 0), 0, t)
 
 
 def astype(x: Like, dtype: Any) -> Tensor:
-    """The elements as another dtype; towards zero from float to integer."""
+    """The elements with another dtype. A float is rounded towards zero to an integer."""
     t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
     return t if t.dtype == target else _e.cast(t, dtype=target)

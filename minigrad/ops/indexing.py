@@ -1,4 +1,4 @@
-"""Reading with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
+"""Indexing with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Basic(NamedTuple):
-    """What integers, slices and new axes do: a forward slice, a flip, and the shape that remains."""
+    """The effect of integers, slices and new axes: a slice with positive steps, a flip, and the resulting shape."""
 
     start: list[Extent]
     stop: list[Extent]
@@ -25,7 +25,7 @@ class Basic(NamedTuple):
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
-    """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for what is no index."""
+    """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for a value that is no index."""
     from .. import ops
     from ..primitives import movement
 
@@ -62,7 +62,7 @@ def _is_array(entry: Any) -> bool:
 
 
 def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
-    """Masks turned into integers, the Ellipsis spelled out, trailing slices added."""
+    """The index with one entry per axis: masks as integer arrays, the Ellipsis as slices, missing slices added at the end."""
     entries: list[Any] = []
     for entry in index:
         entries += _mask_positions(entry) if _is_array(entry) else [entry]
@@ -83,7 +83,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
 
 
 class _Positions(NamedTuple):
-    """One axis of a boolean mask: where it is true, and the length the axis must have."""
+    """One axis of a boolean mask: the positions where it is true, and the length that the axis must have."""
 
     index: Any
     length: int
@@ -139,7 +139,7 @@ def _number(value: Any, default: Any) -> Any:
 
 
 def _bounds(entry: slice, n: Extent) -> tuple[Extent, Extent, int]:
-    """(start, stop, step > 0) of the elements a slice takes, in rising order."""
+    """(start, stop, step > 0) of the elements of a slice, in rising order."""
     step = _number(entry.step, 1)
     if step == 0:
         raise shape_error("index", "a slice's step cannot be 0")
@@ -160,14 +160,14 @@ def _clamp(i: Extent, n: Extent) -> Extent:
 
 
 def _separated(entries: list[Any]) -> bool:
-    """Whether something stands between index arrays: NumPy then puts their axes first. An integer beside an array counts as an array."""
+    """Whether another entry is between index arrays: NumPy then puts their axes first. Beside an array, an integer counts as an array."""
     kinds = [_is_array(e) or not (e is None or isinstance(e, slice)) for e in entries]
     first, last = kinds.index(True), len(kinds) - 1 - kinds[::-1].index(True)
     return not all(kinds[first : last + 1])
 
 
 def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
-    """Index arrays, broadcast together, as one take from the axes they index, flattened."""
+    """Applies index arrays: they are broadcast together, the axes that they index are flattened, and one `take` reads the elements."""
     from ..primitives.index import flat_index
 
     axes = sorted(arrays)

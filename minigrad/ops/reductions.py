@@ -25,23 +25,23 @@ def _reduce(op: Any, x: Like, axis: Axis, keepdims: bool) -> Tensor:
 
 
 def sum(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over axes (all by default), in the dtype of x; bools are counted as int64. Of nothing: 0."""
+    """The sum over axes (all by default), in the dtype of x; for bools in int64. The sum of no elements is 0."""
     t = tensor(x)
     return _reduce(_r.sum, astype(t, INT) if t.dtype == BOOL else t, axis, keepdims)
 
 
 def prod(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over axes. Of nothing: 1. The gradient is exact where elements are zero."""
+    """The product over axes. The product of no elements is 1. The gradient is also exact if elements are zero."""
     return _reduce(_r.prod, x, axis, keepdims)
 
 
 def max(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element; NaN if any is. Ties share the gradient evenly. Raises ValueError over no elements."""
+    """The largest element; NaN if any element is NaN. Elements at a tie share the gradient equally. Raises ValueError for no elements."""
     return _reduce(_r.max, x, axis, keepdims)
 
 
 def min(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element; NaN if any is. Ties share the gradient evenly. Raises ValueError over no elements."""
+    """The smallest element; NaN if any element is NaN. Elements at a tie share the gradient equally. Raises ValueError for no elements."""
     return _reduce(_r.min, x, axis, keepdims)
 
 
@@ -56,7 +56,7 @@ def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The mean over axes; integers become float32. Raises ValueError over no elements."""
+    """The mean over axes. Integers become float32. Raises ValueError for no elements."""
     (t,) = _floats("mean", x)
     count = dims.product(t.shape[a] for a in normalize_axes("mean", axis, t.ndim))
     if not count > 0:
@@ -65,7 +65,7 @@ def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def argmax(x: Like, axis: int | None = None) -> Tensor:
-    """The position of the largest element, the lowest one among ties; over all elements as in the flattened tensor by default."""
+    """The position of the largest element; the lowest one at a tie. By default over all elements, as a position in the flattened tensor."""
     t = tensor(x)
     if axis is None:
         return _r.argmax(reshape(t, (-1,)), axis=0)
@@ -73,15 +73,15 @@ def argmax(x: Like, axis: int | None = None) -> Tensor:
 
 
 def argmin(x: Like, axis: int | None = None) -> Tensor:
-    """The position of the smallest element, the lowest one among ties."""
+    """The position of the smallest element; the lowest one at a tie."""
     t = tensor(x)
-    if t.dtype.kind in "iu":  # the order reversed without overflow
+    if t.dtype.kind in "iu":  # reverses the order of integers without overflow
         return argmax(subtract(np.iinfo(t.dtype).max if t.dtype.kind == "u" else -1, t), axis)
     return argmax(negative(t), axis)
 
 
 def cumsum(x: Like, axis: int = -1, reverse: bool = False) -> Tensor:
-    """Running sums along an axis, from the end with `reverse`."""
+    """Cumulative sums along an axis; from the end with `reverse`."""
     t = tensor(x)
     return _r.cumsum(t, axis=normalize_axis("cumsum", axis, t.ndim), reverse=builtins.bool(reverse))
 

@@ -1,4 +1,4 @@
-"""Movement: the same elements in another shape, order or place."""
+"""Movements: functions that change the shape of a tensor or the order of its elements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .elementwise import Axis, Like, astype
 
 
 def reshape(x: Like, shape: Any) -> Tensor:
-    """The same elements in order with another shape; one length may be −1. Raises ShapeError."""
+    """The same elements in the same order with another shape. One length may be −1. Raises ShapeError."""
     t = tensor(x)
     wanted = tuple(n if isinstance(n, Dim) else whole("reshape", n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if wanted.count(-1) > 1:
@@ -34,7 +34,7 @@ def reshape(x: Like, shape: Any) -> Tensor:
 
 
 def permute_dims(x: Like, axes: Sequence[int]) -> Tensor:
-    """The axes in another order. Raises ShapeError unless each is named once."""
+    """x with its axes in another order. Raises ShapeError if not every axis is named once."""
     t = tensor(x)
     found = tuple(normalize_axis("permute_dims", a, t.ndim) for a in axes)
     if sorted(found) != list(range(t.ndim)):
@@ -43,13 +43,13 @@ def permute_dims(x: Like, axes: Sequence[int]) -> Tensor:
 
 
 def transpose(x: Like, axes: Sequence[int] | None = None) -> Tensor:
-    """NumPy's name: axes reversed by default."""
+    """x with its axes in another order, reversed by default; NumPy's name."""
     t = tensor(x)
     return permute_dims(t, range(t.ndim)[::-1] if axes is None else axes)
 
 
 def matrix_transpose(x: Like) -> Tensor:
-    """The last two axes swapped."""
+    """x with its last two axes swapped."""
     t = tensor(x)
     if t.ndim < 2:
         raise shape_error("matrix_transpose", f"needs two axes, got {t.type}")
@@ -57,7 +57,7 @@ def matrix_transpose(x: Like) -> Tensor:
 
 
 def moveaxis(x: Like, source: int, destination: int) -> Tensor:
-    """One axis moved to another place."""
+    """x with one axis moved to another position."""
     t = tensor(x)
     order = [a for a in range(t.ndim) if a != normalize_axis("moveaxis", source, t.ndim)]
     order.insert(normalize_axis("moveaxis", destination, t.ndim), normalize_axis("moveaxis", source, t.ndim))
@@ -65,19 +65,19 @@ def moveaxis(x: Like, source: int, destination: int) -> Tensor:
 
 
 def broadcast_to(x: Like, shape: Sequence[Extent]) -> Tensor:
-    """x repeated to a shape, as in NumPy. Raises ShapeError."""
+    """x broadcast to a shape, as in NumPy. Raises ShapeError."""
     return _expand(tensor(x), lengths("broadcast_to", shape))
 
 
 def expand_dims(x: Like, axis: int = 0) -> Tensor:
-    """A new axis of length 1 at a position of the result."""
+    """x with a new axis of length 1 at a position of the result."""
     t = tensor(x)
     at = normalize_axis("expand_dims", axis, t.ndim + 1)
     return _m.reshape(t, shape=(*t.shape[:at], 1, *t.shape[at:]))
 
 
 def squeeze(x: Like, axis: Axis = None) -> Tensor:
-    """Without axes of length 1 (all of them by default). Raises ShapeError for a longer one."""
+    """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length."""
     t = tensor(x)
     axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
     for a in axes:
@@ -87,7 +87,7 @@ def squeeze(x: Like, axis: Axis = None) -> Tensor:
 
 
 def concat(tensors: Sequence[Like], axis: int = 0) -> Tensor:
-    """Tensors one after the other along an axis; promoted to one dtype. Raises ShapeError naming the one that does not fit."""
+    """Tensors joined along an axis, promoted to one dtype. Raises ShapeError, which names the tensor that does not fit."""
     if not len(tensors):
         raise shape_error("concat", "needs at least one tensor")
     found = [tensor(t) for t in tensors]
@@ -99,14 +99,14 @@ concatenate = concat
 
 
 def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new axis."""
+    """Tensors of one shape joined along a new axis."""
     if not len(tensors):
         raise shape_error("stack", "needs at least one tensor")
     return concat([expand_dims(t, axis) for t in tensors], axis)
 
 
 def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
-    """Equal parts along an axis, or parts of given lengths (their sum is the axis). Raises ShapeError."""
+    """Equal parts along an axis, or parts of given lengths, whose sum is the length of the axis. Raises ShapeError."""
     t = tensor(x)
     a = normalize_axis("split", axis, t.ndim)
     if not isinstance(parts, (list, tuple)):
@@ -126,20 +126,20 @@ def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
 
 
 def flip(x: Like, axis: Axis = None) -> Tensor:
-    """Elements in reverse along axes (all by default)."""
+    """x with its elements in reverse order along axes (all by default)."""
     t = tensor(x)
     return _m.flip(t, axes=normalize_axes("flip", axis, t.ndim))
 
 
 def roll(x: Like, shift: int, axis: int = -1) -> Tensor:
-    """Elements moved `shift` places along an axis, those that leave the end coming in at the start."""
+    """x with its elements moved by `shift` positions along an axis; elements that leave the end return at the start."""
     t = tensor(x)
     places, a = whole("roll", shift, "the shift"), normalize_axis("roll", axis, t.ndim)
     return _m.roll(t, shift=places, axis=a) if t.shape[a] > 0 else t
 
 
 def pad(x: Like, widths: Sequence[tuple[int, int]]) -> Tensor:
-    """Zeros before and after, `(before, after)` for each axis."""
+    """x with zeros before and after, `(before, after)` for each axis."""
     t = tensor(x)
     pairs = isinstance(widths, (list, tuple)) and builtins.all(isinstance(p, (list, tuple)) and len(p) == 2 for p in widths)
     if not pairs or len(widths) != t.ndim or builtins.any(n < 0 for pair in widths for n in pair):

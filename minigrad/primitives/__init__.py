@@ -1,1 +1,1 @@
-"""Primitives: one entry an operation, with all that the engine knows of it. Those of control flow stand in `minigrad.control`."""
+"""Primitives: one entry per operation, with all its rules. The primitives of control flow are in `minigrad.control`."""

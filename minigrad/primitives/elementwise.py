@@ -1,9 +1,11 @@
-"""Elementwise primitives. Operands share shape and dtype; broadcasting and promotion happen before, as nodes of their own.
+"""Elementwise primitives. Operands have the same shape and dtype: broadcast and cast are separate nodes before them.
 
-An entry is all that there is to an operation: the names in `__all__` are functions for users as they stand. A new one is an entry and its
-name. The compiler knows those of `compiler.loop_ir.UNARY` and `BINARY`; any other says with `scalar` what it is made of.
+An entry is the complete definition of an operation, and the entries in `__all__` are functions for users. To add one, write an entry and
+add its name. The compiler has functions for the operations in `compiler.loop_ir.UNARY` and `BINARY`; any other entry gives its scalar
+expression as `scalar`.
 
-Kinks follow the minimum-norm subgradient: abs and sign 0 at 0, maximum and minimum share a tie in halves, sqrt'(0) = ∞ as it is.
+At kinks the gradient is the subgradient of minimum norm: 0 for abs and sign at 0, one half for each operand of maximum and minimum at a
+tie. The gradient of sqrt at 0 is ∞.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def _entry(
 
 
 def unary(name: str, numpy: Any, vjp: Any, symbol: str, **more: Any) -> Primitive:
-    """A function of one number, integers too; vjp(ct, y, x)."""
+    """A primitive of one operand, which may be an integer; vjp(ct, y, x)."""
 
     def rule(x: TensorType) -> TensorType:
         if x.dtype == BOOL:
@@ -66,7 +68,7 @@ class Function(Primitive):
 
 
 def function(name: str, numpy: Any, vjp: Any, symbol: str = "", **more: Any) -> Function:
-    """A function of one real number, for users too; vjp(ct, y, x)."""
+    """A primitive of one float operand that is also a function for users; vjp(ct, y, x)."""
 
     def rule(x: TensorType) -> TensorType:
         require_float(name, x)
@@ -76,7 +78,7 @@ def function(name: str, numpy: Any, vjp: Any, symbol: str = "", **more: Any) -> 
 
 
 def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, floats: bool = False, **more: Any) -> Primitive:
-    """A function of two numbers of one dtype; vjp = (rule for x, rule for y), each (ct, z, x, y)."""
+    """A primitive of two operands of one dtype; vjp = (rule for x, rule for y), each (ct, z, x, y)."""
 
     def rule(x: TensorType, y: TensorType) -> TensorType:
         found = same_operands(name, x, y)
@@ -129,7 +131,7 @@ def _pow_exponent(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _chosen(first: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    """The cotangent of the operand that won; a tie is shared in halves."""
+    """The cotangent for the operand that was chosen; at a tie each operand gets half of it."""
 
     def rule(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return where(equal(x, y), ct * like(ct, 0.5), where(first(x, y), ct, like(ct, 0)))
@@ -197,7 +199,7 @@ def _where_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorTy
     return found
 
 
-# `where` selects and never multiplies: a NaN in the branch not taken stays out of value and gradient.
+# `where` selects and never multiplies: a NaN in the operand that is not selected affects neither value nor gradient.
 where: Primitive = Primitive(
     "where",
     _where_type,
@@ -239,9 +241,9 @@ cast: Primitive = Primitive(
 )
 
 
-# ---- the identity, as an operation of its own
+# ---- operations with the value of their argument
 
-# The identity, through which no gradient flows.
+# The identity with a gradient of zero.
 detach: Primitive = Primitive(
     "detach",
     lambda x: x,
@@ -255,7 +257,7 @@ detach: Primitive = Primitive(
 )
 
 
-# The identity, but a node of its own: what a transformation differentiates with respect to, and what must not be merged.
+# The identity as a separate node: transformations differentiate with respect to it, and it is not merged with its argument.
 alias: Primitive = Primitive(
     "alias", lambda x: x, lambda x: x, vjp=each(lambda ct, y, x: ct), kind="move", symbol="alias", elementwise=True, unique=True
 )

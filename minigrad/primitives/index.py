@@ -17,7 +17,7 @@ from .movement import broadcast, permute, reshape
 from .rules import each, expand, like, repeat
 
 UINT64 = np.dtype("uint64")
-JITTED_SCATTER = 2**14  # elements from which the jitted loop is worth compiling: 24 times faster than np.add.at
+JITTED_SCATTER = 2**14  # elements; from this size on a jitted loop is used, which is 24 times as fast as np.add.at but must be compiled
 
 
 def require_index(name: str, type: TensorType) -> None:
@@ -26,14 +26,14 @@ def require_index(name: str, type: TensorType) -> None:
 
 
 def in_bounds(name: str, index: np.ndarray, n: int) -> np.ndarray:
-    """Indices with negative ones counted from the end. Raises BoundsError naming the first bad one."""
+    """The indices as numbers from 0 to n - 1; negative ones count from the end. Raises BoundsError, which names the first that is wrong."""
     bad = (index < -n) | (index >= n)
     if bad.any():
         raise BoundsError(message(name, f"index {index[bad][0]} out of bounds for an axis of size {n}"))
     return index
 
 
-# ---- take: whole slices at integer positions of one axis; scatter adds slices back
+# ---- take: slices at integer positions of one axis; its gradient is scatter, which adds slices
 
 
 def _take_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
@@ -57,14 +57,14 @@ def _take_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], a
 
 
 def _row_offsets(index: Tensor, size: Extent, n: Extent) -> Tensor:
-    """index (size, …) into rows of n, as an index into all size·n rows."""
+    """An index (size, …), one per batch element into n rows, as an index into size·n rows."""
     offset = mul(iota(n=size, dtype=INT), broadcast(extent(n=n), shape=(size,)))
     column = broadcast(reshape(offset, shape=(size, *(1,) * (index.ndim - 1))), shape=index.shape)
     return flat_index(index, n, column, size * n)
 
 
 def flat_index(index: Tensor, n: Extent, offset: Tensor, total: Extent) -> Tensor:
-    """offset + index, negative indices counted from the end of their n, as an index below `total`; what is out of bounds stays so."""
+    """offset + index as an index below `total`. Negative indices count from the end of their n; one out of bounds stays so."""
     index = cast(index, dtype=INT) if index.dtype != INT else index
     zero, size = like(index, 0), expand(extent(n=n), index.shape)
     found = where(less(index, zero), add(index, size), index)
@@ -126,7 +126,7 @@ def _scatter_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool]
     return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
 
 
-# Zeros of length n along the axis, with every slice of updates added where index says.
+# Zeros of length n along the axis; each slice of updates is added at its index.
 scatter: Primitive = Primitive(
     "scatter",
     _scatter_type,
@@ -145,7 +145,7 @@ scatter: Primitive = Primitive(
 )
 
 
-# ---- gather: one element per position, along an axis
+# ---- gather: the element at an index along an axis, for each position
 
 
 def _gather_type(x: TensorType, index: TensorType, axis: int) -> TensorType:
@@ -210,7 +210,7 @@ scatter_along: Primitive = Primitive(
 )
 
 
-# ---- order
+# ---- sorting
 
 
 def _argsort_numpy(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
@@ -223,7 +223,7 @@ def _argsort_numpy(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     return np.flip(n - np.argsort(np.flip(x, axis), axis, stable=True), axis)
 
 
-# Stable in both directions: among equals the lowest index first; NaN last.
+# Stable in both directions: of equal elements the lowest index comes first. NaN comes last.
 argsort: Primitive = Primitive(
     "argsort",
     lambda x, axis, descending: TensorType(x.shape, INT),
@@ -240,7 +240,7 @@ def _one_hot_type(index: TensorType, n: Extent, dtype: np.dtype) -> TensorType:
     return TensorType((*index.shape, n), check_dtype(dtype, "one_hot"))
 
 
-# A row of zeros where the index is outside 0..n-1.
+# An index outside 0..n-1 gives a row of zeros.
 one_hot: Primitive = Primitive(
     "one_hot",
     _one_hot_type,
@@ -252,7 +252,7 @@ one_hot: Primitive = Primitive(
 )
 
 
-# ---- from nothing
+# ---- operations without array arguments
 
 iota: Primitive = Primitive(
     "iota",

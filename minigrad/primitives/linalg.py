@@ -1,4 +1,4 @@
-"""Matrix products over the last two axes; the axes before them agree."""
+"""Matrix products over the last two axes. The other axes of both operands are equal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def swap(x: Tensor) -> Tensor:
 
 
 def require_inner(x: TensorType, y: TensorType) -> None:
-    """x has as many columns as y has rows, or a ShapeError."""
+    """Raises ShapeError if the number of columns of x is not the number of rows of y."""
     if not dims.unify(x.shape[-1], y.shape[-2]):
         fix = "Did you mean x @ y.T?" if x.shape[-1] == y.shape[-1] else ""
         raise shape_error("matmul", f"x has {x.shape[-1]} columns but y has {y.shape[-2]} rows: x {x.shape} @ y {y.shape}", fix)

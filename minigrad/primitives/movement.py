@@ -1,4 +1,4 @@
-"""Movement primitives: the same elements elsewhere. All axes are normalised and all attributes are plain tuples here."""
+"""Movement primitives: they move elements and compute none. Axes are normalised, and attributes are tuples."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ permute: Primitive = Primitive(
 )
 
 
-# ---- broadcast: NumPy's broadcast_to. Un-broadcasting lives in its vjp and nowhere else.
+# ---- broadcast: NumPy's broadcast_to. Its vjp is the only place that sums over broadcast axes.
 
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
@@ -79,7 +79,7 @@ def _broadcast_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[boo
 
 
 def _broadcast_numpy(x: np.ndarray, shape: Ints) -> np.ndarray:
-    if isinstance(x, np.ndarray) and not x.shape:  # the common case, ten times as fast as NumPy's way
+    if isinstance(x, np.ndarray) and not x.shape:  # the common case: ten times as fast as np.broadcast_to
         return np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
     return np.broadcast_to(x, shape)
 
@@ -98,7 +98,7 @@ broadcast: Primitive = Primitive(
 )
 
 
-# ---- slice and pad are each other's gradients
+# ---- slice and pad; the gradient of each is the other
 
 
 def _slice_type(x: TensorType, start: Shape, stop: Shape, step: Ints) -> TensorType:
@@ -116,7 +116,7 @@ def _slice_numpy(x: np.ndarray, start: Ints, stop: Ints, step: Ints) -> np.ndarr
     return x[tuple(map(builtins.slice, start, stop, step))]
 
 
-# Steps are positive, 0 ≤ start ≤ stop ≤ length: a negative step is a flip as well.
+# Steps are positive and 0 ≤ start ≤ stop ≤ length; for a negative step a flip is added.
 slice: Primitive = Primitive(
     "slice",
     _slice_type,

@@ -1,4 +1,4 @@
-"""Reductions over a tuple of axes (they drop the axes), argmax and cumulative sums."""
+"""Reductions over a tuple of axes, which the result does not have; argmax; cumulative sums."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = (
 
 
 class EmptyError(MinigradError, ValueError):
-    """A reduction without an identity, over no elements."""
+    """A reduction that has no identity element was applied to no elements."""
 
 
 def _type(name: str, empty: bool) -> Callable[..., TensorType]:
@@ -45,20 +45,20 @@ def _reduction(name: str, numpy: Any, vjp: Any, symbol: str, empty: bool = True,
 
 
 def spread(t: Tensor, x: Tensor, axes: Axes) -> Tensor:
-    """Put the reduced axes of x back into t and repeat along them."""
+    """Broadcast t to the shape of x along the reduced axes."""
     kept: tuple[Extent, ...] = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
     return broadcast(reshape(t, shape=kept), shape=x.shape)
 
 
 def _extreme_vjp(ct: Tensor, y: Tensor, x: Tensor, axes: Axes) -> Tensor:
-    """Tied elements share the cotangent evenly."""
+    """Elements at a tie get equal parts of the cotangent."""
     hit = equal(x, spread(y, x, axes))
     count = sum(cast(hit, dtype=x.dtype), axes=axes)
     return where(hit, spread(div(ct, count), x, axes), like(x, 0))
 
 
 def _prod_vjp(ct: Tensor, y: Tensor, x: Tensor, axes: Axes) -> Tensor:
-    """The product of all the others, without dividing: zeros are no trouble."""
+    """ct times the product of all other elements, without division, so that zeros are allowed."""
     order = (*(a for a in range(x.ndim) if a not in axes), *axes)
     moved = permute(x, axes=order)
     flat = reshape(moved, shape=(*y.shape, product(x.shape[a] for a in axes)))
@@ -69,7 +69,7 @@ def _prod_vjp(ct: Tensor, y: Tensor, x: Tensor, axes: Axes) -> Tensor:
 
 
 def _products_before(x: Tensor, axis: int) -> Tensor:
-    """Along an axis, the product of all earlier elements, by doubling."""
+    """The product of all earlier elements along an axis, in log2(n) steps."""
     n = x.shape[axis].__index__()
     y, step = _shift_in_ones(x, axis, 1, n), 1
     while step < n:
@@ -108,7 +108,7 @@ def _argmax_type(x: TensorType, axis: int) -> TensorType:
     return TensorType(x.shape[:axis] + x.shape[axis + 1 :], INT)
 
 
-# The lowest index among ties, as in NumPy.
+# At a tie the lowest index, as in NumPy.
 argmax: Primitive = Primitive(
     "argmax",
     _argmax_type,

@@ -1,4 +1,4 @@
-"""What entries of the table share: type rules, vjp helpers, batching."""
+"""Helper functions for the rules of primitives: type rules, gradients, batching."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..tensor import Tensor, scalar
 
 
 def same_operands(name: str, *types: TensorType) -> TensorType:
-    """Elementwise primitives take equal shapes and dtypes; operators broadcast and promote before."""
+    """The type rule of elementwise primitives: all operands have the same shape and dtype."""
     first = types[0]
     for other in types[1:]:
         if other.dtype != first.dtype:
@@ -30,7 +30,7 @@ def require_float(name: str, type: TensorType) -> None:
 
 
 def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
-    """A vjp from one rule per argument, `(ct, out, *args, **attrs)`; only those that are needed run."""
+    """A vjp made of one rule per argument, `(ct, out, *args, **attrs)`. Only the rules of needed arguments run."""
 
     def vjp(cts: Sequence[Any], out: Any, args: Sequence[Tensor], needs: Sequence[bool], **attrs: Any) -> list[Any]:
         ct = cts[0]
@@ -40,7 +40,7 @@ def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
 
 
 def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], type: TensorType) -> Node | None:
-    """The fold of operations that give a number, repeated, for numbers, repeated."""
+    """The fold rule of operations that give a broadcast number for arguments that are broadcast numbers."""
     from .movement import broadcast
 
     if not all(map(is_number, nodes)):
@@ -54,17 +54,17 @@ def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], typ
 
 
 def like(t: Tensor, value: float) -> Tensor:
-    """A scalar broadcast to the shape and dtype of t."""
+    """A number broadcast to the shape of t, with the dtype of t."""
     return expand(scalar(value, t.dtype), t.shape)
 
 
 def expand(t: Tensor, shape: Shape) -> Tensor:
-    """t broadcast to shape (itself if it has it)."""
+    """t broadcast to a shape; t itself if it has that shape."""
     from .movement import broadcast
 
     return t if identical(t.shape, shape) else broadcast(t, shape=shape)
 
 
 def repeat(t: Tensor, size: Extent, batched: bool) -> Tensor:
-    """An argument with the batch axis first: repeated along it if it has none."""
+    """An argument with the batch as its first axis; one without a batch is broadcast."""
     return t if batched else expand(t, (size, *t.shape))

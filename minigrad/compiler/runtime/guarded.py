@@ -64,30 +64,30 @@ class Harm:
     buffer: L.Buffer
 
 
-def run_guarded(native: Executable, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-    """Like native.run. Raises MemoryFault if the call writes outside a buffer or into an argument. Elements it does not write are NaN."""
-    if not native.kernels:
+def run_guarded(executable: Executable, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
+    """Like executable.run. Raises MemoryFault if the call writes outside a buffer or into an argument. What it does not write is NaN."""
+    if not executable.kernels:
         return
     for block, unused in memory.all_blocks():
         if unused and block[:8].view(np.uint64) != POISON:
             poison(block)
-    given = [*arrays, *native.lowered.constants]
-    places, block = _arguments(native.lowered, [*given, *outputs])
+    given = [*arrays, *executable.lowered.constants]
+    places, block = _arguments(executable.lowered, [*given, *outputs])
     copies = [np.ndarray(a.shape, a.dtype, block, p.start) for a, p in zip((*given, *outputs), places.places, strict=True)]
     inputs, results = copies[: len(given)], copies[len(given) :]
     for copy, array in zip(inputs, given, strict=True):
         copy[...] = array
-    arena = native.take_arena(numbers)
+    arena = executable.take_arena(numbers)
     poison(arena)
-    problem = native.call(inputs, results, numbers, arena)
-    harm = places.harm(block) or _locals(native, numbers).harm(memory.aligned(arena)) or _changed(places.places, inputs, given)
+    problem = executable.call(inputs, results, numbers, arena)
+    harm = places.harm(block) or _locals(executable, numbers).harm(memory.aligned(arena)) or _changed(places.places, inputs, given)
     if harm is not None:
-        raise MemoryFault(_fault_message(native.lowered, harm, named(native.lowered, numbers)))
+        raise MemoryFault(_fault_message(executable.lowered, harm, named(executable.lowered, numbers)))
     if problem is not None:
         raise problem
     for output, result in zip(outputs, results, strict=True):
         output[...] = result
-    native.keep_arena(numbers, arena)
+    executable.keep_arena(numbers, arena)
 
 
 def poison(block: np.ndarray) -> None:
@@ -108,11 +108,11 @@ def _arguments(lowered: Lowered, arrays: Sequence[np.ndarray]) -> tuple[Places, 
     return Places(places, block.nbytes), block
 
 
-def _locals(native: Executable, numbers: tuple[int, ...]) -> Places:
+def _locals(executable: Executable, numbers: tuple[int, ...]) -> Places:
     """The places of the local buffers in working memory, counted from its first cache line."""
-    known = native.known(numbers)
+    known = executable.known(numbers)
     if known.locals is None:
-        function, sizes = native.lowered.phases[0], named(native.lowered, numbers)  # all phases have the same buffers
+        function, sizes = executable.lowered.phases[0], named(executable.lowered, numbers)  # all phases have the same buffers
         offsets, size = function.layout(sizes)
         starts = [(b, offsets[b.name]) for b in function.locals]
         known.locals = Places([Place(b, start, start + L.evaluate(b.size, sizes) * b.itemsize) for b, start in starts], size)
