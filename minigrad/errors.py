@@ -30,7 +30,7 @@ class RangeError(MinigradError, OverflowError):
 
 
 class SettingError(MinigradError, ValueError):
-    """A setting that makes no sense: a number or name outside of what is taken, or settings that do not fit each other."""
+    """A setting is not valid: a number out of range, an unknown name, or settings that contradict each other."""
 
 
 class OutOfMemoryError(MinigradError, MemoryError):
@@ -38,7 +38,7 @@ class OutOfMemoryError(MinigradError, MemoryError):
 
 
 class GraphError(MinigradError, RuntimeError):
-    """A graph that does not mean what was asked of it."""
+    """A graph, or a call that makes one, is not valid."""
 
 
 class AbstractValueError(MinigradError, TypeError):
@@ -46,19 +46,19 @@ class AbstractValueError(MinigradError, TypeError):
 
 
 class NonFiniteError(MinigradError, FloatingPointError):
-    """A NaN watch found a value that is not finite."""
+    """A value is NaN or infinite."""
 
 
 class MemoryFault(MinigradError, RuntimeError):
-    """Compiled code wrote where it must not: beside its memory, or into an argument. Never the user's fault."""
+    """Compiled code wrote outside its buffers or into an argument. This is a fault of minigrad, not of the user."""
 
 
 class CheckError(MinigradError, AssertionError):
-    """Compiled code and the interpreter differ (MINIGRAD_CHECK). Never the user's fault."""
+    """Compiled code and the interpreter differ (MINIGRAD_CHECK). This is a fault of minigrad, not of the user."""
 
 
 class CheckpointError(MinigradError, ValueError):
-    """A checkpoint that is not whole, not ours, or not for this model."""
+    """A checkpoint is damaged, was not written by minigrad, or belongs to another model."""
 
 
 def at(place: origin.Origin | None) -> str:

@@ -1,4 +1,4 @@
-"""Composites: ordinary functions over the primitives, stable where the textbook formula is not."""
+"""Composite functions, made of primitives. They are numerically stable where the textbook formula is not."""
 
 from __future__ import annotations
 

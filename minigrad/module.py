@@ -26,7 +26,7 @@ class Module:
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], Any]:
         values = self.__dict__
-        if "_settings" not in values:  # else it was put together from these parts and not touched since
+        if "_settings" not in values:  # else it was unflattened from these parts and has not changed since
             known = values.get("_parts", ())
             parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
             return parts, [values[k] for k in parts], tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
@@ -56,5 +56,5 @@ def _is_part(value: Any) -> bool:
 
 
 def count(model: Any) -> int:
-    """The number of numbers in a tree of tensors."""
+    """The number of elements of all tensors in a tree."""
     return sum(int(leaf.size) for leaf in tree.leaves(model) if isinstance(leaf, Tensor))

@@ -1,4 +1,4 @@
-"""Where a node comes from: the user's file and line, the scopes it was made in, the time step, the node it is the gradient of."""
+"""The origin of a node: the user's file and line, the scopes, the time step, and for a gradient the node that is differentiated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Scope(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Travels with a node and is no part of its identity."""
+    """The origin of a node. Two nodes may be merged although their origins differ."""
 
     code: CodeType | None = None
     line: int = 0
@@ -72,7 +72,7 @@ def _engine_file(filename: str) -> bool:
 
 
 def here() -> Origin:
-    """The origin of what is being built now: the innermost line outside the engine, and the current scopes."""
+    """The origin of a node that is made now: the innermost line outside the engine, and the current scopes."""
     fixed = _override.get()
     if fixed is not None:
         return fixed
@@ -85,7 +85,7 @@ def here() -> Origin:
 
 
 def caller() -> Origin:
-    """The innermost line outside the engine, its models and its drawings: the user's own."""
+    """The innermost line of the user's own code: outside the engine, the models and the drawings."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
         frame = frame.f_back  # type: ignore[assignment]
@@ -94,7 +94,7 @@ def caller() -> Origin:
 
 @contextmanager
 def scope(name: str, step: int | None = None) -> Iterator[None]:
-    """Name what is built inside: `with mg.scope("rnn", step=t): ...`. Scopes nest; drawings group and order by them."""
+    """Nodes made inside belong to a scope: `with mg.scope("rnn", step=t): ...`. Scopes nest; drawings group and order nodes by them."""
     token = _scopes.set((*_scopes.get(), Scope(name, step)))
     try:
         yield
@@ -103,7 +103,7 @@ def scope(name: str, step: int | None = None) -> Iterator[None]:
 
 
 class override:
-    """Give everything built inside this origin (passes keep origins, gradients take those of their forward node)."""
+    """Nodes made inside have this origin. Passes keep origins with it, and a gradient has the origin of its forward node."""
 
     __slots__ = ("place", "token")
 

@@ -1,4 +1,4 @@
-"""Trees of leaves: dicts, lists, tuples, named tuples, dataclasses and Modules, taken apart and put together again."""
+"""Trees: nested dicts, lists, tuples, named tuples, dataclasses and Modules. They are flattened to leaves and rebuilt from leaves."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Parts = tuple[tuple[Any, ...], Sequence[Any], Any]  # keys, children, meta
 
 
 class _Container(NamedTuple):
-    """How trees of a type are taken apart, and put together from their definition and children."""
+    """The functions that flatten and unflatten a container type."""
 
     split: Callable[[Any], Parts]
     join: Callable[[TreeDef, list[Any]], Any]
 
 
 class _Containers(dict[type, _Container | None]):
-    """What is known of each type that was met; None is a leaf."""
+    """The container of each type; None for a type of leaves."""
 
     def __missing__(self, kind: type) -> _Container | None:
         found = self[kind] = _find_container(kind)
@@ -80,7 +80,7 @@ def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
 
 
 def _ordered(keys: Any) -> tuple[Any, ...]:
-    """Keys in sorted order, so that two dicts with the same keys have the same structure; as they come where they have no order."""
+    """Keys in sorted order, so that dicts with the same keys have the same structure; in their own order if they cannot be compared."""
     try:
         return tuple(sorted(keys))
     except TypeError:
@@ -142,7 +142,7 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 
 def difference(a: TreeDef, b: TreeDef) -> str:
-    """What tells two structures apart, or ''."""
+    """A description of how two structures differ, or ''."""
     if a.kind is not b.kind:
         return f"{_name(a)} against {_name(b)}"
     if a.keys != b.keys:

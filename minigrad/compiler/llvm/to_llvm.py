@@ -125,11 +125,11 @@ class _Printer(Expressions):
         return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
-        if not any(map(_together, body)):
+        if not any(map(_runs_on_both, body)):
             self.statements(body)
             return
-        for together, group in itertools.groupby(body, _together):
-            if together:
+        for on_both, group in itertools.groupby(body, _runs_on_both):
+            if on_both:
                 for stmt in group:
                     self.stmt(stmt)
             else:
@@ -157,7 +157,7 @@ class _Printer(Expressions):
         half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
         middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
         work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
-        in_step = any(map(_together, stmt.body))
+        in_step = any(map(_runs_on_both, stmt.body))
         whole = emit(f"xor i1 {many}, true") if in_step else "%region.alone"
 
         def part(number: int, error: str) -> str:
@@ -299,7 +299,7 @@ class _Printer(Expressions):
             self.text.do(f"ret i64 {code}")
 
 
-def _together(stmt: L.Stmt) -> bool:
+def _runs_on_both(stmt: L.Stmt) -> bool:
     """Whether both threads run the statement: it is shared or contains a shared statement."""
     return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
 

@@ -15,7 +15,7 @@ from .. import loop_ir as L
 from ..lower.program import Lowered
 from ..to_python import index
 from .accesses import Access, Accesses
-from .disjoint import meetings
+from .disjoint import pairs
 from .polynomial import Polynomial
 from .prover import Prover, Verdict
 
@@ -37,9 +37,9 @@ class Proof:
 
     def __str__(self) -> str:
         unproved = sum(n for (_, verdict), n in self.counts.items() if verdict is Verdict.UNPROVED)
-        return "; ".join([*map(self._shares, KINDS), f"{unproved or 'nothing'} unproved"])
+        return "; ".join([*map(self._summary, KINDS), f"{unproved or 'nothing'} unproved"])
 
-    def _shares(self, kind: str) -> str:
+    def _summary(self, kind: str) -> str:
         found = {verdict: n for verdict in Verdict if (n := self.counts[kind, verdict])}
         total = sum(found.values())
         ways = (f"{100 * n / total:.6g}% {verdict.name.lower().replace('_', ' ')}" for verdict, n in found.items())
@@ -80,7 +80,7 @@ def prove_function(function: L.Function, prover: Prover | None = None) -> Proof:
         ends = access.index, access.size - 1 - access.index
         proof.add(ACCESSES, prover.verdict(ends, access.facts), f"{_text(access)} is inside {index(access.buffer.size)} elements")
     for region in walk.regions:
-        for x, y, found in meetings(prover, region):
+        for x, y, found in pairs(prover, region):
             proof.add(PAIRS, found, f"{_text(x)} by one thread is apart from {_text(y)} by the other")
     return proof
 

@@ -49,7 +49,7 @@ class Part:
         return self.copy(access.index), tuple(map(self.copy, access.facts))
 
 
-def meetings(prover: Prover, region: Region) -> Iterator[tuple[Access, Access, Found]]:
+def pairs(prover: Prover, region: Region) -> Iterator[tuple[Access, Access, Found]]:
     """Every pair of an access of the first part and one of the second, at least one of them a write, and whether they are disjoint."""
     first, second = Part(prover, region, 0), Part(prover, region, 1)
     buffers: dict[str, dict[Place, Access]] = {}
@@ -59,29 +59,29 @@ def meetings(prover: Prover, region: Region) -> Iterator[tuple[Access, Access, F
         places = [(access, first.place(access), second.place(access)) for access in found.values()]
         for (x, here, _), (y, _, there) in itertools.product(places, repeat=2):
             if x.writes or y.writes:
-                yield x, y, _meet(prover, here, there, first.middle)
+                yield x, y, _disjoint(prover, here, there, first.middle)
 
 
-def _meet(prover: Prover, first: Place, second: Place, middle: int) -> Found:
+def _disjoint(prover: Prover, first: Place, second: Place, middle: int) -> Found:
     (x, known), (y, known_too) = first, second
     facts = known + known_too
-    if _apart(prover, x, y, facts) or _digits_apart(prover, first, second, middle):
+    if _differ(prover, x, y, facts) or _digits_differ(prover, first, second, middle):
         return Verdict.BY_INTERVALS, ""
     return prover.refute(x - y, y - x, *facts)
 
 
-def _apart(prover: Prover, x: Polynomial, y: Polynomial, facts: Facts) -> bool:
+def _differ(prover: Prover, x: Polynomial, y: Polynomial, facts: Facts) -> bool:
     return any(prover.never_negative(difference - 1, facts) for difference in (y - x, x - y))
 
 
-def _digits_apart(prover: Prover, first: Place, second: Place, middle: int) -> bool:
+def _digits_differ(prover: Prover, first: Place, second: Place, middle: int) -> bool:
     facts = first[1] + second[1]
     found = [s for x, _ in (first, second) for s in _strides(prover, x, facts, middle)]
     strides, divided = dict.fromkeys(s for s, _ in found), dict.fromkeys(s for s, of_part in found if of_part)
     for stride, above in itertools.product(divided, dict.fromkeys((None, *strides, *map(Polynomial.primitive, strides)))):
         if stride != above:
             x, y = (_digit(prover, place, stride, above) for place in (first, second))
-            if x is not None and y is not None and _apart(prover, x, y, facts):
+            if x is not None and y is not None and _differ(prover, x, y, facts):
                 return True
     return False
 
