@@ -12,7 +12,7 @@ from hypothesis import given
 import minigrad as mg
 from minigrad.table import TABLE
 from minigrad.testing import (
-    Program,
+    RandomProgram,
     assert_jit_equals_interpreter,
     assert_same_graph_value,
     assert_scan_equals_unrolled,
@@ -29,7 +29,7 @@ W, XS = np.array([0.5, 2.0]), np.arange(6.0).reshape(3, 2) / 8
 
 
 @given(program=graphs(steps=6))
-def test_programs_mean_the_same_traced_and_unrolled(program: Program) -> None:
+def test_programs_mean_the_same_traced_and_unrolled(program: RandomProgram) -> None:
     xs = program.inputs()
     assert assert_same_graph_value(program, *xs).out_types == (program(*xs).type,)
     assert_scan_equals_unrolled(program, *xs)
