@@ -9,16 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate
-
-__all__ = [  # noqa: RUF022, in the order of the text
-    "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate",
-    "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
-    "Buffer", "View",
-    "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
-    "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
-    "Function", "walk",
-]  # fmt: skip
+from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate  # noqa: F401, they are part of the language
 
 FLOATS = frozenset({"float32", "float64"})
 SIGNED = frozenset({"int32", "int64"})
