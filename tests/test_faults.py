@@ -291,6 +291,7 @@ LOOP = """
 import os, signal, sys, threading, time
 import numpy as np
 import minigrad as mg
+os.environ["MINIGRAD_CHECK"] = "0"  # the interpreter would take days
 f = mg.jit(lambda c, n: mg.scan(lambda c, _: (mg.sin(c) + n[0], ()), c, length=10**11)[0])
 x = np.ones(2)
 def interrupt():
