@@ -1,4 +1,4 @@
-"""Indexing, matrix products, and arrays from nothing."""
+"""Taking by index, order, matrix products, triangles, one-hot, and detach."""
 
 from __future__ import annotations
 

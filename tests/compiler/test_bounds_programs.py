@@ -200,7 +200,7 @@ FAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "an index not checked": ("lower.ops._checked", lambda f: lambda *args: (lambda made, at: (made[:2], at))(*f(*args))),
     "an index checked too late": ("lower.ops._checked", lambda f: lambda block, node, x, n: f(block, node, x, n + 1)),
     "rows and columns of a matrix": ("lower.ops.L", built("View", lambda f: lambda buffer, at, row, column: f(buffer, at, column, row))),
-    "a line of an order": ("lower.ops.L", built("Argsort", lambda f: lambda a, at, b, to, n, *x, **kw: f(a, at, b, to, n + 1, *x, **kw))),
+    "a line of an order": ("lower.ops.L", built("Argsort", lambda f: lambda a, i, b, j, n, *how, **kw: f(a, i, b, j, n + 1, *how, **kw))),
     "a number too many": ("lower.random.L", built("Compare", lambda f: lambda op, x, y: f("le", x, y))),
     "a row for both threads": ("lower.program.Main.share", parts(lambda low, high: (low, high + 1))),
     "all rows before": ("lower.program.Main.share", parts(lambda low, high: (low * 0, high))),
