@@ -49,3 +49,10 @@ def test_every_path_in_a_guide_exists(guide: str) -> None:
 
 def test_a_path_is_told_from_other_words() -> None:
     assert list(paths("`tests/a.py`, `viz/`, `mg.tan`, `make lint`, `x / y`, `.ci/run`, `-n 0`")) == ["tests/a.py", "viz/", ".ci/run"]
+
+
+def test_the_code_shown_to_contributors_stands_in_the_source() -> None:
+    shown = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), flags=re.S)
+    files = [path.read_text(encoding="utf-8") for folder in ("minigrad", "tests") for path in (ROOT / folder).rglob("*.py")]
+    assert len(shown) == 4
+    assert [code for code in shown if not any(code in text for text in files)] == []
