@@ -20,7 +20,7 @@ import minigrad as mg
 from minigrad import checked, interpret, rewrite
 from minigrad.backend import block, lower_ops
 from minigrad.backend.loops import For, Stmt, Store
-from minigrad.backend.lower import Main
+from minigrad.backend.lower import Main, Unsupported
 from minigrad.checked import Shaken, difference
 from minigrad.errors import BoundsError, CheckError, MemoryFault, SettingError
 from minigrad.primitives import elementwise
@@ -132,6 +132,16 @@ def test_the_message_says_what_where_for_which_sizes_and_what_to_do() -> None:
         "  where n1_0 = 2, axis 0 of y",
         f"  {checked.ADVICE}",
     ]
+
+
+def test_a_search_that_cannot_be_made_says_why_and_names_what_made_the_result(monkeypatch: Any) -> None:
+    def refuse(graph: Any) -> None:
+        raise Unsupported("that")
+
+    monkeypatch.setattr(checked, "lower", refuse)
+    told = "the search for the operation ended with: that; this result is made by sum"
+    with mock.patch.dict(block.FOLD, sum="maximum"), pytest.raises(CheckError, match=told):
+        mg.jit(lambda x: mg.sum(x, 0))(X)
 
 
 def test_a_write_beside_a_buffer_names_the_function_the_operation_and_the_sizes() -> None:
