@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Union
 
-from ..errors import GraphError, message
+from ..errors import UndecidedSizeError, message
 
 TYPICAL = 32
 Extent = Union[int, "Dim"]
@@ -44,10 +44,6 @@ class Symbol:
 
     name: str
     hint: int = field(compare=False)
-
-
-class UndecidedSizeError(GraphError):
-    """A question about a run-time size whose answer depends on the size, asked where no guard can be kept."""
 
 
 Test = Callable[[Any, Any], bool]

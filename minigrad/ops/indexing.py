@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, product, unify
 from ..graph.types import BOOL, INT, broadcast_shapes, whole
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
+from ..primitives import movement
+from ..tensor import Tensor, tensor
 
 
 class Basic(NamedTuple):
@@ -26,9 +26,6 @@ class Basic(NamedTuple):
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for what is no index."""
-    from .. import ops
-    from ..primitives import movement
-
     entries = _full(x, index if isinstance(index, tuple) else (index,))
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
@@ -50,12 +47,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if len(plan.shape) != y.ndim or any(e is None for e in entries):
         y = movement.reshape(y, shape=tuple(plan.shape))
     separated = bool(arrays) and _separated(entries)
-    return _advanced(ops, y, arrays, separated) if arrays else y
+    return _advanced(y, arrays, separated) if arrays else y
 
 
 def _is_array(entry: Any) -> bool:
-    from ..tensor import Tensor
-
     if isinstance(entry, Tensor):
         return True
     return isinstance(entry, (list, np.ndarray))
@@ -90,8 +85,6 @@ class _Positions(NamedTuple):
 
 
 def _mask_positions(entry: Any) -> list[Any]:
-    from ..tensor import Tensor, tensor
-
     t = entry if isinstance(entry, Tensor) else tensor(np.asarray(entry) if not isinstance(entry, list) or entry else np.zeros(0, INT))
     if t.dtype == BOOL:
         if not t.is_concrete:
@@ -166,9 +159,9 @@ def _separated(entries: list[Any]) -> bool:
     return not all(kinds[first : last + 1])
 
 
-def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
+def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Index arrays, broadcast together, as one take from the axes they index, flattened."""
-    from ..primitives.index import flat_index
+    from ..primitives.index import flat_index  # which is not complete while the operators of tensors are made
 
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
