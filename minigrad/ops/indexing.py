@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ class Basic(NamedTuple):
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for what is no index."""
-    entries = _full(x, index if isinstance(index, tuple) else (index,))
+    given = index if isinstance(index, tuple) else (index,)
+    entries = _full(x, given)
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
         if entry is None:
@@ -46,7 +48,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         y = movement.flip(y, axes=tuple(plan.flips))
     if len(plan.shape) != y.ndim or any(e is None for e in entries):
         y = movement.reshape(y, shape=tuple(plan.shape))
-    separated = bool(arrays) and _separated(entries)
+    separated = bool(arrays) and _separated(given)
     return _advanced(y, arrays, separated) if arrays else y
 
 
@@ -152,9 +154,11 @@ def _clamp(i: Extent, n: Extent) -> Extent:
     return i if i <= n else n
 
 
-def _separated(entries: list[Any]) -> bool:
-    """Whether something stands between index arrays: NumPy then puts their axes first. An integer beside an array counts as an array."""
-    kinds = [_is_array(e) or not (e is None or isinstance(e, slice)) for e in entries]
+def _separated(entries: Sequence[Any]) -> bool:
+    """Whether something stands between index arrays, even an Ellipsis for no axis: NumPy then puts their axes first.
+
+    An integer beside an array counts as an array."""
+    kinds = [_is_array(e) or not (e is None or e is Ellipsis or isinstance(e, slice)) for e in entries]
     first, last = kinds.index(True), len(kinds) - 1 - kinds[::-1].index(True)
     return not all(kinds[first : last + 1])
 
