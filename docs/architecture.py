@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +38,7 @@ def imports() -> Imports:
 
 def _imported(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in _running(ast.parse(path.read_text())):
+    for node in _running(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name in known)
         elif isinstance(node, ast.ImportFrom):
@@ -78,56 +77,44 @@ def _reached(graph: Imports, start: str) -> set[str]:
 
 
 def room(module: str) -> str:
-    """The folder that a module stands in, or its own name."""
+    """The folder that a module stands in, or its own name; the names of `import minigrad as mg` are a room, too."""
     path = modules()[module].relative_to(ROOT)
     parts = path.parts[1:] if path.parts[0] == "minigrad" else path.parts
-    return parts[0].removesuffix(".py")
+    return "the public names, mg" if parts[0] == "__init__.py" else parts[0].removesuffix(".py")
 
 
 def rooms(graph: Imports) -> Imports:
-    """The imports between rooms; a package's own __init__, which gathers the public names, is left out."""
-    place = {name: room(name) for name in graph if name not in SOURCES.values()}
+    """The imports between rooms."""
+    place = {name: room(name) for name in graph}
     found: Imports = {r: set() for r in place.values()}
     for name, targets in graph.items():
-        for target in targets & place.keys():
-            if name in place and place[name] != place[target]:
-                found[place[name]].add(place[target])
+        found[place[name]] |= {place[t] for t in targets} - {place[name]}
     return found
 
 
-def levels(graph: Imports) -> list[list[str]]:
-    """Rooms in the order of reading: each after what it imports. Rooms that import each other share a level."""
-    member = {name: "+".join(c) for c in circles(graph) for name in c}
-    groups: Imports = defaultdict(set)
-    for name, targets in graph.items():
-        groups[member.get(name, name)] |= {member.get(t, t) for t in targets} - {member.get(name, name)}
-    order = TopologicalSorter(groups)
-    order.prepare()
-    found = []
-    while order.is_active():
-        ready = sorted(order.get_ready())
-        found.append(sorted(name for group in ready for name in group.split("+")))
-        order.done(*ready)
-    return found
+def boxes(graph: Imports) -> Imports:
+    """The same with rooms that import each other as one, named after all of them; in the order of reading, each after what it imports."""
+    name = {r: r for r in graph} | {r: ", ".join(circle) for circle in circles(graph) for r in circle}
+    found: Imports = defaultdict(set)
+    for r, targets in graph.items():
+        found[name[r]] |= {name[t] for t in targets} - {name[r]}
+    return {box: found[box] for box in TopologicalSorter({b: sorted(found[b]) for b in sorted(found)}).static_order()}
 
 
 def without_shortcuts(graph: Imports) -> Imports:
     """The arrows that are not implied by others, as a picture needs them."""
-    found = {}
-    for name, targets in graph.items():
-        implied = {far for near in targets for far in _reached(graph, near) if near not in _reached(graph, far)}
-        found[name] = targets - implied
-    return found
+    return {name: targets - {far for near in targets for far in _reached(graph, near)} for name, targets in graph.items()}
 
 
 def picture() -> str:
     """The rooms as a Mermaid flow chart, what is built on at the bottom, and the circles of imports."""
     graph = imports()
-    between = rooms(graph)
-    lines = ["```mermaid", "flowchart BT"]
-    lines += ["  " + (f"subgraph {level[0]}_[ ]; {'; '.join(level)}; end" if level[1:] else level[0]) for level in levels(between)]
-    for name, targets in sorted(without_shortcuts(between).items()):
-        lines += [f"  {name} --> {target}" for target in sorted(targets)]
+    between = boxes(rooms(graph))
+    number = {box: f"r{i}" for i, box in enumerate(between)}
+    lines = ["```mermaid", "flowchart TB"]
+    lines += [f'  {number[box]}["{box}"]' for box in reversed(between)]
+    arrows = {number[box]: " & ".join(sorted(number[t] for t in targets)) for box, targets in without_shortcuts(between).items()}
+    lines += [f"  {source} --> {targets}" for source, targets in arrows.items() if targets]
     lines += ["```", ""]
     for circle in circles(graph):
         lines.append(f"{len(circle)} files import each other in a circle: {', '.join(f'`{m}`' for m in circle)}.")
@@ -140,7 +127,4 @@ def renewed(text: str) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        PAGE.write_text(renewed(PAGE.read_text()))
-    except CycleError as error:
-        sys.exit(f"rooms import each other: {error.args[1]}")
+    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -217,12 +217,12 @@ def _behind(graph: Graph, sizes: Sizes, arrays: Arrays, result: int) -> str:
     except WrongOperation as found:
         time = f" at step {'.'.join(map(str, found.steps))}" if found.steps else ""
         return f"the first operation that differs{time} is {found.node.op.name}: {found.problem}{at(found.node.origin)}"
-    except (MemoryFault, BoundsError) as fault:
-        return str(fault)
-    except Unsupported:
-        pass
+    except (Unsupported, MemoryFault, BoundsError) as reason:
+        known = f"the search for the operation ended with: {reason}"
+    else:
+        known = "no operation differs by itself"
     node = graph.outputs[result]
-    return f"no operation differs by itself; this result is made by {node.op.name}{at(node.origin)}"
+    return f"{known}; this result is made by {node.op.name}{at(node.origin)}"
 
 
 @dataclass(eq=False)

@@ -41,6 +41,14 @@ class GraphError(MinigradError, RuntimeError):
     """A graph, or a call that makes one, is not valid."""
 
 
+class EmptyError(MinigradError, ValueError):
+    """A reduction without an identity, over no elements."""
+
+
+class UndecidedSizeError(GraphError):
+    """A question about a run-time size whose answer depends on the size, asked where no guard can be kept."""
+
+
 class AbstractValueError(MinigradError, TypeError):
     """Python asked for the value of a tensor that has none yet (inside trace, jit, scan or vmap)."""
 

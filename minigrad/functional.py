@@ -13,6 +13,7 @@ from .errors import dtype_error, setting_error, shape_error
 from .graph import dims
 from .graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes
 from .ops.elementwise import Axis, Like
+from .random import uniform
 from .tensor import Tensor, tensor
 
 __all__ = [
@@ -255,8 +256,6 @@ def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def dropout(x: Like, rate: float, key: Tensor | None) -> Tensor:
     """x with a fraction `rate` of its elements set to 0 and the others scaled by 1/(1 − rate). Without a key (when testing): x itself."""
-    from .random import uniform
-
     t = tensor(x)
     if not 0 <= rate < 1:
         raise setting_error("dropout", f"the rate must be in [0, 1), got {rate}")

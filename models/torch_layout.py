@@ -1,4 +1,4 @@
-"""Conversion of weights to and from PyTorch: state dicts of nn.RNN, nn.LSTM and nn.GRU as NumPy arrays."""
+"""Conversion of weights to and from PyTorch: state dicts of recurrent layers, attention heads and transformer blocks as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
+from .attention import MultiHead
 from .gru import GRU
 from .layers import Bidirectional, Stack
 from .lstm import LSTM
 from .rnn import RNN
+from .transformer import Block
 
 # {parameter: the start of its name in PyTorch}. PyTorch keeps the transpose: ours is x @ W, theirs x @ W.T.
 NAMES = {"W_x": "weight_ih_l", "W_h": "weight_hh_l", "projection": "weight_hr_l"}
@@ -35,20 +37,54 @@ def to_torch(model: Any) -> dict[str, np.ndarray]:
 def from_torch(model: Any, weights: Mapping[str, Any]) -> Any:
     """The model with the weights of a PyTorch state dict (arrays or tensors), in their dtype. Its readout stays unless one is given.
 
+    model    RNN, LSTM, GRU, a Stack or Bidirectional of them: of nn.RNN, nn.LSTM, nn.GRU;
+             MultiHead: of nn.MultiheadAttention;  a transformer's Block: of nn.TransformerEncoderLayer(norm_first=True)
+
     Raises KeyError for a missing weight, ValueError for one too many or of another shape.
     """
     given = {name: np.asarray(value) for name, value in weights.items()}
     used: set[str] = {"readout.weight", "readout.bias"}
     made = mg.tree.map(lambda leaf: leaf, model)
+    if isinstance(made, (MultiHead, Block)):
+        used = _import_block(made, given) if isinstance(made, Block) else _import_heads(made, given)
+        return _all_used(made, given, used)
     _each_layer(made, lambda cell, suffix: used.update(_import(cell, suffix, given)))
     last = made.layers[-1] if isinstance(made, Stack) else made
     if "readout.weight" in given:
         last.readout.W = _checked("readout.weight", given["readout.weight"].T, last.readout.W)
         last.readout.b = _checked("readout.bias", given["readout.bias"], last.readout.b)
+    return _all_used(made, given, used)
+
+
+def _all_used(model: Any, given: Mapping[str, np.ndarray], used: set[str]) -> Any:
+    """The model. Raises ValueError where weights are left over."""
     left = sorted(set(given) - used)
     if left:
         raise ValueError(f"from_torch: {type(model).__name__} has no place for {', '.join(left)}")
-    return made
+    return model
+
+
+def _import_linear(layer: Any, given: Mapping[str, np.ndarray], weight: str, bias: str) -> set[str]:
+    layer.W, layer.b = _checked(weight, given[weight].T, layer.W), _checked(bias, given[bias], layer.b)
+    return {weight, bias}
+
+
+def _import_heads(heads: MultiHead, given: Mapping[str, np.ndarray], prefix: str = "") -> set[str]:
+    """Set the weights of nn.MultiheadAttention; gives their names."""
+    used = _import_linear(heads, given, f"{prefix}in_proj_weight", f"{prefix}in_proj_bias")
+    return used | _import_linear(heads.out, given, f"{prefix}out_proj.weight", f"{prefix}out_proj.bias")
+
+
+def _import_block(block: Block, given: Mapping[str, np.ndarray]) -> set[str]:
+    """Set the weights of nn.TransformerEncoderLayer; gives their names."""
+    used = _import_heads(block.attention, given, "self_attn.")
+    for name in ("linear1", "linear2"):
+        used |= _import_linear(getattr(block, name), given, f"{name}.weight", f"{name}.bias")
+    for name in ("norm1", "norm2"):
+        norm, weight, bias = getattr(block, name), f"{name}.weight", f"{name}.bias"
+        norm.scale, norm.shift = _checked(weight, given[weight], norm.scale), _checked(bias, given[bias], norm.shift)
+        used |= {weight, bias}
+    return used
 
 
 def _each_layer(model: Any, visit: Callable[[Any, str], None], layer: int = 0, end: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -114,28 +113,3 @@ class Transformer(Module):
             with mg.scope(f"block{i}"):
                 x = block(x, attend)
         return self.readout(self.norm(x)).named("y")
-
-
-def block_from_torch(block: Block, weights: Mapping[str, Any]) -> Block:
-    """The block with the weights of nn.TransformerEncoderLayer(norm_first=True); its `self_attn` alone is an nn.MultiheadAttention."""
-    w = {name: np.asarray(value) for name, value in weights.items()}
-    made = mg.tree.map(lambda leaf: leaf, block)
-    made.attention = heads_from_torch(
-        block.attention, {k.removeprefix("self_attn."): v for k, v in w.items() if k.startswith("self_attn.")}
-    )
-    for name in ("linear1", "linear2"):
-        layer = getattr(made, name)
-        layer.W, layer.b = mg.parameter(w[f"{name}.weight"].T), mg.parameter(w[f"{name}.bias"])
-    for name in ("norm1", "norm2"):
-        norm = getattr(made, name)
-        norm.scale, norm.shift = mg.parameter(w[f"{name}.weight"]), mg.parameter(w[f"{name}.bias"])
-    return made
-
-
-def heads_from_torch(heads: MultiHead, weights: Mapping[str, Any]) -> MultiHead:
-    """The heads with the weights of an nn.MultiheadAttention."""
-    w = {name: np.asarray(value) for name, value in weights.items()}
-    made = mg.tree.map(lambda leaf: leaf, heads)
-    made.W, made.b = mg.parameter(w["in_proj_weight"].T), mg.parameter(w["in_proj_bias"])
-    made.out.W, made.out.b = mg.parameter(w["out_proj.weight"].T), mg.parameter(w["out_proj.bias"])
-    return made

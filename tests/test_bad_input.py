@@ -18,6 +18,7 @@ from minigrad.errors import (
     BoundsError,
     CheckpointError,
     DTypeError,
+    EmptyError,
     GraphError,
     NonFiniteError,
     OutOfMemoryError,
@@ -26,7 +27,6 @@ from minigrad.errors import (
     ShapeError,
 )
 from minigrad.optim import SGD, Adam, OptimizerError
-from minigrad.primitives.reduce import EmptyError
 
 BUILTINS = {
     AbstractValueError: TypeError, AxisError: IndexError, BoundsError: IndexError, CheckpointError: ValueError, DTypeError: TypeError,

@@ -21,7 +21,7 @@ from minigrad import checked
 from minigrad.checked import Perturbed, difference
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.lower import block, ops, scalars
-from minigrad.compiler.lower.program import Main
+from minigrad.compiler.lower.program import Main, Unsupported
 from minigrad.errors import BoundsError, CheckError, MemoryFault, SettingError
 from minigrad.passes import pipeline
 from minigrad.primitives import elementwise
@@ -134,6 +134,16 @@ def test_the_message_says_what_where_for_which_sizes_and_what_to_do() -> None:
         "  where n1_0 = 2, axis 0 of y",
         f"  {checked.ADVICE}",
     ]
+
+
+def test_a_search_that_cannot_be_made_says_why_and_names_what_made_the_result(monkeypatch: Any) -> None:
+    def refuse(graph: Any) -> None:
+        raise Unsupported("that")
+
+    monkeypatch.setattr(checked, "lower", refuse)
+    told = "the search for the operation ended with: that; this result is made by sum"
+    with mock.patch.dict(block.FOLD, sum="maximum"), pytest.raises(CheckError, match=told):
+        mg.jit(lambda x: mg.sum(x, 0))(X)
 
 
 @pytest.mark.planted

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.graph.dims import Bind, Dim, Guards, Symbol, UndecidedSizeError, deciding, evaluate, hint, identical, product, unify
+from minigrad.errors import UndecidedSizeError
+from minigrad.graph.dims import Bind, Dim, Guards, Symbol, deciding, evaluate, hint, identical, product, unify
 
 T, B = Symbol("T", 5), Symbol("B", 3)
 t, b = Dim.of(T), Dim.of(B)

@@ -291,6 +291,7 @@ LOOP = """
 import os, signal, sys, threading, time
 import numpy as np
 import minigrad as mg
+os.environ["MINIGRAD_CHECK"] = "0"  # the interpreter would take days
 from minigrad.compiler.runtime.executable import Executable
 f = mg.jit(lambda c, n: mg.scan(lambda c, _: (mg.sin(c) + n[0], ()), c, length=10**15)[0])  # it takes months
 x, begun = np.ones(2), threading.Event()

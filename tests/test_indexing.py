@@ -42,6 +42,17 @@ def test_mixed_indexing_is_numpys(data: Any, shape: tuple[int, ...]) -> None:
     agrees(counted(shape), data.draw(indices(shape)))
 
 
+def test_an_ellipsis_for_no_axis_stands_between_index_arrays() -> None:
+    x, two, mask = counted((2, 3, 4, 5)), np.array([1, 0]), np.array([True, False, False, True])
+    for index in (
+        (slice(None), slice(None), two, ..., two),
+        (slice(None), two, ..., two),
+        (0, ..., two),
+        (slice(None), slice(None), mask, ..., two),
+    ):
+        agrees(x, index)
+
+
 @given(data=st.data(), shape=shapes(min_dims=1, max_dims=3))
 def test_boolean_masks_of_any_rank_are_numpys(data: Any, shape: tuple[int, ...]) -> None:
     agrees(counted(shape), data.draw(hnp.arrays(bool, shape[: data.draw(st.integers(1, len(shape)))])))

@@ -16,7 +16,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
-    "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Fill", "Copy", "Argsort", "Check",
+    "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
     "Function", "walk",
 ]  # fmt: skip
 
@@ -293,7 +293,7 @@ class Store(Stmt):
 
 @dataclass(frozen=True)
 class Gemm(Stmt):
-    """C (m × n) = A (m × k) @ B (k × n), or C += with `accumulate`."""
+    """C (m × n) = A (m × k) @ B (k × n)."""
 
     m: IndexLike
     n: IndexLike
@@ -301,31 +301,11 @@ class Gemm(Stmt):
     a: View
     b: View
     c: View
-    accumulate: bool = False
 
     def __post_init__(self) -> None:
         _require("gemm", self.c.buffer.dtype, FLOATS)
         for view in (self.a, self.b):
             _require("gemm", view.buffer.dtype, {self.c.buffer.dtype})
-
-
-@dataclass(frozen=True)
-class Fill(Stmt):
-    buffer: Buffer
-    offset: IndexLike
-    count: IndexLike
-    value: Expr
-
-
-@dataclass(frozen=True)
-class Copy(Stmt):
-    """`target[offset : offset + count] = source[source_offset : …]`, as if through a temporary."""
-
-    target: Buffer
-    offset: IndexLike
-    source: Buffer
-    source_offset: IndexLike
-    count: IndexLike
 
 
 @dataclass(frozen=True)

@@ -67,13 +67,9 @@ def _line(stmt: L.Stmt) -> str:
             return f"{name} = {expression(expr)}"
         case L.Store(buffer, at, expr):
             return f"{buffer.name}[{index(at)}] = {expression(expr)}"
-        case L.Gemm(m, n, k, a, b, c, accumulate):
+        case L.Gemm(m, n, k, a, b, c):
             sizes = ", ".join(map(index, (m, n, k)))
-            return f"gemm({sizes}, {_view(a)}, {_view(b)}, {_view(c)}, accumulate={accumulate})"
-        case L.Fill(buffer, offset, count, value):
-            return f"{buffer.name}[{_slice(offset, count)}] = {expression(value)}"
-        case L.Copy(target, offset, source, source_offset, count):
-            return f"{target.name}[{_slice(offset, count)}] = {source.name}[{_slice(source_offset, count)}].copy()"
+            return f"gemm({sizes}, {_view(a)}, {_view(b)}, {_view(c)})"
         case L.Argsort(target, offset, source, source_offset, n, stride, target_stride, descending, first):
             what = f"{source.name}, {index(source_offset)}, {index(n)}, {index(stride)}, descending={descending}"
             count = n if first is None else first
@@ -86,11 +82,6 @@ def _line(stmt: L.Stmt) -> str:
 
 def _factor(value: L.IndexLike) -> str:
     return f"({index(value)})" if isinstance(value, L.IndexOp) else index(value)
-
-
-def _slice(offset: L.IndexLike, count: L.IndexLike) -> str:
-    start = index(offset)
-    return f"{start} : {start} + {index(count)}"
 
 
 def _view(view: L.View) -> str:
@@ -150,9 +141,9 @@ def _name(dtype: str) -> str:
     return "bool_" if dtype == "bool" else dtype
 
 
-def _gemm(m: int, n: int, k: int, *views: tuple[np.ndarray, int, int, int], accumulate: bool) -> None:
+def _gemm(m: int, n: int, k: int, *views: tuple[np.ndarray, int, int, int]) -> None:
     a, b, c = (_strided(*view, shape) for view, shape in zip(views, ((m, k), (k, n), (m, n)), strict=True))
-    c[...] = c + a @ b if accumulate else a @ b
+    c[...] = a @ b
 
 
 def _strided(array: np.ndarray, offset: int, row: int, column: int, shape: tuple[int, int]) -> np.ndarray:

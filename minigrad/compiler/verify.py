@@ -94,15 +94,6 @@ class _Verifier:
                 self.indices(m, n, k)
                 for view in (a, b, c):
                     self.view(view)
-            case L.Fill(buffer, offset, count, value):
-                self.target(buffer)
-                self.indices(offset, count)
-                self.expr(value, buffer.dtype)
-            case L.Copy(target, offset, source, source_offset, count):
-                self.target(target)
-                self.source(source)
-                self.same(target.dtype, source.dtype)
-                self.indices(offset, source_offset, count)
             case L.Argsort(target, offset, source, source_offset, n, stride, target_stride):
                 self.target(target)
                 self.source(source)

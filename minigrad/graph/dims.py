@@ -23,7 +23,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Union
 
-from ..errors import GraphError, message
+from ..errors import UndecidedSizeError, message
 
 TYPICAL = 32
 Extent = Union[int, "Dim"]
@@ -44,10 +44,6 @@ class Symbol:
 
     name: str
     hint: int = field(compare=False)
-
-
-class UndecidedSizeError(GraphError):
-    """The answer to a question depends on a run-time size, and no trace is active that could keep a guard."""
 
 
 Test = Callable[[Any, Any], bool]

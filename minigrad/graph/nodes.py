@@ -115,8 +115,13 @@ def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
 
 def is_number(node: Node) -> bool:
     """Whether a node is a number or a broadcast number. Such a node is cheaper to compute than to store."""
-    source = node.args[0] if node.op.name == "broadcast" else node
+    source = behind_broadcast(node)
     return source.op is CONSTANT and not source.type.shape
+
+
+def behind_broadcast(node: Node) -> Node:
+    """What a node repeats, or the node itself where it repeats nothing."""
+    return node.args[0] if node.op.name == "broadcast" else node
 
 
 # ---- values

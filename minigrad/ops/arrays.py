@@ -1,4 +1,4 @@
-"""Indexing, sorting, and matrix products."""
+"""Indexing, sorting, matrix products, triangles, one-hot, and detach."""
 
 from __future__ import annotations
 

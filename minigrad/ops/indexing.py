@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, product, unify
 from ..graph.types import BOOL, INT, broadcast_shapes, whole
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
+from ..primitives import movement
+from ..tensor import Tensor, tensor
 
 
 class Basic(NamedTuple):
@@ -26,10 +27,8 @@ class Basic(NamedTuple):
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for a value that is no index."""
-    from .. import ops
-    from ..primitives import movement
-
-    entries = _full(x, index if isinstance(index, tuple) else (index,))
+    given = index if isinstance(index, tuple) else (index,)
+    entries = _full(x, given)
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
         if entry is None:
@@ -49,13 +48,11 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         y = movement.flip(y, axes=tuple(plan.flips))
     if len(plan.shape) != y.ndim or any(e is None for e in entries):
         y = movement.reshape(y, shape=tuple(plan.shape))
-    separated = bool(arrays) and _separated(entries)
-    return _advanced(ops, y, arrays, separated) if arrays else y
+    separated = bool(arrays) and _separated(given)
+    return _advanced(y, arrays, separated) if arrays else y
 
 
 def _is_array(entry: Any) -> bool:
-    from ..tensor import Tensor
-
     if isinstance(entry, Tensor):
         return True
     return isinstance(entry, (list, np.ndarray))
@@ -90,8 +87,6 @@ class _Positions(NamedTuple):
 
 
 def _mask_positions(entry: Any) -> list[Any]:
-    from ..tensor import Tensor, tensor
-
     t = entry if isinstance(entry, Tensor) else tensor(np.asarray(entry) if not isinstance(entry, list) or entry else np.zeros(0, INT))
     if t.dtype == BOOL:
         if not t.is_concrete:
@@ -159,16 +154,18 @@ def _clamp(i: Extent, n: Extent) -> Extent:
     return i if i <= n else n
 
 
-def _separated(entries: list[Any]) -> bool:
-    """Whether another entry is between index arrays: NumPy then puts their axes first. Beside an array, an integer counts as an array."""
-    kinds = [_is_array(e) or not (e is None or isinstance(e, slice)) for e in entries]
+def _separated(entries: Sequence[Any]) -> bool:
+    """Whether another entry is between index arrays, even an Ellipsis for no axis: NumPy then puts their axes first.
+
+    Beside an array, an integer counts as an array."""
+    kinds = [_is_array(e) or not (e is None or e is Ellipsis or isinstance(e, slice)) for e in entries]
     first, last = kinds.index(True), len(kinds) - 1 - kinds[::-1].index(True)
     return not all(kinds[first : last + 1])
 
 
-def _advanced(ops: Any, x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
+def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Applies index arrays: they are broadcast together, the axes that they index are flattened, and one `take` reads the elements."""
-    from ..primitives.index import flat_index
+    from ..primitives.index import flat_index  # which is not complete while the operators of tensors are made
 
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))

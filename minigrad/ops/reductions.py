@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import message
+from ..errors import EmptyError, message
 from ..graph import dims
 from ..graph.types import BOOL, INT, normalize_axes, normalize_axis
 from ..primitives import movement as _m
@@ -60,7 +60,7 @@ def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     (t,) = _floats("mean", x)
     count = dims.product(t.shape[a] for a in normalize_axes("mean", axis, t.ndim))
     if not count > 0:
-        raise _r.EmptyError(message("mean", f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
+        raise EmptyError(message("mean", f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
     return divide(sum(t, axis, keepdims), count)
 
 

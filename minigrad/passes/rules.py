@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control.call import CALL
 from ..graph.ir import Graph, Node
-from ..graph.nodes import item, make
+from ..graph.nodes import behind_broadcast, item, make
 from ..graph.types import TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
@@ -28,7 +28,7 @@ def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
 
 def filled_with(t: Tensor, value: float) -> bool:
     """Whether t is this number, or the number broadcast."""
-    node = t.node.args[0] if t.node.op is movement.broadcast else t.node
+    node = behind_broadcast(t.node)
     return node.is_constant and isinstance(node.type, TensorType) and not node.type.shape and bool(node.value == value)
 
 

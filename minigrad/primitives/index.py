@@ -104,7 +104,7 @@ def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) ->
     out = np.zeros((*updates.shape[:axis], n, *rest), updates.dtype)
     index = in_bounds("scatter", index, n)
     if updates.size > JITTED_SCATTER:
-        from .kernels import scatter_add
+        from .kernels import scatter_add  # numba takes long to load
 
         lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
         source = np.ascontiguousarray(updates).reshape(lead, index.size, inner)

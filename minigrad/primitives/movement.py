@@ -65,7 +65,7 @@ def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
 
 
 def _broadcast_vjp(ct: Tensor, y: Tensor, x: Tensor, shape: Shape) -> Tensor:
-    from .reduce import sum
+    from .reduce import sum  # its rules are made of movement
 
     extra = len(shape) - x.ndim
     axes = tuple(a for a in range(len(shape)) if a < extra or (is_one(x.shape[a - extra]) and not is_one(shape[a])))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import MinigradError, dtype_error, message
+from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
 from ..graph.types import BOOL, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
@@ -22,10 +22,6 @@ EXAMPLES = (
     (((3,),), {"axes": (0,)}),
     (((2, 1),), {"axes": ()}),
 )
-
-
-class EmptyError(MinigradError, ValueError):
-    """A reduction that has no identity element was applied to no elements."""
 
 
 def _type(name: str, empty: bool) -> Callable[..., TensorType]:

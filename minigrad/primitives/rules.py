@@ -41,7 +41,7 @@ def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
 
 def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], type: TensorType) -> Node | None:
     """The fold rule of operations that give a broadcast number for arguments that are broadcast numbers."""
-    from .movement import broadcast
+    from .movement import broadcast  # whose rules are made with these
 
     if not all(map(is_number, nodes)):
         return None
@@ -60,7 +60,7 @@ def like(t: Tensor, value: float) -> Tensor:
 
 def expand(t: Tensor, shape: Shape) -> Tensor:
     """t broadcast to a shape; t itself if it has that shape."""
-    from .movement import broadcast
+    from .movement import broadcast  # whose rules are made with these
 
     return t if identical(t.shape, shape) else broadcast(t, shape=shape)
 

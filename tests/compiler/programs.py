@@ -10,6 +10,18 @@ ARITHMETIC = ("add", "sub", "mul", "maximum", "minimum")
 INTEGER = (*ARITHMETIC, "div", "and", "or", "xor", "shl", "shr")
 
 
+def fill(buffer, start, count, value, note=""):
+    """buffer[start : start + count] = value."""
+    k = L.LoopVar(f"k_{buffer.name}")
+    return L.For(k, count, (L.Store(buffer, L.as_index(start) + k, value, note=note),))
+
+
+def copy(target, start, source, source_start, count, note=""):
+    """target[start : start + count] = source[source_start : …], of another buffer."""
+    k = L.LoopVar(f"k_{target.name}")
+    return L.For(k, count, (L.Store(target, L.as_index(start) + k, L.Load(source, L.as_index(source_start) + k), note=note),))
+
+
 @st.composite
 def expressions(draw, dtype, leaves, depth):
     """An expression of `dtype` over the given leaves of that type."""
@@ -54,10 +66,10 @@ def functions(draw):
     rows.append(L.For(j, n, (L.Assign("sum", L.Binary(op, L.Read("sum", dtype), term)),)))
     rows.append(L.Store(total, i, L.Read("sum", dtype)))
     body = (
-        L.Fill(local, 0, m * n, L.Const(dtype, 2)),
-        L.Fill(out, 0, m * n, L.Const(dtype, 1)),
+        fill(local, 0, m * n, L.Const(dtype, 2)),
+        fill(out, 0, m * n, L.Const(dtype, 1)),
         L.For(i, m, (L.Let("given", L.Load(total, i)), *rows)),
-        L.Copy(out, 0, local, 0, m * n) if draw(st.booleans()) else L.Fill(local, 0, m * n, L.Const(dtype, 0)),
+        copy(out, 0, local, 0, m * n) if draw(st.booleans()) else fill(local, 0, m * n, L.Const(dtype, 0)),
     )
     return L.Function("f", (x, y), (out, total), (m, n) if isinstance(n, L.Size) else (m,), (local,), body)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from programs import copy, fill
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
@@ -122,9 +123,9 @@ INSIDE = {
     ),
     "a read that is chosen or not": tuple(loop(L.Store(Y, i, L.Select(TRUE, ONE, L.Load(X, i + k)))) for k in (0, 1)),
     "a read in a check": tuple(loop(L.Check(L.Compare("lt", L.Load(X, i + k), ONE), 1, 0)) for k in (0, 1)),
-    "a fill": (L.Fill(Y, 1, N - 1, ONE), L.Fill(Y, 1, N, ONE)),
-    "the source of a copy": (L.Copy(C, 0, X, 0, N), L.Copy(C, 0, X, 0, M)),
-    "the target of a copy": (L.Copy(Y, 0, A, M, N - 1), L.Copy(Y, 2, A, 0, N - 1)),
+    "a fill": (fill(Y, 1, N - 1, ONE), fill(Y, 1, N, ONE)),
+    "the source of a copy": (copy(C, 0, X, 0, N), copy(C, 0, X, 0, M)),
+    "the target of a copy": (copy(Y, 0, A, M, N - 1), copy(Y, 2, A, 0, N - 1)),
     "the left matrix": (gemm(), gemm(a=L.View(A, 1, M, 1))),
     "the right matrix": (gemm(b=L.View(B, 0, N, 1)), gemm(b=L.View(B, N, N, 1))),
     "the product": (gemm(c=L.View(Y, 0, 1, 1)), gemm(c=L.View(Y, 0, 2, 1))),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import copy, fill
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
@@ -61,8 +62,8 @@ def test_guarded_calls_give_the_bits_of_plain_ones(seed, request):
         (L.Store(Y, N, ONE, note="stray"), "8 bytes after y (float64, 40 bytes) were written, up to 8 behind its end"),
         (L.Store(Y, -2, ONE, note="stray"), "8 bytes before y (float64, 40 bytes) were written, from 16 ahead of its start"),
         (L.Store(B, N, ONE, note="stray"), "8 bytes after b (float64, 40 bytes) were written, up to 8 behind its end"),
-        (L.Fill(B, 1, N + 2, ONE, note="stray"), "24 bytes after b (float64, 40 bytes) were written, up to 24 behind its end"),
-        (L.Copy(Y, 1, B, 0, N, note="stray"), "8 bytes after y (float64, 40 bytes) were written, up to 8 behind its end"),
+        (fill(B, 1, N + 2, ONE, note="stray"), "24 bytes after b (float64, 40 bytes) were written, up to 24 behind its end"),
+        (copy(Y, 1, B, 0, N, note="stray"), "8 bytes after y (float64, 40 bytes) were written, up to 8 behind its end"),
         (
             L.Gemm(1, N, 1, VIEW, VIEW, L.View(B, 2, 1, 1), note="stray"),
             "16 bytes after b (float64, 40 bytes) were written, up to 16 behind its end",
@@ -71,7 +72,7 @@ def test_guarded_calls_give_the_bits_of_plain_ones(seed, request):
 )
 def test_a_write_beside_a_buffer_is_told_with_the_statement_and_the_sizes(stray, told):
     with pytest.raises(MemoryFault) as error:
-        run(program(DOUBLE, L.Fill(B, 0, N, ONE), stray, locals=(B,)))
+        run(program(DOUBLE, fill(B, 0, N, ONE), stray, locals=(B,)))
     lines = str(error.value).splitlines()
     assert lines[:2] == [f"compiled code: {told}", "  where n = 5"]
     assert lines[-1].endswith("is written by stray")
@@ -79,7 +80,7 @@ def test_a_write_beside_a_buffer_is_told_with_the_statement_and_the_sizes(stray,
 
 @given(st.sampled_from((Y, B, C)), st.integers(1, 8), st.booleans(), st.integers(1, 40))
 def test_a_line_before_and_after_every_buffer_is_guarded(buffer, distance, after, n):
-    compiled = program(DOUBLE, L.Fill(B, 0, N, ONE), L.Fill(C, 0, N, ONE), L.Store(buffer, PLACE, ONE), locals=(B, C))
+    compiled = program(DOUBLE, fill(B, 0, N, ONE), fill(C, 0, N, ONE), L.Store(buffer, PLACE, ONE), locals=(B, C))
     with pytest.raises(MemoryFault, match=r"bytes (after|before)"):
         run(compiled, n, n - 1 + distance if after else -distance)
 

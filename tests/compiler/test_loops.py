@@ -56,7 +56,7 @@ def test_python_is_readable():
         "        v = x[i] / s\n"
         "        y[i] = tanh(v)\n"
         "    if not s > float32(0): return 1, n\n"
-        "    gemm(n, 1, n, (x, 0, 1, 0), (x, 0, 0, 1), (y, 0, 1, 1), accumulate=False)\n"
+        "    gemm(n, 1, n, (x, 0, 1, 0), (x, 0, 0, 1), (y, 0, 1, 1))\n"
         "    return 0, 0\n"
     )
 

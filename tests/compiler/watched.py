@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from programs import copy, fill
 
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler import to_python
@@ -71,7 +72,7 @@ def run(function: L.Function, sizes: Mapping[str, int], middle: int = 0, **data:
     def empty(n: int, dtype: Any) -> Watched:
         return Watched(watch, np.zeros(n, dtype))
 
-    def gemm(m: int, n: int, k: int, *views: Any, accumulate: bool) -> None:
+    def gemm(m: int, n: int, k: int, *views: Any) -> None:
         shapes = ((m, k), (k, n), (m, n)) if min(m, n, k) > 0 else ((0, 0), (0, 0), (m, n))
         for (array, offset, row, column), (rows, columns), writes in zip(views, shapes, (False, False, True), strict=True):
             watch.see(array, offset + row * np.arange(rows)[:, None] + column * np.arange(columns), writes)
@@ -121,7 +122,7 @@ def functions(draw: Any, shared: bool = False) -> L.Function:
         offset = index(loops[:1])
         a, b, c = L.View(x, 0, k, 1), L.View(x, 0, n, 1), L.View(y, offset, n, 1)
         count, start = draw(st.sampled_from((N, M, 1))), index(loops)
-        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), L.Fill(y, start, count, ONE), L.Copy(y, start, x, 0, count))))
+        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), fill(y, start, count, ONE), copy(y, start, x, 0, count))))
 
     def body(loops: list[L.LoopVar], depth: int) -> tuple[Any, ...]:
         found = [access(loops) if draw(st.integers(0, 4)) else many(loops)]

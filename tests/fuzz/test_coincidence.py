@@ -45,8 +45,8 @@ def shared(*body: L.Stmt) -> L.Shared:
         store(L.Literal(4)),
         store(L.Literal(0), L.Load(X, L.Literal(-1))),
         store(L.Literal(0), L.Load(X, L.Literal(4))),
-        L.Fill(Y, L.Literal(-1), L.Literal(2), L.Const("float64", 0.0)),
-        L.Fill(Y, L.Literal(3), L.Literal(2), L.Const("float64", 0.0)),
+        L.For(AT, 2, (store(AT - 1),)),
+        L.For(AT, 2, (store(AT + 3),)),
     ],
 )
 def test_an_index_outside_a_buffer_is_refused(stmt: L.Stmt) -> None:

@@ -107,10 +107,9 @@ def _matrix(view: tuple[Watched, int, int, int], rows: int, columns: int) -> tup
     return buffer, offset + row * np.arange(rows)[:, None] + column * np.arange(columns)
 
 
-def _gemm(m: int, n: int, k: int, *views: tuple[Watched, int, int, int], accumulate: bool) -> None:
+def _gemm(m: int, n: int, k: int, *views: tuple[Watched, int, int, int]) -> None:
     (a, i), (b, j), (c, at) = (_matrix(view, *shape) for view, shape in zip(views, ((m, k), (k, n), (m, n)), strict=True))
-    found = a[i] @ b[j]
-    c[at] = c[at] + found if accumulate else found
+    c[at] = a[i] @ b[j]
 
 
 def _argsort(x: Watched, offset: int, n: int, stride: int, descending: bool) -> np.ndarray:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import Attention, AttentiveLSTM, Block, Decoder, MultiHead, Transformer, causal, scaled_dot_product, sinusoids
-from minigrad.models.transformer import block_from_torch, heads_from_torch
+from minigrad.models import (
+    Attention,
+    AttentiveLSTM,
+    Block,
+    Decoder,
+    MultiHead,
+    Transformer,
+    causal,
+    from_torch,
+    scaled_dot_product,
+    sinusoids,
+)
 
 import minigrad as mg
 
@@ -33,7 +43,7 @@ def test_multi_head_against_torch(dtype, masking):
     theirs = torch.nn.MultiheadAttention(E, 2).to(getattr(torch, dtype))
     for p in theirs.parameters():
         p.data = torch.tensor(rng.normal(0, 0.5, tuple(p.shape)).astype(dtype))
-    ours = heads_from_torch(MultiHead(E, 2), theirs.state_dict())
+    ours = from_torch(MultiHead(E, 2), theirs.state_dict())
     x, c = rng.standard_normal((T, B, E)).astype(dtype), rng.standard_normal((S, B, E)).astype(dtype)
     real = np.arange(S) < np.array([[S], [3], [1]])
     mask = {"none": None, "causal": causal(T), "padding": real[:, None].repeat(T, 1)}[masking]
@@ -52,7 +62,7 @@ def test_multi_head_against_torch(dtype, masking):
     grads = mg.grad(lambda *a: mg.sum(a[0](a[1], a[2], mask) * ct), (0, 1, 2))(ours, x, c)
     for mine, theirs_ in ((grads[1], tx.grad), (grads[2], tc.grad)):
         close(mine, theirs_, TOLERANCE[dtype])
-    same_gradients(grads[0], theirs, heads_from_torch, TOLERANCE[dtype])
+    same_gradients(grads[0], theirs, from_torch, TOLERANCE[dtype])
     if masking == "none":
         close(ours(mg.tensor(x)), ours(mg.tensor(x), mg.tensor(x)), TOLERANCE[dtype])
 
@@ -65,7 +75,7 @@ def test_block_against_torch(dtype, activation):
     theirs = torch.nn.TransformerEncoderLayer(E, 2, 8, dropout=0.0, activation=activation, norm_first=True).to(getattr(torch, dtype))
     for p in theirs.parameters():
         p.data = torch.tensor(rng.normal(0, 0.5, tuple(p.shape)).astype(dtype))
-    ours = block_from_torch(Block(E, 2, 8, activation), theirs.state_dict())
+    ours = from_torch(Block(E, 2, 8, activation), theirs.state_dict())
     x, ct = (rng.standard_normal((T, B, E)).astype(dtype) for _ in range(2))
     tx = torch.tensor(x, requires_grad=True)
     expected = theirs(tx, src_mask=~torch.tensor(causal(T).numpy()))
@@ -73,7 +83,7 @@ def test_block_against_torch(dtype, activation):
     close(ours(mg.tensor(x), causal(T)), expected.detach(), TOLERANCE[dtype])
     g, dx = mg.grad(lambda m, x: mg.sum(m(x, causal(T)) * ct), (0, 1))(ours, x)
     close(dx, tx.grad, TOLERANCE[dtype])
-    same_gradients(g, theirs, block_from_torch, TOLERANCE[dtype])
+    same_gradients(g, theirs, from_torch, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("kind", ["bahdanau", "dot", "general", "concat"])

@@ -27,7 +27,7 @@ DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # the tiles of C that dot products compu
 
 
 def gemm_module(t: Tile) -> str:
-    """The definitions of `mg_gemm_<dtype>(m, n, k, A, row stride, column stride, B, …, C, …, accumulate)`."""
+    """The definitions of `mg_gemm_<dtype>(m, n, k, A, row stride, column stride, B, …, C, …)`."""
     declarations: dict[str, str] = {}
     parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
     parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
@@ -188,7 +188,7 @@ def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
     for name, other in zip(names, transposed, strict=True):
         type = "ptr" if name in "abc" else "i64"
         v[name] = emit(f"select i1 {transpose}, {type} %{other}, {type} %{name}")
-    operands = ", ".join(f"{'ptr' if name in 'abc' else 'i64'} {v[name]}" for name in names) + ", i1 %accumulate"
+    operands = ", ".join(f"{'ptr' if name in 'abc' else 'i64'} {v[name]}" for name in names) + ", i1 false"
     unit = {s: is_("eq", v[s], 1) for s in ("ars", "acs", "brs", "bcs", "crs", "ccs")}
     few = is_("sle", v["m"], DOT_ROWS)
     rows_of_b = both(unit["bcs"], unit["ccs"])
@@ -201,5 +201,5 @@ def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
             code.do(f"call void @mg_{name}_{t.dtype}({operands})")
             code.do("ret void")
     code.do(f"call void @mg_scalar_{t.dtype}({operands})")
-    parameters = MATRICES.replace("noalias readonly ", "").replace("noalias ", "")
+    parameters = MATRICES.replace("noalias readonly ", "").replace("noalias ", "").removesuffix(", i1 %accumulate")
     return code.define(f"mg_gemm_{t.dtype}", parameters, internal=False)

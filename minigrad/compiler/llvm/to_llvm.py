@@ -239,13 +239,6 @@ class _Printer(Expressions):
                 self.store(buffer, self.index(index), self.expr(expr))
             case L.Gemm():
                 self.gemm(stmt)
-            case L.Fill(buffer, offset, count, value):
-                i = L.LoopVar("fill.")
-                self.loop(L.For(i, count, (L.Store(buffer, L.as_index(offset) + i, value),)))
-            case L.Copy(target, offset, source, source_offset, count):
-                pointers = [("ptr", self.address(target, self.index(offset))), ("ptr", self.address(source, self.index(source_offset)))]
-                size = ("i64", self.index(L.as_index(count) * target.itemsize))
-                self.text.call("void", "llvm.memmove.p0.p0.i64", *pointers, size, ("i1", "false"))
             case L.Argsort():
                 self.block(expand_argsort(stmt))
             case L.Check(condition, code, value):
@@ -262,7 +255,7 @@ class _Printer(Expressions):
 
     def unrolled(self, stmt: L.For) -> str:
         extent = L.as_index(stmt.extent)
-        simple = not any(isinstance(s, L.For | L.Shared | L.If | L.Gemm | L.Fill | L.Argsort | L.Check) for s in stmt.body)
+        simple = not any(isinstance(s, L.For | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
         if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
         n = len(self.module.metadata)
@@ -281,7 +274,7 @@ class _Printer(Expressions):
         sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
         views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
         name = f"mg_gemm_{stmt.c.buffer.dtype}"
-        self.text.call("void", name, *sizes, *views, ("i1", str(stmt.accumulate).lower()))
+        self.text.call("void", name, *sizes, *views)
         self.text.declarations[name] += " #2"
 
     def view(self, view: L.View) -> list[tuple[str, str]]:

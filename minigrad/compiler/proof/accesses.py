@@ -151,7 +151,7 @@ class Accesses:
                 self.expr(condition)
                 self.index(value)
                 self.suppose(*self.holds(condition))
-            case L.Gemm() | L.Fill() | L.Copy() | L.Argsort():
+            case L.Gemm() | L.Argsort():
                 self.many(stmt)
             case _:
                 raise TypeError(f"not a statement: {stmt!r}")
@@ -177,12 +177,6 @@ class Accesses:
                     with self.over({TERM: k}):
                         self.matrix(a, ROW, TERM)
                         self.matrix(b, TERM, COLUMN)
-            case L.Fill(buffer, offset, count, value):
-                self.expr(value)
-                self.row(buffer, offset, count, writes=True)
-            case L.Copy(target, offset, source, source_offset, count):
-                self.row(source, source_offset, count)
-                self.row(target, offset, count, writes=True)
             case L.Argsort(target, offset, source, source_offset, n, stride, target_stride, _, first):
                 self.row(source, source_offset, n, stride)
                 self.row(target, offset, n if first is None else first, target_stride, writes=True)

@@ -146,7 +146,7 @@ def _writers(lowered: Lowered, buffer: L.Buffer) -> list[str]:
 
 def _target(stmt: L.Stmt) -> L.Buffer | None:
     match stmt:
-        case L.Store(buffer) | L.Fill(buffer) | L.Copy(buffer) | L.Argsort(buffer):
+        case L.Store(buffer) | L.Argsort(buffer):
             return buffer
         case L.Gemm():
             return stmt.c.buffer

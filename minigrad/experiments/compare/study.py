@@ -42,7 +42,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }  # of a quick look
 
 
-class Measure(NamedTuple):
+class TaskFigure(NamedTuple):
     """A figure of the models that learned a task; of those `models` alone, if that is given."""
 
     task: str
@@ -54,15 +54,15 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
-    "length_generalisation": Measure("copy", copying.length_generalisation),
-    "memory_pressure": Measure("copy", copying.memory_pressure, MEMORY),
-    "interference": Measure("copy", copying.interference),
-    "gradient_span": Measure("copy", copying.gradient_span),
-    "intervention": Measure("copy", copying.intervention, (*MEMORY, "attention")),
-    "lag": Measure("delayed-recall", answering.lag_curve),
-    "mqar": Measure("mqar", answering.mqar),
-    "presentations": Measure("glyphs", answering.presentations),
-    "cost": Measure("copy", cost),
+    "length_generalisation": TaskFigure("copy", copying.length_generalisation),
+    "memory_pressure": TaskFigure("copy", copying.memory_pressure, MEMORY),
+    "interference": TaskFigure("copy", copying.interference),
+    "gradient_span": TaskFigure("copy", copying.gradient_span),
+    "intervention": TaskFigure("copy", copying.intervention, (*MEMORY, "attention")),
+    "lag": TaskFigure("delayed-recall", answering.lag_curve),
+    "mqar": TaskFigure("mqar", answering.mqar),
+    "presentations": TaskFigure("glyphs", answering.presentations),
+    "cost": TaskFigure("copy", cost),
 }
 
 
