@@ -19,6 +19,7 @@ from minigrad.graph.dims import Bind, Dim, Guards, Symbol, deciding, evaluate, h
 T, B = Symbol("T", 5), Symbol("B", 3)
 t, b = Dim.of(T), Dim.of(B)
 COMPARISONS = (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+REALS = st.integers(-3, 30).map(np.int64) | st.floats(-3, 30) | st.sampled_from([2.0, 1.5, np.float32(3), np.inf, -np.inf, np.nan])
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 Poly = st.recursive(
@@ -66,6 +67,20 @@ def test_while_tracing_a_comparison_is_decided_for_the_hints_and_its_guard_holds
     assert guards.hold(dict(zip((T, B), sizes, strict=True))) is (found is compare(p(*sizes), q(*sizes)))
     with deciding(guards):
         assert compare(p(t, b), q(t, b)) is found
+
+
+@given(
+    p=Poly,
+    other=st.integers(-3, 30).map(np.int64) | st.floats(-3, 30) | st.sampled_from([2.0, 1.5, np.float32(3), np.inf, -np.inf, np.nan]),
+)
+def test_a_size_compares_with_every_real_number_as_its_number_does(p: Any, other: Any) -> None:
+    for compare in COMPARISONS:
+        with deciding(Guards()) as guards:
+            found = compare(p(t, b), other)
+        assert bool(found) is bool(compare(p(5, 3), other))
+        for sizes in ((1, 1), (2, 7), (9, 2)):
+            if guards.hold(dict(zip((T, B), sizes, strict=True))):
+                assert bool(found) is bool(compare(p(*sizes), other))
 
 
 def test_comparisons_become_guards_unless_they_always_hold() -> None:
@@ -199,6 +214,14 @@ def test_an_axis_that_becomes_empty_is_rolled_as_in_eager_code() -> None:
     for n in (3, 1, 2, 5):
         x = np.arange(1.0, n + 1)
         np.testing.assert_array_equal(fast(x).numpy(), fast.function(x).numpy())
+
+
+def test_a_compiled_function_that_asks_for_a_size_by_a_numpy_number_decides_as_eager_code() -> None:
+    for number in (np.int64(3), 3.0, np.float64(3), 1.5, mg.tensor(3)):
+        for compare in COMPARISONS:
+            fast = mg.jit(lambda x, compare=compare, number=number: mg.where(compare(x.shape[0], number), x, -x))
+            for n in (3, 1, 2, 5):
+                np.testing.assert_array_equal(fast(np.ones(n)).numpy(), fast.function(np.ones(n)).numpy())
 
 
 # ---- who may ask for the size seen first

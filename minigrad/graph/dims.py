@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NoReturn, Union
 
 from ..errors import UndecidedSizeError, message
@@ -155,13 +156,13 @@ class Dim:
         return other // int(self)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, (int, Dim)) and _compare(operator.eq, self, other)
+        return _compare(operator.eq, self, other) if isinstance(other, (int, Dim, Real)) else NotImplemented
 
     def __lt__(self, other: Any) -> bool:
-        return not self >= other
+        return other == other and not self >= other  # nothing is less than NaN
 
     def __le__(self, other: Any) -> bool:
-        return not self > other
+        return other == other and not self > other
 
     def __gt__(self, other: Any) -> bool:
         return _compare(operator.gt, self, other)
@@ -216,8 +217,12 @@ def _divide(a: Dim, b: Extent) -> Extent | None:
     return _extent(quotient)
 
 
-def _compare(test: Test, a: Dim, b: Extent) -> bool:
-    """A comparison, decided by the terms if possible, else by the guards."""
+def _compare(test: Test, a: Dim, b: Any) -> bool:
+    """A comparison with a size or a real number, decided by the terms if possible, else by the guards."""
+    if not isinstance(b, (int, Dim)):
+        if not math.isfinite(b) or (test is operator.eq and b != math.floor(b)):
+            return test(0, b)  # as for any whole number
+        b = math.ceil(b) if test is operator.ge else math.floor(b)
     more = _combine(a, b, -1)
     if isinstance(more, int):
         return test(more, 0)
