@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .errors import dtype_error, shape_error
+from .errors import dtype_error, setting_error
 from .graph.dims import Shape
 from .graph.types import FLOAT, check_dtype
 from .ops.creation import lengths
 from .primitives import index as _i
 from .tensor import Tensor, tensor
 
-DRAW, SPLIT = 0, 1  # the two domains of the counter, so that new keys are independent of numbers drawn
+DRAW, SPLIT, FOLD = 0, 1, 2  # the domains of the counter, so that numbers drawn, keys split and keys folded in are independent
 
 
 def key(seed: int) -> Tensor:
@@ -46,17 +46,27 @@ def split(key: Tensor, n: int = 2) -> Tensor:
 
 
 def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
-    """A new key from a key and a number, say a step."""
-    return _draw(key, ops.add(ops.astype(data, _i.UINT64), 1), (2,), _i.UINT64, SPLIT)
+    """A new key from a key and an integer, say a step. Integers that are equal modulo 2⁶⁴ give one key. Raises DTypeError."""
+    if isinstance(data, int):
+        data = tensor(np.uint64(data % 2**64))
+    number = tensor(data)
+    if number.dtype.kind not in "iu" or number.shape:
+        raise dtype_error("random.fold_in", f"takes one integer, got {data!r}", "Fold in the number of a step, an epoch or a layer")
+    return _draw(key, number, (2,), _i.UINT64, FOLD)
 
 
 def uniform(key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: Any = FLOAT) -> Tensor:
-    """Uniform in [low, high), from the leading 24 (float32) or 53 (float64) bits."""
+    """Uniform in [low, high), from the leading 24 (float32) or 53 (float64) bits. Where rounding gives `high`, the number is `low`."""
     found = check_dtype(dtype, "random.uniform")
     if found.kind != "f":
         raise dtype_error("random.uniform", f"takes a float dtype, got {found}", "For whole numbers use random.integers")
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:
+        raise setting_error("random.uniform", f"needs low ≤ high, got {low} and {high}")
     u = _draw(key, 0, shape, found, DRAW)
-    return u if (low, high) == (0.0, 1.0) else u * (high - low) + low
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1):
+        return u
+    y = u * (high - low) + low
+    return ops.where(ops.less(y, high), y, low)
 
 
 def normal(key: Tensor, shape: Shape = (), dtype: Any = FLOAT) -> Tensor:
@@ -72,9 +82,9 @@ def bernoulli(key: Tensor, p: float | Tensor = 0.5, shape: Shape = ()) -> Tensor
 
 
 def integers(key: Tensor, low: int, high: int, shape: Shape = ()) -> Tensor:
-    """int64 uniform in [low, high)."""
-    if not high > low:
-        raise shape_error("random.integers", f"needs low < high, got {low} and {high}")
+    """int64 uniform in [low, high), a range of at most 2⁵³ numbers. Raises SettingError."""
+    if not low < high <= low + 2**53:
+        raise setting_error("random.integers", f"needs low < high and at most 2⁵³ numbers, got {low} and {high}")
     return ops.astype(ops.floor(uniform(key, shape, dtype="float64") * (high - low)), "int64") + low
 
 

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import math
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import init, random
+from minigrad.compiler import loop_ir as L
+from minigrad.compiler.lower.random import Rounds, bits
+from minigrad.errors import DTypeError, SettingError
 from minigrad.transforms.interpret import run
 
 KEY = random.key(2024)
@@ -35,12 +40,83 @@ def _uniform(seed: int, n: int) -> np.ndarray:
     return (bits >> np.uint64(11)) * 2.0**-53
 
 
-@given(seed=st.integers(0, 2**128 - 1), n=st.integers(0, 2**63 - 1))
+PUBLISHED = [  # counter, key and numbers of Philox 4x64-10, as published with Random123
+    ((0, 0, 0, 0), (0, 0), (0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B)),
+    (
+        (2**64 - 1,) * 4,
+        (2**64 - 1,) * 2,
+        (0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0),
+    ),
+    (
+        (0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89),
+        (0x452821E638D01377, 0xBE5466CF34E90C6C),
+        (0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "numbers"), PUBLISHED)
+def test_the_interpreter_s_and_the_compiled_philox_give_the_published_numbers(
+    counter: tuple[int, ...], key: tuple[int, ...], numbers: tuple[int, ...]
+) -> None:
+    before = sum(c << 64 * i for i, c in enumerate(counter)) - 1  # NumPy counts up first
+    words = [before >> 64 * i & (2**64 - 1) for i in range(4)]
+    assert tuple(np.random.Philox(key=np.array(key, np.uint64), counter=np.array(words, np.uint64)).random_raw(4).tolist()) == numbers
+    assert _compiled_philox(counter, key) == numbers
+
+
+def _compiled_philox(counter: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, ...]:
+    """The numbers that the loops of a compiled program compute for one counter."""
+    rounds = Rounds(SimpleNamespace(lowering=SimpleNamespace(name=lambda kind, made=count(): f"{kind}{next(made)}")))  # type: ignore[arg-type]
+    found = rounds.run([bits(c) for c in counter], [bits(k) for k in key])
+    with np.errstate(over="ignore"):
+        values: dict[str, np.uint64] = {}
+        for let in rounds.made:
+            values[let.name] = _value(let.expr, values)  # type: ignore[union-attr]
+        return tuple(int(_value(e, values)) for e in found)
+
+
+def _value(expr: L.Expr, values: dict[str, np.uint64]) -> np.uint64:
+    match expr:
+        case L.Const():
+            return np.uint64(expr.value)
+        case L.Read():
+            return values[expr.name]
+        case L.Binary():
+            binary = {"and": np.bitwise_and, "shr": np.right_shift, "mul": np.multiply, "add": np.add, "xor": np.bitwise_xor}
+            return binary[expr.op](_value(expr.x, values), _value(expr.y, values))
+    raise TypeError(expr)
+
+
+@given(seed=st.integers(0, 2**128 - 1), n=st.integers(-(2**63), 2**63 - 1))
 def test_new_keys_are_new(seed: int, n: int) -> None:
     key = random.key(seed)
     found = [tuple(k.tolist()) for k in (key, *random.split(key), random.fold_in(key, n), random.fold_in(random.fold_in(key, n), n))]
     assert len(set(found)) == 5
-    assert random.fold_in(key, n).tolist() == random.fold_in(key, mg.tensor(n)).tolist()
+    assert random.fold_in(key, n).tolist() == random.fold_in(key, mg.tensor(n)).tolist() == random.fold_in(key, n % 2**64).tolist()
+
+
+@pytest.mark.parametrize("data", [0.5, 1.0, [1, 2], mg.tensor([1.0]), "step"])
+def test_only_an_integer_is_folded_in(data: object) -> None:
+    with pytest.raises(DTypeError, match="fold_in"):
+        random.fold_in(KEY, data)  # type: ignore[arg-type]
+
+
+@given(seed=st.integers(0, 2**64), low=st.floats(-1e6, 1e6), width=st.floats(0, 1e6))
+@example(seed=100, low=1.0, width=1.0)
+def test_uniform_numbers_are_below_the_upper_bound(seed: int, low: float, width: float) -> None:
+    high = np.float32(low) + np.float32(width)
+    u = random.uniform(random.key(seed), (2000,), float(np.float32(low)), float(high)).numpy()
+    assert (u >= np.float32(low)).all()
+    assert (u < high).all() or high == np.float32(low)
+
+
+def test_an_empty_range_is_refused() -> None:
+    with pytest.raises(SettingError, match="low ≤ high"):
+        random.uniform(KEY, (2,), 1.0, -1.0)
+    for low, high in [(2, 2), (3, 1), (0, 2**53 + 1)]:
+        with pytest.raises(SettingError, match="at most 2⁵³"):
+            random.integers(KEY, low, high)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
