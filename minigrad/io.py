@@ -24,6 +24,7 @@ from . import tree
 from .errors import CheckpointError
 from .graph.nodes import PARAMETER
 from .graph.types import DTYPES
+from .ops.creation import is_too_large
 from .tensor import Tensor, parameter, tensor
 
 __all__ = ["Checkpoints", "load", "meta", "save"]
@@ -81,25 +82,25 @@ def names(treedef: tree.TreeDef) -> list[str]:
 def save(path: Name, tree_: Any, meta: dict[str, Any] | None = None) -> Path:
     """Write a tree of tensors or arrays, and what JSON can hold beside it. What stood at the path is replaced whole or not at all.
 
-    Raises CheckpointError where it can't be written; then the earlier file is as it was.
+    A symbolic link stays, and the file it points to is replaced. Raises CheckpointError, which says whether the earlier file is still there.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     leaves, treedef = tree.flatten(tree_)
     arrays = dict(zip(names(treedef), map(_array, leaves), strict=True))
     header, order = _header(arrays, {} if meta is None else meta)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    state = "An earlier file of this name is intact"
     try:
         _write(temporary, [header, *(arrays[n].tobytes() for n in order)])
         os.replace(temporary, target)
+        state = "It replaced the earlier file, but may be lost if the machine stops now"
         _sync_folder(target.parent)
     except OSError as error:
-        raise CheckpointError(
-            f"{target}: could not be written: {error.strerror or error}. An earlier file of this name is intact"
-        ) from error
+        raise CheckpointError(f"{target}: could not be written: {error.strerror or error}. {state}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-    return target
+    return Path(path)
 
 
 def _array(leaf: Any) -> np.ndarray:
@@ -150,6 +151,9 @@ def _write(path: Path, parts: Sequence[Any]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    """Write a folder's list of names to the disk. Windows has no such call, and writes it itself."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -234,7 +238,7 @@ def _entry(name: str, value: dict[str, Any]) -> Entry:
     """The entry, if it is well-formed and its bytes are as many as its shape needs; else ValueError."""
     shape, (start, stop) = value["shape"], value["data_offsets"]
     whole = all(type(n) is int and 0 <= n < 2**63 for n in (*shape, start, stop))
-    if not whole or len(shape) > 64 or len(value) != 3 or value["dtype"] not in KINDS:
+    if not whole or len(shape) > 64 or len(value) != 3 or value["dtype"] not in KINDS or is_too_large(shape):
         raise ValueError(f"the entry of {name[:80]!r} is malformed")
     if stop - start != math.prod(shape) * KINDS[value["dtype"]].itemsize:
         raise ValueError(f"{name[:80]!r} has {stop - start:,} bytes, its shape {shape} and dtype need other")

@@ -83,8 +83,10 @@ def bernoulli(key: Tensor, p: float | Tensor = 0.5, shape: Shape = ()) -> Tensor
 
 def integers(key: Tensor, low: int, high: int, shape: Shape = ()) -> Tensor:
     """int64 uniform in [low, high), a range of at most 2⁵³ numbers. Raises SettingError."""
-    if not low < high <= low + 2**53:
-        raise setting_error("random.integers", f"needs low < high and at most 2⁵³ numbers, got {low} and {high}")
+    if not low < high:
+        raise setting_error("random.integers", f"needs low < high, got {low} and {high}")
+    if high - low > 2**53:
+        raise setting_error("random.integers", f"draws from at most 2⁵³ numbers, got {low} and {high}")
     return ops.astype(ops.floor(uniform(key, shape, dtype="float64") * (high - low)), "int64") + low
 
 

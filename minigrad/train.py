@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from . import optim, tree
 from .compiled import jit
@@ -178,19 +180,19 @@ class Metrics:
     def __init__(self, path: Path, step: int, report: Report):
         self.report, kept = report, [e for e in Metrics.read(path) if e["step"] <= step] if step else []
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text("".join(json.dumps(e) + "\n" for e in kept))
+        temporary.write_text("".join(json.dumps(e) + "\n" for e in kept), "utf-8")
         os.replace(temporary, path)
-        self.file = open(path, "a")  # noqa: SIM115  (kept open for the run, flushed line by line)
+        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (kept open for the run, flushed line by line)
         self.start = time.monotonic() - (kept[-1]["seconds"] if kept else 0)
 
     @staticmethod
     def read(path: Path) -> list[dict[str, Any]]:
-        """The events of a file, without the last line where it was cut short."""
-        found: list[dict[str, Any]] = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(ValueError):
+        """The events of a file, without lines that are damaged or cut short."""
+        found: list[Any] = []
+        for line in path.read_bytes().splitlines() if path.exists() else []:
+            with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
-        return [e for e in found if isinstance(e, dict) and "step" in e and "seconds" in e]
+        return [e for e in found if isinstance(e, dict) and _is_number(e.get("step")) and _is_number(e.get("seconds"))]
 
     def write(self, event: dict[str, Any]) -> None:
         event = {**event, "seconds": round(time.monotonic() - self.start, 2)}
@@ -202,19 +204,23 @@ class Metrics:
         os.fsync(self.file.fileno())
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """The folder for this process alone; the system lets go of it when the process ends, however that is."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a") as file:
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(f"{folder}: another process is training in this folder; wait for it or choose another with --out") from None
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"{folder}: another process is training in this folder; wait for it or choose another with --out") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

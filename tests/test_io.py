@@ -166,7 +166,8 @@ HOSTILE = {
     "long number": (b'{"__metadata__":{},"a":' + b"9" * 10_000 + b"}", None, "not a checkpoint"),
     "no marks": ({"__metadata__": {}, "a": entry([1], [0, 4])}, None, "safetensors package"),
     "72 TiB": ({"__metadata__": {}, "a": entry([2**44], [0, 2**46])}, None, "not a checkpoint"),
-    "shape and bytes": ({"__metadata__": {}, "a": entry([2**62, 2**62], [0, 4])}, None, "need other"),
+    "shape and bytes": ({"__metadata__": {}, "a": entry([2**30, 2**29], [0, 4])}, None, "need other"),
+    "huge but empty": ({"__metadata__": {}, "a": entry([2**40, 2**40, 0], [0, 0])}, None, "malformed"),
     "negative": ({"__metadata__": {}, "a": entry([-1], [0, 4])}, None, "malformed"),
     "unknown dtype": ({"__metadata__": {}, "a": entry([1], [0, 4], "F8")}, None, "malformed"),
     "many axes": ({"__metadata__": {}, "a": entry([1] * 65, [0, 4])}, None, "malformed"),
@@ -238,6 +239,27 @@ def test_a_full_disk_leaves_the_earlier_file(saved, monkeypatch):
         io.save(saved, {"a": np.ones(3)})
     assert saved.read_bytes() == before
     assert os.listdir(saved.parent) == [saved.name]
+
+
+def test_a_folder_that_cannot_be_synchronised_is_no_intact_file(saved, monkeypatch):
+    def broken(folder):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(io, "_sync_folder", broken)
+    with pytest.raises(CheckpointError, match=r"Input/output error\. It replaced the earlier file"):
+        io.save(saved, {"a": np.ones(3)})
+    assert io.load(saved)[0]["a"].tolist() == [1, 1, 1]
+
+
+def test_a_symbolic_link_stays_and_its_file_is_replaced(tmp_path):
+    real, link = tmp_path / "runs" / "real.safetensors", tmp_path / "latest.safetensors"
+    real.parent.mkdir()
+    link.symlink_to(real)
+    for value in (1, 2):
+        assert io.save(link, {"a": np.full(2, value)}) == link
+        assert link.is_symlink()
+        assert io.load(real)[0]["a"].tolist() == [value, value]
+    assert os.listdir(real.parent) == [real.name]
 
 
 WRITER = """

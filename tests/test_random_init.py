@@ -115,7 +115,7 @@ def test_an_empty_range_is_refused() -> None:
     with pytest.raises(SettingError, match="low ≤ high"):
         random.uniform(KEY, (2,), 1.0, -1.0)
     for low, high in [(2, 2), (3, 1), (0, 2**53 + 1)]:
-        with pytest.raises(SettingError, match="at most 2⁵³"):
+        with pytest.raises(SettingError, match="low < high|at most 2⁵³"):
             random.integers(KEY, low, high)
 
 

@@ -220,6 +220,20 @@ def test_metrics_cut_short_or_ahead_of_the_checkpoint_are_dropped(tmp_path):
     assert found[-1]["seconds"] >= 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b'{"step": "four", "seconds": 1}', b'{"step": 4, "seconds": null}', b'{"step": true, "seconds": 1}', b'{"step": NaN, "seconds": 1}',
+     b"\xff\xfe\x00", b'{"step": 4, "seconds": 1, "note": "\xe9"}', b"[1, 2]", b"", b"[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_line_of_metrics_is_dropped_alone(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    good = [json.dumps({"step": s, "loss": 1.0, "seconds": 0.5 * s}).encode() for s in (1, 2)]
+    path.write_bytes(b"\n".join([good[0], line, good[1]]) + b"\n")
+    assert [e["step"] for e in Metrics.read(path)] == [1, 2]
+    Metrics(path, 1, lambda event: None).write({"step": 2})
+    assert [e["step"] for e in Metrics.read(path)] == [1, 2]
+
+
 def test_in_another_thread_signals_are_left_alone(tmp_path):
     import threading
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,14 @@ def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
     known = [n for n in found if isinstance(n, int)]
     if any(n < 0 for n in known):
         raise shape_error(what, f"lengths must not be negative, got {found}")
-    if math.prod(known) >= MOST:
-        raise shape_error(what, f"{found} has {math.prod(known):.3g} elements, and no array has 2⁶⁰")
+    if is_too_large(known):
+        raise shape_error(what, f"{found} is too large: the lengths other than 0 multiply to 2⁶⁰ or more")
     return found
+
+
+def is_too_large(shape: Sequence[int]) -> bool:
+    """Whether NumPy has no array of this shape. It also counts the elements along the other axes of an empty array."""
+    return math.prod(n for n in shape if n) >= MOST
 
 
 def zeros(shape: Any, dtype: Any = FLOAT) -> Tensor:

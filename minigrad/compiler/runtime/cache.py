@@ -17,10 +17,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: without a lock; os.replace alone makes writes atomic
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock, Timeout
 
 LIMIT = 256 * 2**20
 MAGIC = b"minigrad object 1\n"
@@ -147,16 +144,11 @@ def _checksum(name: str, data: bytes) -> bytes:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Takes the lock for deleting entries, if no other process holds it; yields whether it does."""
-    if fcntl is None:
-        yield True
-        return
-    with open(folder / "lock", "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
+    try:
+        with FileLock(folder / "lock", timeout=0):
             yield True
+    except Timeout:
+        yield False
 
 
 def _by_age(folder: Path, suffix: str) -> dict[Path, os.stat_result]:
