@@ -82,7 +82,7 @@ def names(treedef: tree.TreeDef) -> list[str]:
 def save(path: Name, tree_: Any, meta: dict[str, Any] | None = None) -> Path:
     """Write a tree of tensors or arrays, and what JSON can hold beside it. What stood at the path is replaced whole or not at all.
 
-    A symbolic link stays, and the file it points to is replaced. Raises CheckpointError, which says whether the earlier file is still there.
+    A symbolic link stays, and the file it points to is replaced. Raises CheckpointError, which says what became of the earlier file.
     """
     target = Path(os.path.realpath(path))
     leaves, treedef = tree.flatten(tree_)
