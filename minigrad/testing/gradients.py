@@ -13,7 +13,7 @@ import numpy as np
 from .. import tree
 from ..errors import MinigradError, SettingError
 from .report import Report, look
-from .subject import EPS, Arrays, Subject, dot, subject
+from .subject import EPS, VANISHING, Arrays, Subject, dot, is_rounding, subject
 
 Numbers = np.random.Generator
 MODES = ("rev", "fwd")
@@ -79,8 +79,8 @@ def check_grads(
     key      seed of the random cotangent and direction
     full     look at every element (the first 4,096), which otherwise happens only where a random direction finds something
 
-    The tolerance is the rounding error as measured at args. A failure is repeated along another direction and, where f allows it, in long
-    double, before it is one.
+    The tolerance is the rounding error as measured at args. A difference is repeated along another direction and, where f allows it, in
+    long double: one that vanishes there is rounding.
 
     Raises GradientError naming leaf, worst element, both values and the likely cause; NondeterminismError for an f that gives two results;
     DTypeError where there is nothing to differentiate.
@@ -168,17 +168,20 @@ def _mismatch(s: Subject, found: Arrays, cts: Arrays, vs: Arrays, modes: Sequenc
     """Which mode's slope along v is not the derivative, or ''."""
     expected, error = s.derivative(vs, cts)
     top = max((float(np.abs(c).max()) for c in cts if c.size), default=0.0)
+    floor = 4 * EPS * s.size(cts) / s.reach(vs) + 1e-50 * top  # a rounding of the value over the way to it; the error of the complex step
     terms = sum(float(np.sum(np.abs(g * v))) for g, v in zip(found, vs, strict=True)) + abs(expected)
     for mode in modes:
         slope = dot(found, vs) if mode == "rev" else dot(cts, s.tangents(vs))
-        relative = 1e-8 if error else 1e-10
-        limit = relative * max(abs(expected), abs(slope)) + 64 * EPS * terms + 1e-13 * top + 20 * error
-        if abs(expected - slope) <= limit or abs(expected - slope) <= limit + 32 * _noise(s, cts, vs, expected, dot(found, vs)):
+        off, relative = abs(expected - slope), 1e-8 if error else 1e-10
+        limit = relative * max(abs(expected), abs(slope)) + 20 * error + floor
+        if off <= limit:
             continue
-        confirmed = _in_long_double(s, cts, vs) if mode == "rev" else None
-        if confirmed is None or not confirmed[0]:
-            where = confirmed[1] if confirmed else ""
-            return f"along a random direction {mode} mode gives {slope:.12g}, the derivative is {expected:.12g}{where}"
+        pair = s.compared_in_long_double(vs, cts, mode)
+        if pair is None:
+            limit += 64 * EPS * terms + 1e-13 * top + 32 * _noise(s, cts, vs, expected, dot(found, vs))
+        if off > limit and not is_rounding(off, pair):
+            more = f" (in long double {pair[0]:.15g} and {pair[1]:.15g})" if pair else ""
+            return f"along a random direction {mode} mode gives {slope:.12g}, the derivative is {expected:.12g}{more}"
     return ""
 
 
@@ -192,21 +195,6 @@ def _noise(s: Subject, cts: Arrays, vs: Arrays, expected: float, slope: float) -
             moves.append(abs(dot(cts, tangents) - expected))
         moves.append(abs(dot(s.gradient(xs, cts), vs) - slope))
     return max((m for m in moves if np.isfinite(m)), default=0.0)
-
-
-def _in_long_double(s: Subject, cts: Arrays, vs: Arrays) -> tuple[bool, str] | None:
-    """Whether the two agree in long double, and what to say if not; None where an operation has no such rule."""
-    xs = [x.astype(np.longdouble) for x in s.xs]
-    gradient = s.differentiated(cts)
-    tangents = s.complex_step(xs, vs)
-    if tangents is None or gradient.graph is None:
-        return None
-    try:
-        found = gradient.value(xs)
-    except TypeError:
-        return None
-    expected, slope = dot(cts, tangents), dot(found, vs)
-    return bool(abs(expected - slope) <= 1e-13 * abs(expected)), f" (in long double {slope:.15g} and {expected:.15g})"
 
 
 def _check_float32(s: Subject, cts: Arrays, what: str) -> None:
@@ -229,10 +217,23 @@ def _check_float32(s: Subject, cts: Arrays, what: str) -> None:
 def _check_linear(s: Subject, cts: Arrays, rng: Numbers, what: str) -> None:
     """A vjp is linear in its cotangent, and 0 for 0."""
     other = [np.asarray(rng.standard_normal(c.shape)) for c in cts]
-    a, b = s.gradient(s.xs, cts), s.gradient(s.xs, other)
-    both = s.gradient(s.xs, [c + d for c, d in zip(cts, other, strict=True)])
+    factors = [cts, other, [c + d for c, d in zip(cts, other, strict=True)]]
+    found = [s.gradient(s.xs, c) for c in factors]
     zero = s.gradient(s.xs, [0 * c for c in cts])
-    for path, p, q, total, z in zip(s.paths, a, b, both, zero, strict=True):
-        size = float(np.max(np.abs(p) + np.abs(q), initial=0))
-        if np.isfinite(total).all() and (np.any(np.abs(p + q - total) > 1e-5 * size + 1e-12) or np.any(z != 0)):
+    for i, path in enumerate(s.paths):
+        a, b, both = (g[i] for g in found)
+        size = float(np.max(np.abs(a) + np.abs(b), initial=0))
+        off = np.max(np.abs(a + b - both), initial=0)
+        if not np.isfinite(both).all():
+            continue
+        if np.any(zero[i] != 0) or (off > 1e-5 * size + 1e-12 and not _only_by_rounding(s, factors, i, float(off))):
             raise GradientError(f"{what}: the gradient of {path} is not linear in the cotangent. Is the cotangent ignored or squared?")
+
+
+def _only_by_rounding(s: Subject, factors: Sequence[Arrays], i: int, off: float) -> bool:
+    """Whether the gradients of leaf i for three cotangents, the third the sum of the others, add up in long double."""
+    found = [s.differentiated(c).in_long_double() for c in factors]
+    if any(g is None for g in found):
+        return False
+    a, b, both = (g[i] for g in found if g is not None)
+    return bool(np.max(np.abs(a + b - both), initial=0) <= off / VANISHING)

@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from .subject import Arrays, Subject, dot
+from .subject import Arrays, Subject, dot, is_rounding
 
 LOCALISED = 4096  # elements looked at one by one
 
@@ -18,7 +18,7 @@ class Leaf:
     """A leaf's gradient beside its derivative, element by element; all arrays have the shape of the leaf.
 
     `seen` tells which elements were looked at; `kinks` and `jumps` where there is no derivative: at a kink the gradient must lie between
-    `low` and `high`, the slopes of the two sides; at a jump, or the edge of the domain, it is not judged.
+    `low` and `high`, the least and the largest slope of the pieces that meet there; at a jump, or the edge of the domain, it is not judged.
     """
 
     path: str
@@ -73,15 +73,16 @@ class Leaf:
         at = self.worst
         place = f" at {at}" if at else ""
         count = f", {int(self.wrong.sum())} of {self.gradient.size} elements differ" if self.gradient.size > 1 else ""
-        line = f"  {self.path}{place}: the gradient is {self.gradient[at]:.10g}, the derivative {self.derivative[at]:.10g}{count}"
+        if self.kinks[at]:
+            right = f"but at this kink the slopes nearby are between {self.low[at]:.10g} and {self.high[at]:.10g}"
+        else:
+            right = f"the derivative {self.derivative[at]:.10g}"
+        line = f"  {self.path}{place}: the gradient is {self.gradient[at]:.10g}, {right}{count}"
         return [line, f"    likely: {self.cause}"] if self.cause else [line]
 
     @property
     def cause(self) -> str:
         """The likely cause of a wrong gradient, or ''."""
-        at = self.worst
-        if self.kinks[at]:
-            return f"a kink: the slopes to the sides are {self.low[at]:.6g} and {self.high[at]:.6g}, and the gradient is not between them"
         if self.discarded.any() or not self.seen.all():
             return ""
         return likely_mistake(self.gradient, self.derivative)
@@ -121,6 +122,13 @@ def look(subject: Subject, gradient: Sequence[np.ndarray], cts: Arrays) -> list[
         leaf.derivative[at], leaf.error[at], leaf.seen[at] = derivative * scale, error * abs(scale), True
         leaf.low[at], leaf.high[at] = sorted((sides.low * scale + 0.0, sides.high * scale + 0.0))
         leaf.kinks[at], leaf.jumps[at] = exact and sides.kind == "kink", exact and sides.kind in ("jump", "edge")
+        if not leaf.wrong[at]:
+            continue
+        if leaf.kinks[at]:
+            slopes = [leaf.low[at], leaf.high[at], *(scale * slope + 0.0 for slope in subject.slopes_around(vs, cts))]
+            leaf.low[at], leaf.high[at] = min(slopes), max(slopes)
+        elif is_rounding(leaf.distance[at] / abs(scale), subject.compared_in_long_double(vs, cts)):
+            leaf.error[at] = leaf.distance[at]
     return leaves
 
 

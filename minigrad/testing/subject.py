@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -29,6 +29,9 @@ Arrays = list[np.ndarray]
 STEP = 1e-30
 EPS = float(np.finfo("float64").eps)
 SIDE = 1e-5  # one-sided differences step this far
+ULPS = (64, 8)  # where the derivative is exact, its changes are looked at this near
+AROUND = 16  # points near a kink at which slopes are taken
+VANISHING = 256  # a difference that is this much smaller in long double, which has 11 more bits, is rounding
 
 
 class _Held(threading.local):
@@ -39,7 +42,7 @@ class _Held(threading.local):
 
 _held = _Held()
 _eager = threading.RLock()  # whoever has it may change what `detach` computes
-held: Primitive = Primitive("held", lambda x: x, lambda x: _held.replace(x), complex=np.real, elementwise=True)
+held: Primitive = Primitive("held", lambda x: x, lambda x: _held.replace(x), complex=lambda z: _held.replace(z.real), elementwise=True)
 
 
 def _hold(node: Node, args: Sequence[Tensor]) -> Any:
@@ -81,6 +84,11 @@ class Subject:
         """∂f·v: forward mode."""
         return [t.numpy() for t in autodiff.jvp(self.f, [np.asarray(x) for x in self.xs], [np.asarray(v) for v in vs])[1]]
 
+    def pushed(self, vs: Sequence[np.ndarray]) -> Subject:
+        """∂f·v in forward mode, as a function of the same leaves."""
+        tangent = lambda *xs: list(autodiff.jvp(self.f, list(xs), list(map(tensor, vs)))[1])  # noqa: E731
+        return subject_of(self.name, tangent, self.xs, self.paths)
+
     def differentiated(self, cts: Sequence[np.ndarray]) -> Subject:
         """The gradient for a cotangent, as a function of the same leaves."""
 
@@ -110,14 +118,24 @@ class Subject:
 
     def along(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], t: float) -> float:
         """ctᵀ·f(x + tv), where detached values stay what they are at x."""
+        with self._detached_as_here():
+            return dot(cts, self.value([x + t * v for x, v in zip(self.xs, vs, strict=True)]))
+
+    def exact_slope(self, xs: Sequence[np.ndarray], vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> float | None:
+        """ctᵀ·∂f·v at xs by the complex step, where detached values stay what they are at x; None where there is none."""
+        with self._detached_as_here():
+            tangents = self.complex_step(xs, vs)
+        return None if tangents is None else float(dot(cts, tangents))
+
+    def _detached_as_here(self) -> AbstractContextManager[None]:
+        """For one evaluation of f, its detached values are those at x."""
         held = iter(self.detached)
 
         def same(x: np.ndarray) -> np.ndarray:
             value = next(held, x)
             return value if value.shape == x.shape else x  # where f branches, another one may be asked for
 
-        with self._holding(same):
-            return dot(cts, self.value([x + t * v for x, v in zip(self.xs, vs, strict=True)]))
+        return self._holding(same)
 
     @contextmanager
     def _holding(self, replace: Callable[[np.ndarray], np.ndarray]) -> Iterator[None]:
@@ -156,21 +174,68 @@ class Subject:
                     best, error = table[i][-1], change
         return best, min(error, 1e-4 * abs(best))
 
+    def size(self, cts: Sequence[np.ndarray]) -> float:
+        """Σ|ct·f|, of which a rounding is a part."""
+        return sum(float(np.sum(np.abs(c * y))) for c, y in zip(cts, self.value(self.xs), strict=True))
+
+    def reach(self, vs: Sequence[np.ndarray]) -> float:
+        """The largest |x| among the elements that v moves; 1 where they are all 0."""
+        return max((float(np.abs(x[v != 0]).max(initial=0)) for x, v in zip(self.xs, vs, strict=True)), default=0.0) or 1.0
+
+    def in_long_double(self) -> Arrays | None:
+        """The value in long double; None where f has no graph or an operation no such rule."""
+        try:
+            return self.value([x.astype(np.longdouble) for x in self.xs]) if self.graph is not None else None
+        except TypeError:
+            return None
+
+    def compared_in_long_double(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], mode: str = "rev") -> tuple[Any, Any] | None:
+        """(slope by this mode, derivative), ctᵀ·∂f·v both, in long double; None where an operation has no such rule."""
+        tangents = self.complex_step([x.astype(np.longdouble) for x in self.xs], vs)
+        values = (self.differentiated(cts) if mode == "rev" else self.pushed(vs)).in_long_double() if tangents is not None else None
+        if tangents is None or values is None:
+            return None
+        return (dot(values, vs) if mode == "rev" else dot(cts, values)), dot(cts, tangents)
+
     def sides(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> Sides:
         """What f does on either side. A smooth curve's slopes come together as the step shrinks, those at a kink do not."""
-        values = self.value(self.xs)
-        here, size = dot(cts, values), sum(float(np.sum(np.abs(c * y))) for c, y in zip(cts, values, strict=True))
-        reach = max((float(np.abs(x).max()) for x in self.xs if x.size), default=0.0)
-        steps = [SIDE * max(1.0, reach) / d for d in (1, 8)]
+        here, size = dot(cts, self.value(self.xs)), self.size(cts)
+        reach = max(1.0, self.reach(vs))
+        steps = [SIDE * reach / d for d in (1, 8)]
         wide, near = ([(self.along(vs, cts, s * h) - here) / (s * h) for s in (1, -1)] for h in steps)
-        if not np.isfinite([*wide, *near]).all():
-            return Sides("edge", *sorted(near))
         before, after, noise = abs(wide[0] - wide[1]), abs(near[0] - near[1]), 64 * EPS * size / steps[1]
-        if max(map(abs, near)) > 4 * max(map(abs, wide)) + noise:  # also with f half-way, where both slopes are one
-            return Sides("jump", *sorted(near))
-        if after <= 1e-4 * max(1e-3, *map(abs, near)) + noise or after <= before / 4:
-            return Sides("", *sorted(near))
-        return Sides("kink", *sorted(near))
+        kind = ""
+        if not np.isfinite([*wide, *near]).all():
+            kind = "edge"
+        elif max(map(abs, near)) > 4 * max(map(abs, wide)) + noise:  # also with f half-way, where both slopes are one
+            kind = "jump"
+        elif after > 1e-4 * max(1e-3, *map(abs, near)) + noise and after > before / 4:
+            kind = "kink"
+        return Sides("" if kind and self._is_smooth(vs, cts, reach, here, size) else kind, *sorted(near))
+
+    def _is_smooth(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], reach: float, here: float, size: float) -> bool:
+        """Whether value and exact slope go on smoothly within a few roundings of x, where differences over wider steps look like a kink."""
+        found = []
+        for ulps in ULPS:
+            h = ulps * EPS * reach
+            right, left = (self.exact_slope([x + s * h * v for x, v in zip(self.xs, vs, strict=True)], vs, cts) for s in (1, -1))
+            if right is None or left is None:
+                return False
+            found.append((right, left))
+        steepest, moves = max(map(abs, found[1])), [self.along(vs, cts, s * h) - here for s in (1, -1)]
+        if not np.isfinite([*moves, *found[0], *found[1]]).all() or max(map(abs, moves)) > 4 * h * steepest + 64 * EPS * size:
+            return False
+        wide, near = (abs(a - b) for a, b in found)
+        return bool(near <= wide / 4 or near <= 1e-10 * steepest)
+
+    def slopes_around(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> list[float]:
+        """Exact slopes along v at x and at points near it, in random directions and with rising and falling elements: those of the
+        pieces of f that meet in x. None where f has no graph."""
+        rng, step = np.random.default_rng(0), SIDE * max(1.0, self.reach(vs))
+        ramps = [[s * (1 + np.arange(x.size)).reshape(x.shape) / max(1, x.size) for x in self.xs] for s in (0, 1, -1)]
+        directions = [*ramps, *([rng.uniform(-1, 1, x.shape) for x in self.xs] for _ in range(AROUND))]
+        found = (self.exact_slope([x + step * d for x, d in zip(self.xs, ds, strict=True)], vs, cts) for ds in directions)
+        return [slope for slope in found if slope is not None]
 
     def in_float32(self) -> bool:
         """Whether it computes in float32 inside, whatever its arguments are."""
@@ -210,6 +275,14 @@ def subject_of(name: str, f: Callable[..., Any], xs: Arrays, paths: list[str]) -
     except AbstractValueError:
         graph = None
     return Subject(name, f, xs, paths, graph)
+
+
+def is_rounding(difference: float, in_long_double: tuple[Any, Any] | None) -> bool:
+    """Whether a difference between a slope and the derivative vanishes in long double, as rounding does and a fault does not."""
+    if in_long_double is None:
+        return False
+    slope, expected = in_long_double
+    return bool(abs(expected - slope) <= max(1e-13 * abs(expected), difference / VANISHING))
 
 
 def dot(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> Any:

@@ -82,7 +82,7 @@ def test_check_grads_at_kinks_takes_any_subgradient_and_no_other() -> None:
             check_grads(lambda x: mg.maximum(x, 0), np.zeros(2), key=seed)
     f = mg.custom_vjp(mg.relu)
     f.defvjp(lambda ct, out, x: ct * 1.5)
-    with pytest.raises(GradientError, match=r"a kink: the slopes to the sides are -\d.* and 0,"):
+    with pytest.raises(GradientError, match=r"but at this kink the slopes nearby are between -\d.* and 0,"):
         check_grads(f, np.array([0.0, 0.0]), order=1)
 
 
@@ -94,9 +94,9 @@ def test_a_wrong_element_beside_kinks_is_found() -> None:
 
 
 def test_kinks_and_jumps_are_counted() -> None:
-    report = check_grads(mg.relu, np.array([0.0, 1.0, -2.0, 3e-7]))
-    assert (report.elements, report.kinks) == (4, 2)
-    assert report.leaves[0].verdict == "ok (2 at kinks)"
+    report = check_grads(mg.relu, np.array([0.0, 1.0, -2.0, 3e-7]))  # beside the kink the derivative is exact
+    assert (report.elements, report.kinks) == (4, 1)
+    assert report.leaves[0].verdict == "ok (1 at kinks)"
     report = check_grads(lambda x: x + mg.floor(x), np.array([1.0, 1.5, 0.25]))
     assert report.leaves[0].jumps.tolist() == [True, False, False]
     assert check_grads(mg.tanh, np.zeros(4)).kinks == 0
