@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import MinigradError, SettingError
+from ..errors import MinigradError, SettingError, dtype_error
 from .report import Report, look
 from .subject import EPS, VANISHING, Arrays, Subject, dot, is_rounding, subject
 
@@ -83,7 +83,7 @@ def check_grads(
     long double: one that vanishes there is rounding.
 
     Raises GradientError naming leaf, worst element, both values and the likely cause; NondeterminismError for an f that gives two results;
-    DTypeError where there is nothing to differentiate.
+    DTypeError where no argument or no result is a float.
     """
     settings = Settings.here(order=order, modes=None if modes is None else tuple(modes), dtype=dtype, key=key)
     snapshot = [np.array(x) for x in tree.leaves(args)]
@@ -116,6 +116,10 @@ TOTALS = {"checks": 0, "elements": 0, "kinks": 0}  # of this process, for the py
 
 def _deterministic(s: Subject, what: str) -> Arrays:
     first, again = (s.eager() for _ in range(2))
+    if not first:
+        raise dtype_error(
+            what, "the function returns no float, so there is nothing to differentiate", "Did it forget to return its result?"
+        )
     for i, (a, b) in enumerate(zip(first, again, strict=True)):
         if a.shape != b.shape:
             raise NondeterminismError(f"{what}: two runs give result {i} the shapes {a.shape} and {b.shape}")

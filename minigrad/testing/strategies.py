@@ -1,7 +1,9 @@
-"""Hypothesis strategies. Numbers are multiples of 1/64: zeros, ones and repeats are frequent, and failing examples shrink to short ones."""
+"""Hypothesis strategies. Numbers are multiples of 1/64, or of a smaller power of 2 in a narrow domain: zeros, ones and repeats are
+frequent, and failing examples shrink to short ones."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ try:
 except ImportError as error:
     raise ImportError("minigrad.testing's strategies need hypothesis: pip install 'minigrad[testing]'") from error
 
+from ..errors import setting_error
 from ..graph.types import DTYPES
 from ..tensor import Tensor, tensor
 from .programs import RandomProgram, draw_program
@@ -54,14 +57,14 @@ def tensors(
     """Tensors with elements in `domain`; of a given shape, or of any with min_dims … max_dims axes of min_side … max_side.
 
     Floats keep 1/16 away from `kinks`, as in tensors(kinks=[0]) for relu; domain=(1/64, 4) is positive. With `special`, NaN, ±infinity,
-    −0, the largest, smallest and subnormal numbers occur as well.
+    −0, the largest, smallest and subnormal numbers occur as well. Raises SettingError for a domain without a number of the dtype.
     """
     kind = np.dtype(dtype)
     found = shape if isinstance(shape, st.SearchStrategy) else shapes(min_dims, max_dims, min_side, max_side) if shape is None else shape
     low, high = domain
     elements: st.SearchStrategy[Any]
     if kind.kind == "f":
-        elements = st.integers(int(np.ceil(low * 64)), int(np.floor(high * 64))).map(lambda n: n / 64)
+        elements = _grid(low, high)
         if kinks:
             elements = elements.filter(lambda x: min(abs(x - k) for k in kinks) >= 1 / 16)
         if special:
@@ -69,8 +72,21 @@ def tensors(
     elif kind.kind == "b":
         elements = st.booleans()
     else:
-        elements = st.integers(max(0, int(np.ceil(low))) if kind.kind == "u" else int(np.ceil(low)), int(np.floor(high)))
+        first, last = max(0, math.ceil(low)) if kind.kind == "u" else math.ceil(low), math.floor(high)
+        if first > last:
+            raise setting_error("tensors", f"no {kind} is in the domain {domain}")
+        elements = st.integers(first, last)
     return hnp.arrays(kind, found, elements=elements).map(tensor)
+
+
+def _grid(low: float, high: float) -> st.SearchStrategy[float]:
+    """Numbers in [low, high], multiples of 1/64 or of the power of 2 that gives at least 16 of them."""
+    if not -math.inf < low <= high < math.inf:
+        raise setting_error("tensors", f"a domain is (low, high) with finite low ≤ high, got {(low, high)}")
+    if low == high:
+        return st.just(low)
+    step = min(1 / 64, 2.0 ** math.floor(math.log2((high - low) / 16)))
+    return st.integers(math.ceil(low / step), math.floor(high / step)).map(lambda n: n * step)
 
 
 def _special(kind: np.dtype) -> list[float]:

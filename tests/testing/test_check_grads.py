@@ -192,6 +192,12 @@ def test_rounding_is_no_fault() -> None:
         check_grads(_wrong(lambda ct, g: g * (1 + 1e-8)), np.array([0.3, 0.7]), order=1)
 
 
+@pytest.mark.parametrize("f", [lambda x: None, lambda x: [], lambda x: x > 0, lambda x: mg.argmax(x)])
+def test_a_function_that_returns_no_float_is_refused(f: Any) -> None:
+    with pytest.raises(errors.DTypeError, match="returns no float"):
+        check_grads(f, np.ones(3))
+
+
 def test_two_runs_of_other_shapes_are_no_function() -> None:
     lengths = iter(range(1, 100))
     with pytest.raises(NondeterminismError, match=r"two runs give result 0 the shapes \(\d,\) and \(\d,\)"):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from minigrad.models import GRU, LSTM, NTM, RNN
 
 import minigrad as mg
+from minigrad.errors import SettingError
 from minigrad.testing import broadcastable, cells, check_grads, einsums, sequences, tensors, trees
 
 
@@ -29,6 +30,29 @@ def some(strategy: Any, condition: Any) -> Any:
 def test_domains_and_kinks_are_kept(x: mg.Tensor) -> None:
     values = x.numpy()
     assert ((values > 0) & (values <= 4) & (np.abs(values - 1) >= 1 / 16) & (np.abs(values - 2) >= 1 / 16)).all()
+
+
+@pytest.mark.parametrize("domain", [(0, 0.01), (0.001, 0.01), (-1e-9, 1e-9), (0.5, 0.5), (-3, 1e5), (100.001, 100.002)])
+def test_every_domain_has_different_numbers(domain: tuple[float, float]) -> None:
+    low, high = domain
+
+    @given(x=tensors(domain=domain, shape=(3,)))
+    def inside(x: mg.Tensor) -> None:
+        assert ((x.numpy() >= low) & (x.numpy() <= high)).all()
+
+    inside()
+    if low < high:
+        assert some(tensors(domain=domain, shape=(4,)), lambda x: len(np.unique(x.numpy())) == 4) is not None
+        assert some(tensors(domain=domain, shape=()), lambda x: float(x) > (low + high) / 2) is not None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "domain"),
+    [("float64", (1, 0)), ("float64", (0, np.nan)), ("float64", (0, np.inf)), ("int64", (0.001, 0.01)), ("uint8", (-3, -1))],
+)
+def test_a_domain_without_numbers_is_refused(dtype: str, domain: tuple[float, float]) -> None:
+    with pytest.raises(SettingError, match="domain"):
+        tensors(dtype, domain=domain)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
