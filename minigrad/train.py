@@ -18,8 +18,9 @@ from filelock import FileLock, Timeout
 
 from . import optim, tree
 from .compiled import jit
-from .errors import CheckpointError, MinigradError, NonFiniteError
+from .errors import CheckpointError, MinigradError, NonFiniteError, dtype_error
 from .io import Checkpoints
+from .random import as_key
 from .tensor import Tensor, tensor
 from .transforms.autodiff import value_and_grad
 from .transforms.interpret import nan_watch, run
@@ -67,7 +68,7 @@ def train(
     *,
     folder: str | os.PathLike[str],
     steps: int,
-    key: Tensor,
+    key: int | Tensor,
     config: dict[str, Any] | None = None,
     evaluate: Callable[[Any, int], dict[str, Any]] | None = None,
     evaluate_every: int = 500,
@@ -81,6 +82,7 @@ def train(
 
     loss      (model, *batch) -> (scalar to minimise, {name: scalar to log})
     data      (key, step) -> batch, a pure function
+    key       a seed or a key, from which `data` draws
     evaluate  (model, step) -> {name: number}, called every `evaluate_every` steps and at the end
     report    gets every line of metrics.jsonl as it is written
     progress  gets (step, numbers) after every step; True from it asks to stop, as a signal does
@@ -89,7 +91,7 @@ def train(
     Raises NonFiniteError naming the operation where a loss or gradient is not finite (the checkpoints stay as they are), RunError where
     another process trains in the folder, CheckpointError where the checkpoint is of another run.
     """
-    folder = Path(folder)
+    folder, key = Path(folder), as_key(key)
     store, step_function = Checkpoints(folder / "checkpoints", keep), make_step(loss, optimizer)
     fast = jit(step_function)
     notes = {"config": config or {}, "key": [int(n) for n in key.numpy()]}
@@ -111,7 +113,7 @@ def train(
             if step % log_every == 0:
                 metrics.write({"step": step, **window.means()})
             if evaluate is not None and _due(step, steps, evaluate_every):
-                result = evaluate(model, step)
+                result = _evaluated(evaluate, model, step)
                 metrics.write({"step": step, "evaluation": result})
                 learned = bool(result.get("learned"))
             if learned or _due(step, steps, save_every):
@@ -127,7 +129,14 @@ def _due(step: int, steps: int, every: int) -> bool:
 
 
 def _learned(evaluate: Callable[[Any, int], dict[str, Any]] | None, model: Any, step: int) -> bool:
-    return evaluate is not None and bool(evaluate(model, step).get("learned"))
+    return evaluate is not None and bool(_evaluated(evaluate, model, step).get("learned"))
+
+
+def _evaluated(evaluate: Callable[[Any, int], dict[str, Any]], model: Any, step: int) -> dict[str, Any]:
+    found = evaluate(model, step)
+    if not isinstance(found, dict):
+        raise dtype_error("train", f"evaluate returned {found!r}, not a dict", "Name the number, as in {'accuracy': 0.9}")
+    return found
 
 
 def _save(store: Checkpoints, metrics: Metrics, model: Any, state: optim.State, step: int, notes: dict[str, Any]) -> int:
@@ -196,12 +205,19 @@ class Metrics:
 
     def write(self, event: dict[str, Any]) -> None:
         event = {**event, "seconds": round(time.monotonic() - self.start, 2)}
-        self.file.write(json.dumps(event) + "\n")
+        self.file.write(json.dumps(event, default=_plain) + "\n")
         self.file.flush()
         self.report(event)
 
     def sync(self) -> None:
         os.fsync(self.file.fileno())
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number, an array or a tensor as JSON can hold it."""
+    if isinstance(value, (np.generic, np.ndarray, Tensor)):
+        return value.tolist()
+    raise dtype_error("train", f"{value!r} cannot stand in metrics.jsonl", "Give numbers, texts, lists or dicts of them")
 
 
 def _is_number(value: Any) -> bool:

@@ -24,13 +24,6 @@ def memory_size(model: str, memory: Any) -> tuple[int, int]:
     raise mg.errors.setting_error(model, problem, "Write it as in memory=(128, 20)")
 
 
-def require_at_least(model: str, least: int, **counts: Any) -> None:
-    """Raises SettingError for a parameter that is not an integer of at least `least`."""
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < least:
-            raise mg.errors.setting_error(model, f"{name}={count!r} must be an integer of at least {least}")
-
-
 def similarity(k: Tensor, M: Tensor) -> Tensor:
     """Cosine similarity K[k, M(i)] = k·M(i) / √(|k|² |M(i)|² + ε), eq. 6: (batch, heads, slots)."""
     squares = mg.sum(k * k, -1, keepdims=True) * mg.expand_dims(mg.sum(M * M, -1), 1)

@@ -14,7 +14,7 @@ from minigrad.errors import SettingError
 
 from .cell import Cell, Linear, blocks, choose, keys
 from .lstm import LSTM, LSTMState
-from .settings import Hidden
+from .settings import Hidden, require_at_least
 
 Scoring = Literal["general", "dot", "concat", "bahdanau"]
 
@@ -49,6 +49,7 @@ class Score(Module):
     """
 
     def __init__(self, kind: Scoring, query: int, keys_: int, hidden: int | None = None, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("Score", 1, query=query, keys_=keys_, hidden=1 if hidden is None else hidden)
         self.kind, k = choose("score", kind, get_args(Scoring)), keys(key, 3)
         if kind == "dot" and query != keys_:
             raise SettingError(f"dot scores need queries and keys of one width, got {query} and {keys_}")
@@ -98,6 +99,7 @@ class AttentiveLSTM(Module):
         key: Any = 0,
         dtype: Any = "float32",
     ):
+        require_at_least("AttentiveLSTM", 1, inputs=inputs, hidden=hidden, outputs=outputs)
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs, hidden, key=k[0], dtype=dtype)
@@ -132,6 +134,7 @@ class Decoder(Module):
     def __init__(
         self, inputs: int, states: int, hidden: int, outputs: int, score: Scoring = "general", key: Any = 0, dtype: Any = "float32"
     ):
+        require_at_least("Decoder", 1, inputs=inputs, states=states, hidden=hidden, outputs=outputs)
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.lstm = LSTM(inputs + hidden, hidden, key=k[0], dtype=dtype)
@@ -177,6 +180,7 @@ class MultiHead(Module):
     """Multi-head attention (Vaswani et al. 2017, §3.2.2). One matrix W holds the projections to q, k and v, as in PyTorch."""
 
     def __init__(self, width: int, heads: int, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("MultiHead", 1, width=width, heads=heads)
         if width % heads:
             raise SettingError(f"width={width} is no multiple of heads={heads}")
         k = keys(key, 2)

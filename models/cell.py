@@ -10,6 +10,8 @@ import numpy as np
 import minigrad as mg
 from minigrad import Module, Tensor
 
+from .settings import require_at_least
+
 
 class Cell(Module):
     """Base class of recurrent models. A subclass defines `initial_state` and `step`; `run` is one `mg.scan` of the step over time.
@@ -93,6 +95,7 @@ class Linear(Module):
     """Linear layer y = x W + b: (…, inputs) -> (…, outputs)."""
 
     def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("Linear", 1, inputs=inputs, outputs=outputs)
         self.W = mg.parameter(mg.init.glorot(mg.random.as_key(key), (inputs, outputs), dtype))
         self.b = mg.parameter(mg.zeros(outputs, dtype))
 

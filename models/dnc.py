@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import minigrad as mg
 from minigrad import Tensor
 
-from .addressing import content, memory_size, require_at_least, write
+from .addressing import content, memory_size, write
 from .cell import Cell, Linear, keys
 from .controllers import controller as make_controller
-from .settings import Controller, Heads, Hidden, Layers, Memory
+from .settings import Controller, Heads, Hidden, Layers, Memory, require_at_least
 
 CLIP = 20.0  # bound of the interface vector before its activations
 USAGE_EPSILON = 1e-6  # usage is taken as ε + (1 − ε) u, so that its logarithm is finite
@@ -57,7 +57,7 @@ class DNC(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("DNC", memory)
-        require_at_least("DNC", 1, read_heads=read_heads)
+        require_at_least("DNC", 1, inputs=inputs, outputs=outputs, hidden=hidden, layers=layers, read_heads=read_heads)
         k = keys(key, 3)
         self.inputs, self.outputs, self.memory, self.read_heads = inputs, outputs, (slots, width), read_heads
         self.controller = make_controller(controller, inputs, read_heads * width, hidden, layers, k[0], dtype)

@@ -11,6 +11,7 @@ from minigrad import Module, Tensor
 from minigrad.errors import SettingError
 
 from .cell import Cell, keys, sequences
+from .settings import require_at_least
 
 LEAK = 0.1  # slope of the leaky ReLU below 0
 
@@ -36,6 +37,7 @@ class ImageEncoder(Module):
     """
 
     def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("ImageEncoder", 1, side=side, outputs=outputs, **{f"channels[{i}]": n for i, n in enumerate(channels)})
         *k, last = keys(key, len(channels) + 1)
         self.side, self.outputs = side, outputs
         self.layers = tuple(Convolution(n, m, key, dtype) for (n, m), key in zip(pairwise([1, *channels]), k, strict=True))

@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, Linear, keys
-from .settings import Hidden
+from .settings import Hidden, require_at_least
 
 
 class FeedForwardNetwork(Cell):
@@ -17,6 +17,7 @@ class FeedForwardNetwork(Cell):
     label = "feedforward"
 
     def __init__(self, inputs: int, hidden: Hidden, outputs: int, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("FeedForwardNetwork", 1, inputs=inputs, hidden=hidden, outputs=outputs)
         k = keys(key, 2)
         self.inputs = inputs
         self.layer, self.readout = Linear(inputs, hidden, k[0], dtype), Linear(hidden, outputs, k[1], dtype)

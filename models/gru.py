@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
-from .settings import Hidden, Weights
+from .settings import Hidden, Weights, require_at_least
 
 Reset = Annotated[bool, "reset the state before its product with the weights, as in the paper; else after it, as cuDNN"]
 
@@ -42,6 +42,7 @@ class GRU(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
+        require_at_least("GRU", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         k = keys(key, 3)
         self.inputs, self.hidden, self.outputs, self.reset_first = inputs, hidden, outputs, reset_first
         self.W_x = blocks(k[0], (inputs, hidden), 3, "uniform" if start == "uniform" else "glorot", dtype)

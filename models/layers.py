@@ -22,6 +22,8 @@ class Stack(Cell):
     label = "stack"
 
     def __init__(self, layers: Sequence[Any]):
+        if not layers:
+            raise SettingError("Stack: needs at least one layer")
         for below, above in pairwise(layers):
             if width(below) != above.inputs:
                 raise SettingError(f"a layer gives {width(below)} outputs, the one above takes {above.inputs} inputs")

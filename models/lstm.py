@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
-from .settings import Hidden, Weights
+from .settings import Hidden, Weights, require_at_least
 
 
 class LSTMState(NamedTuple):
@@ -48,6 +48,8 @@ class LSTM(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
+        require_at_least("LSTM", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
+        require_at_least("LSTM", 0, longest=longest, projection=projection or 0)
         k = keys(key, 5)
         gates, size = 3 if coupled else 4, projection or hidden
         self.inputs, self.hidden, self.outputs, self.projected = inputs, hidden, outputs, projection

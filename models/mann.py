@@ -10,10 +10,10 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from .addressing import memory_size, require_at_least, similarity
+from .addressing import memory_size, similarity
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
-from .settings import Controller, Heads, Hidden, Memory, Read
+from .settings import Controller, Heads, Hidden, Memory, Read, require_at_least
 
 Content = Literal["key", "add"]
 SHARP = 8.0  # the initial bias of β before its softplus
@@ -68,7 +68,7 @@ class MANN(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("MANN", memory)
-        require_at_least("MANN", 1, heads=heads)
+        require_at_least("MANN", 1, inputs=inputs, outputs=outputs, hidden=hidden, heads=heads)
         if heads > slots:
             raise SettingError(f"heads={heads}, but the memory has only {slots} slots to write to")
         k = keys(key, 3)

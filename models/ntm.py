@@ -10,10 +10,10 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from .addressing import address, memory_size, require_at_least, write
+from .addressing import address, memory_size, write
 from .cell import Cell, Linear, choose, keys
 from .controllers import controller as make_controller
-from .settings import Controller, Heads, Hidden, Layers, Memory, Read
+from .settings import Controller, Heads, Hidden, Layers, Memory, Read, require_at_least
 
 CLIP = 20.0  # bound of the head parameters before their activations
 MemoryStart = Literal["constant", "learned", "random"]
@@ -79,6 +79,7 @@ class NTM(Cell):
         dtype: Any = "float32",
     ):
         slots, width = memory_size("NTM", memory)
+        require_at_least("NTM", 1, inputs=inputs, outputs=outputs, hidden=hidden, layers=layers)
         require_at_least("NTM", 1, read_heads=read_heads, write_heads=write_heads)
         require_at_least("NTM", 0, shift=shift)
         k = keys(key, 7)

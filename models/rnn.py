@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, choose, keys, read, readout
-from .settings import Hidden, Weights
+from .settings import Hidden, Weights, require_at_least
 
 ACTIVATIONS = {"tanh": mg.tanh, "relu": mg.relu}
 
@@ -39,6 +39,7 @@ class RNN(Cell):
         key: Any = 0,
         dtype: Any = "float32",
     ):
+        require_at_least("RNN", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         k = keys(key, 3)
         self.inputs, self.hidden, self.outputs = inputs, hidden, outputs
         self.activation = choose("activation", activation, list(ACTIVATIONS))

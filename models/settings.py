@@ -1,8 +1,14 @@
-"""Annotations of constructor parameters that several models share: a parameter annotated (kind, help text) can be a setting of a run."""
+"""Annotations of constructor parameters that several models share: a parameter annotated (kind, help text) can be a setting of a run.
+
+And the check of those that count something."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from numbers import Integral
+from typing import Annotated, Any, Literal
+
+from minigrad.errors import setting_error
+from minigrad.graph.dims import Dim
 
 Size = tuple[int, int]
 Hidden = Annotated[int, "units"]
@@ -12,3 +18,10 @@ Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
 Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
+
+
+def require_at_least(model: str, least: int, **counts: Any) -> None:
+    """Raises SettingError for a parameter that is not an integer of at least `least`. A run-time size is one."""
+    for name, count in counts.items():
+        if isinstance(count, bool) or not (isinstance(count, Dim) or (isinstance(count, Integral) and count >= least)):
+            raise setting_error(model, f"{name}={count!r} must be an integer of at least {least}")

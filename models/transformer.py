@@ -12,7 +12,7 @@ from minigrad import Module, Tensor
 
 from .attention import MultiHead, allowed
 from .cell import Linear, choose, keys, require_mask, sequences
-from .settings import Heads, Hidden, Layers
+from .settings import Heads, Hidden, Layers, require_at_least
 
 Positions = Literal["sinusoids", "learned", "none"]
 
@@ -45,6 +45,7 @@ class Block(Module):
     """Pre-norm block (Xiong et al. 2020) on x (T, batch, width): x + attention(LN x), then x + f(LN x), f with one hidden layer."""
 
     def __init__(self, width: int, heads: int, hidden: int | None = None, activation: str = "gelu", key: Any = 0, dtype: Any = "float32"):
+        require_at_least("Block", 1, width=width, heads=heads, hidden=1 if hidden is None else hidden)
         k = keys(key, 3)
         self.activation = choose("activation", activation, ["gelu", "relu"])
         self.attention = MultiHead(width, heads, k[0], dtype)
@@ -84,6 +85,7 @@ class Transformer(Module):
         key: Any = 0,
         dtype: Any = "float32",
     ):
+        require_at_least("Transformer", 1, inputs=inputs, outputs=outputs, width=width, heads=heads, layers=layers, longest=longest)
         k = keys(key, layers + 3)
         self.inputs, self.outputs, self.width, self.causal = inputs, outputs, width, bool(causal)
         self.positions = choose("positions", positions, get_args(Positions))

@@ -14,7 +14,7 @@ from children import GUARD
 
 import minigrad as mg
 from minigrad import io
-from minigrad.errors import CheckpointError, NonFiniteError
+from minigrad.errors import CheckpointError, DTypeError, NonFiniteError
 from minigrad.experiments import Config, Run
 from minigrad.train import Metrics, RunError, locked, train
 
@@ -199,6 +199,26 @@ def test_nan_is_explained_and_the_checkpoints_stay(tmp_path):
     with pytest.raises(NonFiniteError, match=r"step 8: loss = nan(.|\n)*log(.|\n)*mg\.log\(x\)"):
         train(fresh(), mg.optim.SGD(0.01), loss, broken, folder=tmp_path, steps=20, key=mg.random.key(0), save_every=5)
     assert io.Checkpoints(tmp_path / "checkpoints").steps() == [5]
+
+
+def test_a_seed_is_a_key(tmp_path):
+    results = [
+        train(fresh(), mg.optim.SGD(0.1), fit, line, folder=tmp_path / name, steps=3, key=key).model
+        for name, key in [("seed", 7), ("key", mg.random.key(7))]
+    ]
+    assert results[0]["a"].item() == results[1]["a"].item()
+
+
+def test_an_evaluation_may_give_numpy_numbers_and_tensors(tmp_path):
+    found = {"loss": np.float32(0.5), "counts": np.arange(2), "error": mg.tensor(0.25), "learned": np.bool_(False)}
+    train(fresh(), mg.optim.SGD(0.1), fit, line, folder=tmp_path, steps=2, key=0, evaluate=lambda model, step: found)
+    assert Metrics.read(tmp_path / "metrics.jsonl")[-1]["evaluation"] == {"loss": 0.5, "counts": [0, 1], "error": 0.25, "learned": False}
+
+
+@pytest.mark.parametrize(("result", "words"), [(np.float64(0.3), "not a dict"), (None, "not a dict"), ({"f": print}, "metrics.jsonl")])
+def test_an_evaluation_that_cannot_be_recorded_is_refused(tmp_path, result, words):
+    with pytest.raises(DTypeError, match=words):
+        train(fresh(), mg.optim.SGD(0.1), fit, line, folder=tmp_path, steps=2, key=0, evaluate=lambda model, step: result)
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path):

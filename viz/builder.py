@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minigrad.graph.ir import Node, ancestors
+from minigrad.graph.types import TensorType
 
 from . import style, text
 from .columns import columns_of, place_leaves
@@ -211,5 +212,5 @@ def _name(timeline: Timeline) -> None:
                 item.name = assigned(code.co_filename, line)
     for output in timeline.outputs:
         item = timeline.items[output]
-        if item.column == timeline.end and not item.node.type.shape and not item.leaf:
+        if item.column == timeline.end and not item.leaf and isinstance(item.node.type, TensorType) and not item.node.type.shape:
             item.kind = "loss"

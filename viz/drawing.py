@@ -82,13 +82,16 @@ class Drawing:
         return convert.png(self.svg, self.dot)
 
     def save(self, path: str | os.PathLike[str], engine: str | None = None) -> Path:
-        """Write the drawing in the format of the path's suffix. Gives the path. Raises DrawingError and OSError."""
+        """Write the drawing in the format of the path's suffix. Gives the path. Raises DrawingError, also where it cannot be written."""
         target = Path(path)
         data = self.pipe(target.suffix.lstrip(".").lower() or "svg", engine)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
+        try:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+                made = Path(folder, "drawing")
+                made.write_bytes(data)
+                os.replace(made, target)
+        except OSError as error:
+            raise DrawingError(f"drawing: {target} could not be written: {error.strerror or error}") from None
         return target
 
     def render(

@@ -69,12 +69,20 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     return Unrolling([loss, *(g for g in found if g is not None)], unrolling.title, unrolling.leaves)
 
 
+def _require_history(tensors: Sequence[Tensor]) -> None:
+    """Raises DrawingError if no tensor has a history or can be differentiated, so that nothing but numbers would be drawn."""
+    if all(not t.node.args and t.node.op.name == "constant" for t in tensors):
+        fix = "make one of its operands a parameter (mg.parameter), or draw the function: viz.unrolled(f, *args)"
+        raise DrawingError(f"drawing: {tensors[0]!r} has no history, because operations on plain tensors are not recorded; {fix}")
+
+
 def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values: bool = False) -> Unrolling:
     """Unroll the loops of a graph or a function. A tensor, or a list of tensors, is returned as it is.
 
     With `values` every node has its value for these arguments. Raises DrawingError for anything else, and for wrong arguments.
     """
     if is_computed(what):
+        _require_history([what] if isinstance(what, Tensor) else what)
         return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
     graph, starts = _separate_initial_states(graph_of(what, args))
     unrolled = mg.unroll(graph, steps, merge=False)

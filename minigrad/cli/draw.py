@@ -43,6 +43,8 @@ def draw(
     backward: Annotated[bool, typer.Option("--backward", help="the gradient's graph too, mirrored under the steps")] = False,
 ) -> None:
     """Draw a graph over time, or a run's pictures anew."""
+    from ..viz import Drawing
+
     drawn: Any
     if Path(what).is_dir():
         run = Run.open(Path(what))
@@ -55,9 +57,12 @@ def draw(
         name, drawn = what, _of_model(experiment.model(), steps)
     else:
         name, drawn = _of_file(what)
-    target = out or Path(f"{name}.{format or 'svg'}")
+    if out is not None and format is not None and out.suffix not in ("", f".{format}"):
+        raise SettingError(f"--out {out} and --format {format} are two formats: leave one of them out")
+    target = out or Path(name)
+    target = target if target.suffix else target.with_suffix(f".{format or 'svg'}")
     drawing = _drawing(drawn, steps, level, color, rolled, backward)
-    target.write_bytes(drawing.pipe(format)) if format else drawing.save(target)
+    drawing.save(target) if isinstance(drawing, Drawing) else target.write_bytes(drawing.pipe(target.suffix[1:]))
     console.print(f"Look at: {target}")
     for note in getattr(drawing, "notes", []):
         console.print(note, markup=False)

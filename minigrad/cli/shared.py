@@ -25,13 +25,13 @@ Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="
 
 
 def plainly(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors of ours as one message and exit code 1, without a traceback."""
+    """Errors of ours, and files that cannot be read or written, as one message and exit code 1, without a traceback."""
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return f(*args, **kwargs)
-        except MinigradError as error:
+        except (MinigradError, OSError) as error:
             Console(stderr=True, highlight=False, soft_wrap=True).print(f"minigrad: {error}", markup=False)
             raise typer.Exit(1) from None
 

@@ -44,8 +44,10 @@ class Settings:
     key: int = 0
 
     def __post_init__(self) -> None:
-        if self.order not in (1, 2) or not self.modes or not set(self.modes) <= set(MODES) or self.dtype not in ("float64", "float32"):
-            raise SettingError(f"check_grads: order is 1 or 2, modes are among {MODES}, dtype is float64 or float32, got {self}")
+        modes = self.modes and set(self.modes) <= set(MODES)
+        if self.order not in (1, 2) or not modes or self.dtype not in ("float64", "float32") or self.key < 0:
+            problem = f"order is 1 or 2, modes are among {MODES}, dtype is float64 or float32, key is at least 0, got {self}"
+            raise SettingError(f"check_grads: {problem}")
 
     @classmethod
     def here(cls, **given: Any) -> Settings:

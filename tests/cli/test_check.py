@@ -76,6 +76,13 @@ def test_kinks_are_counted(check: Any) -> None:
     assert "right in 2 elements, 1 of them at kinks or jumps, at order 1 and 2" in check("kinked").output
 
 
+def test_a_negative_seed_is_refused(check: Any) -> None:
+    found = check("loss", "--key", "-1")
+    assert found.exit_code == 2
+    assert "--key" in found.output
+    assert "Traceback" not in found.output
+
+
 def test_a_dtype_that_is_none_is_refused(check: Any) -> None:
     found = check("loss", "--dtype", "float16")
     assert found.exit_code == 1

@@ -86,3 +86,41 @@ def test_a_model_in_every_format_and_view(tmp_path: Path) -> None:
     assert "=" in texts(out)
     call("rnn", "--backward", "--out", out)
     assert "∂ t = 2" in texts(out)
+
+
+def test_a_missing_folder_is_one_message(mine: Path, tmp_path: Path) -> None:
+    out = tmp_path / "missing" / "x.svg"
+    assert "could not be written" in call(f"{mine}:pair", "--out", out, code=1)
+    assert "could not be written" in call(f"{mine}:pair", "--out", tmp_path / "mine.py" / "x.svg", code=1)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "__pycache__") == ["mine.py"]
+
+
+def test_a_suffix_and_a_format_that_differ_are_refused(mine: Path, tmp_path: Path) -> None:
+    assert "two formats" in call(f"{mine}:pair", "--out", tmp_path / "b.svg", "--format", "png", code=1)
+    call(f"{mine}:pair", "--out", tmp_path / "b", "--format", "dot")
+    assert (tmp_path / "b.dot").read_text().startswith("// ") or "digraph" in (tmp_path / "b.dot").read_text()
+
+
+POSTPONED = """
+from __future__ import annotations
+from dataclasses import dataclass
+import numpy as np
+import minigrad as mg
+
+@dataclass
+class Weights:
+    W: mg.Tensor
+    b: mg.Tensor | None = None
+
+def loss(weights: Weights, x: mg.Tensor) -> mg.Tensor:
+    return mg.sum(mg.tanh(x @ weights.W))
+
+def pair(): return loss, Weights(np.eye(3, dtype="float32")), np.ones((2, 3), "float32")
+"""
+
+
+def test_a_file_with_a_dataclass_and_postponed_annotations_is_drawn(tmp_path: Path) -> None:
+    file, out = tmp_path / "postponed.py", tmp_path / "out.svg"
+    file.write_text(POSTPONED)
+    call(f"{file}:pair", "--out", out)
+    assert "W" in texts(out)

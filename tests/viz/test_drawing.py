@@ -251,3 +251,44 @@ def test_a_number_repeated_over_an_array_is_no_input_but_a_number():
     found = texts(viz.unrolled(mg.sum(mg.maximum(h, mg.full(3, 0.5)) * XS[1])).svg)
     assert any("0.5" in t for t in found)
     assert found.count("x") == 1
+
+
+def branches(x: mg.Tensor) -> mg.Tensor:
+    return mg.cond(mg.sum(x) > 0, lambda x: (mg.tanh(x), x), lambda x: (x, x), x)
+
+
+SEVERAL_RESULTS = {
+    "cond": branches,
+    "cond with one result": lambda x: mg.cond(mg.sum(x) > 0, mg.tanh, mg.relu, x),
+    "cond of a scalar": lambda x: mg.cond(mg.sum(x) > 0, mg.sum, mg.prod, x),
+    "checkpoint": lambda x: mg.checkpoint(lambda x: (mg.tanh(x), mg.sum(x)))(x),
+    "scan": lambda x: mg.scan(lambda h, v: (h + v, h * v), mg.zeros(()), x),
+    "top_k": lambda x: mg.top_k(x, 2)[0],
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL_RESULTS)
+def test_operations_with_several_results_are_drawn_at_every_level(name: str) -> None:
+    f, x = SEVERAL_RESULTS[name], np.ones(3, "float32")
+    for level in ("op", "gate", "cell", "box"):
+        ET.fromstring(viz.unrolled(f, x, level=level).svg)
+        ET.fromstring(viz.unrolled(mg.tree.leaves(f(mg.parameter(x, name="x"))), level=level).svg)
+    ET.fromstring(viz.compare({"one": f, "a\x08": f}, x).svg)
+
+
+def test_a_tensor_without_a_history_is_refused() -> None:
+    h = mg.zeros(3)
+    for t in range(3):
+        with mg.scope("rnn", step=t):
+            h = mg.tanh(h + 1)
+    for nothing in (h, [h, h]):
+        with pytest.raises(viz.DrawingError, match="operations on plain tensors are not recorded"):
+            viz.unrolled(nothing)
+
+
+@pytest.mark.parametrize("step", ["a", 1.5, object()])
+def test_a_step_that_is_no_integer_is_refused(step: object) -> None:
+    with pytest.raises(mg.errors.DTypeError, match="integer step"), mg.scope("rnn", step=step):  # type: ignore[arg-type]
+        pass
+    with mg.scope("rnn", step=np.int64(2)):
+        assert mg.parameter(1.0).node.origin.step == 2

@@ -1,0 +1,55 @@
+"""Sizes of models: at least 1, and an error that names the parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    AttentiveLSTM,
+    FeedForwardNetwork,
+    MultiHead,
+    Stack,
+    Transformer,
+)
+from minigrad.models.transformer import Block
+
+from minigrad.errors import SettingError
+
+SIZES: dict[type, dict[str, int]] = {
+    RNN: {"inputs": 3, "hidden": 4, "outputs": 2},
+    GRU: {"inputs": 3, "hidden": 4, "outputs": 2},
+    LSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
+    NTM: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "write_heads": 1, "layers": 1},
+    MANN: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 2},
+    DNC: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "layers": 1},
+    AttentiveLSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
+    FeedForwardNetwork: {"inputs": 3, "hidden": 4, "outputs": 2},
+    MultiHead: {"width": 4, "heads": 2},
+    Block: {"width": 4, "heads": 2, "hidden": 4},
+    Transformer: {"inputs": 3, "outputs": 2, "width": 4, "heads": 2, "layers": 1},
+}
+
+
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model, sizes in SIZES.items() for name in sizes])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "x", True])
+def test_a_size_that_is_no_positive_integer_is_refused_by_name(model: type, name: str, value: Any) -> None:
+    with pytest.raises(SettingError, match=f"{name}={value!r} must be an integer of at least 1"):
+        model(**{**SIZES[model], name: value})
+
+
+@pytest.mark.parametrize("model", SIZES)
+def test_sizes_may_be_numpy_integers(model: type) -> None:
+    model(**{name: np.int64(size) for name, size in SIZES[model].items()})
+
+
+def test_a_stack_needs_a_layer() -> None:
+    with pytest.raises(SettingError, match="at least one layer"):
+        Stack([])
