@@ -12,8 +12,8 @@ from .functional import *  # noqa: F403
 from .graph.ir import Graph, Node
 from .module import Module
 from .ops import *  # noqa: F403
-from .origin import scope
 from .primitives.elementwise import *  # noqa: F403
+from .scopes import scope
 from .tensor import Primitive, Tensor, parameter, tensor
 from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .transforms.batching import vmap

@@ -5,8 +5,6 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CodeType
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,7 +56,7 @@ class Origin(NamedTuple):
         return next((s.step for s in reversed(self.scopes) if s.step is not None), None)
 
 
-_scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())
+scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())  # those of mg.scope that are open
 _override: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
@@ -79,9 +77,9 @@ def here() -> Origin:
     frame = sys._getframe(1)
     while frame is not None:
         if not _engine_file(frame.f_code.co_filename):
-            return Origin(frame.f_code, frame.f_lineno, _scopes.get())
+            return Origin(frame.f_code, frame.f_lineno, scopes.get())
         frame = frame.f_back  # type: ignore[assignment]
-    return Origin(scopes=_scopes.get())
+    return Origin(scopes=scopes.get())
 
 
 def caller() -> Origin:
@@ -90,23 +88,6 @@ def caller() -> Origin:
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
         frame = frame.f_back  # type: ignore[assignment]
     return Origin() if frame is None else Origin(frame.f_code, frame.f_lineno)
-
-
-@contextmanager
-def scope(name: str, step: int | None = None) -> Iterator[None]:
-    """Nodes made inside belong to a scope: `with mg.scope("rnn", step=t): ...`. Scopes nest; drawings group and order nodes by them.
-
-    `step` is an integer, the index in time. Raises DTypeError for anything else.
-    """
-    if not isinstance(name, str) or not (step is None or hasattr(step, "__index__")):
-        from .errors import dtype_error  # which imports this file
-
-        raise dtype_error("scope", f"takes a text and an integer step, got {name!r} and {step!r}", "Number the steps, as in enumerate(xs)")
-    token = _scopes.set((*_scopes.get(), Scope(name, None if step is None else step.__index__())))
-    try:
-        yield
-    finally:
-        _scopes.reset(token)
 
 
 class override:

@@ -4,11 +4,9 @@ And the check of those that count something."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Annotated, Any, Literal
 
 from minigrad.errors import setting_error
-from minigrad.graph.dims import Dim
 
 Size = tuple[int, int]
 Hidden = Annotated[int, "units"]
@@ -21,7 +19,7 @@ Read = Annotated[Literal["after", "before"], "from the memory as it is after the
 
 
 def require_at_least(model: str, least: int, **counts: Any) -> None:
-    """Raises SettingError for a parameter that is not an integer of at least `least`. A run-time size is one."""
+    """Raises SettingError for a parameter that is not an integer of at least `least`."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not (isinstance(count, Dim) or (isinstance(count, Integral) and count >= least)):
+        if isinstance(count, bool) or not hasattr(count, "__index__") or not count >= least:
             raise setting_error(model, f"{name}={count!r} must be an integer of at least {least}")
