@@ -13,8 +13,8 @@ from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
-from .graph.types import FLOAT, TensorType
-from .graph.values import asarray
+from .graph.types import FLOAT, TensorType, unify_shapes
+from .graph.values import HoldsTensors, asarray, require_no_list
 
 # The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
@@ -117,6 +117,7 @@ class Tensor:
         return self.numpy().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        require_no_list()
         value = self.numpy()
         if dtype is not None and np.dtype(dtype) != value.dtype:
             return value.astype(dtype)
@@ -327,19 +328,59 @@ def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
 
 
 def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError."""
-    if isinstance(value, Tensor):
-        return value if dtype is None else ops.astype(value, dtype)
-    if isinstance(value, Dim):
-        return tensor(ops.extent(value), dtype)
-    return Tensor(known(CONSTANT, asarray(value, dtype), name))
+    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32.
+
+    A list that holds tensors is stacked: it has their gradients, and Python numbers in it take their dtype. Raises DTypeError, ShapeError.
+    """
+    if isinstance(value, (Tensor, Dim)):
+        found = operand("tensor", value)
+        return found if dtype is None else ops.astype(found, dtype)
+    try:
+        return Tensor(known(CONSTANT, asarray(value, dtype), name))
+    except HoldsTensors:
+        found = _stacked("tensor", value)
+        found = found if dtype is None else ops.astype(found, dtype)
+        return found if name is None else found.named(name)
 
 
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
     if isinstance(value, Tensor):
         return value
-    return ops.extent(value) if isinstance(value, Dim) else Tensor(known(CONSTANT, asarray(value, what=what)))
+    if isinstance(value, Dim):
+        return ops.extent(value)
+    try:
+        return Tensor(known(CONSTANT, asarray(value, what=what)))
+    except HoldsTensors:
+        return _stacked(what, value)
+
+
+def _stacked(what: str, values: Any) -> Tensor:
+    """A nested list of tensors, arrays and numbers as one tensor, of the dtype that they have as operands of one operation."""
+    leaves = [v if ops.elementwise._is_number(v) else operand(what, v) for v in _leaves(values)]
+    alike = ops.elementwise._operands(what, *(ops.zeros((), v.dtype) if isinstance(v, Tensor) else v for v in leaves))
+    dtype = alike[0].dtype
+    found = iter([ops.astype(v, dtype) if isinstance(v, Tensor) else number for v, number in zip(leaves, alike, strict=True)])
+
+    def joined(value: Any) -> Tensor:
+        if not isinstance(value, (list, tuple)):
+            return next(found)
+        if not value:
+            return ops.zeros(0, dtype)
+        parts = [joined(v) for v in value]
+        if not all(unify_shapes(p.shape, parts[0].shape) for p in parts):
+            raise shape_error(what, f"a list holds tensors of shapes {', '.join(str(p.shape) for p in parts[:8])}, which cannot be stacked")
+        return ops.stack(parts)
+
+    return joined(values)
+
+
+def _leaves(values: Any) -> Iterator[Any]:
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            yield from _leaves(v)
+        else:
+            yield v
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
