@@ -51,8 +51,9 @@ def entries(n: int) -> st.SearchStrategy[Any]:
     one_of_two = several.map(lambda v: np.array(v) % 2 == 0)
     return st.one_of(
         at, at.map(np.int8), at.map(np.array), at.map(mg.tensor), st.just(slice(None)), st.just(slice(None, None, -1)), st.none(),
-        several, several.map(tuple), several.map(deque), several.map(np.array), several.map(mg.tensor), several.map(lambda v: [[v[0]], v[1:]]),
-        several.map(lambda v: list(map(mg.tensor, v))), st.just(range(min(n, 2))), st.just([]), st.just(()),
+        several, several.map(tuple), several.map(deque), several.map(np.array), several.map(mg.tensor),
+        several.map(lambda v: [[v[0]], v[1:]]), several.map(lambda v: list(map(mg.tensor, v))),
+        st.just(range(min(n, 2))), st.just([]), st.just(()),
         mask, mask.map(mg.tensor), mask.map(lambda m: m.tolist()), one_of_two.map(lambda m: m[0]),
         st.booleans(), st.booleans().map(np.array), st.booleans().map(mg.tensor),
     )  # fmt: skip

@@ -33,7 +33,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     for entry in entries:
         if entry is None or isinstance(entry, _Flag):
             if entry is not None:
-                arrays[len(plan.shape)] = entry.index
+                arrays[len(plan.shape)] = entry.positions
             plan.shape.append(1)
             continue
         n = x.shape[axis]
@@ -92,7 +92,7 @@ class _Positions(NamedTuple):
 class _Flag(NamedTuple):
     """A boolean mask without axes: an index array of one zero, or of none, for a new axis of length 1."""
 
-    index: Tensor
+    positions: Tensor
 
 
 def _mask_positions(entry: Any) -> list[Any]:
