@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import errors, functional, init, io, ops, optim, random, tree
+from . import numpy_protocol as numpy_protocol
 from .compiled import CompileWarning, jit
 from .control.call import checkpoint, custom_vjp
 from .control.cond import cond

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from . import tree
 from .errors import AbstractValueError, dtype_error, message, shape_error
 from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
-from .graph.types import FLOAT, TensorType, unify_shapes
+from .graph.types import FLOAT, TensorType
 from .graph.values import HoldsTensors, asarray, require_no_list
+from .methods import ArrayMethods
 
+# Whether a function runs that is being differentiated.
+_differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
 # The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
+# The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
+numpy_protocol: dict[str, Callable[..., Any]] = {}
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Inside the `with`, NumPy cannot turn a tensor with a gradient into an array without a word; `.numpy()` can."""
+    token = _differentiating.set(True)
+    try:
+        yield
+    finally:
+        _differentiating.reset(token)
 
 
 class Primitive(Operation):
@@ -46,7 +62,7 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
     return [Tensor(new[o]) for o in graph.outputs]
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """An immutable array with the history of its computation.
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
@@ -118,6 +134,10 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         require_no_list()
+        if self.node.tracked and _differentiating.get():
+            raise dtype_error(
+                "np.asarray", f"inside grad it would lose the gradient of {self!r}", "Use functions of mg, or .detach().numpy()"
+            )
         value = self.numpy()
         if dtype is not None and np.dtype(dtype) != value.dtype:
             return value.astype(dtype)
@@ -172,19 +192,13 @@ class Tensor:
     def __setitem__(self, index: Any, value: Any) -> None:
         raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = ops.UFUNCS.get(ufunc.__name__)
-        if function is None or method != "__call__" or kwargs:
-            what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-            raise dtype_error(what, "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()")
-        return function(*inputs)
+    # ---- NumPy's functions
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return numpy_protocol["ufunc"](ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """NumPy functions such as np.concatenate([t, …]): minigrad's function of that name if there is one, else NumPy's on the values."""
-        if function.__name__ in ops.__all__:
-            return getattr(ops, function.__name__)(*args, **kwargs)
-        given, given_kwargs = tree.map(lambda v: v.numpy() if isinstance(v, Tensor) else v, (list(args), kwargs))
-        return function(*given, **given_kwargs)
+        return numpy_protocol["function"](function, args, kwargs)
 
     # ---- operators
 
@@ -338,7 +352,7 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     try:
         return Tensor(known(CONSTANT, asarray(value, dtype), name))
     except HoldsTensors:
-        found = _stacked("tensor", value)
+        found = ops.shaping.stack_nested("tensor", value)
         found = found if dtype is None else ops.astype(found, dtype)
         return found if name is None else found.named(name)
 
@@ -352,35 +366,7 @@ def operand(what: str, value: Any) -> Tensor:
     try:
         return Tensor(known(CONSTANT, asarray(value, what=what)))
     except HoldsTensors:
-        return _stacked(what, value)
-
-
-def _stacked(what: str, values: Any) -> Tensor:
-    """A nested list of tensors, arrays and numbers as one tensor, of the dtype that they have as operands of one operation."""
-    leaves = [v if ops.elementwise._is_number(v) else operand(what, v) for v in _leaves(values)]
-    alike = ops.elementwise._operands(what, *(ops.zeros((), v.dtype) if isinstance(v, Tensor) else v for v in leaves))
-    dtype = alike[0].dtype
-    found = iter([ops.astype(v, dtype) if isinstance(v, Tensor) else number for v, number in zip(leaves, alike, strict=True)])
-
-    def joined(value: Any) -> Tensor:
-        if not isinstance(value, (list, tuple)):
-            return next(found)
-        if not value:
-            return ops.zeros(0, dtype)
-        parts = [joined(v) for v in value]
-        if not all(unify_shapes(p.shape, parts[0].shape) for p in parts):
-            raise shape_error(what, f"a list holds tensors of shapes {', '.join(str(p.shape) for p in parts[:8])}, which cannot be stacked")
-        return ops.stack(parts)
-
-    return joined(values)
-
-
-def _leaves(values: Any) -> Iterator[Any]:
-    for v in values:
-        if isinstance(v, (list, tuple)):
-            yield from _leaves(v)
-        else:
-            yield v
+        return ops.shaping.stack_nested(what, value)
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:

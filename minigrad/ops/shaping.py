@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
-from ..graph.types import identical, is_one, normalize_axes, normalize_axis, promote, whole
+from ..graph.types import identical, normalize_axes, normalize_axis, promote, unify_shapes, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, tensor
-from .creation import lengths
-from .elementwise import Axis, Like, astype
+from ..tensor import Tensor, operand, tensor
+from .creation import lengths, zeros
+from .elementwise import Axis, Like, _is_number, _operands, astype
 
 
 def reshape(x: Like, shape: Any) -> Tensor:
@@ -27,7 +27,7 @@ def reshape(x: Like, shape: Any) -> Tensor:
     if -1 in wanted:
         known = dims.product(n for n in wanted if not (isinstance(n, int) and n == -1))
         size = dims.product(t.shape)
-        if not isinstance(known, Dim) and (known == 0 or (not isinstance(size, Dim) and size % known)):
+        if known == 0 or (not isinstance(known, Dim) and not isinstance(size, Dim) and size % known):
             raise shape_error("reshape", f"{size} elements of {t.shape} cannot become {wanted}")
         wanted = tuple(size // known if isinstance(n, int) and n == -1 else n for n in wanted)
     return t if identical(wanted, t.shape) else _m.reshape(t, shape=wanted)
@@ -77,9 +77,12 @@ def expand_dims(x: Like, axis: int = 0) -> Tensor:
 
 
 def squeeze(x: Like, axis: Axis = None) -> Tensor:
-    """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length."""
+    """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length.
+
+    A run-time size is 1 or not in all calls of a program: for the other case there is another program.
+    """
     t = tensor(x)
-    axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
+    axes = [a for a, n in enumerate(t.shape) if dims.unify(n, 1)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
     for a in axes:
         if not dims.unify(t.shape[a], 1):
             raise shape_error("squeeze", f"axis {a} of {t.shape} has length {t.shape[a]}, not 1")
@@ -103,6 +106,34 @@ def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
     if not len(tensors):
         raise shape_error("stack", "needs at least one tensor")
     return concat([expand_dims(t, axis) for t in tensors], axis)
+
+
+def stack_nested(what: str, values: Sequence[Any]) -> Tensor:
+    """A nested list of tensors, arrays and numbers as one tensor, of the dtype that they have as operands of one operation."""
+    leaves = [v if _is_number(v) else operand(what, v) for v in _leaves(values)]
+    alike = _operands(what, *(zeros((), v.dtype) if isinstance(v, Tensor) else v for v in leaves))
+    dtype = alike[0].dtype
+    found = iter([astype(v, dtype) if isinstance(v, Tensor) else number for v, number in zip(leaves, alike, strict=True)])
+
+    def joined(value: Any) -> Tensor:
+        if not isinstance(value, (list, tuple)):
+            return next(found)
+        if not value:
+            return zeros(0, dtype)
+        parts = [joined(v) for v in value]
+        if not builtins.all(unify_shapes(p.shape, parts[0].shape) for p in parts):
+            raise shape_error(what, f"a list holds tensors of shapes {', '.join(str(p.shape) for p in parts[:8])}, which cannot be stacked")
+        return stack(parts)
+
+    return joined(values)
+
+
+def _leaves(values: Sequence[Any]) -> Iterator[Any]:
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            yield from _leaves(v)
+        else:
+            yield v
 
 
 def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:

@@ -1,0 +1,130 @@
+"""NumPy's functions and ufuncs on tensors: `np.roll(t, 1)` means what NumPy means by it, and has a gradient.
+
+`table.FUNCTIONS` says for each function of NumPy which function here computes it. One whose arguments and meaning are NumPy's is found by
+its name (`SAME`); for others there is an adapter. An argument that ours does not take is refused by its name. Dtypes follow the rules here:
+the mean of integers is float32.
+
+Any other function of NumPy computes on the values, so it gives plain NumPy results. It is refused for an abstract tensor, and for a tensor
+with a gradient unless the result has no derivative (`WITHOUT_DERIVATIVE`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import ops, tree
+from ..errors import AbstractValueError, dtype_error, message
+from ..tensor import Tensor, numpy_protocol, tensor
+from . import arithmetic as arithmetic
+from . import arrangement as arrangement
+from .table import FUNCTIONS, find
+
+SAME = [  # the name, the names of the arguments after the first, the defaults and the meaning are NumPy's
+    "all", "amax", "amin", "any", "argmax", "argmin", "around", "astype", "broadcast_to", "concat", "cumprod", "diagonal", "diff", "flip",
+    "matrix_transpose", "max", "mean", "min", "nan_to_num", "prod", "repeat", "reshape", "round", "squeeze", "stack", "sum",
+    "take_along_axis", "tile", "trace", "transpose", "tril", "triu", "where",
+]  # fmt: skip
+
+WITHOUT_DERIVATIVE = [  # their results are integers, bools, dtypes or text
+    "allclose", "argpartition", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
+    "common_type", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "iscomplexobj", "isin", "isneginf", "isposinf",
+    "isreal", "isrealobj", "lexsort", "linalg.matrix_rank", "may_share_memory", "min_scalar_type", "nanargmax", "nanargmin", "nonzero",
+    "result_type", "save", "savetxt", "savez", "savez_compressed", "searchsorted", "shares_memory", "unravel_index",
+]  # fmt: skip
+
+FUNCTIONS.update({find(n): getattr(ops, n) for n in SAME if n in ops.__all__ and find(n) not in FUNCTIONS})
+FUNCTIONS.update({np.amax: ops.max, np.amin: ops.min, np.linalg.outer: ops.outer})
+_WITHOUT_DERIVATIVE = {find(n) for n in WITHOUT_DERIVATIVE}
+
+UFUNCS: dict[Any, Callable[..., Any]] = {
+    **{getattr(np, n): f for n, f in ops.UFUNCS.items()},
+    **{getattr(np, n): getattr(ops, n) for n in ops.__all__ if isinstance(getattr(np, n, None), np.ufunc)},
+    np.positive: tensor, np.conjugate: tensor, np.divmod: lambda x, y: (ops.floor_divide(x, y), ops.remainder(x, y)),
+}  # fmt: skip
+REDUCTIONS = {
+    np.add: ops.sum, np.multiply: ops.prod, np.maximum: ops.max, np.minimum: ops.min, np.logical_and: ops.all, np.logical_or: ops.any,
+}  # fmt: skip
+METHODS: dict[str, dict[Any, Callable[..., Any]]] = {
+    "__call__": UFUNCS, "outer": UFUNCS, "reduce": REDUCTIONS, "accumulate": {np.add: ops.cumsum},
+}  # fmt: skip
+
+
+def call_function(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """`Tensor.__array_function__`: a NumPy function that got a tensor."""
+    ours = FUNCTIONS.get(function)
+    if ours is None:
+        return _of_values(function, args, kwargs)
+    first, named = _arguments(function, ours, args, kwargs)
+    for name in named:
+        if name not in _signature(ours).parameters:
+            raise dtype_error(_name(function), f"takes no {name}= for a tensor", "Leave it out, or give t.detach().numpy()")
+    return ours(*first, **named)
+
+
+@cache
+def _signature(function: Any) -> inspect.Signature:
+    return inspect.signature(function)
+
+
+def _name(function: Any) -> str:
+    return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
+
+
+def _arguments(function: Any, ours: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of a call by position, which are those without a default, and by NumPy's names; defaults are left out."""
+    try:
+        signature = _signature(function)
+    except ValueError:  # NumPy 2.0 gives none for functions written in C
+        signature = _signature(ours)
+    first: list[Any] = []
+    named: dict[str, Any] = {}
+    for name, value in signature.bind(*args, **kwargs).arguments.items():
+        parameter = signature.parameters[name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            first += value
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named |= value
+        elif parameter.default is parameter.empty:
+            first.append(value)
+        elif value is not parameter.default:
+            named[name] = value
+    return first, named
+
+
+def _of_values(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """NumPy's function on the values of tensors. Raises DTypeError where a gradient would be lost, AbstractValueError without a value."""
+    name = _name(function)
+    given, structure = tree.flatten((list(args), dict(kwargs)))
+    for t in given:
+        if isinstance(t, Tensor) and not t.is_concrete:
+            fix = f"Use functions of mg, or return {t!r} from the function and call {name} there"
+            raise AbstractValueError(message(name, "is not a function of graphs, and needs values", fix))
+        if isinstance(t, Tensor) and t.node.tracked and function not in _WITHOUT_DERIVATIVE:
+            raise dtype_error(name, f"would lose the gradient of {t!r}", "Use functions of mg, or give t.detach().numpy() to lose it")
+    positional, named = tree.unflatten(structure, [v.numpy() if isinstance(v, Tensor) else v for v in given])
+    return function(*positional, **named)
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """`Tensor.__array_ufunc__`: a ufunc that got a tensor."""
+    what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    ours = METHODS.get(method, {}).get(ufunc)
+    if ours is None:
+        raise dtype_error(what, "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.detach().numpy()")
+    takes = {"reduce": ["axis", "keepdims"], "accumulate": ["axis"]}.get(method, [])
+    given = {k: v for k, v in kwargs.items() if v is not None or k == "axis"}
+    for name in given:
+        if name not in takes:
+            raise dtype_error(what, f"takes no {name}= for a tensor", "Leave it out, or give t.detach().numpy()")
+    if method == "outer":
+        a, b = map(tensor, inputs)
+        return ours(ops.reshape(a, (*a.shape, *(1,) * b.ndim)), b)
+    return ours(*inputs, **({"axis": 0} | given if takes else given))
+
+
+numpy_protocol.update(function=call_function, ufunc=call_ufunc)
