@@ -136,6 +136,7 @@ def test_without_a_gradient_or_a_derivative_numpy_computes_on_the_values() -> No
     assert np.isclose(w, 3).tolist() == [True, False]
     assert np.array_equal(w, plain)
     assert np.count_nonzero(w) == 2
+    assert np.where(w > 2)[0].tolist() == [0]
     assert np.searchsorted([2.0], w).tolist() == [1, 0]
     assert np.array_str(w) == "[3. 1.]"
 

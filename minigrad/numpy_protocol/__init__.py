@@ -27,7 +27,7 @@ from .table import FUNCTIONS, find
 SAME = [  # the name, the names of the arguments after the first, the defaults and the meaning are NumPy's
     "all", "amax", "amin", "any", "argmax", "argmin", "around", "astype", "broadcast_to", "concat", "cumprod", "diagonal", "diff", "flip",
     "matrix_transpose", "max", "mean", "min", "nan_to_num", "prod", "repeat", "reshape", "round", "squeeze", "stack", "sum",
-    "take_along_axis", "tile", "trace", "transpose", "tril", "triu", "where",
+    "take_along_axis", "tile", "trace", "transpose", "tril", "triu",
 ]  # fmt: skip
 
 WITHOUT_DERIVATIVE = [  # their results are integers, bools, dtypes or text

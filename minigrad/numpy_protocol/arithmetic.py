@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from .. import functional, ops
 from ..errors import dtype_error
 from ..graph import dims
@@ -30,6 +32,11 @@ def sort(a: Like, axis: int | None = -1, kind: str | None = None, stable: bool |
 @replaces("argsort")
 def argsort(a: Like, axis: int | None = -1, kind: str | None = None, stable: bool | None = None) -> Tensor:
     return ops.argsort(flat(a), 0) if axis is None else ops.argsort(a, axis)
+
+
+@replaces("where")
+def where(condition: Like, x: Like = None, y: Like = None) -> Any:
+    return np.nonzero(condition) if x is None and y is None else ops.where(condition, x, y)
 
 
 @replaces("clip")
