@@ -71,29 +71,33 @@ def _signature(function: Any) -> inspect.Signature:
     return inspect.signature(function)
 
 
+@cache
+def _parameters(function: Any, ours: Any) -> tuple[list[str], list[str], dict[str, Any]]:
+    """The names of NumPy's arguments, those without a default, and the defaults of the others."""
+    try:
+        found = _signature(function).parameters.values()
+    except ValueError:  # NumPy 2.0 gives none for functions written in C
+        found = _signature(ours).parameters.values()
+    names = [p.name for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    defaults = {p.name: p.default for p in found if p.default is not p.empty}
+    return names, [n for n in names if n not in defaults], defaults
+
+
 def _name(function: Any) -> str:
     return f"{function.__module__.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
 def _arguments(function: Any, ours: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of a call by position, which are those without a default, and by NumPy's names; defaults are left out."""
-    try:
-        signature = _signature(function)
-    except ValueError:  # NumPy 2.0 gives none for functions written in C
-        signature = _signature(ours)
-    first: list[Any] = []
-    named: dict[str, Any] = {}
-    for name, value in signature.bind(*args, **kwargs).arguments.items():
-        parameter = signature.parameters[name]
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            first += value
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            named |= value
-        elif parameter.default is parameter.empty:
-            first.append(value)
-        elif value is not parameter.default:
-            named[name] = value
-    return first, named
+    """The arguments of a call, which NumPy has checked: those without a default by position, others by name if they are not the default."""
+    names, required, defaults = _parameters(function, ours)
+    given = dict(kwargs)
+    first = list(args)
+    if required:
+        if len(args) > len(names):
+            raise dtype_error(_name(function), f"takes {', '.join(names)} for a tensor, got {len(args)} arguments")
+        given |= zip(names, args, strict=False)
+        first = [given.pop(n) for n in required]
+    return first, {n: v for n, v in given.items() if n not in defaults or v is not defaults[n]}
 
 
 def _of_values(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
