@@ -239,21 +239,36 @@ class Tensor:
         return ops.negative(self)
 
     def __pos__(self) -> Tensor:
-        return self
+        return ops.positive(self)
 
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(*ops.bools("~", self))
+        return ops.bitwise_invert(self)
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(*ops.bools("&", self, other))
+        return ops.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(*ops.bools("|", self, other))
+        return ops.bitwise_or(self, other)
 
-    __rand__, __ror__ = __and__, __or__
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
 
     def __eq__(self, other: Any) -> Any:
         return ops.equal(self, other)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError, dtype_error, message, setting_error
+from ..errors import RangeError, message, setting_error
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
@@ -159,15 +159,6 @@ def remainder(x: Like, y: Like) -> Tensor:
     """x − y·⌊x / y⌋, which has the sign of y."""
     a, b = _operands("remainder", x, y)
     return _e.sub(a, _e.mul(b, floor_divide(a, b)))
-
-
-def bools(what: str, *values: Like) -> list[Tensor]:
-    """Operands of & | ~ as tensors. Raises DTypeError if one is not bool."""
-    found = [tensor(v) for v in values]
-    for t in found:
-        if t.dtype != BOOL:
-            raise dtype_error(what, f"takes bools, got {t.type}", "Compare it, as in x != 0; bits of integers have no operation")
-    return found
 
 
 def logical_not(x: Like) -> Tensor:
