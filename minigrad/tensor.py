@@ -13,6 +13,7 @@ from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.standard import Exchange
 from .graph.types import FLOAT, TensorType
 from .graph.values import asarray
 
@@ -46,7 +47,7 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
     return [Tensor(new[o]) for o in graph.outputs]
 
 
-class Tensor:
+class Tensor(Exchange):
     """An immutable array with the history of its computation.
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
@@ -165,6 +166,9 @@ class Tensor:
         return f"Tensor({text}, dtype={self.dtype}{label})"
 
     __hash__ = object.__hash__
+
+    def __complex__(self) -> complex:
+        return self._number(complex)
 
     # ---- refusals
 
@@ -321,8 +325,8 @@ class Tensor:
     def transpose(self, *axes: int) -> Tensor:
         return ops.permute_dims(self, axes or tuple(range(self.ndim))[::-1])
 
-    def astype(self, dtype: Any) -> Tensor:
-        return ops.astype(self, dtype)
+    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+        return ops.astype(self, dtype, copy=copy)
 
     def detach(self) -> Tensor:
         """The same values without a gradient."""

@@ -11,7 +11,7 @@ import pytest
 from docs.architecture import PAGE, ROOT, circles, imports, renewed
 
 LONGEST = 400  # lines of a file
-CIRCLE = 18  # files: operator overloading
+CIRCLE = 21  # files: operator overloading
 GUIDES = ["ARCHITECTURE.md", "CONTRIBUTING.md"]
 PATH = re.compile(r"\.?[a-zA-Z_]\w*(/[\w.-]+)+/?|[a-zA-Z_]\w*/")
 

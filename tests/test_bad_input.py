@@ -155,7 +155,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('huber', lambda: mg.huber(X, X, -1), SettingError, 'huber: delta must not be negative, got -1'),
     ('circ', lambda: mg.circular_convolution(mg.ones(2), mg.ones(3)), ShapeError, 'circular_convolution: a kernel of odd length up to 2 is needed, got 3'),
     ('norm axis', lambda: mg.norm(X, 3), AxisError, 'norm: axis 3 out of range for a 2-d tensor (valid -2..1)'),
-    ('clip', lambda: mg.clip(X, 1, 0), SettingError, 'clip: low = 1 is above high = 0'),
+    ('clip', lambda: mg.clip(X, 1, 0), SettingError, 'clip: min = 1 is above max = 0'),
     ('where', lambda: mg.where(X, 1, 0), DTypeError, 'where: the condition must be bool, got float32(3, 4). Compare it, as in c > 0'),
     ('where cond shape', lambda: mg.where(mg.tensor([True, False]), X, 0), ShapeError, 'where: shapes (2,) and (3, 4) do not broadcast: axis 1 is 2 vs 4'),
     ('logical and', lambda: X & X, DTypeError, 'bitwise_and: takes integers or bools, got float32(3, 4). Compare it, as in x != 0'),

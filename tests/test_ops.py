@@ -187,7 +187,7 @@ def test_where_and_clip_and_relu_keep_nan_where_it_belongs() -> None:
     x = mg.tensor(np.array([np.nan, -1.0, 2.0]))
     np.testing.assert_array_equal(mg.relu(x).numpy(), [np.nan, 0, 2])
     np.testing.assert_array_equal(mg.clip(x, -0.5, 1).numpy(), [np.nan, -0.5, 1])
-    np.testing.assert_array_equal(mg.clip(x, high=1).numpy(), [np.nan, -1, 1])
+    np.testing.assert_array_equal(mg.clip(x, max=1).numpy(), [np.nan, -1, 1])
     np.testing.assert_array_equal(mg.maximum(x, 0).numpy(), [np.nan, 0, 2])
     assert mg.isnan(x).tolist() == [True, False, False]
     assert mg.isfinite(mg.tensor([np.inf, 1.0, np.nan])).tolist() == [False, True, False]
