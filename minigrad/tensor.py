@@ -274,7 +274,7 @@ class Tensor:
         return ops.greater_equal(self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return indexing.getitem(self, index)
+        return ops.indexing.getitem(self, index)
 
     # ---- methods that read better than functions
 
@@ -366,4 +366,3 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
-from .ops import indexing  # noqa: E402

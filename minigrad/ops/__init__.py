@@ -9,26 +9,16 @@ import numpy as np
 from ..primitives import elementwise as _e
 from ..primitives.elementwise import *  # noqa: F403
 from ..tensor import Tensor
-from .arrays import (
-    argsort,
-    detach,
-    matmul,
-    one_hot,
-    outer,
-    sort,
-    take,
-    take_along_axis,
-    tensordot,
-    top_k,
-    tril,
-)
-from .creation import arange, extent, eye, full, ones, ones_like, zeros, zeros_like
+from .creation import arange, empty, extent, eye, full, full_like, linspace, meshgrid, ones, ones_like, zeros, zeros_like
+from .cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum
+from .einsum import einsum
 from .elementwise import (
     abs,
     add,
     astype,
     bools,
     clip,
+    detach,
     divide,
     equal,
     floor,
@@ -55,33 +45,35 @@ from .elementwise import (
     subtract,
     where,
 )
-from .reductions import all, any, argmax, argmin, cumsum, cumulative_sum, max, mean, min, prod, sum
+from .indexing import one_hot, take, take_along_axis
+from .matrices import cross, diagonal, dot, inner, matmul, matrix_trace, outer, tensordot, tril, triu, vecdot
+from .parts import concat, concatenate, diff, flip, pad, repeat, roll, split, stack, tile, unstack
+from .reductions import all, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
 from .shaping import (
+    broadcast_arrays,
     broadcast_to,
-    concat,
-    concatenate,
     expand_dims,
-    flip,
+    flatten,
     matrix_transpose,
     moveaxis,
-    pad,
     permute_dims,
+    ravel,
     reshape,
-    roll,
-    split,
     squeeze,
-    stack,
+    swapaxes,
     transpose,
 )
+from .sorting import argsort, searchsorted, sort, top_k
 
 __all__ = [
-    "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_to", "clip", "concat",
-    "concatenate", "cumsum", "cumulative_sum", "detach", "divide", "equal", "expand_dims", "extent",
-    "eye", "flip", "floor", "floor_divide", "full", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
-    "logical_and", "logical_not", "logical_or", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
-    "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow",
-    "prod", "relu", "remainder", "reshape", "roll", "sign", "sort", "split", "square",
-    "squeeze", "stack", "subtract", "sum", "take", "take_along_axis", "tensordot", "top_k", "transpose", "tril", "where",
+    "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_arrays", "broadcast_to", "clip", "concat",
+    "concatenate", "count_nonzero", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "detach", "diagonal", "diff",
+    "divide", "dot", "einsum", "empty", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide", "full",
+    "full_like", "greater", "greater_equal", "inner", "isfinite", "isnan", "less", "less_equal", "linspace", "logical_and", "logical_not",
+    "logical_or", "matmul", "matrix_trace", "matrix_transpose", "max", "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis",
+    "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow", "prod", "ravel", "relu",
+    "remainder", "repeat", "reshape", "roll", "searchsorted", "sign", "sort", "split", "square", "squeeze", "stack", "subtract", "sum",
+    "swapaxes", "take", "take_along_axis", "tensordot", "tile", "top_k", "transpose", "tril", "triu", "unstack", "vecdot", "where",
     "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _e.__all__
