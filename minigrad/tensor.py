@@ -169,7 +169,7 @@ class Tensor:
     # ---- refusals
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
+        raise dtype_error("assignment", "tensors are immutable", "Take the new tensor t.at[index].set(value), or choose with mg.where")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         function = ops.UFUNCS.get(ufunc.__name__)
@@ -275,6 +275,11 @@ class Tensor:
 
     def __getitem__(self, index: Any) -> Tensor:
         return ops.indexing.getitem(self, index)
+
+    @property
+    def at(self) -> ops.writing.At:
+        """New tensors with other elements at an index: `t.at[i].set(v)`, and with `add`, `max` or `min` in place of `set`."""
+        return ops.writing.At(self)
 
     # ---- methods that read better than functions
 

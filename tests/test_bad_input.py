@@ -300,7 +300,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('integers', lambda: mg.random.integers(mg.random.key(0), 3, 3), ShapeError, 'random.integers: needs low < high, got 3 and 3'),
     ('device op', lambda: X + Elsewhere(), DTypeError, "add: cannot read a test_bad_input.Elsewhere on cuda:0 (can't convert cuda:0 device type tensor to numpy). Bring it to the host as a NumPy array first"),
     ('tensor with history', lambda: X * Tracked(), DTypeError, "multiply: cannot read a test_bad_input.Tracked on cpu (can't convert cuda:0 device type tensor to numpy). Give it as .detach().numpy()"),
-    ('setitem', lambda: X.__setitem__(0, 1), DTypeError, 'assignment: tensors are immutable. Build the new one with mg.where, mg.concat or a sum with mg.one_hot'),
+    ('setitem', lambda: X.__setitem__(0, 1), DTypeError, 'assignment: tensors are immutable. Take the new tensor t.at[index].set(value), or choose with mg.where'),
     ('ufunc.reduce', lambda: np.add.reduce(X), DTypeError, 'np.add.reduce: takes no minigrad tensor here. Use mg.add if there is one, or t.numpy()'),
     ('jit of a number', lambda: mg.jit(3), DTypeError, 'jit: takes a function, got 3'),
     ('rule gives another shape', lambda: ruled(lambda ct, out, x: mg.sum(ct)), ShapeError, 'custom_vjp: the backward rule gave float32() as the gradient of float32(3, 4)'),

@@ -64,17 +64,18 @@ from .shaping import (
     transpose,
 )
 from .sorting import argsort, searchsorted, sort, top_k
+from .writing import index_add
 
 __all__ = [
     "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_arrays", "broadcast_to", "clip", "concat",
     "concatenate", "count_nonzero", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "detach", "diagonal", "diff",
     "divide", "dot", "einsum", "empty", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide", "full",
-    "full_like", "greater", "greater_equal", "inner", "isfinite", "isnan", "less", "less_equal", "linspace", "logical_and", "logical_not",
-    "logical_or", "matmul", "matrix_trace", "matrix_transpose", "max", "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis",
-    "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow", "prod", "ravel", "relu",
-    "remainder", "repeat", "reshape", "roll", "searchsorted", "sign", "sort", "split", "square", "squeeze", "stack", "subtract", "sum",
-    "swapaxes", "take", "take_along_axis", "tensordot", "tile", "top_k", "transpose", "tril", "triu", "unstack", "vecdot", "where",
-    "zeros", "zeros_like",
+    "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace", "logical_and",
+    "logical_not", "logical_or", "matmul", "matrix_trace", "matrix_transpose", "max", "maximum", "mean", "meshgrid", "min", "minimum",
+    "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow", "prod",
+    "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted", "sign", "sort", "split", "square", "squeeze", "stack",
+    "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile", "top_k", "transpose", "tril", "triu", "unstack",
+    "vecdot", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _e.__all__
 

@@ -9,7 +9,7 @@ from ...control.scan import split
 from ...graph.dims import Dim, Shape, identical, symbol_of
 from ...graph.ir import Graph, Node
 from ...graph.types import TensorType
-from ...primitives import movement, reduce
+from ...primitives import index, movement, reduce
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of
@@ -132,12 +132,13 @@ def take(block: Block, node: Node) -> None:
 
 def scatter(block: Block, node: Node) -> None:
     axis, (updates, picks) = node.attrs["axis"], node.args
+    op, start = ("add", 0) if node.op is index.scatter else ("maximum", index.lowest(node.type.dtype))
     target, k = block.store(node), picks.type.ndim
-    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    block.copy(target, lambda i: const(start, node.type.dtype), note(node))
     loops, indices = block.loops(updates.type.shape)
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
     place = (*indices[:axis], position, *indices[axis + k :])
-    value = L.Binary("add", target.load(place), block.at(updates, indices))
+    value = L.Binary(op, target.load(place), block.at(updates, indices))
     _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(place), value, note=note(node))])
 
 
@@ -377,6 +378,7 @@ LOWER: dict[str, Callable[[Block, Node], None]] = {
         f.__name__: f
         for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cond, scan, random)
     },
+    "scatter_max": scatter,
     "cumsum": cumulative,
     "cumprod": cumulative,
 }
