@@ -9,14 +9,14 @@ import numpy as np
 from . import ops
 from .errors import setting_error, shape_error
 from .graph import dims
-from .graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes
+from .graph.types import broadcast_shapes, normalize_axis, unify_shapes
 from .ops.elementwise import Axis, Like
 from .random import uniform
 from .tensor import Tensor, tensor
 
 __all__ = [
     "binary_cross_entropy", "circular_convolution", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "huber",
-    "layer_norm", "log_softmax", "logsumexp", "mse", "norm", "softmax", "std", "var",
+    "layer_norm", "log_softmax", "logsumexp", "mse", "softmax", "std", "var",
 ]  # fmt: skip
 
 
@@ -181,12 +181,6 @@ def _safe_sqrt(x: Tensor) -> Tensor:
 def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
     """The square root of var; its gradient is 0 where the elements are equal."""
     return _safe_sqrt(var(x, axis, keepdims, correction))
-
-
-def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """√Σx²; its gradient is 0 at 0."""
-    t = tensor(x)
-    return _safe_sqrt(ops.sum(ops.square(t), normalize_axes("norm", axis, t.ndim), keepdims))
 
 
 def dropout(x: Like, rate: float, key: Tensor | None) -> Tensor:

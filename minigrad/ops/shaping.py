@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
-from ..graph.types import broadcast_shapes, identical, is_one, normalize_axes, normalize_axis, whole
+from ..graph.types import broadcast_shapes, identical, normalize_axes, normalize_axis, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
@@ -116,7 +116,7 @@ def expand_dims(x: Like, axis: int | Sequence[int] = 0) -> Tensor:
 def squeeze(x: Like, axis: Axis = None) -> Tensor:
     """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length."""
     t = tensor(x)
-    axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
+    axes = tuple(a for a, n in enumerate(t.shape) if dims.unify(n, 1)) if axis is None else normalize_axes("squeeze", axis, t.ndim)
     for a in axes:
         if not dims.unify(t.shape[a], 1):
             raise shape_error("squeeze", f"axis {a} of {t.shape} has length {t.shape[a]}, not 1")

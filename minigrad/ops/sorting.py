@@ -17,13 +17,13 @@ from .parts import concat
 from .shaping import ravel, reshape
 
 
-def argsort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
-    """The positions that sort x. The sort is stable: of equal elements the lowest index comes first. NaN comes last."""
+def argsort(x: Like, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
+    """The positions that sort x. Every sort is stable: of equal elements the lowest index comes first. NaN comes last."""
     t = tensor(x)
     return _i.argsort(t, axis=normalize_axis("argsort", axis, t.ndim), descending=builtins.bool(descending))
 
 
-def sort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
+def sort(x: Like, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """x sorted along an axis. The gradient of each element goes to its position in x."""
     return take_along_axis(x, argsort(x, axis, descending), axis)
 
