@@ -37,11 +37,13 @@ class Place:
     Raises IndexError out of bounds, ShapeError, and DTypeError for values that the dtype of x does not hold.
     """
 
-    __slots__ = ("positions", "x")
+    __slots__ = ("rest", "rows", "x")
 
     def __init__(self, x: Tensor, index: Any):
-        self.x = x
-        self.positions = getitem(reshape(arange(product(x.shape)), x.shape), index)
+        used = _axes_used(index, x.ndim)
+        lead, self.rest = x.shape[:used], x.shape[used:]
+        # The elements are rows of x with its first axes, those that the index names, as one axis.
+        self.x, self.rows = x, getitem(reshape(arange(product(lead)), lead), index)
 
     def set(self, values: Like) -> Tensor:
         """x with other elements. Of several values for one element the last counts, and the others have gradient 0."""
@@ -49,8 +51,8 @@ class Place:
         if not v.shape[0] > 0:
             return self.x
         last = self._scattered(_i.scatter_max, arange(v.shape[0]))
-        written = take(v, maximum(last, 0))
-        return reshape(where(greater_equal(last, 0), written, ravel(self.x)), self.x.shape)
+        some = reshape(greater_equal(last, 0), (*last.shape, *(1,) * len(self.rest)))
+        return self._whole(where(some, take(v, maximum(last, 0)), reshape(self.x, (*last.shape, *self.rest))))
 
     def add(self, values: Like) -> Tensor:
         """x with values added to elements, in order."""
@@ -72,15 +74,27 @@ class Place:
         return combine(self.x, self._whole(self._scattered(scatter, v)))
 
     def _scattered(self, scatter: Any, v: Tensor) -> Tensor:
-        return scatter(v, ravel(self.positions), axis=0, n=product(self.x.shape))
+        return scatter(v, ravel(self.rows), axis=0, n=product(self.x.shape[: self.x.ndim - len(self.rest)]))
 
     def _whole(self, v: Tensor) -> Tensor:
         return reshape(v, self.x.shape)
 
     def _values(self, name: str, values: Like) -> Tensor:
-        """The values as a vector, one for each position, in the dtype of x."""
+        """The values as one row for each row of x that the index names, in the dtype of x."""
         v = _held(f"at[…].{name}", values, self.x.dtype)
-        return ravel(broadcast_to(v, self.positions.shape))
+        return reshape(broadcast_to(v, (*self.rows.shape, *self.rest)), (product(self.rows.shape), *self.rest))
+
+
+def _axes_used(index: Any, ndim: int) -> int:
+    """How many first axes an index names; all with an Ellipsis."""
+    count = 0
+    for entry in index if isinstance(index, tuple) else (index,):
+        if entry is Ellipsis:
+            return ndim
+        is_array = isinstance(entry, (bool, np.bool_, list, np.ndarray, Tensor))
+        mask = tensor(entry) if is_array else None
+        count += 0 if entry is None else mask.ndim if mask is not None and mask.dtype == BOOL else 1
+    return count
 
 
 def _held(what: str, values: Like, dtype: np.dtype) -> Tensor:
