@@ -317,3 +317,38 @@ def test_a_run_time_size_of_1_is_squeezed_as_eagerly() -> None:
     fast = mg.jit(mg.squeeze)
     for shape in [(1, 3), (2, 3), (1, 1), (2, 1), (1, 4)]:
         assert fast(np.ones(shape)).shape == np.squeeze(np.ones(shape)).shape
+
+
+ROWS = np.array([2, 0, 2, -1])
+PEERS: dict[str, tuple[Callable[..., Any], Callable[[Any], Callable[..., Any]]]] = {
+    "cumprod": (lambda x, v: mg.cumprod(x, 0), lambda torch: lambda x, v: torch.cumprod(x, 0)),
+    "logcumsumexp": (lambda x, v: mg.logcumsumexp(x, 1), lambda torch: lambda x, v: torch.logcumsumexp(x, 1)),
+    "index_add": (lambda x, v: mg.index_add(x, ROWS, v), lambda torch: lambda x, v: x.index_add(0, torch.tensor(ROWS % 3), v)),
+    "at.add": (lambda x, v: x.at[ROWS].add(v), lambda torch: lambda x, v: x.index_put((torch.tensor(ROWS),), v, accumulate=True)),
+    "at.set": (lambda x, v: x.at[ROWS[:2]].set(v[:2]), lambda torch: lambda x, v: x.index_put((torch.tensor(ROWS[:2]),), v[:2])),
+    "at.max": (
+        lambda x, v: x.at[ROWS].max(v),
+        lambda torch: lambda x, v: x.scatter_reduce(0, torch.tensor(ROWS % 3)[:, None].expand(4, 4), v, "amax"),
+    ),
+    "norm 3": (lambda x, v: mg.norm(x, 1, ord=3), lambda torch: lambda x, v: torch.linalg.norm(x, 3, 1)),
+    "norm of a matrix": (lambda x, v: mg.norm(x, ord=1), lambda torch: lambda x, v: torch.linalg.norm(x, 1)),
+    "diagonal": (lambda x, v: mg.diagonal(x, 1), lambda torch: lambda x, v: torch.diagonal(x, 1)),
+    "tensordot": (lambda x, v: mg.tensordot(x, v, (1, 1)), lambda torch: lambda x, v: torch.tensordot(x, v, ([1], [1]))),
+    "einsum": (lambda x, v: mg.einsum("i...,ji->j...", x, v[:, :3]), lambda torch: lambda x, v: torch.einsum("ik,ji->jk", x, v[:, :3])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_gradients_are_torchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    ours, theirs = PEERS[name]
+    rng = np.random.default_rng(0)
+    xs = [rng.standard_normal((3, 4)), rng.standard_normal((4, 4))]
+    leaves = [torch.tensor(x, requires_grad=True) for x in xs]
+    y = theirs(torch)(*leaves)
+    weights = rng.standard_normal(tuple(y.shape))
+    expected = torch.autograd.grad((y * torch.tensor(weights)).sum(), leaves, allow_unused=True)
+    value, pull = mg.vjp(ours, *map(mg.tensor, xs))
+    same(value, y.detach().numpy())
+    for g, e in zip(pull(weights), expected, strict=True):
+        same(g, np.zeros(g.shape) if e is None else e.numpy())
