@@ -40,7 +40,7 @@ Sizes = dict[Symbol, int]
 PERTURBATIONS = (2, 8, 32) * 8  # the size of the perturbation of each run, in ulps
 SLACK = 8  # a difference may be so many times that of a perturbed run
 NOISE = 64  # ulps of 1
-SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
+SUMS = {reduce.sum, reduce.prod, reduce.cumsum, reduce.cumprod, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
 ROUNDED = {  # not + − × ÷ √
     *SUMS, elementwise.pow, trigonometry.hypot, trigonometry.atan2, trigonometry.logaddexp,
     *(getattr(module, name) for module in (elementwise, trigonometry) for name in module.__all__ if name != "sqrt"),

@@ -173,7 +173,7 @@ class Tensor(Exchange):
     # ---- refusals
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
+        raise dtype_error("assignment", "tensors are immutable", "Take the new tensor t.at[index].set(value), or choose with mg.where")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         function = ops.UFUNCS.get(ufunc.__name__)
@@ -293,7 +293,12 @@ class Tensor(Exchange):
         return ops.greater_equal(self, other)
 
     def __getitem__(self, index: Any) -> Tensor:
-        return indexing.getitem(self, index)
+        return ops.indexing.getitem(self, index)
+
+    @property
+    def at(self) -> ops.writing.At:
+        """New tensors with other elements at an index: `t.at[i].set(v)`, and with `add`, `max` or `min` in place of `set`."""
+        return ops.writing.At(self)
 
     # ---- methods that read better than functions
 
@@ -385,4 +390,3 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
-from .ops import indexing  # noqa: E402

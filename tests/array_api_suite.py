@@ -15,7 +15,7 @@ os.environ["ARRAY_API_TESTS_MODULE"] = "minigrad"
 os.environ["ARRAY_API_TESTS_SKIP_DTYPES"] = "complex64,complex128"
 sys.path.insert(0, os.getcwd())  # the suite's directory
 
-import minigrad as mg  # noqa: E402
+import minigrad as mg
 
 
 def _widest(found: Any, **options: Any) -> Any:
@@ -24,7 +24,8 @@ def _widest(found: Any, **options: Any) -> Any:
 
 name = "array_api_tests.dtype_helpers"
 spec = find_spec(name)
-assert spec is not None and spec.loader is not None, "run it in the directory of the suite"
+assert spec is not None, "run it in the directory of the suite"
+assert spec.loader is not None
 helpers = sys.modules[name] = module_from_spec(spec)
 vars(helpers)["max"] = _widest
 spec.loader.exec_module(helpers)

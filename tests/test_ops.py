@@ -312,5 +312,7 @@ def test_names_of_functions_do_not_lie() -> None:
     """Every public function has a docstring and its own name."""
     for name in mg.ops.__all__:
         f = getattr(mg, name)
+        if isinstance(f, np.dtype) or name in ("__array_api_version__", "e", "inf", "nan", "newaxis", "pi"):
+            continue
         assert callable(f)
         assert f.__doc__ or name.endswith("_like"), name

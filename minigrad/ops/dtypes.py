@@ -11,6 +11,11 @@ from ..graph.types import DTYPES, check_dtype
 from ..tensor import Tensor
 from .elementwise import _is_number, _operands
 
+__all__ = [
+    "bool", "can_cast", "finfo", "float32", "float64", "iinfo", "int8", "int16", "int32", "int64", "isdtype", "result_type", "uint8",
+    "uint16", "uint32", "uint64",
+]  # fmt: skip
+
 # As names: mg.bool, mg.int8, …, mg.float64
 bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64 = DTYPES
 

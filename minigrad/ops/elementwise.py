@@ -223,3 +223,8 @@ def astype(x: Like, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
     return t if t.dtype == target else _e.cast(t, dtype=target)
+
+
+def detach(x: Like) -> Tensor:
+    """The same values without a gradient."""
+    return _e.detach(tensor(x))

@@ -12,6 +12,10 @@ from ..graph.standard import DEVICE, VERSIONS, require_cpu
 from ..graph.types import DTYPES, FLOAT, INT
 from ..tensor import Tensor, tensor
 
+__all__ = [
+    "__array_api_version__", "__array_namespace_info__", "asarray", "e", "from_dlpack", "inf", "nan", "newaxis", "pi",
+]  # fmt: skip
+
 MOST_AXES = 64  # NumPy's
 __array_api_version__ = VERSIONS[-1]
 

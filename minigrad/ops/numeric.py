@@ -17,6 +17,12 @@ from ..tensor import Tensor, tensor
 from .creation import full
 from .elementwise import Like, _binary, _floats, abs, astype, divide, equal, isnan, less, multiply, not_equal, where
 
+__all__ = [
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "atan2", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "ceil", "copysign", "hypot", "isinf", "logaddexp",
+    "logical_xor", "nan_to_num", "nextafter", "positive", "reciprocal", "round", "signbit", "trunc",
+]  # fmt: skip
+
 arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh  # NumPy's names
 
 hypot = _binary("hypot", _t.hypot, _floats)

@@ -13,6 +13,10 @@ from ..tensor import Tensor, tensor
 from .elementwise import Like
 from .shaping import reshape
 
+__all__ = [
+    "nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+]  # fmt: skip
+
 
 class Unique(NamedTuple):
     """The different elements of a tensor; for each, the position of its first occurrence and how often it occurs; and for each element the
