@@ -15,6 +15,7 @@ from .module import Module
 from .ops import *  # noqa: F403
 from .origin import scope
 from .primitives.elementwise import *  # noqa: F403
+from .primitives.trigonometry import *  # noqa: F403
 from .tensor import Primitive, Tensor, parameter, tensor
 from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .transforms.batching import vmap

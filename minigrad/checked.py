@@ -28,7 +28,7 @@ from .graph.types import TensorType
 from .passes.rewrite import apply_rules
 from .passes.rules import stable
 from .passes.specialize import specialize
-from .primitives import elementwise, index, linalg, reduce
+from .primitives import elementwise, index, linalg, reduce, trigonometry
 from .transforms import interpret
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ Sizes = dict[Symbol, int]
 PERTURBATIONS = (2, 8, 32) * 8  # the size of the perturbation of each run, in ulps
 SLACK = 8  # a difference may be so many times that of a perturbed run
 NOISE = 64  # ulps of 1
-SUMS = {reduce.sum, reduce.prod, reduce.cumsum, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
-ROUNDED = {*SUMS, elementwise.pow, *(getattr(elementwise, name) for name in elementwise.__all__ if name != "sqrt")}  # not + − × ÷ √
+SUMS = {reduce.sum, reduce.prod, reduce.cumsum, reduce.cumprod, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
+ROUNDED = {  # not + − × ÷ √
+    *SUMS, elementwise.pow, trigonometry.hypot, trigonometry.atan2, trigonometry.logaddexp,
+    *(getattr(module, name) for module in (elementwise, trigonometry) for name in module.__all__ if name != "sqrt"),
+}  # fmt: skip
 
 
 class Precision(NamedTuple):

@@ -14,9 +14,11 @@ from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.standard import Exchange
 from .graph.types import FLOAT, TensorType
 from .graph.values import HoldsTensors, asarray, require_no_list
 from .methods import ArrayMethods
+from .ops.operators import Operators
 
 # Whether a function runs that is being differentiated.
 _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
@@ -62,7 +64,7 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
     return [Tensor(new[o]) for o in graph.outputs]
 
 
-class Tensor(ArrayMethods):
+class Tensor(Operators, ArrayMethods, Exchange):
     """An immutable array with the history of its computation.
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
@@ -187,10 +189,13 @@ class Tensor(ArrayMethods):
 
     __hash__ = object.__hash__
 
+    def __complex__(self) -> complex:
+        return self._number(complex)
+
     # ---- refusals
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
+        raise dtype_error("assignment", "tensors are immutable", "Take the new tensor t.at[index].set(value), or choose with mg.where")
 
     # ---- NumPy's functions
 
@@ -199,97 +204,6 @@ class Tensor(ArrayMethods):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return numpy_protocol["function"](function, args, kwargs)
-
-    # ---- operators
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return ops.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return ops.floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return ops.remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return ops.remainder(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __invert__(self) -> Tensor:
-        return ops.logical_not(*ops.bools("~", self))
-
-    def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(*ops.bools("&", self, other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(*ops.bools("|", self, other))
-
-    __rand__, __ror__ = __and__, __or__
-
-    def __eq__(self, other: Any) -> Any:
-        return ops.equal(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return ops.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.less(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.greater(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.greater_equal(self, other)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return indexing.getitem(self, index)
 
     # ---- methods that read better than functions
 
@@ -321,8 +235,8 @@ class Tensor(ArrayMethods):
     def transpose(self, *axes: int) -> Tensor:
         return ops.permute_dims(self, axes or tuple(range(self.ndim))[::-1])
 
-    def astype(self, dtype: Any) -> Tensor:
-        return ops.astype(self, dtype)
+    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+        return ops.astype(self, dtype, copy=copy)
 
     def detach(self) -> Tensor:
         """The same values without a gradient."""
@@ -352,7 +266,7 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     try:
         return Tensor(known(CONSTANT, asarray(value, dtype), name))
     except HoldsTensors:
-        found = ops.shaping.stack_nested("tensor", value)
+        found = ops.parts.stack_nested("tensor", value)
         found = found if dtype is None else ops.astype(found, dtype)
         return found if name is None else found.named(name)
 
@@ -366,7 +280,7 @@ def operand(what: str, value: Any) -> Tensor:
     try:
         return Tensor(known(CONSTANT, asarray(value, what=what)))
     except HoldsTensors:
-        return ops.shaping.stack_nested(what, value)
+        return ops.parts.stack_nested(what, value)
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
@@ -393,4 +307,3 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
-from .ops import indexing  # noqa: E402

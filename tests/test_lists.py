@@ -16,7 +16,7 @@ from minigrad.testing import tensors
 
 X = np.array([[0.5, 0.25, 0.75], [0.125, 0.625, 0.375]])
 PUBLIC = [*mg.ops.__all__, *mg.functional.__all__]
-CREATORS = {"arange", "extent", "eye", "full", "ones", "zeros"}  # whose lists are shapes
+OTHERS = {"arange", "extent", "eye", "full", "ones", "zeros", "from_dlpack"}  # lists are shapes, or nothing, to them
 SEQUENCES = {"concat", "concatenate", "stack", "einsum"}  # whose lists hold several arrays
 
 
@@ -30,14 +30,16 @@ def nested(x: mg.Tensor) -> Any:
 
 
 def takes(f: Callable[..., Any], *args: Any) -> bool:
+    """Whether it is a function of arrays and of abstract tensors."""
     try:
         f(*args)
+        mg.trace(f, *args)
     except (MinigradError, TypeError, ValueError):
         return False
     return True
 
 
-NAMES = [n for n in PUBLIC if n not in CREATORS | SEQUENCES]
+NAMES = [n for n in PUBLIC if n not in OTHERS | SEQUENCES]
 UNARY = [n for n in NAMES if takes(getattr(mg, n), X)]
 BINARY = [n for n in NAMES if takes(getattr(mg, n), X, X)]
 

@@ -127,21 +127,57 @@ def tensordot(d: Draw) -> Call:
 
 
 def norm(d: Draw) -> Call:
+    """Of all elements, of vectors, or of matrices; no two sums of magnitudes are equal."""
     x = d.array(min_dims=1)
-    return (x,), d.of({}, {"axis": d.axis(x)}, {"axis": d.axis(x), "ord": 2}) | d.some(keepdims=[True])
+    vectors = {"axis": d.axis(x), "ord": d.of(None, 1, 2, 3, np.inf, -np.inf)}
+    matrices = {"axis": d.of((0, 1), (-1, -2)), "ord": d.of("fro", 1, np.inf, -1)} if x.ndim > 1 else {}
+    return (x,), d.of({}, vectors, matrices) | d.some(keepdims=[True])
+
+
+def matrix_norm(d: Draw) -> Call:
+    return (d.array(min_dims=2),), d.some(keepdims=[True], ord=["fro", 1, -np.inf])
 
 
 def pad(d: Draw) -> Call:
     x = d.array()
-    return (x, d.of(1, (2, 0), [(a, 2 - a % 3) for a in range(x.ndim)])), d.some(mode=["constant"], constant_values=[0])
+    return (x, d.of(1, (2, 0), [(a, 2 - a % 3) for a in range(x.ndim)])), d.some(mode=["constant"], constant_values=[0, 2])
+
+
+def diagonal(d: Draw) -> Call:
+    return (d.array(min_dims=2),), d.some(offset=[-1, 1]) | d.of({}, {"axis1": 1, "axis2": 0}, {"axis1": -1, "axis2": 0})
+
+
+def diff(d: Draw) -> Call:
+    x = d.array(min_dims=1)
+    return (x,), d.some(n=[0, 1, 2], axis=[d.axis(x)], prepend=[0], append=[x])
+
+
+def repeat(d: Draw) -> Call:
+    x = d.array(min_dims=1)
+    axis = d.of(None, d.axis(x))
+    return (x, d.of(0, 2, d(st.lists(st.integers(0, 2), min_size=(n := x.size if axis is None else x.shape[axis]), max_size=n)))), {
+        "axis": axis
+    }
+
+
+def meshgrid(d: Draw) -> Call:
+    return tuple(d.array(n) for n in d(st.lists(st.integers(1, 3), max_size=3))), d.some(indexing=["xy", "ij"])
 
 
 def like(d: Draw, *more: Any) -> Call:
     return (d.array(), *more), d.some(dtype=["float32", "int32"], shape=[(2, 1), 3])
 
 
+def triangle(d: Draw) -> Call:
+    return (d.array(min_dims=2),), d.some(k=[-1, 2])
+
+
+def rounded(d: Draw) -> Call:
+    return (d.array() + (0.125 if d.dtype == "float64" else 0),), d.some(decimals=[1, -1] if d.dtype == "float64" else [0])
+
+
 def einsum(d: Draw) -> Call:
-    spec = d.of("ij,jk->ik", "ij,kj", "ij,jk,kl->il", "ij,ij->", "ij->ji", "ij->i")
+    spec = d.of("ij,jk->ik", "ij,kj", "ij,jk,kl->il", "ij,ij->", "ij->ji", "ij->i", "...j,jk->...k", "ii->i", "ii")
     return (spec, *[d.array(3, 3) for _ in spec.split("->")[0].split(",")]), d.some(optimize=[True])
 
 
@@ -169,20 +205,30 @@ CALLS: dict[str, Callable[[Draw], Call]] = {
     "split": split, "array_split": split, "hsplit": sections, "vsplit": sections, "dsplit": lambda d: sections(d, 3),
     "unstack": lambda d: (((x := d.array(min_dims=1)),), d.some(axis=[d.axis(x)])),
     "roll": roll, "take": take, "take_along_axis": take_along_axis, "clip": clip, "pad": pad,
-    "tril": lambda d: (one(d, 2)[0], d.some(k=[-1, 2])),
+    "tril": triangle,
     "where": lambda d: ((d(hnp.arrays(bool, 3)), d.array(3), d.array(2, 1)), {}),
     **dict.fromkeys(["dot", "inner", "outer", "linalg.outer", "kron"], lambda d: pairs(d)),
     "vdot": lambda d: ((d.array(2, 3), d.array(3, 2)), {}), "linalg.matmul": lambda d: ((d.array(2, 2, 3), d.array(3, 2)), {}),
     "linalg.vecdot": lambda d: ((d.array(2, 3), d.array(2, 3)), d.some(axis=[0, -1])),
     "tensordot": tensordot, "linalg.tensordot": tensordot,
     "linalg.multi_dot": lambda d: (([d.array(2, 3), d.array(3, 2), d.array(2, 3)],), {}), "einsum": einsum,
-    "linalg.norm": norm, "linalg.vector_norm": reduction, "linalg.matrix_norm": lambda d: (one(d, 2)[0], d.some(keepdims=[True])),
+    "linalg.norm": norm, "linalg.vector_norm": lambda d: reduction(d, keepdims=[True], ord=[1, 2, 3, np.inf]),
+    "linalg.matrix_norm": matrix_norm, "cumprod": along, "count_nonzero": lambda d: reduction(d, keepdims=[True]), "triu": triangle,
+    "cumulative_prod": lambda d: (((x := d.array(min_dims=1)),), {"axis": d.axis(x)} | d.some(include_initial=[True])),
+    "cross": lambda d: ((d.array(2, 3), d.array(2, 3)), {}), "linalg.cross": lambda d: ((d.array(3, 2), d.array(3, 2)), {"axis": 0}),
+    "diagonal": diagonal, "trace": diagonal,
+    **dict.fromkeys(["linalg.diagonal", "linalg.trace"], lambda d: (one(d, 2)[0], d.some(offset=[1]))),
+    "diff": diff, "linspace": lambda d: ((d.array(2), d.array(2)), d.some(num=[1, 4], endpoint=[False])), "meshgrid": meshgrid,
+    "nan_to_num": lambda d: (one(d)[0], d.some(nan=[1.0])), "repeat": repeat, "round": rounded, "around": rounded,
+    "searchsorted": lambda d: ((np.sort(d.array(4)), d.array(2, 3)), d.some(side=["right"])),
+    "tile": lambda d: ((d.array(), d.of(2, (2, 1), (3, 1, 2), ())), {}),
     "zeros_like": like, "ones_like": like, "full_like": lambda d: like(d, d.of(0.1, 2)),
     "astype": lambda d: ((d.array(), d.of("float64", "float64", "float32", "int64", bool)), {}),
 }  # fmt: skip
 
 
-CONSTANT = {"all", "any", "argmax", "argmin", "argsort", "ndim", "shape", "size"}  # their results are no floats
+# Their results are no floats.
+CONSTANT = {"all", "any", "argmax", "argmin", "argsort", "count_nonzero", "searchsorted", "ndim", "shape", "size"}
 
 
 def tensors_in(arguments: Any) -> Any:

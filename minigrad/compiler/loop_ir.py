@@ -116,12 +116,14 @@ class Cast(Expr):
 
 
 UNARY = {
-    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf", "floor"), FLOATS),
+    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf"), FLOATS),
+    **dict.fromkeys(("floor", "ceil", "trunc", "round"), FLOATS),
     **dict.fromkeys(("neg", "abs", "sign"), NUMBERS),
     "not": INTEGERS | {"bool"},
 }
 BINARY = {
     **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), NUMBERS),
+    "copysign": FLOATS,
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"bool"}),
     **dict.fromkeys(("shl", "shr"), INTEGERS),
 }
@@ -130,7 +132,7 @@ _COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 @dataclass(frozen=True)
 class Unary(Expr):
-    """A function of one operand. `not` inverts the bits of an integer and the truth of a bool."""
+    """A function of one operand. `round` rounds half to even. `not` inverts the bits of an integer and the truth of a bool."""
 
     op: str
     x: Expr

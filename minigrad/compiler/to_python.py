@@ -119,7 +119,7 @@ def expression(expr: L.Expr) -> str:
         case L.Unary(op, x):
             return f"{_PREFIX[op]}{_operand(x)}" if op in _PREFIX else f"{op}({expression(x)})"
         case L.Binary(op, x, y):
-            if op in ("maximum", "minimum"):
+            if op in ("maximum", "minimum", "copysign"):
                 return f"{op}({expression(x)}, {expression(y)})"
             symbol = "//" if op == "div" and expr.dtype not in L.FLOATS else _INFIX[op]
             return f"{_operand(x)} {symbol} {_operand(y)}"
@@ -187,8 +187,9 @@ def _sigmoid(x: Any) -> Any:
 
 _NAMESPACE: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
-    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil", "trunc", "abs")},
+    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "copysign", "arange", "empty", "nan", "inf")},
+    "round": np.rint,
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),

@@ -24,33 +24,35 @@ from . import arithmetic as arithmetic
 from . import arrangement as arrangement
 from .table import FUNCTIONS, find
 
-SAME = [  # the name, the names of the arguments after the first, the defaults and the meaning are NumPy's
-    "all", "amax", "amin", "any", "argmax", "argmin", "around", "astype", "broadcast_to", "concat", "cumprod", "diagonal", "diff", "flip",
-    "matrix_transpose", "max", "mean", "min", "nan_to_num", "prod", "repeat", "reshape", "round", "squeeze", "stack", "sum",
-    "take_along_axis", "tile", "trace", "transpose", "tril", "triu",
+SAME = [  # the order of arguments without a default, the names and defaults of the others, and the meaning are NumPy's
+    "all", "amax", "amin", "any", "argmax", "argmin", "around", "astype", "broadcast_to", "concat", "concatenate", "count_nonzero", "cross",
+    "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "diagonal", "diff", "dot", "expand_dims", "flip", "inner", "linalg.cross",
+    "linalg.matmul", "linalg.matrix_norm", "linalg.matrix_transpose", "linalg.norm", "linalg.outer", "linalg.tensordot", "linalg.vecdot",
+    "linalg.vector_norm", "linspace", "matrix_transpose", "max", "mean", "min", "moveaxis", "nan_to_num", "prod", "ravel", "repeat",
+    "reshape", "roll", "round", "searchsorted", "squeeze", "stack", "sum", "swapaxes", "take_along_axis", "tensordot", "tile", "transpose",
+    "tril", "triu", "unstack",
 ]  # fmt: skip
+OTHER_NAMES = {"amax": "max", "amin": "min", "around": "round"}
 
 WITHOUT_DERIVATIVE = [  # their results are integers, bools, dtypes or text
     "allclose", "argpartition", "argwhere", "array2string", "array_equal", "array_equiv", "array_repr", "array_str", "can_cast",
-    "common_type", "count_nonzero", "digitize", "flatnonzero", "isclose", "iscomplex", "iscomplexobj", "isin", "isneginf", "isposinf",
+    "common_type", "digitize", "flatnonzero", "isclose", "iscomplex", "iscomplexobj", "isin", "isneginf", "isposinf",
     "isreal", "isrealobj", "lexsort", "linalg.matrix_rank", "may_share_memory", "min_scalar_type", "nanargmax", "nanargmin", "nonzero",
-    "result_type", "save", "savetxt", "savez", "savez_compressed", "searchsorted", "shares_memory", "unravel_index",
+    "result_type", "save", "savetxt", "savez", "savez_compressed", "shares_memory", "unravel_index",
 ]  # fmt: skip
 
-FUNCTIONS.update({find(n): getattr(ops, n) for n in SAME if n in ops.__all__ and find(n) not in FUNCTIONS})
-FUNCTIONS.update({np.amax: ops.max, np.amin: ops.min, np.linalg.outer: ops.outer})
+FUNCTIONS.update({find(n): getattr(ops, OTHER_NAMES.get(n, n.split(".")[-1])) for n in SAME if find(n)})
 _WITHOUT_DERIVATIVE = {find(n) for n in WITHOUT_DERIVATIVE}
 
 UFUNCS: dict[Any, Callable[..., Any]] = {
-    **{getattr(np, n): f for n, f in ops.UFUNCS.items()},
     **{getattr(np, n): getattr(ops, n) for n in ops.__all__ if isinstance(getattr(np, n, None), np.ufunc)},
-    np.positive: tensor, np.conjugate: tensor, np.divmod: lambda x, y: (ops.floor_divide(x, y), ops.remainder(x, y)),
+    np.conjugate: tensor, np.rint: ops.round, np.divmod: lambda x, y: (ops.floor_divide(x, y), ops.remainder(x, y)),
 }  # fmt: skip
 REDUCTIONS = {
     np.add: ops.sum, np.multiply: ops.prod, np.maximum: ops.max, np.minimum: ops.min, np.logical_and: ops.all, np.logical_or: ops.any,
 }  # fmt: skip
 METHODS: dict[str, dict[Any, Callable[..., Any]]] = {
-    "__call__": UFUNCS, "outer": UFUNCS, "reduce": REDUCTIONS, "accumulate": {np.add: ops.cumsum},
+    "__call__": UFUNCS, "outer": UFUNCS, "reduce": REDUCTIONS, "accumulate": {np.add: ops.cumsum, np.multiply: ops.cumprod},
 }  # fmt: skip
 
 

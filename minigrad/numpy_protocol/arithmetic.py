@@ -13,7 +13,6 @@ from ..errors import dtype_error
 from ..graph import dims
 from ..ops.elementwise import Axis, Like
 from ..tensor import Tensor, tensor
-from .arrangement import axes_of, flat
 from .table import replaces
 
 # ---- selecting and ordering
@@ -21,17 +20,17 @@ from .table import replaces
 
 @replaces("take")
 def take(a: Like, indices: Like, axis: int | None = None) -> Tensor:
-    return ops.take(flat(a), indices, 0) if axis is None else ops.take(a, indices, axis)
+    return ops.take(a, indices, axis)
 
 
 @replaces("sort")
 def sort(a: Like, axis: int | None = -1, kind: str | None = None, stable: bool | None = None) -> Tensor:
-    return ops.sort(flat(a), 0) if axis is None else ops.sort(a, axis)
+    return ops.sort(ops.ravel(a), 0) if axis is None else ops.sort(a, axis)
 
 
 @replaces("argsort")
 def argsort(a: Like, axis: int | None = -1, kind: str | None = None, stable: bool | None = None) -> Tensor:
-    return ops.argsort(flat(a), 0) if axis is None else ops.argsort(a, axis)
+    return ops.argsort(ops.ravel(a), 0) if axis is None else ops.argsort(a, axis)
 
 
 @replaces("where")
@@ -47,19 +46,6 @@ def clip(a: Like, a_min: Like = None, a_max: Like = None, min: Like = None, max:
 # ---- sums and statistics
 
 
-@replaces("cumsum")
-def cumsum(a: Like, axis: int | None = None) -> Tensor:
-    return ops.cumsum(flat(a), 0) if axis is None else ops.cumsum(a, axis)
-
-
-@replaces("cumulative_sum")
-def cumulative_sum(x: Like, axis: int | None = None) -> Tensor:
-    t = tensor(x)
-    if axis is None and t.ndim != 1:
-        raise dtype_error("np.cumulative_sum", f"needs the axis of a tensor of {t.ndim} axes")
-    return ops.cumsum(t, axis or 0)
-
-
 @replaces("var")
 def var(a: Like, axis: Axis = None, ddof: float = 0, keepdims: bool = False, correction: float | None = None) -> Tensor:
     return functional.var(a, axis, keepdims, ddof if correction is None else correction)
@@ -70,84 +56,42 @@ def std(a: Like, axis: Axis = None, ddof: float = 0, keepdims: bool = False, cor
     return functional.std(a, axis, keepdims, ddof if correction is None else correction)
 
 
+@replaces("trace")
+def trace(a: Like, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    return ops.sum(ops.diagonal(a, offset, axis1, axis2), -1)
+
+
+@replaces("linalg.trace")
+def trace_of_matrices(x: Like, offset: int = 0) -> Tensor:
+    return trace(x, offset, -2, -1)
+
+
+@replaces("linalg.diagonal")
+def diagonal_of_matrices(x: Like, offset: int = 0) -> Tensor:
+    return ops.diagonal(x, offset, -2, -1)
+
+
 @replaces("ptp")
 def ptp(a: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return ops.max(a, axis, keepdims) - ops.min(a, axis, keepdims)
 
 
-@replaces("linalg.norm")
-def norm(x: Like, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    t = tensor(x)
-    ndim = t.ndim if axis is None else len(axis) if isinstance(axis, Sequence) else 1
-    if ord is not None and (ord, ndim) not in ((2, 1), ("fro", 2)):
-        raise dtype_error("np.linalg.norm", f"takes no ord={ord!r} over {ndim} axes of a tensor", "Write it with mg.sum, mg.max and mg.abs")
-    return functional.norm(t, axis, keepdims)
-
-
-@replaces("linalg.vector_norm")
-def vector_norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    return functional.norm(x, axis, keepdims)
-
-
-@replaces("linalg.matrix_norm")
-def matrix_norm(x: Like, keepdims: bool = False) -> Tensor:
-    return functional.norm(x, (-2, -1), keepdims)
-
-
 # ---- products
-
-
-@replaces("dot")
-def dot(a: Like, b: Like) -> Tensor:
-    x, y = tensor(a), tensor(b)
-    return ops.tensordot(x, ops.moveaxis(y, max(y.ndim - 2, 0), 0), 1) if x.ndim and y.ndim else x * y
-
-
-@replaces("inner")
-def inner(a: Like, b: Like) -> Tensor:
-    x, y = tensor(a), tensor(b)
-    return ops.tensordot(x, ops.moveaxis(y, -1, 0), 1) if x.ndim and y.ndim else x * y
 
 
 @replaces("vdot")
 def vdot(a: Like, b: Like) -> Tensor:
-    return dot(flat(a), flat(b))
-
-
-@replaces("linalg.vecdot")
-def vecdot(x1: Like, x2: Like, axis: int = -1) -> Tensor:
-    return ops.sum(ops.multiply(x1, x2), axis)
+    return ops.dot(ops.ravel(a), ops.ravel(b))
 
 
 @replaces("outer")
 def outer(a: Like, b: Like) -> Tensor:
-    return ops.outer(flat(a), flat(b))
-
-
-@replaces("tensordot", "linalg.tensordot")
-def tensordot(a: Like, b: Like, axes: Any = 2) -> Tensor:
-    x, y = tensor(a), tensor(b)
-    if not isinstance(axes, Sequence):
-        return ops.tensordot(x, y, axes)
-    left, right = (axes_of("np.tensordot", v, t.ndim) for v, t in zip(axes, (x, y), strict=True))
-    x = ops.permute_dims(x, [*(n for n in range(x.ndim) if n not in left), *left])
-    y = ops.permute_dims(y, [*right, *(n for n in range(y.ndim) if n not in right)])
-    return ops.tensordot(x, y, len(left))
-
-
-@replaces("linalg.matmul")
-def matmul(x1: Like, x2: Like) -> Tensor:
-    return ops.matmul(x1, x2)
+    return ops.outer(ops.ravel(a), ops.ravel(b))
 
 
 @replaces("linalg.multi_dot")
 def multi_dot(arrays: Sequence[Like]) -> Tensor:
     return reduce(ops.matmul, arrays)
-
-
-@replaces("linalg.matrix_transpose", "matrix_transpose")
-def matrix_transpose(x: Like) -> Tensor:
-    return ops.matrix_transpose(x)
 
 
 @replaces("kron")
@@ -163,10 +107,15 @@ def kron(a: Like, b: Like) -> Tensor:
 def einsum(*operands: Any, optimize: Any = False) -> Tensor:
     if not operands or not isinstance(operands[0], str):
         raise dtype_error("np.einsum", "takes its subscripts as a string for tensors", "As in np.einsum('ij,jk->ik', x, y)")
-    return functional.einsum(*operands)
+    return ops.einsum(*operands)
 
 
 # ---- new arrays
+
+
+@replaces("meshgrid")
+def meshgrid(*xi: Like, indexing: str = "xy") -> tuple[Tensor, ...]:
+    return tuple(ops.meshgrid(*xi, indexing=indexing))
 
 
 @replaces("zeros_like", "empty_like")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -11,42 +10,17 @@ import numpy as np
 
 from .. import ops
 from ..errors import dtype_error, shape_error
-from ..graph.types import broadcast_shapes, normalize_axis, whole
-from ..ops.elementwise import Axis, Like
+from ..graph.types import normalize_axis
+from ..ops.elementwise import Like
 from ..tensor import Tensor, tensor
 from .table import replaces
 
 # ---- order and shape of the elements
 
 
-def flat(x: Like) -> Tensor:
-    t = tensor(x)
-    return t if t.ndim == 1 else ops.reshape(t, (-1,))
-
-
-def axes_of(what: str, axis: Any, ndim: int) -> list[int]:
-    """One axis or several, in the order given, as numbers from 0."""
-    return [normalize_axis(what, a, ndim) for a in (axis if isinstance(axis, Sequence) else [axis])]
-
-
-@replaces("ravel")
-def ravel(a: Like) -> Tensor:
-    return flat(a)
-
-
 @replaces("copy", "real", "real_if_close")
 def copy(a: Like) -> Tensor:
     return tensor(a)
-
-
-@replaces("roll")
-def roll(a: Like, shift: Any, axis: Any = None) -> Tensor:
-    t = tensor(a)
-    if axis is None:
-        return ops.reshape(roll(flat(t), shift, 0), t.shape)
-    for by, along in np.broadcast(shift, axis):
-        t = ops.roll(t, whole("np.roll", by), whole("np.roll", along))
-    return t
 
 
 @replaces("fliplr")
@@ -63,27 +37,8 @@ def flipud(m: Like) -> Tensor:
 def rot90(m: Like, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
     t = tensor(m)
     for _ in range(k % 4):
-        t = ops.flip(swapaxes(t, *axes), axes[0])
+        t = ops.flip(ops.swapaxes(t, *axes), axes[0])
     return t
-
-
-@replaces("moveaxis")
-def moveaxis(a: Like, source: Any, destination: Any) -> Tensor:
-    t = tensor(a)
-    sources, destinations = (axes_of("np.moveaxis", v, t.ndim) for v in (source, destination))
-    order = [n for n in range(t.ndim) if n not in sources]
-    for to, came in sorted(zip(destinations, sources, strict=True)):
-        order.insert(to, came)
-    return ops.permute_dims(t, order)
-
-
-@replaces("swapaxes")
-def swapaxes(a: Like, axis1: int, axis2: int) -> Tensor:
-    t = tensor(a)
-    i, j = (normalize_axis("np.swapaxes", axis, t.ndim) for axis in (axis1, axis2))
-    order = list(range(t.ndim))
-    order[i], order[j] = j, i
-    return ops.permute_dims(t, order)
 
 
 @replaces("rollaxis")
@@ -91,14 +46,6 @@ def rollaxis(a: Like, axis: int, start: int = 0) -> Tensor:
     t = tensor(a)
     at, to = normalize_axis("np.rollaxis", axis, t.ndim), normalize_axis("np.rollaxis", start + t.ndim * (start < 0), t.ndim + 1)
     return ops.moveaxis(t, at, to - (at < to))
-
-
-@replaces("expand_dims")
-def expand_dims(a: Like, axis: Axis) -> Tensor:
-    t = tensor(a)
-    for at in sorted(axes_of("np.expand_dims", axis, t.ndim + (len(axis) if isinstance(axis, Sequence) else 1))):
-        t = ops.expand_dims(t, at)
-    return t
 
 
 @replaces("atleast_1d")
@@ -122,11 +69,6 @@ def _each(f: Callable[[Tensor], Tensor], arys: Sequence[Like]) -> Any:
 
 
 # ---- joining and splitting
-
-
-@replaces("concatenate", "concat")
-def concatenate(arrays: Sequence[Like], axis: int | None = 0) -> Tensor:
-    return ops.concat([flat(a) for a in arrays], 0) if axis is None else ops.concat(arrays, axis)
 
 
 @replaces("vstack")
@@ -153,7 +95,7 @@ def column_stack(tup: Sequence[Like]) -> Tensor:
 
 @replaces("append")
 def append(arr: Like, values: Like, axis: int | None = None) -> Tensor:
-    return concatenate([arr, values], axis)
+    return ops.concat([arr, values], axis)
 
 
 @replaces("array_split")
@@ -197,21 +139,14 @@ def dsplit(ary: Like, indices_or_sections: Any) -> list[Tensor]:
     return split(_require_axes("np.dsplit", ary, 3), indices_or_sections, 2)
 
 
-@replaces("unstack")
-def unstack(x: Like, axis: int = 0) -> tuple[Tensor, ...]:
-    return tuple(ops.moveaxis(x, axis, 0))
-
-
 @replaces("broadcast_arrays")
 def broadcast_arrays(*args: Like) -> tuple[Tensor, ...]:
-    found = [tensor(a) for a in args]
-    shape = reduce(lambda a, b: broadcast_shapes("np.broadcast_arrays", a, b), [t.shape for t in found])
-    return tuple(ops.broadcast_to(t, shape) for t in found)
+    return tuple(ops.broadcast_arrays(*args))
 
 
 @replaces("pad")
 def pad(array: Like, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Tensor:
     t = tensor(array)
-    if mode != "constant" or constant_values != 0:
-        raise dtype_error("np.pad", f"pads a tensor with zeros alone, not {mode!r} of {constant_values}", "Join the rim with mg.concat")
-    return ops.pad(t, [tuple(pair) for pair in np.broadcast_to(pad_width, (t.ndim, 2)).tolist()])
+    if mode != "constant" or np.ndim(constant_values):
+        raise dtype_error("np.pad", f"pads a tensor with one number, not {mode!r} of {constant_values}", "Join the rim with mg.concat")
+    return ops.pad(t, [tuple(pair) for pair in np.broadcast_to(pad_width, (t.ndim, 2)).tolist()], constant_values)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError, dtype_error, message, setting_error
+from ..errors import RangeError, message, setting_error
+from ..graph.standard import require_cpu
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
@@ -161,15 +162,6 @@ def remainder(x: Like, y: Like) -> Tensor:
     return _e.sub(a, _e.mul(b, floor_divide(a, b)))
 
 
-def bools(what: str, *values: Like) -> list[Tensor]:
-    """Operands of & | ~ as tensors. Raises DTypeError if one is not bool."""
-    found = [tensor(v) for v in values]
-    for t in found:
-        if t.dtype != BOOL:
-            raise dtype_error(what, f"takes bools, got {t.type}", "Compare it, as in x != 0; bits of integers have no operation")
-    return found
-
-
 def logical_not(x: Like) -> Tensor:
     """not x, for bools."""
     t = astype(x, BOOL)
@@ -209,13 +201,13 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
     return _e.where(_expand(c, shape), _expand(a, shape), _expand(b, shape))
 
 
-def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
-    """x limited to [low, high]. The gradient is 0 at and outside the bounds."""
+def clip(x: Like, /, min: Like = None, max: Like = None) -> Tensor:
+    """x limited to [min, max]. The gradient is 0 at and outside the bounds."""
     t = tensor(x)
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        raise setting_error("clip", f"low = {low} is above high = {high}")
-    y = t if low is None else where(less_equal(t, low), low, t)
-    return y if high is None else where(greater_equal(y, high), high, y)
+    if isinstance(min, (int, float)) and isinstance(max, (int, float)) and min > max:
+        raise setting_error("clip", f"min = {min} is above max = {max}")
+    y = t if min is None else where(less_equal(t, min), min, t)
+    return y if max is None else where(greater_equal(y, max), max, y)
 
 
 def relu(x: Like) -> Tensor:
@@ -224,8 +216,15 @@ def relu(x: Like) -> Tensor:
     return where(less_equal(t, 0), 0, t)
 
 
-def astype(x: Like, dtype: Any) -> Tensor:
-    """The elements with another dtype. A float is rounded towards zero to an integer."""
+def astype(x: Like, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+    """The elements with another dtype. A float is rounded towards zero to an integer. A tensor of that dtype is given back with
+    any `copy`: tensors are immutable."""
+    require_cpu("astype", device)
     t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
     return t if t.dtype == target else _e.cast(t, dtype=target)
+
+
+def detach(x: Like) -> Tensor:
+    """The same values without a gradient."""
+    return _e.detach(tensor(x))

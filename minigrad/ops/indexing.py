@@ -1,4 +1,4 @@
-"""Indexing with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
+"""Reading elements: at positions, and with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,35 @@ import numpy as np
 from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, product, unify
-from ..graph.types import BOOL, INT, broadcast_shapes, whole
+from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
+from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
+from .elementwise import Like
+
+
+def take(x: Like, index: Like, axis: int | None = 0) -> Tensor:
+    """Slices of x at integer positions of an axis, with axis=None of the flattened x; negative ones count from the end.
+
+    Raises IndexError for a position out of bounds.
+    """
+    t = tensor(x)
+    if axis is None:
+        return _i.take(ops.ravel(t), tensor(index), axis=0)
+    return _i.take(t, tensor(index), axis=normalize_axis("take", axis, t.ndim))
+
+
+def take_along_axis(x: Like, index: Like, axis: int | None = -1) -> Tensor:
+    """The element at an index along an axis, for each position, as in NumPy's take_along_axis; with axis=None in the flattened x."""
+    t = tensor(x)
+    if axis is None:
+        return _i.gather(ops.ravel(t), tensor(index), axis=0)
+    return _i.gather(t, tensor(index), axis=normalize_axis("take_along_axis", axis, t.ndim))
+
+
+def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
+    """A new last axis of length n, 1 at the index and 0 elsewhere."""
+    return _i.one_hot(tensor(index), n=n, dtype=check_dtype(dtype, "one_hot"))
 
 
 class Basic(NamedTuple):
@@ -176,8 +202,6 @@ def _separated(entries: Sequence[Any]) -> bool:
 
 def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Applies index arrays: they are broadcast together, the axes that they index are flattened, and one `take` reads the elements."""
-    from ..primitives.index import flat_index  # which is not complete while the operators of tensors are made
-
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
     rest = [a for a in range(x.ndim) if a not in axes]
@@ -187,8 +211,8 @@ def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
         _require_bounds(arrays[a], n, a)
         if len(axes) > 1:
-            position = flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
-    y = ops.take(flat, position, 0)
+            position = _i.flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
+    y = take(flat, position, 0)
     at = 0 if separated else axes[0]
     k = len(shape)
     return ops.permute_dims(y, (*range(k, k + at), *range(k), *range(k + at, y.ndim)))

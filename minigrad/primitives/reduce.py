@@ -11,8 +11,8 @@ from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
 from ..graph.types import BOOL, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
-from .elementwise import cast, div, equal, mul, where
-from .movement import broadcast, concat, flip, permute, reshape, slice
+from .elementwise import add, cast, div, equal, mul, where
+from .movement import broadcast, concat, flip, pad, permute, reshape, slice
 from .rules import each, like
 
 Axes = tuple[int, ...]
@@ -64,21 +64,19 @@ def _prod_vjp(ct: Tensor, y: Tensor, x: Tensor, axes: Axes) -> Tensor:
     return permute(reshape(grad, shape=moved.shape), axes=tuple(np.argsort(order).tolist()))
 
 
+def _part(x: Tensor, axis: int, start: Extent, stop: Extent) -> Tensor:
+    """x[start:stop] along an axis."""
+    low = tuple(start if a == axis else 0 for a in range(x.ndim))
+    high = tuple(stop if a == axis else n for a, n in enumerate(x.shape))
+    return slice(x, start=low, stop=high, step=(1,) * x.ndim)
+
+
 def _products_before(x: Tensor, axis: int) -> Tensor:
-    """The product of all earlier elements along an axis, in log2(n) steps."""
-    n = x.shape[axis].__index__()
-    y, step = _shift_in_ones(x, axis, 1, n), 1
-    while step < n:
-        y = mul(y, _shift_in_ones(y, axis, step, n))
-        step *= 2
-    return y
-
-
-def _shift_in_ones(x: Tensor, axis: int, by: int, n: int) -> Tensor:
-    by = n if by > n else by
-    ones = broadcast(scalar(1, x.dtype), shape=(*x.shape[:axis], by, *x.shape[axis + 1 :]))
-    kept = slice(x, start=(0,) * x.ndim, stop=(*x.shape[:axis], n - by, *x.shape[axis + 1 :]), step=(1,) * x.ndim)
-    return concat(ones, kept, axis=axis)
+    """The product of all earlier elements along an axis."""
+    if not x.shape[axis] > 0:
+        return x
+    one = broadcast(scalar(1, x.dtype), shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    return concat(one, _part(cumprod(x, axis=axis, reverse=False), axis, 0, x.shape[axis] - 1), axis=axis)
 
 
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,17 +114,48 @@ argmax: Primitive = Primitive(
 )
 
 
-def _cumsum_numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
-    return np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis) if reverse else np.cumsum(x, axis, dtype=x.dtype)
+# ---- cumulative sums and products
 
 
-cumsum: Primitive = Primitive(
-    "cumsum",
-    lambda x, axis, reverse: _type("cumsum", empty=True)(x, axes=()),
-    _cumsum_numpy,
-    vjp=each(lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse)),
-    batch="axis",
-    kind="reduce",
-    symbol="Σ…",
-    examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
-)
+def _cumulative(name: str, ufunc: np.ufunc, vjp: Any, symbol: str) -> Primitive:
+    def numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+        along = np.flip(x, axis) if reverse else x
+        y = ufunc.accumulate(along, axis, dtype=x.dtype)
+        return np.flip(y, axis) if reverse else y
+
+    return Primitive(
+        name,
+        lambda x, axis, reverse: _type(name, empty=True)(x, axes=()),
+        numpy,
+        vjp=each(vjp),
+        batch="axis",
+        kind="reduce",
+        symbol=symbol,
+        examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
+    )
+
+
+def _cumprod_vjp(ct: Tensor, y: Tensor, x: Tensor, axis: int, reverse: bool) -> Tensor:
+    """Without division, so that zeros are allowed: the product before each element, times what the cotangents of it and later ones give."""
+    if reverse:
+        ct, x = flip(ct, axes=(axis,)), flip(x, axes=(axis,))
+    grad = mul(_products_before(x, axis), _carried_back(ct, x, axis))
+    return flip(grad, axes=(axis,)) if reverse else grad
+
+
+def _carried_back(ct: Tensor, x: Tensor, axis: int) -> Tensor:
+    """S with S(k) = ct(k) + x(k+1)·S(k+1) along an axis, in log2(n) steps. After a step, S has the terms of twice as many elements."""
+    n = x.shape[axis].__index__()
+    total, step = ct, 1
+    factor = _part(x, axis, 1, n) if n > 1 else x  # the products of the `step` elements after each
+    while step < n:
+        later = mul(factor, _part(total, axis, step, n))
+        total = add(total, pad(later, low=(0,) * x.ndim, high=tuple(step * (a == axis) for a in range(x.ndim)), interior=(0,) * x.ndim))
+        if 2 * step < n:
+            factor = mul(_part(factor, axis, 0, n - 2 * step), _part(factor, axis, step, n - step))
+        step *= 2
+    return total
+
+
+cumsum: Primitive = _cumulative("cumsum", np.add, lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse), "Σ…")
+cumprod: Primitive = _cumulative("cumprod", np.multiply, _cumprod_vjp, "Π…")

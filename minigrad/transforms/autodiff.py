@@ -235,7 +235,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
         def row(position: int) -> Any:
             size = outs[position].size
-            basis = ops.reshape(ops.eye(size, outs[position].dtype), (size, *outs[position].shape))
+            basis = ops.reshape(ops.eye(size, dtype=outs[position].dtype), (size, *outs[position].shape))
 
             def one(ct: Tensor) -> Any:
                 cts = [ct if i == position else like(o, 0) for i, o in enumerate(outs)]

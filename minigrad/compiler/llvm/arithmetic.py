@@ -6,7 +6,7 @@ from .. import loop_ir as L
 from . import math_llvm
 from .llvm_text import SUFFIX, TYPES, Text, constant
 
-FLAGS = "contract nsz"
+FLAGS = "contract"  # and not nsz: atan2, copysign and 1/x see the sign of 0
 ACCUMULATE = "reassoc contract nsz"
 INTEGER_POWER = """
 define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
@@ -79,10 +79,14 @@ class Arithmetic:
                 negated = self.unary("neg", dtype, x)
                 return x if dtype not in L.SIGNED else emit(f"select i1 {self.compare('lt', dtype, x, '0')}, {type} {negated}, {type} {x}")
             case "sign", _:
+                if dtype in L.FLOATS:
+                    x = emit(f"fadd {type} {x}, {zero}")  # −0 becomes 0
                 above = emit(f"select i1 {self.compare('gt', dtype, x, zero)}, {type} {one}, {type} {x}")
                 return emit(f"select i1 {self.compare('lt', dtype, x, zero)}, {type} {constant(type, -1)}, {type} {above}")
-            case (("sqrt" | "floor"), _):
+            case (("sqrt" | "floor" | "ceil" | "trunc"), _):
                 return self.intrinsic(op, dtype, x)
+            case "round", _:
+                return self.intrinsic("rint", dtype, x)
         return self.math_call(op, dtype, x)
 
     def math_call(self, op: str, dtype: str, *operands: str) -> str:
@@ -97,7 +101,7 @@ class Arithmetic:
                 return emit(f"f{op} {flags} {type} {x}, {y}")
             case "div", True:  # without fast-math flags: x86 would compute an estimate, which is NaN at infinity
                 return emit(f"fdiv {type} {x}, {y}")
-            case (("maximum" | "minimum"), True):
+            case (("maximum" | "minimum" | "copysign"), True):
                 return self.intrinsic(op, dtype, x, y)
             case "pow", True:
                 return self.math_call(op, dtype, x, y)
