@@ -121,7 +121,8 @@ UNARY = {
     "not": INTEGERS | {"bool"},
 }
 BINARY = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), NUMBERS),
+    **dict.fromkeys(("add", "sub", "mul", "floor_divide", "remainder", "pow", "maximum", "minimum"), NUMBERS),
+    "div": FLOATS,
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"bool"}),
     **dict.fromkeys(("shl", "shr"), INTEGERS),
 }
@@ -145,8 +146,9 @@ class Unary(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """A function of two operands. Integers wrap. Integer `div` rounds down and gives 0 for a divisor of 0. A shift by the width or more
-    gives 0; a right shift of a negative integer gives -1."""
+    """A function of two operands. Integers wrap. The integer quotient `floor_divide` and `remainder` are 0 for a divisor of 0. An integer
+    to a negative power is rounded towards zero, and 0 for the base 0. A shift by the width or more gives 0; a right shift of a negative
+    integer gives -1."""
 
     op: str
     x: Expr

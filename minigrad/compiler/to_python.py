@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.elementwise import power
 from . import loop_ir as L
 from .verify import verify
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
+_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floor_divide": "//", "remainder": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
 _PREFIX = {"neg": "-", "not": "~"}
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -119,10 +120,9 @@ def expression(expr: L.Expr) -> str:
         case L.Unary(op, x):
             return f"{_PREFIX[op]}{_operand(x)}" if op in _PREFIX else f"{op}({expression(x)})"
         case L.Binary(op, x, y):
-            if op in ("maximum", "minimum"):
+            if op in ("maximum", "minimum") or (op == "pow" and expr.dtype in L.INTEGERS):
                 return f"{op}({expression(x)}, {expression(y)})"
-            symbol = "//" if op == "div" and expr.dtype not in L.FLOATS else _INFIX[op]
-            return f"{_operand(x)} {symbol} {_operand(y)}"
+            return f"{_operand(x)} {'**' if op == 'pow' else _INFIX[op]} {_operand(y)}"
         case L.Libm(name, args):
             return f"libm.{name}({', '.join(map(expression, args))})"
         case L.Compare(op, x, y):
@@ -189,6 +189,7 @@ _NAMESPACE: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
     **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},
+    "pow": power,
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),
