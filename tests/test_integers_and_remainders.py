@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -135,3 +134,44 @@ def test_a_negative_power_that_is_not_known_rounds_towards_zero(dtype: str, data
     identical(POWER(x, y), expected)
     graph = mg.trace(mg.pow, x, y)
     identical(mg.tensor(mg.transforms.interpret.run(graph, [x, y])[0]), expected)
+
+
+DTYPES = ("bool", *INTEGERS, "float32", "float64")
+FAST_CAST = {dtype: mg.jit(lambda x, dtype=dtype: mg.astype(x, dtype)) for dtype in DTYPES}
+
+
+def saturated(x: Any, dtype: str) -> Any:
+    """One number at a time, in Python's integers."""
+    info = np.iinfo(dtype)
+    whole = [0 if np.isnan(v) else np.sign(v) * 2**80 if np.isinf(v) else int(v) for v in x.tolist()]
+    return np.array([min(max(int(v), int(info.min)), int(info.max)) for v in whole], dtype)
+
+
+@pytest.mark.parametrize("target", DTYPES)
+@pytest.mark.parametrize("source", DTYPES)
+@given(data=st.data())
+def test_every_cast_has_one_meaning(source: str, target: str, data: st.DataObject) -> None:
+    elements = hnp.from_dtype(np.dtype(source))
+    if source.startswith("float"):
+        edges = [s * 2.0**k for k in (7, 8, 16, 31, 32, 53, 63, 64) for s in (-1, 1)]
+        elements = elements | st.sampled_from([f(e) for e in edges for f in (float, lambda e: e - 1, lambda e: e + 0.5)]).map(
+            lambda v: float(np.array(v, source))
+        )
+    x = data.draw(hnp.arrays(source, 8, elements=elements))
+    with np.errstate(all="ignore"):
+        expected = saturated(x, target) if source.startswith("float") and "int" in target else x.astype(target)
+    identical(mg.astype(x, target), expected)
+    if {source, target} <= {*COMPILED, "bool", "float32", "float64"}:
+        identical(FAST_CAST[target](x), expected)
+
+
+def test_a_float_out_of_range_becomes_the_nearest_integer() -> None:
+    x = np.array([275.0, -1, np.nan, np.inf], "float32")
+    assert mg.astype(x, "uint8").tolist() == mg.jit(lambda x: mg.astype(x, "uint8"))(x).tolist() == [255, 0, 0, 255]
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(1e30, "int32"), (np.nan, "int64"), (-1.5, "uint8"), (256.0, "uint8")])
+def test_a_tensor_is_not_made_of_floats_that_its_integers_do_not_hold(value: float, dtype: str) -> None:
+    with pytest.raises(mg.errors.RangeError, match="does not fit"):
+        mg.tensor([0.0, value], dtype=dtype)
+    assert mg.tensor([1.75, -0.5], dtype=dtype).tolist() == [1, 0]

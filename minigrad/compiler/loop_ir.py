@@ -108,6 +108,8 @@ class FromIndex(Expr):
 
 @dataclass(frozen=True)
 class Cast(Expr):
+    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0. Integers wrap."""
+
     dtype: str
     x: Expr
 

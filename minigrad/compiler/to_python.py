@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..primitives.elementwise import power
+from ..primitives.elementwise import convert, power
 from . import loop_ir as L
 from .verify import verify
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floor_divide": "//", "remainder": "%", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
+_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floor_divide": "//", "remainder": "%", "pow": "**"}
+_INFIX = {**_ARITHMETIC, "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
 _PREFIX = {"neg": "-", "not": "~"}
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -115,6 +116,8 @@ def expression(expr: L.Expr) -> str:
             return f"{buffer.name}[{index(at)}]"
         case L.FromIndex(at, dtype):
             return f"{dtype}({index(at)})" if dtype in L.FLOATS else f"int64({index(at)}).astype({dtype})"
+        case L.Cast(dtype, x) if x.dtype in L.FLOATS and dtype in L.INTEGERS:
+            return f"convert({expression(x)}, {dtype})"
         case L.Cast(dtype, x):
             return f"{_operand(x)}.astype({_name(dtype)})"
         case L.Unary(op, x):
@@ -122,7 +125,7 @@ def expression(expr: L.Expr) -> str:
         case L.Binary(op, x, y):
             if op in ("maximum", "minimum") or (op == "pow" and expr.dtype in L.INTEGERS):
                 return f"{op}({expression(x)}, {expression(y)})"
-            return f"{_operand(x)} {'**' if op == 'pow' else _INFIX[op]} {_operand(y)}"
+            return f"{_operand(x)} {_INFIX[op]} {_operand(y)}"
         case L.Libm(name, args):
             return f"libm.{name}({', '.join(map(expression, args))})"
         case L.Compare(op, x, y):
@@ -190,6 +193,7 @@ _NAMESPACE: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
     **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},
     "pow": power,
+    "convert": lambda x, dtype: convert(np.asarray(x), np.dtype(dtype))[()],
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),

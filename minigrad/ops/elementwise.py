@@ -123,8 +123,8 @@ def floor(x: Like) -> Tensor:
 def pow(x: Like, y: Like) -> Tensor:
     """x to the power y. Integers stay integers, and wrap; 0⁰ is 1, and its gradient 0.
 
-    Raises RangeError for a negative power of an integer whose value is known. Where it is not (inside jit), 1 / x⁻ʸ is rounded towards zero,
-    and is 0 for x = 0."""
+    Raises RangeError for a negative power of an integer, if its value is known. Inside jit, 1 / x⁻ʸ is rounded towards zero, and 0 for
+    x = 0."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         t = tensor(x)
         if t.dtype.kind in "iu" and isinstance(y, int):
@@ -228,7 +228,8 @@ def relu(x: Like) -> Tensor:
 
 
 def astype(x: Like, dtype: Any) -> Tensor:
-    """The elements with another dtype. A float is rounded towards zero to an integer."""
+    """The elements with another dtype. A float is rounded towards zero to an integer; one out of its range becomes the nearest that the
+    dtype holds, and NaN 0. An integer wraps to a smaller one."""
     t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
     return t if t.dtype == target else _e.cast(t, dtype=target)

@@ -237,18 +237,28 @@ where: Primitive = Primitive(
 )
 
 
+def convert(x: Array, dtype: np.dtype) -> Array:
+    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0."""
+    if x.dtype.kind != "f" or dtype.kind not in "iu":
+        return x.astype(dtype)
+    info = np.iinfo(dtype)
+    low, high = x < info.min, x >= 2.0**info.bits / (2 if dtype.kind == "i" else 1)
+    kept = np.where(low | high | np.isnan(x), 0, x).astype(dtype)
+    return np.where(low, np.array(info.min, dtype), np.where(high, np.array(info.max, dtype), kept))
+
+
 def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | None:
     return cast(ct, dtype=x.dtype) if y.type.is_float else None
 
 
 def _complex_cast(z: Array, dtype: np.dtype) -> Array:
-    return z if dtype.kind == "f" and np.iscomplexobj(z) else z.real.astype(dtype)
+    return z if dtype.kind == "f" and np.iscomplexobj(z) else convert(z.real, dtype)
 
 
 cast: Primitive = Primitive(
     "cast",
     lambda x, dtype: TensorType(x.shape, check_dtype(dtype, "astype")),
-    lambda x, dtype: x.astype(dtype),
+    convert,
     vjp=each(_cast_vjp),
     complex=_complex_cast,
     kind="move",

@@ -299,8 +299,7 @@ def remainder(x: Value, y: Value) -> Value:
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
-    f.__name__: f
-    for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow, floor_divide, remainder)
+    f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow, floor_divide, remainder)
 }
 _OF_TWO = frozenset({"pow", "floor_divide", "remainder"})
 FUNCTIONS = frozenset(_FUNCTIONS)
