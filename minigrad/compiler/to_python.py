@@ -93,6 +93,8 @@ def _view(view: L.View) -> str:
 def index(value: L.IndexLike) -> str:
     """An index expression as Python text."""
     match value:
+        case L.IndexOp("min", left, right):
+            return f"min({index(left)}, {index(right)})"
         case L.IndexOp(op, left, right):
             x, y = (f"({index(s)})" if isinstance(s, L.IndexOp) and not (op == "+" == s.op) else index(s) for s in (left, right))
             return f"{x} {op} {y}"

@@ -21,6 +21,7 @@ from .gemm_kernels import (
 from .llvm_text import constant
 
 K_BLOCK = 256
+DOT_BLOCK = 4096  # the terms of one dot product: blocks bound the rounding error
 PACK_ROWS = 128  # with this many rows of A or more, packing B is faster than reading it in place
 DOT_ROWS = 12  # with this many rows of A or fewer, dot products are faster than packing
 DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # the tiles of C that dot products compute: number of rows: numbers of columns, the largest first
@@ -54,15 +55,15 @@ def _rows(t: Tile, vectors: int, declarations: dict[str, str]) -> str:
     return code.define(f"mg_rows_{t.dtype}_{vectors}", f"i64 %m, {kernel_parameters(t)}")
 
 
-def _blocks(code: Code) -> str:
+def _blocks(code: Code, size: int = K_BLOCK) -> str:
     """The number of blocks of k. At least one, so that C is written even if k is 0."""
-    return code.op("add", code.op("udiv", code.call("i64", "llvm.usub.sat.i64", ("i64", "%k"), ("i64", "1")), K_BLOCK), 1)
+    return code.op("add", code.op("udiv", code.call("i64", "llvm.usub.sat.i64", ("i64", "%k"), ("i64", "1")), size), 1)
 
 
-def _block(code: Code, number: str) -> tuple[str, str, str]:
+def _block(code: Code, number: str, size: int = K_BLOCK) -> tuple[str, str, str]:
     """The start and length of a block of k, and whether its product is added to C."""
-    start = code.op("mul", number, K_BLOCK)
-    length = code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", "%k", start)), ("i64", str(K_BLOCK)))
+    start = code.op("mul", number, size)
+    length = code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", "%k", start)), ("i64", str(size)))
     later = code.emit(f"icmp ne i64 {number}, 0")
     return start, length, code.emit(f"or i1 {later}, %accumulate")
 
@@ -127,40 +128,49 @@ def _dots(t: Tile, declarations: dict[str, str]) -> str:
     """Defines the product by dot products. The rows of A and C and the columns of B are contiguous."""
     code = Code(t, declarations)
 
-    def run(rows: int, columns: int, i_count: str, i_start: str, j_count: str, j_start: str) -> None:
-        with code.loop(j_count, "j") as j_, code.loop(i_count, "i") as i_:
-            i, j = code.op("add", code.op("mul", i_, rows), i_start), code.op("add", code.op("mul", j_, columns), j_start)
-            a, b, c = code.at2("%a", i, "%ars"), code.at2("%b", j, "%bcs"), code.at2("%c", i, "%crs", j)
-            operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 1, i1 %accumulate"
-            code.do(f"call void @mg_dot_{t.dtype}_{rows}x{columns}(i64 {rows}, i64 {columns}, i64 %k, {operands})")
+    with code.loop(_blocks(code, DOT_BLOCK), "block") as number:
+        start, length, more = _block(code, number, DOT_BLOCK)
 
-    i = "0"
-    for rows, widths in DOT_TILES.items():
-        j, i_count = "0", code.op("udiv", code.op("sub", "%m", i), rows)
-        for columns in widths:
-            j_count = code.op("udiv", code.op("sub", "%n", j), columns)
-            run(rows, columns, i_count, i, j_count, j)
-            j = code.op("add", j, code.op("mul", j_count, columns))
-        i = code.op("add", i, code.op("mul", i_count, rows))
+        def run(rows: int, columns: int, i_count: str, i_start: str, j_count: str, j_start: str) -> None:
+            with code.loop(j_count, "j") as j_, code.loop(i_count, "i") as i_:
+                i, j = code.op("add", code.op("mul", i_, rows), i_start), code.op("add", code.op("mul", j_, columns), j_start)
+                a, b, c = code.at2("%a", i, "%ars", start), code.at2("%b", j, "%bcs", start), code.at2("%c", i, "%crs", j)
+                operands = f"ptr {a}, i64 %ars, i64 1, ptr {b}, i64 1, i64 %bcs, ptr {c}, i64 %crs, i64 1, i1 {more}"
+                code.do(f"call void @mg_dot_{t.dtype}_{rows}x{columns}(i64 {rows}, i64 {columns}, i64 {length}, {operands})")
+
+        i = "0"
+        for rows, widths in DOT_TILES.items():
+            j, i_count = "0", code.op("udiv", code.op("sub", "%m", i), rows)
+            for columns in widths:
+                j_count = code.op("udiv", code.op("sub", "%n", j), columns)
+                run(rows, columns, i_count, i, j_count, j)
+                j = code.op("add", j, code.op("mul", j_count, columns))
+            i = code.op("add", i, code.op("mul", i_count, rows))
     return code.define(f"mg_dots_{t.dtype}", MATRICES)
 
 
 def _scalar(t: Tile, declarations: dict[str, str]) -> str:
-    """Defines the product for any strides, one element at a time."""
+    """Defines the product for any strides, one element at a time. It accumulates in float64."""
     code = Code(t, declarations)
-    slot = code.emit(f"alloca {t.type}")
+    slot = code.emit("alloca double")
+
+    def wide(value: str) -> str:
+        return code.emit(f"fpext {t.type} {value} to double") if t.type == "float" else value
+
     with code.loop("%m", "i") as i, code.loop("%n", "j") as j:
         place = code.at2("%c", i, "%crs", j, "%ccs")
-        old = code.load(place)
-        code.do(f"store {t.type} {code.emit(f'select i1 %accumulate, {t.type} {old}, {t.type} {constant(t.type, 0)}')}, ptr {slot}")
+        old = wide(code.load(place))
+        start = code.emit(f"select i1 %accumulate, double {old}, double {constant('double', 0)}")
+        code.do(f"store double {start}, ptr {slot}")
         with code.loop("%k", "k") as k:
-            product = code.emit(
-                f"fmul contract {t.type} {code.load(code.at2('%a', i, '%ars', k, '%acs'))}, "
-                f"{code.load(code.at2('%b', k, '%brs', j, '%bcs'))}"
-            )
-            total = code.emit(f"fadd contract {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, {product}")
-            code.do(f"store {t.type} {total}, ptr {slot}")
-        code.do(f"store {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, ptr {place}, align {t.align}")
+            x = code.load(code.at2("%a", i, "%ars", k, "%acs"))
+            y = code.load(code.at2("%b", k, "%brs", j, "%bcs"))
+            product = code.emit(f"fmul contract double {wide(x)}, {wide(y)}")
+            total = code.emit(f"fadd contract double {code.emit(f'load double, ptr {slot}')}, {product}")
+            code.do(f"store double {total}, ptr {slot}")
+        total = code.emit(f"load double, ptr {slot}")
+        found = code.emit(f"fptrunc double {total} to float") if t.type == "float" else total
+        code.do(f"store {t.type} {found}, ptr {place}, align {t.align}")
     return code.define(f"mg_scalar_{t.dtype}", MATRICES)
 
 
