@@ -77,12 +77,12 @@ __all__ = [
     "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_arrays", "broadcast_to", "clip", "concat",
     "concatenate", "count_nonzero", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "detach", "diagonal", "diff",
     "divide", "dot", "einsum", "empty", "empty_like", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide",
-    "full", "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace", "logcumsumexp",
-    "logical_and", "logical_not", "logical_or", "matmul", "matrix_norm", "matrix_trace", "matrix_transpose", "max", "maximum", "mean",
-    "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad",
-    "permute_dims", "pow", "prod", "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted", "sign", "sort", "split",
-    "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile", "top_k", "transpose",
-    "tril", "triu", "unstack", "vecdot", "vector_norm", "where", "zeros", "zeros_like",
+    "full", "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace",
+    "logcumsumexp", "logical_and", "logical_not", "logical_or", "matmul", "matrix_norm", "matrix_trace", "matrix_transpose", "max",
+    "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "one_hot", "ones",
+    "ones_like", "outer", "pad", "permute_dims", "pow", "prod", "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted",
+    "sign", "sort", "split", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile",
+    "top_k", "transpose", "tril", "triu", "unstack", "vecdot", "vector_norm", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _e.__all__
 __all__ += _t.__all__

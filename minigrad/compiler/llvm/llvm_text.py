@@ -146,6 +146,10 @@ class Value:
     def __truediv__(self, other: Value | float) -> Value:
         return self._op("div", other)
 
+    def __mod__(self, other: Value | float) -> Value:
+        """C's fmod, which has the sign of this value."""
+        return self._op("rem", other)
+
     def __radd__(self, other: float) -> Value:
         return self.const(other) + self
 

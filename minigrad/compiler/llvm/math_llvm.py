@@ -275,7 +275,33 @@ def _pow(x: Value, y: Value, precise: bool) -> Value:
     return undefined.select(x.const(NAN), result)
 
 
-_FUNCTIONS: dict[str, Callable[..., Value]] = {f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow)}
+def _divided(x: Value, y: Value) -> tuple[Value, Value]:
+    """The quotient, rounded down, and its remainder, which has the sign of y: NumPy's, to the bit. Both come from the exact remainder."""
+    rest = x % y
+    opposite = rest.compare("ne", 0.0) & (y < 0.0).compare("ne", rest < 0.0)
+    near = (x - rest) / y
+    near = opposite.select(near - 1.0, near)
+    remainder = opposite.select(rest + y, rest)
+    remainder = rest.compare("eq", 0.0).select(rest.const(0.0).call("copysign", y), remainder)
+    floored = near.call("floor")
+    floored = (near - floored > 0.5).select(floored + 1.0, floored)
+    exact = x / y
+    floored = near.compare("eq", 0.0).select(near.const(0.0).call("copysign", exact), floored)
+    return y.compare("eq", 0.0).select(exact, floored), remainder
+
+
+def floor_divide(x: Value, y: Value) -> Value:
+    return _divided(x, y)[0]
+
+
+def remainder(x: Value, y: Value) -> Value:
+    return _divided(x, y)[1]
+
+
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow, floor_divide, remainder)
+}
+_OF_TWO = frozenset({"pow", "floor_divide", "remainder"})
 FUNCTIONS = frozenset(_FUNCTIONS)
 
 
@@ -287,7 +313,7 @@ def name(op: str, dtype: str) -> str:
 def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
     """The definition of the LLVM function. Adds the intrinsics that it calls to `declarations`."""
     type, function, text = TYPES[dtype], _FUNCTIONS[op], Text(declarations)
-    parameters = ["%x", "%y"][: 2 if op == "pow" else 1]
+    parameters = ["%x", "%y"][: 2 if op in _OF_TWO else 1]
     result = function(*(Value(text, type, p) for p in parameters))
     head = f"define internal {type} @{name(op, dtype)}({', '.join(f'{type} {p}' for p in parameters)}) #0 {{"
     return "\n".join([head, *text.lines, f"  ret {type} {result.name}", "}"])
