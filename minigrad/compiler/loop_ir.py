@@ -331,7 +331,7 @@ class Argsort(Stmt):
 
     def __post_init__(self) -> None:
         _require("argsort's target", self.target.dtype, {"int64"})
-        _require("argsort's source", self.source.dtype, NUMBERS)
+        _require("argsort's source", self.source.dtype, BITS)
 
 
 @dataclass(frozen=True)
