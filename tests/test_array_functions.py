@@ -234,6 +234,14 @@ def test_diagonals_and_traces_over_any_axes(x: mg.Tensor, offset: int, data: Any
     same(mg.matrix_trace(x, offset, first, second), np.trace(x.numpy(), offset, first, second))
 
 
+@pytest.mark.parametrize("k", [2**63, -(2**63) - 1, 2**100])
+def test_there_is_no_diagonal_far_away(k: int) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    sign = 1 if k > 0 else -1
+    for f in (lambda L, k: L.eye(2, 3, k), lambda L, k: L.tril(x, k), lambda L, k: L.triu(x, k), lambda L, k: L.diagonal(x, k)):
+        same(f(mg, k), f(np, sign * 9))
+
+
 @given(x=tensors(shape=(7,), domain=(-2, 2)), values=tensors(max_dims=2, domain=(-2, 2)), side=st.sampled_from(["left", "right"]))
 def test_searchsorted_puts_nan_last_and_takes_a_sorter(x: mg.Tensor, values: mg.Tensor, side: str) -> None:
     data = np.round(x.numpy())

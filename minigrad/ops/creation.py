@@ -65,6 +65,9 @@ def zeros_like(x: Any, dtype: Any = None) -> Tensor:
     return _filled("zeros_like", t.shape, 0, t.dtype if dtype is None else dtype)
 
 
+empty_like = zeros_like
+
+
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
     """Ones in the shape of x, and in its dtype by default."""
     t = tensor(x)
@@ -81,7 +84,13 @@ def eye(n: Extent, m: Extent | None = None, k: int = 0, dtype: Any = None) -> Te
     """A matrix (n, m), by default (n, n), with ones on diagonal k and zeros elsewhere, float32 by default. With k > 0 an upper one."""
     rows, columns = lengths("eye", (n, n if m is None else m))
     index = _i.iota(n=rows, dtype=INT)
-    return _i.one_hot(index + whole("eye", k, "k") if k else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
+    offset = which_diagonal("eye", k)
+    return _i.one_hot(index + offset if offset else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
+
+
+def which_diagonal(what: str, k: Any) -> int:
+    """The number of a diagonal; beyond 2⁶⁰ there is none, and the number is one of those."""
+    return min(max(whole(what, k, "the diagonal"), -MOST), MOST)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
