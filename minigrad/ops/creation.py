@@ -59,13 +59,15 @@ def empty(shape: Any, dtype: Any = FLOAT) -> Tensor:
     return _filled("empty", shape, 0, dtype)
 
 
+def empty_like(x: Any, dtype: Any = None) -> Tensor:
+    """Zeros in the shape of x, and in its dtype by default: a tensor is never without values."""
+    return zeros_like(x, dtype)
+
+
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
     """Zeros in the shape of x, and in its dtype by default."""
     t = tensor(x)
     return _filled("zeros_like", t.shape, 0, t.dtype if dtype is None else dtype)
-
-
-empty_like = zeros_like
 
 
 def ones_like(x: Any, dtype: Any = None) -> Tensor:

@@ -34,7 +34,7 @@ def _triangle(what: str, x: Like, k: int, inside: Any) -> Tensor:
     if t.ndim < 2:
         raise shape_error(what, f"needs two axes, got {t.type}")
     keep = inside(arange(t.shape[-1])[None, :], arange(t.shape[-2])[:, None] + which_diagonal(what, k))
-    return where(broadcast_to(keep, t.shape), t, 0)
+    return where(broadcast_to(keep, t.shape), t, False)  # 0 in every dtype
 
 
 def diagonal(x: Like, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

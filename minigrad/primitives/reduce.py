@@ -9,13 +9,14 @@ import numpy as np
 
 from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
-from ..graph.types import BOOL, INT, TensorType
+from ..graph.types import BOOL, FLOAT, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
 from .elementwise import add, cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, pad, permute, reshape, slice
 from .rules import each, like
 
 Axes = tuple[int, ...]
+WIDE = np.dtype("float64")
 EXAMPLES = (
     (((2, 3),), {"axes": (0,)}),
     (((2, 3, 4),), {"axes": (0, 2)}),
@@ -114,13 +115,13 @@ argmax: Primitive = Primitive(
 )
 
 
-# ---- cumulative sums and products
+# ---- cumulative sums and products; those of floats accumulate in float64
 
 
 def _cumulative(name: str, ufunc: np.ufunc, vjp: Any, symbol: str) -> Primitive:
     def numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
         along = np.flip(x, axis) if reverse else x
-        y = ufunc.accumulate(along, axis, dtype=x.dtype)
+        y = ufunc.accumulate(along, axis, dtype=WIDE if x.dtype == FLOAT else x.dtype).astype(x.dtype, copy=False)
         return np.flip(y, axis) if reverse else y
 
     return Primitive(
