@@ -95,7 +95,13 @@ def eye(n: Extent, m: Extent | None = None, k: int = 0, dtype: Any = None, *, de
     require_cpu("eye", device)
     rows, columns = lengths("eye", (n, n if m is None else m))
     index = _i.iota(n=rows, dtype=INT)
-    return _i.one_hot(index + whole("eye", k, "k") if k else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
+    offset = which_diagonal("eye", k)
+    return _i.one_hot(index + offset if offset else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
+
+
+def which_diagonal(what: str, k: Any) -> int:
+    """The number of a diagonal; beyond 2⁶⁰ there is none, and the number is one of those."""
+    return min(max(whole(what, k, "the diagonal"), -MOST), MOST)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Tensor:

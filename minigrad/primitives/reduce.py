@@ -18,6 +18,7 @@ from .rules import each, like
 
 Axes = tuple[int, ...]
 NAIVE = 64  # float32 sums of at most so many terms accumulate in float32
+WIDE = np.dtype("float64")
 EXAMPLES = (
     (((2, 3),), {"axes": (0,)}),
     (((2, 3, 4),), {"axes": (0, 2)}),
@@ -122,13 +123,13 @@ argmax: Primitive = Primitive(
 )
 
 
-# ---- cumulative sums and products
+# ---- cumulative sums and products; those of floats accumulate in float64
 
 
 def _cumulative(name: str, ufunc: np.ufunc, vjp: Any, symbol: str) -> Primitive:
     def numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
         along = np.flip(x, axis) if reverse else x
-        y = ufunc.accumulate(along, axis, dtype=np.float64 if x.dtype == FLOAT else x.dtype).astype(x.dtype, copy=False)
+        y = ufunc.accumulate(along, axis, dtype=WIDE if x.dtype == FLOAT else x.dtype).astype(x.dtype, copy=False)
         return np.flip(y, axis) if reverse else y
 
     return Primitive(

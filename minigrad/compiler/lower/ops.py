@@ -15,7 +15,6 @@ from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of
 from .block import Block
 from .random import random
-from .reductions import WIDE
 from .schedule import is_movement
 from .state import Inline, Range, Rows, Unsupported, const, nest, note
 from .storage import Indices, Stored, extent
@@ -214,11 +213,11 @@ def argmax(block: Block, node: Node) -> None:
 
 
 def cumulative(block: Block, node: Node) -> None:
-    """Cumulative sums and products. Floats accumulate in float64."""
+    """Cumulative sums and products. Those of floats accumulate in float64."""
     op, start = ("add", 0) if node.op is reduce.cumsum else ("mul", 1)
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype = str(WIDE) if node.type.is_float else str(node.type.dtype)
+    dtype = str(reduce.WIDE if node.type.is_float else node.type.dtype)
     total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
     take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
     save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=note(node))
