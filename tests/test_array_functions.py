@@ -114,6 +114,22 @@ FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "einsum of twice": lambda L, x: L.einsum("ii,ij,jj->j", L.dot(x, x.T), L.dot(x, x.T), L.dot(x, x.T)),
 }  # fmt: skip
 CONSTANT = {"zeros_like", "ones_like", "full_like", "arange", "count_nonzero", "any", "all", "searchsorted"}
+MOVES = {
+    "ravel",
+    "tile",
+    "repeat",
+    "roll",
+    "pad",
+    "diagonal",
+    "tril",
+    "triu",
+    "broadcast_arrays",
+    "concat",
+    "squeeze",
+    "swapaxes",
+    "moveaxis",
+}
+SAME_DTYPE = [name for name in FUNCTIONS if name.split()[0] in MOVES and name != "diagonal of others"]
 SMOOTH = [name for name in FUNCTIONS if name.split()[0] not in CONSTANT and name != "norm 0"]
 
 
@@ -234,6 +250,23 @@ def test_diagonals_and_traces_over_any_axes(x: mg.Tensor, offset: int, data: Any
     same(mg.matrix_trace(x, offset, first, second), np.trace(x.numpy(), offset, first, second))
 
 
+@pytest.mark.parametrize("k", [2**63, -(2**63) - 1, 2**100])
+def test_there_is_no_diagonal_far_away(k: int) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    sign = 1 if k > 0 else -1
+    for f in (lambda L, k: L.eye(2, 3, k), lambda L, k: L.tril(x, k), lambda L, k: L.triu(x, k), lambda L, k: L.diagonal(x, k)):
+        same(f(mg, k), f(np, sign * 9))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float32"])
+def test_moved_elements_keep_their_dtype(dtype: str) -> None:
+    x = np.arange(6).reshape(2, 3).astype(dtype)
+    for name in SAME_DTYPE:
+        found = FUNCTIONS[name](mg, mg.tensor(x))
+        assert found.dtype == dtype, name
+        same(found, FUNCTIONS[name](np, x))
+
+
 @given(x=tensors(shape=(7,), domain=(-2, 2)), values=tensors(max_dims=2, domain=(-2, 2)), side=st.sampled_from(["left", "right"]))
 def test_searchsorted_puts_nan_last_and_takes_a_sorter(x: mg.Tensor, values: mg.Tensor, side: str) -> None:
     data = np.round(x.numpy())
@@ -352,3 +385,12 @@ def test_gradients_are_torchs(name: str) -> None:
     same(value, y.detach().numpy())
     for g, e in zip(pull(weights), expected, strict=True):
         same(g, np.zeros(g.shape) if e is None else e.numpy())
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+def test_long_float32_accumulations_keep_their_digits(name: str) -> None:
+    n = 1_000_000
+    x = np.full((n, 2), 0.1, "float32") if name == "cumsum" else 1 + np.full((n, 2), 1e-6, "float32")
+    expected = getattr(np, name)(x.astype("float64"), 0)
+    for f in (lambda x: getattr(mg, name)(x, 0), mg.jit(lambda x: getattr(mg, name)(x, 0))):
+        same(f(x), expected, rtol=1e-7)

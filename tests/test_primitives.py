@@ -43,6 +43,8 @@ MEANING = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x * (1 / y),
+    "floor_divide": lambda x, y: np.floor(x / y),
+    "remainder": lambda x, y: x - y * np.floor(x / y),
     "pow": lambda x, y: np.exp(y * np.log(x)),
     "maximum": lambda x, y: np.where(x > y, x, y),
     "minimum": lambda x, y: np.where(x > y, y, x),

@@ -39,7 +39,8 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     if value.dtype.newbyteorder("=") not in DTYPES or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
-    array = np.array(value, dtype=target, order="C")
+    with np.errstate(invalid="ignore"):
+        array = np.array(value, dtype=target, order="C")
     if target != value.dtype:
         _require_held(what, value, array)
     array.flags.writeable = False
@@ -47,9 +48,11 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
 
 
 def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
-    """Raises RangeError if an integer wrapped or a finite number became infinite by the conversion."""
+    """Raises RangeError if by the conversion an integer wrapped, a float lost more than its fraction, or a finite one became infinite."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value
+    elif array.dtype.kind in "iu" and value.dtype.kind == "f":
+        lost = array != np.trunc(value)
     elif array.dtype.kind == "f":
         lost = np.isinf(array) & np.isfinite(value)
     else:

@@ -7,7 +7,7 @@ from ..primitives import trigonometry as _t
 from ..primitives.elementwise import *  # noqa: F403
 from ..primitives.trigonometry import *  # noqa: F403
 from . import dtypes, namespace, numeric, sets
-from .creation import arange, empty, extent, eye, full, full_like, linspace, meshgrid, ones, ones_like, zeros, zeros_like
+from .creation import arange, empty, empty_like, extent, eye, full, full_like, linspace, meshgrid, ones, ones_like, zeros, zeros_like
 from .cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum, logcumsumexp
 from .dtypes import *  # noqa: F403
 from .einsum import einsum
@@ -71,13 +71,13 @@ from .writing import index_add
 __all__ = [
     "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_arrays", "broadcast_to", "clip", "concat",
     "concatenate", "count_nonzero", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "detach", "diagonal", "diff",
-    "divide", "dot", "einsum", "empty", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide", "full",
-    "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace", "logcumsumexp",
-    "logical_and", "logical_not", "logical_or", "matmul", "matrix_norm", "matrix_trace", "matrix_transpose", "max", "maximum", "mean",
-    "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad",
-    "permute_dims", "pow", "prod", "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted", "sign", "sort", "split",
-    "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile", "top_k", "transpose",
-    "tril", "triu", "unstack", "vecdot", "vector_norm", "where", "zeros", "zeros_like",
+    "divide", "dot", "einsum", "empty", "empty_like", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide",
+    "full", "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace",
+    "logcumsumexp", "logical_and", "logical_not", "logical_or", "matmul", "matrix_norm", "matrix_trace", "matrix_transpose", "max",
+    "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "one_hot", "ones",
+    "ones_like", "outer", "pad", "permute_dims", "pow", "prod", "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted",
+    "sign", "sort", "split", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile",
+    "top_k", "transpose", "tril", "triu", "unstack", "vecdot", "vector_norm", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _e.__all__
 __all__ += _t.__all__

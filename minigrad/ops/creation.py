@@ -1,4 +1,4 @@
-"""Creation of arrays."""
+"""Creation of arrays. `device` is "cpu" or None, and `dtype=None` the default dtype."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import dtype_error, setting_error, shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
+from ..graph.standard import require_cpu
 from ..graph.types import FLOAT, INT, check_dtype, promote, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
@@ -21,15 +22,21 @@ WIDE = np.dtype("float64")
 MOST = 2**60  # the largest number of elements of an array, on every machine
 
 
-def full(shape: Any, value: Any, dtype: Any = FLOAT) -> Tensor:
-    """A tensor of one value."""
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """A tensor of one value: float32, int64 or bool for a Python number, by default."""
+    return _filled("full", shape, _number("full", fill_value), dtype, device)
+
+
+def _number(what: str, value: Any) -> Any:
     if np.shape(value) or not isinstance(value, (bool, int, float, np.generic, np.ndarray)):
-        raise dtype_error("full", f"takes one number, got {value!r}", "Repeat an array with mg.broadcast_to")
-    return _filled("full", shape, value, dtype)
+        raise dtype_error(what, f"takes one number, got {value!r}", "Repeat an array with mg.broadcast_to")
+    return value
 
 
-def _filled(what: str, shape: Any, value: Any, dtype: Any) -> Tensor:
-    return _expand(scalar(value, check_dtype(dtype, what)), lengths(what, shape))
+def _filled(what: str, shape: Any, value: Any, dtype: Any, device: Any) -> Tensor:
+    require_cpu(what, device)
+    target = tensor(value).dtype if dtype is None else check_dtype(dtype, what)
+    return _expand(scalar(value, target), lengths(what, shape))
 
 
 def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
@@ -44,51 +51,65 @@ def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
     return found
 
 
-def zeros(shape: Any, dtype: Any = FLOAT) -> Tensor:
+def zeros(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """A tensor of zeros, float32 by default."""
-    return _filled("zeros", shape, 0, dtype)
+    return _filled("zeros", shape, 0.0, dtype, device)
 
 
-def ones(shape: Any, dtype: Any = FLOAT) -> Tensor:
+def ones(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """A tensor of ones, float32 by default."""
-    return _filled("ones", shape, 1, dtype)
+    return _filled("ones", shape, 1.0, dtype, device)
 
 
-def empty(shape: Any, dtype: Any = FLOAT) -> Tensor:
+def empty(shape: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """A tensor of zeros: a tensor is never without values."""
-    return _filled("empty", shape, 0, dtype)
+    return _filled("empty", shape, 0.0, dtype, device)
 
 
-def zeros_like(x: Any, dtype: Any = None) -> Tensor:
+def zeros_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Zeros in the shape of x, and in its dtype by default."""
     t = tensor(x)
-    return _filled("zeros_like", t.shape, 0, t.dtype if dtype is None else dtype)
+    return _filled("zeros_like", t.shape, 0, t.dtype if dtype is None else dtype, device)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Tensor:
+def ones_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Ones in the shape of x, and in its dtype by default."""
     t = tensor(x)
-    return _filled("ones_like", t.shape, 1, t.dtype if dtype is None else dtype)
+    return _filled("ones_like", t.shape, 1, t.dtype if dtype is None else dtype, device)
 
 
-def full_like(x: Any, value: Any, dtype: Any = None) -> Tensor:
+def empty_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
+    """Zeros in the shape of x, and in its dtype by default: a tensor is never without values."""
+    t = tensor(x)
+    return _filled("empty_like", t.shape, 0, t.dtype if dtype is None else dtype, device)
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
     """One value in the shape of x, and in its dtype by default."""
     t = tensor(x)
-    return full(t.shape, value, t.dtype if dtype is None else dtype)
+    return _filled("full_like", t.shape, _number("full_like", fill_value), t.dtype if dtype is None else dtype, device)
 
 
-def eye(n: Extent, m: Extent | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+def eye(n: Extent, m: Extent | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Tensor:
     """A matrix (n, m), by default (n, n), with ones on diagonal k and zeros elsewhere, float32 by default. With k > 0 an upper one."""
+    require_cpu("eye", device)
     rows, columns = lengths("eye", (n, n if m is None else m))
     index = _i.iota(n=rows, dtype=INT)
-    return _i.one_hot(index + whole("eye", k, "k") if k else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
+    offset = which_diagonal("eye", k)
+    return _i.one_hot(index + offset if offset else index, n=columns, dtype=FLOAT if dtype is None else check_dtype(dtype, "eye"))
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Tensor:
+def which_diagonal(what: str, k: Any) -> int:
+    """The number of a diagonal; beyond 2⁶⁰ there is none, and the number is one of those."""
+    return min(max(whole(what, k, "the diagonal"), -MOST), MOST)
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Tensor:
     """start, start + step, … before stop; 0, 1, … before the one number that is given. Each number is start + i·step, without drift.
 
     Run-time sizes count as integers. int64 by default, float32 if a number is a float. Raises DTypeError for what is no number.
     """
+    require_cpu("arange", device)
     first, last, by = (_bound(v) for v in ((0, start, step) if stop is None else (start, stop, step)))
     real = any(isinstance(v, float) for v in (first, last, by))
     target = check_dtype((FLOAT if real else INT) if dtype is None else dtype, "arange")
@@ -119,12 +140,13 @@ def _wrapped(value: int) -> int:
     return (value + 2**63) % 2**64 - 2**63
 
 
-def linspace(start: Any, stop: Any, num: Extent = 50, endpoint: bool = True, dtype: Any = None) -> Tensor:
+def linspace(start: Any, stop: Any, num: Extent = 50, endpoint: bool = True, dtype: Any = None, *, device: Any = None) -> Tensor:
     """num numbers at equal distances from start to stop, the last being stop itself, or one step short of it with endpoint=False.
 
     start and stop may be tensors of one shape, of which linspace makes rows along a new first axis. Each number is start + i·step, without
     drift. The result is float32, or has the float dtype of start and stop; numbers are computed in float64.
     """
+    require_cpu("linspace", device)
     (n,) = lengths("linspace", num)
     target = _common((start, stop)) if dtype is None else check_dtype(dtype, "linspace")
     first, last = (tensor(v, WIDE) if isinstance(v, (int, float)) else tensor(v) for v in (start, stop))

@@ -11,7 +11,7 @@ from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from .creation import arange, extent
+from .creation import arange, extent, which_diagonal
 from .elementwise import Like, add, astype, greater_equal, less_equal, multiply, subtract, where
 from .indexing import take
 from .parts import roll
@@ -33,8 +33,8 @@ def _triangle(what: str, x: Like, k: int, inside: Any) -> Tensor:
     t = tensor(x)
     if t.ndim < 2:
         raise shape_error(what, f"needs two axes, got {t.type}")
-    keep = inside(arange(t.shape[-1])[None, :], arange(t.shape[-2])[:, None] + whole(what, k, "k"))
-    return where(broadcast_to(keep, t.shape), t, 0)
+    keep = inside(arange(t.shape[-1])[None, :], arange(t.shape[-2])[:, None] + which_diagonal(what, k))
+    return where(broadcast_to(keep, t.shape), t, False)  # 0 in every dtype
 
 
 def diagonal(x: Like, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
@@ -45,7 +45,7 @@ def diagonal(x: Like, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor
     pair = [normalize_axis("diagonal", a, t.ndim) for a in (axis1, axis2)]
     normalize_axes("diagonal", pair, t.ndim)
     rest = [a for a in range(t.ndim) if a not in pair]
-    k = whole("diagonal", offset, "the offset")
+    k = which_diagonal("diagonal", offset)
     rows, columns = (t.shape[a] for a in pair)
     high, wide = (rows + k, columns) if k < 0 else (rows, columns - k)
     n = high if high <= wide else wide

@@ -17,8 +17,10 @@ from .creation import lengths
 from .elementwise import Axis, Like
 
 
-def reshape(x: Like, shape: Any) -> Tensor:
-    """The same elements in the same order with another shape. One length may be −1. Raises ShapeError."""
+def reshape(x: Like, shape: Any, *, copy: bool | None = None) -> Tensor:
+    """The same elements in the same order with another shape. One length may be −1. Raises ShapeError.
+
+    `copy`, of the array API standard, changes nothing: tensors are immutable."""
     t = tensor(x)
     wanted = tuple(n if isinstance(n, Dim) else whole("reshape", n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if wanted.count(-1) > 1:

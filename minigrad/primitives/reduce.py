@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
-from ..graph.types import BOOL, INT, TensorType
+from ..graph.types import BOOL, FLOAT, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
 from .elementwise import add, cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, pad, permute, reshape, slice
 from .rules import each, like
 
 Axes = tuple[int, ...]
+NAIVE = 64  # float32 sums of at most so many terms accumulate in float32
+WIDE = np.dtype("float64")
 EXAMPLES = (
     (((2, 3),), {"axes": (0,)}),
     (((2, 3, 4),), {"axes": (0, 2)}),
@@ -79,6 +82,12 @@ def _products_before(x: Tensor, axis: int) -> Tensor:
     return concat(one, _part(cumprod(x, axis=axis, reverse=False), axis, 0, x.shape[axis] - 1), axis=axis)
 
 
+def _sum(x: np.ndarray, axes: Axes) -> Any:
+    """The sum in the dtype of x. Long sums of float32 accumulate in float64; NumPy's own are naive along all axes but the last."""
+    terms = math.prod(x.shape[a] for a in axes)
+    return np.sum(x, axes, dtype=np.float64).astype(x.dtype) if x.dtype == FLOAT and terms > NAIVE else np.sum(x, axes, dtype=x.dtype)
+
+
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
     """The element with the extreme real part."""
 
@@ -91,7 +100,7 @@ def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-sum: Primitive = _reduction("sum", lambda x, axes: np.sum(x, axes, dtype=x.dtype), lambda ct, y, x, axes: spread(ct, x, axes), "Σ")
+sum: Primitive = _reduction("sum", _sum, lambda ct, y, x, axes: spread(ct, x, axes), "Σ")
 prod: Primitive = _reduction("prod", lambda x, axes: np.prod(x, axes, dtype=x.dtype), _prod_vjp, "Π")
 max: Primitive = _reduction("max", lambda x, axes: np.max(x, axes), _extreme_vjp, "max", empty=False, complex=_complex_extreme(np.argmax))
 min: Primitive = _reduction("min", lambda x, axes: np.min(x, axes), _extreme_vjp, "min", empty=False, complex=_complex_extreme(np.argmin))
@@ -114,13 +123,13 @@ argmax: Primitive = Primitive(
 )
 
 
-# ---- cumulative sums and products
+# ---- cumulative sums and products; those of floats accumulate in float64
 
 
 def _cumulative(name: str, ufunc: np.ufunc, vjp: Any, symbol: str) -> Primitive:
     def numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
         along = np.flip(x, axis) if reverse else x
-        y = ufunc.accumulate(along, axis, dtype=x.dtype)
+        y = ufunc.accumulate(along, axis, dtype=WIDE if x.dtype == FLOAT else x.dtype).astype(x.dtype, copy=False)
         return np.flip(y, axis) if reverse else y
 
     return Primitive(

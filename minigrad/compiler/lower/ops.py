@@ -213,14 +213,16 @@ def argmax(block: Block, node: Node) -> None:
 
 
 def cumulative(block: Block, node: Node) -> None:
+    """Cumulative sums and products. Those of floats accumulate in float64."""
     op, start = ("add", 0) if node.op is reduce.cumsum else ("mul", 1)
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype, total, j = str(node.type.dtype), block.lowering.name("a"), block.lowering.loop_var()
-    take_in = L.Assign(total, L.Binary(op, L.Read(total, dtype), block.at(x, line(j))))
-    save = L.Store(target.buffer, target.at(line(j)), L.Read(total, dtype), note=note(node))
+    dtype = str(reduce.WIDE if node.type.is_float else node.type.dtype)
+    total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
+    take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
+    save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=note(node))
     run = L.For(j, extent(x.type.shape[axis]), (take_in, save), reverse=node.attrs["reverse"])
-    block.out += nest(loops, [L.Declare(total, const(start, node.type.dtype)), run])
+    block.out += nest(loops, [L.Declare(total.name, L.Const(dtype, start)), run])
 
 
 # ---- control
