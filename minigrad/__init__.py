@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import errors, functional, init, io, ops, optim, random, tree
+from . import numpy_protocol as numpy_protocol
 from .compiled import CompileWarning, jit
 from .control.call import checkpoint, custom_vjp
 from .control.cond import cond
@@ -13,6 +14,7 @@ from .graph.ir import Graph, Node
 from .module import Module
 from .ops import *  # noqa: F403
 from .primitives.elementwise import *  # noqa: F403
+from .primitives.trigonometry import *  # noqa: F403
 from .scopes import scope
 from .tensor import Primitive, Tensor, parameter, tensor
 from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp

@@ -5,12 +5,12 @@ from __future__ import annotations
 from .control import call, cond, scan
 from .graph.ir import Operation
 from .graph.nodes import item
-from .primitives import elementwise, index, linalg, movement, reduce
+from .primitives import bits, elementwise, index, linalg, movement, reduce, rounding, trigonometry
 
 
 def _table() -> dict[str, Operation]:
     found: dict[str, Operation] = {"item": item}
-    for module in (elementwise, reduce, movement, index, linalg, call, cond, scan):
+    for module in (elementwise, trigonometry, rounding, bits, reduce, movement, index, linalg, call, cond, scan):
         for value in vars(module).values():
             if isinstance(value, Operation):
                 found[value.name] = value

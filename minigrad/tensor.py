@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
-from . import tree
 from .errors import AbstractValueError, dtype_error, message, shape_error
 from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.standard import Exchange
 from .graph.types import FLOAT, TensorType
-from .graph.values import asarray
+from .graph.values import HoldsTensors, asarray, require_no_list
+from .methods import ArrayMethods
+from .ops.operators import Operators
 
+# Whether a function runs that is being differentiated.
+_differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
 # The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
+# The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
+numpy_protocol: dict[str, Callable[..., Any]] = {}
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Inside the `with`, NumPy cannot turn a tensor with a gradient into an array without a word; `.numpy()` can."""
+    token = _differentiating.set(True)
+    try:
+        yield
+    finally:
+        _differentiating.reset(token)
 
 
 class Primitive(Operation):
@@ -46,7 +64,7 @@ def inline(graph: Graph, args: Sequence[Tensor]) -> list[Tensor]:
     return [Tensor(new[o]) for o in graph.outputs]
 
 
-class Tensor:
+class Tensor(Operators, ArrayMethods, Exchange):
     """An immutable array with the history of its computation.
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
@@ -117,6 +135,11 @@ class Tensor:
         return self.numpy().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        require_no_list()
+        if self.node.tracked and _differentiating.get():
+            raise dtype_error(
+                "np.asarray", f"inside grad it would lose the gradient of {self!r}", "Use functions of mg, or .detach().numpy()"
+            )
         value = self.numpy()
         if dtype is not None and np.dtype(dtype) != value.dtype:
             return value.astype(dtype)
@@ -166,115 +189,21 @@ class Tensor:
 
     __hash__ = object.__hash__
 
+    def __complex__(self) -> complex:
+        return self._number(complex)
+
     # ---- refusals
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise dtype_error("assignment", "tensors are immutable", "Build the new one with mg.where, mg.concat or a sum with mg.one_hot")
+        raise dtype_error("assignment", "tensors are immutable", "Take the new tensor t.at[index].set(value), or choose with mg.where")
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        function = ops.UFUNCS.get(ufunc.__name__)
-        if function is None or method != "__call__" or kwargs:
-            what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
-            raise dtype_error(what, "takes no minigrad tensor here", f"Use mg.{ufunc.__name__} if there is one, or t.numpy()")
-        return function(*inputs)
+    # ---- NumPy's functions
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return numpy_protocol["ufunc"](ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """NumPy functions such as np.concatenate([t, …]): minigrad's function of that name if there is one, else NumPy's on the values."""
-        if function.__name__ in ops.__all__:
-            return getattr(ops, function.__name__)(*args, **kwargs)
-        given, given_kwargs = tree.map(lambda v: v.numpy() if isinstance(v, Tensor) else v, (list(args), kwargs))
-        return function(*given, **given_kwargs)
-
-    # ---- operators
-
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)
-
-    def __floordiv__(self, other: Any) -> Tensor:
-        return ops.floor_divide(self, other)
-
-    def __rfloordiv__(self, other: Any) -> Tensor:
-        return ops.floor_divide(other, self)
-
-    def __mod__(self, other: Any) -> Tensor:
-        return ops.remainder(self, other)
-
-    def __rmod__(self, other: Any) -> Tensor:
-        return ops.remainder(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.pow(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.pow(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __invert__(self) -> Tensor:
-        return ops.logical_not(*ops.bools("~", self))
-
-    def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(*ops.bools("&", self, other))
-
-    def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(*ops.bools("|", self, other))
-
-    __rand__, __ror__ = __and__, __or__
-
-    def __eq__(self, other: Any) -> Any:
-        return ops.equal(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return ops.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.less(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.greater(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.greater_equal(self, other)
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return indexing.getitem(self, index)
+        return numpy_protocol["function"](function, args, kwargs)
 
     # ---- methods that read better than functions
 
@@ -306,8 +235,8 @@ class Tensor:
     def transpose(self, *axes: int) -> Tensor:
         return ops.permute_dims(self, axes or tuple(range(self.ndim))[::-1])
 
-    def astype(self, dtype: Any) -> Tensor:
-        return ops.astype(self, dtype)
+    def astype(self, dtype: Any, copy: bool = True) -> Tensor:
+        return ops.astype(self, dtype, copy=copy)
 
     def detach(self) -> Tensor:
         """The same values without a gradient."""
@@ -327,19 +256,31 @@ def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
 
 
 def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
-    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError."""
-    if isinstance(value, Tensor):
-        return value if dtype is None else ops.astype(value, dtype)
-    if isinstance(value, Dim):
-        return tensor(ops.extent(value), dtype)
-    return Tensor(known(CONSTANT, asarray(value, dtype), name))
+    """A constant tensor from an array, number or nested list, copied. Lists of floats become float32.
+
+    A list that holds tensors is stacked: it has their gradients, and Python numbers in it take their dtype. Raises DTypeError, ShapeError.
+    """
+    if isinstance(value, (Tensor, Dim)):
+        found = operand("tensor", value)
+        return found if dtype is None else ops.astype(found, dtype)
+    try:
+        return Tensor(known(CONSTANT, asarray(value, dtype), name))
+    except HoldsTensors:
+        found = ops.parts.stack_nested("tensor", value)
+        found = found if dtype is None else ops.astype(found, dtype)
+        return found if name is None else found.named(name)
 
 
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
     if isinstance(value, Tensor):
         return value
-    return ops.extent(value) if isinstance(value, Dim) else Tensor(known(CONSTANT, asarray(value, what=what)))
+    if isinstance(value, Dim):
+        return ops.extent(value)
+    try:
+        return Tensor(known(CONSTANT, asarray(value, what=what)))
+    except HoldsTensors:
+        return ops.parts.stack_nested(what, value)
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
@@ -366,4 +307,3 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
-from .ops import indexing  # noqa: E402

@@ -120,7 +120,7 @@ def allocation(usage: Tensor) -> Tensor:
     order = mg.argsort(usage)
     rising = mg.take_along_axis(usage, order)
     logs = mg.log(rising)
-    free = (1 - rising) * mg.exp(mg.cumsum(logs) - logs)
+    free = (1 - rising) * mg.exp(mg.cumsum(logs, -1) - logs)
     return mg.take_along_axis(free, mg.argsort(order))
 
 
@@ -128,4 +128,4 @@ def link(links: Tensor, w: Tensor, precedence: Tensor) -> Tensor:
     """Temporal links L[i, j] = (1 − w(i) − w(j)) L[i, j] + w(i) p(j) with a diagonal of 0: (batch, slots, slots). w, p (batch, slots)."""
     row, column = mg.expand_dims(w, 2), mg.expand_dims(w, 1)
     links = (1 - row - column) * links + row * mg.expand_dims(precedence, 1)
-    return links * (1 - mg.eye(w.shape[1], w.dtype))
+    return links * (1 - mg.eye(w.shape[1], dtype=w.dtype))

@@ -20,7 +20,7 @@ import minigrad as mg
 from minigrad import checked
 from minigrad.checked import Perturbed, difference
 from minigrad.compiler import loop_ir as L
-from minigrad.compiler.lower import block, ops, scalars
+from minigrad.compiler.lower import ops, reductions, scalars
 from minigrad.compiler.lower.program import Main, Unsupported
 from minigrad.errors import BoundsError, CheckError, MemoryFault, SettingError
 from minigrad.passes import pipeline
@@ -81,7 +81,7 @@ def recurrent(xs: Any) -> Any:
 
 FAULTS = {
     "another operation": (
-        lambda: mock.patch.dict(block.FOLD, sum="maximum"), lambda x: mg.sum(mg.tanh(x) + x, 1),
+        lambda: mock.patch.dict(reductions.FOLD, sum="maximum"), lambda x: mg.sum(mg.tanh(x) + x, 1),
         r"the first operation that differs is sum: 12\.4\d+ where the interpreter has 43\.9\d+, at index \(2,\) of float64\(3\)",
     ),
     "another comparison": (
@@ -142,7 +142,7 @@ def test_a_search_that_cannot_be_made_says_why_and_names_what_made_the_result(mo
 
     monkeypatch.setattr(checked, "lower", refuse)
     told = "the search for the operation ended with: that; this result is made by sum"
-    with mock.patch.dict(block.FOLD, sum="maximum"), pytest.raises(CheckError, match=told):
+    with mock.patch.dict(reductions.FOLD, sum="maximum"), pytest.raises(CheckError, match=told):
         mg.jit(lambda x: mg.sum(x, 0))(X)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,60 @@ def test_basic_indexing_is_numpys(data: Any, shape: tuple[int, ...]) -> None:
 @given(data=st.data(), shape=SHAPES)
 def test_mixed_indexing_is_numpys(data: Any, shape: tuple[int, ...]) -> None:
     agrees(counted(shape), data.draw(indices(shape)))
+
+
+def entries(n: int) -> st.SearchStrategy[Any]:
+    """What NumPy takes as an index of an axis of length n, or as an index of no axis."""
+    at = st.integers(-n, n - 1)
+    several = st.lists(at, min_size=2, max_size=2)
+    mask = hnp.arrays(bool, n)
+    one_of_two = several.map(lambda v: np.array(v) % 2 == 0)
+    return st.one_of(
+        at, at.map(np.int8), at.map(np.array), at.map(mg.tensor), st.just(slice(None)), st.just(slice(None, None, -1)), st.none(),
+        several, several.map(tuple), several.map(deque), several.map(np.array), several.map(mg.tensor),
+        several.map(lambda v: [[v[0]], v[1:]]), several.map(lambda v: list(map(mg.tensor, v))),
+        st.just(range(min(n, 2))), st.just([]), st.just(()),
+        mask, mask.map(mg.tensor), mask.map(lambda m: m.tolist()), one_of_two.map(lambda m: m[0]),
+        st.booleans(), st.booleans().map(np.array), st.booleans().map(mg.tensor),
+    )  # fmt: skip
+
+
+def plain(index: Any) -> Any:
+    """The index with arrays in place of tensors, which NumPy cannot read inside lists."""
+    if isinstance(index, mg.Tensor):
+        return index.numpy()
+    return type(index)(map(plain, index)) if isinstance(index, (list, tuple)) else index
+
+
+@given(data=st.data(), shape=shapes(min_side=1, max_side=3))
+def test_every_index_of_numpy_is_an_index_here(data: Any, shape: tuple[int, ...]) -> None:
+    x, n = counted(shape), min(shape, default=1)
+    index = tuple(data.draw(st.lists(entries(n), max_size=3)))
+    if data.draw(st.booleans()):
+        index = (*index, ...)
+    try:
+        expected = x[plain(index)]
+    except IndexError:
+        with pytest.raises((IndexError, ValueError)):
+            mg.tensor(x)[index]
+        return
+    for found in (mg.tensor(x)[index], mg.jit(lambda x: x[index])(x)):
+        assert found.shape == expected.shape
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_the_rows_of_a_batch_and_their_labels() -> None:
+    x, labels = counted((3, 4)), np.array([1, 0, 3])
+    np.testing.assert_array_equal(mg.tensor(x)[range(3), labels].numpy(), x[range(3), labels])
+    np.testing.assert_array_equal(mg.jit(lambda x, i: x[range(3), i])(x, labels).numpy(), x[range(3), labels])
+    assert mg.tensor(5.0)[mg.tensor(True)].tolist() == [5]
+    assert mg.tensor(5.0)[np.bool_(False)].shape == (0,)
+    assert mg.tensor(5.0)[True].tolist() == [5]
+
+
+def test_tensors_in_a_list_are_an_index_array() -> None:
+    x, i = counted((3, 4)), np.array([1, 2])
+    np.testing.assert_array_equal(mg.jit(lambda x, i: x[[i[0], i[1], 0]])(x, i).numpy(), x[[1, 2, 0]])
 
 
 def test_an_ellipsis_for_no_axis_stands_between_index_arrays() -> None:
@@ -114,7 +169,6 @@ def test_tensor_indices_and_negative_positions() -> None:
         (np.array([0.5]), TypeError, r"astype\('int64'\)"),
         (1.5, TypeError, "no index"),
         ("a", TypeError, "no index"),
-        (True, TypeError, "bool"),
         (np.array([True, False]), ValueError, "length 2 for axis 0 of length 3"),
         ((0, 0, 0), ValueError, "3 indices for a 2-d tensor"),
         ((..., ...), ValueError, "only one Ellipsis"),

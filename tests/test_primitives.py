@@ -16,6 +16,12 @@ from minigrad.tensor import apply
 from minigrad.testing import check_grads
 from minigrad.transforms.interpret import run
 
+
+def here(mask: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
+    """A mask of some axes of x, from `axis` on."""
+    return np.broadcast_to(mask.reshape(mask.shape + (1,) * (x.ndim - axis - mask.ndim)), x.shape)
+
+
 # What an operation means in plain NumPy and SciPy, where that says it otherwise than the entry does.
 MEANING = {
     "neg": lambda x: -x,
@@ -37,6 +43,8 @@ MEANING = {
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
     "div": lambda x, y: x * (1 / y),
+    "floor_divide": lambda x, y: np.floor(x / y),
+    "remainder": lambda x, y: x - y * np.floor(x / y),
     "pow": lambda x, y: np.exp(y * np.log(x)),
     "maximum": lambda x, y: np.where(x > y, x, y),
     "minimum": lambda x, y: np.where(x > y, y, x),
@@ -53,6 +61,7 @@ MEANING = {
     "max": lambda x, axes: np.maximum.reduce(x, axes),
     "min": lambda x, axes: np.minimum.reduce(x, axes),
     "argmax": lambda x, axis: np.argsort(x, axis).take(-1, axis),
+    "cumprod": lambda x, axis, reverse: np.cumprod(x[::-1], axis)[::-1] if reverse else np.multiply.accumulate(x, axis),
     "cumsum": lambda x, axis, reverse: np.cumsum(x[::-1], axis)[::-1] if reverse else np.add.accumulate(x, axis),
     "matmul": lambda x, y: np.einsum("...ij,...jk->...ik", x, y),
     "reshape": lambda x, shape: x.ravel().reshape(shape),
@@ -63,6 +72,13 @@ MEANING = {
     "roll": lambda x, shift, axis: x.take((np.arange(x.shape[axis]) - shift) % x.shape[axis], axis),
     "concat": lambda *xs, axis: np.moveaxis(np.array([r for x in xs for r in np.moveaxis(x, axis, 0)]), 0, axis),
     "take": lambda x, index, axis: x[(slice(None),) * axis + (index,)],
+    "scatter_max": lambda updates, index, axis, n: np.stack(
+        [
+            np.max(updates, tuple(range(axis, axis + index.ndim)), where=here(index % n == i, updates, axis), initial=-np.inf)
+            for i in range(n)
+        ],
+        axis,
+    ),
     "gather": lambda x, index, axis: np.take_along_axis(x, index, axis),
     "argsort": lambda x, axis, descending: np.argsort(-x if descending else x, axis, stable=True),
     "one_hot": lambda index, n, dtype: (np.arange(n) == index[..., None]).astype(dtype),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -67,12 +67,13 @@ def as_index(value: IndexLike) -> Index:
     return value if isinstance(value, Index) else Literal(int(value))
 
 
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
+    "min": min,
 }
 
 
@@ -89,6 +90,10 @@ def _fold(op: str, left: Index, right: Index) -> Index:
         case "+", IndexOp("+", x, Literal(a)), Literal(b):
             return x + (a + b)
     return IndexOp(op, left, right)
+
+
+def minimum(x: IndexLike, y: IndexLike) -> Index:
+    return _fold("min", as_index(x), as_index(y))
 
 
 def evaluate(index: IndexLike, sizes: Mapping[str, int]) -> int:

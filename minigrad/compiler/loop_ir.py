@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate
+from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate, minimum
 
 __all__ = [  # noqa: RUF022, in the order of the text
-    "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate",
+    "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate", "minimum",
     "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
@@ -108,6 +108,8 @@ class FromIndex(Expr):
 
 @dataclass(frozen=True)
 class Cast(Expr):
+    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0. Integers wrap."""
+
     dtype: str
     x: Expr
 
@@ -116,12 +118,14 @@ class Cast(Expr):
 
 
 UNARY = {
-    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf", "floor"), FLOATS),
+    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf"), FLOATS),
+    **dict.fromkeys(("floor", "ceil", "trunc", "round"), FLOATS),
     **dict.fromkeys(("neg", "abs", "sign"), NUMBERS),
     "not": INTEGERS | {"bool"},
 }
 BINARY = {
-    **dict.fromkeys(("add", "sub", "mul", "div", "pow", "maximum", "minimum"), NUMBERS),
+    **dict.fromkeys(("add", "sub", "mul", "floor_divide", "remainder", "pow", "maximum", "minimum"), NUMBERS),
+    **dict.fromkeys(("div", "copysign"), FLOATS),
     **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"bool"}),
     **dict.fromkeys(("shl", "shr"), INTEGERS),
 }
@@ -130,7 +134,7 @@ _COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 @dataclass(frozen=True)
 class Unary(Expr):
-    """A function of one operand. `not` inverts the bits of an integer and the truth of a bool."""
+    """A function of one operand. `round` rounds half to even. `not` inverts the bits of an integer and the truth of a bool."""
 
     op: str
     x: Expr
@@ -145,8 +149,9 @@ class Unary(Expr):
 
 @dataclass(frozen=True)
 class Binary(Expr):
-    """A function of two operands. Integers wrap. Integer `div` rounds down and gives 0 for a divisor of 0. A shift by the width or more
-    gives 0; a right shift of a negative integer gives -1."""
+    """A function of two operands. Integers wrap. The integer quotient `floor_divide` and `remainder` are 0 for a divisor of 0. An integer
+    to a negative power is rounded towards zero, and 0 for the base 0. A shift by the width or more gives 0; a right shift of a negative
+    integer gives -1."""
 
     op: str
     x: Expr
@@ -326,7 +331,7 @@ class Argsort(Stmt):
 
     def __post_init__(self) -> None:
         _require("argsort's target", self.target.dtype, {"int64"})
-        _require("argsort's source", self.source.dtype, NUMBERS)
+        _require("argsort's source", self.source.dtype, BITS)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..primitives.elementwise import convert, power
 from . import loop_ir as L
 from .verify import verify
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
+_ARITHMETIC = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floor_divide": "//", "remainder": "%", "pow": "**"}
+_INFIX = {**_ARITHMETIC, "and": "&", "or": "|", "xor": "^", "shl": "<<", "shr": ">>"}
 _PREFIX = {"neg": "-", "not": "~"}
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -91,6 +93,8 @@ def _view(view: L.View) -> str:
 def index(value: L.IndexLike) -> str:
     """An index expression as Python text."""
     match value:
+        case L.IndexOp("min", left, right):
+            return f"min({index(left)}, {index(right)})"
         case L.IndexOp(op, left, right):
             x, y = (f"({index(s)})" if isinstance(s, L.IndexOp) and not (op == "+" == s.op) else index(s) for s in (left, right))
             return f"{x} {op} {y}"
@@ -114,15 +118,16 @@ def expression(expr: L.Expr) -> str:
             return f"{buffer.name}[{index(at)}]"
         case L.FromIndex(at, dtype):
             return f"{dtype}({index(at)})" if dtype in L.FLOATS else f"int64({index(at)}).astype({dtype})"
+        case L.Cast(dtype, x) if x.dtype in L.FLOATS and dtype in L.INTEGERS:
+            return f"convert({expression(x)}, {dtype})"
         case L.Cast(dtype, x):
             return f"{_operand(x)}.astype({_name(dtype)})"
         case L.Unary(op, x):
             return f"{_PREFIX[op]}{_operand(x)}" if op in _PREFIX else f"{op}({expression(x)})"
         case L.Binary(op, x, y):
-            if op in ("maximum", "minimum"):
+            if op in ("maximum", "minimum", "copysign") or (op == "pow" and expr.dtype in L.INTEGERS):
                 return f"{op}({expression(x)}, {expression(y)})"
-            symbol = "//" if op == "div" and expr.dtype not in L.FLOATS else _INFIX[op]
-            return f"{_operand(x)} {symbol} {_operand(y)}"
+            return f"{_operand(x)} {_INFIX[op]} {_operand(y)}"
         case L.Libm(name, args):
             return f"libm.{name}({', '.join(map(expression, args))})"
         case L.Compare(op, x, y):
@@ -187,8 +192,11 @@ def _sigmoid(x: Any) -> Any:
 
 _NAMESPACE: dict[str, Any] = {
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
-    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
-    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil", "trunc", "abs")},
+    **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "copysign", "arange", "empty", "nan", "inf")},
+    "round": np.rint,
+    "pow": power,
+    "convert": lambda x, dtype: convert(np.asarray(x), np.dtype(dtype))[()],
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
+from .dims import Dim
 from .types import DTYPES, FLOAT, check_dtype
 
 
+class HoldsTensors(Exception):
+    """Raised while a list is read: it holds a tensor or a run-time size. The caller stacks it, which keeps gradients."""
+
+
+_reading_list: ContextVar[bool] = ContextVar("reading_list", default=False)
+
+
+def require_no_list() -> None:
+    """Raises HoldsTensors while NumPy reads a list. `Tensor.__array__` calls it."""
+    if _reading_list.get():
+        raise HoldsTensors
+
+
 def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
-    """The value as a read-only copy. Python floats and lists of them become float32; integers, bools and NumPy values keep their dtype."""
+    """The value as a read-only copy. Python floats and lists of them become float32; integers, bools and NumPy values keep their dtype.
+
+    Raises HoldsTensors for a list with tensors in it, DTypeError for what tensors cannot hold.
+    """
     given = value
     if isinstance(value, (np.ndarray, np.generic)):
         default = value.dtype
@@ -21,7 +39,8 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     if value.dtype.newbyteorder("=") not in DTYPES or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
-    array = np.array(value, dtype=target, order="C")
+    with np.errstate(invalid="ignore"):
+        array = np.array(value, dtype=target, order="C")
     if target != value.dtype:
         _require_held(what, value, array)
     array.flags.writeable = False
@@ -29,9 +48,11 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
 
 
 def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
-    """Raises RangeError if an integer wrapped or a finite number became infinite by the conversion."""
+    """Raises RangeError if by the conversion an integer wrapped, a float lost more than its fraction, or a finite one became infinite."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value
+    elif array.dtype.kind in "iu" and value.dtype.kind == "f":
+        lost = array != np.trunc(value)
     elif array.dtype.kind == "f":
         lost = np.isinf(array) & np.isfinite(value)
     else:
@@ -43,8 +64,8 @@ def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
 def _read(what: str, value: Any) -> np.ndarray:
     """The value as an array of any dtype. Raises DTypeError for ragged lists and for tensors of other libraries that cannot be read."""
     try:
-        return np.asarray(value)
-    except AbstractValueError:
+        return _read_list(value) if isinstance(value, (list, tuple)) else np.asarray(value)
+    except (AbstractValueError, HoldsTensors):
         raise
     except Exception as error:
         if hasattr(value, "__array__"):
@@ -54,6 +75,18 @@ def _read(what: str, value: Any) -> np.ndarray:
         raise dtype_error(
             what, f"cannot make a tensor from ragged nested lists, of lengths {_lengths(value)}", "Pad them, and pass a mask"
         ) from None
+
+
+def _read_list(values: Any) -> np.ndarray:
+    """NumPy finds the tensors in a list: it asks each for its array. So a list of numbers is read once, and no slower."""
+    token = _reading_list.set(True)
+    try:
+        found = np.asarray(values)
+    finally:
+        _reading_list.reset(token)
+    if found.dtype == object and any(isinstance(v, Dim) for v in found.flat):
+        raise HoldsTensors
+    return found
 
 
 def _lengths(value: Any) -> str:

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-
 from ..primitives import elementwise as _e
+from ..primitives import trigonometry as _t
 from ..primitives.elementwise import *  # noqa: F403
-from ..tensor import Tensor
-from .arrays import (
-    argsort,
-    detach,
-    matmul,
-    one_hot,
-    outer,
-    sort,
-    take,
-    take_along_axis,
-    tensordot,
-    top_k,
-    tril,
-)
-from .creation import arange, extent, eye, full, ones, ones_like, zeros, zeros_like
+from ..primitives.trigonometry import *  # noqa: F403
+from . import dtypes, namespace, numeric, sets
+from .creation import arange, empty, empty_like, extent, eye, full, full_like, linspace, meshgrid, ones, ones_like, zeros, zeros_like
+from .cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum, logcumsumexp
+from .dtypes import *  # noqa: F403
+from .einsum import einsum
 from .elementwise import (
     abs,
     add,
     astype,
-    bools,
     clip,
+    detach,
     divide,
     equal,
     floor,
@@ -55,45 +43,45 @@ from .elementwise import (
     subtract,
     where,
 )
-from .reductions import all, any, argmax, argmin, cumsum, cumulative_sum, max, mean, min, prod, sum
+from .indexing import one_hot, take, take_along_axis
+from .matrices import cross, diagonal, dot, inner, matmul, matrix_trace, outer, tensordot, tril, triu, vecdot
+from .namespace import *  # noqa: F403
+from .norms import matrix_norm, norm, vector_norm
+from .numeric import *  # noqa: F403
+from .parts import concat, concatenate, diff, flip, pad, repeat, roll, split, stack, tile, unstack
+from .reductions import all, any, argmax, argmin, count_nonzero, max, mean, min, prod, sum
+from .sets import *  # noqa: F403
 from .shaping import (
+    broadcast_arrays,
     broadcast_to,
-    concat,
-    concatenate,
     expand_dims,
-    flip,
+    flatten,
     matrix_transpose,
     moveaxis,
-    pad,
     permute_dims,
+    ravel,
     reshape,
-    roll,
-    split,
     squeeze,
-    stack,
+    swapaxes,
     transpose,
 )
+from .sorting import argsort, searchsorted, sort, top_k
+from .writing import index_add
 
 __all__ = [
-    "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_to", "clip", "concat",
-    "concatenate", "cumsum", "cumulative_sum", "detach", "divide", "equal", "expand_dims", "extent",
-    "eye", "flip", "floor", "floor_divide", "full", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal",
-    "logical_and", "logical_not", "logical_or", "matmul", "matrix_transpose", "max", "maximum", "mean", "min", "minimum",
-    "moveaxis", "multiply", "negative", "not_equal", "one_hot", "ones", "ones_like", "outer", "pad", "permute_dims", "pow",
-    "prod", "relu", "remainder", "reshape", "roll", "sign", "sort", "split", "square",
-    "squeeze", "stack", "subtract", "sum", "take", "take_along_axis", "tensordot", "top_k", "transpose", "tril", "where",
-    "zeros", "zeros_like",
+    "abs", "add", "all", "any", "arange", "argmax", "argmin", "argsort", "astype", "broadcast_arrays", "broadcast_to", "clip", "concat",
+    "concatenate", "count_nonzero", "cross", "cumprod", "cumsum", "cumulative_prod", "cumulative_sum", "detach", "diagonal", "diff",
+    "divide", "dot", "einsum", "empty", "empty_like", "equal", "expand_dims", "extent", "eye", "flatten", "flip", "floor", "floor_divide",
+    "full", "full_like", "greater", "greater_equal", "index_add", "inner", "isfinite", "isnan", "less", "less_equal", "linspace",
+    "logcumsumexp", "logical_and", "logical_not", "logical_or", "matmul", "matrix_norm", "matrix_trace", "matrix_transpose", "max",
+    "maximum", "mean", "meshgrid", "min", "minimum", "moveaxis", "multiply", "negative", "norm", "not_equal", "one_hot", "ones",
+    "ones_like", "outer", "pad", "permute_dims", "pow", "prod", "ravel", "relu", "remainder", "repeat", "reshape", "roll", "searchsorted",
+    "sign", "sort", "split", "square", "squeeze", "stack", "subtract", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile",
+    "top_k", "transpose", "tril", "triu", "unstack", "vecdot", "vector_norm", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _e.__all__
-
-UFUNCS: dict[str, Callable[..., Tensor]] = {
-    "add": add, "subtract": subtract, "multiply": multiply, "divide": divide, "power": pow, "matmul": matmul,
-    "floor_divide": floor_divide, "remainder": remainder, "maximum": maximum, "minimum": minimum, "less": less,
-    "less_equal": less_equal, "greater": greater, "greater_equal": greater_equal, "equal": equal, "not_equal": not_equal,
-    "negative": negative, "absolute": abs, "sign": sign, "floor": floor,
-    "square": square, "logical_and": logical_and, "logical_or": logical_or,
-    "logical_not": logical_not, "bitwise_and": lambda x, y: logical_and(*bools("&", x, y)),
-    "bitwise_or": lambda x, y: logical_or(*bools("|", x, y)), "invert": lambda x: logical_not(*bools("~", x)),
-    "isnan": isnan, "isfinite": isfinite,
-    **{name: getattr(_e, name) for name in _e.__all__ if isinstance(getattr(np, name, None), np.ufunc)},
-}  # fmt: skip
+__all__ += _t.__all__
+__all__ += dtypes.__all__
+__all__ += namespace.__all__
+__all__ += numeric.__all__
+__all__ += sets.__all__

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError, dtype_error, message, setting_error
+from ..errors import RangeError, message, setting_error
+from ..graph.standard import require_cpu
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
@@ -73,12 +74,13 @@ def _floats(what: str, *values: Like) -> list[Tensor]:
     return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
 
 
-def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands) -> Callable[[Like, Like], Tensor]:
+def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands, note: str = "") -> Callable[[Like, Like], Tensor]:
     def function(x: Like, y: Like) -> Tensor:
         return op(*prepare(name, x, y))
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
+    text = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
+    function.__doc__ = f"{text}\n\n    {note}" if note else text
     return function
 
 
@@ -86,6 +88,8 @@ add = _binary("add", _e.add)
 subtract = _binary("subtract", _e.sub)
 multiply = _binary("multiply", _e.mul)
 divide = _binary("divide", _e.div, _floats)
+floor_divide = _binary("floor_divide", _e.floor_divide, note="⌊x / y⌋, as NumPy computes it: 0 for an integer x // 0. The gradient is 0.")
+remainder = _binary("remainder", _e.remainder, note="x − y·⌊x / y⌋, which has the sign of y; 0 for an integer x % 0. ∂/∂y is −⌊x / y⌋.")
 maximum = _binary("maximum", _e.maximum)
 minimum = _binary("minimum", _e.minimum)
 less = _binary("less", _e.less)
@@ -118,10 +122,15 @@ def floor(x: Like) -> Tensor:
 
 
 def pow(x: Like, y: Like) -> Tensor:
-    """x to the power y. An integer to an integer power ≥ 0 stays an integer; other integers become float32. The gradient of x⁰ is 0."""
+    """x to the power y. Integers stay integers, and wrap; 0⁰ is 1, and its gradient 0.
+
+    Raises RangeError for a negative power of an integer, if its value is known. Inside jit, 1 / x⁻ʸ is rounded towards zero, and 0 for
+    x = 0."""
     if isinstance(y, (int, float)) and not isinstance(y, bool):
         t = tensor(x)
-        if t.dtype.kind in "iu" and isinstance(y, int) and y >= 0:
+        if t.dtype.kind in "iu" and isinstance(y, int):
+            if y < 0:
+                raise _negative_power(t)
             return _whole_power(t, y)
         if y == 2:
             return _e.mul(t, t)
@@ -129,7 +138,17 @@ def pow(x: Like, y: Like) -> Tensor:
             return _e.sqrt(t)
         if y == -1:
             return divide(1, t)
-    return _e.pow(*_floats("pow", x, y))
+    base, power = _operands("pow", x, y)
+    if base.dtype.kind == "b":
+        return _e.pow(*_floats("pow", base, power))
+    known = power.node.value
+    if power.dtype.kind == "i" and known is not None and np.any(known < 0):
+        raise _negative_power(base)
+    return _e.pow(base, power)
+
+
+def _negative_power(t: Tensor) -> Exception:
+    return RangeError(message("pow", f"{t.type} to a negative power is no integer", "Convert the base with .astype('float32')"))
 
 
 def _whole_power(t: Tensor, n: int) -> Tensor:
@@ -144,30 +163,6 @@ def square(x: Like) -> Tensor:
     """x·x."""
     t = tensor(x)
     return _e.mul(t, t)
-
-
-def floor_divide(x: Like, y: Like) -> Tensor:
-    """⌊x / y⌋. Exact for integers below 2⁵³. The gradient is 0."""
-    a, b = _operands("floor_divide", x, y)
-    if a.type.is_float:
-        return _e.floor(_e.div(a, b))
-    wide = np.dtype("float64")
-    return astype(_e.floor(_e.div(astype(a, wide), astype(b, wide))), a.dtype)
-
-
-def remainder(x: Like, y: Like) -> Tensor:
-    """x − y·⌊x / y⌋, which has the sign of y."""
-    a, b = _operands("remainder", x, y)
-    return _e.sub(a, _e.mul(b, floor_divide(a, b)))
-
-
-def bools(what: str, *values: Like) -> list[Tensor]:
-    """Operands of & | ~ as tensors. Raises DTypeError if one is not bool."""
-    found = [tensor(v) for v in values]
-    for t in found:
-        if t.dtype != BOOL:
-            raise dtype_error(what, f"takes bools, got {t.type}", "Compare it, as in x != 0; bits of integers have no operation")
-    return found
 
 
 def logical_not(x: Like) -> Tensor:
@@ -209,13 +204,13 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
     return _e.where(_expand(c, shape), _expand(a, shape), _expand(b, shape))
 
 
-def clip(x: Like, low: Like = None, high: Like = None) -> Tensor:
-    """x limited to [low, high]. The gradient is 0 at and outside the bounds."""
+def clip(x: Like, /, min: Like = None, max: Like = None) -> Tensor:
+    """x limited to [min, max]. The gradient is 0 at and outside the bounds."""
     t = tensor(x)
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        raise setting_error("clip", f"low = {low} is above high = {high}")
-    y = t if low is None else where(less_equal(t, low), low, t)
-    return y if high is None else where(greater_equal(y, high), high, y)
+    if isinstance(min, (int, float)) and isinstance(max, (int, float)) and min > max:
+        raise setting_error("clip", f"min = {min} is above max = {max}")
+    y = t if min is None else where(less_equal(t, min), min, t)
+    return y if max is None else where(greater_equal(y, max), max, y)
 
 
 def relu(x: Like) -> Tensor:
@@ -224,8 +219,15 @@ def relu(x: Like) -> Tensor:
     return where(less_equal(t, 0), 0, t)
 
 
-def astype(x: Like, dtype: Any) -> Tensor:
-    """The elements with another dtype. A float is rounded towards zero to an integer."""
+def astype(x: Like, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
+    """The elements with another dtype. A float is rounded towards zero to an integer; one out of its range becomes the nearest that the
+    dtype holds, and NaN 0. An integer wraps to a smaller one. `copy` changes nothing: tensors are immutable."""
+    require_cpu("astype", device)
     t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
     return t if t.dtype == target else _e.cast(t, dtype=target)
+
+
+def detach(x: Like) -> Tensor:
+    """The same values without a gradient."""
+    return _e.detach(tensor(x))

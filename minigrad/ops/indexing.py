@@ -1,4 +1,4 @@
-"""Indexing with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
+"""Reading elements: at positions, and with NumPy's index expressions: integers, slices, Ellipsis, None, integer arrays, boolean masks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,35 @@ import numpy as np
 from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, product, unify
-from ..graph.types import BOOL, INT, broadcast_shapes, whole
+from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
+from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
+from .elementwise import Like
+
+
+def take(x: Like, index: Like, axis: int | None = 0) -> Tensor:
+    """Slices of x at integer positions of an axis, with axis=None of the flattened x; negative ones count from the end.
+
+    Raises IndexError for a position out of bounds.
+    """
+    t = tensor(x)
+    if axis is None:
+        return _i.take(ops.ravel(t), tensor(index), axis=0)
+    return _i.take(t, tensor(index), axis=normalize_axis("take", axis, t.ndim))
+
+
+def take_along_axis(x: Like, index: Like, axis: int | None = -1) -> Tensor:
+    """The element at an index along an axis, for each position, as in NumPy's take_along_axis; with axis=None in the flattened x."""
+    t = tensor(x)
+    if axis is None:
+        return _i.gather(ops.ravel(t), tensor(index), axis=0)
+    return _i.gather(t, tensor(index), axis=normalize_axis("take_along_axis", axis, t.ndim))
+
+
+def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
+    """A new last axis of length n, 1 at the index and 0 elsewhere."""
+    return _i.one_hot(tensor(index), n=n, dtype=check_dtype(dtype, "one_hot"))
 
 
 class Basic(NamedTuple):
@@ -31,7 +57,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     entries = _full(x, given)
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
-        if entry is None:
+        if entry is None or isinstance(entry, _Flag):
+            if entry is not None:
+                arrays[len(plan.shape)] = entry.positions
             plan.shape.append(1)
             continue
         n = x.shape[axis]
@@ -46,16 +74,17 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
     if plan.flips:
         y = movement.flip(y, axes=tuple(plan.flips))
-    if len(plan.shape) != y.ndim or any(e is None for e in entries):
+    if len(plan.shape) != y.ndim or any(e is None or isinstance(e, _Flag) for e in entries):
         y = movement.reshape(y, shape=tuple(plan.shape))
     separated = bool(arrays) and _separated(given)
     return _advanced(y, arrays, separated) if arrays else y
 
 
 def _is_array(entry: Any) -> bool:
-    if isinstance(entry, Tensor):
-        return True
-    return isinstance(entry, (list, np.ndarray))
+    """Whether NumPy reads the entry as an array: also a range, a tuple inside the index, a bool, an array of another library."""
+    if isinstance(entry, (np.generic, str, bytes)):
+        return isinstance(entry, np.bool_)
+    return isinstance(entry, (Tensor, bool, Sequence)) or hasattr(entry, "__array__")
 
 
 def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
@@ -63,7 +92,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
     entries: list[Any] = []
     for entry in index:
         entries += _mask_positions(entry) if _is_array(entry) else [entry]
-    used = sum(e is not None and e is not Ellipsis for e in entries)
+    used = sum(not (e is None or e is Ellipsis or isinstance(e, _Flag)) for e in entries)
     if used > x.ndim:
         raise shape_error("index", f"{used} indices for a {x.ndim}-d tensor {x.shape}")
     dots = [i for i, e in enumerate(entries) if e is Ellipsis]
@@ -75,7 +104,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
     for entry in found:
         if isinstance(entry, _Positions) and not unify(entry.length, x.shape[axis]):
             raise shape_error("index", f"a boolean mask of length {entry.length} for axis {axis} of length {x.shape[axis]}")
-        axis += entry is not None
+        axis += not (entry is None or isinstance(entry, _Flag))
     return [e.index if isinstance(e, _Positions) else e for e in found]
 
 
@@ -86,13 +115,23 @@ class _Positions(NamedTuple):
     length: int
 
 
+class _Flag(NamedTuple):
+    """A boolean mask without axes: an index array of one zero, or of none, for a new axis of length 1."""
+
+    positions: Tensor
+
+
 def _mask_positions(entry: Any) -> list[Any]:
-    t = entry if isinstance(entry, Tensor) else tensor(np.asarray(entry) if not isinstance(entry, list) or entry else np.zeros(0, INT))
+    t = tensor(entry)
+    if isinstance(entry, Sequence) and t.size == 0:  # NumPy reads it as floats, too, and takes it
+        t = ops.astype(t, INT)
     if t.dtype == BOOL:
         if not t.is_concrete:
             raise AbstractValueError(
                 message("index", "a boolean mask decides a shape, and here it has no value yet", "Use mg.where, or multiply by the mask")
             )
+        if not t.ndim:
+            return [_Flag(ops.zeros(int(t), INT))]
         return [_Positions(tensor(i), n) for i, n in zip(np.nonzero(t.numpy()), t.numpy().shape, strict=True)]
     if t.dtype.kind not in "iu":
         raise dtype_error("index", f"an index array must hold integers or bools, got {t.type}", "Convert with .astype('int64')")
@@ -115,8 +154,6 @@ def _add(plan: Basic, entry: Any, n: Extent, axis: int) -> None:
 
 
 def _integer(entry: Any, n: Extent, axis: int) -> Extent:
-    if isinstance(entry, (bool, np.bool_)):
-        raise dtype_error("index", f"{entry} is a bool, not an index", "Take integers, or a mask of the length of the axis")
     if not isinstance(entry, Dim):
         try:
             entry = entry.__index__()
@@ -165,8 +202,6 @@ def _separated(entries: Sequence[Any]) -> bool:
 
 def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Applies index arrays: they are broadcast together, the axes that they index are flattened, and one `take` reads the elements."""
-    from ..primitives.index import flat_index  # which is not complete while the operators of tensors are made
-
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
     rest = [a for a in range(x.ndim) if a not in axes]
@@ -176,8 +211,8 @@ def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
         _require_bounds(arrays[a], n, a)
         if len(axes) > 1:
-            position = flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
-    y = ops.take(flat, position, 0)
+            position = _i.flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
+    y = take(flat, position, 0)
     at = 0 if separated else axes[0]
     k = len(shape)
     return ops.permute_dims(y, (*range(k, k + at), *range(k), *range(k + at, y.ndim)))

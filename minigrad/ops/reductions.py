@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 import numpy as np
 
 from ..errors import EmptyError, message
 from ..graph import dims
-from ..graph.types import BOOL, INT, normalize_axes, normalize_axis
+from ..graph.types import BOOL, INT, check_dtype, normalize_axes, normalize_axis
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
 from ..tensor import Tensor, tensor
 from .elementwise import Axis, Like, _floats, astype, divide, greater, logical_not, negative, subtract
-from .shaping import reshape
+from .shaping import expand_dims, ravel, reshape
+
+UINT, BYTE = np.dtype("uint64"), np.dtype("uint8")
 
 
 def _reduce(op: Any, x: Like, axis: Axis, keepdims: bool) -> Tensor:
@@ -24,25 +25,50 @@ def _reduce(op: Any, x: Like, axis: Axis, keepdims: bool) -> Tensor:
     return _m.reshape(y, shape=tuple(1 if a in axes else n for a, n in enumerate(t.shape))) if keepdims else y
 
 
-def sum(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The sum over axes (all by default), in the dtype of x; for bools in int64. The sum of no elements is 0."""
+def accumulated(what: str, x: Like, dtype: Any) -> Tensor:
+    """x in the dtype of its sum: the one asked for, or x's own, but for bools and small integers int64 or uint64, as in NumPy."""
     t = tensor(x)
-    return _reduce(_r.sum, astype(t, INT) if t.dtype == BOOL else t, axis, keepdims)
+    if dtype is None:
+        return astype(t, UINT if t.dtype.kind == "u" else t.dtype if t.type.is_float else INT)
+    return astype(t, check_dtype(dtype, what))
 
 
-def prod(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The product over axes. The product of no elements is 1. The gradient is also exact if elements are zero."""
-    return _reduce(_r.prod, x, axis, keepdims)
+def sum(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """The sum over axes (all by default), in the dtype of x; of bools and integers in int64 or uint64. The sum of no elements is 0."""
+    return _reduce(_r.sum, accumulated("sum", x, dtype), axis, keepdims)
+
+
+def prod(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """The product over axes, in the dtype of x; of bools and integers in int64 or uint64. The product of no elements is 1.
+
+    The gradient is also exact if elements are zero.
+    """
+    return _reduce(_r.prod, accumulated("prod", x, dtype), axis, keepdims)
+
+
+def count_nonzero(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The number of elements that are not zero, in int64."""
+    return sum(astype(x, BOOL), axis, keepdims)
 
 
 def max(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element; NaN if any element is NaN. Elements at a tie share the gradient equally. Raises ValueError for no elements."""
-    return _reduce(_r.max, x, axis, keepdims)
+    return _extreme(_r.max, x, axis, keepdims)
 
 
 def min(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element; NaN if any element is NaN. Elements at a tie share the gradient equally. Raises ValueError for no elements."""
-    return _reduce(_r.min, x, axis, keepdims)
+    return _extreme(_r.min, x, axis, keepdims)
+
+
+def _extreme(op: Any, x: Like, axis: Axis, keepdims: bool) -> Tensor:
+    t = tensor(x)
+    return astype(_reduce(op, _ordered(t), axis, keepdims), t.dtype)
+
+
+def _ordered(t: Tensor) -> Tensor:
+    """Bools as 0 and 1, whose order they have."""
+    return astype(t, BYTE) if t.dtype == BOOL else t
 
 
 def any(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -64,26 +90,24 @@ def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return divide(sum(t, axis, keepdims), count)
 
 
-def argmax(x: Like, axis: int | None = None) -> Tensor:
+def argmax(x: Like, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The position of the largest element; the lowest one at a tie. By default over all elements, as a position in the flattened tensor."""
-    t = tensor(x)
+    t = _ordered(tensor(x))
     if axis is None:
-        return _r.argmax(reshape(t, (-1,)), axis=0)
-    return _r.argmax(t, axis=normalize_axis("argmax", axis, t.ndim))
+        found = _r.argmax(ravel(t), axis=0)
+        return reshape(found, (1,) * t.ndim) if keepdims else found
+    a = normalize_axis("argmax", axis, t.ndim)
+    found = _r.argmax(t, axis=a)
+    return expand_dims(found, a) if keepdims else found
 
 
-def argmin(x: Like, axis: int | None = None) -> Tensor:
+def argmin(x: Like, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The position of the smallest element; the lowest one at a tie."""
-    t = tensor(x)
-    if t.dtype.kind in "iu":  # reverses the order of integers without overflow
-        return argmax(subtract(np.iinfo(t.dtype).max if t.dtype.kind == "u" else -1, t), axis)
-    return argmax(negative(t), axis)
+    return argmax(reversed_order(_ordered(tensor(x))), axis, keepdims)
 
 
-def cumsum(x: Like, axis: int = -1, reverse: bool = False) -> Tensor:
-    """Cumulative sums along an axis; from the end with `reverse`."""
-    t = tensor(x)
-    return _r.cumsum(t, axis=normalize_axis("cumsum", axis, t.ndim), reverse=builtins.bool(reverse))
-
-
-cumulative_sum = cumsum
+def reversed_order(t: Tensor) -> Tensor:
+    """Numbers in the opposite order; integers without overflow. Twice is the identity."""
+    if t.dtype.kind in "iu":
+        return subtract(np.iinfo(t.dtype).max if t.dtype.kind == "u" else -1, t)
+    return negative(t)

@@ -1,25 +1,26 @@
-"""Movements: functions that change the shape of a tensor or the order of its elements."""
+"""The shape of an array and the order of its axes."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
-from ..graph.types import identical, is_one, normalize_axes, normalize_axis, promote, whole
+from ..graph.types import broadcast_shapes, identical, normalize_axes, normalize_axis, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
 from .creation import lengths
-from .elementwise import Axis, Like, astype
+from .elementwise import Axis, Like
 
 
-def reshape(x: Like, shape: Any) -> Tensor:
-    """The same elements in the same order with another shape. One length may be −1. Raises ShapeError."""
+def reshape(x: Like, shape: Any, *, copy: bool | None = None) -> Tensor:
+    """The same elements in the same order with another shape. One length may be −1. Raises ShapeError.
+
+    `copy`, of the array API standard, changes nothing: tensors are immutable."""
     t = tensor(x)
     wanted = tuple(n if isinstance(n, Dim) else whole("reshape", n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if wanted.count(-1) > 1:
@@ -27,10 +28,19 @@ def reshape(x: Like, shape: Any) -> Tensor:
     if -1 in wanted:
         known = dims.product(n for n in wanted if not (isinstance(n, int) and n == -1))
         size = dims.product(t.shape)
-        if not isinstance(known, Dim) and (known == 0 or (not isinstance(size, Dim) and size % known)):
+        if known == 0 or (not isinstance(known, Dim) and not isinstance(size, Dim) and size % known):
             raise shape_error("reshape", f"{size} elements of {t.shape} cannot become {wanted}")
         wanted = tuple(size // known if isinstance(n, int) and n == -1 else n for n in wanted)
     return t if identical(wanted, t.shape) else _m.reshape(t, shape=wanted)
+
+
+def ravel(x: Like) -> Tensor:
+    """All elements as a vector, in row-major order."""
+    t = tensor(x)
+    return t if t.ndim == 1 else _m.reshape(t, shape=(dims.product(t.shape),))
+
+
+flatten = ravel
 
 
 def permute_dims(x: Like, axes: Sequence[int]) -> Tensor:
@@ -56,11 +66,31 @@ def matrix_transpose(x: Like) -> Tensor:
     return _l.swap(t)
 
 
-def moveaxis(x: Like, source: int, destination: int) -> Tensor:
-    """x with one axis moved to another position."""
+def moveaxis(x: Like, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """x with axes moved to other positions; the others keep their order."""
     t = tensor(x)
-    order = [a for a in range(t.ndim) if a != normalize_axis("moveaxis", source, t.ndim)]
-    order.insert(normalize_axis("moveaxis", destination, t.ndim), normalize_axis("moveaxis", source, t.ndim))
+    moved, places = _axes("moveaxis", source, t.ndim), _axes("moveaxis", destination, t.ndim)
+    if len(moved) != len(places):
+        raise shape_error("moveaxis", f"axes {source} cannot move to {destination}: these are {len(moved)} and {len(places)}")
+    order = [a for a in range(t.ndim) if a not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
+    return permute_dims(t, order)
+
+
+def _axes(what: str, axis: int | Sequence[int], ndim: int) -> list[int]:
+    """Axes in the order given, each once."""
+    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    normalize_axes(what, given, ndim)
+    return [normalize_axis(what, a, ndim) for a in given]
+
+
+def swapaxes(x: Like, axis1: int, axis2: int) -> Tensor:
+    """x with two axes swapped."""
+    t = tensor(x)
+    order = list(range(t.ndim))
+    a, b = (normalize_axis("swapaxes", axis, t.ndim) for axis in (axis1, axis2))
+    order[a], order[b] = b, a
     return permute_dims(t, order)
 
 
@@ -69,80 +99,30 @@ def broadcast_to(x: Like, shape: Sequence[Extent]) -> Tensor:
     return _expand(tensor(x), lengths("broadcast_to", shape))
 
 
-def expand_dims(x: Like, axis: int = 0) -> Tensor:
-    """x with a new axis of length 1 at a position of the result."""
+def broadcast_arrays(*xs: Like) -> list[Tensor]:
+    """The arrays broadcast to their common shape. Raises ShapeError."""
+    found = [tensor(x) for x in xs]
+    shape = broadcast_shapes("broadcast_arrays", *(t.shape for t in found))
+    return [_expand(t, shape) for t in found]
+
+
+def expand_dims(x: Like, axis: int | Sequence[int] = 0) -> Tensor:
+    """x with new axes of length 1 at positions of the result."""
     t = tensor(x)
-    at = normalize_axis("expand_dims", axis, t.ndim + 1)
-    return _m.reshape(t, shape=(*t.shape[:at], 1, *t.shape[at:]))
+    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    at = normalize_axes("expand_dims", axis, t.ndim + count)
+    lengths_left = iter(t.shape)
+    return _m.reshape(t, shape=tuple(1 if a in at else next(lengths_left) for a in range(t.ndim + count)))
 
 
 def squeeze(x: Like, axis: Axis = None) -> Tensor:
-    """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length."""
+    """x without axes of length 1, all of them by default. Raises ShapeError for an axis of another length.
+
+    A run-time size is 1 or not in all calls of a program: for the other case there is another program.
+    """
     t = tensor(x)
-    axes = [a for a, n in enumerate(t.shape) if is_one(n)] if axis is None else normalize_axes("squeeze", axis, t.ndim)
+    axes = tuple(a for a, n in enumerate(t.shape) if dims.unify(n, 1)) if axis is None else normalize_axes("squeeze", axis, t.ndim)
     for a in axes:
         if not dims.unify(t.shape[a], 1):
             raise shape_error("squeeze", f"axis {a} of {t.shape} has length {t.shape[a]}, not 1")
     return _m.reshape(t, shape=tuple(n for a, n in enumerate(t.shape) if a not in axes))
-
-
-def concat(tensors: Sequence[Like], axis: int = 0) -> Tensor:
-    """Tensors joined along an axis, promoted to one dtype. Raises ShapeError, which names the tensor that does not fit."""
-    if not len(tensors):
-        raise shape_error("concat", "needs at least one tensor")
-    found = [tensor(t) for t in tensors]
-    common = promote(t.dtype for t in found)
-    return _m.concat(*(astype(t, common) for t in found), axis=normalize_axis("concat", axis, found[0].ndim))
-
-
-concatenate = concat
-
-
-def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new axis."""
-    if not len(tensors):
-        raise shape_error("stack", "needs at least one tensor")
-    return concat([expand_dims(t, axis) for t in tensors], axis)
-
-
-def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
-    """Equal parts along an axis, or parts of given lengths, whose sum is the length of the axis. Raises ShapeError."""
-    t = tensor(x)
-    a = normalize_axis("split", axis, t.ndim)
-    if not isinstance(parts, (list, tuple)):
-        count = whole("split", parts, "the number of parts")
-        if count < 1 or t.shape[a] % count:
-            raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, which is not {count} equal parts")
-        parts = [t.shape[a] // count] * count
-    sizes = [n if isinstance(n, Dim) else whole("split", n, "a part's length") for n in parts]
-    if not dims.unify(builtins.sum(sizes), t.shape[a]):
-        raise shape_error("split", f"axis {a} of {t.shape} has length {t.shape[a]}, the parts {sizes} add up to {builtins.sum(sizes)}")
-    found: list[Tensor] = []
-    at: Extent = 0
-    for n in sizes:
-        found.append(t[(builtins.slice(None),) * a + (builtins.slice(at, at + n),)])
-        at += n
-    return found
-
-
-def flip(x: Like, axis: Axis = None) -> Tensor:
-    """x with its elements in reverse order along axes (all by default)."""
-    t = tensor(x)
-    return _m.flip(t, axes=normalize_axes("flip", axis, t.ndim))
-
-
-def roll(x: Like, shift: int, axis: int = -1) -> Tensor:
-    """x with its elements moved by `shift` positions along an axis; elements that leave the end return at the start."""
-    t = tensor(x)
-    places, a = whole("roll", shift, "the shift"), normalize_axis("roll", axis, t.ndim)
-    return _m.roll(t, shift=places, axis=a) if t.shape[a] > 0 else t
-
-
-def pad(x: Like, widths: Sequence[tuple[int, int]]) -> Tensor:
-    """x with zeros before and after, `(before, after)` for each axis."""
-    t = tensor(x)
-    pairs = isinstance(widths, (list, tuple)) and builtins.all(isinstance(p, (list, tuple)) and len(p) == 2 for p in widths)
-    if not pairs or len(widths) != t.ndim or builtins.any(n < 0 for pair in widths for n in pair):
-        raise shape_error("pad", f"needs one (before, after) of numbers ≥ 0 for each axis of {t.shape}, got {widths}")
-    low, high = zip(*widths, strict=True) if widths else ((), ())
-    return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)

@@ -28,7 +28,7 @@ REAL = (-3.0, 3.0)
 POSITIVE = (0.1, 4.0)
 
 
-CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "maximum", "minimum"}
+CHEAP = {"neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "floor_divide", "maximum", "minimum"}
 
 
 def _entry(
@@ -114,8 +114,11 @@ def _complex_sigmoid(z: Array) -> Any:
     return np.where(z.real > 0, 1, e) / (1 + e)
 
 
-def _pow(x: Array, y: Array) -> Any:
-    return np.power(x, y)
+def power(x: Array, y: Array) -> Any:
+    """x ** y. An integer to a negative power is rounded towards zero, and 0 for x = 0."""
+    if x.dtype.kind != "i" or not np.any(y < 0):
+        return np.power(x, y)
+    return np.where(y >= 0, np.power(x, np.maximum(y, 0)), np.where(np.abs(x) == 1, np.power(x, y & 1), 0)).astype(x.dtype)
 
 
 def _pow_base(ct: Tensor, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -166,7 +169,23 @@ mul: Primitive = binary("mul", np.multiply, (lambda ct, z, x, y: ct * y, lambda 
 div: Primitive = binary(
     "div", np.divide, (lambda ct, z, x, y: ct / y, lambda ct, z, x, y: neg(ct * z / y)), "÷", floats=True, domain=(REAL, POSITIVE)
 )
-pow: Primitive = binary("pow", _pow, (_pow_base, _pow_exponent), "xʸ", floats=True, domain=(POSITIVE, REAL))
+floor_divide: Primitive = binary(
+    "floor_divide",
+    np.floor_divide,
+    (lambda ct, z, x, y: None, lambda ct, z, x, y: None),
+    "⌊÷⌋",
+    complex=lambda x, y: np.floor_divide(x.real, y.real),
+    domain=(REAL, POSITIVE),
+)
+remainder: Primitive = binary(
+    "remainder",
+    np.remainder,
+    (lambda ct, z, x, y: ct, lambda ct, z, x, y: neg(ct * floor_divide(x, y))),
+    "mod",
+    complex=lambda x, y: x - y * np.floor_divide(x.real, y.real),
+    domain=(REAL, POSITIVE),
+)
+pow: Primitive = binary("pow", power, (_pow_base, _pow_exponent), "xʸ", domain=(POSITIVE, REAL))
 maximum: Primitive = binary(
     "maximum",
     np.maximum,
@@ -218,18 +237,28 @@ where: Primitive = Primitive(
 )
 
 
+def convert(x: Array, dtype: np.dtype) -> Array:
+    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0."""
+    if x.dtype.kind != "f" or dtype.kind not in "iu":
+        return x.astype(dtype)
+    info = np.iinfo(dtype)
+    low, high = x < info.min, x >= 2.0**info.bits / (2 if dtype.kind == "i" else 1)
+    kept = np.where(low | high | np.isnan(x), 0, x).astype(dtype)
+    return np.where(low, np.array(info.min, dtype), np.where(high, np.array(info.max, dtype), kept))
+
+
 def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | None:
     return cast(ct, dtype=x.dtype) if y.type.is_float else None
 
 
 def _complex_cast(z: Array, dtype: np.dtype) -> Array:
-    return z if dtype.kind == "f" and np.iscomplexobj(z) else z.real.astype(dtype)
+    return z if dtype.kind == "f" and np.iscomplexobj(z) else convert(z.real, dtype)
 
 
 cast: Primitive = Primitive(
     "cast",
     lambda x, dtype: TensorType(x.shape, check_dtype(dtype, "astype")),
-    lambda x, dtype: x.astype(dtype),
+    convert,
     vjp=each(_cast_vjp),
     complex=_complex_cast,
     kind="move",

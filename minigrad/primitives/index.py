@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Extent, Shape, product
-from ..graph.types import INT, TensorType, check_dtype, unify_shapes
+from ..graph.types import BOOL, INT, TensorType, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
-from .elementwise import add, cast, less, less_equal, minimum, mul, where
+from .elementwise import add, cast, div, equal, less, less_equal, maximum, minimum, mul, where
 from .movement import broadcast, permute, reshape
 from .rules import each, expand, like, repeat
 
@@ -99,11 +99,12 @@ def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) 
     return TensorType((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
 
 
-def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
+def _scattered(combine: np.ufunc, start: Any, updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
+    """An array of length n along the axis, `start` everywhere, with which each slice of updates is combined at its index."""
     n, rest = int(n), updates.shape[axis + index.ndim :]
-    out = np.zeros((*updates.shape[:axis], n, *rest), updates.dtype)
+    out = np.full((*updates.shape[:axis], n, *rest), start, updates.dtype)
     index = in_bounds("scatter", index, n)
-    if updates.size > JITTED_SCATTER:
+    if combine is np.add and updates.size > JITTED_SCATTER:
         from .kernels import scatter_add  # numba takes long to load
 
         lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
@@ -111,35 +112,72 @@ def _scatter_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) ->
         scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index).reshape(-1), source)
         return out
     position: Any = (slice(None),) * axis + (index,)
-    np.add.at(out, position, updates)
+    combine.at(out, position, updates)
     return out
 
 
-def _scatter_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int, n: Extent) -> Tensor:
-    updates, index = repeat(args[0], size, batched[0]), args[1]
-    if not batched[1]:
-        return scatter(updates, index, axis=axis + 1, n=n)
-    last = axis + index.ndim
-    order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
-    rows = scatter(permute(updates, axes=order), _row_offsets(index, size, n), axis=0, n=size * n)
-    split = reshape(rows, shape=(size, n, *rows.shape[1:]))
-    return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
+def _scatter_batch(op: Callable[[], Primitive]) -> Any:
+    def batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int, n: Extent) -> Tensor:
+        updates, index = repeat(args[0], size, batched[0]), args[1]
+        if not batched[1]:
+            return op()(updates, index, axis=axis + 1, n=n)
+        last = axis + index.ndim
+        order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
+        rows = op()(permute(updates, axes=order), _row_offsets(index, size, n), axis=0, n=size * n)
+        split = reshape(rows, shape=(size, n, *rows.shape[1:]))
+        return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
+
+    return batch
 
 
 # Zeros of length n along the axis; each slice of updates is added at its index.
 scatter: Primitive = Primitive(
     "scatter",
     _scatter_type,
-    _scatter_numpy,
+    lambda updates, index, axis, n: _scattered(np.add, 0, updates, index, axis, n),
     vjp=each(
         lambda ct, y, updates, index, axis, n: take(ct, index, axis=axis),
         lambda ct, y, updates, index, axis, n: None,
     ),
-    batch=_scatter_batch,
+    batch=_scatter_batch(lambda: scatter),
     kind="index",
     symbol="scatter",
     examples=(
         (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0, "n": 5}),
+        (((2, 2, 2), np.array([[1, 0], [2, 1]])), {"axis": 1, "n": 3}),
+    ),
+)
+
+
+def lowest(dtype: np.dtype) -> Any:
+    """The number that changes no maximum."""
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
+
+
+def _scatter_max_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
+    if updates.dtype == BOOL:
+        raise dtype_error("scatter_max", f"takes numbers, got {updates}", "Convert with .astype('int64')")
+    return _scatter_type(updates, index, axis, n)
+
+
+def _scatter_max_vjp(ct: Tensor, y: Tensor, updates: Tensor, index: Tensor, axis: int, n: Extent) -> Tensor:
+    """Updates at a tie get equal parts of the cotangent."""
+    largest = equal(updates, take(y, index, axis=axis))
+    count = take(scatter(cast(largest, dtype=ct.dtype), index, axis=axis, n=n), index, axis=axis)
+    return where(largest, div(take(ct, index, axis=axis), maximum(count, like(count, 1))), like(updates, 0))
+
+
+# The largest of the updates at each index, and the lowest number where there is none.
+scatter_max: Primitive = Primitive(
+    "scatter_max",
+    _scatter_max_type,
+    lambda updates, index, axis, n: _scattered(np.maximum, lowest(updates.dtype), updates, index, axis, n),
+    vjp=each(_scatter_max_vjp, lambda ct, y, updates, index, axis, n: None),
+    batch=_scatter_batch(lambda: scatter_max),
+    kind="index",
+    symbol="scatter max",
+    examples=(
+        (((4, 3), np.array([0, 2, 1, -1])), {"axis": 0, "n": 4}),
         (((2, 2, 2), np.array([[1, 0], [2, 1]])), {"axis": 1, "n": 3}),
     ),
 )

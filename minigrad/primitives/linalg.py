@@ -9,10 +9,12 @@ import numpy as np
 from ..errors import dtype_error, shape_error
 from ..graph import dims
 from ..graph.dims import Extent
-from ..graph.types import BOOL, TensorType, unify_shapes
+from ..graph.types import BOOL, FLOAT, TensorType, unify_shapes
 from ..tensor import Primitive, Tensor
 from .movement import permute, reshape
 from .rules import each, repeat
+
+BLOCK = 1024  # the number of terms of a block of a long sum
 
 
 def swap(x: Tensor) -> Tensor:
@@ -37,6 +39,16 @@ def _type(x: TensorType, y: TensorType) -> TensorType:
     return TensorType((*x.shape[:-1], y.shape[-1]), x.dtype)
 
 
+def _matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The product. Long sums of float32 are blocked, and the sums of the blocks accumulate in float64; NumPy's own may be naive."""
+    k = x.shape[-1]
+    if x.dtype != FLOAT or k <= BLOCK:
+        return np.matmul(x, y)
+    starts = range(0, k, BLOCK)
+    blocks = (np.matmul(x[..., i : i + BLOCK], y[..., i : i + BLOCK, :]) for i in starts)
+    return sum(blocks, np.zeros((), np.float64)).astype(x.dtype)
+
+
 def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool]) -> Tensor:
     x, y = args
     if batched == (True, False) and y.ndim == 2:
@@ -48,7 +60,7 @@ def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool]) -> Ten
 matmul: Primitive = Primitive(
     "matmul",
     _type,
-    lambda x, y: np.matmul(x, y),
+    _matmul,
     vjp=each(lambda ct, z, x, y: matmul(ct, swap(y)), lambda ct, z, x, y: matmul(swap(x), ct)),
     batch=_batch,
     kind="affine",

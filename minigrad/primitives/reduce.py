@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
-from ..graph.types import BOOL, INT, TensorType
+from ..graph.types import BOOL, FLOAT, INT, TensorType
 from ..tensor import Primitive, Tensor, scalar
-from .elementwise import cast, div, equal, mul, where
-from .movement import broadcast, concat, flip, permute, reshape, slice
+from .elementwise import add, cast, div, equal, mul, where
+from .movement import broadcast, concat, flip, pad, permute, reshape, slice
 from .rules import each, like
 
 Axes = tuple[int, ...]
+NAIVE = 64  # float32 sums of at most so many terms accumulate in float32
+WIDE = np.dtype("float64")
 EXAMPLES = (
     (((2, 3),), {"axes": (0,)}),
     (((2, 3, 4),), {"axes": (0, 2)}),
@@ -64,21 +67,25 @@ def _prod_vjp(ct: Tensor, y: Tensor, x: Tensor, axes: Axes) -> Tensor:
     return permute(reshape(grad, shape=moved.shape), axes=tuple(np.argsort(order).tolist()))
 
 
+def _part(x: Tensor, axis: int, start: Extent, stop: Extent) -> Tensor:
+    """x[start:stop] along an axis."""
+    low = tuple(start if a == axis else 0 for a in range(x.ndim))
+    high = tuple(stop if a == axis else n for a, n in enumerate(x.shape))
+    return slice(x, start=low, stop=high, step=(1,) * x.ndim)
+
+
 def _products_before(x: Tensor, axis: int) -> Tensor:
-    """The product of all earlier elements along an axis, in log2(n) steps."""
-    n = x.shape[axis].__index__()
-    y, step = _shift_in_ones(x, axis, 1, n), 1
-    while step < n:
-        y = mul(y, _shift_in_ones(y, axis, step, n))
-        step *= 2
-    return y
+    """The product of all earlier elements along an axis."""
+    if not x.shape[axis] > 0:
+        return x
+    one = broadcast(scalar(1, x.dtype), shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))
+    return concat(one, _part(cumprod(x, axis=axis, reverse=False), axis, 0, x.shape[axis] - 1), axis=axis)
 
 
-def _shift_in_ones(x: Tensor, axis: int, by: int, n: int) -> Tensor:
-    by = n if by > n else by
-    ones = broadcast(scalar(1, x.dtype), shape=(*x.shape[:axis], by, *x.shape[axis + 1 :]))
-    kept = slice(x, start=(0,) * x.ndim, stop=(*x.shape[:axis], n - by, *x.shape[axis + 1 :]), step=(1,) * x.ndim)
-    return concat(ones, kept, axis=axis)
+def _sum(x: np.ndarray, axes: Axes) -> Any:
+    """The sum in the dtype of x. Long sums of float32 accumulate in float64; NumPy's own are naive along all axes but the last."""
+    terms = math.prod(x.shape[a] for a in axes)
+    return np.sum(x, axes, dtype=np.float64).astype(x.dtype) if x.dtype == FLOAT and terms > NAIVE else np.sum(x, axes, dtype=x.dtype)
 
 
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +100,7 @@ def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-sum: Primitive = _reduction("sum", lambda x, axes: np.sum(x, axes, dtype=x.dtype), lambda ct, y, x, axes: spread(ct, x, axes), "Σ")
+sum: Primitive = _reduction("sum", _sum, lambda ct, y, x, axes: spread(ct, x, axes), "Σ")
 prod: Primitive = _reduction("prod", lambda x, axes: np.prod(x, axes, dtype=x.dtype), _prod_vjp, "Π")
 max: Primitive = _reduction("max", lambda x, axes: np.max(x, axes), _extreme_vjp, "max", empty=False, complex=_complex_extreme(np.argmax))
 min: Primitive = _reduction("min", lambda x, axes: np.min(x, axes), _extreme_vjp, "min", empty=False, complex=_complex_extreme(np.argmin))
@@ -116,17 +123,48 @@ argmax: Primitive = Primitive(
 )
 
 
-def _cumsum_numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
-    return np.flip(np.cumsum(np.flip(x, axis), axis, dtype=x.dtype), axis) if reverse else np.cumsum(x, axis, dtype=x.dtype)
+# ---- cumulative sums and products; those of floats accumulate in float64
 
 
-cumsum: Primitive = Primitive(
-    "cumsum",
-    lambda x, axis, reverse: _type("cumsum", empty=True)(x, axes=()),
-    _cumsum_numpy,
-    vjp=each(lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse)),
-    batch="axis",
-    kind="reduce",
-    symbol="Σ…",
-    examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
-)
+def _cumulative(name: str, ufunc: np.ufunc, vjp: Any, symbol: str) -> Primitive:
+    def numpy(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+        along = np.flip(x, axis) if reverse else x
+        y = ufunc.accumulate(along, axis, dtype=WIDE if x.dtype == FLOAT else x.dtype).astype(x.dtype, copy=False)
+        return np.flip(y, axis) if reverse else y
+
+    return Primitive(
+        name,
+        lambda x, axis, reverse: _type(name, empty=True)(x, axes=()),
+        numpy,
+        vjp=each(vjp),
+        batch="axis",
+        kind="reduce",
+        symbol=symbol,
+        examples=((((2, 3),), {"axis": 1, "reverse": False}), (((4,),), {"axis": 0, "reverse": True})),
+    )
+
+
+def _cumprod_vjp(ct: Tensor, y: Tensor, x: Tensor, axis: int, reverse: bool) -> Tensor:
+    """Without division, so that zeros are allowed: the product before each element, times what the cotangents of it and later ones give."""
+    if reverse:
+        ct, x = flip(ct, axes=(axis,)), flip(x, axes=(axis,))
+    grad = mul(_products_before(x, axis), _carried_back(ct, x, axis))
+    return flip(grad, axes=(axis,)) if reverse else grad
+
+
+def _carried_back(ct: Tensor, x: Tensor, axis: int) -> Tensor:
+    """S with S(k) = ct(k) + x(k+1)·S(k+1) along an axis, in log2(n) steps. After a step, S has the terms of twice as many elements."""
+    n = x.shape[axis].__index__()
+    total, step = ct, 1
+    factor = _part(x, axis, 1, n) if n > 1 else x  # the products of the `step` elements after each
+    while step < n:
+        later = mul(factor, _part(total, axis, step, n))
+        total = add(total, pad(later, low=(0,) * x.ndim, high=tuple(step * (a == axis) for a in range(x.ndim)), interior=(0,) * x.ndim))
+        if 2 * step < n:
+            factor = mul(_part(factor, axis, 0, n - 2 * step), _part(factor, axis, step, n - step))
+        step *= 2
+    return total
+
+
+cumsum: Primitive = _cumulative("cumsum", np.add, lambda ct, y, x, axis, reverse: cumsum(ct, axis=axis, reverse=not reverse), "Σ…")
+cumprod: Primitive = _cumulative("cumprod", np.multiply, _cumprod_vjp, "Π…")

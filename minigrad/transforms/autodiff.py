@@ -14,7 +14,7 @@ from ..graph.types import TensorType, unify_shapes, whole
 from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
 from ..primitives.rules import like
-from ..tensor import Tensor, reverse_mode, tensor, wrap
+from ..tensor import Tensor, differentiating, reverse_mode, tensor, wrap
 from .batching import vmap
 
 # Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
@@ -132,7 +132,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         given = list(args)
         for i, value in zip(positions, fresh, strict=True):
             given[i] = value
-        result = f(*given, **kwargs)
+        with differentiating():
+            result = f(*given, **kwargs)
         loss = _require_scalar(result[0] if has_aux else result)
         found = _zero_filled(pullback([loss], [like(loss, 1)], leaves), leaves)
         grads = tree.unflatten(tree.flatten(fresh)[1], found)
@@ -157,7 +158,8 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     """(f(*args), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per argument. ct has the structure, shapes and dtypes of the output."""
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
-    out = f(*fresh)
+    with differentiating():
+        out = f(*fresh)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
@@ -233,7 +235,7 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
         def row(position: int) -> Any:
             size = outs[position].size
-            basis = ops.reshape(ops.eye(size, outs[position].dtype), (size, *outs[position].shape))
+            basis = ops.reshape(ops.eye(size, dtype=outs[position].dtype), (size, *outs[position].shape))
 
             def one(ct: Tensor) -> Any:
                 cts = [ct if i == position else like(o, 0) for i, o in enumerate(outs)]

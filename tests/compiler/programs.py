@@ -7,7 +7,7 @@ from minigrad.compiler import loop_ir as L
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64", "uint8")
 ARITHMETIC = ("add", "sub", "mul", "maximum", "minimum")
-INTEGER = (*ARITHMETIC, "div", "and", "or", "xor", "shl", "shr")
+INTEGER = (*ARITHMETIC, "floor_divide", "remainder", "and", "or", "xor", "shl", "shr")
 
 
 def fill(buffer, start, count, value, note=""):

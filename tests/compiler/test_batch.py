@@ -30,6 +30,7 @@ def batch(step: Any, *carry: Any) -> str | None:
         lambda x, h: (mg.tanh(h + x),),
         lambda x, h: (mg.tanh(h @ np.eye(4) * x),),
         lambda x, h: (h + mg.cumsum(x, 1) - mg.max(h, 1, keepdims=True),),
+        lambda x, h: (mg.cumprod(h, 1) + x,),
         lambda x, h: (mg.softmax(h) + mg.sort(x, 1),),
         lambda x, h: (mg.concat([h[:, 2:], x[:, :2]], 1),),
     ],
@@ -43,6 +44,8 @@ def test_rows_that_go_their_own_way_may_be_divided(step: Any) -> None:
     [
         lambda x, h: (mg.tanh(x + mg.sum(h, 0)),),
         lambda x, h: (mg.cumsum(h + x, 0),),
+        lambda x, h: (mg.cumprod(h + x, 0),),
+        lambda x, h: (h.at[0].set(x[1] * h[2]),),
         lambda x, h: (mg.tanh(h @ (h.T @ x)),),
         lambda x, h: (mg.flip(h, 0) + x,),
         lambda x, h: (mg.roll(h, 1, 0) + x,),

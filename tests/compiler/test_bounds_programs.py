@@ -113,6 +113,7 @@ PROGRAMS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (picking, (X, np.array([0, 2]))),
     (squares(picking, 0), (X, np.array([0, 2]))),
     (lambda x: mg.random.uniform(KEY, x.shape), (X,)),
+    (lambda x: (mg.sum(x, 0), mg.sum(x, 1), mg.sum(x * x)), (X.astype("float32"),)),
 ]
 
 
@@ -201,6 +202,8 @@ FAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "an index checked too late": ("lower.ops._checked", lambda f: lambda block, node, x, n: f(block, node, x, n + 1)),
     "rows and columns of a matrix": ("lower.ops.L", built("View", lambda f: lambda buffer, at, row, column: f(buffer, at, column, row))),
     "a line of an order": ("lower.ops.L", built("Argsort", lambda f: lambda a, i, b, j, n, *how, **kw: f(a, i, b, j, n + 1, *how, **kw))),
+    "a block too long": ("lower.reductions.L", built("minimum", lambda f: lambda x, y: f(x, y + 1))),
+    "a block beyond the end": ("lower.reductions.L", built("minimum", lambda f: lambda x, y: x)),
     "a number too many": ("lower.random.L", built("Compare", lambda f: lambda op, x, y: f("le", x, y))),
     "a row for both threads": ("lower.program.Main.share", parts(lambda low, high: (low, high + 1))),
     "all rows before": ("lower.program.Main.share", parts(lambda low, high: (low * 0, high))),

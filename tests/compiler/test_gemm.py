@@ -62,6 +62,13 @@ def test_the_shapes_of_recurrent_networks(shape, layouts, dtype):
     check(*shape, layouts, dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layouts", ["NNN", "NTN", "TNT", "SSS"])
+@pytest.mark.parametrize("shape", [(1, 1, 4096), (1, 3, 4097), (5, 1, 9001), (260, 70, 8193), (9, 130, 5000)])
+def test_products_of_many_terms(shape, layouts, dtype):
+    check(*shape, layouts, dtype)
+
+
 def test_bits_do_not_depend_on_the_batch():
     """A row of a product is the same whether it is computed alone in a part or with others of the same kind."""
     rng = np.random.default_rng(0)

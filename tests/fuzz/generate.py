@@ -103,8 +103,8 @@ def _along_axis(b: Builder) -> None:
     i = b.kind("f", 1)
     if i is None:
         return
-    op = str(b.rng.choice(["var", "cumsum", "softmax", "logsumexp", "sort", "positions", "length"]))
-    more = {"cumsum": {"reverse": b.flag()}, "sort": {"descending": b.flag()}}.get(op, {})
+    op = str(b.rng.choice(["var", "cumsum", "cumprod", "softmax", "logsumexp", "sort", "positions", "length"]))
+    more = {"cumsum": {"reverse": b.flag()}, "cumprod": {"reverse": b.flag()}, "sort": {"descending": b.flag()}}.get(op, {})
     b.put(op, i, **({} if op == "positions" else {"axis": b.axis(i)}), **more)
 
 

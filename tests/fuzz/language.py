@@ -184,6 +184,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "prod": lambda L, x, axis, keepdims: L.prod(x, axis, keepdims),
     "var": lambda L, x, axis: L.mean(L.square(x - L.mean(x, axis, True)), axis, True),
     "cumsum": lambda L, x, axis, reverse: L.cumsum(x, axis, reverse),
+    "cumprod": lambda L, x, axis, reverse: L.cumprod(x, axis, reverse),
     "softmax": lambda L, x, axis: L.softmax(x, axis),
     "logsumexp": lambda L, x, axis: L.logsumexp(x, axis),
     # movement

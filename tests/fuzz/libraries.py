@@ -96,6 +96,9 @@ class Numpy:
     def cumsum(self, x: Any, axis: int, reverse: bool) -> Any:
         return self.flip(self.np.cumsum(self.flip(x, axis), axis), axis) if reverse else self.np.cumsum(x, axis)
 
+    def cumprod(self, x: Any, axis: int, reverse: bool) -> Any:
+        return self.flip(self.np.cumprod(self.flip(x, axis), axis), axis) if reverse else self.np.cumprod(x, axis)
+
     def softmax(self, x: Any, axis: int) -> Any:
         e = self.exp(x - self.detach(self.max(x, axis, True)))
         return e / self.sum(e, axis, True)

@@ -6,7 +6,7 @@ from .. import loop_ir as L
 from . import math_llvm
 from .llvm_text import SUFFIX, TYPES, Text, constant
 
-FLAGS = "contract nsz"
+FLAGS = "contract"  # and not nsz: atan2, copysign and 1/x see the sign of 0
 ACCUMULATE = "reassoc contract nsz"
 INTEGER_POWER = """
 define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
@@ -16,7 +16,7 @@ test:
   %base = phi i64 [%x, %entry], [%square, %step]
   %left = phi i64 [%y, %entry], [%half, %step]
   %result = phi i64 [1, %entry], [%next, %step]
-  %more = icmp sgt i64 %left, 0
+  %more = icmp ne i64 %left, 0
   br i1 %more, label %step, label %done
 step:
   %odd = trunc i64 %left to i1
@@ -79,16 +79,22 @@ class Arithmetic:
                 negated = self.unary("neg", dtype, x)
                 return x if dtype not in L.SIGNED else emit(f"select i1 {self.compare('lt', dtype, x, '0')}, {type} {negated}, {type} {x}")
             case "sign", _:
+                if dtype in L.FLOATS:
+                    x = emit(f"fadd {type} {x}, {zero}")  # −0 becomes 0
                 above = emit(f"select i1 {self.compare('gt', dtype, x, zero)}, {type} {one}, {type} {x}")
                 return emit(f"select i1 {self.compare('lt', dtype, x, zero)}, {type} {constant(type, -1)}, {type} {above}")
-            case (("sqrt" | "floor"), _):
+            case (("sqrt" | "floor" | "ceil" | "trunc"), _):
                 return self.intrinsic(op, dtype, x)
+            case "round", _:
+                return self.intrinsic("rint", dtype, x)
         return self.math_call(op, dtype, x)
 
     def math_call(self, op: str, dtype: str, *operands: str) -> str:
         self.math.add((op, dtype))
         type = TYPES[dtype]
-        return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)})")
+        versions = ",".join(math_llvm.versions(op, dtype).values())
+        attribute = f' "vector-function-abi-variant"="{versions}"' if versions else ""
+        return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)}){attribute}")
 
     def binary(self, op: str, dtype: str, x: str, y: str, flags: str = FLAGS) -> str:
         type, emit = TYPES[dtype], self.text.emit
@@ -97,20 +103,18 @@ class Arithmetic:
                 return emit(f"f{op} {flags} {type} {x}, {y}")
             case "div", True:  # without fast-math flags: x86 would compute an estimate, which is NaN at infinity
                 return emit(f"fdiv {type} {x}, {y}")
-            case (("maximum" | "minimum"), True):
+            case (("maximum" | "minimum" | "copysign"), True):
                 return self.intrinsic(op, dtype, x, y)
-            case "pow", True:
+            case (("pow" | "floor_divide" | "remainder"), True):
                 return self.math_call(op, dtype, x, y)
             case (("maximum" | "minimum"), False):
                 return self.intrinsic(f"{'s' if dtype in L.SIGNED else 'u'}{op[:3]}", dtype, x, y)
             case (("shl" | "shr"), _):
                 return self.shift(op, dtype, x, y)
-            case "div", False:
-                return self.integer_divide(dtype, x, y)
+            case (("floor_divide" | "remainder"), False):
+                return self.integer_divide(op, dtype, x, y)
             case "pow", False:
-                wide = [("i64", self.convert(v, dtype, "int64")) for v in (x, y)]
-                power = self.text.call("i64", "mg_pow_int64", *wide)
-                return self.convert(power, "int64", dtype)
+                return self.integer_power(dtype, x, y)
         return emit(f"{op} {type} {x}, {y}")
 
     def constant_power(self, dtype: str, x: str, exponent: float) -> str:
@@ -132,17 +136,36 @@ class Arithmetic:
             return shifted
         return emit(f"select i1 {emit(f'icmp ult {type} {y}, {width}')}, {type} {shifted}, {type} 0")
 
-    def integer_divide(self, dtype: str, x: str, y: str) -> str:
+    def integer_divide(self, op: str, dtype: str, x: str, y: str) -> str:
+        """The quotient, rounded down, or its remainder; 0 for a divisor of 0. The instructions trap for that divisor, and for the least
+        integer divided by -1, which wraps: there the divisor is 1 instead."""
         type, emit = TYPES[dtype], self.text.emit
         zero = emit(f"icmp eq {type} {y}, 0")
         if dtype not in L.SIGNED:
-            quotient = emit(f"udiv {type} {x}, {emit(f'select i1 {zero}, {type} 1, {type} {y}')}")
-            return emit(f"select i1 {zero}, {type} 0, {type} {quotient}")
-        minus_one = emit(f"icmp eq {type} {y}, -1")  # the least integer divided by -1 wraps; `sdiv` would trap
+            instruction = "udiv" if op == "floor_divide" else "urem"
+            found = emit(f"{instruction} {type} {x}, {emit(f'select i1 {zero}, {type} 1, {type} {y}')}")
+            return emit(f"select i1 {zero}, {type} 0, {type} {found}")
+        minus_one = emit(f"icmp eq {type} {y}, -1")
         safe = emit(f"select i1 {emit(f'or i1 {zero}, {minus_one}')}, {type} 1, {type} {y}")
-        quotient, remainder = emit(f"sdiv {type} {x}, {safe}"), emit(f"srem {type} {x}, {safe}")
+        remainder = emit(f"srem {type} {x}, {safe}")
         opposite = emit(f"icmp slt {type} {emit(f'xor {type} {remainder}, {safe}')}, 0")
         below = emit(f"and i1 {opposite}, {emit(f'icmp ne {type} {remainder}, 0')}")
-        floored = emit(f"add {type} {quotient}, {emit(f'sext i1 {below} to {type}')}")
+        if op == "remainder":
+            return emit(f"add {type} {remainder}, {emit(f'select i1 {below}, {type} {safe}, {type} 0')}")
+        floored = emit(f"add {type} {emit(f'sdiv {type} {x}, {safe}')}, {emit(f'sext i1 {below} to {type}')}")
         signed = emit(f"select i1 {minus_one}, {type} {emit(f'sub {type} 0, {x}')}, {type} {floored}")
         return emit(f"select i1 {zero}, {type} 0, {type} {signed}")
+
+    def integer_power(self, dtype: str, x: str, y: str) -> str:
+        """x ** y modulo 2 to the width; for a negative y 1 / x ** -y, rounded towards zero, and 0 for x = 0."""
+        type, emit = TYPES[dtype], self.text.emit
+        wide = [("i64", self.convert(v, dtype, "int64")) for v in (x, y)]
+        power = self.convert(self.text.call("i64", "mg_pow_int64", *wide), "int64", dtype)
+        if dtype not in L.SIGNED:
+            return power
+        odd = emit(f"trunc {type} {y} to i1")
+        sign = emit(f"select i1 {odd}, {type} {x}, {type} 1")
+        unit = emit(f"icmp ult {type} {emit(f'add {type} {x}, 1')}, 3")  # -1, 0 or 1
+        nonzero = emit(f"icmp ne {type} {x}, 0")
+        inverse = emit(f"select i1 {emit(f'and i1 {unit}, {nonzero}')}, {type} {sign}, {type} 0")
+        return emit(f"select i1 {emit(f'icmp slt {type} {y}, 0')}, {type} {inverse}, {type} {power}")

@@ -46,6 +46,8 @@ class Expressions(Arithmetic):
                 return self.convert(self.expr(expr), expr.dtype, "int64")
             case L.IndexOp("//" | "%" as op, left, right):
                 return self.floor_divide(op, left, right)
+            case L.IndexOp("min", left, right):
+                return self.text.call("i64", "llvm.smin.i64", ("i64", self.index(left)), ("i64", self.index(right)))
             case L.IndexOp(op, left, right):
                 name = {"+": "add", "-": "sub", "*": "mul"}[op]
                 return self.text.emit(f"{name} nsw i64 {self.index(left)}, {self.index(right)}")
@@ -100,6 +102,6 @@ def _natural(index: L.IndexLike) -> bool:
             return value >= 0
         case L.Size() | L.LoopVar():
             return True
-        case L.IndexOp("+" | "*" | "//" | "%", left, right):
+        case L.IndexOp("+" | "*" | "//" | "%" | "min", left, right):
             return _natural(left) and _natural(right)
     return isinstance(index, int) and index >= 0

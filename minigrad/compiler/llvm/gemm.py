@@ -7,6 +7,9 @@ contiguous, the elements of C are computed as dot products.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .gemm_kernels import (
     KERNEL_ATTRIBUTES,
     MATRICES,
@@ -20,7 +23,10 @@ from .gemm_kernels import (
 )
 from .llvm_text import constant
 
+PARAMETERS = MATRICES.replace("noalias readonly ", "").replace("noalias ", "").removesuffix(", i1 %accumulate")
 K_BLOCK = 256
+LONG = 4096  # products with more terms accumulate in float64 after so many
+LONG_ROWS = 256  # the rows of a tile of such a product
 PACK_ROWS = 128  # with this many rows of A or more, packing B is faster than reading it in place
 DOT_ROWS = 12  # with this many rows of A or fewer, dot products are faster than packing
 DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # the tiles of C that dot products compute: number of rows: numbers of columns, the largest first
@@ -32,7 +38,7 @@ def gemm_module(t: Tile) -> str:
     parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
     parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
     parts += [dot_kernel(t, rows, columns, declarations) for rows, widths in DOT_TILES.items() for columns in widths]
-    parts += [f(t, declarations) for f in (pack_kernel, _in_place, _packed, _dots, _scalar, _dispatch)]
+    parts += [f(t, declarations) for f in (pack_kernel, _in_place, _packed, _dots, _scalar, _short, _long, _dispatch)]
     return "\n".join([*(declarations[name] for name in sorted(declarations)), *parts, KERNEL_ATTRIBUTES])
 
 
@@ -146,27 +152,28 @@ def _dots(t: Tile, declarations: dict[str, str]) -> str:
 
 
 def _scalar(t: Tile, declarations: dict[str, str]) -> str:
-    """Defines the product for any strides, one element at a time."""
+    """Defines the product for any strides, one element at a time. It accumulates in float64."""
     code = Code(t, declarations)
-    slot = code.emit(f"alloca {t.type}")
+    slot = code.emit("alloca double")
     with code.loop("%m", "i") as i, code.loop("%n", "j") as j:
         place = code.at2("%c", i, "%crs", j, "%ccs")
-        old = code.load(place)
-        code.do(f"store {t.type} {code.emit(f'select i1 %accumulate, {t.type} {old}, {t.type} {constant(t.type, 0)}')}, ptr {slot}")
+        old = code.wide(code.load(place))
+        start = code.emit(f"select i1 %accumulate, double {old}, double {constant('double', 0)}")
+        code.do(f"store double {start}, ptr {slot}")
         with code.loop("%k", "k") as k:
-            product = code.emit(
-                f"fmul contract {t.type} {code.load(code.at2('%a', i, '%ars', k, '%acs'))}, "
-                f"{code.load(code.at2('%b', k, '%brs', j, '%bcs'))}"
-            )
-            total = code.emit(f"fadd contract {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, {product}")
-            code.do(f"store {t.type} {total}, ptr {slot}")
-        code.do(f"store {t.type} {code.emit(f'load {t.type}, ptr {slot}')}, ptr {place}, align {t.align}")
+            x = code.load(code.at2("%a", i, "%ars", k, "%acs"))
+            y = code.load(code.at2("%b", k, "%brs", j, "%bcs"))
+            product = code.emit(f"fmul contract double {code.wide(x)}, {code.wide(y)}")
+            total = code.emit(f"fadd contract double {code.emit(f'load double, ptr {slot}')}, {product}")
+            code.do(f"store double {total}, ptr {slot}")
+        found = code.narrow(code.emit(f"load double, ptr {slot}"))
+        code.do(f"store {t.type} {found}, ptr {place}, align {t.align}")
     return code.define(f"mg_scalar_{t.dtype}", MATRICES)
 
 
-def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
-    """Defines the entry: it chooses a method by sizes and strides. If the columns of C are contiguous or C is one column, it computes
-    the transposed product Cᵀ = Bᵀ Aᵀ."""
+def _short(t: Tile, declarations: dict[str, str]) -> str:
+    """Defines the product by the method that fits the sizes and strides. If the columns of C are contiguous or C is one column, it
+    computes the transposed product Cᵀ = Bᵀ Aᵀ."""
     code = Code(t, declarations)
     emit = code.emit
 
@@ -201,5 +208,52 @@ def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
             code.do(f"call void @mg_{name}_{t.dtype}({operands})")
             code.do("ret void")
     code.do(f"call void @mg_scalar_{t.dtype}({operands})")
-    parameters = MATRICES.replace("noalias readonly ", "").replace("noalias ", "").removesuffix(", i1 %accumulate")
-    return code.define(f"mg_gemm_{t.dtype}", parameters, internal=False)
+    return code.define(f"mg_short_{t.dtype}", PARAMETERS)
+
+
+def _long(t: Tile, declarations: dict[str, str]) -> str:
+    """Defines the product with many terms. For each tile of C, the products of blocks of k are added up in float64 on the stack."""
+    code, columns = Code(t, declarations), t.width
+    part, total = (code.emit(f"alloca [{LONG_ROWS * columns} x {type}], align 64") for type in (t.type, "double"))
+
+    @contextmanager
+    def span(extent: str, size: int, name: str) -> Iterator[tuple[str, str]]:
+        """The start and the length of each part of an axis."""
+        with code.loop(code.op("udiv", code.op("add", extent, size - 1), size), name) as number:
+            start = code.op("mul", number, size)
+            yield start, code.call("i64", "llvm.umin.i64", ("i64", code.op("sub", extent, start)), ("i64", str(size)))
+
+    @contextmanager
+    def cells(rows: str, width: str) -> Iterator[tuple[str, str, str]]:
+        """The row and column of each element of a tile, and its position on the stack."""
+        with code.loop(rows, "r") as r, code.loop(width, "c") as c:
+            yield r, c, code.op("add", code.op("mul", r, columns), c)
+
+    def sum_at(at: str) -> str:
+        return code.emit(f"getelementptr inbounds double, ptr {total}, i64 {at}")
+
+    with span("%m", LONG_ROWS, "i") as (i, rows), span("%n", columns, "j") as (j, width):
+        with cells(rows, width) as (_r, _c, at):
+            code.do(f"store double {constant('double', 0)}, ptr {sum_at(at)}")
+        with span("%k", LONG, "k") as (k, length):
+            a, b = code.at2("%a", i, "%ars", k, "%acs"), code.at2("%b", k, "%brs", j, "%bcs")
+            operands = f"ptr {a}, i64 %ars, i64 %acs, ptr {b}, i64 %brs, i64 %bcs, ptr {part}, i64 {columns}, i64 1"
+            code.do(f"call void @mg_short_{t.dtype}(i64 {rows}, i64 {width}, i64 {length}, {operands})")
+            with cells(rows, width) as (_r, _c, at):
+                more, old = code.wide(code.load(code.at(part, at))), code.emit(f"load double, ptr {sum_at(at)}")
+                code.do(f"store double {code.emit(f'fadd double {old}, {more}')}, ptr {sum_at(at)}")
+        with cells(rows, width) as (r, c, at):
+            found = code.narrow(code.emit(f"load double, ptr {sum_at(at)}"))
+            place = code.at2("%c", code.op("add", i, r), "%crs", code.op("add", j, c), "%ccs")
+            code.do(f"store {t.type} {found}, ptr {place}, align {t.align}")
+    return code.define(f"mg_long_{t.dtype}", PARAMETERS)
+
+
+def _dispatch(t: Tile, declarations: dict[str, str]) -> str:
+    """Defines the entry."""
+    code = Code(t, declarations)
+    with code.when(code.emit(f"icmp ugt i64 %k, {LONG}"), leaves=True):
+        code.do(f"call void @mg_long_{t.dtype}({PARAMETERS})")
+        code.do("ret void")
+    code.do(f"call void @mg_short_{t.dtype}({PARAMETERS})")
+    return code.define(f"mg_gemm_{t.dtype}", PARAMETERS, internal=False)

@@ -79,6 +79,14 @@ class Code(Text):
     def load(self, pointer: str) -> str:
         return self.emit(f"load {self.tile.type}, ptr {pointer}, align {self.tile.align}")
 
+    def wide(self, value: str) -> str:
+        """An element as a double."""
+        return self.emit(f"fpext float {value} to double") if self.tile.type == "float" else value
+
+    def narrow(self, value: str) -> str:
+        """A double as an element."""
+        return self.emit(f"fptrunc double {value} to float") if self.tile.type == "float" else value
+
     def load_vector(self, pointer: str, mask: str = "") -> str:
         t = self.tile
         if not mask:

@@ -108,25 +108,40 @@ class Text:
 
 @dataclass(frozen=True)
 class Value:
-    """A scalar with Python's operators. Each operator appends one instruction, without fast-math flags."""
+    """A scalar or vector with Python's operators. Each operator appends one instruction, without fast-math flags."""
 
     text: Text
     type: str
     name: str
 
     @property
+    def lanes(self) -> int:
+        """The number of elements of a vector; 0 for a scalar."""
+        return int(self.type[1:].split(" x ")[0]) if self.type[0] == "<" else 0
+
+    @property
+    def element(self) -> str:
+        """The type of an element of a vector, or of the scalar."""
+        return self.type.strip("<>").split(" x ")[-1]
+
+    def with_element(self, element: str) -> str:
+        """The type of a value like this one, of other elements."""
+        return f"<{self.lanes} x {element}>" if self.lanes else element
+
+    @property
     def is_float(self) -> bool:
-        return self.type in ("float", "double")
+        return self.element in ("float", "double")
 
     @property
     def int_type(self) -> str:
-        return {"float": "i32", "double": "i64"}.get(self.type, self.type)
+        return self.with_element({"float": "i32", "double": "i64"}.get(self.element, self.element))
 
     def make(self, instruction: str, type: str | None = None) -> Value:
         return Value(self.text, type or self.type, self.text.emit(instruction))
 
     def const(self, value: float | int) -> Value:
-        return Value(self.text, self.type, constant(self.type, value))
+        number = constant(self.element, value)
+        return Value(self.text, self.type, f"splat ({self.element} {number})" if self.lanes else number)
 
     def lift(self, other: Value | float) -> Value:
         return other if isinstance(other, Value) else self.const(other)
@@ -145,6 +160,10 @@ class Value:
 
     def __truediv__(self, other: Value | float) -> Value:
         return self._op("div", other)
+
+    def __mod__(self, other: Value | float) -> Value:
+        """C's fmod, which has the sign of this value."""
+        return self._op("rem", other)
 
     def __radd__(self, other: float) -> Value:
         return self.const(other) + self
@@ -178,17 +197,18 @@ class Value:
         """lt, le, gt, ge and eq are false for NaN; ne is true for NaN."""
         rhs = self.lift(other).name
         if self.is_float:
-            return self.make(f"fcmp {'u' if op == 'ne' else 'o'}{op} {self.type} {self.name}, {rhs}", "i1")
-        return self.make(f"icmp {op if op in ('eq', 'ne') else 's' + op} {self.type} {self.name}, {rhs}", "i1")
+            return self.make(f"fcmp {'u' if op == 'ne' else 'o'}{op} {self.type} {self.name}, {rhs}", self.with_element("i1"))
+        return self.make(f"icmp {op if op in ('eq', 'ne') else 's' + op} {self.type} {self.name}, {rhs}", self.with_element("i1"))
 
     def select(self, x: Value, y: Value | float) -> Value:
         """`x` if this condition is true, else `y`."""
-        return x.make(f"select i1 {self.name}, {x.type} {x.name}, {x.type} {x.lift(y).name}")
+        return x.make(f"select {self.type} {self.name}, {x.type} {x.name}, {x.type} {x.lift(y).name}")
 
     def call(self, function: str, *others: Value) -> Value:
         """Calls the LLVM intrinsic for this type."""
         values = (self, *others)
-        name = self.text.call(self.type, f"llvm.{function}.{SUFFIX[self.type]}", *((v.type, v.name) for v in values))
+        suffix = f"{f'v{self.lanes}' if self.lanes else ''}{SUFFIX[self.element]}"
+        name = self.text.call(self.type, f"llvm.{function}.{suffix}", *((v.type, v.name) for v in values))
         return Value(self.text, self.type, name)
 
     def fma(self, factor: Value | float, addend: Value | float) -> Value:
@@ -197,6 +217,13 @@ class Value:
 
     def abs(self) -> Value:
         return self.call("fabs")
+
+    def any(self) -> Value:
+        """Whether a truth, or any of a vector, is true."""
+        if not self.lanes:
+            return self
+        name = self.text.call("i1", f"llvm.vector.reduce.or.v{self.lanes}i1", (self.type, self.name))
+        return Value(self.text, "i1", name)
 
     def bits(self) -> Value:
         """The float's bits as an integer."""

@@ -69,8 +69,11 @@ _COS = (0.0416666666666666654, -0.00138888888888873823, 0.0000248015872987430693
 _HALF_PI = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
 
 
+LARGE_ANGLE = 1e6  # sin and cos of larger numbers are computed by the C library
+
+
 def _format(x: Value) -> _Format:
-    return _FORMATS[x.type]
+    return _FORMATS[x.element]
 
 
 def _polynomial(x: Value, coefficients: Sequence[float]) -> Value:
@@ -203,9 +206,9 @@ def erf(x: Value) -> Value:
 
 
 def _sin_cos(x: Value, quarter: int) -> Value:
-    """sin(x + quarter · π/2). Accurate for |x| < 1e6 (with fused multiply-add, 1e9); for larger x only its range, [-1, 1], is right."""
-    if x.type == "float":
-        return _sin_cos(x.convert("fpext", "double"), quarter).convert("fptrunc", "float")
+    """sin(x + quarter · π/2) for |x| < LARGE_ANGLE. For larger x only its range, [-1, 1], is right."""
+    if x.element == "float":
+        return _sin_cos(x.convert("fpext", x.with_element("double")), quarter).convert("fptrunc", x.type)
     n, integer = _round(x * (2 / 3.141592653589793))
     high, middle, low = _HALF_PI
     r = n.fma(-high, x)
@@ -221,12 +224,22 @@ def _sin_cos(x: Value, quarter: int) -> Value:
     return (q & 2).compare("eq", 0).select(result, -result)
 
 
+def _at_large_angles(x: Value, near: Value, function: str) -> Value:
+    """`near`, with the C library's function for large x. A vector without large elements takes no call."""
+    large = x.abs() > LARGE_ANGLE
+    before = x.text.block
+    with x.text.when(large.any().name):
+        far = large.select(x.call(function), near)
+        inside = x.text.block
+    return near.make(f"phi {near.type} [{near.name}, %{before}], [{far.name}, %{inside}]")
+
+
 def sin(x: Value) -> Value:
-    return x.compare("eq", 0.0).select(x, _sin_cos(x, 0))
+    return _at_large_angles(x, x.compare("eq", 0.0).select(x, _sin_cos(x, 0)), "sin")
 
 
 def cos(x: Value) -> Value:
-    return _sin_cos(x, 1)
+    return _at_large_angles(x, _sin_cos(x, 1), "cos")
 
 
 def _log_twice(x: Value) -> tuple[Value, Value]:
@@ -275,8 +288,37 @@ def _pow(x: Value, y: Value, precise: bool) -> Value:
     return undefined.select(x.const(NAN), result)
 
 
-_FUNCTIONS: dict[str, Callable[..., Value]] = {f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow)}
+def _divided(x: Value, y: Value) -> tuple[Value, Value]:
+    """The quotient, rounded down, and its remainder, which has the sign of y: NumPy's, to the bit. Both come from the exact remainder."""
+    rest = x % y
+    opposite = rest.compare("ne", 0.0) & (y < 0.0).compare("ne", rest < 0.0)
+    near = (x - rest) / y
+    near = opposite.select(near - 1.0, near)
+    remainder = opposite.select(rest + y, rest)
+    remainder = rest.compare("eq", 0.0).select(rest.const(0.0).call("copysign", y), remainder)
+    floored = near.call("floor")
+    floored = (near - floored > 0.5).select(floored + 1.0, floored)
+    exact = x / y
+    floored = near.compare("eq", 0.0).select(near.const(0.0).call("copysign", exact), floored)
+    return y.compare("eq", 0.0).select(exact, floored), remainder
+
+
+def floor_divide(x: Value, y: Value) -> Value:
+    return _divided(x, y)[0]
+
+
+def remainder(x: Value, y: Value) -> Value:
+    return _divided(x, y)[1]
+
+
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow, floor_divide, remainder)
+}
+_OF_TWO = frozenset({"pow", "floor_divide", "remainder"})
 FUNCTIONS = frozenset(_FUNCTIONS)
+
+
+VECTORS = (2, 4, 8, 16)  # the lengths of the vectors for which functions with branches have versions
 
 
 def name(op: str, dtype: str) -> str:
@@ -284,10 +326,27 @@ def name(op: str, dtype: str) -> str:
     return f"mg_{op}_{dtype}"
 
 
+def has_branches(op: str) -> bool:
+    """Whether the function has branches. The loop vectoriser does not vectorise it, but calls its versions for vectors."""
+    return op in ("sin", "cos")
+
+
+def versions(op: str, dtype: str) -> dict[str, str]:
+    """For each version for vectors of a function with branches its name, and the name by which the vectoriser finds it."""
+    scalar = name(op, dtype)
+    return {f"{scalar}_{n}": f"_ZGV_LLVM_N{n}v_{scalar}({scalar}_{n})" for n in VECTORS} if has_branches(op) else {}
+
+
 def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
-    """The definition of the LLVM function. Adds the intrinsics that it calls to `declarations`."""
-    type, function, text = TYPES[dtype], _FUNCTIONS[op], Text(declarations)
-    parameters = ["%x", "%y"][: 2 if op == "pow" else 1]
+    """The definition of the LLVM function and of its versions. Adds the intrinsics that it calls to `declarations`."""
+    type = TYPES[dtype]
+    types = {name(op, dtype): type} | {v: f"<{n} x {type}>" for v, n in zip(versions(op, dtype), VECTORS, strict=False)}
+    return "\n".join(_definition(op, type, symbol, declarations) for symbol, type in types.items())
+
+
+def _definition(op: str, type: str, symbol: str, declarations: dict[str, str]) -> str:
+    function, text = _FUNCTIONS[op], Text(declarations)
+    parameters = ["%x", "%y"][: 2 if op in _OF_TWO else 1]
     result = function(*(Value(text, type, p) for p in parameters))
-    head = f"define internal {type} @{name(op, dtype)}({', '.join(f'{type} {p}' for p in parameters)}) #0 {{"
-    return "\n".join([head, *text.lines, f"  ret {type} {result.name}", "}"])
+    head = f"define internal {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{4 if has_branches(op) else 0} {{"
+    return "\n".join([head, "entry:", *text.lines, f"  ret {type} {result.name}", "}"])

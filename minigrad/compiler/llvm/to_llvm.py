@@ -31,6 +31,7 @@ ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
 attributes #1 = { noinline nounwind }
 attributes #2 = { nounwind willreturn memory(argmem: readwrite) }
+attributes #4 = { noinline nounwind willreturn memory(none) }
 """
 
 
@@ -62,6 +63,9 @@ def to_llvm(function: L.Function) -> str:
     module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", **REGION})
     used = _Printer(module, function.name).body(function)
     math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
+    kept = [f"ptr @{symbol}" for op, dtype in sorted(module.math) for symbol in math_llvm.versions(op, dtype)]
+    if kept:  # the vectoriser calls them later
+        math.append(f'@llvm.compiler.used = appending global [{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"')
     math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
     math += [WAIT] if function.shared else []
     entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]

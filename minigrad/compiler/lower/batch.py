@@ -9,7 +9,7 @@ from ...graph.ir import Node
 from ...primitives import index, linalg, movement, reduce
 from .schedule import is_leaf, is_movement
 
-ALONG_ONE_AXIS = (movement.concat, movement.roll, reduce.argmax, reduce.cumsum, index.argsort)
+ALONG_ONE_AXIS = (movement.concat, movement.roll, reduce.argmax, reduce.cumsum, reduce.cumprod, index.argsort)
 OVER_AXES = (movement.flip, reduce.sum, reduce.prod, reduce.max, reduce.min)
 
 

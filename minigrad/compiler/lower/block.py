@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...graph.dims import Shape, product, symbol_of, typical
+from ...graph.dims import Shape, product, symbol_of
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType, is_one
-from ...primitives import elementwise, index, movement, reduce
+from ...primitives import elementwise, index, movement
 from .. import loop_ir as L
+from .reductions import Nest
 from .scalars import scalar
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
-from .state import DTYPES, Inline, Lowering, Part, Range, Unsupported, const, nest, note
+from .state import DTYPES, Build, Inline, Lowering, Part, Range, Unsupported, const, nest, note
 from .storage import Indices, Stored, extent
 
-FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 COLUMNS = 64  # the columns of a shared matrix product are divided at a multiple of this
 COLUMNS_WORK = 2**17  # multiplications, about 5 µs: the columns of a product with one vector are shared from this size on
-LONG_SUM = 4096  # float32 sums of more terms than this are accumulated in float64
 
 
 class Block:
@@ -75,7 +73,11 @@ class Block:
 
     def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
         """Add a loop nest. The iterations of the `free` loops are independent."""
-        self.out += nest(loops, body)
+        self.emit_nest(loops, lambda loops: nest(loops, body), free)
+
+    def emit_nest(self, loops: Sequence[Range], build: Build, free: Sequence[Range]) -> None:
+        """Add the statements that `build` makes of loops, those given or some of their iterations."""
+        self.out += build(loops)
 
     def share(self, extent: L.Index, part: Part) -> None:
         """Add the statements for the positions 0 … extent, which are independent."""
@@ -217,30 +219,18 @@ class Block:
         self.flat = len(domain) > 1 and step.axes is None and self.lowering.rows is None and self.is_flat(step, targets)
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
-        inner_axes = step.axes is not None and len(domain) - 1 in step.axes
-        before: list[L.Stmt] = []
-        after: list[L.Stmt] = []
-        body: list[L.Stmt] = []
+        found = Nest(self, step, loops, here)
         for node in step.nodes:
             if node.op in REDUCTIONS:
-                target = targets[node]
-                if inner_axes or not step.axes:
-                    self.accumulate(node, step, target, here, before, body, after)
-                else:
-                    self.accumulate_in_memory(node, step, target, here, body)
+                found.reduction(node, targets[node])
                 continue
             name = self.lowering.name("v")
-            body.append(L.Let(name, self.compute(node, self.full(node, here)), note=note(node)))
+            found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=note(node)))
             self.lets[node] = name
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
-                body.append(L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype))))
-        outer = [r for a, r in enumerate(loops) if a not in (step.axes or ())]
-        inner = [r for a, r in enumerate(loops) if a in (step.axes or ())]
-        if inner_axes:
-            self.emit(outer, [*before, *nest(inner, body), *after], outer)
-        else:
-            self.emit(loops, body, outer)
+                found.body.append(L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype))))
+        found.emit()
         self.lets, self.here, self.flat = {}, None, False
 
     def full(self, node: Node, here: Indices) -> Indices:
@@ -266,31 +256,6 @@ class Block:
                 if not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
                     return False
         return True
-
-    def accumulate(self, node: Node, step: Cluster, target: Stored, here: Indices, before: list, body: list, after: list) -> None:
-        """A reduction over the innermost loops: it accumulates in a register."""
-        x = self.at(node.args[0], self.full(node.args[0], here))
-        if not step.axes:
-            body.append(L.Store(target.buffer, target.at(self.full(node, here)), x, note=note(node)))
-            return
-        dtype = str(node.type.dtype)
-        terms = math.prod(typical(step.domain[a]) for a in step.axes or ())
-        wide = "float64" if dtype == "float32" and node.op is reduce.sum and terms > LONG_SUM else dtype
-        name = self.lowering.name("a")
-        before.append(L.Declare(name, const(identity(node), np.dtype(wide))))
-        total = L.Binary(FOLD[node.op.name], L.Read(name, wide), L.Cast(wide, x) if wide != dtype else x)
-        body.append(L.Assign(name, total, note=note(node)))
-        result: L.Expr = L.Read(name, wide)
-        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
-        after.append(L.Store(target.buffer, target.at(outer), L.Cast(dtype, result) if wide != dtype else result))
-
-    def accumulate_in_memory(self, node: Node, step: Cluster, target: Stored, here: Indices, body: list) -> None:
-        """A reduction over outer loops: it accumulates in memory, and the innermost loop runs over the results."""
-        self.copy(target, lambda i: const(identity(node), node.type.dtype), "")
-        outer = self.full(node, tuple(i for a, i in enumerate(here) if a not in (step.axes or ())))
-        place = target.at(outer)
-        x = self.at(node.args[0], self.full(node.args[0], here))
-        body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], target.load(outer), x), note=note(node)))
 
     def compute(self, node: Node, indices: Indices) -> L.Expr:
         """The element of an elementwise operation at an index."""
@@ -322,13 +287,3 @@ def _moved_by_slice(node: Node, source: Node) -> bool:
                 return True
             arg = arg.args[0]
     return False
-
-
-def identity(node: Node) -> Any:
-    """The identity element of a reduction."""
-    kind, dtype = node.op, node.type.dtype
-    if kind is reduce.sum or kind is reduce.prod:
-        return 0 if kind is reduce.sum else 1
-    low = -math.inf if dtype.kind == "f" else np.iinfo(dtype).min
-    high = math.inf if dtype.kind == "f" else np.iinfo(dtype).max
-    return low if kind is reduce.max else high

@@ -9,7 +9,7 @@ from ...control.scan import split
 from ...graph.dims import Dim, Shape, identical, symbol_of
 from ...graph.ir import Graph, Node
 from ...graph.types import TensorType
-from ...primitives import movement
+from ...primitives import index, movement, reduce
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of
@@ -132,12 +132,13 @@ def take(block: Block, node: Node) -> None:
 
 def scatter(block: Block, node: Node) -> None:
     axis, (updates, picks) = node.attrs["axis"], node.args
+    op, start = ("add", 0) if node.op is index.scatter else ("maximum", index.lowest(node.type.dtype))
     target, k = block.store(node), picks.type.ndim
-    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    block.copy(target, lambda i: const(start, node.type.dtype), note(node))
     loops, indices = block.loops(updates.type.shape)
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
     place = (*indices[:axis], position, *indices[axis + k :])
-    value = L.Binary("add", target.load(place), block.at(updates, indices))
+    value = L.Binary(op, target.load(place), block.at(updates, indices))
     _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(place), value, note=note(node))])
 
 
@@ -211,14 +212,17 @@ def argmax(block: Block, node: Node) -> None:
     block.out += nest(loops, [*first, L.For(j, extent(x.type.shape[axis]), tuple(step)), done])
 
 
-def cumsum(block: Block, node: Node) -> None:
+def cumulative(block: Block, node: Node) -> None:
+    """Cumulative sums and products. Those of floats accumulate in float64."""
+    op, start = ("add", 0) if node.op is reduce.cumsum else ("mul", 1)
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype, total, j = str(node.type.dtype), block.lowering.name("a"), block.lowering.loop_var()
-    add = L.Assign(total, L.Binary("add", L.Read(total, dtype), block.at(x, line(j))))
-    save = L.Store(target.buffer, target.at(line(j)), L.Read(total, dtype), note=note(node))
-    run = L.For(j, extent(x.type.shape[axis]), (add, save), reverse=node.attrs["reverse"])
-    block.out += nest(loops, [L.Declare(total, const(0, node.type.dtype)), run])
+    dtype = str(reduce.WIDE if node.type.is_float else node.type.dtype)
+    total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
+    take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
+    save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=note(node))
+    run = L.For(j, extent(x.type.shape[axis]), (take_in, save), reverse=node.attrs["reverse"])
+    block.out += nest(loops, [L.Declare(total.name, L.Const(dtype, start)), run])
 
 
 # ---- control
@@ -372,6 +376,11 @@ class Loop:
 
 
 LOWER: dict[str, Callable[[Block, Node], None]] = {
-    f.__name__: f
-    for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, cond, scan, random)
+    **{
+        f.__name__: f
+        for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cond, scan, random)
+    },
+    "scatter_max": scatter,
+    "cumsum": cumulative,
+    "cumprod": cumulative,
 }

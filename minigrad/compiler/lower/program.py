@@ -13,7 +13,7 @@ from ...graph.ir import Graph, Node
 from .. import loop_ir as L
 from .block import Block
 from .ops import LOWER
-from .state import DTYPES, Inline, Lowering, Part, Range, Unsupported, nest, note
+from .state import DTYPES, Build, Inline, Lowering, Part, Range, Unsupported, note
 from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
@@ -73,14 +73,14 @@ class Main(Block):
         self.phases: list[list[L.Stmt]] = []
         self.typical: dict[str, int] = {}
 
-    def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
+    def emit_nest(self, loops: Sequence[Range], build: Build, free: Sequence[Range]) -> None:
         divided = next((r for r in free if L.evaluate(r.extent, self.typical) >= L.SPLIT_FROM), None)
         if divided is None:
-            super().emit(loops, body)
+            super().emit_nest(loops, build, free)
             return
 
         def part(low: L.Index, high: L.Index) -> Sequence[L.Stmt]:
-            return nest([replace(r, extent=high - low, start=low) if r is divided else r for r in loops], body)
+            return build([replace(r, extent=high - low, start=low) if r is divided else r for r in loops])
 
         self.share(divided.extent, part)
 
@@ -116,7 +116,7 @@ def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
             inside = {**sizes, stmt.low.name: 0, stmt.high.name: n}
             total += work((stmt,), sizes) if n >= L.SPLIT_FROM else shared_work(stmt.body, inside)
         elif isinstance(stmt, L.For):
-            total += L.evaluate(stmt.extent, sizes) * shared_work(stmt.body, sizes)
+            total += L.evaluate(stmt.extent, sizes) * shared_work(stmt.body, {**sizes, stmt.var.name: 0})
     return total
 
 
@@ -125,8 +125,8 @@ def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
     total = 0
     for stmt in body:
         match stmt:
-            case L.For(_, extent, inner):
-                total += L.evaluate(extent, sizes) * work(inner, sizes)
+            case L.For(var, extent, inner):
+                total += L.evaluate(extent, sizes) * work(inner, {**sizes, var.name: 0})
             case L.Shared(extent, low, high, inner):
                 total += work(inner, {**sizes, low.name: 0, high.name: L.evaluate(extent, sizes)})
             case L.If(_, inner, otherwise):

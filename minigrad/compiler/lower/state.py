@@ -18,6 +18,7 @@ from .storage import Indices, Pool, Stored
 DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
 
 Inline = Callable[[Indices], L.Expr]
+Build = Callable[[Sequence["Range"]], Sequence[L.Stmt]]
 Part = Callable[[L.Index, L.Index], Sequence[L.Stmt]]  # the statements for positions low … high
 
 

@@ -236,6 +236,8 @@ class Accesses:
                 return self.number(expr) or self.anything()
             case L.IndexOp(op, left, right):
                 x, y = self.index(left), self.index(right)
+                if op == "min":
+                    return self.prover.minimum(x, y)
                 if op in ("//", "%"):
                     if not self.prover.never_negative(y - 1, tuple(self.facts)):
                         return self.anything()

@@ -72,6 +72,10 @@ class Prover:
         rest = x - divisor * self.quotient(x, divisor)
         return self.variable(("%", x, divisor), lambda m: (m, divisor - 1 - m, rest - m, m - rest), free=False)
 
+    def minimum(self, x: Polynomial, y: Polynomial) -> Polynomial:
+        """A variable that is at most x and at most y."""
+        return self.variable(("min", x, y), lambda v: (x - v, y - v), free=False)
+
     def variable(self, key: Any, constraints: Callable[[Polynomial], Facts], free: bool = True, size: str = "") -> Polynomial:
         """The one variable with this key."""
         if key not in self.known:

@@ -117,6 +117,11 @@ def _provide(symbol: str) -> None:
 
 
 def _assemble(text: str) -> bytes:
+    return _target_machine().emit_object(optimized(text))
+
+
+def optimized(text: str) -> llvm.ModuleRef:
+    """The module after LLVM's passes."""
     machine = _target_machine()
     module = llvm.parse_assembly(text)
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
@@ -126,7 +131,7 @@ def _assemble(text: str) -> bytes:
     options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # each makes compiling and running slower
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    return module
 
 
 def _target_machine() -> llvm.TargetMachine:

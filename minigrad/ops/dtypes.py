@@ -1,0 +1,81 @@
+"""Dtypes as values: their names, their limits, and the dtype of a result. Dtypes are NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import dtype_error
+from ..graph.types import DTYPES, check_dtype
+from ..tensor import Tensor
+from .elementwise import _is_number, _operands
+
+__all__ = [
+    "bool", "can_cast", "finfo", "float32", "float64", "iinfo", "int8", "int16", "int32", "int64", "isdtype", "result_type", "uint8",
+    "uint16", "uint32", "uint64",
+]  # fmt: skip
+
+# As names: mg.bool, mg.int8, …, mg.float64
+bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64 = DTYPES
+
+
+class FloatInfo(NamedTuple):
+    """The limits of a float dtype."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: np.dtype
+
+
+class IntegerInfo(NamedTuple):
+    """The limits of an integer dtype."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: np.dtype
+
+
+def _dtype(x: Any, what: str) -> np.dtype:
+    return x.dtype if isinstance(x, (Tensor, np.ndarray)) else check_dtype(x, what)
+
+
+def finfo(type: Any, /) -> FloatInfo:
+    """bits, eps, max, min, smallest_normal and dtype of a float dtype, or of a tensor's. Raises DTypeError for others."""
+    dtype = _dtype(type, "finfo")
+    if dtype.kind != "f":
+        raise dtype_error("finfo", f"{dtype} is no float dtype", "Use mg.iinfo" if dtype.kind in "iu" else "")
+    found = np.finfo(dtype)
+    return FloatInfo(int(found.bits), float(found.eps), float(found.max), float(found.min), float(found.smallest_normal), dtype)
+
+
+def iinfo(type: Any, /) -> IntegerInfo:
+    """bits, max, min and dtype of an integer dtype, or of a tensor's. Raises DTypeError for others."""
+    dtype = _dtype(type, "iinfo")
+    if dtype.kind not in "iu":
+        raise dtype_error("iinfo", f"{dtype} is no integer dtype", "Use mg.finfo" if dtype.kind == "f" else "")
+    found = np.iinfo(dtype)
+    return IntegerInfo(int(found.bits), int(found.max), int(found.min), dtype)
+
+
+def isdtype(dtype: Any, kind: Any) -> Any:
+    """Whether a dtype is of a kind: another dtype, "bool", "signed integer", "unsigned integer", "integral", "real floating", "numeric", or
+    a tuple of these."""
+    return np.isdtype(check_dtype(dtype, "isdtype"), kind)
+
+
+def can_cast(from_: Any, to: Any, /) -> Any:
+    """Whether every value of a dtype, or of a tensor's, can be held by another dtype: NumPy's safe casts."""
+    return np.can_cast(_dtype(from_, "can_cast"), check_dtype(to, "can_cast"))
+
+
+def result_type(*arrays_and_dtypes: Any) -> np.dtype:
+    """The dtype of a result whose operands are these tensors, or have these dtypes; Python numbers give way to them."""
+    if not arrays_and_dtypes:
+        raise dtype_error("result_type", "needs at least one dtype")
+    zeros = [type(x)() if _is_number(x) else np.zeros((), _dtype(x, "result_type")) for x in arrays_and_dtypes]
+    return _operands("result_type", *zeros)[0].dtype
