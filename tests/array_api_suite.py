@@ -24,6 +24,7 @@ import minigrad as mg
 SKIPPED = {
     r"\[(elementwise-)?(conj|imag|real)\]": "minigrad has no complex dtypes",
     r"test_has_names\[(linalg|fft)-": "an extension, which is optional",
+    r"test_dunder_dlpack": "with copy=False, memory that must not change goes only to consumers that say they know read-only memory",
     r"test_setitem": "tensors are immutable",
     r"test_vecdot": "the suite calls conj, of complex numbers",
     r"floor_?div.*\(x1_i is .infinity and isfinite\(x2_i\)": "NumPy's value, NaN",

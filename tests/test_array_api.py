@@ -214,6 +214,8 @@ def test_another_library_cannot_change_a_tensor() -> None:
 def test_refusals_of_the_exchange() -> None:
     with pytest.raises(DTypeError, match=r"would lose its gradient. Give it as \.detach\(\)"):
         np.from_dlpack(mg.parameter([1.0]))
+    with pytest.raises(BufferError, match="readonly"):
+        mg.ones(2).__dlpack__(copy=False)
     with pytest.raises(SettingError, match="copy=False is impossible"):
         mg.from_dlpack(np.ones(2), copy=False)
     with pytest.raises(DTypeError, match=r"cannot read a builtins\.int"):
