@@ -8,7 +8,7 @@ FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow checked fuzz soak coverage wheel clean
+.PHONY: demo test lint slow checked fuzz soak array-api coverage wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -33,6 +33,13 @@ fuzz: .venv/.dev
 
 soak: .venv/.dev
 	$(BIN)/python -m tests.soak --minutes 60
+
+# The array API standard's own tests; SUITE is a checkout of github.com/data-apis/array-api-tests with its submodule.
+EXAMPLES ?= 20
+array-api: .venv/.dev
+	$(BIN)/python -m pip install --quiet -r $(SUITE)/requirements.txt
+	cd $(SUITE) && PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/python -m pytest -p tests.array_api_suite --disable-deadline \
+	--max-examples $(EXAMPLES) -W ignore -rs array_api_tests
 
 coverage: .venv/.dev
 	$(BIN)/python -m coverage erase

@@ -40,7 +40,9 @@ class Exchange:
         return self
 
     def __dlpack__(self: Any, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
-        """The values for another library: a copy, which it may change. With copy=False a read-only view, for libraries that know such."""
+        """The values for another library: a copy, which it may change. With copy=False a read-only view.
+
+        Raises DTypeError for a tensor with a gradient, BufferError for a read-only view where max_version is below (1, 0)."""
         if self.node.tracked:
             raise dtype_error("__dlpack__", f"{self.type} would lose its gradient", "Give it as .detach()")
         value = self.numpy() if copy is False else self.numpy().copy()
