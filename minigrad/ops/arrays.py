@@ -73,7 +73,8 @@ def tril(x: Like, k: int = 0) -> Tensor:
 def matmul(x: Like, y: Like) -> Tensor:
     """The matrix product over the last two axes, broadcast over the others. A vector is used as a row or column.
 
-    Raises ShapeError naming both shapes.
+    The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
+    shapes.
     """
     a, b = tensor(x), tensor(y)
     common = promote((a.dtype, b.dtype))
