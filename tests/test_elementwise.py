@@ -63,3 +63,9 @@ def test_functions_of_one_number_are_named_once() -> None:
     for name in __all__:
         assert getattr(mg, name) is getattr(mg.ops, name)
         assert getattr(mg, name).__name__ == name
+
+
+@pytest.mark.parametrize(("dtype", "x"), [("float32", -95.0), ("float64", -720.0)])
+def test_a_sigmoid_whose_inverse_overflows_is_not_zero(dtype: str, x: float) -> None:
+    for f in (mg.sigmoid, mg.jit(mg.sigmoid)):
+        np.testing.assert_allclose(f(np.array([x], dtype)).numpy(), [np.exp(x)], rtol=1e-4)

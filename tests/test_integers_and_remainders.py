@@ -88,6 +88,11 @@ def test_integer_quotients_and_remainders_are_numpys(name: str, dtype: str, data
         identical(FAST[name](x, y), expected)
 
 
+def test_divmod_is_both() -> None:
+    found = divmod(mg.tensor(np.array([7, -7])), 4), divmod(7, mg.tensor(np.array([4, 2])))
+    assert [[t.tolist() for t in pair] for pair in found] == [[[1, -2], [3, 1]], [[1, 3], [3, 1]]]
+
+
 def test_the_gradient_of_a_remainder_is_that_of_its_pieces() -> None:
     x, y = np.array([1.3, -2.2, 0.4]), np.array([0.7, 0.9, -1.1])
     check_grads(lambda x, y: x % y + x // y, x, y, order=2)

@@ -51,6 +51,12 @@ class Operators:
     def __rmod__(self, other: Any) -> Tensor:
         return ops.remainder(other, self)
 
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(self, other), ops.remainder(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.remainder(other, self)
+
     def __pow__(self, other: Any) -> Tensor:
         return ops.pow(self, other)
 

@@ -101,6 +101,12 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
+def _sigmoid(x: Array) -> Any:
+    """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, np.ones((), x.dtype), e) / (1 + e)
+
+
 def _softplus(x: Array) -> Any:
     return np.logaddexp(x, np.zeros((), x.dtype))
 
@@ -153,7 +159,7 @@ log: Function = function("log", np.log, lambda ct, y, x: ct / x, domain=(POSITIV
 log1p: Function = function("log1p", np.log1p, lambda ct, y, x: ct / (x + 1), domain=((-0.8, 3.0),))
 sqrt: Function = function("sqrt", np.sqrt, lambda ct, y, x: ct / (y + y), "√", domain=(POSITIVE,))
 tanh: Function = function("tanh", np.tanh, lambda ct, y, x: ct * (1 - y * y))
-sigmoid: Function = function("sigmoid", special.expit, lambda ct, y, x: ct * (y * (1 - y)), "σ", complex=_complex_sigmoid)
+sigmoid: Function = function("sigmoid", _sigmoid, lambda ct, y, x: ct * (y * (1 - y)), "σ", complex=_complex_sigmoid)
 softplus: Function = function("softplus", _softplus, lambda ct, y, x: ct * sigmoid(x), complex=_complex_softplus)
 sin: Function = function("sin", np.sin, lambda ct, y, x: ct * cos(x))
 cos: Function = function("cos", np.cos, lambda ct, y, x: neg(ct * sin(x)))

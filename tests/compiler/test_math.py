@@ -129,6 +129,12 @@ def test_power(dtype):
     assert errors(evaluate("pow", x, y), exact).max() <= (0.6 if dtype == "float32" else 5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("op", ["expm1", "log1p", "sin", "tanh", "erf"])
+def test_a_negative_zero_stays_one(op, dtype):
+    np.testing.assert_array_equal(np.signbit(evaluate(op, np.array([-0.0, 0.0], dtype))), [True, False])
+
+
 def test_sigmoid_does_not_overflow():
     np.testing.assert_array_equal(evaluate("sigmoid", np.array([-800.0, 800, -np.inf, np.inf])), [0, 1, 0, 1])
 

@@ -101,6 +101,11 @@ def _clamp(x: Value, low: float, high: float) -> Value:
     return (x > high).select(x.const(high), x)
 
 
+def _with_zeros(x: Value, y: Value) -> Value:
+    """y, with the zeros of x, which may be negative."""
+    return x.compare("eq", 0.0).select(x, y)
+
+
 def _exp_parts(x: Value, low_part: Value | None = None) -> tuple[Value, Value]:
     """(exp(r) - 1, n) with x + low_part = n ln 2 + r."""
     f = _format(x)
@@ -136,7 +141,7 @@ def expm1(x: Value) -> Value:
     p, n = _expm1_parts(_clamp(x, -50.0, _format(x).exp_range[1]))
     half = _power_of_two(n - 1, x)
     scaled = half.fma(p, half - 0.5)
-    return n.compare("eq", 0).select(p, scaled + scaled)
+    return _with_zeros(x, n.compare("eq", 0).select(p, scaled + scaled))
 
 
 def tanh(x: Value) -> Value:
@@ -192,7 +197,7 @@ def log1p(x: Value) -> Value:
     rounded = u - 1.0
     lost = (1.0 - (u - rounded)) + (x - rounded)
     correction = (u > 0.0).select(lost / u, 0.0)
-    return log(u) + (x < INF).select(correction, 0.0)
+    return _with_zeros(x, log(u) + (x < INF).select(correction, 0.0))
 
 
 def erf(x: Value) -> Value:
@@ -235,7 +240,7 @@ def _at_large_angles(x: Value, near: Value, function: str) -> Value:
 
 
 def sin(x: Value) -> Value:
-    return _at_large_angles(x, x.compare("eq", 0.0).select(x, _sin_cos(x, 0)), "sin")
+    return _at_large_angles(x, _with_zeros(x, _sin_cos(x, 0)), "sin")
 
 
 def cos(x: Value) -> Value:
