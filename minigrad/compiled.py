@@ -29,7 +29,7 @@ from .graph.values import asarray
 from .origin import here
 from .passes.pipeline import optimize
 from .passes.specialize import specialize
-from .tensor import Tensor, tensor, wrap
+from .tensor import Tensor, leaf_tensor, tensor, wrap
 from .transforms import interpret
 from .transforms.tracing import argument_names, trace_types
 
@@ -235,7 +235,7 @@ def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Seq
     for value in outputs:
         value.flags.writeable = False
     found = zip(kinds, specialization.types, outputs, specialization.names, strict=True)
-    return [Tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
+    return [leaf_tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from .errors import AbstractValueError, dtype_error, message, shape_error
 from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
-from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.nodes import COMPILED, CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .graph.types import FLOAT, TensorType
 from .graph.values import asarray
 
@@ -51,9 +51,11 @@ class Tensor:
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
     Elementwise operators broadcast as in NumPy. `==` compares elements; the hash is that of the object's identity.
+    A copy of a parameter is a parameter of its own; the copy of a result passes gradients on. A pickle has the value, the name and whether
+    it is a parameter, and no history.
     """
 
-    __slots__ = ("__weakref__", "node")
+    __slots__ = ("__weakref__", "_gradient", "node")
     __array_priority__ = 1000
 
     def __init__(self, node: Node):
@@ -89,7 +91,8 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """∂loss/∂self from the last `loss.backward()` that reached it, else None."""
-        return self.node.grad
+        holder = self.node.holder
+        return holder._gradient if holder is not None else None
 
     @property
     def is_concrete(self) -> bool:
@@ -165,6 +168,23 @@ class Tensor:
         return f"Tensor({text}, dtype={self.dtype}{label})"
 
     __hash__ = object.__hash__
+
+    # ---- copies
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        node = self.node
+        if id(node) not in memo:
+            memo[id(node)] = (
+                leaf_tensor(known(node.op, node.value, node.name)) if self.is_concrete and not node.args else elementwise.alias(self)
+            )
+        return memo[id(node)]
+
+    def __reduce__(self) -> Any:
+        op = self.node.op if self.node.op in (PARAMETER, COMPILED) else CONSTANT
+        return _restored, (op.name, self.numpy(), self.name)
 
     # ---- refusals
 
@@ -335,6 +355,21 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     return Tensor(known(CONSTANT, asarray(value, dtype), name))
 
 
+def leaf_tensor(node: Node) -> Tensor:
+    """The tensor of a node without arguments. That of a parameter holds its gradient."""
+    found = Tensor(node)
+    if node.op is PARAMETER:
+        found._gradient = None
+        node.holder = found
+    return found
+
+
+def _restored(kind: str, array: np.ndarray, name: str | None) -> Tensor:
+    """The tensor of a pickle."""
+    array.flags.writeable = False
+    return leaf_tensor(known({op.name: op for op in (PARAMETER, COMPILED, CONSTANT)}[kind], array, name))
+
+
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
     if isinstance(value, Tensor):
@@ -350,7 +385,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if found.dtype.kind != "f":
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
-        return Tensor(known(PARAMETER, found.numpy(), name))
+        return leaf_tensor(known(PARAMETER, found.numpy(), name))
     found.node.learned = True
     return found if name is None else found.named(name)
 
@@ -367,3 +402,4 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
 from .ops import indexing  # noqa: E402
+from .primitives import elementwise  # noqa: E402

@@ -110,7 +110,11 @@ def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
         tracked = tracked or n.tracked
     type_ = op.type(*[n.type for n in nodes], **attrs)
     value = compute(op, values, attrs) if len(values) == len(nodes) else None
-    return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
+    return (
+        Node(op, nodes, attrs, type_, value)
+        if tracked and not (op.stops and value is not None)
+        else Node(CONSTANT, (), {}, type_, value, tracked=False)
+    )
 
 
 def is_number(node: Node) -> bool:

@@ -254,6 +254,7 @@ detach: Primitive = Primitive(
     symbol="detach",
     elementwise=True,
     fold=fold_number,
+    stops=True,
 )
 
 

@@ -270,7 +270,9 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
     for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):
-        leaf.node.grad = like(leaf, 0) if found is None else found
+        holder = leaf.node.holder
+        if holder is not None:
+            holder._gradient = like(leaf, 0) if found is None else found
 
 
 reverse_mode["backward"] = backward
