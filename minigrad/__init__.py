@@ -15,12 +15,12 @@ from .ops import *  # noqa: F403
 from .origin import scope
 from .primitives.elementwise import *  # noqa: F403
 from .tensor import Primitive, Tensor, parameter, tensor
-from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
 from .transforms.batching import vmap
 from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian",
-    "hvp", "init", "io", "jacobian", "jit", "jvp", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
+    "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
     "value_and_grad", "vjp", "vmap", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

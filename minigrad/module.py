@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from . import tree
+from .ops import detach
 from .tensor import Tensor
 
 
@@ -40,6 +41,10 @@ class Module:
         values.update(zip(parts, children, strict=True))
         values["_parts"], values["_settings"] = parts, settings
         return made
+
+    def detached(self) -> Self:
+        """The same model of constants: no gradient reaches its tensors, and what it computes keeps no history."""
+        return detach(self)
 
     def __repr__(self) -> str:
         leaves, treedef = tree.flatten(self)

@@ -62,7 +62,7 @@ _scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())
 _override: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
-def _engine_file(filename: str) -> bool:
+def is_engine(filename: str) -> bool:
     known = _is_engine.get(filename)
     if known is None:
         path = os.path.abspath(filename)
@@ -78,7 +78,7 @@ def here() -> Origin:
         return fixed
     frame = sys._getframe(1)
     while frame is not None:
-        if not _engine_file(frame.f_code.co_filename):
+        if not is_engine(frame.f_code.co_filename):
             return Origin(frame.f_code, frame.f_lineno, _scopes.get())
         frame = frame.f_back  # type: ignore[assignment]
     return Origin(scopes=_scopes.get())

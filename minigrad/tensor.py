@@ -56,6 +56,7 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_gradient", "node")
+    _gradient: Tensor | None  # of a parameter
     __array_priority__ = 1000
 
     def __init__(self, node: Node):
@@ -330,7 +331,7 @@ class Tensor:
         return ops.astype(self, dtype)
 
     def detach(self) -> Tensor:
-        """The same values without a gradient."""
+        """The same values without a gradient; eagerly a constant, which keeps no history."""
         return ops.detach(self)
 
     def backward(self, cotangent: Any = None) -> None:

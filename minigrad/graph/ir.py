@@ -40,7 +40,6 @@ class Operation:
     fold      (op, nodes, attrs, type) -> an existing or simpler node with the same value, or None
     unique    whether a node is never merged with an equal one
     lazy      whether a node stays an operation in graphs even if its value is known: a broadcast number, 0 … n-1
-    stops     whether no gradient passes: an eager result is a constant without history
     """
 
     name: str
@@ -60,7 +59,6 @@ class Operation:
     fold: Callable[..., Node | None] | None = None
     unique: bool = False
     lazy: bool = False
-    stops: bool = False
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+from .. import tree
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Extent
+from ..graph.nodes import CONSTANT, is_tracing, known
 from ..graph.types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, unify_shapes, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
@@ -117,6 +119,9 @@ def outer(x: Like, y: Like) -> Tensor:
     return multiply(expand_dims(a, 1), expand_dims(b, 0))
 
 
-def detach(x: Like) -> Tensor:
-    """The same values without a gradient."""
-    return _e.detach(tensor(x))
+def detach(x: Any) -> Any:
+    """The same values without a gradient, of a tensor or of each leaf of a tree. An eager result is a constant, and keeps no history."""
+    if not isinstance(x, Tensor) and any(isinstance(leaf, Tensor) for leaf in tree.leaves(x)):
+        return tree.map(detach, x)
+    found = _e.detach(tensor(x))
+    return Tensor(known(CONSTANT, found.numpy(), found.name)) if found.node.args and found.is_concrete and not is_tracing() else found

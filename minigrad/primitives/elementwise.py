@@ -254,7 +254,6 @@ detach: Primitive = Primitive(
     symbol="detach",
     elementwise=True,
     fold=fold_number,
-    stops=True,
 )
 
 
