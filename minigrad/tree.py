@@ -234,6 +234,20 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(treedef, [f(*group) for group in zip(first, *others, strict=True)])
 
 
+def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
+    """A value for each leaf, from a tree that stops above some of them: what stands there, an int or None, is the value of all leaves below.
+
+    Raises GraphError if the prefix is no prefix of the structure."""
+    if prefix is None or isinstance(prefix, int):
+        return [prefix] * treedef.leaves
+    container = _containers[type(prefix)]
+    keys, children, _ = container.split(prefix) if container is not None else ((), (), None)
+    if type(prefix) is not treedef.kind or tuple(keys) != tuple(treedef.keys):
+        has = f"{_name(treedef)} with {list(treedef.keys)}" if treedef.keys else _name(treedef)
+        raise GraphError(message(what, f"{prefix!r} does not fit {has}", "Give an int or None, or a tree of them like the argument"))
+    return [v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]
+
+
 def difference(a: TreeDef, b: TreeDef) -> str:
     """A description of how two structures differ, or ''."""
     if a.kind is not b.kind:

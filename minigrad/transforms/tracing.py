@@ -27,14 +27,18 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
     """A name for each leaf of the arguments: the name of the parameter and the path to the leaf."""
+    given = [*zip(parameter_names(f, len(args)), args, strict=False), *kwargs.items()]
+    return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
+
+
+def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of the positional parameters, at least `count`."""
     try:
         signature = inspect.signature(f)
         names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     except (TypeError, ValueError):
         names = []
-    names += [f"arg{i}" for i in range(len(names), len(args))]
-    given = [*zip(names, args, strict=False), *kwargs.items()]
-    return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
+    return names + [f"arg{i}" for i in range(len(names), count)]
 
 
 def static_places(f: Callable[..., Any], argnums: int | Iterable[int], argnames: str | Iterable[str]) -> frozenset[int | str]:
