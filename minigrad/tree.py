@@ -235,13 +235,13 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
 
 def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
-    """A value for each leaf, from a tree that stops above some of them: what stands there, an int or None, is the value of all leaves below.
+    """A value for each leaf, from a tree that may stop above the leaves: what it has there, or None, is the value of all leaves below.
 
-    Raises GraphError if the prefix is no prefix of the structure."""
-    if prefix is None or isinstance(prefix, int):
-        return [prefix] * treedef.leaves
+    Raises GraphError where the trees differ."""
     container = _containers[type(prefix)]
-    keys, children, _ = container.split(prefix) if container is not None else ((), (), None)
+    if container is None or prefix is None:
+        return [prefix] * treedef.leaves
+    keys, children, _ = container.split(prefix)
     if type(prefix) is not treedef.kind or tuple(keys) != tuple(treedef.keys):
         has = f"{_name(treedef)} with {list(treedef.keys)}" if treedef.keys else _name(treedef)
         raise GraphError(message(what, f"{prefix!r} does not fit {has}", "Give an int or None, or a tree of them like the argument"))
