@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .compiler.runtime.executable import Executable
 from .compiler.to_python import to_python
 from .control.call import CALL
 from .control.scan import SCAN
-from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
+from .errors import DTypeError, MinigradError, NonFiniteError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
@@ -31,7 +32,7 @@ from .passes.pipeline import optimize
 from .passes.specialize import specialize
 from .tensor import Tensor, leaf_tensor, tensor, wrap
 from .transforms import interpret
-from .transforms.tracing import argument_names, trace_types
+from .transforms.tracing import argument_names, static_places, trace_types, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 
@@ -118,27 +119,37 @@ class Specialization:
 
 
 class Compiled:
-    """What mg.jit returns: a compiled function, called like the original."""
+    """What mg.jit returns: a compiled function, called like the original. As the attribute of a class it is a method."""
 
     __name__: str
 
-    def __init__(self, f: Callable[..., Any], finite: bool = False):
+    def __init__(self, f: Callable[..., Any], finite: bool = False, static: frozenset[int | str] = frozenset()):
         require_callable("jit", f)
         update_wrapper(self, f)
-        self.function, self.finite = f, finite
+        self.function, self.finite, self.static = f, finite, static
         self.programs: dict[Any, list[Program]] = {}
         self.specializations: dict[Any, Specialization] = {}
 
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None or isinstance(self.function, staticmethod) else MethodType(self, instance)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = args, kwargs
+        if self.static:
+            args, kwargs = with_static(self.static, args, kwargs)
         leaves, in_tree = tree.flatten((args, kwargs))
         nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
         if any(n.value is None for n in nodes):
-            return self.function(*args, **kwargs)  # inside another trace it becomes part of that program
-        arrays = [_array(leaf) for leaf in leaves]
+            return self.function(*given[0], **given[1])  # inside another trace it becomes part of that program
+        arrays = self._arrays(leaves, args, kwargs)
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
-        specialization = self.specializations.get(signature)
+        try:
+            specialization = self.specializations.get(signature)
+        except TypeError:
+            fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
+            raise dtype_error(self.__name__, f"{tree.unhashable(in_tree)}, which is not hashable", fix) from None
         if specialization is None:
-            if len(self.specializations) == KEPT_SPECIALIZATIONS:
+            if len(self.specializations) >= KEPT_SPECIALIZATIONS:
                 self.specializations.clear()
             specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, in_tree)
         try:
@@ -161,10 +172,24 @@ class Compiled:
             sizes = program.sizes(arrays)
             if sizes is not None:
                 return Specialization(program, sizes)
-        known.insert(0, self._build(args, kwargs, leaves, arrays, in_tree, known))
-        sizes = known[0].sizes(arrays)
+        made = self._build(args, kwargs, leaves, arrays, in_tree, known)
+        sizes = made.sizes(arrays)
         assert sizes is not None
-        return Specialization(known[0], sizes)
+        known.insert(0, made)
+        return Specialization(made, sizes)
+
+    def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
+        """The leaves of the arguments as arrays. Raises DTypeError, which names the argument, for what is none."""
+        try:
+            return [_array(leaf) for leaf in leaves]
+        except DTypeError as error:
+            for leaf, name in zip(leaves, argument_names(self.function, args, kwargs), strict=True):
+                if not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float, complex)):
+                    argument = re.split(r"[.\[]", name)[0]
+                    fix = f"If it is no array, compile with mg.jit(f, static_argnames={argument!r}), or make it part of an mg.Module"
+                    error.args = (f"{error}\n  in {name}, an argument of {self.__name__}. {fix}",)
+                    break
+            raise
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
@@ -201,8 +226,16 @@ class Compiled:
         return found[-1:]
 
 
-def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
-    """f compiled to machine code; its arguments are trees of tensors or arrays.
+def jit(
+    f: Callable[..., Any],
+    finite: bool = False,
+    static_argnums: int | Iterable[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Compiled:
+    """f compiled to machine code; its arguments are trees of tensors or arrays. A method is compiled as a function of self and the rest.
+
+    Arguments that are static, by position or by name, are given to f as they are: strings, flags, functions. For another value, or one of
+    another type, f is traced and compiled again. A static argument is hashable, or a list, dict or set of hashable values.
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
@@ -213,7 +246,8 @@ def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
     Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
     bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
     """
-    return Compiled(f, finite)
+    require_callable("jit", f)
+    return Compiled(f, finite, static_places(f, static_argnums, static_argnames))
 
 
 def _array(leaf: Any) -> np.ndarray:

@@ -16,7 +16,8 @@ class Module:
     """A base for models. Attributes that are tensors, Modules, or containers of them are its parts; all others are settings.
 
     A Module is a tree (mg.tree): it can be an argument or result of every transformation, its gradient is a Module of the same class,
-    and two Modules have the same structure when their settings are equal. Settings must be hashable.
+    and two Modules have the same structure when their settings are equal, in value and in type. Settings are hashable values, and lists,
+    dicts and sets of them.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -25,21 +26,24 @@ class Module:
         self.__dict__.pop("_settings", None)
         object.__setattr__(self, name, value)
 
-    def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], Any]:
+    def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
         values = self.__dict__
         if "_settings" not in values:  # else it was unflattened from these parts and has not changed since
             known = values.get("_parts", ())
             parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
-            return parts, [values[k] for k in parts], tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
+            settings = tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
+            return parts, [values[k] for k in parts], tree.Frozen(settings)
         return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
 
     @classmethod
-    def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: Any) -> Any:
+    def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: tree.Frozen) -> Any:
         made = object.__new__(cls)
         values = made.__dict__
-        values.update(settings)
+        values.update(settings.thaw())
         values.update(zip(parts, children, strict=True))
-        values["_parts"], values["_settings"] = parts, settings
+        values["_parts"] = parts
+        if not settings.mutable:
+            values["_settings"] = settings
         return made
 
     def detached(self) -> Self:

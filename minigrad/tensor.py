@@ -128,7 +128,8 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self.node.value is None:
-            raise _abstract(self, "has no truth value", "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args)")
+            fix = "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args); compile a flag with mg.jit(f, static_argnames=...)"
+            raise _abstract(self, "has no truth value", fix)
         if self.node.value.size != 1:
             raise shape_error("bool()", f"only a tensor of one element is true or false, got {self.type}", "Use mg.all or mg.any")
         return bool(self.node.value)

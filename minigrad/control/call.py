@@ -91,8 +91,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """f, with intermediate values that the gradient recomputes instead of keeping. Saves memory and costs time."""
 
     @wraps(f)
-    def wrapped(*args: Any) -> Any:
-        return _as_call(f, args, getattr(f, "__name__", "checkpoint"), None)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return _as_call(lambda given, named: f(*given, **named), (args, kwargs), getattr(f, "__name__", "checkpoint"), None)
 
     return wrapped
 

@@ -195,11 +195,12 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
 
 
 @recorded
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """(f(*args), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per argument. ct has the structure, shapes and dtypes of the output."""
+def vjp(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """(f(*args, **kwargs), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per positional argument. ct has the structure, shapes and dtypes
+    of the output. Arguments by name are not differentiated."""
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
-    out = f(*fresh)
+    out = f(*fresh, **kwargs)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
@@ -224,14 +225,14 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     return cts
 
 
-def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*args), ∂f/∂args · tangents), with 0 for results that are not floats.
+def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any], **kwargs: Any) -> tuple[Any, Any]:
+    """(f(*args, **kwargs), ∂f/∂args · tangents), with 0 for results that are not floats.
 
     The jvp is computed as the vjp of the vjp, which is linear in its cotangent. So no separate rules are needed.
     """
     if len(args) != len(tangents):
         raise GraphError(message("jvp", f"{len(args)} arguments need as many tangents, got {len(tangents)}"))
-    out, pull = vjp(f, *args)
+    out, pull = vjp(f, *args, **kwargs)
     outs, out_tree = tree.flatten(out)
     given = tuple(tree.map(_tangent, t, a) for t, a in zip(tangents, args, strict=True))
     zeros = [like(o, 0) for o in outs]
