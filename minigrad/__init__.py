@@ -21,6 +21,6 @@ from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian",
-    "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
-    "value_and_grad", "vjp", "vmap", *functional.__all__, *ops.__all__,
+    "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree",
+    "unroll", "value_and_grad", "vjp", "vmap", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

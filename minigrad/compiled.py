@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
+from operator import attrgetter
 from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from . import checked, tree
+from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
@@ -24,7 +27,7 @@ from .errors import DTypeError, MinigradError, NonFiniteError, OutOfMemoryError,
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
-from .graph.nodes import COMPILED, CONSTANT, PARAMETER
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
 from .graph.types import TensorType
 from .graph.values import asarray
 from .origin import here
@@ -51,12 +54,17 @@ class Program:
     executable: Executable | None
     passes: list[str]
     why_not: str = ""
+    captured: Captured | None = None
     resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shapes = [p.type.shape for p in self.graph.params]
         self.literal = [(i, s) for i, s in enumerate(shapes) if not dims.symbols(s)]
         self.symbolic = [(i, s) for i, s in enumerate(shapes) if dims.symbols(s)]
+
+    def outside(self, f: Callable[..., Any]) -> list[Tensor] | None:
+        """The arguments that f takes from outside, or None if the program does not fit what f finds there."""
+        return [] if self.captured is None else self.captured.read(f)
 
     @property
     def source(self) -> str:
@@ -106,6 +114,11 @@ class Specialization:
         position = {p: i for i, p in enumerate(program.graph.params)}
         self.same = [position.get(o) for o in program.graph.outputs]  # for a result that is an argument, the position of that argument
 
+    @cached_property
+    def graph(self) -> Graph:
+        """The traced graph for these sizes."""
+        return specialize(self.program.graph, self.sizes)
+
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         if self.program.executable is None:
             return self.program.interpret(arrays, self.sizes)
@@ -125,10 +138,34 @@ class Compiled:
 
     def __init__(self, f: Callable[..., Any], finite: bool = False, static: frozenset[int | str] = frozenset()):
         require_callable("jit", f)
-        update_wrapper(self, f)
+        update_wrapper(self, f, updated=())
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
         self.function, self.finite, self.static = f, finite, static
         self.programs: dict[Any, list[Program]] = {}
         self.specializations: dict[Any, Specialization] = {}
+        self.unbound = self  # of what bound_to makes, the first one
+
+    @property
+    def owner(self) -> Any:
+        """The model that the function is, or whose method it is; else None."""
+        found = getattr(self.function, "__self__", self.function)
+        return found if is_model(found) else None
+
+    def bound_to(self, owner: Any) -> Compiled:
+        """The same compiled function of another model. It shares the programs."""
+        f = MethodType(self.function.__func__, owner) if isinstance(self.function, MethodType) else owner
+        made = Compiled(f, self.finite, self.static)
+        made.programs, made.specializations, made.unbound = self.programs, self.specializations, self.unbound
+        return made
+
+    def __reduce__(self) -> Any:
+        name = getattr(self, "__qualname__", "")
+        if _named(self.__module__, name) is self:
+            return name
+        return _remade, (), {"function": self.function, "finite": self.finite, "static": self.static}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Compiled.__init__(self, state["function"], state["finite"], state["static"])
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None or isinstance(self.function, staticmethod) else MethodType(self, instance)
@@ -139,7 +176,7 @@ class Compiled:
             args, kwargs = with_static(self.static, args, kwargs)
         leaves, in_tree = tree.flatten((args, kwargs))
         nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
-        if any(n.value is None for n in nodes):
+        if any(n.value is None for n in nodes) or is_tracing():
             return self.function(*given[0], **given[1])  # inside another trace it becomes part of that program
         arrays = self._arrays(leaves, args, kwargs)
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
@@ -148,10 +185,15 @@ class Compiled:
         except TypeError:
             fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
             raise dtype_error(self.__name__, f"{tree.unhashable(in_tree)}, which is not hashable", fix) from None
-        if specialization is None:
+        outside = None if specialization is None else specialization.program.outside(self.function)
+        if specialization is None or outside is None:
             if len(self.specializations) >= KEPT_SPECIALIZATIONS:
                 self.specializations.clear()
-            specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            specialization, outside = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            self.specializations[signature] = specialization
+        if outside:
+            leaves, arrays = [*leaves, *outside], [*arrays, *map(_array, outside)]
+            nodes += [t.node for t in outside]
         try:
             outputs = specialization.run(arrays)
         except MemoryError as error:
@@ -161,22 +203,28 @@ class Compiled:
             ) from None
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
-        history = any(n.tracked and n.args for n in nodes)
+        history = any(n.tracked and n.args for n in nodes) and not is_paused()
         results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
         return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
-    def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Specialization:
-        """The specialisation for these arguments, of an existing program if they fit one, else of a new program."""
+    def _specialization(
+        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any
+    ) -> tuple[Specialization, list[Tensor]]:
+        """The specialisation for these arguments, of an existing program if they fit one, else of a new program; and what it takes from
+        outside."""
         known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
-            sizes = program.sizes(arrays)
-            if sizes is not None:
-                return Specialization(program, sizes)
+            outside = program.outside(self.function)
+            sizes = None if outside is None else program.sizes([*arrays, *map(_array, outside)])
+            if outside is not None and sizes is not None:
+                return Specialization(program, sizes), outside
         made = self._build(args, kwargs, leaves, arrays, in_tree, known)
-        sizes = made.sizes(arrays)
+        outside = made.outside(self.function)
+        assert outside is not None
+        sizes = made.sizes([*arrays, *map(_array, outside)])
         assert sizes is not None
         known.insert(0, made)
-        return Specialization(made, sizes)
+        return Specialization(made, sizes), outside
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
         """The leaves of the arguments as arrays. Raises DTypeError, which names the argument, for what is none."""
@@ -194,18 +242,20 @@ class Compiled:
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
-        graph, guards = _trace(self.function, types, in_tree, names)
+        wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
+        graph, guards, outside = _trace(self.function, types, in_tree, names, wanted)
+        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
         passes: list[str] = []
         with dims.deciding(guards):
             optimized = optimize(graph, passes.append)
             if os.environ.get("MINIGRAD_JIT") == "0":
-                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
+                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
             try:
-                return Program(graph, guards, optimized, Executable(lower(optimized)), passes)
+                return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
             except Unsupported as reason:
                 what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
                 warnings.warn(what, CompileWarning, stacklevel=3)
-                return Program(graph, guards, optimized, None, passes, str(reason))
+                return Program(graph, guards, optimized, None, passes, str(reason), captured)
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
@@ -224,6 +274,18 @@ class Compiled:
     def _newest(self) -> list[Program]:
         found = [p for programs in self.programs.values() for p in programs]
         return found[-1:]
+
+
+def _remade() -> Compiled:
+    return object.__new__(Compiled)
+
+
+def _named(module: str | None, name: str) -> Any:
+    """What stands in a module under a name, or None."""
+    try:
+        return attrgetter(name)(sys.modules[str(module)])
+    except (AttributeError, KeyError):
+        return None
 
 
 def jit(
@@ -263,7 +325,7 @@ def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Seq
     parameters have an operation for which `backward` raises.
     """
     ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
-    other, place = COMPILED if PARAMETER in ops else CONSTANT, here()
+    other, place = COMPILED if (PARAMETER in ops or COMPILED in ops) and not is_paused() else CONSTANT, here()
     marked = zip(specialization.program.graph.outputs, specialization.same, strict=True)
     kinds = [PARAMETER if o.learned else other if i is None else ops[i] for o, i in marked]
     for value in outputs:
@@ -274,7 +336,7 @@ def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Seq
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, so that gradients outside can be taken through it."""
-    graph = specialize(specialization.program.graph, specialization.sizes)
+    graph = specialization.graph
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)
@@ -295,12 +357,15 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
     return TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype)
 
 
-def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
+def _trace(
+    f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
+) -> tuple[Graph, Guards, Outside]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
     while True:
+        outside = Outside(wanted)
         try:
             with dims.deciding(Guards()) as guards:
-                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
+                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
         except Bind as found:
             types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
         except MinigradError as error:

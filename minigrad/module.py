@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from . import tree
+from .captured import reachable
+from .errors import GraphError, message
+from .graph.nodes import PARAMETER
 from .ops import detach
 from .tensor import Tensor
 
@@ -18,6 +23,10 @@ class Module:
     A Module is a tree (mg.tree): it can be an argument or result of every transformation, its gradient is a Module of the same class,
     and two Modules have the same structure when their settings are equal, in value and in type. Settings are hashable values, and lists,
     dicts and sets of them.
+
+    A parameter at two places is tied: it is one leaf of the tree, has one gradient, the sum, is updated and saved once, and stays at both
+    places. A setting that is a method of the model or of a part of it, compiled or not, belongs to each copy anew; any other function that
+    keeps tensors of the model is refused.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -30,8 +39,8 @@ class Module:
         values = self.__dict__
         if "_settings" not in values:  # else it was unflattened from these parts and has not changed since
             known = values.get("_parts", ())
-            parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
-            settings = tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
+            parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
+            settings = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
             return parts, [values[k] for k in parts], tree.Frozen(settings)
         return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
 
@@ -41,10 +50,21 @@ class Module:
         values = made.__dict__
         values.update(settings.thaw())
         values.update(zip(parts, children, strict=True))
+        for name, value in settings.value:
+            if type(value) is _Method:
+                values[name] = value.of(made)
         values["_parts"] = parts
         if not settings.mutable:
             values["_settings"] = settings
         return made
+
+    def __tree_ties__(self, leaves: list[Any]) -> tuple[tuple[int, int], ...]:
+        if len(set(map(id, leaves))) == len(leaves):
+            return ()
+        known = self.__dict__.get("_ties", ())  # of the model that this one was made from
+        first: dict[int, int] = {}
+        again = [(i, first.setdefault(id(leaf), i)) for i, leaf in enumerate(leaves)]
+        return tuple(pair for pair in again if pair[0] != pair[1] and (pair in known or _is_parameter(leaves[pair[0]])))
 
     def detached(self) -> Self:
         """The same model of constants: no gradient reaches its tensors, and what it computes keeps no history."""
@@ -54,6 +74,51 @@ class Module:
         leaves, treedef = tree.flatten(self)
         shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
+
+
+_OWN = ("_parts", "_ties")
+
+
+def _is_parameter(leaf: Any) -> bool:
+    return isinstance(leaf, Tensor) and (leaf.node.op is PARAMETER or leaf.node.learned)
+
+
+class _Method(NamedTuple):
+    """A function of a part of the model, as a setting: it is bound to the part at this path of each copy."""
+
+    function: Any
+    path: tuple[Any, ...]
+
+    def of(self, model: Module) -> Any:
+        owner = reduce(lambda holder, key: (vars(holder) if isinstance(holder, Module) else holder)[key], self.path, model)
+        return MethodType(self.function, owner) if isinstance(self.function, FunctionType) else self.function.bound_to(owner)
+
+
+def _as_setting(model: Module, name: str, value: Any) -> Any:
+    """The value of a setting in the structure of the model. Raises GraphError for a function that keeps tensors of the model."""
+    if not callable(value) or isinstance(value, type):
+        return value
+    compiled = hasattr(value, "bound_to")
+    owner = value.owner if compiled else getattr(value, "__self__", None)
+    path = next((path for path, part in _parts_of(model) if part is owner), None) if isinstance(owner, Module) else None
+    if path is not None and (compiled or isinstance(value.__func__, FunctionType)):
+        return _Method(value.unbound if compiled else value.__func__, path)
+    own = {id(model), *(id(part) for _, part in _parts_of(model))}
+    if any(id(found) in own for _, found in reachable(value, globals=False)):
+        problem = "a function that keeps tensors of the model would keep them when the model is copied or updated"
+        fix = "Make it a method (with @mg.jit above it), or pass it the model as an argument"
+        raise GraphError(message(f"{type(model).__name__}.{name}", problem, fix))
+    return value
+
+
+def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The Modules and tensors in a model, each with its path; the model itself first."""
+    if isinstance(value, (Module, Tensor)):
+        yield path, value
+    held = vars(value) if isinstance(value, Module) else value
+    if isinstance(held, (dict, list, tuple)):
+        for key, child in held.items() if isinstance(held, dict) else enumerate(held):
+            yield from _parts_of(child, (*path, key))
 
 
 def _is_part(value: Any) -> bool:

@@ -262,7 +262,7 @@ def _require_trainable(what: str, params: list[Tensor], paths: list[str]) -> Non
         if not p.type.is_float:
             raise SettingError(f"{what}: params{path} is {p.type}; only floats can be trained")
         if p.node in seen:
-            raise SettingError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place")
+            raise SettingError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place or in a Module")
         seen[p.node] = path
 
 

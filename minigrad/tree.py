@@ -13,16 +13,35 @@ from .errors import GraphError, message
 
 
 class TreeDef(NamedTuple):
-    """A structure without its leaves. kind None is a leaf; `meta` is what the container needs besides children."""
+    """A structure without its leaves. kind None is a leaf; `meta` is what the container needs besides children.
+
+    `ties` are pairs of positions among the leaves of the children: the first leaf is the second one again, and stands only once in the
+    leaves of the container. Containers with a method `__tree_ties__(leaves)` have them.
+    """
 
     kind: Any
     keys: tuple[Any, ...] = ()
     children: tuple[TreeDef, ...] = ()
     meta: Any = None
+    ties: tuple[tuple[int, int], ...] = ()
 
     @property
     def leaves(self) -> int:
-        return 1 if self.kind is None else sum(c.leaves for c in self.children)
+        return 1 if self.kind is None else sum(c.leaves for c in self.children) - len(self.ties)
+
+    def untied(self, items: Sequence[Any]) -> Sequence[Any]:
+        """One item for each leaf, from those for the leaves of the children."""
+        if not self.ties:
+            return items
+        again = {i for i, _ in self.ties}
+        return [item for i, item in enumerate(items) if i not in again]
+
+    def tied(self, leaves: Iterator[Any]) -> Iterator[Any]:
+        """The leaves of the children, from those of the container."""
+        source, found = dict(self.ties), []
+        for i in range(sum(c.leaves for c in self.children)):
+            found.append(found[source[i]] if i in source else next(leaves))
+        return iter(found)
 
 
 LEAF = TreeDef(None)
@@ -118,6 +137,7 @@ class _Container(NamedTuple):
 
     split: Callable[[Any], Parts]
     join: Callable[[TreeDef, list[Any]], Any]
+    ties: Callable[[Any, list[Any]], tuple[tuple[int, int], ...]] | None = None
 
 
 class _Containers(dict[type, _Container | None]):
@@ -143,7 +163,8 @@ def _find_container(kind: type) -> _Container | None:
         return _Container(lambda tree: (names, tree, None), lambda treedef, children: kind(*children))
     if hasattr(kind, "__tree_flatten__"):
         unflatten = kind.__tree_unflatten__  # type: ignore[attr-defined]
-        return _Container(kind.__tree_flatten__, lambda treedef, children: unflatten(treedef.keys, children, _given(treedef.meta)))
+        ties = getattr(kind, "__tree_ties__", None)
+        return _Container(kind.__tree_flatten__, lambda treedef, children: unflatten(treedef.keys, children, _given(treedef.meta)), ties)
     if issubclass(kind, type):
         return _Container(lambda tree: ((), (), tree), lambda treedef, children: _given(treedef.meta))
     if dataclasses.is_dataclass(kind):
@@ -193,7 +214,12 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     keys, children, meta = container.split(tree)
     if meta is not None and not isinstance(meta, Frozen):
         meta = _Own(meta)
-    return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
+    start = len(leaves)
+    found = TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
+    if container.ties is not None and (ties := container.ties(tree, leaves[start:])):
+        found = found._replace(ties=ties)
+        leaves[start:] = found.untied(leaves[start:])
+    return found
 
 
 def unflatten(treedef: TreeDef, leaves: Any) -> Any:
@@ -206,16 +232,26 @@ def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
         return next(leaves)
     container = _containers[treedef.kind]
     assert container is not None
-    return container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
+    if treedef.ties:
+        leaves = treedef.tied(leaves)
+    made = container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
+    if treedef.ties:
+        object.__setattr__(made, "_ties", treedef.ties)
+    return made
 
 
 def paths(treedef: TreeDef, prefix: str = "") -> Iterator[str]:
     """A readable path for each leaf: "['W']", "[0].bias", "" for a lone leaf."""
     if treedef.kind is None:
         yield prefix
-    for key, child in zip(treedef.keys, treedef.children, strict=True):
-        plain = treedef.kind in (dict, list, tuple)
-        yield from paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))
+        return
+    yield from treedef.untied(_all_paths(treedef, prefix))
+
+
+def _all_paths(treedef: TreeDef, prefix: str = "") -> list[str]:
+    plain = treedef.kind in (dict, list, tuple)
+    pairs = zip(treedef.keys, treedef.children, strict=True)
+    return [path for key, child in pairs for path in paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))]
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -245,7 +281,7 @@ def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
     if type(prefix) is not treedef.kind or tuple(keys) != tuple(treedef.keys):
         has = f"{_name(treedef)} with {list(treedef.keys)}" if treedef.keys else _name(treedef)
         raise GraphError(message(what, f"{prefix!r} does not fit {has}", "Give an int or None, or a tree of them like the argument"))
-    return [v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]
+    return list(treedef.untied([v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]))
 
 
 def difference(a: TreeDef, b: TreeDef) -> str:
@@ -258,7 +294,14 @@ def difference(a: TreeDef, b: TreeDef) -> str:
         found = difference(x, y)
         if found:
             return f"at {key!r}: {found}" if not found.startswith("at ") else f"at {key!r} {found[3:]}"
+    if a.ties != b.ties:
+        return f"{_name(a)} with {_tied_paths(a)} tied against {_tied_paths(b)}"
     return "" if a.meta == b.meta else f"{_name(a)} with other settings: {a.meta} against {b.meta}"
+
+
+def _tied_paths(treedef: TreeDef) -> str:
+    found = _all_paths(treedef)
+    return ", ".join(f"{found[i].lstrip('.')} = {found[j].lstrip('.')}" for i, j in treedef.ties) or "nothing"
 
 
 def require_same(a: TreeDef, b: TreeDef, what: str) -> None:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _ids = itertools.count()
 
 
+def new_id() -> int:
+    """A number above those of all nodes made before."""
+    return next(_ids)
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """An operation, with all its rules.

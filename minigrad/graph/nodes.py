@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context, ContextVar
 from typing import Any, NamedTuple
@@ -12,11 +12,37 @@ import numpy as np
 
 from ..errors import OutOfMemoryError, message
 from .dims import product
-from .ir import Node, Operation, uses_sizes
+from .ir import Node, Operation, new_id, uses_sizes
 from .types import TensorType
+
+
+class Outside:
+    """The tensors that a trace takes from outside. Those with a history or a gradient, and those in `wanted`, become inputs of the graph;
+    others are constants."""
+
+    def __init__(self, wanted: Collection[Node] = ()):
+        self.start, self.wanted = new_id(), wanted
+        self.inputs: dict[Node, Node] = {}
+        self.constants: set[Node] = set()
+
+    def taken(self, node: Node) -> Node:
+        """The input that stands for the node, or the node itself."""
+        if node.id > self.start or node.value is None:
+            return node
+        if not node.tracked and node not in self.wanted:
+            self.constants.add(node)
+            return node
+        if node not in self.inputs:
+            self.inputs[node] = Node(INPUT, (), {}, node.type, None, node.name)
+        return self.inputs[node]
+
 
 class Table(dict[Any, Node]):
     """The nodes of a trace, by operation, arguments and attributes."""
+
+    def __init__(self, outside: Outside | None = None):
+        super().__init__()
+        self.outside = outside
 
 
 class Paused(NamedTuple):
@@ -39,9 +65,9 @@ def _in_mode(mode: Table | Paused | None) -> Iterator[None]:
         _mode.reset(token)
 
 
-def interning() -> AbstractContextManager[None]:
+def interning(outside: Outside | None = None) -> AbstractContextManager[None]:
     """Inside the `with`, equal operations on the same nodes are one node. Nested traces share the table."""
-    return nullcontext() if is_tracing() else _in_mode(Table())
+    return nullcontext() if is_tracing() else _in_mode(Table(outside))
 
 
 def is_tracing() -> bool:
@@ -118,6 +144,8 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    if table.outside is not None:
+        nodes = tuple(map(table.outside.taken, nodes))
     key = None
     if not op.unique:
         key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)

@@ -9,7 +9,7 @@ from typing import Any
 from .. import tree
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
-from ..graph.nodes import INPUT, interning, is_number
+from ..graph.nodes import INPUT, Outside, interning, is_number
 from ..graph.types import TensorType
 from ..tensor import Tensor, abstract, tensor
 
@@ -73,14 +73,25 @@ def with_static(static: frozenset[int | str], args: Sequence[Any], kwargs: Mappi
     return positional, {k: tree.Static(a) if k in static else a for k, a in kwargs.items()}
 
 
-def trace_types(f: Callable[..., Any], types: Sequence[TensorType], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
-    """The graph of f(*args, **kwargs) for arguments of these types and this structure."""
-    with interning():
+def trace_types(
+    f: Callable[..., Any],
+    types: Sequence[TensorType],
+    in_tree: tree.TreeDef,
+    names: Sequence[str | None],
+    name: str,
+    outside: Outside | None = None,
+) -> Graph:
+    """The graph of f(*args, **kwargs) for arguments of these types and this structure. The inputs in `outside` are its last params."""
+    with interning(outside):
         params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         outputs = tuple(_result(name, o).node for o in outs)
-    graph = Graph(tuple(p.node for p in params), outputs, name, in_tree, out_tree)
+    captured: Iterable[Node] = ()
+    if outside is not None:
+        outputs = tuple(map(outside.taken, outputs))
+        captured = outside.inputs.values()
+    graph = Graph((*(p.node for p in params), *captured), outputs, name, in_tree, out_tree)
     _require_closed(graph)
     return graph
 
