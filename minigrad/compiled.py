@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, update_wrapper
-from operator import attrgetter
 from types import MethodType
 from typing import Any
 
@@ -21,7 +19,7 @@ from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
 from .compiler.to_python import to_python
-from .control.call import CALL
+from .control.call import CALL, importable
 from .control.scan import SCAN
 from .errors import DTypeError, MinigradError, NonFiniteError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
@@ -159,10 +157,7 @@ class Compiled:
         return made
 
     def __reduce__(self) -> Any:
-        name = getattr(self, "__qualname__", "")
-        if _named(self.__module__, name) is self:
-            return name
-        return _remade, (), {"function": self.function, "finite": self.finite, "static": self.static}
+        return importable(self) or (_remade, (), {"function": self.function, "finite": self.finite, "static": self.static})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Compiled.__init__(self, state["function"], state["finite"], state["static"])
@@ -278,14 +273,6 @@ class Compiled:
 
 def _remade() -> Compiled:
     return object.__new__(Compiled)
-
-
-def _named(module: str | None, name: str) -> Any:
-    """What stands in a module under a name, or None."""
-    try:
-        return attrgetter(name)(sys.modules[str(module)])
-    except (AttributeError, KeyError):
-        return None
 
 
 def jit(

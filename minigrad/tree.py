@@ -38,7 +38,8 @@ class TreeDef(NamedTuple):
 
     def tied(self, leaves: Iterator[Any]) -> Iterator[Any]:
         """The leaves of the children, from those of the container."""
-        source, found = dict(self.ties), []
+        source = dict(self.ties)
+        found: list[Any] = []
         for i in range(sum(c.leaves for c in self.children)):
             found.append(found[source[i]] if i in source else next(leaves))
         return iter(found)

@@ -72,7 +72,7 @@ def interning(outside: Outside | None = None) -> AbstractContextManager[None]:
 
 def is_tracing() -> bool:
     mode = _mode.get()
-    return mode is not None and (type(mode) is not Paused or mode.table is not None)
+    return mode is not None and (not isinstance(mode, Paused) or mode.table is not None)
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:
@@ -84,11 +84,11 @@ def pause(stop: Operation) -> AbstractContextManager[None]:
 def resume() -> AbstractContextManager[None]:
     """Inside the `with`, histories are recorded: what differentiates a function needs them."""
     mode = _mode.get()
-    return _in_mode(mode.table) if type(mode) is Paused else nullcontext()
+    return _in_mode(mode.table) if isinstance(mode, Paused) else nullcontext()
 
 
 def is_paused() -> bool:
-    return type(_mode.get()) is Paused
+    return isinstance(_mode.get(), Paused)
 
 
 # ---- nodes without arguments
@@ -112,7 +112,7 @@ def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
 def number(value: Any, dtype: np.dtype) -> Node:
     """A 0-d constant. While tracing there is one node per value and dtype."""
     mode = _mode.get()
-    table = mode.table if type(mode) is Paused else mode
+    table = mode.table if isinstance(mode, Paused) else mode
     array = np.array(value, dtype)
     array.flags.writeable = False
     if table is None:
@@ -140,7 +140,7 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     mode = _mode.get()
     if mode is None:
         return _make_eager(op, nodes, attrs)
-    return _make_paused(mode, op, nodes, attrs) if type(mode) is Paused else _make_traced(mode, op, nodes, attrs)
+    return _make_paused(mode, op, nodes, attrs) if isinstance(mode, Paused) else _make_traced(mode, op, nodes, attrs)
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
