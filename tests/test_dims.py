@@ -145,11 +145,23 @@ def test_division_is_exact_or_binds() -> None:
         assert (caught.value.symbol, caught.value.value) in ((T, 5), (B, 3))
 
 
-@pytest.mark.parametrize("other", [None, 1.5, {}])
-def test_sizes_combine_with_sizes_and_integers_only(other: Any) -> None:
+@pytest.mark.parametrize("other", [None, {}])
+def test_sizes_combine_with_sizes_and_numbers_only(other: Any) -> None:
     for combine in (operator.add, operator.sub, operator.mul):
         with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
             combine(t, other)
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow]
+
+
+@pytest.mark.parametrize("f", OPERATORS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("number", [1.5, -2, 3, np.float64(0.5), np.float32(2), np.int64(3)], ids=repr)
+def test_arithmetic_of_a_size_and_a_number_is_that_of_its_number(f: Any, number: Any) -> None:
+    for combine in (lambda n: f(n, number), lambda n: f(number, n), lambda n: f(n, n)):
+        compiled = mg.jit(lambda x, combine=combine: x * float(combine(x.shape[0])))
+        for n in (4, 3, 6):
+            assert compiled(np.ones(n))[0].item() == pytest.approx(float(combine(n)), rel=1e-15)
 
 
 def test_sizes_print_as_formulas() -> None:

@@ -122,20 +122,20 @@ class Dim:
         return self._hash
 
     def __add__(self, other: Any) -> Extent:
-        return _combine(self, other, 1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(self, other, 1) if isinstance(other, (int, Dim)) else _by_number(operator.add, self, other)
 
     def __sub__(self, other: Any) -> Extent:
-        return _combine(self, other, -1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(self, other, -1) if isinstance(other, (int, Dim)) else _by_number(operator.sub, self, other)
 
     def __rsub__(self, other: Any) -> Extent:
-        return _combine(-self, other, 1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(-self, other, 1) if isinstance(other, (int, Dim)) else _by_number(operator.sub, other, self)
 
     def __neg__(self) -> Dim:
         return Dim((m, -c) for m, c in self.terms)
 
     def __mul__(self, other: Any) -> Extent:
         if not isinstance(other, (int, Dim)):
-            return NotImplemented
+            return _by_number(operator.mul, self, other)
         product: dict[tuple[Symbol, ...], int] = {}
         for m, c in self.terms:
             for n, d in _terms(other):
@@ -145,15 +145,31 @@ class Dim:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __floordiv__(self, other: Any) -> Extent:
-        quotient = _divide(self, other)
-        return quotient if quotient is not None else int(self) // int(other)
+    def __floordiv__(self, other: Any) -> Any:
+        quotient = _divide(self, other) if isinstance(other, (int, Dim)) else None
+        return quotient if quotient is not None else _by_number(operator.floordiv, self, other)
 
-    def __mod__(self, other: Any) -> Extent:
-        return 0 if _divide(self, other) is not None else int(self) % int(other)
+    def __mod__(self, other: Any) -> Any:
+        exact = isinstance(other, (int, Dim)) and _divide(self, other) is not None
+        return 0 if exact else _by_number(operator.mod, self, other)
 
-    def __rfloordiv__(self, other: Any) -> Extent:
-        return other // int(self)
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _by_number(operator.floordiv, other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _by_number(operator.mod, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _by_number(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _by_number(operator.truediv, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _by_number(operator.pow, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _by_number(operator.pow, other, self)
 
     def __eq__(self, other: object) -> bool:
         return _compare(operator.eq, self, other) if isinstance(other, (int, Dim, Real)) else NotImplemented
@@ -183,6 +199,13 @@ class Dim:
     def __repr__(self) -> str:
         parts = ["*".join([str(c)] * (c != 1 or not m) + [s.name for s in m]) for m, c in self.terms]
         return "+".join(parts).replace("+-", "-")
+
+
+def _by_number(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """f with the number of each run-time size; NotImplemented for an operand that is no real number."""
+    if not (isinstance(a, (Real, Dim)) and isinstance(b, (Real, Dim))):
+        return NotImplemented
+    return f(*(int(x) if isinstance(x, Dim) else x for x in (a, b)))
 
 
 def _terms(x: Extent) -> tuple[tuple[tuple[Symbol, ...], int], ...]:
