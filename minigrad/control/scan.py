@@ -133,7 +133,7 @@ def _bytes(node: Node) -> int:
 SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
     "auto": (lambda op: op.cheap, True),
     "all": (lambda op: False, False),
-    "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond"), False),
+    "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond", "while_loop"), False),
     "nothing": (lambda op: True, False),
 }
 
@@ -300,8 +300,9 @@ def scan(
         result = f(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, slices))
         if not isinstance(result, tuple) or len(result) != 2:
             raise GraphError(message("scan", f"the step must return (carry, y), got {type(result).__name__}"))
-        after, ys_tree = _carry_after(result[0], carry, carry_tree), tree.flatten(result[1])[1]
-        ys = [tensor(y) for y in tree.leaves(result[1])]
+        after = carry_after("scan", result[0], carry, carry_tree, "Return the carry as it came in, then y")
+        leaves, ys_tree = tree.flatten(result[1])
+        ys = [tensor(y) for y in leaves]
         body, captured = closed([*carry, *slices], [*after, *ys], getattr(f, "__name__", "step"))
     attrs = {"constants": len(captured), "carries": len(start), "length": steps, "reverse": reverse, "save": save}
     outs = SCAN(*captured, *start, *sequences, body=body, **attrs)
@@ -322,19 +323,19 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
     return length
 
 
-def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef) -> list[Tensor]:
+def carry_after(what: str, result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef, fix: str) -> list[Tensor]:
     """The leaves of the next carry. Raises GraphError, which names every leaf whose type changed."""
     leaves, after_tree = tree.flatten(result)
     found = tree.difference(carry_tree, after_tree)
     if found:
-        raise GraphError(message("scan", f"the carry changes its structure: {found}", "Return the carry as it came in, then y"))
+        raise GraphError(message(what, f"the carry changes its structure: {found}", fix))
     after, wrong = [], []
     for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
         if not unify_types(old.type, new.type):
             wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
         after.append(new)
     if wrong:
-        raise GraphError(message("scan", "the carry must keep its types:\n" + "\n".join(wrong)))
+        raise GraphError(message(what, "the carry must keep its types:\n" + "\n".join(wrong)))
     return after
 
 

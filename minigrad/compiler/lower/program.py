@@ -127,6 +127,8 @@ def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
         match stmt:
             case L.For(_, extent, inner):
                 total += L.evaluate(extent, sizes) * work(inner, sizes)
+            case L.While(head, _, inner):
+                total += TYPICAL * work((*head, *inner), sizes)
             case L.Shared(extent, low, high, inner):
                 total += work(inner, {**sizes, low.name: 0, high.name: L.evaluate(extent, sizes)})
             case L.If(_, inner, otherwise):
