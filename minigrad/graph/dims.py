@@ -8,6 +8,8 @@ What a program may do with a size:
     after tracing              It raises, unless a guard has the answer.
   its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
                                by a number or another symbol, and tracing starts again. After tracing it raises.
+The number of chunks of an axis (`ceil_divide`) and the root of its length (`root`) are sizes as well: derived symbols, which are computed
+from those of the axes at each call.
 `hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
 Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
 the same to the last bit: decisions about storage and summation use `typical` sizes.
@@ -36,15 +38,23 @@ class Bind(Exception):
 
     def __init__(self, symbol: Symbol, value: Extent):
         super().__init__(f"{symbol.name} = {value}")
+        while symbol.of:  # a derived size is bound by binding a size that it is derived from
+            symbol = symbols(symbol.of)[0]
+            value = symbol.hint
         self.symbol, self.value = symbol, value
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """A run-time size: its name, and its value in the first call (the hint)."""
+    """A run-time size: its name, and its value in the first call (the hint). A derived one is f(*of)."""
 
     name: str
     hint: int = field(compare=False)
+    of: tuple[Extent, ...] = field(default=(), compare=False)
+    f: Callable[..., int] | None = field(default=None, compare=False)
+
+    def value(self, sizes: Mapping[Symbol, int]) -> int:
+        return sizes[self] if self.f is None else self.f(*(evaluate(x, sizes) for x in self.of))
 
 
 Test = Callable[[Any, Any], bool]
@@ -306,7 +316,7 @@ def symbols(shape: Iterable[Extent]) -> tuple[Symbol, ...]:
 
 def evaluate(x: Extent, sizes: Mapping[Symbol, int]) -> int:
     """The value of an extent for given sizes."""
-    return sum(c * math.prod(sizes[s] for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
+    return sum(c * math.prod(s.value(sizes) for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 
 def product(shape: Iterable[Extent]) -> Extent:
@@ -315,3 +325,33 @@ def product(shape: Iterable[Extent]) -> Extent:
     for n in shape:
         total = total * n
     return total
+
+
+# ---- derived sizes
+
+
+def ceil_divide(a: Extent, b: Extent) -> Extent:
+    """⌈a / b⌉. For run-time sizes a derived one, with guards that say so: 0 < a, and b·(⌈a / b⌉ − 1) < a ≤ b·⌈a / b⌉."""
+    if not a > 0:
+        return 0
+    if not isinstance(a, Dim):
+        return -(-a // b)
+    found = _divide(a, b)
+    if found is None:
+        found = _derived("ceil", lambda n, m: -(-n // m), a, b)
+        assert b * (found - 1) < a <= b * found
+    return found
+
+
+def root(a: Extent) -> Extent:
+    """⌈√a⌉, at least 1. For a run-time size a derived one."""
+    return _derived("root", _root, a) if isinstance(a, Dim) else _root(a)
+
+
+def _root(n: int) -> int:
+    return math.isqrt(max(n - 1, 0)) + 1
+
+
+def _derived(name: str, f: Callable[..., int], *of: Extent) -> Dim:
+    text = "_".join([name, *map(repr, of)]).translate({ord("+"): "p", ord("-"): "m", ord("*"): "x"})
+    return Dim.of(Symbol(text, f(*map(hint, of)), of, f))
