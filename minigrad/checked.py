@@ -268,5 +268,5 @@ class Search:
         if graph not in self.executables:
             self.executables[graph] = Executable(lower(every))
         executable, outputs = self.executables[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
-        run_guarded(executable, arrays, outputs, tuple(sizes[s] for s in executable.lowered.sizes))
+        run_guarded(executable, arrays, outputs, executable.lowered.numbers(sizes))
         return outputs

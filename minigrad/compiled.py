@@ -102,7 +102,7 @@ class Specialization:
 
     def __init__(self, program: Program, sizes: dict[Symbol, int]):
         self.program, self.sizes = program, sizes
-        self.numbers = tuple(sizes[s] for s in program.executable.lowered.sizes) if program.executable else ()
+        self.numbers = program.executable.lowered.numbers(sizes) if program.executable else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
         own = (o.name if o.args else None for o in program.graph.outputs)  # a param has the name of its argument
@@ -387,7 +387,7 @@ def explain(program: Program) -> str:
     for i, phase in enumerate(lowered.phases):
         lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
     for first in lowered.phases[:1]:  # all have the same buffers
-        _, memory = first.layout({s.name: n for s, n in sizes.items()})
+        _, memory = first.layout({s.name: s.hint for s in program.executable.lowered.sizes})
         lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")
     lines += [f"  loop nest: {c}" for c in lowered.clusters]
     return "\n".join(lines)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
-import resource
+import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import compiled
+from minigrad.passes.specialize import specialize
 
 RNG = np.random.default_rng(3)
 W = RNG.standard_normal((4, 4))
@@ -43,14 +46,15 @@ def test_a_gradient_is_there_as_long_as_its_parameter_and_any_tensor_of_the_node
 
 
 def test_training_with_backward_is_flat_in_memory() -> None:
-    w = mg.parameter(RNG.standard_normal((400, 400)))
-    peaks = []
-    for _ in range(40):
+    w = mg.parameter(RNG.standard_normal((20, 20)))
+
+    def step() -> None:
+        nonlocal w
         mg.sum(mg.tanh(w @ w)).backward()
         assert w.grad is not None
         w = mg.parameter(w.numpy() - 0.01 * w.grad.numpy())
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    assert peaks[-1] - peaks[9] < 4 * 400 * 400 * 8 / 1024  # kilobytes; each step makes more than six such arrays
+
+    assert growth(step, 2_000) < 500
 
 
 def test_nothing_before_a_detach_is_reachable() -> None:
@@ -69,9 +73,52 @@ def test_nothing_before_a_detach_is_reachable() -> None:
 
 def test_truncated_backpropagation_by_hand_is_flat_over_20_000_steps() -> None:
     w, state = mg.parameter(np.float64(0.5)), mg.tensor(np.float64(1))
-    alive: list[weakref.ref[object]] = []
-    for _ in range(20_000):
+    alive: weakref.WeakSet[object] = weakref.WeakSet()
+
+    def step() -> None:
+        nonlocal state
         state = mg.tanh(mg.detach(state) * w + 1)
-        alive.append(weakref.ref(state.node))
+        alive.add(state.node)
+
+    assert growth(step, 20_000) < 1_000
+    assert len(alive) == 1
     state.backward()
-    assert sum(r() is not None for r in alive) == 1
+
+
+@pytest.mark.parametrize("stop", [mg.no_grad(), lambda step: lambda: mg.detach(step())], ids=["no_grad", "detach"])
+def test_streaming_is_flat_over_20_000_steps(stop: Any) -> None:
+    """The first state depends on parameters, so that every step has a history."""
+    w = mg.parameter(W)
+    fast, state = mg.jit(lambda w, state, x: mg.tanh(state @ w + x)), mg.tanh(w)
+    assert state.node.args
+
+    @stop
+    def advance() -> Any:
+        return fast(w, state, W)
+
+    def step() -> None:
+        nonlocal state
+        state = advance()
+
+    assert growth(step, 20_000) < 1_000
+    assert state.node.args == ()
+
+
+def test_a_recorded_call_specializes_its_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+    monkeypatch.setattr(compiled, "specialize", lambda *args: found.append(args) or specialize(*args))
+    fast, w = mg.jit(lambda h, x: mg.tanh(h + x)), mg.parameter(W) * 2
+    for _ in range(3):
+        w = fast(w, W)
+    assert len(found) == 1
+    mg.sum(w).backward()
+
+
+def growth(step: Callable[[], None], times: int) -> int:
+    """The blocks of memory by which Python's objects grow in the second half of the steps; an array or a node takes several."""
+    for _ in range(times // 2):
+        step()
+    before = sys.getallocatedblocks()
+    for _ in range(times // 2):
+        step()
+    return sys.getallocatedblocks() - before

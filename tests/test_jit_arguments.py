@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minigrad.models import RNN
+from minigrad.models.registry import MODELS
 
 import minigrad as mg
 from minigrad import compiled, tree
@@ -290,3 +292,23 @@ def test_what_is_kept_is_bounded_though_threads_step_over_the_bound(monkeypatch:
     for n in range(1, 9):
         f(np.ones(n))
     assert len(f.specializations) <= 3
+
+
+# ---- models made inside
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_made_inside_is_the_model_made_outside(name: str) -> None:
+    f = mg.jit(lambda x: MODELS[name](1, x.shape[-1], 3)(x))
+    for inputs in (4, 5):
+        x = np.random.default_rng(0).standard_normal((5, 2, inputs)).astype("float32")
+        np.testing.assert_allclose(f(x), MODELS[name](1, inputs, 3)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_may_be_made_of_a_traced_key_where_its_start_is_drawn_by_number() -> None:
+    x, key = np.ones((5, 2, 4), "float32"), mg.random.key(3)
+    f = mg.jit(lambda key, start: RNN(4, 3, key=key, start=start)(x), static_argnames="start")
+    for start in ("glorot", "identity", "uniform"):
+        np.testing.assert_allclose(f(key, start), RNN(4, 3, key=key, start=start)(x), rtol=1e-5, atol=1e-6)
+    with pytest.raises(AbstractValueError, match=r"init\.orthogonal: the factorisation needs the value of the key"):
+        f(key, "orthogonal")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
-from ..graph.dims import Dim, Extent, product, unify
+from ..graph.dims import Dim, Extent, identical, product, unify
 from ..graph.types import BOOL, INT, broadcast_shapes, whole
 from ..primitives import movement
 from ..tensor import Tensor, tensor
@@ -42,7 +42,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         axis += 1
     y = x
     whole = all(s is n or (isinstance(s, int) and s == n) for s, n in zip(plan.stop, x.shape, strict=True))
-    if not whole or any(plan.start) or any(s != 1 for s in plan.step):
+    if not whole or not all(identical(a, 0) for a in plan.start) or any(s != 1 for s in plan.step):
         y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
     if plan.flips:
         y = movement.flip(y, axes=tuple(plan.flips))
