@@ -12,7 +12,7 @@ from .errors import AbstractValueError, dtype_error, message, shape_error
 from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
-from .graph.nodes import COMPILED, CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .graph.types import FLOAT, TensorType
 from .graph.values import asarray
 
@@ -51,8 +51,7 @@ class Tensor:
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
     Elementwise operators broadcast as in NumPy. `==` compares elements; the hash is that of the object's identity.
-    A copy of a parameter is a parameter of its own; the copy of a result passes gradients on. A pickle has the value, the name and whether
-    it is a parameter, and no history.
+    A copy of a parameter is a parameter of its own; the copy of a result passes gradients on; a pickle has no history.
     """
 
     __slots__ = ("__weakref__", "_gradient", "node")
@@ -92,8 +91,7 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """∂loss/∂self from the last `loss.backward()` that reached it, else None."""
-        holder = self.node.holder
-        return holder._gradient if holder is not None else None
+        return None if self.node.holder is None else self.node.holder._gradient
 
     @property
     def is_concrete(self) -> bool:
@@ -185,8 +183,8 @@ class Tensor:
         return memo[id(node)]
 
     def __reduce__(self) -> Any:
-        op = self.node.op if self.node.op in (PARAMETER, COMPILED) else CONSTANT
-        return _restored, (op.name, self.numpy(), self.name)
+        self.numpy()  # an abstract tensor is refused
+        return leaf_tensor, (self.node,)
 
     # ---- refusals
 
@@ -358,18 +356,12 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 
 def leaf_tensor(node: Node) -> Tensor:
-    """The tensor of a node without arguments. That of a parameter holds its gradient."""
+    """The tensor of a node without arguments. A parameter's holds its gradient."""
     found = Tensor(node)
     if node.op is PARAMETER:
         found._gradient = None
         node.holder = found
     return found
-
-
-def _restored(kind: str, array: np.ndarray, name: str | None) -> Tensor:
-    """The tensor of a pickle."""
-    array.flags.writeable = False
-    return leaf_tensor(known({op.name: op for op in (PARAMETER, COMPILED, CONSTANT)}[kind], array, name))
 
 
 def operand(what: str, value: Any) -> Tensor:

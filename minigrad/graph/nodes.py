@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -107,6 +108,15 @@ COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of p
 def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
     """A constant or a parameter with this value."""
     return Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT)
+
+
+def _restored(kind: str, array: np.ndarray, name: str | None) -> Node:
+    """The node of a pickle."""
+    return known({op.name: op for op in (PARAMETER, COMPILED, CONSTANT)}[kind], _frozen(array), name)
+
+
+# A pickled node is a leaf: it has its value, and no history.
+copyreg.pickle(Node, lambda n: (_restored, ((n.op if n.op in (PARAMETER, COMPILED) else CONSTANT).name, n.value, n.name)))
 
 
 def number(value: Any, dtype: np.dtype) -> Node:
