@@ -32,17 +32,30 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor) and value.is_concrete:
             value.named(name)
-        self.__dict__.pop("_settings", None)
+        self._forget()
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._forget()
+        object.__delattr__(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_split"}
+
+    def _forget(self) -> None:
+        self.__dict__.pop("_split", None)
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
         values = self.__dict__
-        if "_settings" not in values:  # else it was unflattened from these parts and has not changed since
+        if "_split" in values:  # no attribute was set since
+            parts, settings = values["_split"]
+        else:
             known = values.get("_parts", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
-            settings = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
-            return parts, [values[k] for k in parts], tree.Frozen(settings)
-        return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
+            settings = tree.Frozen(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
+            if not settings.mutable:
+                values["_split"] = parts, settings
+        return parts, [values[k] for k in parts], settings
 
     @classmethod
     def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: tree.Frozen) -> Any:
@@ -55,7 +68,7 @@ class Module:
                 values[name] = value.of(made)
         values["_parts"] = parts
         if not settings.mutable:
-            values["_settings"] = settings
+            values["_split"] = parts, settings
         return made
 
     def __tree_ties__(self, leaves: list[Any]) -> tuple[tuple[int, int], ...]:
@@ -76,7 +89,8 @@ class Module:
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
 
-_OWN = ("_parts", "_ties")
+# What a model knows of itself: the names of its parts, its ties, and its parts and settings while no attribute is set.
+_OWN = ("_parts", "_ties", "_split")
 
 
 def _is_parameter(leaf: Any) -> bool:
@@ -118,6 +132,8 @@ def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
     held = vars(value) if isinstance(value, Module) else value
     if isinstance(held, (dict, list, tuple)):
         for key, child in held.items() if isinstance(held, dict) else enumerate(held):
+            if isinstance(value, Module) and key in _OWN:
+                continue
             yield from _parts_of(child, (*path, key))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import pickle
 from typing import Any
 
@@ -100,3 +101,22 @@ def test_what_cannot_be_pickled_is_refused_by_name() -> None:
     with pytest.raises(mg.errors.GraphError, match=r"a graph is not pickled\. Pickle the function"):
         pickle.dumps(graph)
     assert copy.deepcopy(graph) is graph
+
+
+def test_another_process_gets_the_same_model() -> None:
+    model, xs = LSTM(3, 4, key=0), np.ones((2, 1, 3), np.float32)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(type(model).__call__, (model, xs))
+    np.testing.assert_array_equal(found, model(xs))
+
+
+def test_a_model_that_was_changed_is_flattened_anew() -> None:
+    model = LSTM(3, 4, key=0)
+    structure = tree.flatten(model)[1]
+    model.extra = 3
+    assert tree.flatten(model)[1] != structure
+    del model.extra
+    assert tree.flatten(model)[1] == structure
+    model.b = mg.parameter(np.ones(16))
+    assert any(leaf is model.b for leaf in tree.leaves(model))
+    assert tree.flatten(copy.deepcopy(model))[1] == structure
