@@ -32,7 +32,7 @@ from .primitives import elementwise, index, linalg, reduce
 from .transforms import interpret
 
 if TYPE_CHECKING:
-    from .compiled import Program
+    from .program import Program
 
 Arrays = Sequence[np.ndarray]
 Sizes = dict[Symbol, int]

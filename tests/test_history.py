@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad import compiled
+from minigrad import program
 from minigrad.passes.specialize import specialize
 
 RNG = np.random.default_rng(3)
@@ -106,7 +106,7 @@ def test_streaming_is_flat_over_20_000_steps(stop: Any) -> None:
 
 def test_a_recorded_call_specializes_its_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[object] = []
-    monkeypatch.setattr(compiled, "specialize", lambda *args: found.append(args) or specialize(*args))
+    monkeypatch.setattr(program, "specialize", lambda *args: found.append(args) or specialize(*args))
     fast, w = mg.jit(lambda h, x: mg.tanh(h + x)), mg.parameter(W) * 2
     for _ in range(3):
         w = fast(w, W)
