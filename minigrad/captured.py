@@ -167,8 +167,8 @@ def _children(value: Any, names: frozenset[str], home: str, globals: bool) -> It
     elif isinstance(value, type):
         if globals and _is_entered(value.__module__, home):
             yield from _of_class(value)
-    elif isinstance(value, MethodType):
-        yield from (((attrgetter(n),), getattr(value, n)) for n in ("__self__", "__func__"))
+    elif isinstance(value, (MethodType, staticmethod, classmethod)):
+        yield from (((attrgetter(n),), getattr(value, n)) for n in ("__self__", "__func__") if hasattr(value, n))
     elif isinstance(value, partial):
         yield from (((attrgetter(n),), getattr(value, n)) for n in ("func", "args", "keywords"))
     elif isinstance(value, dict):

@@ -39,6 +39,10 @@ class Module:
         self._forget()
         object.__delattr__(self, name)
 
+    def __copy__(self) -> Self:
+        leaves, treedef = tree.flatten(self)
+        return tree.unflatten(treedef, leaves)
+
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_split"}
 

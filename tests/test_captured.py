@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 from typing import Any, NamedTuple
@@ -184,6 +185,27 @@ class Shared:
         return x * self.W
 
 
+class Static:
+    W = mg.parameter(W)
+
+    @mg.jit
+    @staticmethod
+    def inner(x: Any) -> Any:
+        return x * Static.W
+
+    @staticmethod
+    @mg.jit
+    def outer(x: Any) -> Any:
+        return x * Static.W
+
+
+@pytest.mark.parametrize("f", [Static().inner, Static.inner, Static().outer], ids=["inner", "class", "outer"])
+def test_compiled_methods_read_anew(f: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(3):
+        monkeypatch.setattr(Static, "W", mg.parameter(W + i))
+        close(f(X), X * (W + i))
+
+
 everywhere = mg.parameter(W)
 
 
@@ -273,10 +295,12 @@ def test_a_model_may_keep_a_compiled_function_of_itself(kept: str) -> None:
     assert tree.flatten(after)[1] == tree.flatten(model)[1]
     if kept != "plain method":
         assert count(after.fast) == count(model.fast) == 1
-    copied = pickle.loads(pickle.dumps(model))
-    close(copied(X), model(X))
-    copied.scale.W = mg.parameter(W * 2)
-    close(copied(X), 4 * np.sum((W * X) ** 2))
+    for duplicate in (copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))):
+        copied = duplicate(model)
+        close(copied(X), model(X))
+        copied.scale.W = mg.parameter(W * 2)
+        close(copied(X), 4 * np.sum((W * X) ** 2))
+        close(model(X), np.sum((W * X) ** 2))
 
 
 def test_a_model_that_keeps_a_function_of_its_tensors_is_refused_by_name() -> None:
