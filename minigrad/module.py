@@ -25,14 +25,20 @@ class Module:
         self.__dict__.pop("_settings", None)
         object.__setattr__(self, name, value)
 
+    def __delattr__(self, name: str) -> None:
+        self.__dict__.pop("_settings", None)
+        object.__delattr__(self, name)
+
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
         values = self.__dict__
-        if "_settings" not in values:  # else it was unflattened from these parts and has not changed since
-            known = values.get("_parts", ())
-            parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
-            settings = tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts")
-            return parts, [values[k] for k in parts], tree.Frozen(settings)
-        return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
+        if "_settings" in values:  # it has these parts and settings since it was last flattened or unflattened
+            return values["_parts"], [values[k] for k in values["_parts"]], values["_settings"]
+        known = values.get("_parts", ())
+        parts = tuple(k for k, v in values.items() if k != "_parts" and (k in known or _is_part(v)))
+        settings = tree.Frozen(tuple((k, v) for k, v in values.items() if k not in parts and k != "_parts"))
+        if not settings.mutable:
+            values["_parts"], values["_settings"] = parts, settings
+        return parts, [values[k] for k in parts], settings
 
     @classmethod
     def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: tree.Frozen) -> Any:
