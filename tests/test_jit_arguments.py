@@ -258,6 +258,19 @@ def test_a_list_that_changes_in_place_is_seen() -> None:
         assert np.array_equal(f(net, X), 2 * X)
 
 
+def test_settings_and_parts_that_change_after_a_call_are_seen() -> None:
+    f = mg.jit(lambda net: [net.weight * net.setting, *(getattr(net, "more", []))])
+    net: Any = Net(2)
+    assert [v.tolist() for v in f(net)] == [[2, 4]]
+    net.setting = 3
+    net.more = [mg.parameter(X)]
+    assert [v.tolist() for v in f(net)] == [[3, 6], [1, 2]]
+    net.more.append(net.weight)
+    assert [v.tolist() for v in f(copy.deepcopy(net))] == [v.tolist() for v in f(net)] == [[3, 6], [1, 2], [1, 2]]
+    del net.more
+    assert [v.tolist() for v in f(net)] == [[3, 6]]
+
+
 def test_a_setting_that_is_not_hashable_is_refused_by_name() -> None:
     with pytest.raises(DTypeError, match="the setting 'setting' of Net is a deque, which is not hashable"):
         mg.jit(lambda net: net.weight)(Net(deque()))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.errors import AxisError, DTypeError, GraphError, ShapeError
+from minigrad.errors import AxisError, BoundsError, DTypeError, GraphError, ShapeError
 from minigrad.testing import assert_same_graph_value, check_grads, graphs
 
 RNG = np.random.default_rng(0)
@@ -152,3 +152,35 @@ def test_vjp_jvp_and_checkpoint_take_arguments_by_name_and_trees() -> None:
     close(both[0], 2 * x * p["w"])
     close(both[1]["w"], x**2)
     check_grads(lambda x, w: mg.checkpoint(f)(x, p={"w": w})["y"], x, p["w"])
+
+
+INDEXED: dict[str, Any] = {
+    "index": (lambda x, i: x[i], "take"),
+    "two indices": (lambda x, i: mg.stack([x, x])[mg.tensor([0, 1]), i], "index"),
+    "take": (lambda x, i: mg.take(x, i, axis=0), "take"),
+    "the gradient": (mg.grad(lambda x, i: mg.sum(x[i] * x[0])), "take"),
+    "of shared rows": (lambda x, i: mg.tensor(np.arange(3.0))[i] * x[0], "take"),
+}
+
+
+@pytest.mark.parametrize("jitted", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize("name", INDEXED)
+def test_an_index_out_of_bounds_in_a_batch_is_named_as_it_was_given(name: str, jitted: bool) -> None:
+    f, op = INDEXED[name]
+    batched = mg.jit(mg.vmap(f)) if jitted else mg.vmap(f)
+    x = mg.tensor(RNG.standard_normal((9, 3)))
+    for wrong in (7, 3, -4):
+        index = np.tile(np.array([1, 0]), (9, 1)) if name == "two indices" else np.ones(9, "int64")
+        good = np.stack([np.asarray(f(x[k], mg.tensor(index[k]))) for k in range(9)])
+        close(batched(x, index), good)
+        index.flat[5] = wrong
+        with pytest.raises(BoundsError, match=rf"{op}: index {wrong} out of bounds for an axis of size 3"):
+            batched(x, index)
+
+
+def test_negative_indices_in_a_batch_count_from_the_end() -> None:
+    x, i = RNG.standard_normal((4, 5, 3)), np.array([-1, 0, -5, 4])
+    want = np.stack([x[k, i[k]] for k in range(4)])
+    for way in (lambda f: f, mg.jit):
+        close(way(mg.vmap(lambda x, i: x[i]))(x, i), want)
+        close(way(mg.vmap(lambda x, i: mg.take(x, i.astype("int32"), axis=0)))(x, i), want)

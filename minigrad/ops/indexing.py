@@ -165,7 +165,7 @@ def _separated(entries: Sequence[Any]) -> bool:
 
 def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     """Applies index arrays: they are broadcast together, the axes that they index are flattened, and one `take` reads the elements."""
-    from ..primitives.index import flat_index  # which is not complete while the operators of tensors are made
+    from ..primitives import index  # which is not complete while the operators of tensors are made
 
     axes = sorted(arrays)
     shape = broadcast_shapes("index", *(arrays[a].shape for a in axes))
@@ -176,7 +176,8 @@ def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
         _require_bounds(arrays[a], n, a)
         if len(axes) > 1:
-            position = flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
+            here = index.position(ops.broadcast_to(arrays[a], shape), n=n, what="index")
+            position = position * n + here if i else here
     y = ops.take(flat, position, 0)
     at = 0 if separated else axes[0]
     k = len(shape)

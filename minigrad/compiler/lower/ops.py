@@ -124,6 +124,13 @@ def take(block: Block, node: Node) -> None:
     _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=note(node))])
 
 
+def position(block: Block, node: Node) -> None:
+    target = block.store(node)
+    loops, indices = block.loops(target.shape)
+    made, found = _checked(block, node, block.at(node.args[0], indices), extent(node.attrs["n"]))
+    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), found.expr, note=note(node))])
+
+
 def scatter(block: Block, node: Node) -> None:
     axis, (updates, picks) = node.attrs["axis"], node.args
     target, k = block.store(node), picks.type.ndim
@@ -216,5 +223,5 @@ def cumsum(block: Block, node: Node) -> None:
 
 
 CONTROL = (cond, while_loop, scan)
-ALONE = (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, random)
+ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, gather, scatter_along, argsort, argmax, cumsum, random)
 LOWER: dict[str, Callable[[Block, Node], None]] = {f.__name__: f for f in (*ALONE, *CONTROL)}

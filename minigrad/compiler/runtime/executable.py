@@ -87,7 +87,7 @@ class Executable:
             return None
         node, length = self.lowered.checks[code - 1]
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
-        return BoundsError(message(node.op.name, problem, place=node.origin))
+        return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
     def _phases(
         self,
