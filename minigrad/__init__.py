@@ -9,6 +9,7 @@ from .control.call import checkpoint, custom_vjp
 from .control.cond import cond
 from .control.scan import scan
 from .control.unroll import unroll
+from .control.while_loop import while_loop
 from .functional import *  # noqa: F403
 from .graph.ir import Graph, Node
 from .module import Module
@@ -17,12 +18,12 @@ from .primitives.elementwise import *  # noqa: F403
 from .primitives.trigonometry import *  # noqa: F403
 from .scopes import scope
 from .tensor import Primitive, Tensor, parameter, tensor
-from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.autodiff import grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
 from .transforms.batching import vmap
 from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian",
-    "hvp", "init", "io", "jacobian", "jit", "jvp", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree", "unroll",
-    "value_and_grad", "vjp", "vmap", *functional.__all__, *ops.__all__,
+    "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "scan", "scope", "tensor", "trace", "tree",
+    "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

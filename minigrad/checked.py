@@ -32,7 +32,7 @@ from .primitives import elementwise, index, linalg, reduce, trigonometry
 from .transforms import interpret
 
 if TYPE_CHECKING:
-    from .compiled import Program
+    from .program import Program
 
 Arrays = Sequence[np.ndarray]
 Sizes = dict[Symbol, int]
@@ -260,5 +260,5 @@ class Search:
         if graph not in self.executables:
             self.executables[graph] = Executable(lower(every))
         executable, outputs = self.executables[graph], [memory.empty(tuple(evaluate(n, {}) for n in t.shape), t.dtype) for t in types]
-        run_guarded(executable, arrays, outputs, tuple(sizes[s] for s in executable.lowered.sizes))
+        run_guarded(executable, arrays, outputs, executable.lowered.numbers(sizes))
         return outputs

@@ -5,33 +5,30 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
-from . import checked, tree
+from . import tree
+from .captured import find, is_model
 from .compiler.lower.program import Unsupported, lower
-from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
-from .compiler.to_python import to_python
-from .control.call import CALL
-from .control.scan import SCAN
-from .errors import MinigradError, NonFiniteError, OutOfMemoryError, message, require_callable
+from .control.call import CALL, importable
+from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
-from .graph.nodes import COMPILED, CONSTANT, PARAMETER
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
 from .graph.types import TensorType
 from .graph.values import asarray
 from .origin import here
 from .passes.pipeline import optimize
-from .passes.specialize import specialize
-from .tensor import Tensor, tensor, wrap
-from .transforms import interpret
-from .transforms.tracing import argument_names, trace_types
+from .program import Program, Specialization, explain
+from .tensor import Tensor, leaf_tensor, tensor, wrap
+from .transforms.tracing import argument_names, static_places, trace_types, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 
@@ -40,107 +37,66 @@ class CompileWarning(UserWarning):
     """A graph could not be compiled and runs in the interpreter."""
 
 
-@dataclass
-class Program:
-    """One trace of a function, optimised and compiled. It is valid for all arguments that fit its types and guards."""
-
-    graph: Graph
-    guards: Guards
-    optimized: Graph
-    executable: Executable | None
-    passes: list[str]
-    why_not: str = ""
-    resolved: dict[tuple[int, ...], Graph] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        shapes = [p.type.shape for p in self.graph.params]
-        self.literal = [(i, s) for i, s in enumerate(shapes) if not dims.symbols(s)]
-        self.symbolic = [(i, s) for i, s in enumerate(shapes) if dims.symbols(s)]
-
-    @property
-    def source(self) -> str:
-        """The loops, as Python that runs."""
-        with dims.deciding(self.guards):
-            return "\n".join(map(to_python, lower(self.optimized, split=False).phases))
-
-    def sizes(self, arrays: Sequence[np.ndarray]) -> dict[Symbol, int] | None:
-        """The run-time sizes for these arguments, or None if they do not fit the program."""
-        if any(arrays[i].shape != shape for i, shape in self.literal):
-            return None
-        found: dict[Symbol, int] = {}
-        for i, shape in self.symbolic:
-            for n, size in zip(shape, arrays[i].shape, strict=True):
-                if not isinstance(n, Dim):
-                    if n != size:
-                        return None
-                elif found.setdefault(n.symbols[0], size) != size or size == 0:
-                    return None
-        return found if self.guards.hold(found) else None
-
-    def interpret(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> list[np.ndarray]:
-        """Run the optimised graph in the interpreter."""
-        numbers = tuple(sizes.values())
-        if numbers not in self.resolved:
-            self.resolved[numbers] = specialize(self.optimized, sizes)
-        return [np.asarray(v) for v in interpret.run(self.resolved[numbers], arrays)]
-
-    def find_not_finite(self, arrays: Sequence[np.ndarray], sizes: dict[Symbol, int]) -> None:
-        """Run the traced graph in the interpreter. Raises NonFiniteError at the first operation that gives NaN or infinity."""
-        interpret.run(specialize(self.graph, sizes), arrays, interpret.nan_watch)
-        raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
-
-
-class Specialization:
-    """A program with the sizes for arguments of given shapes."""
-
-    def __init__(self, program: Program, sizes: dict[Symbol, int]):
-        self.program, self.sizes = program, sizes
-        self.numbers = tuple(sizes[s] for s in program.executable.lowered.sizes) if program.executable else ()
-        self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
-        found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
-        own = (o.name if o.args else None for o in program.graph.outputs)  # a param has the name of its argument
-        self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
-        self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
-        self.checks = checked.wanted()
-        position = {p: i for i, p in enumerate(program.graph.params)}
-        self.same = [position.get(o) for o in program.graph.outputs]  # for a result that is an argument, the position of that argument
-
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        if self.program.executable is None:
-            return self.program.interpret(arrays, self.sizes)
-        outputs = [memory.empty(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
-        if self.checks:
-            checked.run_checked(self.program, self.sizes, self.numbers, arrays, outputs)
-            self.checks = "" if self.checks == "1" else self.checks
-        else:
-            self.program.executable.run(arrays, outputs, self.numbers)
-        return outputs
-
-
 class Compiled:
-    """What mg.jit returns: a compiled function, called like the original."""
+    """What mg.jit returns: a compiled function, called like the original. As the attribute of a class it is a method."""
 
     __name__: str
 
-    def __init__(self, f: Callable[..., Any], finite: bool = False):
+    def __init__(self, f: Callable[..., Any], finite: bool = False, static: frozenset[int | str] = frozenset()):
         require_callable("jit", f)
-        update_wrapper(self, f)
-        self.function, self.finite = f, finite
+        update_wrapper(self, f, updated=())
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        self.function, self.finite, self.static = f, finite, static
         self.programs: dict[Any, list[Program]] = {}
         self.specializations: dict[Any, Specialization] = {}
+        self.unbound = self  # of what bound_to makes, the first one
+
+    @property
+    def owner(self) -> Any:
+        """The model that the function is, or whose method it is; else None."""
+        found = getattr(self.function, "__self__", self.function)
+        return found if is_model(found) else None
+
+    def bound_to(self, owner: Any) -> Compiled:
+        """The same compiled function of another model. It shares the programs."""
+        f = MethodType(self.function.__func__, owner) if isinstance(self.function, MethodType) else owner
+        made = Compiled(f, self.finite, self.static)
+        made.programs, made.specializations, made.unbound = self.programs, self.specializations, self.unbound
+        return made
+
+    def __reduce__(self) -> Any:
+        return importable(self) or (_remade, (), {"function": self.function, "finite": self.finite, "static": self.static})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Compiled.__init__(self, state["function"], state["finite"], state["static"])
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None or isinstance(self.function, staticmethod) else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = args, kwargs
+        if self.static:
+            args, kwargs = with_static(self.static, args, kwargs)
         leaves, in_tree = tree.flatten((args, kwargs))
         nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
-        if any(n.value is None for n in nodes):
-            return self.function(*args, **kwargs)  # inside another trace it becomes part of that program
-        arrays = [_array(leaf) for leaf in leaves]
+        if any(n.value is None for n in nodes) or is_tracing():
+            return self.function(*given[0], **given[1])  # inside another trace it becomes part of that program
+        arrays = self._arrays(leaves, args, kwargs)
         signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
-        specialization = self.specializations.get(signature)
-        if specialization is None:
-            if len(self.specializations) == KEPT_SPECIALIZATIONS:
+        try:
+            specialization = self.specializations.get(signature)
+        except TypeError:
+            fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
+            raise dtype_error(self.__name__, f"{tree.unhashable(in_tree)}, which is not hashable", fix) from None
+        outside = None if specialization is None else specialization.program.outside(self.function)
+        if specialization is None or outside is None:
+            if len(self.specializations) >= KEPT_SPECIALIZATIONS:
                 self.specializations.clear()
-            specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            specialization, outside = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            self.specializations[signature] = specialization
+        if outside:
+            leaves, arrays = [*leaves, *outside], [*arrays, *map(_array, outside)]
+            nodes += [t.node for t in outside]
         try:
             outputs = specialization.run(arrays)
         except MemoryError as error:
@@ -150,37 +106,59 @@ class Compiled:
             ) from None
         if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
-        history = any(n.tracked and n.args for n in nodes)
+        history = any(n.tracked and n.args for n in nodes) and not is_paused()
         results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
         return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
-    def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Specialization:
-        """The specialisation for these arguments, of an existing program if they fit one, else of a new program."""
+    def _specialization(
+        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any
+    ) -> tuple[Specialization, list[Tensor]]:
+        """The specialisation for these arguments, of an existing program if they fit one, else of a new program; and what it takes from
+        outside."""
         known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
-            sizes = program.sizes(arrays)
-            if sizes is not None:
-                return Specialization(program, sizes)
-        known.insert(0, self._build(args, kwargs, leaves, arrays, in_tree, known))
-        sizes = known[0].sizes(arrays)
+            outside = program.outside(self.function)
+            sizes = None if outside is None else program.sizes([*arrays, *map(_array, outside)])
+            if outside is not None and sizes is not None:
+                return Specialization(program, sizes), outside
+        made = self._build(args, kwargs, leaves, arrays, in_tree, known)
+        outside = made.outside(self.function)
+        assert outside is not None
+        sizes = made.sizes([*arrays, *map(_array, outside)])
         assert sizes is not None
-        return Specialization(known[0], sizes)
+        known.insert(0, made)
+        return Specialization(made, sizes), outside
+
+    def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
+        """The leaves of the arguments as arrays. Raises DTypeError, which names the argument, for what is none."""
+        try:
+            return [_array(leaf) for leaf in leaves]
+        except DTypeError as error:
+            for leaf, name in zip(leaves, argument_names(self.function, args, kwargs), strict=True):
+                if not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float, complex)):
+                    argument = re.split(r"[.\[]", name)[0]
+                    fix = f"If it is no array, compile with mg.jit(f, static_argnames={argument!r}), or make it part of an mg.Module"
+                    error.args = (f"{error}\n  in {name}, an argument of {self.__name__}. {fix}",)
+                    break
+            raise
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
         types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
-        graph, guards = _trace(self.function, types, in_tree, names)
+        wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
+        graph, guards, outside = _trace(self.function, types, in_tree, names, wanted)
+        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
         passes: list[str] = []
         with dims.deciding(guards):
             optimized = optimize(graph, passes.append)
             if os.environ.get("MINIGRAD_JIT") == "0":
-                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0")
+                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
             try:
-                return Program(graph, guards, optimized, Executable(lower(optimized)), passes)
+                return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
             except Unsupported as reason:
                 what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
                 warnings.warn(what, CompileWarning, stacklevel=3)
-                return Program(graph, guards, optimized, None, passes, str(reason))
+                return Program(graph, guards, optimized, None, passes, str(reason), captured)
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
@@ -201,19 +179,34 @@ class Compiled:
         return found[-1:]
 
 
-def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
-    """f compiled to machine code; its arguments are trees of tensors or arrays.
+def _remade() -> Compiled:
+    return object.__new__(Compiled)
+
+
+def jit(
+    f: Callable[..., Any],
+    finite: bool = False,
+    static_argnums: int | Iterable[int] = (),
+    static_argnames: str | Iterable[str] = (),
+) -> Compiled:
+    """f compiled to machine code; its arguments are trees of tensors or arrays. A method is compiled as a function of self and the rest.
+
+    Arguments that are static, by position or by name, are given to f as they are: strings, flags, functions. For another value, or one of
+    another type, f is traced and compiled again. A static argument is hashable, or a list, dict or set of hashable values.
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
-    Values that f takes from outside are constants, read in the first call. A program with an operation that cannot be compiled runs in the
-    interpreter, with one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the first operation
-    that gave one, its line, scope and step (the interpreter runs the same arguments again to find it).
+    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, and gradients
+    reach them; a parameter that jit cannot find again there is refused. Other values from outside are constants, read in the first call. A
+    program with an operation that cannot be compiled runs in the interpreter, with one CompileWarning. With `finite`, NaN or infinity in a
+    result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
+    arguments again to find it).
 
     Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
     bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
     """
-    return Compiled(f, finite)
+    require_callable("jit", f)
+    return Compiled(f, finite, static_places(f, static_argnums, static_argnames))
 
 
 def _array(leaf: Any) -> np.ndarray:
@@ -229,18 +222,18 @@ def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Seq
     parameters have an operation for which `backward` raises.
     """
     ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
-    other, place = COMPILED if PARAMETER in ops else CONSTANT, here()
+    other, place = COMPILED if (PARAMETER in ops or COMPILED in ops) and not is_paused() else CONSTANT, here()
     marked = zip(specialization.program.graph.outputs, specialization.same, strict=True)
     kinds = [PARAMETER if o.learned else other if i is None else ops[i] for o, i in marked]
     for value in outputs:
         value.flags.writeable = False
     found = zip(kinds, specialization.types, outputs, specialization.names, strict=True)
-    return [Tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
+    return [leaf_tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, so that gradients outside can be taken through it."""
-    graph = specialize(specialization.program.graph, specialization.sizes)
+    graph = specialization.graph
     for value in outputs:
         value.flags.writeable = False
     nodes = tuple(tensor(leaf).node for leaf in leaves)
@@ -261,12 +254,15 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
     return TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype)
 
 
-def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
+def _trace(
+    f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
+) -> tuple[Graph, Guards, Outside]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
     while True:
+        outside = Outside(wanted)
         try:
             with dims.deciding(Guards()) as guards:
-                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
+                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
         except Bind as found:
             types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
         except MinigradError as error:
@@ -283,25 +279,3 @@ def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -
 
 def _bound(n: Extent, found: Bind) -> Extent:
     return found.value if isinstance(n, Dim) and n.symbols[0] == found.symbol else n
-
-
-def explain(program: Program) -> str:
-    """The text of Compiled.explain for one program."""
-    graph = program.optimized
-    sizes = {s: s.hint for s in dims.symbols(n for p in graph.params for n in p.type.shape)}
-    lines = [f"{graph.name}: {len(graph.params)} arguments, {len(graph.outputs)} results"]
-    lines += [f"  run-time size {s.name} (first {n})" for s, n in sizes.items()]
-    lines += [f"  {line}" for line in program.passes]
-    stacks = [t for n in graph.nodes if n.op is SCAN for t in n.type[n.attrs["carries"] :]]
-    kept = sum(int(dims.evaluate(dims.product(t.shape), sizes)) * t.dtype.itemsize for t in stacks)
-    lines.append(f"  loops over time stack {kept:,} bytes in {len(stacks)} sequences")
-    if program.executable is None:
-        return "\n".join([*lines, f"  interpreted: {program.why_not}"])
-    lowered = program.executable.lowered
-    for i, phase in enumerate(lowered.phases):
-        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
-    for first in lowered.phases[:1]:  # all have the same buffers
-        _, memory = first.layout({s.name: n for s, n in sizes.items()})
-        lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")
-    lines += [f"  loop nest: {c}" for c in lowered.clusters]
-    return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import ops, random
-from .errors import shape_error
+from .errors import AbstractValueError, message, shape_error
 from .graph.types import FLOAT
 from .tensor import Tensor, tensor
 
@@ -43,7 +43,10 @@ def he(key: Tensor, shape: Shape, dtype: Any = FLOAT) -> Tensor:
 
 def orthogonal(key: Tensor, shape: Shape, gain: float = 1.0, dtype: Any = FLOAT) -> Tensor:
     """Orthonormal rows or columns, whichever are fewer, times gain (Saxe et al. 2014)."""
-    rows, columns = _fans(shape)
+    rows, columns = map(int, _fans(shape))
+    if not key.is_concrete:
+        problem = "the factorisation needs the value of the key, which it has not while the graph is built"
+        raise AbstractValueError(message("init.orthogonal", problem, "Give a key that is no argument of the function, or use glorot"))
     a = random.normal(key, (max(rows, columns), min(rows, columns)), "float64").numpy()
     q, r = np.linalg.qr(a)
     q = q * np.sign(np.diag(r))

@@ -63,8 +63,9 @@ class Header(NamedTuple):
 def _names(treedef: tree.TreeDef, prefix: str = "") -> Iterator[str]:
     if treedef.kind is None:
         yield prefix or "tensor"
-    for key, child in zip(treedef.keys, treedef.children, strict=True):
-        yield from _names(child, f"{prefix}.{key}" if prefix else str(key))
+        return
+    pairs = zip(treedef.keys, treedef.children, strict=True)
+    yield from treedef.untied([n for key, child in pairs for n in _names(child, f"{prefix}.{key}" if prefix else str(key))])
 
 
 def names(treedef: tree.TreeDef) -> list[str]:

@@ -24,8 +24,9 @@ __all__ = [
     "Rate", "State", "Warmup", "global_norm",
 ]  # fmt: skip
 
-# A learning rate: a number, or a function of the number of updates made so far (int64 scalar tensor, 0 at the first).
-Rate = float | Callable[[Tensor], Any]
+# A learning rate: a number, a scalar tensor (in jit one that changes from call to call), or a function of the number of updates made so far
+# (int64 scalar tensor, 0 at the first).
+Rate = float | Tensor | Callable[[Tensor], Any]
 Slots = dict[str, Tensor]
 OptimizerError = SettingError  # its name among the optimisers
 
@@ -51,14 +52,22 @@ def _number(what: str, value: Any, low: float = 0.0, high: float = math.inf) -> 
     return found
 
 
+def _level(what: str, value: Any) -> None:
+    """Raises SettingError for a value that is no rate for all steps: a number from 0 on, or a scalar tensor."""
+    if isinstance(value, Tensor) and value.shape:
+        raise SettingError(f"{what} must be one number, got {value.type}")
+    if not isinstance(value, Tensor) or value.is_concrete:
+        _number(what, value)
+
+
 def _rate(what: str, value: Rate) -> None:
     if not callable(value):
-        _number(what, value)
+        _level(what, value)
 
 
 def _at(rate: Rate, step: Tensor) -> Tensor:
     """The rate at a step, float64 scalar."""
-    found = rate(step) if callable(rate) else float(rate)
+    found = rate(step) if callable(rate) else rate if isinstance(rate, Tensor) else float(rate)
     found = tensor(found, "float64" if isinstance(found, (int, float)) else None)
     if found.shape:
         raise SettingError(f"lr must be one number a step, its schedule gave {found.type}")
@@ -69,48 +78,48 @@ def _at(rate: Rate, step: Tensor) -> Tensor:
 class Constant:
     """The same rate at every step."""
 
-    lr: float
+    lr: float | Tensor
 
     def __post_init__(self) -> None:
-        _number("lr", self.lr)
+        _level("lr", self.lr)
 
     def __call__(self, step: Tensor) -> Tensor:
-        return tensor(float(self.lr), "float64")
+        return _at(self.lr, step)
 
 
 @dataclass(frozen=True)
 class Cosine:
     """From lr down to `final` over `steps` updates along half a cosine, then `final` (Loshchilov and Hutter 2017, eq. 5)."""
 
-    lr: float
+    lr: float | Tensor
     steps: int
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        _number("lr", self.lr)
+        _level("lr", self.lr)
         _number("final", self.final)
         _number("steps", self.steps, 1)
 
     def __call__(self, step: Tensor) -> Tensor:
         done = ops.minimum(ops.astype(step, "float64") / self.steps, 1.0)
-        return self.final + (self.lr - self.final) * 0.5 * (1 + ops.cos(done * math.pi))
+        return self.final + (_at(self.lr, step) - self.final) * 0.5 * (1 + ops.cos(done * math.pi))
 
 
 @dataclass(frozen=True)
 class Exponential:
     """lr·decay^(step / every)."""
 
-    lr: float
+    lr: float | Tensor
     decay: float
     every: int = 1
 
     def __post_init__(self) -> None:
-        _number("lr", self.lr)
+        _level("lr", self.lr)
         _number("decay", self.decay, math.ulp(0.0))
         _number("every", self.every, 1)
 
     def __call__(self, step: Tensor) -> Tensor:
-        return self.lr * ops.exp(ops.astype(step, "float64") * (math.log(self.decay) / self.every))
+        return _at(self.lr, step) * ops.exp(ops.astype(step, "float64") * (math.log(self.decay) / self.every))
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,7 @@ def global_norm(grads: Any) -> Tensor:
 class Optimizer:
     """Base: a subclass names its slots and gives the step of one leaf.
 
-    lr          learning rate ≥ 0, or a schedule: a function of the number of updates made so far
+    lr          learning rate ≥ 0: a number, a scalar tensor, or a schedule, which is a function of the number of updates made so far
     clip_norm   gradients are scaled down together where their global norm exceeds this
     clip_value  gradients are limited to ±this, element by element, before the norm
     rates       {part: learning rate} of parts that have another: a part is the path of a parameter or of what holds it, "encoder" or
@@ -226,7 +235,7 @@ class Optimizer:
         found = {name: tree.flatten(state.slots[name]) for name in self.names}
         for name, (_, structure) in found.items():
             tree.require_same(treedef, structure, f"{what}: slot {name!r} of the state against the parameters")
-        return {name: leaves for name, (leaves, _) in found.items()}
+        return {name: [tensor(v) for v in leaves] for name, (leaves, _) in found.items()}
 
     def leaf(self, p: Tensor, g: Tensor, slots: Slots, rate: Tensor, step: Tensor) -> tuple[Tensor, Slots]:
         """One parameter's update. `rate` and `step` (1 at the first update) are float64 scalars."""
@@ -253,7 +262,7 @@ def _require_trainable(what: str, params: list[Tensor], paths: list[str]) -> Non
         if not p.type.is_float:
             raise SettingError(f"{what}: params{path} is {p.type}; only floats can be trained")
         if p.node in seen:
-            raise SettingError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place")
+            raise SettingError(f"{what}: params{path} and params{seen[p.node]} are the same tensor; keep it in one place or in a Module")
         seen[p.node] = path
 
 

@@ -60,7 +60,7 @@ scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())  # thos
 _override: ContextVar[Origin | None] = ContextVar("origin", default=None)
 
 
-def _engine_file(filename: str) -> bool:
+def is_engine(filename: str) -> bool:
     known = _is_engine.get(filename)
     if known is None:
         path = os.path.abspath(filename)
@@ -76,7 +76,7 @@ def here() -> Origin:
         return fixed
     frame = sys._getframe(1)
     while frame is not None:
-        if not _engine_file(frame.f_code.co_filename):
+        if not is_engine(frame.f_code.co_filename):
             return Origin(frame.f_code, frame.f_lineno, scopes.get())
         frame = frame.f_back  # type: ignore[assignment]
     return Origin(scopes=scopes.get())

@@ -69,9 +69,11 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     Inside trace, jit, scan and vmap a tensor is abstract: it has a type but no value, and Python can't branch on it.
     Elementwise operators broadcast as in NumPy. `==` compares elements; the hash is that of the object's identity.
+    A copy of a parameter is a parameter of its own; the copy of a result passes gradients on; a pickle has no history.
     """
 
-    __slots__ = ("__weakref__", "node")
+    __slots__ = ("__weakref__", "_gradient", "node")
+    _gradient: Tensor | None  # of a parameter
     __array_priority__ = 1000
 
     def __init__(self, node: Node):
@@ -107,7 +109,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
     @property
     def grad(self) -> Tensor | None:
         """∂loss/∂self from the last `loss.backward()` that reached it, else None."""
-        return self.node.grad
+        return None if self.node.holder is None else self.node.holder._gradient
 
     @property
     def is_concrete(self) -> bool:
@@ -147,7 +149,8 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def __bool__(self) -> bool:
         if self.node.value is None:
-            raise _abstract(self, "has no truth value", "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args)")
+            fix = "Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args); compile a flag with mg.jit(f, static_argnames=...)"
+            raise _abstract(self, "has no truth value", fix)
         if self.node.value.size != 1:
             raise shape_error("bool()", f"only a tensor of one element is true or false, got {self.type}", "Use mg.all or mg.any")
         return bool(self.node.value)
@@ -191,6 +194,23 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def __complex__(self) -> complex:
         return self._number(complex)
+
+    # ---- copies
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        node = self.node
+        if id(node) not in memo:
+            memo[id(node)] = (
+                leaf_tensor(known(node.op, node.value, node.name)) if self.is_concrete and not node.args else elementwise.alias(self)
+            )
+        return memo[id(node)]
+
+    def __reduce__(self) -> Any:
+        self.numpy()  # an abstract tensor is refused
+        return leaf_tensor, (self.node,)
 
     # ---- refusals
 
@@ -239,7 +259,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
         return ops.astype(self, dtype, copy=copy)
 
     def detach(self) -> Tensor:
-        """The same values without a gradient."""
+        """The same values without a gradient; eagerly a constant, which keeps no history."""
         return ops.detach(self)
 
     def backward(self, cotangent: Any = None) -> None:
@@ -271,6 +291,15 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
         return found if name is None else found.named(name)
 
 
+def leaf_tensor(node: Node) -> Tensor:
+    """The tensor of a node without arguments. A parameter's holds its gradient."""
+    found = Tensor(node)
+    if node.op is PARAMETER:
+        found._gradient = None
+        node.holder = found
+    return found
+
+
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
     if isinstance(value, Tensor):
@@ -291,7 +320,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if found.dtype.kind != "f":
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
-        return Tensor(known(PARAMETER, found.numpy(), name))
+        return leaf_tensor(known(PARAMETER, found.numpy(), name))
     found.node.learned = True
     return found if name is None else found.named(name)
 
@@ -307,3 +336,4 @@ def abstract(type: TensorType, name: str | None = None) -> Tensor:
 
 
 from . import ops  # noqa: E402  (ops imports Tensor, and the operators of Tensor call ops)
+from .primitives import elementwise  # noqa: E402

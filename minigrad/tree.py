@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,19 +13,121 @@ from .errors import GraphError, message
 
 
 class TreeDef(NamedTuple):
-    """A structure without its leaves. kind None is a leaf; `meta` is what the container needs besides children."""
+    """A structure without its leaves. kind None is a leaf; `meta` is what the container needs besides children.
+
+    `ties` are pairs of positions among the leaves of the children: the first leaf is the second one again, and stands only once in the
+    leaves of the container. Containers with a method `__tree_ties__(leaves)` have them.
+    """
 
     kind: Any
     keys: tuple[Any, ...] = ()
     children: tuple[TreeDef, ...] = ()
     meta: Any = None
+    ties: tuple[tuple[int, int], ...] = ()
 
     @property
     def leaves(self) -> int:
-        return 1 if self.kind is None else sum(c.leaves for c in self.children)
+        return 1 if self.kind is None else sum(c.leaves for c in self.children) - len(self.ties)
+
+    def untied(self, items: Sequence[Any]) -> Sequence[Any]:
+        """One item for each leaf, from those for the leaves of the children."""
+        if not self.ties:
+            return items
+        again = {i for i, _ in self.ties}
+        return [item for i, item in enumerate(items) if i not in again]
+
+    def tied(self, leaves: Iterator[Any]) -> Iterator[Any]:
+        """The leaves of the children, from those of the container."""
+        source = dict(self.ties)
+        found: list[Any] = []
+        for i in range(sum(c.leaves for c in self.children)):
+            found.append(found[source[i]] if i in source else next(leaves))
+        return iter(found)
 
 
 LEAF = TreeDef(None)
+
+
+def exact(value: Any) -> Hashable:
+    """A key that equals another one only if the values and their types are equal: 2, 2.0 and True differ, and so do 0.0 and -0.0."""
+    kind = type(value)
+    if isinstance(value, (list, tuple)):
+        return (kind, *(exact(v) for v in value))
+    if isinstance(value, dict):
+        return (kind, *((exact(k), exact(v)) for k, v in value.items()))
+    if isinstance(value, (set, frozenset)):
+        return kind, frozenset(exact(v) for v in value)
+    if isinstance(value, float):
+        return kind, float.hex(value)
+    if isinstance(value, complex):
+        return kind, value.real.hex(), value.imag.hex()
+    if isinstance(value, np.generic):
+        return kind, value.dtype, value.tobytes()
+    if dataclasses.is_dataclass(kind) and kind.__hash__ is not None:
+        return (kind, *(exact(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare))
+    if hasattr(kind, "__array__"):
+        return kind, [value]  # arrays are no settings: a list is not hashable
+    return kind, value
+
+
+class Frozen(tuple[Any, ...]):
+    """A value that is part of a structure, compared by its `exact` key. Lists, dicts and sets in it are copied, so it never changes."""
+
+    value: Any
+    mutable: bool
+
+    def __new__(cls, value: Any) -> Frozen:
+        made = super().__new__(cls, (exact(value),))
+        made.value = _copied(value)
+        made.mutable = made.value is not value
+        return made
+
+    def thaw(self) -> Any:
+        """The value, with lists, dicts and sets of its own."""
+        return _copied(self.value) if self.mutable else self.value
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.value,)
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _copied(value: Any) -> Any:
+    """The value with its lists, dicts and sets copied; the value itself if there are none."""
+    if isinstance(value, list):
+        items = copy.copy(value)
+        items[:] = [_copied(v) for v in value]
+        return items
+    if isinstance(value, dict):
+        entries = copy.copy(value)
+        entries.update((k, _copied(v)) for k, v in value.items())
+        return entries
+    if isinstance(value, set):
+        return copy.copy(value)
+    if isinstance(value, tuple):
+        items = [_copied(v) for v in value]
+        if any(a is not b for a, b in zip(items, value, strict=True)):
+            return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+class _Own(Frozen):
+    """The meta of a container that knows nothing of Frozen."""
+
+
+class Static:
+    """A value as a tree without leaves: part of the structure. Unflattening gives the value itself."""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __tree_flatten__(self) -> tuple[tuple[()], tuple[()], Any]:
+        return (), (), Frozen(self.value)
+
+    @classmethod
+    def __tree_unflatten__(cls, keys: Any, children: Any, meta: Frozen) -> Any:
+        return meta.thaw()
 
 
 Parts = tuple[tuple[Any, ...], Sequence[Any], Any]  # keys, children, meta
@@ -35,6 +138,7 @@ class _Container(NamedTuple):
 
     split: Callable[[Any], Parts]
     join: Callable[[TreeDef, list[Any]], Any]
+    ties: Callable[[Any, list[Any]], tuple[tuple[int, int], ...]] | None = None
 
 
 class _Containers(dict[type, _Container | None]):
@@ -60,16 +164,25 @@ def _find_container(kind: type) -> _Container | None:
         return _Container(lambda tree: (names, tree, None), lambda treedef, children: kind(*children))
     if hasattr(kind, "__tree_flatten__"):
         unflatten = kind.__tree_unflatten__  # type: ignore[attr-defined]
-        return _Container(kind.__tree_flatten__, lambda treedef, children: unflatten(treedef.keys, children, treedef.meta))
+        ties = getattr(kind, "__tree_ties__", None)
+        return _Container(kind.__tree_flatten__, lambda treedef, children: unflatten(treedef.keys, children, _given(treedef.meta)), ties)
+    if issubclass(kind, type):
+        return _Container(lambda tree: ((), (), tree), lambda treedef, children: _given(treedef.meta))
     if dataclasses.is_dataclass(kind):
         fields = tuple(f.name for f in dataclasses.fields(kind))
         return _Container(lambda tree: (fields, [getattr(tree, n) for n in fields], None), _join_dataclass)
     return None
 
 
+def _given(meta: Any) -> Any:
+    """The meta as its container gave it."""
+    return meta.thaw() if type(meta) is _Own else meta
+
+
 def _split_dict(tree: dict[Any, Any]) -> Parts:
     keys = _ordered(tree)
-    return keys, [tree[k] for k in keys], None
+    meta = None if not keys or type(keys[0]) is str else Frozen(keys)  # sorted strings are equal only to strings
+    return keys, [tree[k] for k in keys], meta
 
 
 def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
@@ -100,7 +213,14 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         leaves.append(tree)
         return LEAF
     keys, children, meta = container.split(tree)
-    return TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
+    if meta is not None and not isinstance(meta, Frozen):
+        meta = _Own(meta)
+    start = len(leaves)
+    found = TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
+    if container.ties is not None and (ties := container.ties(tree, leaves[start:])):
+        found = found._replace(ties=ties)
+        leaves[start:] = found.untied(leaves[start:])
+    return found
 
 
 def unflatten(treedef: TreeDef, leaves: Any) -> Any:
@@ -113,16 +233,26 @@ def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
         return next(leaves)
     container = _containers[treedef.kind]
     assert container is not None
-    return container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
+    if treedef.ties:
+        leaves = treedef.tied(leaves)
+    made = container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
+    if treedef.ties:
+        object.__setattr__(made, "_ties", treedef.ties)
+    return made
 
 
 def paths(treedef: TreeDef, prefix: str = "") -> Iterator[str]:
     """A readable path for each leaf: "['W']", "[0].bias", "" for a lone leaf."""
     if treedef.kind is None:
         yield prefix
-    for key, child in zip(treedef.keys, treedef.children, strict=True):
-        plain = treedef.kind in (dict, list, tuple)
-        yield from paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))
+        return
+    yield from treedef.untied(_all_paths(treedef, prefix))
+
+
+def _all_paths(treedef: TreeDef, prefix: str = "") -> list[str]:
+    plain = treedef.kind in (dict, list, tuple)
+    pairs = zip(treedef.keys, treedef.children, strict=True)
+    return [path for key, child in pairs for path in paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))]
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -141,6 +271,20 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     return unflatten(treedef, [f(*group) for group in zip(first, *others, strict=True)])
 
 
+def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
+    """A value for each leaf, from a tree that may stop above the leaves: what it has there, or None, is the value of all leaves below.
+
+    Raises GraphError where the trees differ."""
+    container = _containers[type(prefix)]
+    if container is None or prefix is None:
+        return [prefix] * treedef.leaves
+    keys, children, _ = container.split(prefix)
+    if type(prefix) is not treedef.kind or tuple(keys) != tuple(treedef.keys):
+        has = f"{_name(treedef)} with {list(treedef.keys)}" if treedef.keys else _name(treedef)
+        raise GraphError(message(what, f"{prefix!r} does not fit {has}", "Give an int or None, or a tree of them like the argument"))
+    return list(treedef.untied([v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]))
+
+
 def difference(a: TreeDef, b: TreeDef) -> str:
     """A description of how two structures differ, or ''."""
     if a.kind is not b.kind:
@@ -151,7 +295,14 @@ def difference(a: TreeDef, b: TreeDef) -> str:
         found = difference(x, y)
         if found:
             return f"at {key!r}: {found}" if not found.startswith("at ") else f"at {key!r} {found[3:]}"
-    return "" if _same_meta(a.meta, b.meta) else f"{_name(a)} with other settings: {a.meta} against {b.meta}"
+    if a.ties != b.ties:
+        return f"{_name(a)} with {_tied_paths(a)} tied against {_tied_paths(b)}"
+    return "" if a.meta == b.meta else f"{_name(a)} with other settings: {a.meta} against {b.meta}"
+
+
+def _tied_paths(treedef: TreeDef) -> str:
+    found = _all_paths(treedef)
+    return ", ".join(f"{found[i].lstrip('.')} = {found[j].lstrip('.')}" for i, j in treedef.ties) or "nothing"
 
 
 def require_same(a: TreeDef, b: TreeDef, what: str) -> None:
@@ -164,5 +315,25 @@ def _name(treedef: TreeDef) -> str:
     return "a leaf" if treedef.kind is None else treedef.kind.__name__
 
 
-def _same_meta(a: Any, b: Any) -> bool:
-    return a is b or bool(np.all(a == b))
+def unhashable(treedef: TreeDef) -> str:
+    """A description of the first setting that is not hashable, or ''."""
+    for child in treedef.children:
+        if found := unhashable(child):
+            return found
+    if treedef.meta is None or _is_hashable(treedef.meta):
+        return ""
+    value = treedef.meta.value
+    if treedef.kind is Static:
+        return f"the static argument {value!r} is a {type(value).__name__}"
+    named = [pair for pair in value if not _is_hashable(exact(pair))] if isinstance(value, tuple) else []
+    return (
+        f"the setting {named[0][0]!r} of {_name(treedef)} is a {type(named[0][1]).__name__}" if named else f"{_name(treedef)} has {value!r}"
+    )
+
+
+def _is_hashable(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True

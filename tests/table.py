@@ -12,6 +12,7 @@ import minigrad as mg
 from minigrad.control.call import CALL
 from minigrad.control.cond import COND
 from minigrad.control.scan import SCAN
+from minigrad.control.while_loop import WHILE
 from minigrad.graph.types import TensorType
 from minigrad.table import TABLE
 from minigrad.tensor import Primitive
@@ -87,6 +88,13 @@ def _loop(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
 
         for truth in (True, False):
             yield found(choice, np.array(truth), x, w)
+    elif op is WHILE:
+
+        def doubled(n: Any, step: Any) -> Any:  # of integers, for it has no gradient
+            return mg.while_loop(lambda n: n < 20, lambda n: 2 * n + step, n)
+
+        for start in (1, 20):
+            yield found(doubled, np.array(start), np.array(3))
     elif op is CALL:
 
         def checkpointed(x: Any, w: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.errors import UndecidedSizeError
-from minigrad.graph.dims import Bind, Dim, Guards, Symbol, deciding, evaluate, hint, identical, product, unify
+from minigrad.graph.dims import Bind, Dim, Guards, Symbol, ceil_divide, deciding, evaluate, hint, identical, product, root, unify
 
 T, B = Symbol("T", 5), Symbol("B", 3)
 t, b = Dim.of(T), Dim.of(B)
@@ -145,11 +146,49 @@ def test_division_is_exact_or_binds() -> None:
         assert (caught.value.symbol, caught.value.value) in ((T, 5), (B, 3))
 
 
-@pytest.mark.parametrize("other", [None, 1.5, {}])
-def test_sizes_combine_with_sizes_and_integers_only(other: Any) -> None:
+@pytest.mark.parametrize("other", [None, {}])
+def test_sizes_combine_with_sizes_and_numbers_only(other: Any) -> None:
     for combine in (operator.add, operator.sub, operator.mul):
         with pytest.raises(TypeError, match=r"unsupported operand|can't multiply"):
             combine(t, other)
+
+
+OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow]
+
+
+@pytest.mark.parametrize("f", OPERATORS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("number", [1.5, -2, 3, np.float64(0.5), np.float32(2), np.int64(3)], ids=repr)
+def test_arithmetic_of_a_size_and_a_number_is_that_of_its_number(f: Any, number: Any) -> None:
+    for combine in (lambda n: f(n, number), lambda n: f(number, n), lambda n: f(n, n)):
+        compiled = mg.jit(lambda x, combine=combine: x * float(combine(x.shape[0])))
+        for n in (4, 3, 6):
+            assert compiled(np.ones(n))[0].item() == pytest.approx(float(combine(n)), rel=1e-15)
+
+
+@given(n=st.integers(1, 60), k=st.integers(1, 9), more=st.integers(0, 5))
+def test_derived_sizes_are_computed_from_those_of_the_axes(n: int, k: int, more: int) -> None:
+    size = Dim.of(Symbol("n", 5))
+    with deciding(Guards()) as guards:
+        parts, side = ceil_divide(size + more, k), root(size + more)
+        rows = ceil_divide(size + more, side)
+    sizes = {Symbol("n", 0): n}
+    total, length = n + more, math.ceil(math.sqrt(n + more))
+    assert guards.hold(sizes)
+    assert [evaluate(x, sizes) for x in (parts, side, rows)] == [-(-total // k), length, -(-total // length)]
+    assert (ceil_divide(total, k), root(total)) == (-(-total // k), length)
+
+
+def test_an_exact_quotient_is_no_derived_size_and_an_empty_axis_has_no_chunks() -> None:
+    with deciding(Guards()):
+        assert identical(ceil_divide(t * 6, 3), t * 2)
+        assert identical(ceil_divide(t * 0, 3), 0)
+        assert (ceil_divide(0, 3), root(0)) == (0, 1)
+
+
+def test_a_derived_size_asked_for_its_number_makes_its_axis_literal() -> None:
+    f = mg.jit(lambda x: x * len(range(ceil_divide(x.shape[0], 4))) + mg.zeros(x.shape[0], "float64") + root(x.shape[0]) // 1)
+    for n in (9, 3, 16):
+        assert f(np.zeros(n) + 1)[0].item() == -(-n // 4) + math.ceil(math.sqrt(n))
 
 
 def test_sizes_print_as_formulas() -> None:

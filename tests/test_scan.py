@@ -303,3 +303,58 @@ def test_cond_refuses_sides_that_differ() -> None:
         mg.cond(mg.tensor(True), lambda: mg.zeros(2), lambda: mg.zeros(3))
     with pytest.raises(mg.errors.DTypeError, match=r"mg\.where"):
         mg.cond(mg.ones(2) > 0, lambda: mg.zeros(2), lambda: mg.ones(2))
+
+
+# ---- chunks of a length that is known at run time
+
+
+CHUNKS = [{"truncate": 3}, {"checkpoint": 3}, {"checkpoint": True}, {"truncate": 2, "checkpoint": 3}, {"truncate": 4, "checkpoint": True}]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("how", CHUNKS, ids=str)
+@pytest.mark.parametrize("first", [7, 9, 2])
+def test_one_program_serves_all_lengths_of_a_loop_in_chunks(how: dict[str, Any], reverse: bool, first: int) -> None:
+    def loss(w: Any, h: Any, xs: Any) -> Any:
+        return total(mg.scan(step(w), h, xs, reverse=reverse, **how))
+
+    f = mg.jit(mg.value_and_grad(loss, (0, 1, 2)))
+    for steps in (first, 1, 2, 3, 4, 6, 9, 10, 16, 17):
+        args = data(steps)
+        found = f(*args)
+        expected = mg.value_and_grad(lambda w, h, xs: total(looped(w, h, xs, reverse, how.get("truncate", 0))), (0, 1, 2))(
+            *map(mg.tensor, args)
+        )
+        close(found, expected, 1e-9)
+    assert len({id(p) for programs in f.programs.values() for p in programs}) == 1
+
+
+@pytest.mark.parametrize("how", CHUNKS, ids=str)
+def test_sizes_of_an_empty_or_shortened_sequence_in_chunks_agree(how: dict[str, Any]) -> None:
+    f = mg.jit(lambda w, h, xs: mg.scan(step(w), h, xs[1:], **how))
+    for steps in (1, 2, 6, 1, 9):
+        w, h, xs = data(steps)
+        close(f(w, h, xs), looped(*map(mg.tensor, (w, h, xs[1:]))))
+
+
+@given(steps=st.integers(1, 9), chunk=st.integers(1, 5), k=st.integers(1, 5), reverse=st.booleans())
+def test_truncated_and_checkpointed_is_truncated(steps: int, chunk: int, k: int, reverse: bool) -> None:
+    args = data(steps)
+    both = derivatives(lambda w, h, xs: mg.scan(step(w), h, xs, reverse=reverse, truncate=k, checkpoint=chunk), args)
+    close(both, derivatives(lambda w, h, xs: mg.scan(step(w), h, xs, reverse=reverse, truncate=k), args))
+
+
+def test_a_checkpoint_saves_memory_also_of_a_truncated_loop_of_any_length() -> None:
+    """What the compiled gradient keeps, at a length that it was not compiled at."""
+
+    def kept(**how: Any) -> int:
+        f = mg.jit(mg.grad(lambda w, xs: mg.sum(mg.scan(lambda h, x: (mg.tanh(mg.sin(h @ w) * mg.exp(x)), None), xs[0], xs, **how)[0])))
+        for length in (64, 100):
+            f(np.eye(2), np.ones((length, 2)))
+        (program,) = {id(p): p for programs in f.programs.values() for p in programs}.values()
+        sizes = program.sizes([np.ones((2, 2)), np.ones((400, 2))])
+        lowered = program.executable.lowered
+        return lowered.phases[0].layout(dict(zip([s.name for s in lowered.sizes], lowered.numbers(sizes), strict=True)))[1]
+
+    assert kept(checkpoint=20) < kept() / 3
+    assert kept(truncate=50, checkpoint=20) < kept(truncate=50) / 2

@@ -78,4 +78,4 @@ def _no_collection() -> Iterator[None]:
 
 
 def _has_gradient(timeline: Timeline) -> bool:
-    return any(item.leaf == "parameter" and item.node.grad is not None for item in timeline.items)
+    return any(item.leaf == "parameter" and Tensor(item.node).grad is not None for item in timeline.items)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,18 @@ console = Console(highlight=False, soft_wrap=True)
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run", exists=True, file_okay=False)]
 Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
 Scheduler = Annotated[str | None, typer.Option(metavar="tcp://HOST:PORT", help="of a Dask cluster that shares the folder")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"minigrad {version('minigrad')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version and exit")] = False,
+) -> None: ...
 
 
 def plainly(f: Callable[..., Any]) -> Callable[..., Any]:

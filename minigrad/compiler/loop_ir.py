@@ -16,7 +16,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
-    "Stmt", "For", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
+    "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
     "Function", "walk",
 ]  # fmt: skip
 
@@ -243,6 +243,15 @@ class For(Stmt):
 
 
 @dataclass(frozen=True)
+class While(Stmt):
+    """A loop: `head` runs, and while `condition`, which reads memory, is then true, `body` and again `head`."""
+
+    head: tuple[Stmt, ...]
+    condition: Expr
+    body: tuple[Stmt, ...]
+
+
+@dataclass(frozen=True)
 class Shared(Stmt):
     """Work sharing: the positions 0 … extent are divided into two parts, and the body runs once for each, from `low` to `high`.
 
@@ -382,7 +391,9 @@ def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, each before those inside it."""
     for stmt in body:
         yield stmt
-        if isinstance(stmt, For | Shared | If):
+        if isinstance(stmt, While):
+            yield from walk(stmt.head)
+        if isinstance(stmt, For | While | Shared | If):
             yield from walk(stmt.body)
         if isinstance(stmt, If):
             yield from walk(stmt.otherwise)

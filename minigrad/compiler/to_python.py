@@ -43,6 +43,9 @@ def run_python(function: L.Function, args: Mapping[str, np.ndarray], sizes: Mapp
 
 def _stmt(stmt: L.Stmt, indent: str) -> list[str]:
     note = "  # " + " ".join(stmt.note.split()) if stmt.note else ""
+    if isinstance(stmt, L.While):
+        leave = [f"{indent}    if not {_operand(stmt.condition)}: break"]
+        return [f"{indent}while True:{note}", *(_block(stmt.head, indent) if stmt.head else []), *leave, *_block(stmt.body, indent)]
     if isinstance(stmt, L.For | L.Shared | L.If):
         lines = [f"{indent}{_head(stmt)}:{note}", *_block(stmt.body, indent)]
         return [*lines, f"{indent}else:", *_block(stmt.otherwise, indent)] if isinstance(stmt, L.If) and stmt.otherwise else lines

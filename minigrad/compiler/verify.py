@@ -57,7 +57,7 @@ class _Verifier:
         match stmt:
             case L.Shared(extent, low, high, body):
                 if self.choosing:
-                    raise ValueError(f"{self.f.name}: a shared statement must not stand in an if")
+                    raise ValueError(f"{self.f.name}: a shared statement must not stand in an if or a while")
                 self.index(extent)
                 self.define(low.name, "loop")
                 self.define(high.name, "loop")
@@ -69,6 +69,12 @@ class _Verifier:
                 self.define(var.name, "loop")
                 self.block(body)
                 self.scope = outer
+            case L.While(head, condition, body):
+                outside, self.choosing = self.choosing, True
+                self.block(head)
+                self.expr(condition, "bool")
+                self.block(body)
+                self.choosing = outside
             case L.If(condition, body, otherwise):
                 self.expr(condition, "bool")
                 outside, self.choosing = self.choosing, True

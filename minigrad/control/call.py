@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from functools import update_wrapper, wraps
-from typing import Any
+from functools import partial, update_wrapper, wraps
+from inspect import signature
+from itertools import islice
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,23 +80,44 @@ CALL: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batc
 # ---- for users
 
 
-def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, rule: Callable[..., Any] | None) -> Any:
+def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, backward: Callable[..., Any] | None) -> Any:
+    """f(*args) as a call of a graph. Leaves of the arguments that are no arrays are given to f as they are."""
     leaves, in_tree = tree.flatten(list(args))
-    given = [tensor(leaf) for leaf in leaves]
+    filled = _Filled(in_tree, tuple(None if _is_array(leaf) else leaf for leaf in leaves), tuple(map(_is_array, leaves)))
+    given = [tensor(leaf) for leaf in leaves if _is_array(leaf)]
     with interning():
         params = [abstract(t.type, t.name) for t in given]
-        outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
+        outs, out_tree = tree.flatten(f(*filled(params)))
         graph, captured = closed(params, [tensor(o) for o in outs], name)
-    found_rule = None if rule is None else _Rule(rule, in_tree, out_tree, len(captured))
-    return tree.unflatten(out_tree, CALL(*captured, *given, graph=graph, rule=found_rule))
+    rule = None if backward is None else _Rule(backward, filled, out_tree, len(captured))
+    return tree.unflatten(out_tree, CALL(*captured, *given, graph=graph, rule=rule))
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "__array__")
+
+
+class _Filled(NamedTuple):
+    """The arguments of a function without their arrays."""
+
+    in_tree: tree.TreeDef
+    leaves: tuple[Any, ...]
+    arrays: tuple[bool, ...]
+
+    def __call__(self, arrays: Sequence[Any]) -> Any:
+        """The arguments with these arrays."""
+        found = iter(arrays)
+        return tree.unflatten(self.in_tree, [next(found) if a else leaf for leaf, a in zip(self.leaves, self.arrays, strict=True)])
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f, with intermediate values that the gradient recomputes instead of keeping. Saves memory and costs time."""
+    """f, with intermediate values that the gradient recomputes instead of keeping. Saves memory and costs time.
+
+    Numbers, texts and flags among the arguments are given to f as they are."""
 
     @wraps(f)
-    def wrapped(*args: Any) -> Any:
-        return _as_call(f, args, getattr(f, "__name__", "checkpoint"), None)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return _as_call(lambda given, named: f(*given, **named), (args, kwargs), getattr(f, "__name__", "checkpoint"), None)
 
     return wrapped
 
@@ -100,8 +125,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Rule:
     """A user's backward function as a gradient rule of `call`."""
 
-    def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int):
-        self.backward, self.in_tree, self.out_tree, self.captured = backward, in_tree, out_tree, captured
+    def __init__(self, backward: Callable[..., Any], filled: _Filled, out_tree: tree.TreeDef, captured: int):
+        self.backward, self.filled, self.out_tree, self.captured = backward, filled, out_tree, captured
 
     def __call__(
         self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph
@@ -111,22 +136,55 @@ class _Rule:
             raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
         full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
-        found = self.backward(ct, out, *tree.unflatten(self.in_tree, args[self.captured :]))
-        leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
-        tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
-        for x, g in zip(args[self.captured :], leaves, strict=True):
-            if not unify_shapes(x.shape, tensor(g).shape):
+        given = args[self.captured :]
+        found = self.backward(ct, out, *self.filled(given))
+        grads = self._gradients(list(found) if isinstance(found, (tuple, list)) else [found], [x.type.is_float for x in given])
+        for x, g in zip(given, grads, strict=True):
+            if g is not None and not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
-        return [None] * self.captured + [tensor(g) for g in leaves]
+        return [None] * self.captured + [None if g is None else tensor(g) for g in grads]
+
+    def _gradients(self, found: list[Any], floats: Sequence[bool]) -> list[Any]:
+        """The gradient of each array, None for integers. `found` has one for each argument, or for each with float tensors."""
+        in_tree, given = self.filled.in_tree, iter(floats)
+        marks = [0 if a and next(given) else None for a in self.filled.arrays]
+        wanted = tree.unflatten(in_tree, marks)  # None where there is no gradient
+        live = [bool(tree.leaves(argument)) for argument in wanted]
+        if len(found) == sum(live) < len(live):
+            rest = iter(found)
+            found = [next(rest) if alive else None for alive in live]
+        if len(found) == len(live):
+            parts = iter(marks)
+            found = [_marked(g, t, list(islice(parts, t.leaves)), alive) for g, t, alive in zip(found, in_tree.children, live, strict=True)]
+        leaves, structure = tree.flatten(found)
+        if structure != tree.flatten(wanted)[1]:
+            tree.require_same(in_tree, structure, "custom_vjp: gradients against arguments")
+        rest = iter(leaves)
+        grads = [None if mark is None else next(rest) for mark in marks]
+        return [g for g, a in zip(grads, self.filled.arrays, strict=True) if a]
+
+
+def _marked(gradient: Any, structure: tree.TreeDef, marks: list[Any], live: bool) -> Any:
+    """The gradient of an argument with None where `marks` has None; as it is, where it has another structure."""
+    leaves, found = tree.flatten(gradient)
+    if not live:
+        return tree.unflatten(structure, marks)
+    return (
+        tree.unflatten(structure, [m if m is None else g for g, m in zip(leaves, marks, strict=True)]) if found == structure else gradient
+    )
 
 
 class custom_vjp:
     """A function with a gradient rule of its own.
 
     @mg.custom_vjp
-    def clipped(x): return x
+    def clipped(x, low, high): return x
     @clipped.defvjp
-    def _(ct, out, x): return mg.clip(ct, -1, 1)      # one gradient per argument, in a tuple if there are several
+    def _(ct, out, x, low, high): return mg.clip(ct, low, high), None, None
+
+    The rule gets the cotangent, the result and the arguments, defaults included, and returns one gradient per positional argument, None for
+    what has none: integers, and numbers, texts and flags, which both functions get as they are. The gradients of those with float tensors
+    alone will do as well.
     """
 
     def __init__(self, f: Callable[..., Any]):
@@ -138,7 +196,32 @@ class custom_vjp:
         self.backward = backward
         return backward
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.backward is None:
             raise GraphError(message("custom_vjp", "it has no backward rule yet", "Define one with @f.defvjp"))
-        return _as_call(self.f, args, getattr(self.f, "__name__", "custom"), self.backward)
+        args, kwargs = _bound(self.f, args, kwargs)
+        f, backward = (partial(g, **kwargs) if kwargs else g for g in (self.f, self.backward))
+        return _as_call(f, args, getattr(self.f, "__name__", "custom"), backward)
+
+    def __reduce__(self) -> Any:
+        return importable(self) or super().__reduce__()
+
+
+def _bound(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """All arguments with a position, defaults included, and those that have a name alone."""
+    try:
+        found = signature(f)
+    except ValueError:  # a builtin without one
+        return args, kwargs
+    bound = found.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
+
+
+def importable(value: Any) -> str | None:
+    """The name under which a decorated function stands in its module, or None. It is pickled by this name."""
+    name = getattr(value, "__qualname__", "")
+    try:
+        return name if attrgetter(name)(sys.modules[value.__module__]) is value else None
+    except (AttributeError, KeyError):
+        return None

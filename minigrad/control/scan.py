@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import ops, tree
 from ..errors import GraphError, message, shape_error
-from ..graph.dims import Dim, Extent, typical, unify
+from ..graph.dims import Dim, Extent, ceil_divide, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
@@ -26,6 +26,7 @@ from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
 from ..transforms.tracing import closed
 from .call import checkpoint as _checkpoint
+from .chunks import chunk_of, detached, starts
 
 
 class Parts(NamedTuple):
@@ -133,7 +134,7 @@ def _bytes(node: Node) -> int:
 SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
     "auto": (lambda op: op.cheap, True),
     "all": (lambda op: False, False),
-    "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond"), False),
+    "matmuls": (lambda op: op.name not in ("matmul", "scan", "cond", "while_loop"), False),
     "nothing": (lambda op: True, False),
 }
 
@@ -266,7 +267,7 @@ def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
     xs: Any = None,
-    length: int | None = None,
+    length: Extent | None = None,
     reverse: bool = False,
     truncate: int | None = None,
     checkpoint: bool | int = False,
@@ -278,7 +279,8 @@ def scan(
     from the last x to the first, and each y stands where its x stood. Without xs give `length`. No step at all gives (init, empty ys).
 
     truncate=k     the gradient does not pass from one chunk of k steps to the one before (truncated BPTT)
-    checkpoint=k   only every k-th carry is kept for the gradient and the steps between are computed again; True takes k = ⌈√T⌉
+    checkpoint=k   only every k-th carry is kept for the gradient and the steps between are computed again; True takes k = ⌈√T⌉.
+                   One compiled program serves all lengths
     save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
                    or by default all but what is cheap to do again where that takes no more memory
 
@@ -290,18 +292,20 @@ def scan(
     sequences, xs_tree = tree.flatten(xs)
     start, sequences = [tensor(c) for c in start], [tensor(x) for x in sequences]
     steps = _length(sequences, list(tree.paths(xs_tree)), length)
-    root = math.isqrt(max(steps.__index__() - 1, 0)) + 1 if checkpoint is True else checkpoint
-    chunk = whole("scan", truncate or root, "truncate or checkpoint")
-    if chunk:
-        return _chunked(f, init, xs, steps.__index__(), reverse, chunk, bool(truncate), save)
+    if truncate:
+        later = starts(steps, chunk_of(steps, truncate), reverse)
+        return scan(detached(f), init, (later, xs), reverse=reverse, checkpoint=checkpoint, save=save)
+    if checkpoint:
+        return _checkpointed(f, init, xs, steps, reverse, chunk_of(steps, checkpoint), save)
     with interning():
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
         result = f(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, slices))
         if not isinstance(result, tuple) or len(result) != 2:
             raise GraphError(message("scan", f"the step must return (carry, y), got {type(result).__name__}"))
-        after, ys_tree = _carry_after(result[0], carry, carry_tree), tree.flatten(result[1])[1]
-        ys = [tensor(y) for y in tree.leaves(result[1])]
+        after = carry_after("scan", result[0], carry, carry_tree, "Return the carry as it came in, then y")
+        leaves, ys_tree = tree.flatten(result[1])
+        ys = [tensor(y) for y in leaves]
         body, captured = closed([*carry, *slices], [*after, *ys], getattr(f, "__name__", "step"))
     attrs = {"constants": len(captured), "carries": len(start), "length": steps, "reverse": reverse, "save": save}
     outs = SCAN(*captured, *start, *sequences, body=body, **attrs)
@@ -322,19 +326,19 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
     return length
 
 
-def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef) -> list[Tensor]:
+def carry_after(what: str, result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef, fix: str) -> list[Tensor]:
     """The leaves of the next carry. Raises GraphError, which names every leaf whose type changed."""
     leaves, after_tree = tree.flatten(result)
     found = tree.difference(carry_tree, after_tree)
     if found:
-        raise GraphError(message("scan", f"the carry changes its structure: {found}", "Return the carry as it came in, then y"))
+        raise GraphError(message(what, f"the carry changes its structure: {found}", fix))
     after, wrong = [], []
     for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
         if not unify_types(old.type, new.type):
             wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
         after.append(new)
     if wrong:
-        raise GraphError(message("scan", "the carry must keep its types:\n" + "\n".join(wrong)))
+        raise GraphError(message(what, "the carry must keep its types:\n" + "\n".join(wrong)))
     return after
 
 
@@ -351,33 +355,19 @@ def _remedy(old: TensorType, new: TensorType) -> str:
     return ""
 
 
-def _chunked(f: Any, init: Any, xs: Any, steps: int, reverse: bool, chunk: int, detach: bool, save: str) -> tuple[Any, Any]:
-    """A scan over chunks of steps, then a scan over the remaining steps. `detach` between chunks truncates the gradient; else each chunk is
-    a checkpoint."""
-    if chunk < 1:
-        raise shape_error("scan", f"chunks must have at least one step, got {chunk}")
-    whole = steps // chunk * chunk
-    rest = slice(0, steps - whole) if reverse else slice(whole, steps)
-    main = slice(steps - whole, steps) if reverse else slice(0, whole)
+def _checkpointed(f: Any, init: Any, xs: Any, steps: Extent, reverse: bool, chunk: Extent, save: str) -> tuple[Any, Any]:
+    """A scan over chunks of steps, each a checkpoint, then a scan over the remaining steps."""
+    chunks = steps // chunk if isinstance(steps, int) else ceil_divide(steps, chunk) - 1
+    full = chunks * chunk
+    rest, main = (slice(0, steps - full), slice(steps - full, steps)) if reverse else (slice(full, steps), slice(0, full))
 
     def inner(carry: Any, x: Any) -> Any:
         return scan(f, carry, x, length=chunk, reverse=reverse, save=save)
 
-    def after_detach(carry: Any, indexed: Any) -> Any:
-        later, x = indexed
-        return inner(tree.map(lambda c: ops.where(later, ops.detach(c), c), carry), x)
-
-    parts = tree.map(lambda x: ops.reshape(tensor(x)[main], (steps // chunk, chunk, *tensor(x).shape[1:])), xs)
-    if detach:
-        later = ops.arange(steps // chunk) < steps // chunk - 1 if reverse else ops.arange(steps // chunk) > 0
-        carry, ys = scan(after_detach, init, (later, parts), length=steps // chunk, reverse=reverse)
-    else:
-        carry, ys = scan(_checkpoint(inner), init, parts, length=steps // chunk, reverse=reverse)
-    ys = tree.map(lambda y: ops.reshape(y, (whole, *y.shape[2:])), ys)
-    if whole == steps:
+    parts = tree.map(lambda x: ops.reshape(tensor(x)[main], (chunks, chunk, *tensor(x).shape[1:])), xs)
+    carry, ys = scan(_checkpoint(inner), init, parts, length=chunks, reverse=reverse)
+    ys = tree.map(lambda y: ops.reshape(y, (full, *y.shape[2:])), ys)
+    if identical(full, steps):
         return carry, ys
-    tail = tree.map(lambda x: tensor(x)[rest], xs)
-    carry = tree.map(ops.detach, carry) if detach and whole else carry
-    carry, more = scan(f, carry, tail, length=steps - whole, reverse=reverse, save=save)
-    order = (lambda a, b: ops.concat([b, a])) if reverse else (lambda a, b: ops.concat([a, b]))
-    return carry, tree.map(order, ys, more)
+    carry, more = scan(f, carry, tree.map(lambda x: tensor(x)[rest], xs), length=steps - full, reverse=reverse, save=save)
+    return carry, tree.map(lambda a, b: ops.concat([b, a] if reverse else [a, b]), ys, more)

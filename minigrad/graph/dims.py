@@ -8,6 +8,8 @@ What a program may do with a size:
     after tracing              It raises, unless a guard has the answer.
   its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
                                by a number or another symbol, and tracing starts again. After tracing it raises.
+The number of chunks of an axis (`ceil_divide`) and the root of its length (`root`) are sizes as well: derived symbols, which are computed
+from those of the axes at each call.
 `hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
 Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
 the same to the last bit: decisions about storage and summation use `typical` sizes.
@@ -36,15 +38,23 @@ class Bind(Exception):
 
     def __init__(self, symbol: Symbol, value: Extent):
         super().__init__(f"{symbol.name} = {value}")
+        while symbol.of:  # a derived size is bound by binding a size that it is derived from
+            symbol = symbols(symbol.of)[0]
+            value = symbol.hint
         self.symbol, self.value = symbol, value
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """A run-time size: its name, and its value in the first call (the hint)."""
+    """A run-time size: its name, and its value in the first call (the hint). A derived one is f(*of)."""
 
     name: str
     hint: int = field(compare=False)
+    of: tuple[Extent, ...] = field(default=(), compare=False)
+    f: Callable[..., int] | None = field(default=None, compare=False)
+
+    def value(self, sizes: Mapping[Symbol, int]) -> int:
+        return sizes[self] if self.f is None else self.f(*(evaluate(x, sizes) for x in self.of))
 
 
 Test = Callable[[Any, Any], bool]
@@ -122,20 +132,20 @@ class Dim:
         return self._hash
 
     def __add__(self, other: Any) -> Extent:
-        return _combine(self, other, 1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(self, other, 1) if isinstance(other, (int, Dim)) else _by_number(operator.add, self, other)
 
     def __sub__(self, other: Any) -> Extent:
-        return _combine(self, other, -1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(self, other, -1) if isinstance(other, (int, Dim)) else _by_number(operator.sub, self, other)
 
     def __rsub__(self, other: Any) -> Extent:
-        return _combine(-self, other, 1) if isinstance(other, (int, Dim)) else NotImplemented
+        return _combine(-self, other, 1) if isinstance(other, (int, Dim)) else _by_number(operator.sub, other, self)
 
     def __neg__(self) -> Dim:
         return Dim((m, -c) for m, c in self.terms)
 
     def __mul__(self, other: Any) -> Extent:
         if not isinstance(other, (int, Dim)):
-            return NotImplemented
+            return _by_number(operator.mul, self, other)
         product: dict[tuple[Symbol, ...], int] = {}
         for m, c in self.terms:
             for n, d in _terms(other):
@@ -145,15 +155,31 @@ class Dim:
 
     __radd__, __rmul__ = __add__, __mul__
 
-    def __floordiv__(self, other: Any) -> Extent:
-        quotient = _divide(self, other)
-        return quotient if quotient is not None else int(self) // int(other)
+    def __floordiv__(self, other: Any) -> Any:
+        quotient = _divide(self, other) if isinstance(other, (int, Dim)) else None
+        return quotient if quotient is not None else _by_number(operator.floordiv, self, other)
 
-    def __mod__(self, other: Any) -> Extent:
-        return 0 if _divide(self, other) is not None else int(self) % int(other)
+    def __mod__(self, other: Any) -> Any:
+        exact = isinstance(other, (int, Dim)) and _divide(self, other) is not None
+        return 0 if exact else _by_number(operator.mod, self, other)
 
-    def __rfloordiv__(self, other: Any) -> Extent:
-        return other // int(self)
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _by_number(operator.floordiv, other, self)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _by_number(operator.mod, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _by_number(operator.truediv, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _by_number(operator.truediv, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _by_number(operator.pow, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _by_number(operator.pow, other, self)
 
     def __eq__(self, other: object) -> bool:
         return _compare(operator.eq, self, other) if isinstance(other, (int, Dim, Real)) else NotImplemented
@@ -183,6 +209,13 @@ class Dim:
     def __repr__(self) -> str:
         parts = ["*".join([str(c)] * (c != 1 or not m) + [s.name for s in m]) for m, c in self.terms]
         return "+".join(parts).replace("+-", "-")
+
+
+def _by_number(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """f with the number of each run-time size; NotImplemented for an operand that is no real number."""
+    if not (isinstance(a, (Real, Dim)) and isinstance(b, (Real, Dim))):
+        return NotImplemented
+    return f(*(int(x) if isinstance(x, Dim) else x for x in (a, b)))
 
 
 def _terms(x: Extent) -> tuple[tuple[tuple[Symbol, ...], int], ...]:
@@ -283,7 +316,7 @@ def symbols(shape: Iterable[Extent]) -> tuple[Symbol, ...]:
 
 def evaluate(x: Extent, sizes: Mapping[Symbol, int]) -> int:
     """The value of an extent for given sizes."""
-    return sum(c * math.prod(sizes[s] for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
+    return sum(c * math.prod(s.value(sizes) for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 
 def product(shape: Iterable[Extent]) -> Extent:
@@ -292,3 +325,33 @@ def product(shape: Iterable[Extent]) -> Extent:
     for n in shape:
         total = total * n
     return total
+
+
+# ---- derived sizes
+
+
+def ceil_divide(a: Extent, b: Extent) -> Extent:
+    """⌈a / b⌉. For run-time sizes a derived one, with guards that say so: 0 < a, and b·(⌈a / b⌉ − 1) < a ≤ b·⌈a / b⌉."""
+    if not a > 0:
+        return 0
+    if not isinstance(a, Dim):
+        return -(-a // b)
+    found = _divide(a, b)
+    if found is None:
+        found = _derived("ceil", lambda n, m: -(-n // m), a, b)
+        assert b * (found - 1) < a <= b * found
+    return found
+
+
+def root(a: Extent) -> Extent:
+    """⌈√a⌉, at least 1. For a run-time size a derived one."""
+    return _derived("root", _root, a) if isinstance(a, Dim) else _root(a)
+
+
+def _root(n: int) -> int:
+    return math.isqrt(max(n - 1, 0)) + 1
+
+
+def _derived(name: str, f: Callable[..., int], *of: Extent) -> Dim:
+    text = "_".join([name, *map(repr, of)]).translate({ord("+"): "p", ord("-"): "m", ord("*"): "x"})
+    return Dim.of(Symbol(text, f(*map(hint, of)), of, f))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from ..tree import TreeDef
 
 _ids = itertools.count()
+
+
+def new_id() -> int:
+    """A number above those of all nodes made before."""
+    return next(_ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +68,9 @@ class Operation:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
+    def __deepcopy__(self, memo: Any) -> Operation:
+        return self
+
 
 class Node:
     """One operation applied to earlier nodes. `value` is its array, if it is known; `id` numbers nodes in order of creation.
@@ -70,7 +79,7 @@ class Node:
     keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
     """
 
-    __slots__ = ("__weakref__", "args", "attrs", "grad", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
+    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -87,7 +96,16 @@ class Node:
         self.origin = here() if origin is None else origin
         self.id = next(_ids)
         self.tracked, self.learned = tracked, False
-        self.grad: Any = None
+        self._holder: weakref.ref[Any] | None = None
+
+    @property
+    def holder(self) -> Any:
+        """The tensor that holds a parameter's gradient. The node refers to it weakly: the graph of the gradient leads back to the node."""
+        return None if self._holder is None else self._holder()
+
+    @holder.setter
+    def holder(self, tensor: Any) -> None:
+        self._holder = weakref.ref(tensor)
 
     @property
     def bodies(self) -> list[Graph]:
@@ -158,6 +176,12 @@ class Graph:
     def bodies(self) -> list[Graph]:
         """The bodies of its nodes (loop bodies, branches), without the bodies inside these."""
         return [g for n in self.nodes for g in n.bodies]
+
+    def __deepcopy__(self, memo: Any) -> Graph:
+        return self  # its nodes do not change
+
+    def __reduce__(self) -> Any:
+        raise GraphError(f"{self.name}: a graph is not pickled. Pickle the function, and trace it again")
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.params)} params, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"

@@ -2,37 +2,94 @@
 
 from __future__ import annotations
 
+import copyreg
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context, ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import OutOfMemoryError, message
 from .dims import product
-from .ir import Node, Operation, uses_sizes
+from .ir import Node, Operation, new_id, uses_sizes
 from .types import TensorType
 
-_interned: ContextVar[dict[Any, Node] | None] = ContextVar("interned", default=None)
+
+class Outside:
+    """The tensors that a trace takes from outside. Those with a history or a gradient, and those in `wanted`, become inputs of the graph;
+    others are constants."""
+
+    def __init__(self, wanted: Collection[Node] = ()):
+        self.start, self.wanted = new_id(), wanted
+        self.inputs: dict[Node, Node] = {}
+        self.constants: set[Node] = set()
+
+    def taken(self, node: Node) -> Node:
+        """The input that stands for the node, or the node itself."""
+        if node.id > self.start or node.value is None:
+            return node
+        if not node.tracked and node not in self.wanted:
+            self.constants.add(node)
+            return node
+        if node not in self.inputs:
+            self.inputs[node] = Node(INPUT, (), {}, node.type, None, node.name)
+        return self.inputs[node]
+
+
+class Table(dict[Any, Node]):
+    """The nodes of a trace, by operation, arguments and attributes."""
+
+    def __init__(self, outside: Outside | None = None):
+        super().__init__()
+        self.outside = outside
+
+
+class Paused(NamedTuple):
+    """No history is recorded. `table` is that of the trace around it, if there is one; `stop` is the operation that detaches."""
+
+    table: Table | None
+    stop: Operation
+
+
+# None: results are computed at once, and have a history where they are tracked.
+_mode: ContextVar[Table | Paused | None] = ContextVar("mode", default=None)
 
 
 @contextmanager
-def interning() -> Iterator[None]:
-    """Inside the `with`, equal operations on the same nodes are one node. Nested traces share the table."""
-    if _interned.get() is not None:
-        yield
-        return
-    token = _interned.set({})
+def _in_mode(mode: Table | Paused | None) -> Iterator[None]:
+    token = _mode.set(mode)
     try:
         yield
     finally:
-        _interned.reset(token)
+        _mode.reset(token)
+
+
+def interning(outside: Outside | None = None) -> AbstractContextManager[None]:
+    """Inside the `with`, equal operations on the same nodes are one node. Nested traces share the table."""
+    return nullcontext() if is_tracing() else _in_mode(Table(outside))
 
 
 def is_tracing() -> bool:
-    return _interned.get() is not None
+    mode = _mode.get()
+    return mode is not None and (not isinstance(mode, Paused) or mode.table is not None)
+
+
+def pause(stop: Operation) -> AbstractContextManager[None]:
+    """Inside the `with`, results have no history: eagerly they are constants, in a trace they are detached, by the operation `stop`."""
+    mode = _mode.get()
+    return _in_mode(Paused(mode, stop) if mode is None or isinstance(mode, Table) else mode)
+
+
+def resume() -> AbstractContextManager[None]:
+    """Inside the `with`, histories are recorded: what differentiates a function needs them."""
+    mode = _mode.get()
+    return _in_mode(mode.table) if isinstance(mode, Paused) else nullcontext()
+
+
+def is_paused() -> bool:
+    return isinstance(_mode.get(), Paused)
 
 
 # ---- nodes without arguments
@@ -53,9 +110,19 @@ def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
     return Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT)
 
 
+def _restored(kind: str, array: np.ndarray, name: str | None) -> Node:
+    """The node of a pickle."""
+    return known({op.name: op for op in (PARAMETER, COMPILED, CONSTANT)}[kind], _frozen(array), name)
+
+
+# A pickled node is a leaf: it has its value, and no history.
+copyreg.pickle(Node, lambda n: (_restored, ((n.op if n.op in (PARAMETER, COMPILED) else CONSTANT).name, n.value, n.name)))
+
+
 def number(value: Any, dtype: np.dtype) -> Node:
     """A 0-d constant. While tracing there is one node per value and dtype."""
-    table = _interned.get()
+    mode = _mode.get()
+    table = mode.table if isinstance(mode, Paused) else mode
     array = np.array(value, dtype)
     array.flags.writeable = False
     if table is None:
@@ -80,9 +147,15 @@ item = Operation(
 
 def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed."""
-    table = _interned.get()
-    if table is None:
+    mode = _mode.get()
+    if mode is None:
         return _make_eager(op, nodes, attrs)
+    return _make_paused(mode, op, nodes, attrs) if isinstance(mode, Paused) else _make_traced(mode, op, nodes, attrs)
+
+
+def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    if table.outside is not None:
+        nodes = tuple(map(table.outside.taken, nodes))
     key = None
     if not op.unique:
         key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)
@@ -102,7 +175,14 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     return node
 
 
-def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+def _make_paused(mode: Paused, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    if mode.table is None:
+        return _make_eager(op, nodes, attrs, recorded=False)
+    found = _make_traced(mode.table, op, nodes, attrs)
+    return _make_traced(mode.table, mode.stop, (found,), {}) if type(found.type) is TensorType else found
+
+
+def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], recorded: bool = True) -> Node:
     values, tracked = [], op.unique
     for n in nodes:
         if n.value is not None:
@@ -110,7 +190,9 @@ def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -
         tracked = tracked or n.tracked
     type_ = op.type(*[n.type for n in nodes], **attrs)
     value = compute(op, values, attrs) if len(values) == len(nodes) else None
-    return Node(op, nodes, attrs, type_, value) if tracked else Node(CONSTANT, (), {}, type_, value, tracked=False)
+    if tracked and (recorded or value is None):
+        return Node(op, nodes, attrs, type_, value)
+    return Node(CONSTANT, (), {}, type_, value, tracked=False)
 
 
 def is_number(node: Node) -> bool:

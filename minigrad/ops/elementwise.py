@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import tree
 from ..errors import RangeError, message, setting_error
+from ..graph.nodes import CONSTANT, is_tracing, known
 from ..graph.standard import require_cpu
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
 from ..primitives import elementwise as _e
@@ -228,6 +230,9 @@ def astype(x: Like, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     return t if t.dtype == target else _e.cast(t, dtype=target)
 
 
-def detach(x: Like) -> Tensor:
-    """The same values without a gradient."""
-    return _e.detach(tensor(x))
+def detach(x: Any) -> Any:
+    """The same values without a gradient, of a tensor or of each leaf of a tree. An eager result is a constant, and keeps no history."""
+    if not isinstance(x, Tensor) and builtins.any(isinstance(leaf, Tensor) for leaf in tree.leaves(x)):
+        return tree.map(detach, x)
+    found = _e.detach(tensor(x))
+    return Tensor(known(CONSTANT, found.numpy(), found.name)) if found.node.args and found.is_concrete and not is_tracing() else found

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
-from ..graph.dims import Dim, Extent, product, unify
+from ..graph.dims import Dim, Extent, identical, product, unify
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
 from ..primitives import index as _i
 from ..primitives import movement
@@ -70,7 +70,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         axis += 1
     y = x
     whole = all(s is n or (isinstance(s, int) and s == n) for s, n in zip(plan.stop, x.shape, strict=True))
-    if not whole or any(plan.start) or any(s != 1 for s in plan.step):
+    if not whole or not all(identical(a, 0) for a in plan.start) or any(s != 1 for s in plan.step):
         y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
     if plan.flips:
         y = movement.flip(y, axes=tuple(plan.flips))
@@ -211,7 +211,8 @@ def _advanced(x: Tensor, arrays: dict[int, Tensor], separated: bool) -> Tensor:
     for i, (a, n) in enumerate(zip(axes, sizes, strict=True)):
         _require_bounds(arrays[a], n, a)
         if len(axes) > 1:
-            position = _i.flat_index(ops.broadcast_to(arrays[a], shape), n, position * n if i else ops.zeros(shape, INT), product(sizes))
+            here = _i.position(ops.broadcast_to(arrays[a], shape), n=n, what="index")
+            position = position * n + here if i else here
     y = take(flat, position, 0)
     at = 0 if separated else axes[0]
     k = len(shape)

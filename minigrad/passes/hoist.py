@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..control.scan import SCAN, Parts, split
+from ..control.while_loop import WHILE
 from ..graph.ir import Graph, Node, substitute
 from ..graph.nodes import is_number, item
 from ..graph.types import TensorType
@@ -40,7 +41,8 @@ def hoist(graph: Graph) -> Graph:
 def _hoisted(node: Node) -> dict[int, Tensor] | None:
     body, attrs = node.attrs["body"], node.attrs
     params = split(body.params, attrs["constants"], attrs["carries"])
-    looping, moving = _below(body, params.carries), _below(body, params.sequences)
+    moving = _below(body, params.sequences)
+    looping = _below(body, [*params.carries, *(n for n in body.nodes if n.op is WHILE and n in moving)])
     still = [n for n in body.nodes if n.op is linalg.matmul and n in moving and n not in looping]
     fixed = _worth_hoisting([n for n in body.nodes if n not in looping and n not in moving and not n.is_constant], body)
     if not still and not fixed:
@@ -91,7 +93,7 @@ def _deferred(node: Node) -> dict[int, Tensor] | None:
     early = {*body.params, *Graph(body.params, body.outputs[:n]).nodes}
     early |= {m for m in body.nodes if m.op is item and m.args[0] in early}
     late = {m for m in body.nodes if m not in early and not is_number(m)}
-    if not any(m.op is linalg.matmul for m in late) or any(m.op is SCAN for m in late):
+    if not any(m.op is linalg.matmul for m in late) or any(m.op in (SCAN, WHILE) for m in late):
         return None
     stacks = _Stacks(body, n, params.sequences)
     stacks.outputs = [y for y in stacks.outputs if y not in late]

@@ -12,9 +12,9 @@ from ..errors import BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Extent, Shape, product
 from ..graph.types import BOOL, INT, TensorType, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
-from .elementwise import add, cast, div, equal, less, less_equal, maximum, minimum, mul, where
+from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
-from .rules import each, expand, like, repeat
+from .rules import each, like, repeat
 
 UINT64 = np.dtype("uint64")
 JITTED_SCATTER = 2**14  # elements; from this size on a jitted loop is used, which is 24 times as fast as np.add.at but must be compiled
@@ -50,26 +50,39 @@ def _take_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], a
         return permute(found, axes=(axis, *(a for a in range(found.ndim) if a != axis)))
     front = permute(x, axes=(0, axis + 1, *(a for a in range(1, x.ndim) if a != axis + 1)))
     rows = reshape(front, shape=(size * x.shape[axis + 1], *front.shape[2:]))
-    found = take(rows, _row_offsets(index, size, x.shape[axis + 1]), axis=0)
+    found = take(rows, _row_offsets("take", index, size, x.shape[axis + 1]), axis=0)
     at = tuple(range(1, index.ndim))
     rest = tuple(range(index.ndim, found.ndim))
     return permute(found, axes=(0, *rest[:axis], *at, *rest[axis:]))
 
 
-def _row_offsets(index: Tensor, size: Extent, n: Extent) -> Tensor:
+def _row_offsets(what: str, index: Tensor, size: Extent, n: Extent) -> Tensor:
     """An index (size, …), one per batch element into n rows, as an index into size·n rows."""
     offset = mul(iota(n=size, dtype=INT), broadcast(extent(n=n), shape=(size,)))
     column = broadcast(reshape(offset, shape=(size, *(1,) * (index.ndim - 1))), shape=index.shape)
-    return flat_index(index, n, column, size * n)
+    return add(position(index, n=n, what=what), column)
 
 
-def flat_index(index: Tensor, n: Extent, offset: Tensor, total: Extent) -> Tensor:
-    """offset + index as an index below `total`. Negative indices count from the end of their n; one out of bounds stays so."""
-    index = cast(index, dtype=INT) if index.dtype != INT else index
-    zero, size = like(index, 0), expand(extent(n=n), index.shape)
-    found = where(less(index, zero), add(index, size), index)
-    inside = minimum(less_equal(zero, found), less(found, size))
-    return where(inside, add(found, offset), expand(extent(n=total), index.shape))
+def _position_type(index: TensorType, n: Extent, what: str) -> TensorType:
+    require_index(what, index)
+    return TensorType(index.shape, INT)
+
+
+def _position_numpy(index: np.ndarray, n: int, what: str) -> np.ndarray:
+    found = in_bounds(what, index, int(n)).astype(INT)
+    return np.where(found < 0, found + int(n), found)
+
+
+# An index as a number from 0 to n - 1. An error names the operation `what`.
+position: Primitive = Primitive(
+    "position",
+    _position_type,
+    _position_numpy,
+    batch=lambda size, args, batched, n, what: position(args[0], n=n, what=what),
+    kind="index",
+    symbol="position",
+    examples=(((np.array([[0, 2], [-1, -3]]),), {"n": 3, "what": "take"}), ((np.array(1),), {"n": 2, "what": "index"})),
+)
 
 
 take: Primitive = Primitive(
@@ -123,7 +136,7 @@ def _scatter_batch(op: Callable[[], Primitive]) -> Any:
             return op()(updates, index, axis=axis + 1, n=n)
         last = axis + index.ndim
         order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
-        rows = op()(permute(updates, axes=order), _row_offsets(index, size, n), axis=0, n=size * n)
+        rows = op()(permute(updates, axes=order), _row_offsets("scatter", index, size, n), axis=0, n=size * n)
         split = reshape(rows, shape=(size, n, *rows.shape[1:]))
         return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
 

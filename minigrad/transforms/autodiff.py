@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
 from .. import ops, tree
 from ..errors import GraphError, dtype_error, message, require_callable, shape_error
 from ..graph.ir import Node, ancestors
-from ..graph.nodes import COMPILED, PARAMETER, item
+from ..graph.nodes import COMPILED, PARAMETER, is_paused, item, pause, resume
 from ..graph.types import TensorType, unify_shapes, whole
 from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
@@ -70,6 +72,44 @@ def _vjp(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
         return node.op.vjp(cts, wrap(node), [Tensor(a) for a in node.args], needs, **node.attrs)
 
 
+# ---- without a gradient
+
+
+def no_grad(f: Callable[..., Any] | None = None) -> Any:
+    """`with mg.no_grad():` or a decorator: no history is recorded, so that results are constants and no gradient goes through them.
+
+    Inside a traced or compiled function results are detached. What a transformation differentiates (mg.grad, vjp, jvp, …) is recorded
+    inside as well, and its result is a constant.
+    """
+    if f is None:
+        return _no_grad()
+    require_callable("no_grad", f)
+    if isgeneratorfunction(f) or iscoroutinefunction(f) or isasyncgenfunction(f):
+        problem = f"{getattr(f, '__name__', 'the function')} is a generator or coroutine, whose body runs after the call"
+        raise dtype_error("no_grad", problem, "Write `with mg.no_grad():` inside it")
+    return _no_grad()(f)
+
+
+@contextmanager
+def _no_grad() -> Iterator[None]:
+    with pause(detach):
+        yield
+
+
+def recorded(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f with its histories recorded. Inside no_grad its results are detached."""
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if not is_paused():
+            return f(*args, **kwargs)
+        with resume():
+            found = f(*args, **kwargs)
+        return tree.map(lambda leaf: ops.detach(leaf) if isinstance(leaf, Tensor) else leaf, found)
+
+    return wrapped
+
+
 # ---- the user's transformations
 
 
@@ -123,6 +163,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
     require_callable("grad", f)
     positions = tuple(whole("grad", i, "argnums") for i in (argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
 
+    @recorded
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if any(not -len(args) <= i < len(args) for i in positions):
@@ -154,15 +195,18 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: boo
     return wrapped
 
 
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """(f(*args), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per argument. ct has the structure, shapes and dtypes of the output."""
+@recorded
+def vjp(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """(f(*args, **kwargs), pull) where pull(ct) = ctᵀ·∂f/∂args, one result per positional argument. ct has the structure, shapes and dtypes
+    of the output. Arguments by name are not differentiated."""
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
     with differentiating():
-        out = f(*fresh)
+        out = f(*fresh, **kwargs)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
+    @recorded
     def pull(cotangent: Any) -> tuple[Any, ...]:
         cts = _cotangents(cotangent, outs, out_tree)
         found = _zero_filled(pullback(outs, cts, leaves), leaves)
@@ -183,14 +227,14 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     return cts
 
 
-def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*args), ∂f/∂args · tangents), with 0 for results that are not floats.
+def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any], **kwargs: Any) -> tuple[Any, Any]:
+    """(f(*args, **kwargs), ∂f/∂args · tangents), with 0 for results that are not floats.
 
     The jvp is computed as the vjp of the vjp, which is linear in its cotangent. So no separate rules are needed.
     """
     if len(args) != len(tangents):
         raise GraphError(message("jvp", f"{len(args)} arguments need as many tangents, got {len(tangents)}"))
-    out, pull = vjp(f, *args)
+    out, pull = vjp(f, *args, **kwargs)
     outs, out_tree = tree.flatten(out)
     given = tuple(tree.map(_tangent, t, a) for t, a in zip(tangents, args, strict=True))
     zeros = [like(o, 0) for o in outs]
@@ -271,8 +315,9 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     leaves = [Tensor(n) for n in below if n.op is PARAMETER]
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
-    for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):
-        leaf.node.grad = like(leaf, 0) if found is None else found
+    for leaf, found in zip(leaves, recorded(pullback)([loss], [ct], leaves), strict=True):
+        if leaf.node.holder is not None:
+            leaf.node.holder._gradient = like(leaf, 0) if found is None else found
 
 
 reverse_mode["backward"] = backward

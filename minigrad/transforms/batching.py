@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -14,36 +14,54 @@ from ..graph.nodes import interning, item
 from ..graph.types import TensorType, normalize_axis
 from ..primitives.rules import repeat
 from ..tensor import Tensor, abstract, apply, tensor
-from .tracing import closed
+from .tracing import closed, parameter_names
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable[..., Any]:
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """f for every element of a batch. Each argument has the batch along an axis (None: all elements share it); out_axes is that of results.
 
-    in_axes is one axis for all arguments or a tuple with one per argument; a tree has one axis for all its leaves.
-    Raises ShapeError if the batch sizes differ.
+    in_axes is one axis for all arguments, a tuple with one per positional argument, or a dict with those of arguments by name. Arguments
+    without an entry, such as all others by name, have the batch along axis 0. The entry of a tree, and out_axes, is one axis for all its
+    leaves or a tree of axes, which may stop above the leaves. Raises ShapeError if the batch sizes differ.
     """
 
     @wraps(f)
-    def wrapped(*args: Any) -> Any:
-        axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
-        if len(axes) != len(args):
-            raise shape_error("vmap", f"in_axes has {len(axes)} entries for {len(args)} arguments")
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, in_tree = tree.flatten((args, kwargs))
+        axes = _axes(f, in_axes, args, kwargs, in_tree)
+        batched = [axis is not None for axis in axes]
         given: list[Tensor] = []
-        batched: list[bool] = []
-        for arg, axis in zip(args, axes, strict=True):
-            for leaf in map(tensor, tree.leaves(arg)):
-                batched.append(axis is not None)
-                given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
+        for leaf, axis in zip(map(tensor, leaves), axes, strict=True):
+            given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
         size = _size([t for t, b in zip(given, batched, strict=True) if b])
         with interning():
             params = [abstract(_slice(t) if b else t.type) for t, b in zip(given, batched, strict=True)]
-            outs, out_tree = tree.flatten(f(*tree.unflatten(tree.flatten(list(args))[1], params)))
+            positional, named = tree.unflatten(in_tree, params)
+            outs, out_tree = tree.flatten(f(*positional, **named))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "vmap"))
         found = batch_graph(graph, size, [*captured, *given], [False] * len(captured) + batched)
-        return tree.unflatten(out_tree, [ops.moveaxis(o, 0, out_axes) for o in found])
+        goals = tree.spread("vmap: out_axes", out_axes, out_tree)
+        return tree.unflatten(out_tree, [ops.moveaxis(o, 0, normalize_axis("vmap", a, o.ndim)) for o, a in zip(found, goals, strict=True)])
 
     return wrapped
+
+
+def _axes(f: Callable[..., Any], in_axes: Any, args: Sequence[Any], kwargs: Mapping[str, Any], in_tree: tree.TreeDef) -> list[int | None]:
+    """The batch axis of each leaf of the arguments."""
+    if isinstance(in_axes, dict):
+        names = parameter_names(f, len(args))
+        unknown = set(in_axes) - set(names[: len(args)]) - set(kwargs)
+        if unknown:
+            has = ", ".join((*names[: len(args)], *kwargs))
+            raise shape_error("vmap", f"in_axes names {', '.join(map(str, sorted(unknown)))}, but the arguments are {has}")
+        entries = [*(in_axes.get(n, 0) for n in names[: len(args)]), *(in_axes.get(n, 0) for n in in_tree.children[1].keys)]
+    else:
+        entries = list(in_axes) if isinstance(in_axes, (tuple, list)) else [in_axes] * len(args)
+        if len(entries) != len(args):
+            raise shape_error("vmap", f"in_axes has {len(entries)} entries for {len(args)} arguments")
+        entries += [0] * len(kwargs)
+    structures = (*in_tree.children[0].children, *in_tree.children[1].children)
+    return [axis for entry, t in zip(entries, structures, strict=True) for axis in tree.spread("vmap: in_axes", entry, t)]
 
 
 def _slice(t: Tensor) -> TensorType:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import tree
-from ..errors import GraphError, dtype_error, message, require_callable
+from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
-from ..graph.nodes import INPUT, interning, is_number
+from ..graph.nodes import INPUT, Outside, interning, is_number
 from ..graph.types import TensorType
 from ..tensor import Tensor, abstract, tensor
 
@@ -27,24 +27,71 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
     """A name for each leaf of the arguments: the name of the parameter and the path to the leaf."""
+    given = [*zip(parameter_names(f, len(args)), args, strict=False), *kwargs.items()]
+    return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
+
+
+def parameter_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names of the positional parameters, at least `count`."""
     try:
         signature = inspect.signature(f)
         names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     except (TypeError, ValueError):
         names = []
-    names += [f"arg{i}" for i in range(len(names), len(args))]
-    given = [*zip(names, args, strict=False), *kwargs.items()]
-    return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
+    return names + [f"arg{i}" for i in range(len(names), count)]
 
 
-def trace_types(f: Callable[..., Any], types: Sequence[TensorType], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
-    """The graph of f(*args, **kwargs) for arguments of these types and this structure."""
-    with interning():
+def static_places(f: Callable[..., Any], argnums: int | Iterable[int], argnames: str | Iterable[str]) -> frozenset[int | str]:
+    """The positions and names of the static arguments. Raises SettingError for those that f does not have."""
+    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    names = [argnames] if isinstance(argnames, str) else list(argnames)
+    if not numbers and not names:
+        return frozenset()
+    parameters = inspect.signature(f).parameters.values()
+    ordered = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    kinds = {p.kind for p in parameters}
+    known = {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    has = f"{getattr(f, '__name__', 'the function')} has {', '.join(p.name for p in parameters) or 'no parameters'}"
+    found: set[int | str] = set()
+    for n in numbers:
+        if n >= len(ordered) and inspect.Parameter.VAR_POSITIONAL in kinds:
+            found.add(n)
+        elif -len(ordered) <= n < len(ordered):
+            names.append(ordered[n])
+        else:
+            raise setting_error("jit", f"static_argnums has {n}, but {has}")
+    for name in names:
+        if name not in known and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise setting_error("jit", f"static_argnames has {name!r}, but {has}")
+        found |= {name, ordered.index(name)} if name in ordered else {name}
+    return frozenset(found)
+
+
+def with_static(static: frozenset[int | str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with the static ones as parts of the structure."""
+    positional = tuple(tree.Static(a) if i in static else a for i, a in enumerate(args))
+    return positional, {k: tree.Static(a) if k in static else a for k, a in kwargs.items()}
+
+
+def trace_types(
+    f: Callable[..., Any],
+    types: Sequence[TensorType],
+    in_tree: tree.TreeDef,
+    names: Sequence[str | None],
+    name: str,
+    outside: Outside | None = None,
+) -> Graph:
+    """The graph of f(*args, **kwargs) for arguments of these types and this structure. The inputs in `outside` are its last params."""
+    with interning(outside):
         params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         outputs = tuple(_result(name, o).node for o in outs)
-    graph = Graph(tuple(p.node for p in params), outputs, name, in_tree, out_tree)
+    captured: Iterable[Node] = ()
+    if outside is not None:
+        outputs = tuple(map(outside.taken, outputs))
+        captured = outside.inputs.values()
+    graph = Graph((*(p.node for p in params), *captured), outputs, name, in_tree, out_tree)
     _require_closed(graph)
     return graph
 

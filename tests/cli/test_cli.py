@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +251,7 @@ def test_cache_shows_and_clears_what_was_compiled(tmp_path, monkeypatch):
     assert "1 entries" in call("cache")
     assert "Cleared" in call("cache", "--clear")
     assert "0 entries" in call("cache")
+
+
+def test_version_is_that_of_the_package():
+    assert call("--version") == f"minigrad {metadata.version('minigrad')} "

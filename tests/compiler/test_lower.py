@@ -7,8 +7,8 @@ from minigrad.models import LSTM
 import minigrad as mg
 from minigrad import tree
 from minigrad.compiler.llvm.gemm import DOT_ROWS
-from minigrad.compiler.lower import ops
-from minigrad.compiler.lower.ops import STEPS
+from minigrad.compiler.lower import control
+from minigrad.compiler.lower.control import STEPS
 from minigrad.compiler.lower.program import lower, shared_work
 from minigrad.compiler.to_python import to_python
 
@@ -48,7 +48,7 @@ def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
 
     with_copy = work()
     assert NOTE in source_of(fast)
-    monkeypatch.setattr(ops, "TRANSPOSED_FROM", 2**30)
+    monkeypatch.setattr(control, "TRANSPOSED_FROM", 2**30)
     assert with_copy == work()
 
 

@@ -59,7 +59,7 @@ def _source(graph: ir.Graph, arrays: Sequence[np.ndarray], sizes: Mapping[Symbol
     except Unsupported as reason:
         raise Skip(str(reason)) from None
     outs = [np.empty([evaluate(n, sizes) for n in o.type.shape], o.type.dtype) for o in graph.outputs]
-    loops.run([np.asarray(a, order="C") for a in arrays], outs, tuple(sizes[s] for s in loops.lowered.sizes))
+    loops.run([np.asarray(a, order="C") for a in arrays], outs, loops.lowered.numbers(sizes))
     return outs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -83,6 +83,21 @@ class Text:
         done = self.emit(f"icmp eq i64 {following}, {extent}")
         self.do(f"br i1 {done}, label %end.{n}, label %loop.{n}{metadata}")
         self.label(f"end.{n}")
+
+    @contextmanager
+    def forever(self) -> Iterator[Callable[[str], None]]:
+        """A loop without a counter. Yields a function that generates an instruction to leave the loop if a condition is false."""
+        n = self.fresh()
+        self.do(f"br label %while.{n}")
+        self.label(f"while.{n}")
+
+        def leave_unless(condition: str) -> None:
+            self.do(f"br i1 {condition}, label %do.{n}, label %done.{n}")
+            self.label(f"do.{n}")
+
+        yield leave_unless
+        self.do(f"br label %while.{n}")
+        self.label(f"done.{n}")
 
     @contextmanager
     def when(self, condition: str, leaves: bool = False) -> Iterator[None]:

@@ -220,6 +220,8 @@ class _Printer(Expressions):
         match stmt:
             case L.For():
                 self.loop(stmt)
+            case L.While():
+                self.while_(stmt)
             case L.Shared():
                 self.shared(stmt)
             case L.If(condition, body, otherwise):
@@ -257,9 +259,15 @@ class _Printer(Expressions):
             self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
             self.block(stmt.body)
 
+    def while_(self, stmt: L.While) -> None:
+        with self.text.forever() as leave_unless:
+            self.block(stmt.head)
+            leave_unless(self.expr(stmt.condition))
+            self.block(stmt.body)
+
     def unrolled(self, stmt: L.For) -> str:
         extent = L.as_index(stmt.extent)
-        simple = not any(isinstance(s, L.For | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
+        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
         if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
         n = len(self.module.metadata)

@@ -1,28 +1,22 @@
-"""Lowering rules of the operations outside clusters: matrix products, loops over time, branches, gathers, scatters, sorting, copies."""
+"""Lowering rules of the operations outside clusters: matrix products, gathers, scatters, sorting, copies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ...control.scan import split
-from ...graph.dims import Dim, Shape, identical, symbol_of
-from ...graph.ir import Graph, Node
-from ...graph.types import TensorType
+from ...graph.dims import Shape, identical, symbol_of
+from ...graph.ir import Node
 from ...primitives import index, movement, reduce
 from .. import loop_ir as L
-from ..llvm.gemm import DOT_ROWS
-from .batch import batch_of
 from .block import Block
+from .control import cond, inline, scan, while_loop
 from .random import random
-from .schedule import is_movement
-from .state import Inline, Range, Rows, Unsupported, const, nest, note
+from .state import Range, Unsupported, const, nest, note
 from .storage import Indices, Stored, extent
 
 Span = tuple[L.Index, L.Index]
 
-STEPS = 8  # a loop of more steps copies transposed matrices before it starts
-TRANSPOSED_FROM = 2**12  # a matrix of fewer elements is not copied
 FEW = 8  # at most so many first positions of an argsort are found by selection, without sorting the rest
 
 
@@ -83,7 +77,7 @@ def concat(block: Block, node: Node) -> None:
     start: list[Any] = [0] * len(target.shape)
     for x in node.args:
         part = target.sliced(tuple(start), (1,) * len(start), x.type.shape)
-        block.copy(part, _inline(block, x), note(node))
+        block.copy(part, inline(block, x), note(node))
         start[axis] = start[axis] + x.type.shape[axis]
 
 
@@ -128,6 +122,13 @@ def take(block: Block, node: Node) -> None:
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.shape[axis]))
     value = x.load((*indices[:axis], position, *indices[axis + k :]))
     _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=note(node))])
+
+
+def position(block: Block, node: Node) -> None:
+    target = block.store(node)
+    loops, indices = block.loops(target.shape)
+    made, found = _checked(block, node, block.at(node.args[0], indices), extent(node.attrs["n"]))
+    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), found.expr, note=note(node))])
 
 
 def scatter(block: Block, node: Node) -> None:
@@ -225,162 +226,7 @@ def cumulative(block: Block, node: Node) -> None:
     block.out += nest(loops, [L.Declare(total.name, L.Const(dtype, start)), run])
 
 
-# ---- control
-
-
-def cond(block: Block, node: Node) -> None:
-    """A branch. Both sides store their results in the same buffers."""
-    results = [block.temporary(t, node) for t in node.type]
-    chosen = block.at(node.args[0], ())
-    arguments = [block.view(a) or _inline(block, a) for a in node.args[1:]]
-
-    def branch(graph: Graph) -> tuple[L.Stmt, ...]:
-        targets = dict(zip(graph.outputs, results, strict=True))
-        side = Block(block.lowering, graph, dict(zip(graph.params, arguments, strict=True)), targets)
-        side.lower()
-        for o, r in zip(graph.outputs, results, strict=True):
-            if targets[o] is not r:
-                side.copy(r, targets[o].load, note(o))
-        return tuple(side.out)
-
-    block.out.append(L.If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=note(node)))
-    block.values[node] = results
-
-
-def _inline(block: Block, node: Node) -> Inline:
-    return lambda i: block.at(node, i)
-
-
-def scan(block: Block, node: Node) -> None:
-    Loop(block, node).lower()
-
-
-class Loop:
-    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step; any other carry has two
-    buffers, for its value before and after a step."""
-
-    def __init__(self, block: Block, node: Node):
-        attrs = node.attrs
-        self.block, self.node, self.body = block, node, attrs["body"]
-        self.carries, self.length, self.reverse = attrs["carries"], attrs["length"], attrs["reverse"]
-        self.params = split(self.body.params, attrs["constants"], self.carries)
-        self.given = split(node.args, attrs["constants"], self.carries)
-        self.after = self.body.outputs[: self.carries]
-        self.ys = self.body.outputs[self.carries :]
-        self.t = block.lowering.loop_var()
-        self.params_at: dict[Node, Any] = {}
-        self.targets: dict[Node, Stored] = {}
-        self.copies: list[tuple[Stored, Node]] = []
-        self.late: list[tuple[Stored, Stored]] = []
-        self.results: list[Any] = [None] * len(self.body.outputs)
-        self.batch = batch_of(node) if block.shares else None
-        self.copied: dict[Stored, Stored] = {}
-
-    def lower(self) -> None:
-        block = self.block
-        for p, arg in zip(self.params.constants, self.given.constants, strict=True):
-            self.params_at[p] = block.view(arg) or _inline(block, arg)
-        for p, arg in zip(self.params.sequences, self.given.sequences, strict=True):
-            self.params_at[p] = self.slice_of(arg)
-        for i in range(self.carries):
-            self.carry(i)
-        for j, y in enumerate(self.ys):
-            if self.results[self.carries + j] is None:
-                stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
-                self.results[self.carries + j] = stack
-                self.write(y, stack.row(self.t))
-        lowering, batch = block.lowering, self.batch
-        rows = Rows(batch, lowering.loop_var(), lowering.loop_var()) if batch is not None else None
-        lowering.rows = rows or lowering.rows
-        inner = Block(lowering, self.body, self.params_at, self.targets)
-        inner.loop = self if block.shares else None
-        inner.lower()
-        for target, y in self.copies:
-            inner.copy(target, self.targets[y].load if y in self.targets else _inline(inner, y), note(y))
-        for target, source in self.late:
-            inner.copy(target, source.load, "")
-        for view, copy in self.copied.items():
-            loops, here = block.loops(copy.shape)
-            body = [L.Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
-            block.out.append(L.If(self.pays_to_copy, nest(loops, body)))
-        loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=note(self.node))
-        if rows is None:
-            block.separate(loop)
-        else:
-            lowering.rows = None
-            block.separate(L.Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
-        block.values[self.node] = self.results
-
-    @property
-    def pays_to_copy(self) -> L.Expr:
-        """Whether copies of transposed matrices are faster: the condition is that the loop has many rows and steps."""
-        assert self.batch is not None
-        rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
-        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", 2 * DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
-
-    def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
-        """The transposed copy, made before the loop, of a matrix that is the same at each step; and the condition for making it.
-
-        None if the matrix is small, not transposed, or not a constant of the loop."""
-        source = arg
-        while is_movement(source):
-            source = source.args[0]
-        shape = view.shape
-        if self.batch is None or source not in self.params.constants or not all(isinstance(n, int) for n in shape):
-            return None
-        if len(shape) != 2 or view.strides[0] != L.Literal(1) or view.strides[1] == L.Literal(1) or shape[0] * shape[1] < TRANSPOSED_FROM:
-            return None
-        if view not in self.copied:
-            self.copied[view] = self.block.lowering.pool.new(arg.type)
-            self.block.owned.setdefault(self.node, []).append(self.copied[view])
-        return self.copied[view], self.pays_to_copy
-
-    def slice_of(self, arg: Node) -> Any:
-        whole = self.block.view(arg)
-        if whole is not None:
-            return whole.row(self.t)
-        return lambda i: self.block.at(arg, (self.t, *i))
-
-    def write(self, y: Node, target: Stored) -> None:
-        """Store a value of the body in a target: it is computed there, or copied if it already has another place."""
-        if y in self.targets or y in self.params_at or y.is_constant:
-            self.copies.append((target, y))
-        else:
-            self.targets[y] = target
-
-    def carry(self, i: int) -> None:
-        block, p, after = self.block, self.params.carries[i], self.after[i]
-        stacked = [j for j, y in enumerate(self.ys) if y in (p, after) and self.results[self.carries + j] is None]
-        if stacked:
-            slots = block.temporary(TensorType((self.length + 1, *p.type.shape), p.type.dtype), self.node)
-            before, next_ = (self.t + 1, self.t) if self.reverse else (self.t, self.t + 1)
-            first = extent(self.length) if self.reverse else L.Literal(0)
-            last = L.Literal(0) if self.reverse else extent(self.length)
-            for j in stacked:
-                from_next = (self.ys[j] is after) != self.reverse
-                start = (int(from_next),) + (0,) * p.type.ndim
-                shape = (self.length, *p.type.shape)
-                self.results[self.carries + j] = slots.sliced(start, (1,) * len(start), shape)
-            now, goal, self.results[i] = slots.row(before), slots.row(next_), slots.row(last)
-            block.copy(slots.row(first), _inline(block, self.given.carries[i]), note(p))
-            self.params_at[p] = now
-            self.write(after, goal)
-        else:
-            now, goal = (block.temporary(p.type, self.node) for _ in range(2))
-            block.copy(now, _inline(block, self.given.carries[i]), note(p))
-            self.params_at[p] = now
-            self.results[i] = now
-            if after is not p:
-                self.write(after, goal)
-                self.late.append((now, goal))
-
-
-LOWER: dict[str, Callable[[Block, Node], None]] = {
-    **{
-        f.__name__: f
-        for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cond, scan, random)
-    },
-    "scatter_max": scatter,
-    "cumsum": cumulative,
-    "cumprod": cumulative,
-}
+CONTROL = (cond, while_loop, scan)
+ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, gather, scatter_along, argsort, argmax, random)
+OTHERS: dict[str, Callable[[Block, Node], None]] = {"scatter_max": scatter, "cumsum": cumulative, "cumprod": cumulative}
+LOWER: dict[str, Callable[[Block, Node], None]] = {f.__name__: f for f in (*ALONE, *CONTROL)} | OTHERS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...graph.dims import TYPICAL, Symbol, symbols
 from ...graph.ir import Graph, Node
+from ...graph.types import TensorType
 from .. import loop_ir as L
 from .block import Block
 from .ops import LOWER
@@ -34,6 +35,10 @@ class Lowered:
     checks: tuple[tuple[Node, L.Index], ...]
     clusters: tuple[str, ...]
 
+    def numbers(self, sizes: Mapping[Symbol, int]) -> tuple[int, ...]:
+        """The value of each size of the phases, for these sizes of the arguments."""
+        return tuple(s.value(sizes) for s in self.sizes)
+
 
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     """Lower a graph. Without `split` no statement is shared between threads. Raises Unsupported for an operation without a rule."""
@@ -50,7 +55,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     lowering.constants.update((c, argument(c)) for c in constants)
     outputs = [_array(f"y{i}", o) for i, o in enumerate(graph.outputs)]
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
-    found = symbols(n for p in graph.params for n in p.type.shape)
+    found = tuple(dict.fromkeys([*symbols(n for p in graph.params for n in p.type.shape), *_derived(graph)]))
     main = Main(lowering, graph, params, targets)
     main.shares, main.typical = split, {s.name: TYPICAL for s in found}
     main.lower()
@@ -127,6 +132,8 @@ def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
         match stmt:
             case L.For(var, extent, inner):
                 total += L.evaluate(extent, sizes) * work(inner, {**sizes, var.name: 0})
+            case L.While(head, _, inner):
+                total += TYPICAL * work((*head, *inner), sizes)
             case L.Shared(extent, low, high, inner):
                 total += work(inner, {**sizes, low.name: 0, high.name: L.evaluate(extent, sizes)})
             case L.If(_, inner, otherwise):
@@ -144,6 +151,16 @@ def _array(name: str, node: Node) -> Stored:
     if dtype not in DTYPES:
         raise Unsupported(f"dtype {dtype}")
     return Stored(L.Buffer(name, dtype, count(shape)), L.as_index(0), row_major(shape), shape)
+
+
+def _derived(graph: Graph) -> Iterator[Symbol]:
+    """The derived sizes in a graph and its bodies."""
+    for node in graph.nodes:
+        types = [node.type] if isinstance(node.type, TensorType) else node.type
+        extents = [n for t in types for n in t.shape] + [n for v in node.attrs.values() for n in (v if isinstance(v, tuple) else (v,))]
+        yield from (s for s in symbols(extents) if s.of)
+    for body in graph.bodies():
+        yield from _derived(body)
 
 
 def _constants(graph: Graph) -> list[Node]:

@@ -129,6 +129,10 @@ class Accesses:
                     self.block(body)
             case L.Shared():
                 self.shared(stmt)
+            case L.While(head, condition, body):
+                self.block(head)
+                self.expr(condition)
+                self.block(body)
             case L.If(condition, body, otherwise):
                 self.expr(condition)
                 self.block(body, *self.holds(condition))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BoundsError, message
+from .. import loop_ir as L
 from ..index import evaluate
 from ..llvm.work_board import OPENED
 from ..lower.program import Lowered, shared_work
@@ -40,6 +41,7 @@ class Executable:
         self.lowered = lowered
         self.kernels = [Kernel(p) for p in lowered.phases]
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
+        self.endless = any(isinstance(s, L.While) for p in lowered.phases for s in L.walk(p.body))  # no earlier call tells its time
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
@@ -75,7 +77,7 @@ class Executable:
         known = self.known(numbers)
         table = self.kernels[0].pack([*inputs, *outputs])
         job = partial(self._phases, known.pays, table, numbers, arena, inputs, outputs)
-        if known.seconds < LONG:
+        if known.seconds < LONG and not self.endless:
             code, value = job()
         else:
             began = time.perf_counter()
@@ -85,7 +87,7 @@ class Executable:
             return None
         node, length = self.lowered.checks[code - 1]
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
-        return BoundsError(message(node.op.name, problem, place=node.origin))
+        return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
     def _phases(
         self,

@@ -1,0 +1,210 @@
+"""What a function takes from outside: the tensors and models that its closure, its `self`, its defaults and its globals hold.
+
+A place is a sequence of getters that lead from the function to a value. A compiled function looks there anew at each call.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
+from functools import cache, partial, reduce
+from itertools import islice
+from operator import attrgetter, itemgetter
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import tree
+from .errors import GraphError, message
+from .graph.ir import Graph, Node, Operation
+from .graph.types import TensorType
+from .origin import is_engine
+from .tensor import Tensor
+
+Place = tuple[Callable[[Any], Any], ...]
+
+LIMIT = 20_000  # values that a search visits
+
+
+class Root(NamedTuple):
+    """A tensor or a model at a place. `arguments` are (position of the leaf, number of the argument), `constants` (position, node)."""
+
+    place: Place
+    structure: tree.TreeDef
+    arguments: tuple[tuple[int, int], ...]
+    constants: tuple[tuple[int, Any], ...]
+
+
+class Captured(NamedTuple):
+    """What a program takes from outside, and where it is found at the next call."""
+
+    roots: tuple[Root, ...]
+    types: tuple[TensorType, ...]
+
+    def read(self, f: Callable[..., Any]) -> list[Tensor] | None:
+        """The tensors that are arguments, as f has them now. None if the program does not fit: a constant or a structure is another one."""
+        found: list[Any] = [None] * len(self.types)
+        for root in self.roots:
+            leaves = _leaves(f, root)
+            if leaves is None or any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+                return None
+            for i, number in root.arguments:
+                leaf, before = leaves[i], found[number]
+                if not isinstance(leaf, Tensor) or leaf.node.type != self.types[number]:
+                    return None
+                if before is not None and before.node is not leaf.node:
+                    return None  # one tensor stood at two places, and now there are two
+                found[number] = leaf
+        return found
+
+    def changed(self, f: Callable[..., Any]) -> set[Node]:
+        """The tensors that stand now where the program has other constants."""
+        found = set()
+        for root in self.roots:
+            leaves = _leaves(f, root) or []
+            found |= {leaves[i].node for i, kept in root.constants if leaves and getattr(leaves[i], "node", kept) is not kept}
+        return found
+
+
+def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
+    """The leaves of what stands at the place, or None if it is gone or has another structure."""
+    try:
+        value = reduce(lambda holder, get: get(holder), root.place, f)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    if root.structure is tree.LEAF:
+        return [value] if isinstance(value, Tensor) else None
+    leaves, structure = tree.flatten(value)
+    return leaves if structure == root.structure else None
+
+
+def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants: Collection[Node]) -> Captured | None:
+    """The places of these nodes; None if f takes nothing from outside. Raises GraphError, which names an argument that is nowhere."""
+    numbers = {node: i for i, node in enumerate(arguments)}
+    own = _owner(f)
+    roots, missing = [], set(arguments)
+    for place, value in reachable(f) if arguments or constants else own:
+        leaves, structure = tree.flatten(value)
+        nodes = [leaf.node if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        found = tuple((i, numbers[n]) for i, n in enumerate(nodes) if isinstance(n, Node) and n in numbers)
+        kept = tuple((i, n) for i, n in enumerate(nodes) if not isinstance(n, Node) or n in constants)
+        if found or any(n in constants for _, n in kept if isinstance(n, Node)) or any(place == p for p, _ in own):
+            roots.append(Root(place, structure, found, kept))
+            missing -= {nodes[i] for i, _ in found}
+    if missing:
+        problem = f"takes {next(iter(missing))!r} from a place where it can't look at the next call"
+        raise GraphError(message(name, problem, "Pass the tensor, or the model that holds it, as an argument"))
+    return Captured(tuple(roots), tuple(n.type for n in arguments)) if roots else None
+
+
+def _owner(f: Any) -> list[tuple[Place, Any]]:
+    """The model that f is, or whose method it is."""
+    if is_model(f):
+        return [((), f)]
+    return [((attrgetter("__self__"),), f.__self__)] if isinstance(f, MethodType) and is_model(f.__self__) else []
+
+
+def is_model(value: Any) -> bool:
+    return hasattr(type(value), "__tree_flatten__")
+
+
+# ---- the search
+
+
+def reachable(f: Any, globals: bool = True) -> Iterator[tuple[Place, Any]]:
+    """The tensors and models that f can reach, each with its place; at several places if there are several ways. Nearest first.
+
+    The functions and objects of the engine, of the standard library and of installed packages are entered for what they wrap alone.
+    """
+    queue: deque[tuple[Place, Any, frozenset[str], tuple[int, ...]]] = deque([((), f, frozenset(), ())])
+    home, left = str(getattr(f, "__module__", "")).split(".")[0], LIMIT
+    while queue:
+        place, value, names, above = queue.popleft()
+        if isinstance(value, Tensor) or is_model(value):
+            yield place, value
+        if isinstance(value, FunctionType):
+            names = _names(value.__code__)
+        above = (*above, id(value))
+        for way, child in islice(_children(value, names, home, globals), left):
+            left -= 1
+            if id(child) not in above and not isinstance(child, _CLOSED):
+                queue.append(((*place, *way), child, names, above))
+
+
+# Types whose values hold no tensors to look for.
+_CLOSED = (
+    *(str, bytes, int, float, complex, type(None), BuiltinFunctionType),
+    *(np.ndarray, np.generic, np.ufunc, np.dtype, Graph, Node, Operation),
+)
+
+
+def _names(code: CodeType) -> frozenset[str]:
+    """The names of globals and attributes in a function and in the functions inside it."""
+    inner = (_names(c) for c in code.co_consts if isinstance(c, CodeType))
+    return frozenset(code.co_names).union(*inner)
+
+
+@cache
+def _is_entered(module: str, home: str) -> bool:
+    """Whether the search looks at what stands in a module: one of the user."""
+    root = module.split(".")[0]
+    if root == home and home != "minigrad":
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return root not in sys.stdlib_module_names and "-packages" not in file and not is_engine(file)
+
+
+def _children(value: Any, names: frozenset[str], home: str, globals: bool) -> Iterator[tuple[Place, Any]]:
+    """What a value holds, and the getters that lead to it."""
+    if isinstance(value, FunctionType):
+        yield from _of_function(value, names if globals and _is_entered(str(value.__globals__.get("__name__")), home) else frozenset())
+    elif isinstance(value, ModuleType):
+        if _is_entered(value.__name__, home):
+            yield from (((attrgetter(n),), vars(value)[n]) for n in names if n in vars(value))
+    elif isinstance(value, type):
+        if globals and _is_entered(value.__module__, home):
+            yield from _of_class(value)
+    elif isinstance(value, (MethodType, staticmethod, classmethod)):
+        yield from (((attrgetter(n),), getattr(value, n)) for n in ("__self__", "__func__") if hasattr(value, n))
+    elif isinstance(value, partial):
+        yield from (((attrgetter(n),), getattr(value, n)) for n in ("func", "args", "keywords"))
+    elif isinstance(value, dict):
+        yield from (((itemgetter(k),), v) for k, v in list(value.items()))
+    elif isinstance(value, (list, tuple)):
+        yield from (((itemgetter(i),), v) for i, v in enumerate(value))
+    elif hasattr(value, "__dict__") and (callable(value) or _is_entered(type(value).__module__, home)):
+        yield from _of_object(value)
+        yield (attrgetter("__class__"),), type(value)
+
+
+def _of_function(f: FunctionType, globals: Collection[str]) -> Iterator[tuple[Place, Any]]:
+    for i, cell in enumerate(f.__closure__ or ()):
+        with suppress(ValueError):  # a variable without a value yet
+            yield (attrgetter("__closure__"), itemgetter(i), attrgetter("cell_contents")), cell.cell_contents
+    for attribute in ("__defaults__", "__kwdefaults__"):
+        if getattr(f, attribute):
+            yield (attrgetter(attribute),), getattr(f, attribute)
+    yield from (((attrgetter("__dict__"), itemgetter(k)), v) for k, v in f.__dict__.items() if k != "__wrapped__")
+    yield from (((attrgetter("__globals__"), itemgetter(n)), f.__globals__[n]) for n in globals if n in f.__globals__)
+
+
+def _of_class(kind: type) -> Iterator[tuple[Place, Any]]:
+    """Its methods and other attributes, and its bases."""
+    for name, value in list(vars(kind).items()):
+        if isinstance(value, FunctionType) or not name.startswith("__"):
+            yield (attrgetter("__dict__"), itemgetter(name)), value
+    yield (attrgetter("__bases__"),), kind.__bases__
+
+
+def _of_object(value: Any) -> Iterator[tuple[Place, Any]]:
+    """Its attributes. The parts of a model are its leaves, and of what wraps a function only functions count."""
+    held = dict(vars(value))
+    if is_model(value) or "__wrapped__" in held:
+        wrapped = held.pop("__wrapped__", None)
+        held = {k: v for k, v in held.items() if callable(v) and not is_model(v)}
+        if wrapped is not None and not any(v is wrapped for v in held.values()):
+            held["__wrapped__"] = wrapped
+    yield from (((attrgetter("__dict__"), itemgetter(k)), v) for k, v in held.items())
