@@ -145,7 +145,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('layer_norm scale', lambda: mg.layer_norm(X, mg.ones(3)), ShapeError, 'multiply: shapes (3, 4) and (3,) do not broadcast: axis 1 is 4 vs 3. To combine per row, index the vector as v[:, None]'),
     ('dropout rate', lambda: mg.dropout(X, 1.5, mg.random.key(0)), SettingError, 'dropout: the rate must be in [0, 1), got 1.5'),
     ('dropout key', lambda: mg.dropout(X, .5, 3), DTypeError, 'random: takes a key first, got 3. Make one from a seed with mg.random.key(0)'),
-    ('ce oob', lambda: mg.cross_entropy(X, np.array([0,1,9])), BoundsError, 'take_along_axis: index 9 out of bounds for an axis of size 4'),
+    ('ce oob', lambda: mg.cross_entropy(X, np.array([0,1,9])), BoundsError, 'cross_entropy: a target is 9, but must be one of 0 … 3'),
     ('ce shape', lambda: mg.cross_entropy(X, np.array([0,1])), ShapeError, 'cross_entropy: targets int64(2) are classes, which must have the shape (3,) for logits float32(3, 4)'),
     ('ce prob shape', lambda: mg.cross_entropy(X, np.ones((3,5))), ShapeError, 'cross_entropy: targets float64(3, 5) are probabilities, which must have the shape (3, 4) for logits float32(3, 4)'),
     ('bce shape', lambda: mg.binary_cross_entropy(X, mg.ones((3,5))), ShapeError, 'binary_cross_entropy: shapes (3, 4) and (3, 5) do not broadcast: axis 1 is 4 vs 5'),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from .activations import log_softmax, logsumexp, softmax
+from .activations import elu, gelu, glu, leaky_relu, log_softmax, logsumexp, silu, softmax
 from .contraction import einsum
-from .convolution import circular_convolution, conv2d
-from .layers import dropout, layer_norm
-from .losses import binary_cross_entropy, cross_entropy, huber, mse
+from .convolution import avg_pool1d, circular_convolution, conv1d, conv2d, max_pool1d
+from .layers import dropout, embedding, layer_norm, rms_norm
+from .losses import binary_cross_entropy, cross_entropy, huber, kl_div, mse, nll
 from .statistics import cosine_similarity, norm, std, var
 
 __all__ = [
-    "binary_cross_entropy", "circular_convolution", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "einsum", "huber",
-    "layer_norm", "log_softmax", "logsumexp", "mse", "norm", "softmax", "std", "var",
+    "avg_pool1d", "binary_cross_entropy", "circular_convolution", "conv1d", "conv2d", "cosine_similarity", "cross_entropy", "dropout",
+    "einsum", "elu", "embedding", "gelu", "glu", "huber", "kl_div", "layer_norm", "leaky_relu", "log_softmax", "logsumexp", "max_pool1d",
+    "mse", "nll", "norm", "rms_norm", "silu", "softmax", "std", "var",
 ]  # fmt: skip

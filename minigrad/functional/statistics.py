@@ -1,12 +1,14 @@
-"""Statistics and norms."""
+"""Statistics, norms and similarity."""
 
 from __future__ import annotations
 
 from .. import ops
+from ..errors import setting_error
 from ..graph import dims
-from ..graph.types import normalize_axes
-from ..ops.elementwise import Axis, Like
+from ..graph.types import normalize_axes, normalize_axis
+from ..ops.elementwise import Axis, Like, _floats
 from ..tensor import Tensor, tensor
+from .scaling import scale
 
 
 def var(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
@@ -22,7 +24,8 @@ def var(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 
 
 def _safe_sqrt(x: Tensor) -> Tensor:
     """√x with gradient 0 at 0."""
-    return ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1)), x * 0)
+    zero = x == 0
+    return ops.where(zero, 0, ops.sqrt(ops.where(zero, 1, x)))
 
 
 def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
@@ -31,13 +34,28 @@ def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 
 
 
 def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """√Σx²; its gradient is 0 at 0."""
-    t = tensor(x)
-    return _safe_sqrt(ops.sum(ops.square(t), normalize_axes("norm", axis, t.ndim), keepdims))
+    """√Σx², which neither overflows nor vanishes where it has a value; its gradient is 0 at 0."""
+    (t,) = _floats("norm", x)
+    axes = normalize_axes("norm", axis, t.ndim)
+    size = scale(t, axes)
+    y = size * _safe_sqrt(ops.sum(ops.square(t / size), axes, keepdims=True))
+    return y if keepdims else ops.squeeze(y, axes)
 
 
-def cosine_similarity(x: Like, y: Like, axis: int = -1, epsilon: float = 1e-8) -> Tensor:
-    """x·y / √((x·x)(y·y) + ε), ε inside the root: a zero vector has similarity 0 and a finite gradient."""
-    a, b = tensor(x), tensor(y)
-    dot = ops.sum(a * b, axis)
-    return dot / ops.sqrt(ops.sum(a * a, axis) * ops.sum(b * b, axis) + epsilon)
+def cosine_similarity(x: Like, y: Like, axis: int = -1, epsilon: float = 0.0) -> Tensor:
+    """x·y / (|x| |y|) along an axis of the broadcast operands, for vectors of any length. Of a zero vector it is 0, with gradient 0.
+
+    With ε it is x·y / √((x·x)(y·y) + ε), as in networks with memory: near 0 for short vectors, and smooth at 0.
+    """
+    a, b = _floats("cosine_similarity", x, y)
+    along = normalize_axis("cosine_similarity", axis, a.ndim)
+    if not epsilon >= 0:
+        raise setting_error("cosine_similarity", f"epsilon must not be negative, got {epsilon}")
+    if not epsilon:
+        a, b = a / scale(a, along), b / scale(b, along)
+    dot = ops.sum(a * b, along)
+    squares = ops.sum(a * a, along) * ops.sum(b * b, along)
+    if epsilon:
+        return dot / ops.sqrt(squares + epsilon)
+    zero = squares == 0
+    return ops.where(zero, 0, dot / ops.sqrt(ops.where(zero, 1, squares)))
