@@ -152,7 +152,9 @@ def _of_classes(
     _require_shape(what, t, z.shape[:axis] + z.shape[axis + 1 :], "classes", z)
     t = integers(what, "a target", t)
     w = ops.where(t == ignored, 0, ops.broadcast_to(1 if weights is None else weights, t.shape))
-    index = ops.expand_dims(counted(what, "a target", ops.where(w == 0, 0, t), z.shape[axis]), axis)
+    none = ops.logical_or(t < 0, t >= ops.extent(z.shape[axis]))
+    classes = ops.where(ops.logical_and(none, w == 0), 0, t)
+    index = ops.expand_dims(counted(what, "a target", classes, z.shape[axis]), axis)
 
     def formula(z: Tensor) -> Tensor:
         logp = logarithms(z)
