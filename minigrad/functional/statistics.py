@@ -22,7 +22,7 @@ def var(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 
     return mean_square * (n / (n - correction))
 
 
-def _safe_sqrt(x: Tensor) -> Tensor:
+def safe_sqrt(x: Tensor) -> Tensor:
     """√x with gradient 0 at 0."""
     zero = x == 0
     return ops.where(zero, 0, ops.sqrt(ops.where(zero, 1, x)))
@@ -30,7 +30,7 @@ def _safe_sqrt(x: Tensor) -> Tensor:
 
 def std(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:
     """The square root of var; its gradient is 0 where the elements are equal."""
-    return _safe_sqrt(var(x, axis, keepdims, correction))
+    return safe_sqrt(var(x, axis, keepdims, correction))
 
 
 def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -38,7 +38,7 @@ def norm(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     (t,) = _floats("norm", x)
     axes = normalize_axes("norm", axis, t.ndim)
     size = scale(t, axes)
-    y = size * _safe_sqrt(ops.sum(ops.square(t / size), axes, keepdims=True))
+    y = size * safe_sqrt(ops.sum(ops.square(t / size), axes, keepdims=True))
     return y if keepdims else ops.squeeze(y, axes)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .optimizer import Optimizer, OptimizerError, State, global_norm
 from .rules import SGD, Adam, AdamW, GravesRMSProp, RMSProp
-from .schedules import Constant, Cosine, Delayed, Exponential, Rate, Warmup
+from .schedules import Constant, Cosine, Delayed, Exponential, Plateau, PlateauState, Rate, Warmup
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "Constant", "Cosine", "Delayed", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "RMSProp",
-    "Rate", "State", "Warmup", "global_norm",
+    "SGD", "Adam", "AdamW", "Constant", "Cosine", "Delayed", "Exponential", "GravesRMSProp", "Optimizer", "OptimizerError", "Plateau",
+    "PlateauState", "RMSProp", "Rate", "State", "Warmup", "global_norm",
 ]  # fmt: skip

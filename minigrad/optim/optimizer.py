@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import ops, tree
 from ..errors import SettingError, shape_error
+from ..functional.statistics import norm, safe_sqrt
 from ..graph.nodes import is_tracing
 from ..graph.types import unify_types
 from ..tensor import Tensor, parameter, tensor
@@ -28,9 +29,14 @@ class State(NamedTuple):
 
 
 def global_norm(grads: Any) -> Tensor:
-    """√Σg² over all leaves of a tree of gradients."""
-    total = sum((ops.astype(ops.sum(ops.square(g)), "float64") for g in tree.leaves(grads)), tensor(0.0, "float64"))
-    return ops.sqrt(total)
+    """√Σg² over all leaves of a tree of gradients, float64. It neither overflows nor vanishes where it has a value."""
+    sizes = [_size(tensor(g)) for g in tree.leaves(grads)]
+    return norm(ops.stack(sizes)) if sizes else tensor(0.0, "float64")
+
+
+def _size(g: Tensor) -> Tensor:
+    """√Σg² as float64, whose range holds the squares of float32."""
+    return norm(g) if g.dtype == np.float64 else safe_sqrt(ops.sum(ops.square(ops.astype(g, "float64"))))
 
 
 @dataclass(frozen=True)
@@ -42,15 +48,20 @@ class Optimizer:
     clip_value  gradients are limited to ±this, element by element, before the norm
     rates       {part: learning rate} of parts that have another: a part is the path of a parameter or of what holds it, "encoder" or
                 "layers[0]"; the longest counts
+    weight_decay
+                λ: λ·p is added to the clipped gradient (L2); AdamW decays the parameter instead
+    maximize    steps go up, not down
 
-    NaN in a gradient is not hidden by either. Settings that make no sense raise SettingError (a ValueError) naming the setting.
+    NaN in a gradient is not hidden by clipping. Settings that make no sense raise SettingError (a ValueError) naming the setting.
     """
 
-    names: ClassVar[tuple[str, ...]] = ()
+    decoupled: ClassVar[bool] = False  # whether weight decay is apart from the gradient
     lr: Rate = 1e-3
     clip_norm: float | None = field(default=None, kw_only=True)
     clip_value: float | None = field(default=None, kw_only=True)
     rates: Mapping[str, Rate] = field(default_factory=dict, kw_only=True, hash=False)
+    weight_decay: float = field(default=0.0, kw_only=True)
+    maximize: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, rate in (("lr", self.lr), *((f"rates[{part!r}]", rate) for part, rate in self.rates.items())):
@@ -58,6 +69,12 @@ class Optimizer:
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
                 _number(name, getattr(self, name), math.ulp(0.0))
+        _number("weight_decay", self.weight_decay)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the slots."""
+        return ()
 
     def init(self, params: Any) -> State:
         """The state before the first update. Raises SettingError for no parameters, one that stands twice, or one that is no float."""
@@ -70,7 +87,7 @@ class Optimizer:
         return State(tensor(0), {name: tree.map(_zeros, params) for name in self.names})
 
     def update(self, params: Any, grads: Any, state: State) -> tuple[Any, State]:
-        """One step down: new parameters with their names, and the new state. `grads` is a tree like `params`.
+        """One step: new parameters with their names, and the new state. `grads` is a tree like `params`.
 
         Raises GraphError where the trees differ in structure, ShapeError where a gradient is of another type than its parameter.
         """
@@ -88,7 +105,8 @@ class Optimizer:
         rates = {part: _at(rate, state.step) for part, rate in (("", self.lr), *self.rates.items())}
         new_ps, new_slots = [], []
         for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(paths), strict=True)):
-            new, kept = self.leaf(p, g, {name: slots[name][i] for name in self.names}, rates[part], step)
+            decayed = self._decayed(p, g, rates[part])
+            new, kept = self.leaf(*decayed, {name: slots[name][i] for name in self.names}, rates[part], step)
             new_ps.append(_settled(new, p.name, parameter))
             new_slots.append({name: _settled(kept[name], None, tensor) for name in self.names})
         trees = {name: tree.unflatten(treedef, [s[name] for s in new_slots]) for name in self.names}
@@ -114,6 +132,15 @@ class Optimizer:
     def leaf(self, p: Tensor, g: Tensor, slots: Slots, rate: Tensor, step: Tensor) -> tuple[Tensor, Slots]:
         """One parameter's update. `rate` and `step` (1 at the first update) are float64 scalars."""
         raise NotImplementedError
+
+    def _decayed(self, p: Tensor, g: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """The parameter and the gradient downwards, one of them with weight decay."""
+        g = -g if self.maximize else g
+        if not self.weight_decay:
+            return p, g
+        if self.decoupled:
+            return p * ops.astype(1 - rate * self.weight_decay, p.dtype), g
+        return p, g + self.weight_decay * p
 
     def _clipped(self, grads: list[Tensor]) -> list[Tensor]:
         if self.clip_value is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import ops
 from ..errors import SettingError
@@ -114,3 +114,65 @@ class Delayed(_Early):
 
     def __call__(self, step: Tensor) -> Tensor:
         return ops.where(ops.less(step, self.steps), 0.0, _at(self.lr, step))
+
+
+# ---- a rate that depends on a measure
+
+
+class PlateauState(NamedTuple):
+    """The rate and the best measure so far (float64), and the numbers (int64) of measures without improvement and of those left to rest."""
+
+    rate: Tensor
+    best: Tensor
+    waited: Tensor
+    resting: Tensor
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """A rate that falls when a measure, such as the loss of an evaluation, stops improving; PyTorch's ReduceLROnPlateau.
+
+    state = plateau.init();  state = plateau.update(state, measure) after each evaluation;  Adam(state.rate) for the next updates
+
+    lr          the rate at first; after more than `patience` measures without improvement it is multiplied by `factor`
+    threshold   what counts as improvement: below best·(1 − threshold), or with relative=False below best − threshold
+    cooldown    measures after a fall of the rate that do not count
+    least       the rate falls to this at most, and no fall is smaller than `epsilon`
+    maximize    larger measures are better: above best·(1 + threshold), or best + threshold
+    """
+
+    lr: float
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    relative: bool = True
+    cooldown: int = 0
+    least: float = 0.0
+    epsilon: float = 1e-8
+    maximize: bool = False
+
+    def __post_init__(self) -> None:
+        _number("factor", self.factor, 0, 1)
+        for name in ("lr", "patience", "threshold", "cooldown", "least", "epsilon"):
+            _number(name, getattr(self, name))
+
+    def init(self) -> PlateauState:
+        worst = -math.inf if self.maximize else math.inf
+        return PlateauState(tensor(float(self.lr), "float64"), tensor(worst, "float64"), tensor(0), tensor(0))
+
+    def update(self, state: PlateauState, measure: Any) -> PlateauState:
+        """The state after one more measure, a scalar. NaN is no improvement. It runs eagerly and inside jit."""
+        value = ops.astype(tensor(measure), "float64")
+        margin = self.threshold if self.maximize else -self.threshold
+        bound = state.best * (1 + margin) if self.relative else state.best + margin
+        better = value > bound if self.maximize else value < bound
+        resting = state.resting > 0
+        waited = ops.where(ops.logical_or(better, resting), 0, state.waited + 1)
+        falls = waited > self.patience
+        lower = ops.maximum(state.rate * self.factor, self.least)
+        return PlateauState(
+            ops.where(ops.logical_and(falls, state.rate - lower > self.epsilon), lower, state.rate),
+            ops.where(better, value, state.best),
+            ops.where(falls, 0, waited),
+            ops.where(falls, self.cooldown, state.resting - ops.astype(resting, "int64")),
+        )
