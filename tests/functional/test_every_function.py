@@ -1,4 +1,4 @@
-"""A NaN in any element that takes part reaches the result: of every composite function, eager and compiled."""
+"""What holds for every composite function: NaN is not hidden, float32 stays float32, and gradients, vmap and jit agree with the values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.testing import check_grads
 
 rng = np.random.default_rng(0)
 X, Y, W = rng.standard_normal((3, 4)), rng.standard_normal((3, 4)), rng.standard_normal((3, 4, 2))
@@ -64,6 +65,34 @@ def test_nan_is_not_hidden(name: str) -> None:
             np.testing.assert_array_equal(np.isnan(compiled(*changed).numpy()), np.isnan(found))
     with pytest.raises(mg.errors.NonFiniteError):
         mg.jit(lambda *xs: f(*xs), finite=True)(*(np.full_like(x, np.nan) for x in operands))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_stays_float32(name: str) -> None:
+    f, *operands = CASES[name]
+    narrow = [x.astype("float32") for x in operands]
+    for found in (
+        f(*narrow),
+        mg.jit(lambda *xs: f(*xs))(*narrow),
+        *mg.grad(lambda *xs: mg.sum(f(*xs)), tuple(range(len(narrow))))(*narrow),
+    ):
+        assert found.dtype == np.float32
+    np.testing.assert_allclose(f(*narrow).numpy(), f(*operands).numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_are_right_to_second_order(name: str) -> None:
+    f, *operands = CASES[name]
+    check_grads(f, *operands, order=2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_vmap_is_the_function_of_each(name: str) -> None:
+    f, *operands = CASES[name]
+    stacked = [np.stack([x, 0.5 * x]) for x in operands]
+    expected = np.stack([f(*row).numpy() for row in zip(*stacked, strict=True)])
+    for g in (mg.vmap(lambda *xs: f(*xs)), mg.jit(mg.vmap(lambda *xs: f(*xs)))):
+        np.testing.assert_allclose(g(*stacked).numpy(), expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("f", [mg.softmax, mg.log_softmax, mg.logsumexp, mg.norm, mg.std, mg.layer_norm, mg.rms_norm, mg.elu, mg.gelu])
