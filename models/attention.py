@@ -1,6 +1,7 @@
 """Attention: the scores of Bahdanau and Luong, scaled dot-product and multi-head attention, an LSTM with self-attention, and a decoder.
 
-Sequences are time-major, (T, batch, width). A mask is True where attention is allowed; a row without an allowed position gives zeros.
+Sequences are time-major, (T, batch, width). A mask is True where attention is allowed; a row without an allowed position gives zeros. What
+no query may attend to, and a query that may attend to nothing, are taken as 0: even NaN there reaches neither a value nor a gradient.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import minigrad as mg
 from minigrad import Module, Tensor
 from minigrad.errors import SettingError
 
-from .cell import Cell, Linear, blocks, choose, keys
+from .cell import Cell, Linear, blocks, choose, keys, over
 from .lstm import LSTM, LSTMState
 from .settings import Hidden, require_at_least
 
@@ -34,6 +35,14 @@ def scaled_dot_product(q: Tensor, k: Tensor, v: Tensor, mask: Any = None) -> tup
 
     q (…, T, d), k and v (…, S, d), mask (…, T, S); context (…, T, d), weights (…, T, S).
     """
+    if mask is not None:
+        asking, asked = (mg.expand_dims(mg.any(mask, axis), -1) for axis in (-1, -2))
+        q, k, v = mg.where(asking, q, 0), mg.where(asked, k, 0), mg.where(asked, v, 0)
+    return attend(q, k, v, mask)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
+    """scaled_dot_product of operands that are finite."""
     scores = (q @ k.mT / math.sqrt(q.shape[-1])).named("scores")
     weights = masked_softmax(scores, mask)
     return (weights @ v).named("context"), weights
@@ -67,6 +76,11 @@ class Score(Module):
         return (mg.permute_dims(s, (1, 0, 2)) @ mg.permute_dims(h, (1, 2, 0))).named("scores")
 
 
+def along(keep: Tensor, x: Tensor) -> Tensor:
+    """x (T, batch, width), 0 where keep (T,) or (batch, T) is False."""
+    return mg.where(over(keep if keep.ndim == 1 else keep.T, 3), x, 0)
+
+
 class Attention(Module):
     """Attention with a learned score: context_t = Σ_j softmax_j(score(s_t, h_j)) h_j (Bahdanau et al. 2015, eqs. 5 and 6)."""
 
@@ -75,6 +89,8 @@ class Attention(Module):
 
     def __call__(self, s: Tensor, h: Tensor, mask: Any = None) -> tuple[Tensor, Tensor]:
         """(context (T, batch, key), weights (batch, T, S)) for queries s and keys h; mask (T, S) or (batch, T, S)."""
+        if mask is not None:
+            s, h = along(mg.any(mask, -1), s), along(mg.any(mask, -2), h)
         weights = masked_softmax(self.score(s, h), mask)
         return mg.moveaxis(weights @ mg.moveaxis(h, 0, 1), 0, 1).named("context"), weights
 
@@ -195,10 +211,11 @@ class MultiHead(Module):
             q, k, v = (self._split(p) for p in mg.split(x @ self.W + self.b, 3))
         else:
             n = self.width
+            context = context if mask is None else along(mg.any(mask, -2), context)
             q = self._split(x @ self.W[:, :n] + self.b[:n])
             k, v = (self._split(p) for p in mg.split(context @ self.W[:, n:] + self.b[n:], 2))
         mask = mg.expand_dims(mask, 1) if mask is not None and mg.tensor(mask).ndim == 3 else mask
-        found, _ = scaled_dot_product(q, k, v, mask)
+        found, _ = attend(q, k, v, mask)
         return self.out(mg.reshape(mg.permute_dims(found, (2, 0, 1, 3)), x.shape))
 
     def _split(self, x: Tensor) -> Tensor:

@@ -21,8 +21,8 @@ class Cell(Module):
     model.step(state, x) -> (state, y)     one step, x (batch, inputs), y (batch, outputs)
     model.initial_state(batch) -> state    a tree of tensors with the batch as first axis
 
-    The first two take `mask` (T, batch), which is False where a shorter sequence has ended: its state then stays unchanged. They also
-    take `reverse`, `truncate` and `checkpoint` of `mg.scan`.
+    The first two take `mask` (T, batch), which is False where a shorter sequence has ended: its state then stays unchanged, and what
+    stands in xs has no effect. They also take `reverse`, `truncate` and `checkpoint` of `mg.scan`.
     """
 
     label = "cell"  # the name of the loop's body in drawings, as in lstm[3]
@@ -55,9 +55,8 @@ class Cell(Module):
 
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
         """(ys, last state) for xs (T, batch, inputs), from `state` or the initial state. Raises ShapeError for another shape of xs."""
-        xs = sequences(self, xs, self.dtype)
+        xs = sequences(self, xs, self.dtype, mask)
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
-        require_mask(self, mask, xs)
 
         def step(state: Any, x: Any) -> tuple[Any, Tensor]:
             return self.step(state, x) if mask is None else masked(self.step, state, *x)
@@ -68,27 +67,33 @@ class Cell(Module):
         return ys, last
 
 
-def sequences(model: Any, xs: Any, dtype: Any) -> Tensor:
-    """xs as a tensor (T, batch, model.inputs) of this dtype. Raises ShapeError for another shape."""
+def sequences(model: Any, xs: Any, dtype: Any, mask: Any = None) -> Tensor:
+    """xs as a tensor (T, batch, model.inputs) of this dtype, 0 where the mask (T, batch) is False. Raises ShapeError for other shapes.
+
+    A step that is masked off is thus computed on zeros: whatever stands there, even NaN, reaches neither a value nor a gradient.
+    """
     xs = mg.astype(mg.tensor(xs), dtype)
     if xs.ndim != 3 or xs.shape[2] != model.inputs:
         found = f"takes xs of shape (T, batch, {model.inputs}), got {xs.shape}"
         raise mg.errors.shape_error(type(model).__name__, found, "Time is the first axis")
-    return xs
-
-
-def require_mask(model: Any, mask: Any, xs: Tensor) -> None:
-    """Raises ShapeError for a mask of another shape than (T, batch)."""
-    if mask is not None and mg.tensor(mask).shape != xs.shape[:2]:
+    if mask is None:
+        return xs
+    if mg.tensor(mask).shape != xs.shape[:2]:
         problem = f"takes a mask of shape {xs.shape[:2]} for xs {xs.shape}, got {mg.tensor(mask).shape}"
         raise mg.errors.shape_error(type(model).__name__, problem)
+    return mg.where(over(mask, 3), xs, 0)
+
+
+def over(mask: Any, ndim: int) -> Tensor:
+    """A mask of the first axes as bools, in a shape that broadcasts with a tensor of `ndim` axes."""
+    keep = mg.astype(mg.tensor(mask), "bool")
+    return mg.reshape(keep, (*keep.shape, *(1,) * (ndim - keep.ndim)))
 
 
 def masked(step: Any, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]:
     """One step that changes the state of only those sequences where `keep` (batch,) is True."""
     after, y = step(state, x)
-    keep = mg.astype(keep, "bool")
-    return mg.tree.map(lambda new, old: mg.where(mg.reshape(keep, (keep.shape[0], *(1,) * (new.ndim - 1))), new, old), after, state), y
+    return mg.tree.map(lambda new, old: mg.where(over(keep, new.ndim), new, old), after, state), y
 
 
 class Linear(Module):

@@ -72,8 +72,9 @@ class Encoded(Cell):
         with mg.scope("encoder"):
             return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
 
-    def __call__(self, xs: Any, *given: Any, **loop: Any) -> Tensor:
-        return self.model(self.encoded(sequences(self, xs, self.dtype)), *given, **loop)
+    def __call__(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> Tensor:
+        given = {} if state is None else {"state": state}  # a model without steps takes none
+        return self.model(self.encoded(sequences(self, xs, self.dtype, mask)), mask=mask, **given, **loop)
 
     def initial_state(self, batch: Any) -> Any:
         return self.model.initial_state(batch)
@@ -82,4 +83,4 @@ class Encoded(Cell):
         return self.model.step(state, self.encoded(x))
 
     def run(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> tuple[Tensor, Any]:
-        return self.model.run(self.encoded(sequences(self, xs, self.dtype)), state, mask, **loop)
+        return self.model.run(self.encoded(sequences(self, xs, self.dtype, mask)), state, mask, **loop)

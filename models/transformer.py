@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
@@ -11,15 +10,10 @@ import minigrad as mg
 from minigrad import Module, Tensor
 
 from .attention import MultiHead, allowed
-from .cell import Linear, choose, keys, require_mask, sequences
+from .cell import Linear, choose, keys, sequences
 from .settings import Heads, Hidden, Layers, require_at_least
 
 Positions = Literal["sinusoids", "learned", "none"]
-
-
-def gelu(x: Tensor) -> Tensor:
-    """GELU x Φ(x) (Hendrycks and Gimpel 2016), in the shape of x."""
-    return x * (1 + mg.erf(x / math.sqrt(2))) * 0.5
 
 
 def sinusoids(n: Any, width: int, dtype: Any = "float32") -> Tensor:
@@ -57,7 +51,7 @@ class Block(Module):
         with mg.scope("attention"):
             x = x + self.attention(self.norm1(x), mask=mask)
         with mg.scope("feedforward"):
-            act = gelu if self.activation == "gelu" else mg.relu
+            act = mg.gelu if self.activation == "gelu" else mg.relu
             return x + self.linear2(act(self.linear1(self.norm2(x))))
 
 
@@ -100,8 +94,7 @@ class Transformer(Module):
         Raises ShapeError for other shapes, and for more positions than are learned.
         """
         dtype = self.embed.b.dtype
-        xs = sequences(self, xs, dtype)
-        require_mask(self, mask, xs)
+        xs = sequences(self, xs, dtype, mask)
         n = xs.shape[0]
         x = self.embed(xs)
         if self.table is not None:

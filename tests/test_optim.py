@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from minigrad.models import LSTM
 
 import minigrad as mg
@@ -15,7 +17,7 @@ from minigrad import optim, tree
 from minigrad.graph.ir import Node
 from minigrad.testing import check_grads
 
-STEPS = 12
+STEPS = 20
 
 
 def problem(dtype="float64"):
@@ -46,24 +48,64 @@ PAIRS = [
     (optim.Adam(0.01), "Adam", {"lr": 0.01}),
     (optim.Adam(0.01, beta1=0.5, beta2=0.9, epsilon=1e-3), "Adam", {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3}),
     (optim.AdamW(0.01, weight_decay=0.1), "AdamW", {"lr": 0.01, "weight_decay": 0.1}),
+    (optim.SGD(0.1, momentum=0.9, dampening=0.4), "SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.4}),
+    (optim.SGD(0.1, weight_decay=0.3, maximize=True), "SGD", {"lr": 0.1, "weight_decay": 0.3, "maximize": True}),
+    (optim.RMSProp(0.01, centered=True), "RMSprop", {"lr": 0.01, "centered": True}),
+    (optim.Adam(0.01, amsgrad=True), "Adam", {"lr": 0.01, "amsgrad": True}),
+    (optim.AdamW(0.01, amsgrad=True, maximize=True), "AdamW", {"lr": 0.01, "amsgrad": True, "maximize": True}),
 ]
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
-@pytest.mark.parametrize(("optimizer", "name", "settings"), PAIRS, ids=lambda v: type(v).__name__ if isinstance(v, optim.Optimizer) else "")
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
-def test_parity_with_torch(optimizer, name, settings, dtype, tolerance, compiled):
+def run_torch(name, settings, params, grads):
     torch = pytest.importorskip("torch")
-    params, grads = problem(dtype)
     theirs = {k: torch.nn.Parameter(torch.tensor(v)) for k, v in params.items()}
     peer = getattr(torch.optim, name)(theirs.values(), **settings)
     for g in grads:
         for k, p in theirs.items():
             p.grad = torch.tensor(g[k])
         peer.step()
+    return {k: v.detach().numpy() for k, v in theirs.items()}
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize(("optimizer", "name", "settings"), PAIRS, ids=lambda v: type(v).__name__ if isinstance(v, optim.Optimizer) else "")
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_parity_with_torch(optimizer, name, settings, dtype, tolerance, compiled):
+    params, grads = problem(dtype)
+    expected = run_torch(name, settings, params, grads)
     for k, v in run(optimizer, params, grads, compiled).items():
         assert v.dtype == dtype
-        np.testing.assert_allclose(v, theirs[k].detach().numpy(), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(v, expected[k], rtol=tolerance, atol=tolerance)
+
+
+SHARED = {"lr": st.sampled_from([0.001, 0.1]), "weight_decay": st.sampled_from([0.0, 0.02, 0.5]), "maximize": st.booleans()}
+FRACTIONS = st.sampled_from([0.0, 0.3, 0.9])
+OPTIONS = [
+    (optim.SGD, "SGD", {"momentum": FRACTIONS, "nesterov": st.booleans(), "dampening": FRACTIONS}),
+    (
+        optim.RMSProp,
+        "RMSprop",
+        {"decay": st.sampled_from([0.3, 0.9]), "momentum": FRACTIONS, "centered": st.booleans(), "epsilon": st.just(1e-2)},
+    ),
+    (optim.Adam, "Adam", {"beta1": FRACTIONS, "beta2": FRACTIONS, "amsgrad": st.booleans()}),
+    (optim.AdamW, "AdamW", {"beta1": FRACTIONS, "beta2": FRACTIONS, "amsgrad": st.booleans()}),
+]
+THEIRS = {"decay": "alpha", "epsilon": "eps"}
+
+
+@pytest.mark.parametrize(("kind", "name", "options"), OPTIONS, ids=lambda v: v if isinstance(v, str) else "")
+@given(data=st.data())
+def test_every_choice_of_options_takes_pytorchs_steps(kind, name, options, data):
+    settings = data.draw(st.fixed_dictionaries({**SHARED, **options}))
+    if settings.get("nesterov"):
+        settings |= {"momentum": 0.9, "dampening": 0.0}
+    params, grads = problem()
+    theirs = {THEIRS.get(k, k): v for k, v in settings.items()}
+    if "beta1" in theirs:
+        theirs["betas"] = (theirs.pop("beta1"), theirs.pop("beta2"))
+    expected = run_torch(name, theirs, params, grads)
+    for k, v in run(kind(**settings), params, grads).items():
+        np.testing.assert_allclose(v, expected[k], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
@@ -120,6 +162,69 @@ def test_schedules(schedule, formula, compiled):
     ones = [{"a": np.ones(1)}] * STEPS
     found = run(optim.SGD(schedule), {"a": np.zeros(1)}, ones, compiled)
     np.testing.assert_allclose(found["a"], [-sum(map(formula, range(STEPS)))], rtol=1e-6)
+
+
+PLATEAUS = st.fixed_dictionaries(
+    {
+        "factor": st.sampled_from([0.1, 0.5]),
+        "patience": st.integers(0, 3),
+        "threshold": st.sampled_from([0.0, 1e-4, 0.2]),
+        "cooldown": st.integers(0, 3),
+    }
+)
+
+
+@given(
+    settings=PLATEAUS,
+    relative=st.booleans(),
+    maximize=st.booleans(),
+    least=st.sampled_from([0.0, 0.02]),
+    measures=st.lists(st.sampled_from([0.5, 0.9, 0.95, 1.0, 1.05, 2.0, math.nan, -1.0]), min_size=20, max_size=20),
+)
+def test_a_plateau_lowers_the_rate_as_in_pytorch(settings, relative, maximize, least, measures):
+    torch = pytest.importorskip("torch")
+    modes = {"mode": "max" if maximize else "min", "threshold_mode": "rel" if relative else "abs", "min_lr": least}
+    peer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.4)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(peer, **settings, **modes)
+    plateau = optim.Plateau(0.4, **settings, relative=relative, maximize=maximize, least=least)
+    state = plateau.init()
+    for measure in measures:
+        scheduler.step(measure)
+        state = plateau.update(state, measure)
+        np.testing.assert_allclose(float(state.rate), peer.param_groups[0]["lr"], rtol=1e-12)
+
+
+def test_a_plateau_runs_inside_jit_and_its_rate_makes_an_optimizer():
+    plateau = optim.Plateau(0.5, patience=1, factor=0.5)
+    update, state, other = mg.jit(plateau.update), plateau.init(), plateau.init()
+    for measure in (1.0, 1.0, 1.0, 0.5, 0.6, 0.7, 0.8):
+        state, other = update(state, np.float64(measure)), plateau.update(other, measure)
+        np.testing.assert_array_equal([x.numpy() for x in state], [x.numpy() for x in other])
+    assert float(state.rate) == 0.125
+    found = run(optim.SGD(float(state.rate)), {"a": np.zeros(1)}, [{"a": np.ones(1)}])
+    np.testing.assert_allclose(found["a"], [-0.125])
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 1e20), ("float32", 1e-30), ("float64", 1e200), ("float64", 1e-200), ("float32", 0)]
+)
+def test_the_global_norm_neither_overflows_nor_vanishes(dtype, size, compiled):
+    grads = {"a": np.array([3, 0], dtype) * np.asarray(size, dtype), "b": np.array([0, 4], dtype) * np.asarray(size, dtype)}
+    norm = mg.jit(optim.global_norm) if compiled else optim.global_norm
+    np.testing.assert_allclose(float(norm(grads)), 5 * size, rtol=1e-6)
+
+
+def test_clipping_scales_gradients_that_are_large_in_float32():
+    grads = [{"a": np.array([3e20, 0], "float32"), "b": np.array([0, -4e20], "float32")}]
+    found = run(optim.SGD(1.0, clip_norm=1.0), {k: np.zeros(2, "float32") for k in "ab"}, grads)
+    np.testing.assert_allclose([found["a"], found["b"]], [[-0.6, 0], [0, 0.8]], rtol=1e-6)
+
+
+def test_the_gradient_of_a_global_norm_with_a_leaf_of_zeros_is_finite():
+    for dtype in ("float32", "float64"):
+        found = mg.grad(lambda g: optim.global_norm(g))({"a": np.zeros(2, dtype), "b": np.array([3.0, 4.0], dtype)})
+        np.testing.assert_allclose([found["a"].numpy(), found["b"].numpy()], [[0, 0], [0.6, 0.8]], rtol=1e-6)
 
 
 class Net(mg.Module):
@@ -195,6 +300,11 @@ BAD = [
     ("weight_decay", lambda v: optim.AdamW(weight_decay=v), [-1, math.nan]),
     ("epsilon", lambda v: optim.GravesRMSProp(epsilon=v), [0]),
     ("nesterov", lambda v: optim.SGD(0.1, nesterov=v), [True]),
+    ("nesterov", lambda v: optim.SGD(0.1, momentum=0.9, nesterov=True, dampening=v), [0.1]),
+    ("dampening", lambda v: optim.SGD(0.1, dampening=v), [-1, math.nan]),
+    ("weight_decay", lambda v: optim.SGD(0.1, weight_decay=v), [-1, math.nan]),
+    ("factor", lambda v: optim.Plateau(0.1, factor=v), [1, -0.1]),
+    ("patience", lambda v: optim.Plateau(0.1, patience=v), [-1, math.nan]),
 ]
 
 

@@ -43,7 +43,7 @@ def address(p, M, w_before):
     w = mg.softmax(beta * likeness)  # eq. 5: by content,
     w = g * w + (1 - g) * w_before  # eq. 7: or where it was,
     back, stay, on = mg.split(mg.softmax(s), 3)
-    w = back * mg.roll(w, -1) + stay * w + on * mg.roll(w, 1)  # eq. 8: moved by a slot,
+    w = back * mg.roll(w, -1, -1) + stay * w + on * mg.roll(w, 1, -1)  # eq. 8: moved by a slot,
     return mg.softmax((1 + mg.softplus(gamma)) * mg.log(w + 1e-16))  # eq. 9: and sharpened.
 
 

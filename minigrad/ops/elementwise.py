@@ -199,7 +199,10 @@ def isfinite(x: Like) -> Tensor:
 
 
 def where(condition: Like, x: Like, y: Like) -> Tensor:
-    """x where the condition is true, else y. A NaN in the operand that is not selected affects neither value nor gradient."""
+    """x where the condition is true, else y. The operand that is not selected affects no value, and its gradient is exactly 0.
+
+    What computes that operand may still make NaN of 0·∞, as the gradient of sqrt at 0 does: select its input, too.
+    """
     a, b = _operands("where", x, y)
     c = tensor(condition)
     shape = broadcast_shapes("where", c.shape, a.shape)

@@ -224,7 +224,7 @@ def _where_type(condition: TensorType, x: TensorType, y: TensorType) -> TensorTy
     return found
 
 
-# `where` selects and never multiplies: a NaN in the operand that is not selected affects neither value nor gradient.
+# `where` selects and never multiplies: an operand that is not selected affects no value, even if it is NaN, and its gradient is exactly 0.
 where: Primitive = Primitive(
     "where",
     _where_type,

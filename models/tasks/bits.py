@@ -20,8 +20,10 @@ def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
     """bits: Σ −log₂ p(bit) over the scored bits; wrong: the number of scored bits that are wrong after rounding. Each (batch,)."""
     cost = _nats(logits, targets, mask) / math.log(2)
-    wrong = mg.not_equal(mg.greater(mg.tensor(logits), 0), mg.greater(mg.tensor(targets), 0.5))
-    return {"bits": cost, "wrong": mg.astype(mg.sum(mg.logical_and(wrong, _counts(mask)), (0, 2)), cost.dtype)}
+    z = mg.tensor(logits)
+    right = mg.where(mg.greater(targets, 0.5), z > 0, z <= 0)  # NaN is neither
+    wrong = mg.logical_and(mg.logical_not(right), _counts(mask))
+    return {"bits": cost, "wrong": mg.astype(mg.sum(wrong, (0, 2)), cost.dtype)}
 
 
 def given(logits: Any) -> Tensor:
@@ -30,10 +32,8 @@ def given(logits: Any) -> Tensor:
 
 
 def _nats(logits: Any, targets: Any, mask: Any) -> Tensor:
-    """Σ −log p of the scored bits, softplus(z) − z·t for logits z: (batch,). Selected by `where`, so that other values have no effect."""
-    z = mg.tensor(logits)
-    cost = mg.softplus(z) - z * mg.astype(mg.tensor(targets), z.dtype)
-    return mg.sum(mg.where(_counts(mask), cost, 0), (0, 2))
+    """Σ −log p of the scored bits: (batch,). What is not scored has no effect."""
+    return mg.sum(mg.binary_cross_entropy(logits, targets, weights=_counts(mask), reduction="none"), (0, 2))
 
 
 def _counts(mask: Any) -> Tensor:

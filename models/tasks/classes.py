@@ -7,18 +7,18 @@ from typing import Any
 import minigrad as mg
 from minigrad import Tensor
 
-from .metrics import mean, total
+from .metrics import chosen, mean, total
 
 
 def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
     """The training loss, a scalar in nats: the sum over all scored answers of a sequence, and the mean over the batch."""
-    return mg.mean(total(_nats(logits, targets), mask))
+    return mg.mean(total(_nats(logits, targets, mask), mask))
 
 
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
     """accuracy: the fraction of scored answers that are right; nats: the mean −log p of an answer. Each (batch,)."""
-    nats = _nats(logits, targets)
-    right = mg.equal(mg.argmax(mg.tensor(logits), -1), mg.tensor(targets))
+    nats = _nats(logits, targets, mask)
+    right = mg.equal(chosen(logits), mg.tensor(targets))
     return {"accuracy": mean(mg.astype(right, nats.dtype), mask), "nats": mean(nats, mask)}
 
 
@@ -27,7 +27,6 @@ def given(logits: Any) -> Tensor:
     return mg.softmax(mg.tensor(logits))
 
 
-def _nats(logits: Any, targets: Any) -> Tensor:
-    """−log p of each answer: (T, batch)."""
-    logp = mg.log_softmax(mg.tensor(logits))
-    return -mg.squeeze(mg.take_along_axis(logp, mg.expand_dims(mg.tensor(targets), -1), -1), -1)
+def _nats(logits: Any, targets: Any, mask: Any) -> Tensor:
+    """−log p of each answer, 0 of those that are not scored: (T, batch)."""
+    return mg.cross_entropy(logits, targets, weights=mask, reduction="none")

@@ -19,7 +19,7 @@ from ..attention import causal
 from .classes import given
 from .draw import Draw, Words
 from .glyphs_data import Glyphs, read, smoothed, view
-from .metrics import mean, total
+from .metrics import chosen, mean, total
 from .strokes import ALPHABETS, alphabets
 
 __all__ = ["baselines", "batch", "first_guess", "given", "harder", "loss", "measures", "nearest", "sizes"]
@@ -136,17 +136,17 @@ def _labels(draw: Draw, batch: int, ways: int, labels: Labels) -> np.ndarray:
 
 def loss(logits: Any, targets: Any, mask: Any) -> Tensor:
     """The training loss, a scalar in nats: the sum over all labels (and their letters) of an episode, and the mean over the batch."""
-    return mg.mean(total(_nats(logits, targets), mask))
+    return mg.mean(total(_nats(logits, targets, mask), mask))
 
 
 def measures(logits: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
     """accuracy: the fraction of right labels (of a string, all letters); accuracy@k: of the k-th drawings of the classes; nats: the mean
     −log p of a label. Each (batch,); accuracy@k is NaN where no class has k drawings."""
     wanted, nth = mg.tensor(targets), presentation(targets)
-    right = mg.equal(mg.argmax(_by_letter(logits, wanted), -1), mg.argmax(wanted, -1))
+    right = mg.equal(chosen(_by_letter(logits, wanted)), mg.argmax(wanted, -1))
     right = mg.astype(right if wanted.ndim == 3 else mg.all(right, -1), "float32")
     at = {f"accuracy@{k}": mean(right, mg.logical_and(mg.tensor(mask), mg.equal(nth, k))) for k in PRESENTATIONS}
-    return {"accuracy": mean(right, mask), **at, "nats": mean(_nats(logits, wanted), mask)}
+    return {"accuracy": mean(right, mask), **at, "nats": mean(_nats(logits, wanted, mask), mask)}
 
 
 def presentation(targets: Any) -> Tensor:
@@ -162,10 +162,12 @@ def _by_letter(logits: Any, targets: Tensor) -> Tensor:
     return mg.reshape(mg.tensor(logits), targets.shape)
 
 
-def _nats(logits: Any, targets: Any) -> Tensor:
-    """−log p of each label: (T, batch)."""
-    t = mg.tensor(targets)
-    nats = -mg.sum(mg.log_softmax(_by_letter(logits, t)) * t, -1)
+def _nats(logits: Any, targets: Any, mask: Any) -> Tensor:
+    """−log p of each label, 0 of those that are not scored: (T, batch)."""
+    t, scored = mg.tensor(targets), mg.tensor(mask)
+    if t.ndim == 4:
+        scored = mg.expand_dims(scored, -1)
+    nats = mg.cross_entropy(_by_letter(logits, t), t, weights=scored, reduction="none")
     return nats if t.ndim == 3 else mg.sum(nats, -1)
 
 

@@ -47,10 +47,16 @@ def measure(name: str) -> Measure:
 
 
 def total(values: Tensor, mask: Any) -> Tensor:
-    """The sum of scored values (T, batch) over time: (batch,). Selected by `where`, so that other values have no effect."""
+    """The sum of scored values (T, batch) over time: (batch,). Other values have no effect."""
     return mg.sum(mg.where(mg.astype(mg.tensor(mask), "bool"), values, 0), 0)
 
 
 def mean(values: Tensor, mask: Any) -> Tensor:
     """The mean of scored values (T, batch) over time: (batch,)."""
     return total(values, mask) / mg.sum(mg.astype(mg.tensor(mask), values.dtype), 0)
+
+
+def chosen(logits: Any) -> Tensor:
+    """The class with the largest logit along the last axis; −1, which is no class, where a logit is NaN."""
+    z = mg.tensor(logits)
+    return mg.where(mg.isnan(mg.max(z, -1)), -1, mg.argmax(z, -1))

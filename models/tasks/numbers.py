@@ -18,7 +18,8 @@ def loss(outputs: Any, targets: Any, mask: Any) -> Tensor:
 def measures(outputs: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
     """error: the mean squared error over the scored outputs, (batch,)."""
     y = mg.tensor(outputs)
-    return {"error": mean(mg.mean(mg.square(y - mg.astype(mg.tensor(targets), y.dtype)), -1), mask)}
+    scored = mg.expand_dims(mg.tensor(mask), -1)
+    return {"error": mean(mg.mean(mg.mse(y, mg.astype(targets, y.dtype), weights=scored, reduction="none"), -1), mask)}
 
 
 def given(outputs: Any) -> Tensor:

@@ -8,6 +8,7 @@ from minigrad.models.registry import MODELS
 from minigrad.models.tasks import TASKS, ngrams, recall, repeat_copy, sort
 from minigrad.models.tasks.metrics import MEASURES
 
+import minigrad as mg
 from minigrad.experiments import Experiment
 from minigrad.experiments.config import Config, model_settings, run_settings, task_settings
 from minigrad.experiments.presets import UNTIL_HARDER
@@ -51,6 +52,27 @@ def test_what_is_not_scored_does_not_matter(experiment):
     noise = np.where(mask[..., None], outputs, 100 * outputs)
     for name, value in experiment.task.measures(outputs, targets, mask).items():
         np.testing.assert_array_equal(experiment.task.measures(noise, targets, mask)[name].numpy(), value.numpy())
+
+
+@pytest.mark.parametrize("garbage", [np.nan, np.inf, -1e30])
+def test_what_is_not_scored_reaches_no_gradient(experiment, garbage):
+    _, targets, mask = experiment.batch(experiment.keys.data, 0, 3)
+    outputs = np.random.default_rng(0).standard_normal((*mask.shape, experiment.task.sizes(**experiment.config.task_settings)[1]))
+    f = mg.value_and_grad(lambda z: experiment.task.loss(z, targets, mask))
+    (value, grad), (other, other_grad) = f(outputs), f(np.where(mask[..., None], outputs, garbage))
+    assert np.isfinite(float(value))
+    assert float(value) == float(other)
+    np.testing.assert_array_equal(grad.numpy(), other_grad.numpy())
+
+
+def test_nan_is_never_right(experiment):
+    _, targets, mask = experiment.batch(experiment.keys.data, 0, 3)
+    width = experiment.task.sizes(**experiment.config.task_settings)[1]
+    outputs = np.full((*mask.shape, width), np.nan)
+    for name, value in experiment.task.measures(outputs, targets, mask).items():
+        worst = {"accuracy": 0, "wrong": width * mask.sum(0)}.get(name.partition("@")[0], np.nan)
+        assert (np.isnan(value.numpy()) | (value.numpy() == worst)).all(), name
+    assert np.isnan(float(experiment.task.loss(outputs, targets, mask)))
 
 
 def test_the_optimum_is_better_than_chance(experiment):

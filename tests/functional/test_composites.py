@@ -36,7 +36,11 @@ KINKS = [
     ("x⁰ by a tensor", lambda x: x ** mg.zeros(2, "float64"), [0.0, 2.0], [0, 0]),
     ("where √", lambda x: mg.where(x > 0, mg.sqrt(mg.where(x > 0, x, 1)), 0), [-1.0, 4.0], [0, 0.25]),
     ("where log NaN", lambda x: mg.where(x > 0, x, mg.detach(mg.log(x))), [-1.0, 4.0], [0, 1]),
-    ("cosine of zero", lambda x: mg.cosine_similarity(x, mg.tensor(np.ones(2))), [0.0, 0.0], [1 / (1e-8) ** 0.5] * 2),
+    ("cosine of zero", lambda x: mg.cosine_similarity(x, mg.tensor(np.ones(2))), [0.0, 0.0], [0, 0]),
+    ("cosine with ε of zero", lambda x: mg.cosine_similarity(x, np.ones(2), epsilon=1e-8), [0.0, 0.0], [1 / (1e-8) ** 0.5] * 2),
+    ("leaky relu", mg.leaky_relu, [0.0, -1.0, 1.0], [0.01, 0.01, 1]),
+    ("elu", mg.elu, [0.0, 1000.0], [1, 1]),
+    ("huber", lambda x: mg.huber(x, 0.0, reduction="sum"), [-np.inf, -3.0, -1.0, 0.0, 0.5, 1.0, np.inf], [-1, -1, -1, 0, 0.5, 1, 1]),
     ("masked softmax", lambda x: mg.softmax(mg.where(mg.tensor([False, False]), x, -np.inf)), [1.0, 2.0], [0, 0]),
     ("masked logsumexp", lambda x: mg.logsumexp(mg.where(mg.tensor([True, False]), x, -np.inf)), [1.0, 2.0], [1, 0]),
 ]
@@ -46,6 +50,14 @@ KINKS = [
 def test_kinks_follow_the_table(name: str, f: Any, at: list[float], expected: list[float]) -> None:
     np.testing.assert_allclose(gradient(f, at), expected, rtol=1e-12)
     assert np.isfinite(mg.grad(lambda t: mg.sum(mg.grad(lambda t: mg.sum(f(t)))(t)))(np.array(at)).numpy()).all()
+
+
+def test_where_gives_the_operand_not_taken_a_gradient_of_0_and_its_input_must_be_selected_too() -> None:
+    t = np.array([0.0, 4.0])
+    found = mg.grad(lambda a: mg.sum(mg.where(t > 0, a, mg.tensor(np.full(2, np.nan)))))(np.array([np.nan, 1.0]))
+    assert found.tolist() == [0, 1]
+    assert np.isnan(gradient(lambda t: mg.where(t > 0, mg.sqrt(t), 0), t)).tolist() == [True, False]
+    assert gradient(lambda t: mg.where(t > 0, mg.sqrt(mg.where(t > 0, t, 1)), 0), t) == [0, 0.25]
 
 
 def test_cosine_similarity_of_a_zero_vector_is_zero() -> None:
