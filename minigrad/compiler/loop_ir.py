@@ -17,7 +17,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
     "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
-    "Function", "walk",
+    "Function", "blocks", "walk",
 ]  # fmt: skip
 
 FLOATS = frozenset({"float32", "float64"})
@@ -387,16 +387,24 @@ class Function:
         return offsets, end if self.locals else 0
 
 
+def blocks(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
+    """The blocks of statements inside a statement, in order of execution."""
+    match stmt:
+        case While(head, _, body):
+            return head, body
+        case If(_, body, otherwise):
+            return body, otherwise
+        case For() | Shared():
+            return (stmt.body,)
+    return ()
+
+
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, each before those inside it."""
     for stmt in body:
         yield stmt
-        if isinstance(stmt, While):
-            yield from walk(stmt.head)
-        if isinstance(stmt, For | While | Shared | If):
-            yield from walk(stmt.body)
-        if isinstance(stmt, If):
-            yield from walk(stmt.otherwise)
+        for block in blocks(stmt):
+            yield from walk(block)
 
 
 def _require(what: str, got: str, allowed: Collection[str]) -> None:

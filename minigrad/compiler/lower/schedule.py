@@ -18,6 +18,7 @@ from ...primitives import index, movement, reduce
 from ...primitives.elementwise import alias, detach
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
+LARGE = 64  # a cluster of more nodes is divided if it can be without storing more values
 
 
 @dataclass(eq=False)
@@ -110,6 +111,8 @@ def schedule(graph: Graph) -> Schedule:
         if is_leaf(node) or is_movement(node):
             continue
         place[node] = _put(steps, node, place)
+    steps = [part for step in steps for part in _parts(step)]
+    place = {node: at for at, step in enumerate(steps) for node in (step.nodes if isinstance(step, Cluster) else [step.node])}
     stored = {o for o in graph.outputs if not is_leaf(o) and not is_movement(o)} | {n for n in place if isinstance(steps[place[n]], Single)}
     last_use: dict[Node, int] = {}
     for node, at in place.items():
@@ -158,3 +161,25 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
             return at
     steps.append(Cluster(domain, axes, [node]))
     return len(steps) - 1
+
+
+def _parts(step: Step) -> list[Step]:
+    """A large cluster as several, which read no values of each other. LLVM's compile time grows faster than the length of a loop body."""
+    if isinstance(step, Single) or len(step.nodes) <= LARGE:
+        return [step]
+    group: dict[Node, list[Node]] = {}  # a node -> the nodes that it is connected with
+    for node in step.nodes:
+        joined = list({id(group[s]): group[s] for s, _ in sources(node) if s in group}.values())
+        largest = max(joined, key=len, default=[])
+        for other in joined:
+            if other is not largest:
+                largest += other
+                group |= dict.fromkeys(other, largest)
+        largest.append(node)
+        group[node] = largest
+    parts: list[list[Node]] = [[]]
+    for nodes in {id(g): g for g in group.values()}.values():
+        if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
+            parts.append([])
+        parts[-1] += nodes
+    return [Cluster(step.domain, step.axes if any(n.op in REDUCTIONS for n in nodes) else None, nodes) for nodes in parts]
