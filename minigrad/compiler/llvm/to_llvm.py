@@ -5,8 +5,9 @@ code of the `Check` that failed; it then stores the value of that check in `size
 NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is the worker.
 
 The entry calls an internal function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because
-LLVM's compile time grows faster than the length of a function. For the same reason a function that calls others does not take hundreds of
-pointers: it takes the table of all pointers, and loads each where it is used.
+LLVM's compile time grows faster than the length of a function. Functions that differ in the names of registers alone are one function,
+which is called with other pointers. A function without loops of its own does not take hundreds of pointers: it takes the table of all
+pointers, and loads each where it is used.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ UNROLL_AT_MOST = 8
 ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
 PIECE = 24  # the largest number of statements in one LLVM function
 POINTER = r"%ptr\.\w+"  # the register of a buffer
-MANY = 128  # the largest number of pointers that a function takes if it calls others
+PARAMETER = re.compile(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)")
+NAMED = re.compile(rf"{PARAMETER.pattern}|%(?:at|var)\.[\w.]+|!llvm\.loop !\d+")  # what differs in equal functions
+MANY = 128  # the largest number of pointers that a function without loops takes
 REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
@@ -48,20 +51,26 @@ class _Module:
     math: set[tuple[str, str]] = field(default_factory=set)
     metadata: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # the text of a function, with registers numbered -> its name
 
-    def define(self, name: str, result: str, lines: list[str], outside: Mapping[str, str], calls: bool) -> list[str]:
-        """Defines an internal function. Its parameters are the registers that its lines use; returns these registers.
+    def define(self, name: str, result: str, lines: list[str], outside: Mapping[str, str], nest: bool) -> tuple[str, list[str]]:
+        """Defines an internal function, unless an equal one exists. Its parameters are the registers that its lines use. Returns its name
+        and these registers.
 
-        `outside` gives the types of registers of the caller. `calls` tells whether the lines call other functions."""
-        if calls and len(set(re.findall(POINTER, "\n".join(lines)))) > MANY:
+        `outside` gives the types of registers of the caller. `nest` tells whether the function is a loop nest, which needs `noalias`."""
+        if not nest and len(set(re.findall(POINTER, "\n".join(lines)))) > MANY:
             lines = list(self.load_pointers(lines))
         text = "\n".join(lines)
-        names = set(re.findall(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)", text))
-        types = {**outside, **self.parameters}
-        used = [register for register in types if register in names]
-        parameters = ", ".join(f"{types[r]} {r}" for r in used)
-        self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
-        return used
+        types = {**self.parameters, **outside}
+        used = list(dict.fromkeys(PARAMETER.findall(text)))
+        numbers: dict[str, str] = {}
+        numbered = NAMED.sub(lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), text)
+        key = f"{result} {', '.join(types[r] for r in used)} {numbered}"
+        if key not in self.names:
+            self.names[key] = name
+            parameters = ", ".join(f"{types[r]} {r}" for r in used)
+            self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
+        return self.names[key], used
 
     def load_pointers(self, lines: list[str]) -> Iterator[str]:
         """The lines, with each pointer loaded from the table before the line that uses it."""
@@ -149,12 +158,11 @@ class _Printer(Expressions):
         self.name = name
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
-        self.calls = False  # whether the function calls others that are defined here
         self.board = WorkBoard(self.text)
 
     def body(self, function: L.Function) -> list[str]:
         self.block(function.body)
-        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, self.calls)
+        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, _is_nest(function.body))[1]
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
         if not any(map(_runs_on_both, body)):
@@ -214,7 +222,7 @@ class _Printer(Expressions):
 
         The caller passes values for the `given` loop variables, and for other parameters by register name. It gets the register of the
         returned code, or "" if the statements contain no check."""
-        module, self.calls = self.module, True
+        module = self.module
         inner = _Printer(module, self.name)
         outside = {}
         for names, taken, kind in (
@@ -231,7 +239,7 @@ class _Printer(Expressions):
         checked = any(isinstance(s, L.Check) for s in L.walk(piece))
         lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
         name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
-        used = module.define(name, result, lines, {r: type for r, (type, _) in outside.items()}, inner.calls)
+        name, used = module.define(name, result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece))
         registers = {r: (type, r) for r, type in module.parameters.items()} | outside
 
         def call(**values: str) -> str:
@@ -343,7 +351,7 @@ def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool
         return
     run: tuple[L.Stmt, ...] = ()
     for stmt in body:
-        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or any(_is_long(b) for s in L.walk((stmt,)) for b in L.blocks(s))
+        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _has_long(stmt)
         if run and (alone or _weight((*run, stmt)) > PIECE):
             yield run, True
             run = ()
@@ -353,6 +361,15 @@ def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool
             run = (*run, stmt)
     if run:
         yield run, True
+
+
+def _is_nest(body: tuple[L.Stmt, ...]) -> bool:
+    """Whether statements have loops and no block of them is divided."""
+    return any(isinstance(s, L.For | L.While) for s in L.walk(body)) and not (_is_long(body) or any(map(_has_long, body)))
+
+
+def _has_long(stmt: L.Stmt) -> bool:
+    return any(_is_long(b) for s in L.walk((stmt,)) for b in L.blocks(s))
 
 
 def _is_long(body: tuple[L.Stmt, ...]) -> bool:

@@ -18,6 +18,7 @@ from ...primitives import index, movement, reduce
 from ...primitives.elementwise import alias, detach
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
+LARGEST = 256  # the largest number of nodes of a cluster
 LARGE = 64  # a cluster of more nodes is divided if it can be without storing more values
 
 
@@ -155,12 +156,16 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
     axes = tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a])) if reduction else None
     for at in (preferred, *range(len(steps) - 1, earliest - 1, -1)):
         step = steps[at] if at >= earliest else None
-        if isinstance(step, Cluster) and identical(step.domain, domain) and (axes is None or step.axes in (None, axes)):
+        if isinstance(step, Cluster) and _has_room(step, domain) and (axes is None or step.axes in (None, axes)):
             step.axes = step.axes if axes is None else axes
             step.nodes.append(node)
             return at
     steps.append(Cluster(domain, axes, [node]))
     return len(steps) - 1
+
+
+def _has_room(step: Cluster, domain: Shape) -> bool:
+    return len(step.nodes) < LARGEST and identical(step.domain, domain)
 
 
 def _parts(step: Step) -> list[Step]:
