@@ -90,15 +90,17 @@ def to_llvm(function: L.Function) -> str:
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     module = _Module({**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places)
     used = _Printer(module, function.name).body(function)
-    math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
-    kept = [f"ptr @{symbol}" for op, dtype in sorted(module.math) for symbol in math_llvm.versions(op, dtype)]
+    text = "\n".join(module.functions)
+    called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
+    math = [math_llvm.definition(*call, module.declarations) for call in called]
+    kept = [f"ptr @{symbol}" for call in called for symbol in math_llvm.versions(*call)]
     if kept:  # the vectoriser calls them later
         math.append(f'@llvm.compiler.used = appending global [{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"')
     math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
     math += [WAIT] if function.shared else []
     entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
     declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
-    return "\n".join([*declarations, *math, *module.functions, *entries, ATTRIBUTES, *module.metadata, ""])
+    return "\n".join([*declarations, *math, text, *entries, ATTRIBUTES, *module.metadata, ""])
 
 
 def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
