@@ -180,7 +180,7 @@ def log(x: Value) -> Value:
     fmt = _format(x)
     k, f = _log_parts(x)
     half_square = f * f * 0.5
-    if x.type == "float":
+    if x.element == "float":
         rest = (f * f * f).fma(_polynomial(f, fmt.log), k * fmt.ln2_low) - half_square
     else:
         s = f / (f + 2.0)
@@ -265,8 +265,9 @@ def _log_twice(x: Value) -> tuple[Value, Value]:
 
 def pow(x: Value, y: Value) -> Value:
     """x ** y as C's pow: NaN for a negative x unless y is an integer."""
-    if x.type == "float":
-        return _pow(x.convert("fpext", "double"), y.convert("fpext", "double"), precise=False).convert("fptrunc", "float")
+    if x.element == "float":
+        wide = x.with_element("double")
+        return _pow(x.convert("fpext", wide), y.convert("fpext", wide), precise=False).convert("fptrunc", x.type)
     return _pow(x, y, precise=True)
 
 

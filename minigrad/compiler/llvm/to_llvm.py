@@ -88,7 +88,9 @@ def to_llvm(function: L.Function) -> str:
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
-    module = _Module({**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places)
+    module = _Module(
+        {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places
+    )
     used = _Printer(module, function.name).body(function)
     text = "\n".join(module.functions)
     called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
@@ -164,7 +166,9 @@ class _Printer(Expressions):
 
     def body(self, function: L.Function) -> list[str]:
         self.block(function.body)
-        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, _is_nest(function.body))[1]
+        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, _is_nest(function.body))[
+            1
+        ]
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
         if not any(map(_runs_on_both, body)):
