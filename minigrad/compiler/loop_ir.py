@@ -387,16 +387,9 @@ class Function:
         return offsets, end if self.locals else 0
 
 
-def blocks(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
+def blocks(stmt: Stmt) -> Iterator[tuple[Stmt, ...]]:
     """The blocks of statements inside a statement, in order of execution."""
-    match stmt:
-        case While(head, _, body):
-            return head, body
-        case If(_, body, otherwise):
-            return body, otherwise
-        case For() | Shared():
-            return (stmt.body,)
-    return ()
+    return (getattr(stmt, name) for name in ("head", "body", "otherwise") if hasattr(stmt, name))
 
 
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:

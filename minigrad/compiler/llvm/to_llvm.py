@@ -75,11 +75,11 @@ class _Module:
     def load_pointers(self, lines: list[str]) -> Iterator[str]:
         """The lines, with each pointer loaded from the table before the line that uses it."""
         for n, line in enumerate(lines):
-            for register in dict.fromkeys(re.findall(POINTER, line)):
-                loaded = f"%loaded.{n}.{self.places[register]}"
-                yield f"  {loaded}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
-                yield f"  {loaded} = load ptr, ptr {loaded}.at"
-            yield re.sub(POINTER, lambda m, n=n: f"%loaded.{n}.{self.places[m[0]]}", line)
+            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in re.findall(POINTER, line)}
+            for register, name in loaded.items():
+                yield f"  {name}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
+                yield f"  {name} = load ptr, ptr {name}.at"
+            yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
 
 
 def to_llvm(function: L.Function) -> str:
@@ -122,9 +122,9 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
     registers, written = {}, "%pointers" in used
     if written:
         text.do(f"%pointers = alloca [{len(f.arguments) + len(f.locals)} x ptr], align 8")
-        with text.loop(str(len(f.arguments))) as i:
-            pointer = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
-            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {i}')}")
+        with text.loop(str(len(f.arguments))) as at:
+            pointer = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {at}')}"))
+            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {at}')}")
     for i, buffer in enumerate(f.arguments):
         if f"%ptr.{buffer.name}" in used:
             registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
