@@ -13,6 +13,8 @@ import pickle
 import shutil
 import signal
 import subprocess
+import sys
+import textwrap
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +261,77 @@ def test_a_forked_child_runs_what_was_compiled_before_and_compiles_more():
     assert os.waitpid(child, 0)[1] == 0
     assert os.read(reader, 9) == b"same"
     assert bits(f(w, xs)) == expected
+
+
+FORK = """
+    import os, signal, sys, threading, time, warnings
+    from concurrent.futures import Future
+    import numpy as np, minigrad as mg
+    from llvmlite.binding import ffi
+    from minigrad.compiler.runtime import link
+    from minigrad.graph.ir import Graph
+    from minigrad.testing import subject
+
+    warnings.simplefilter("ignore")
+    x, count = np.arange(3.0), iter(range(10**6))
+
+    def compiles():
+        k = next(count)
+        return mg.jit(lambda x: mg.sin(x) * k)(x).tolist() == (np.sin(x) * k).tolist()
+
+    def forked(job=compiles):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(120)  # ends a child that hangs
+            os._exit(0 if job() else 1)
+        return os.waitpid(child, 0)[1] == 0
+"""
+
+
+@posix
+@pytest.mark.parametrize("held", ["link._lock", "ffi.lib._lock", "vars(Graph)['nodes'].lock", "subject._eager"])
+def test_a_child_that_is_forked_while_another_thread_holds_a_lock_compiles(held):
+    if "vars" in held and sys.version_info >= (3, 12):
+        pytest.skip("a cached property has a lock in Python 3.11 only")
+    program = f"""
+    ready = Future()
+
+    def hold():
+        with {held}:
+            ready.set_result(None)
+            time.sleep(0.5)
+
+    threading.Thread(target=hold).start()
+    ready.result()
+    print(forked(lambda: compiles() and mg.testing.check_grads(lambda x: x * 2 if x.numpy().any() else x, x) is not None))
+    """
+    assert run(textwrap.dedent(FORK) + textwrap.dedent(program), MINIGRAD_CACHE="0") == "True\n"
+
+
+@posix
+def test_children_that_are_forked_while_another_thread_compiles_compile():
+    program = """
+    done = Future()
+
+    def work():
+        while not done.done():
+            compiles()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    print({forked() for _ in range(12)})
+    done.set_result(None)
+    thread.join()
+    """
+    assert run(textwrap.dedent(FORK) + textwrap.dedent(program), MINIGRAD_CACHE="0") == "{True}\n"
+
+
+@posix
+def test_a_pool_of_forked_processes_computes_the_same_bits():
+    f, w, xs = compiled()
+    expected = bits(f(w, xs))
+    with warnings.catch_warnings(action="ignore"), multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(in_a_child, range(4)) == [expected] * 4
 
 
 def in_a_child(_) -> bytes:

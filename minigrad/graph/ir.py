@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,6 +188,15 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.params)} params, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
+
+
+def _renew_locks() -> None:
+    for name in ("nodes", "has_sizes"):
+        vars(Graph)[name].lock = threading.RLock()
+
+
+if sys.version_info < (3, 12) and hasattr(os, "register_at_fork"):  # there a cached property has a lock, which another thread may hold
+    os.register_at_fork(after_in_child=_renew_locks)
 
     def __str__(self) -> str:
         return text.show(self)

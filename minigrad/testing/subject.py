@@ -6,6 +6,7 @@ operation's own complex rule; where f cannot be traced it is Richardson's extrap
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,6 +43,16 @@ class _Held(threading.local):
 
 _held = _Held()
 _eager = threading.RLock()  # whoever has it may change what `detach` computes
+
+
+def _renew_lock() -> None:
+    global _eager
+    _eager = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_lock)  # another thread of the parent may have had it
+
 held: Primitive = Primitive("held", lambda x: x, lambda x: _held.replace(x), complex=lambda z: _held.replace(z.real), elementwise=True)
 
 

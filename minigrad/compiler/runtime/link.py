@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
+import os
 import re
 import struct
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+from llvmlite.binding import ffi
 
 from .. import loop_ir as L
 from ..llvm.gemm import gemm_module
@@ -25,6 +27,21 @@ from .worker import give_way
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
+
+
+def _hold() -> None:
+    """Before a fork: wait until no other thread is in LLVM. The child would never see its locks released, nor its work completed."""
+    _lock.acquire()
+    ffi.lib._lock.__enter__()
+
+
+def _let_go() -> None:
+    ffi.lib._lock.__exit__()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class Kernel:
