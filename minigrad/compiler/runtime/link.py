@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import re
 import struct
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -162,6 +163,8 @@ def _machine() -> tuple[str, str, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.add_symbol("mg_give_way", give_way())
+    if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
+        llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
