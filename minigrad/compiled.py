@@ -24,16 +24,18 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER
-from .graph.types import TensorType
-from .graph.values import asarray
+from .graph.types import DTYPES, TensorType
+from .ops.creation import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
 from .passes.specialize import specialize
-from .tensor import Tensor, tensor, wrap
+from .tensor import Tensor, abstract, wrap
 from .transforms import interpret
-from .transforms.tracing import argument_names, trace_types
+from .transforms.tracing import argument_names, trace_on
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
+ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
+NATIVE = frozenset(DTYPES)
 
 
 class CompileWarning(UserWarning):
@@ -135,12 +137,13 @@ class Compiled:
         if any(n.value is None for n in nodes):
             return self.function(*args, **kwargs)  # inside another trace it becomes part of that program
         arrays = [_array(leaf) for leaf in leaves]
-        signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
+        numbers = () if ARRAYS.issuperset(map(type, leaves)) else _numbers(leaves)
+        signature = (in_tree, numbers, *[(a.dtype, a.shape) for a in arrays])
         specialization = self.specializations.get(signature)
         if specialization is None:
             if len(self.specializations) == KEPT_SPECIALIZATIONS:
                 self.specializations.clear()
-            specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            specialization = self.specializations[signature] = self._specialization(args, kwargs, leaves, arrays, (in_tree, numbers))
         try:
             outputs = specialization.run(arrays)
         except MemoryError as error:
@@ -154,22 +157,22 @@ class Compiled:
         results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
         return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
-    def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any) -> Specialization:
+    def _specialization(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], structure: Any) -> Specialization:
         """The specialisation for these arguments, of an existing program if they fit one, else of a new program."""
-        known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
+        known = self.programs.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             sizes = program.sizes(arrays)
             if sizes is not None:
                 return Specialization(program, sizes)
-        known.insert(0, self._build(args, kwargs, leaves, arrays, in_tree, known))
+        known.insert(0, self._build(args, kwargs, leaves, arrays, structure[0], known))
         sizes = known[0].sizes(arrays)
         assert sizes is not None
         return Specialization(known[0], sizes)
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
-        types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
+        params = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
-        graph, guards = _trace(self.function, types, in_tree, names)
+        graph, guards = _trace(self.function, params, in_tree, names)
         passes: list[str] = []
         with dims.deciding(guards):
             optimized = optimize(graph, passes.append)
@@ -217,9 +220,20 @@ def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
 
 
 def _array(leaf: Any) -> np.ndarray:
-    if isinstance(leaf, np.ndarray) and leaf.dtype.isnative and leaf.dtype.kind in "biuf":
+    if type(leaf) is Tensor:
+        return np.asarray(leaf.node.value, order="C")
+    if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
         return np.asarray(leaf, order="C")
-    return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
+    if isinstance(leaf, (np.ndarray, int, float, np.generic)) and not isinstance(leaf, np.ma.MaskedArray):
+        array = np.asarray(leaf, order="C")
+        if array.dtype in NATIVE:
+            return array
+    return np.asarray(argument(leaf).numpy(), order="C")
+
+
+def _numbers(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]:
+    """The positions of numbers among the arguments, and whether they are Python's or NumPy's."""
+    return tuple([(i, kind_of(leaf)) for i, leaf in enumerate(leaves) if is_number(leaf)])
 
 
 def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
@@ -243,13 +257,13 @@ def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Se
     graph = specialize(specialization.program.graph, specialization.sizes)
     for value in outputs:
         value.flags.writeable = False
-    nodes = tuple(tensor(leaf).node for leaf in leaves)
+    nodes = tuple(argument(leaf).node for leaf in leaves)
     called = Node(CALL, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
     return list(wrap(called))
 
 
-def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:
-    """The type of an argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
+def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
+    """An abstract argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
     def length(axis: int, n: int) -> Extent:
         earlier = [p.graph.params[position].type.shape[axis] for p in known]
@@ -258,19 +272,22 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
             return n
         return Dim.of(Symbol(f"n{position}_{axis}", n))
 
-    return TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype)
+    if is_number(leaf):
+        return stand_in(argument(leaf))
+    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
 
 
-def _trace(f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
+def _trace(f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str]) -> tuple[Graph, Guards]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
     while True:
         try:
             with dims.deciding(Guards()) as guards:
-                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function")), guards
+                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function")), guards
         except Bind as found:
-            types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
+            types = [TensorType(tuple(_bound(n, found) for n in p.shape), p.node.type.dtype) for p in params]
+            params = [renewed(p, abstract(t).node) for p, t in zip(params, types, strict=True)]
         except MinigradError as error:
-            error.args = (f"{error}{_sizes_named(str(error), types, names)}",)
+            error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
             raise
 
 

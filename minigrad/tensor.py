@@ -13,7 +13,7 @@ from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
-from .graph.types import FLOAT, TensorType
+from .graph.types import FLOAT, INT, TensorType, check_dtype
 from .graph.values import asarray
 
 # The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
@@ -328,18 +328,18 @@ def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
 
 def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     """A constant tensor from an array, number or nested list, copied. Lists of floats become float32. Raises DTypeError."""
-    if isinstance(value, Tensor):
+    if type(value) is Tensor:
         return value if dtype is None else ops.astype(value, dtype)
-    if isinstance(value, Dim):
-        return tensor(ops.extent(value), dtype)
+    if isinstance(value, (Tensor, Dim)):  # a number
+        return ops.creation.number("tensor", value, check_dtype(dtype, default=INT if isinstance(value, Dim) else value.dtype))
     return Tensor(known(CONSTANT, asarray(value, dtype), name))
 
 
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
-    if isinstance(value, Tensor):
-        return value
-    return ops.extent(value) if isinstance(value, Dim) else Tensor(known(CONSTANT, asarray(value, what=what)))
+    if isinstance(value, (Tensor, Dim)):
+        return tensor(value)
+    return Tensor(known(CONSTANT, asarray(value, what=what)))
 
 
 def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:

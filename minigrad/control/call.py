@@ -13,10 +13,11 @@ from ..errors import GraphError, message, shape_error
 from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import TensorType, unify_shapes, unify_types
-from ..ops import sum
+from ..ops import astype, sum
+from ..ops.creation import argument, stand_in
 from ..primitives.elementwise import alias
 from ..primitives.rules import like
-from ..tensor import Primitive, Tensor, abstract, inline, tensor
+from ..tensor import Primitive, Tensor, inline, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
@@ -78,12 +79,12 @@ CALL: Primitive = Primitive("call", _call_type, _call_numpy, vjp=_call_vjp, batc
 
 def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, rule: Callable[..., Any] | None) -> Any:
     leaves, in_tree = tree.flatten(list(args))
-    given = [tensor(leaf) for leaf in leaves]
+    given = [argument(leaf) for leaf in leaves]
     with interning():
-        params = [abstract(t.type, t.name) for t in given]
+        params = [stand_in(t) for t in given]
         outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
         graph, captured = closed(params, [tensor(o) for o in outs], name)
-    found_rule = None if rule is None else _Rule(rule, in_tree, out_tree, len(captured))
+    found_rule = None if rule is None else _Rule(rule, in_tree, out_tree, len(captured), given)
     return tree.unflatten(out_tree, CALL(*captured, *given, graph=graph, rule=found_rule))
 
 
@@ -100,8 +101,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Rule:
     """A user's backward function as a gradient rule of `call`."""
 
-    def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int):
+    def __init__(self, backward: Callable[..., Any], in_tree: tree.TreeDef, out_tree: tree.TreeDef, captured: int, given: Sequence[Tensor]):
         self.backward, self.in_tree, self.out_tree, self.captured = backward, in_tree, out_tree, captured
+        self.kinds = [type(t) for t in given]
 
     def __call__(
         self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph
@@ -111,13 +113,14 @@ class _Rule:
             raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
         full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
-        found = self.backward(ct, out, *tree.unflatten(self.in_tree, args[self.captured :]))
+        given = [kind(x.node) for kind, x in zip(self.kinds, args[self.captured :], strict=True)]
+        found = self.backward(ct, out, *tree.unflatten(self.in_tree, given))
         leaves, treedef = tree.flatten(list(found) if isinstance(found, (tuple, list)) else [found])
         tree.require_same(self.in_tree, treedef, "custom_vjp: gradients against arguments")
         for x, g in zip(args[self.captured :], leaves, strict=True):
             if not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
-        return [None] * self.captured + [tensor(g) for g in leaves]
+        return [None] * self.captured + [astype(g, x.dtype) for x, g in zip(args[self.captured :], leaves, strict=True)]
 
 
 class custom_vjp:

@@ -13,6 +13,7 @@ from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import BOOL, TensorType, unify_types
 from ..ops import where
+from ..ops.creation import argument, stand_in
 from ..primitives.rules import like
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..transforms.autodiff import pullback
@@ -72,11 +73,11 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     Both sides must return the same structure and types, or GraphError is raised. For a choice per element use mg.where.
     """
     leaves, in_tree = tree.flatten(list(args))
-    given = [tensor(leaf) for leaf in leaves]
+    given = [argument(leaf) for leaf in leaves]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
         with interning():
-            params = [abstract(t.type, t.name) for t in given]
+            params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "branch"))
         graphs.append(graph)

@@ -19,8 +19,9 @@ from ..graph.dims import Dim, Extent, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
+from ..ops.creation import is_number, operands
 from ..primitives.rules import like, repeat
-from ..tensor import Primitive, Tensor, abstract, scalar, tensor
+from ..tensor import Primitive, Tensor, abstract, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
@@ -329,7 +330,7 @@ def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef
     if found:
         raise GraphError(message("scan", f"the carry changes its structure: {found}", "Return the carry as it came in, then y"))
     after, wrong = [], []
-    for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
+    for path, old, new in zip(tree.paths(carry_tree), before, map(_as_carry, leaves, before), strict=True):
         if not unify_types(old.type, new.type):
             wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
         after.append(new)
@@ -338,9 +339,9 @@ def _carry_after(result: Any, before: Sequence[Tensor], carry_tree: tree.TreeDef
     return after
 
 
-def _weak(_: Any) -> Callable[[Any, Tensor], Tensor]:
-    """Python numbers take the dtype of the carry they replace."""
-    return lambda value, old: scalar(value, old.dtype) if isinstance(value, (int, float)) else tensor(value)
+def _as_carry(value: Any, old: Tensor) -> Tensor:
+    """The next value of a carry; a number takes the dtype of the carry where that may hold it."""
+    return operands("scan", (value, old))[0] if is_number(value) else tensor(value)
 
 
 def _remedy(old: TensorType, new: TensorType) -> str:

@@ -1,4 +1,17 @@
-"""Tensor types and the arithmetic of shapes and dtypes."""
+"""Tensor types and the arithmetic of shapes and dtypes.
+
+The rule for dtypes, of every function and operator that takes several operands:
+
+1. Tensors and arrays decide, 0-d ones too: the widest float dtype if there is a float, else by NumPy's rule. A list is an array; its
+   Python floats are float32, its integers int64, its bools bool.
+2. NumPy scalars take that dtype. Where there is neither tensor nor array, they decide in the same way.
+3. Python numbers and axis lengths take that dtype. Where they are alone, a float is float32, an integer int64, a bool bool.
+4. A number is never converted to a lower kind: a float beside integers or bools makes the result float32, an integer beside bools int64.
+   A number that its dtype does not hold raises RangeError.
+
+In the function given to a transformation (jit, vmap, grad, vjp, checkpoint, cond, …) an argument that is a number is still one. A dtype of
+None is the default of the function.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +48,10 @@ class TensorType(NamedTuple):
         return self.dtype.kind == "f"
 
 
-def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
-    """The dtype as a NumPy dtype. Raises DTypeError if tensors cannot have it."""
+def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> np.dtype:
+    """The dtype as a NumPy dtype; the default for None. Raises DTypeError if tensors cannot have it."""
+    if dtype is None:
+        return default
     try:
         found = np.dtype(dtype)
     except TypeError:

@@ -23,12 +23,12 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
     array = np.array(value, dtype=target, order="C")
     if target != value.dtype:
-        _require_held(what, value, array)
+        require_held(what, value, array)
     array.flags.writeable = False
     return array
 
 
-def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
+def require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
     """Raises RangeError if an integer wrapped or a finite number became infinite by the conversion."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value

@@ -1,31 +1,45 @@
-"""Creation of arrays."""
+"""Creation of tensors: from numbers, which are operands and arguments of transformations, and arrays of one value.
+
+The rule for dtypes is in `graph.types`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import dtype_error, shape_error
+from .. import ops
+from ..errors import RangeError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent
-from ..graph.types import FLOAT, INT, check_dtype, whole
+from ..graph.ir import Node
+from ..graph.nodes import CONSTANT, INPUT, known
+from ..graph.types import BOOL, FLOAT, INT, TensorType, check_dtype, promote, whole
+from ..graph.values import asarray
+from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, scalar, tensor
+from ..tensor import Tensor, operand, scalar, tensor
 
 MOST = 2**60  # the largest number of elements of an array, on every machine
+WIDE = np.dtype("float64")
+LARGEST = float(np.finfo(FLOAT).max)
+EXAMPLE = {"f": 0.0, "i": 0, "u": 0, "b": False}  # a Python number of each kind
 
 
 def full(shape: Any, value: Any, dtype: Any = FLOAT) -> Tensor:
-    """A tensor of one value."""
-    if np.shape(value) or not isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+    """A tensor of one value: a number or a 0-d tensor; float32 by default."""
+    if not is_number(value) and (not isinstance(value, (np.ndarray, Tensor)) or value.shape):
         raise dtype_error("full", f"takes one number, got {value!r}", "Repeat an array with mg.broadcast_to")
     return _filled("full", shape, value, dtype)
 
 
 def _filled(what: str, shape: Any, value: Any, dtype: Any) -> Tensor:
-    return _expand(scalar(value, check_dtype(dtype, what)), lengths(what, shape))
+    target = check_dtype(dtype, what)
+    one = number(what, value, target) if is_number(value) else ops.astype(value, target)
+    return _expand(one, lengths(what, shape))
 
 
 def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
@@ -62,7 +76,7 @@ def ones_like(x: Any) -> Tensor:
 
 def arange(n: Extent, dtype: Any = INT) -> Tensor:
     """0, 1, …, n−1."""
-    return _i.iota(n=lengths("arange", n)[0], dtype=check_dtype(dtype, "arange"))
+    return _i.iota(n=lengths("arange", n)[0], dtype=check_dtype(dtype, "arange", INT))
 
 
 def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
@@ -74,3 +88,175 @@ def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
 def extent(n: Extent) -> Tensor:
     """An axis length as an int64 tensor, so that a run-time size can be an operand."""
     return _i.extent(n=n)
+
+
+# ---- numbers as operands and as arguments
+
+
+class Number(Tensor):
+    """A Python number among the arguments of a transformation: functions take it as they take a number. It is held as float64, int64, bool.
+
+    An operator with other numbers, or with NumPy arrays, gives what Python and NumPy give for numbers of these kinds.
+    """
+
+    __slots__ = ()
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType((), self.dtype)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype that it has where nothing else decides."""
+        return FLOAT if self.node.type.dtype.kind == "f" else self.node.type.dtype
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not all(map(_is_foreign, inputs)):
+            return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        floats = isinstance(ops.UFUNCS.get(ufunc.__name__), _e.Function) or ufunc.__name__ == "divide"
+        return _as_numpys(super().__array_ufunc__(ufunc, method, *_in_numpys_dtype(inputs, floats), **kwargs))
+
+
+class NumPyNumber(Number):
+    """A NumPy scalar among the arguments of a transformation, of its own dtype."""
+
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.type.dtype
+
+
+def is_number(x: Any) -> bool:
+    """Whether an operand takes the dtype of the tensors beside it: a Python number, an axis length, or a NumPy scalar."""
+    return isinstance(x, (bool, int, float, np.generic, Number, Dim))
+
+
+def kind_of(value: Any) -> type[Tensor]:
+    """The class that stands for a value among the arguments of a transformation."""
+    if isinstance(value, (np.generic, NumPyNumber)):
+        return NumPyNumber
+    return Number if isinstance(value, (int, float, Number)) else Tensor
+
+
+def argument(value: Any) -> Tensor:
+    """The tensor that stands for an argument of a transformation, a Number for a number."""
+    if isinstance(value, Tensor):
+        return value
+    kind = kind_of(value)
+    if kind is Tensor:
+        return tensor(value)
+    return kind(known(CONSTANT, asarray(value, WIDE if isinstance(value, float) and kind is Number else None)))
+
+
+def renewed(t: Tensor, node: Node) -> Tensor:
+    """Another node as a tensor of the kind of t: a Number if t is one."""
+    return type(t)(node)
+
+
+def stand_in(t: Tensor, name: str | None = None) -> Tensor:
+    """An abstract tensor like t."""
+    return renewed(t, Node(INPUT, (), {}, t.node.type, None, name or t.node.name))
+
+
+# ---- the common dtype of operands
+
+
+def operands(what: str, values: Sequence[Any]) -> list[Tensor]:
+    """The operands as tensors of one dtype, by the rule for dtypes."""
+    tensors = [None if is_number(v) else operand(what, v) for v in values]
+    numbers = [v for v, t in zip(values, tensors, strict=True) if t is None]
+    kinds = [_kind(v) for v in numbers]
+    common = promote([t.dtype for t in tensors if t is not None] or _own_dtypes(numbers) or [tensor(EXAMPLE[k]).dtype for k in kinds])
+    for kind in kinds:
+        if kind == "f" and common.kind != "f":
+            common = FLOAT
+        elif kind in "iu" and common == BOOL:
+            common = INT
+    return [number(what, v, common) if t is None else ops.astype(t, common) for t, v in zip(tensors, values, strict=True)]
+
+
+def _own_dtypes(numbers: Sequence[Any]) -> list[np.dtype]:
+    return [v.dtype for v in numbers if isinstance(v, (np.generic, NumPyNumber))]
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (np.generic, Number)):
+        return check_dtype(value.dtype).kind
+    return "f" if isinstance(value, float) else "b" if isinstance(value, bool) else "i"
+
+
+def number(what: str, value: Any, dtype: np.dtype) -> Tensor:
+    """A number as a 0-d tensor of this dtype. Raises RangeError for a number that it does not hold."""
+    if isinstance(value, (Number, Dim)):
+        return converted(value, dtype)
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
+    if dtype == FLOAT and LARGEST < abs(value) < math.inf:
+        raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
+    return scalar(value, dtype)
+
+
+def converted(value: Any, dtype: np.dtype) -> Tensor:
+    """A number as a 0-d tensor of another dtype of any kind. Raises RangeError where a dtype of its own kind does not hold it."""
+    t = ops.extent(value) if isinstance(value, Dim) else Tensor(argument(value).node)
+    pair = t.dtype.kind + dtype.kind
+    if pair == "ff" or pair in ("ii", "iu", "ui", "uu"):
+        return t if t.dtype == dtype else ops.astype(t, dtype) if np.can_cast(t.dtype, dtype) else _e.fit(t, dtype=dtype)
+    return ops.astype(t, dtype)
+
+
+# ---- operators among numbers, with the dtypes of Python and NumPy
+
+
+def _is_foreign(x: Any) -> bool:
+    return is_number(x) or isinstance(x, np.ndarray)
+
+
+def _in_numpys_dtype(values: Sequence[Any], floats: bool = False, integers: bool = False) -> list[Tensor]:
+    """The values as tensors of the dtype in which NumPy computes; of a float dtype with `floats`, of no bools with `integers`."""
+    kinds = [v.dtype if isinstance(v, (np.generic, np.ndarray, NumPyNumber)) else EXAMPLE[_kind(v)] for v in values]
+    common = check_dtype(np.result_type(*kinds))
+    common = WIDE if floats and common.kind != "f" else INT if integers and common == BOOL else common
+    return [ops.astype(v, common) if isinstance(v, np.ndarray) else number("operator", v, common) for v in values]
+
+
+def _as_numpys(found: Tensor) -> Tensor:
+    return found if found.node.type.shape else NumPyNumber(found.node)
+
+
+COMPARISONS = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+LOGIC = ("__and__", "__rand__", "__or__", "__ror__", "__invert__")
+ARITHMETIC = (
+    *(f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow") for side in ("", "r")),
+    *("__neg__", "__pos__", "__abs__"),
+)
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    of_tensors = getattr(Tensor, name)
+
+    def operator(self: Number, *others: Any) -> Any:
+        if not all(map(_is_foreign, others)):
+            return of_tensors(self, *others)
+        values = _in_numpys_dtype((self, *others), "truediv" in name, name in ARITHMETIC)
+        if "pow" in name and values[0].dtype.kind != "f":
+            values = _power(name, values, others[0])
+        found = of_tensors(*values)
+        foreign = any(isinstance(v, (np.generic, np.ndarray, NumPyNumber)) for v in (self, *others))
+        return _as_numpys(found) if foreign else Number(found.node)
+
+    operator.__name__ = operator.__qualname__ = name
+    return operator
+
+
+def _power(name: str, values: list[Any], other: Any) -> list[Any]:
+    """The operands of an integer power, whose dtype depends on the sign of the exponent."""
+    if name == "__pow__" and isinstance(other, int):
+        return [values[0], other] if other >= 0 else [ops.astype(values[0], WIDE), other]
+    problem = "an integer to the power of an integer argument is an integer or a float, depending on its value"
+    raise dtype_error("pow", problem, "Make one of them a float")
+
+
+for _name in (*COMPARISONS, *LOGIC, *ARITHMETIC):
+    setattr(Number, _name, _operator(_name))

@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import RangeError, dtype_error, message, setting_error
-from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
+from ..errors import dtype_error, setting_error
+from ..graph.types import BOOL, FLOAT, broadcast_shapes, check_dtype, identical
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, operand, scalar, tensor
-from .creation import full, ones_like
+from ..tensor import Tensor, scalar, tensor
+from .creation import converted, full, is_number, ones_like, operands
 
 Like = Any  # a tensor, an array, a number or a nested list
 Axis = int | Sequence[int] | None
-LARGEST = float(np.finfo(FLOAT).max)
-
-
-def _is_number(x: Any) -> bool:
-    return isinstance(x, (bool, int, float, np.generic))
 
 
 def _operands(what: str, *values: Like) -> list[Tensor]:
-    """The operands as tensors of one dtype and shape. Python and NumPy scalars get the dtype of the tensors; a float is never cast to an
-    integer dtype."""
+    """The operands as tensors of one dtype and shape."""
     if _alike(values):
         return list(values)
-    tensors = [None if _is_number(v) else operand(what, v) for v in values]
-    dtypes = [t.dtype for t in tensors if t is not None]
-    kinds = [_kind(v) for v, t in zip(values, tensors, strict=True) if t is None]
-    common = promote(dtypes) if dtypes else promote(FLOAT if k == "f" else INT if k in "iu" else BOOL for k in kinds)
-    for kind in kinds:
-        if kind == "f" and common.kind != "f":
-            common = FLOAT
-        elif kind in "iu" and common == BOOL:
-            common = INT
-    found = [_number(what, v, common) if t is None else astype(t, common) for t, v in zip(tensors, values, strict=True)]
+    found = operands(what, values)
     shapes = [t.shape for t in found if t.shape] or [()]
     shape = shapes[0] if builtins.all(identical(s, shapes[0]) for s in shapes) else broadcast_shapes(what, *shapes)
     return [_expand(t, shape) for t in found]
@@ -51,20 +35,6 @@ def _alike(values: Sequence[Like]) -> bool:
         return False
     dtype, shape = values[0].dtype, values[0].shape
     return builtins.all(type(v) is Tensor and v.dtype is dtype and identical(v.shape, shape) for v in values[1:])
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, float):
-        return "f"
-    return check_dtype(value.dtype).kind if isinstance(value, np.generic) else "b" if isinstance(value, bool) else "i"
-
-
-def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
-    if dtype == FLOAT and LARGEST < builtins.abs(value) < math.inf:
-        raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
-    return scalar(value, dtype)
 
 
 def _floats(what: str, *values: Like) -> list[Tensor]:
@@ -225,7 +195,9 @@ def relu(x: Like) -> Tensor:
 
 
 def astype(x: Like, dtype: Any) -> Tensor:
-    """The elements with another dtype. A float is rounded towards zero to an integer."""
-    t = x if isinstance(x, Tensor) else tensor(x)
+    """The elements with another dtype, float32 for None. A float is rounded towards zero to an integer."""
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
+    if is_number(x):
+        return converted(x, target)
+    t = tensor(x)
     return t if t.dtype == target else _e.cast(t, dtype=target)

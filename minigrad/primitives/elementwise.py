@@ -18,6 +18,7 @@ from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..graph.types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
+from ..graph.values import require_held
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import each, fold_number, like, require_float, same_operands
 
@@ -238,6 +239,26 @@ cast: Primitive = Primitive(
     elementwise=True,
     fold=fold_number,
     cheap=True,
+)
+
+
+def _fit_numpy(x: Array, dtype: np.dtype) -> Array:
+    found = np.asarray(x).astype(dtype)
+    require_held("number", np.asarray(x), found)
+    return found
+
+
+# cast, for numbers among the arguments: raises RangeError for an integer that the dtype does not hold, and where a float becomes infinite.
+fit: Primitive = Primitive(
+    "fit",
+    lambda x, dtype: TensorType(x.shape, dtype),
+    _fit_numpy,
+    vjp=each(_cast_vjp),
+    batch=lambda size, args, batched, dtype: fit(args[0], dtype=dtype),
+    complex=_complex_cast,
+    kind="index",
+    symbol="cast",
+    examples=((((),), {"dtype": np.dtype("float64")}), ((np.array([200, 0]),), {"dtype": np.dtype("uint8")})),
 )
 
 

@@ -12,6 +12,7 @@ from ..graph.dims import Extent, unify
 from ..graph.ir import Graph, Node
 from ..graph.nodes import interning, item
 from ..graph.types import TensorType, normalize_axis
+from ..ops.creation import argument, stand_in
 from ..primitives.rules import repeat
 from ..tensor import Tensor, abstract, apply, tensor
 from .tracing import closed
@@ -32,12 +33,12 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
         given: list[Tensor] = []
         batched: list[bool] = []
         for arg, axis in zip(args, axes, strict=True):
-            for leaf in map(tensor, tree.leaves(arg)):
+            for leaf in map(argument, tree.leaves(arg)):
                 batched.append(axis is not None)
                 given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
         size = _size([t for t, b in zip(given, batched, strict=True) if b])
         with interning():
-            params = [abstract(_slice(t) if b else t.type) for t, b in zip(given, batched, strict=True)]
+            params = [abstract(_slice(t)) if b else stand_in(t) for t, b in zip(given, batched, strict=True)]
             outs, out_tree = tree.flatten(f(*tree.unflatten(tree.flatten(list(args))[1], params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "vmap"))
         found = batch_graph(graph, size, [*captured, *given], [False] * len(captured) + batched)

@@ -10,7 +10,7 @@ from .. import tree
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.ir import Graph, Node, ancestors, substitute
 from ..graph.nodes import INPUT, interning, is_number
-from ..graph.types import TensorType
+from ..ops.creation import argument, stand_in
 from ..tensor import Tensor, abstract, tensor
 
 
@@ -21,8 +21,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     """
     require_callable("trace", f)
     leaves, in_tree = tree.flatten((args, kwargs))
-    types = [tensor(leaf).type for leaf in leaves]
-    return trace_types(f, types, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))
+    params = [stand_in(argument(leaf)) for leaf in leaves]
+    return trace_on(f, params, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
@@ -37,10 +37,10 @@ def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[s
     return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
 
 
-def trace_types(f: Callable[..., Any], types: Sequence[TensorType], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
-    """The graph of f(*args, **kwargs) for arguments of these types and this structure."""
+def trace_on(f: Callable[..., Any], params: Sequence[Tensor], in_tree: tree.TreeDef, names: Sequence[str | None], name: str) -> Graph:
+    """The graph of f(*args, **kwargs) for these abstract arguments, which get these names, and this structure."""
     with interning():
-        params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
+        params = [stand_in(p, n) for p, n in zip(params, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         outputs = tuple(_result(name, o).node for o in outs)

@@ -14,6 +14,7 @@ from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of
 from .block import Block
+from .numbers import fit
 from .random import random
 from .schedule import is_movement
 from .state import Inline, Range, Rows, Unsupported, const, nest, note
@@ -373,5 +374,5 @@ class Loop:
 
 LOWER: dict[str, Callable[[Block, Node], None]] = {
     f.__name__: f
-    for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, cond, scan, random)
+    for f in (matmul, reshape, pad, concat, roll, take, scatter, gather, scatter_along, argsort, argmax, cumsum, fit, cond, scan, random)
 }
