@@ -1,4 +1,4 @@
-"""One rule for dtypes: tensors and arrays decide, NumPy scalars where there are none, Python numbers never; and that in every transformation."""
+"""One rule for dtypes: tensors and arrays decide, then NumPy scalars, Python numbers last; and so in every transformation."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def test_a_function_of_two_operands_follows_the_rule(x: Any, y: Any) -> None:
 
 
 @given(x=OPERANDS, y=OPERANDS)
+@example(x=("scalar", np.dtype("float64")), y=("0-d", np.dtype("float32")))
 def test_joining_and_products_follow_the_rule(x: Any, y: Any) -> None:
     a, b = made(*x), made(*y)
     if np.shape(a) == np.shape(b):
@@ -90,6 +91,12 @@ def test_a_function_of_one_operand_keeps_its_dtype(x: Any, name: str) -> None:
     to_float = name in ("exp", "sqrt", "tanh", "mean") and own.kind != "f"
     if name != "sum" or own.kind == "f":  # integers are summed as NumPy does
         assert getattr(mg, name)(*given).dtype == (np.dtype("float32") if to_float else own)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 2.0, 3.0, -1, -2.0, np.float64(2)])
+def test_an_integer_to_a_float_or_negative_power_is_float32(exponent: Any) -> None:
+    assert mg.pow(np.array([1, 2]), exponent).dtype == "float32"
+    assert mg.pow(np.array([1.0, 2]), exponent).dtype == "float64"
 
 
 def test_double_precision_of_numpy_scalars_is_kept() -> None:

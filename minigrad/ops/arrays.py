@@ -8,15 +8,15 @@ from typing import Any
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Extent
-from ..graph.types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, promote, unify_shapes, whole
+from ..graph.types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, unify_shapes, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from .creation import arange
-from .elementwise import Like, astype, less_equal, multiply, where
+from .creation import arange, operands
+from .elementwise import Like, less_equal, multiply, where
 from .shaping import broadcast_to, expand_dims, reshape, squeeze
 
 
@@ -75,9 +75,7 @@ def matmul(x: Like, y: Like) -> Tensor:
 
     Raises ShapeError naming both shapes.
     """
-    a, b = tensor(x), tensor(y)
-    common = promote((a.dtype, b.dtype))
-    a, b = astype(a, common), astype(b, common)
+    a, b = operands("matmul", (x, y))
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")
     row, column = a.ndim == 1, b.ndim == 1

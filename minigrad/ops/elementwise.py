@@ -93,6 +93,7 @@ def pow(x: Like, y: Like) -> Tensor:
         t = tensor(x)
         if t.dtype.kind in "iu" and isinstance(y, int) and y >= 0:
             return _whole_power(t, y)
+        (t,) = _floats("pow", t)
         if y == 2:
             return _e.mul(t, t)
         if y == 0.5:

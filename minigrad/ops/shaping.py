@@ -9,13 +9,13 @@ from typing import Any
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
-from ..graph.types import identical, is_one, normalize_axes, normalize_axis, promote, whole
+from ..graph.types import identical, is_one, normalize_axes, normalize_axis, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from .creation import lengths
-from .elementwise import Axis, Like, astype
+from .creation import lengths, operands
+from .elementwise import Axis, Like
 
 
 def reshape(x: Like, shape: Any) -> Tensor:
@@ -90,9 +90,8 @@ def concat(tensors: Sequence[Like], axis: int = 0) -> Tensor:
     """Tensors joined along an axis, promoted to one dtype. Raises ShapeError, which names the tensor that does not fit."""
     if not len(tensors):
         raise shape_error("concat", "needs at least one tensor")
-    found = [tensor(t) for t in tensors]
-    common = promote(t.dtype for t in found)
-    return _m.concat(*(astype(t, common) for t in found), axis=normalize_axis("concat", axis, found[0].ndim))
+    found = operands("concat", tensors)
+    return _m.concat(*found, axis=normalize_axis("concat", axis, found[0].ndim))
 
 
 concatenate = concat
@@ -102,7 +101,7 @@ def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
     if not len(tensors):
         raise shape_error("stack", "needs at least one tensor")
-    return concat([expand_dims(t, axis) for t in tensors], axis)
+    return concat([expand_dims(t, axis) for t in operands("stack", tensors)], axis)
 
 
 def split(x: Like, parts: int | Sequence[int], axis: int = -1) -> list[Tensor]:
