@@ -24,7 +24,7 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER
-from .graph.types import DTYPES, TensorType
+from .graph.types import DTYPES, HALVES, TensorType
 from .ops.creation import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
@@ -35,7 +35,7 @@ from .transforms.tracing import argument_names, trace_on
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
-NATIVE = frozenset(DTYPES)
+NATIVE = frozenset(DTYPES) | HALVES
 
 
 class CompileWarning(UserWarning):

@@ -24,14 +24,14 @@ import numpy as np
 from . import tree
 from .errors import CheckpointError
 from .graph.nodes import PARAMETER
-from .graph.types import DTYPES
+from .graph.types import BFLOAT16, DTYPES, HALVES
 from .tensor import Tensor, parameter, tensor
 
 __all__ = ["Checkpoints", "fill", "load", "meta", "save"]
 
 FORMAT = "minigrad/1"
 MAX_HEADER = 16 * 2**20  # bytes
-CODES = {d: "BOOL" if d.kind == "b" else f"{d.kind.upper()}{8 * d.itemsize}" for d in DTYPES}
+CODES = {d: "BOOL" if d.kind == "b" else "BF16" if d == BFLOAT16 else f"{d.kind.upper()}{8 * d.itemsize}" for d in (*DTYPES, *HALVES)}
 KINDS = {code: dtype for dtype, code in CODES.items()}
 Name = str | os.PathLike[str]
 

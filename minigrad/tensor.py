@@ -347,7 +347,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
         dtype = FLOAT
     found = tensor(value, dtype)
-    if found.dtype.kind != "f":
+    if not found.type.is_float:
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
         return Tensor(known(PARAMETER, found.numpy(), name))

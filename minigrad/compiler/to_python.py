@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
 
 from . import loop_ir as L
@@ -186,6 +187,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 _NAMESPACE: dict[str, Any] = {
+    **{name: np.dtype(name).type for name in ("float16", "bfloat16")},
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "abs")},
     **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "arange", "empty", "nan", "inf")},

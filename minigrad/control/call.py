@@ -16,7 +16,7 @@ from ..graph.types import TensorType, unify_shapes, unify_types
 from ..ops import astype, sum
 from ..ops.creation import argument, stand_in
 from ..primitives.elementwise import alias
-from ..primitives.rules import like
+from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, inline, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import lift, vmap
@@ -60,9 +60,9 @@ def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool
         def one(*flat: Tensor) -> list[Any]:
             given = flat[2 * n :]
             found = rule(flat[:n], flat[n : 2 * n], given, needs, graph)
-            return [like(given[i], 0) if found[i] is None else found[i] for i in wanted]
+            return [no_gradient(given[i]) if found[i] is None else found[i] for i in wanted]
 
-        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        full = [no_gradient(o) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         axes = (0,) * 2 * n + tuple(0 if b else None for b in batched)
         grads = dict(zip(wanted, vmap(one, in_axes=axes)(*full, *outs, *args), strict=True))
         return [g if g is None or batched[i] else sum(g, 0) for i, g in enumerate(map(grads.get, range(len(args))))]
@@ -111,7 +111,7 @@ class _Rule:
         if any(needs[: self.captured]):
             problem = "the function takes a tensor from outside that is differentiated"
             raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
-        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        full = [no_gradient(o) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
         given = [kind(x.node) for kind, x in zip(self.kinds, args[self.captured :], strict=True)]
         found = self.backward(ct, out, *tree.unflatten(self.in_tree, given))
@@ -120,7 +120,9 @@ class _Rule:
         for x, g in zip(args[self.captured :], leaves, strict=True):
             if not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
-        return [None] * self.captured + [astype(g, x.dtype) for x, g in zip(args[self.captured :], leaves, strict=True)]
+        return [None] * self.captured + [
+            astype(g, cotangent_type(x.type).dtype) for x, g in zip(args[self.captured :], leaves, strict=True)
+        ]
 
 
 class custom_vjp:

@@ -14,7 +14,7 @@ from ..graph.nodes import interning
 from ..graph.types import BOOL, TensorType, unify_types
 from ..ops import where
 from ..ops.creation import argument, stand_in
-from ..primitives.rules import like
+from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import batch_graph, lift
@@ -46,10 +46,10 @@ def _cond_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequ
 def _branch_vjp(graph: Graph, live: Sequence[int], wanted: Sequence[int]) -> Graph:
     with interning():
         args = [abstract(t) for t in graph.in_types]
-        cts = [abstract(graph.out_types[i]) for i in live]
+        cts = [abstract(cotangent_type(graph.out_types[i])) for i in live]
         outs = inline(graph, args)
         grads = pullback([outs[i] for i in live], cts, [args[i] for i in wanted])
-        full = [like(args[i], 0) if g is None else g for i, g in zip(wanted, grads, strict=True)]
+        full = [no_gradient(args[i]) if g is None else g for i, g in zip(wanted, grads, strict=True)]
     return Graph(tuple(t.node for t in (*args, *cts)), tuple(g.node for g in full), f"{graph.name}.vjp")
 
 

@@ -11,6 +11,9 @@ The rule for dtypes, of every function and operator that takes several operands:
 
 In the function given to a transformation (jit, vmap, grad, vjp, checkpoint, cond, …) an argument that is a number is still one. A dtype of
 None is the default of the function.
+
+float16 and bfloat16 are for storage: they are moved, compared, cast, saved and loaded. Operations that compute refuse them by name; cast to
+float32 first. Their gradients are float32 on the way, and have the dtype of the argument at the end.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from ..errors import AxisError, dtype_error, message, shape_error
@@ -25,6 +29,8 @@ from . import dims
 from .dims import Dim, Extent, Shape, hint, unify
 
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
+HALVES = frozenset((np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)))  # for storage: moved, compared and cast, not computed with
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOAT = np.dtype("float32")
 BOOL = np.dtype("bool")
 INT = np.dtype("int64")
@@ -45,7 +51,13 @@ class TensorType(NamedTuple):
 
     @property
     def is_float(self) -> bool:
-        return self.dtype.kind == "f"
+        return is_float(self.dtype)
+
+
+def check_computed(what: str, dtype: np.dtype) -> None:
+    """Raises DTypeError for float16 and bfloat16."""
+    if dtype in HALVES:
+        raise dtype_error(what, f"{dtype} is for storage, and nothing is computed in it", "Convert with .astype('float32')")
 
 
 def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> np.dtype:
@@ -56,7 +68,7 @@ def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> 
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found is not None and found.newbyteorder("=") in DTYPES:
+    if found is not None and is_storable(found):
         return found.newbyteorder("=")
     raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", "Take bool, an integer, float32 or float64")
 
@@ -66,8 +78,19 @@ def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
     found = tuple(dict.fromkeys(dtypes))
     if len(found) == 1:
         return found[0]
-    floats = [d for d in found if d.kind == "f"]
-    return np.result_type(*(floats or found))
+    floats = [d for d in found if is_float(d)]
+    wide = [d for d in floats if d not in HALVES]
+    return np.result_type(*(wide or found)) if wide or not floats else floats[0] if len(floats) == 1 else FLOAT
+
+
+def is_float(dtype: np.dtype) -> bool:
+    return dtype.kind == "f" or dtype == BFLOAT16
+
+
+def is_storable(dtype: np.dtype) -> bool:
+    """Whether tensors can have the dtype, in either byte order."""
+    native = dtype.newbyteorder("=")
+    return native in DTYPES or native in HALVES
 
 
 def unify_shapes(a: Shape, b: Shape) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
-from .types import DTYPES, FLOAT, check_dtype
+from .types import BFLOAT16, FLOAT, check_dtype, is_float, is_storable
 
 
 def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
@@ -18,21 +18,33 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     else:
         value = _read(what, value)
         default = FLOAT if value.dtype.kind == "f" and not hasattr(given, "__array__") else value.dtype
-    if value.dtype.newbyteorder("=") not in DTYPES or isinstance(value, np.ma.MaskedArray):
+    if not is_storable(value.dtype) or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
-    array = np.array(value, dtype=target, order="C")
+    array = np.array(value if target == value.dtype else cast(value, target), dtype=target, order="C")
     if target != value.dtype:
         require_held(what, value, array)
     array.flags.writeable = False
     return array
 
 
+def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x.astype(dtype), rounded once. (As NumPy array the cast from float64 to bfloat16 rounds to float32 first.)"""
+    if dtype != BFLOAT16 or x.dtype.itemsize < 4 or x.dtype == FLOAT:
+        return x.astype(dtype)
+    exact = x.astype("float64")
+    found = exact.astype(FLOAT)
+    bits = found.view("uint32")
+    cut = np.where(np.abs(found) > np.abs(exact), bits - np.uint32(1), bits)
+    odd = np.where((found == exact) | np.isnan(exact), bits, cut | np.uint32(1)).view(FLOAT)  # so that no tie arises from rounding
+    return odd.reshape(x.shape).astype(dtype)
+
+
 def require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
     """Raises RangeError if an integer wrapped or a finite number became infinite by the conversion."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value
-    elif array.dtype.kind == "f":
+    elif is_float(array.dtype):
         lost = np.isinf(array) & np.isfinite(value)
     else:
         return

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Extent
-from ..graph.types import FLOAT, broadcast_shapes, check_dtype, normalize_axis, unify_shapes, whole
+from ..graph.types import FLOAT, HALVES, broadcast_shapes, check_dtype, normalize_axis, unify_shapes, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import linalg as _l
@@ -16,7 +16,7 @@ from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
 from .creation import arange, operands
-from .elementwise import Like, less_equal, multiply, where
+from .elementwise import Like, astype, less_equal, multiply, where
 from .shaping import broadcast_to, expand_dims, reshape, squeeze
 
 
@@ -40,6 +40,7 @@ def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
 def argsort(x: Like, axis: int = -1, descending: bool = False) -> Tensor:
     """The positions that sort x. The sort is stable: of equal elements the lowest index comes first. NaN comes last."""
     t = tensor(x)
+    t = astype(t, FLOAT) if t.dtype in HALVES else t
     return _i.argsort(t, axis=normalize_axis("argsort", axis, t.ndim), descending=builtins.bool(descending))
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from .. import ops
@@ -16,7 +17,7 @@ from ..errors import RangeError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent
 from ..graph.ir import Node
 from ..graph.nodes import CONSTANT, INPUT, known
-from ..graph.types import BOOL, FLOAT, INT, TensorType, check_dtype, promote, whole
+from ..graph.types import BOOL, FLOAT, HALVES, INT, TensorType, check_computed, check_dtype, is_float, promote, whole
 from ..graph.values import asarray
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
@@ -25,7 +26,7 @@ from ..tensor import Tensor, operand, scalar, tensor
 
 MOST = 2**60  # the largest number of elements of an array, on every machine
 WIDE = np.dtype("float64")
-LARGEST = float(np.finfo(FLOAT).max)
+LARGEST = {d: float(ml_dtypes.finfo(d).max) for d in (FLOAT, *HALVES)}
 EXAMPLE = {"f": 0.0, "i": 0, "u": 0, "b": False}  # a Python number of each kind
 
 
@@ -76,7 +77,9 @@ def ones_like(x: Any) -> Tensor:
 
 def arange(n: Extent, dtype: Any = INT) -> Tensor:
     """0, 1, …, n−1."""
-    return _i.iota(n=lengths("arange", n)[0], dtype=check_dtype(dtype, "arange", INT))
+    found = check_dtype(dtype, "arange", INT)
+    check_computed("arange", found)
+    return _i.iota(n=lengths("arange", n)[0], dtype=found)
 
 
 def eye(n: Extent, dtype: Any = FLOAT) -> Tensor:
@@ -108,7 +111,7 @@ class Number(Tensor):
     @property
     def dtype(self) -> np.dtype:
         """The dtype that it has where nothing else decides."""
-        return FLOAT if self.node.type.dtype.kind == "f" else self.node.type.dtype
+        return FLOAT if is_float(self.node.type.dtype) else self.node.type.dtype
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if not all(map(_is_foreign, inputs)):
@@ -169,7 +172,7 @@ def operands(what: str, values: Sequence[Any]) -> list[Tensor]:
     kinds = [_kind(v) for v in numbers]
     common = promote([t.dtype for t in tensors if t is not None] or _own_dtypes(numbers) or [tensor(EXAMPLE[k]).dtype for k in kinds])
     for kind in kinds:
-        if kind == "f" and common.kind != "f":
+        if kind == "f" and not is_float(common):
             common = FLOAT
         elif kind in "iu" and common == BOOL:
             common = INT
@@ -182,7 +185,7 @@ def _own_dtypes(numbers: Sequence[Any]) -> list[np.dtype]:
 
 def _kind(value: Any) -> str:
     if isinstance(value, (np.generic, Number)):
-        return check_dtype(value.dtype).kind
+        return "f" if is_float(check_dtype(value.dtype)) else value.dtype.kind
     return "f" if isinstance(value, float) else "b" if isinstance(value, bool) else "i"
 
 
@@ -192,7 +195,7 @@ def number(what: str, value: Any, dtype: np.dtype) -> Tensor:
         return converted(value, dtype)
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
-    if dtype == FLOAT and LARGEST < abs(value) < math.inf:
+    if dtype in LARGEST and LARGEST[dtype] < abs(value) < math.inf:
         raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
     return scalar(value, dtype)
 
@@ -200,10 +203,8 @@ def number(what: str, value: Any, dtype: np.dtype) -> Tensor:
 def converted(value: Any, dtype: np.dtype) -> Tensor:
     """A number as a 0-d tensor of another dtype of any kind. Raises RangeError where a dtype of its own kind does not hold it."""
     t = ops.extent(value) if isinstance(value, Dim) else Tensor(argument(value).node)
-    pair = t.dtype.kind + dtype.kind
-    if pair == "ff" or pair in ("ii", "iu", "ui", "uu"):
-        return t if t.dtype == dtype else ops.astype(t, dtype) if np.can_cast(t.dtype, dtype) else _e.fit(t, dtype=dtype)
-    return ops.astype(t, dtype)
+    alike = (is_float(t.dtype) and is_float(dtype)) or {t.dtype.kind, dtype.kind} <= {"i", "u"}
+    return ops.astype(t, dtype) if not alike or np.can_cast(t.dtype, dtype) else _e.fit(t, dtype=dtype)
 
 
 # ---- operators among numbers, with the dtypes of Python and NumPy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import dtype_error, setting_error
-from ..graph.types import BOOL, FLOAT, broadcast_shapes, check_dtype, identical
+from ..graph.types import BOOL, FLOAT, HALVES, broadcast_shapes, check_dtype, identical
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, scalar, tensor
@@ -43,6 +43,12 @@ def _floats(what: str, *values: Like) -> list[Tensor]:
     return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
 
 
+def _compared(what: str, *values: Like) -> list[Tensor]:
+    """Operands of a comparison. float16 and bfloat16 become float32, which is exact."""
+    found = _operands(what, *values)
+    return [astype(t, FLOAT) for t in found] if found[0].dtype in HALVES else found
+
+
 def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands) -> Callable[[Like, Like], Tensor]:
     def function(x: Like, y: Like) -> Tensor:
         return op(*prepare(name, x, y))
@@ -58,12 +64,12 @@ multiply = _binary("multiply", _e.mul)
 divide = _binary("divide", _e.div, _floats)
 maximum = _binary("maximum", _e.maximum)
 minimum = _binary("minimum", _e.minimum)
-less = _binary("less", _e.less)
-less_equal = _binary("less_equal", _e.less_equal)
-greater = _binary("greater", lambda x, y: _e.less(y, x))
-greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x))
-equal = _binary("equal", _e.equal)
-not_equal = _binary("not_equal", _e.not_equal)
+less = _binary("less", _e.less, _compared)
+less_equal = _binary("less_equal", _e.less_equal, _compared)
+greater = _binary("greater", lambda x, y: _e.less(y, x), _compared)
+greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x), _compared)
+equal = _binary("equal", _e.equal, _compared)
+not_equal = _binary("not_equal", _e.not_equal, _compared)
 
 
 def negative(x: Like) -> Tensor:
@@ -159,13 +165,13 @@ def logical_or(x: Like, y: Like) -> Tensor:
 
 def isnan(x: Like) -> Tensor:
     """Whether each element is NaN."""
-    t = tensor(x)
+    (t,) = _compared("isnan", x)
     return _e.not_equal(t, t)
 
 
 def isfinite(x: Like) -> Tensor:
     """Whether each element is neither NaN nor infinite."""
-    t = tensor(x)
+    (t,) = _compared("isfinite", x)
     if not t.type.is_float:
         return full(t.shape, True, BOOL)
     zero = _e.mul(t, _expand(scalar(0, t.dtype), t.shape))

@@ -17,10 +17,10 @@ import numpy as np
 from scipy import special
 
 from ..errors import dtype_error, shape_error
-from ..graph.types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
-from ..graph.values import require_held
+from ..graph import values
+from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
-from .rules import each, fold_number, like, require_float, same_operands
+from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tan", "tanh"]
 
@@ -44,6 +44,7 @@ def unary(name: str, numpy: Any, vjp: Any, symbol: str, **more: Any) -> Primitiv
     """A primitive of one operand, which may be an integer; vjp(ct, y, x)."""
 
     def rule(x: TensorType) -> TensorType:
+        check_computed(name, x.dtype)
         if x.dtype == BOOL:
             raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")
         return x
@@ -83,6 +84,7 @@ def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, fl
 
     def rule(x: TensorType, y: TensorType) -> TensorType:
         found = same_operands(name, x, y)
+        check_computed(name, found.dtype)
         if floats:
             require_float(name, found)
         if found.dtype == BOOL and not bools:
@@ -220,17 +222,17 @@ where: Primitive = Primitive(
 
 
 def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | None:
-    return cast(ct, dtype=x.dtype) if y.type.is_float else None
+    return cast(ct, dtype=cotangent_type(x.type).dtype) if y.type.is_float else None
 
 
 def _complex_cast(z: Array, dtype: np.dtype) -> Array:
-    return z if dtype.kind == "f" and np.iscomplexobj(z) else z.real.astype(dtype)
+    return z if is_float(dtype) and np.iscomplexobj(z) else z.real.astype(dtype)
 
 
 cast: Primitive = Primitive(
     "cast",
     lambda x, dtype: TensorType(x.shape, check_dtype(dtype, "astype")),
-    lambda x, dtype: x.astype(dtype),
+    values.cast,
     vjp=each(_cast_vjp),
     complex=_complex_cast,
     kind="move",
@@ -243,8 +245,8 @@ cast: Primitive = Primitive(
 
 
 def _fit_numpy(x: Array, dtype: np.dtype) -> Array:
-    found = np.asarray(x).astype(dtype)
-    require_held("number", np.asarray(x), found)
+    found = values.cast(np.asarray(x), dtype)
+    values.require_held("number", np.asarray(x), found)
     return found
 
 

@@ -14,7 +14,7 @@ from ..graph.types import TensorType, unify_shapes, whole
 from ..ops.creation import Number, argument, is_number, renewed
 from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
-from ..primitives.rules import like
+from ..primitives.rules import cotangent_type, like
 from ..tensor import Tensor, reverse_mode, tensor, wrap
 from .batching import vmap
 
@@ -136,7 +136,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         if any(isinstance(x, Number) for x in leaves):
             result = tree.map(lambda v: tensor(v) if isinstance(v, Number) else v, result)
         loss = _require_scalar(result[0] if has_aux else result)
-        found = _zero_filled(pullback([loss], [like(loss, 1)], leaves), leaves)
+        found = _zero_filled(pullback([loss], [ops.astype(like(loss, 1), cotangent_type(loss.type).dtype)], leaves), leaves)
         grads = tree.unflatten(tree.flatten(fresh)[1], found)
         return result, grads[0] if isinstance(argnums, int) else tuple(grads)
 
@@ -176,10 +176,10 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     tree.require_same(out_tree, structure, "cotangent")
     cts: list[Tensor | None] = []
     for out, ct in zip(outs, given, strict=True):
-        ct = ops.astype(ct, out.dtype) if is_number(ct) else tensor(ct)
+        ct = ops.astype(ct, cotangent_type(out.type).dtype) if is_number(ct) else tensor(ct)
         if not unify_shapes(ct.shape, out.shape):
             raise shape_error("cotangent", f"it is {ct.type}, the output is {out.type}")
-        cts.append(ops.astype(ct, out.dtype) if out.type.is_float else None)
+        cts.append(ops.astype(ct, cotangent_type(out.type).dtype) if out.type.is_float else None)
     return cts
 
 
@@ -272,7 +272,7 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
     for leaf, found in zip(leaves, pullback([loss], [ct], leaves), strict=True):
-        leaf.node.grad = like(leaf, 0) if found is None else found
+        leaf.node.grad = like(leaf, 0) if found is None else ops.astype(found, leaf.dtype)
 
 
 reverse_mode["backward"] = backward
