@@ -337,6 +337,8 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
+    if type(value) is Tensor:
+        return value
     if isinstance(value, (Tensor, Dim)):
         return tensor(value)
     return Tensor(known(CONSTANT, asarray(value, what=what)))

@@ -223,6 +223,27 @@ def test_the_gradient_of_a_python_number_is_float32_and_computed_as_its_tensors(
     np.testing.assert_array_equal(mg.jit(mg.grad(lambda a: a * a * mg.sum(x)))(3.0).numpy(), np.float32(6))
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_custom_gradient_gets_numbers_as_numbers(compiled: bool) -> None:
+    f = mg.custom_vjp(lambda x, a: mg.sum(x * a))
+    f.defvjp(lambda ct, out, x, a: (mg.ones_like(x) * ct * a, ct * mg.sum(x)))
+    for dtype in ("float32", "float64"):
+        x = np.array([1, 1e-3], dtype)
+        gradient = mg.grad(f, (0, 1))
+        gx, ga = (mg.jit(gradient) if compiled else gradient)(x, 0.1)
+        assert (gx.dtype, ga.dtype) == (dtype, "float32")
+        np.testing.assert_array_equal(gx.numpy(), np.full(2, 0.1, dtype))
+        np.testing.assert_allclose(ga.numpy(), 1.001, rtol=1e-6)
+
+
+def test_a_number_is_an_index_a_condition_and_a_step_in_compiled_code() -> None:
+    x = np.arange(3.0)
+    np.testing.assert_array_equal(mg.jit(lambda x, i: x[i] + mg.take(x, i))(x, -1).numpy(), 4)
+    np.testing.assert_array_equal(mg.jit(lambda x, c: mg.where(c, x, -x))(x, False).numpy(), -x)
+    np.testing.assert_array_equal(mg.jit(lambda x, c: mg.cond(c, lambda x: x, lambda x: -x, x))(x, True).numpy(), x)
+    np.testing.assert_array_equal(mg.jit(lambda i: mg.random.fold_in(mg.random.key(0), i))(3), mg.random.fold_in(mg.random.key(0), 3))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "uint32", "uint64", "float32"])
 def test_a_number_that_does_not_fit_is_refused_also_where_it_is_compiled(dtype: str) -> None:
     x = np.ones(3, dtype)

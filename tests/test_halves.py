@@ -27,8 +27,9 @@ def same(a: Any, b: Any) -> None:
     """Equal bits, but for the bits of NaN."""
     a, b = np.asarray(a), np.asarray(b)
     assert (a.dtype, a.shape) == (b.dtype, b.shape)
-    missing = np.isnan(a)
-    np.testing.assert_array_equal(missing, np.isnan(b))
+    with np.errstate(invalid="ignore"):
+        missing = np.isnan(a)
+        np.testing.assert_array_equal(missing, np.isnan(b))
     np.testing.assert_array_equal(a[~missing].view(f"uint{8 * a.itemsize}"), b[~missing].view(f"uint{8 * a.itemsize}"))
 
 
@@ -161,10 +162,10 @@ def test_gradients_pass_through_storage_and_have_its_dtype(half: np.dtype) -> No
 @halves
 def test_many_uses_are_added_in_float32(half: np.dtype) -> None:
     W = mg.parameter(np.ones(1, half))
-    total = sum((mg.sum(W.astype("float32")) * 1.25 for _ in range(3000)), mg.tensor(0.0))
+    total = sum((mg.sum(W.astype("float32")) * 1.25 for _ in range(1000)), mg.tensor(0.0))
     total.backward()
     assert W.grad is not None
-    assert float(W.grad.numpy()[0]) == float(np.array(3750.0, half))
+    assert float(W.grad.numpy()[0]) == float(np.array(1250.0, half))
 
 
 @halves

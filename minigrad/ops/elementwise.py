@@ -204,7 +204,7 @@ def relu(x: Like) -> Tensor:
 def astype(x: Like, dtype: Any) -> Tensor:
     """The elements with another dtype, float32 for None. A float is rounded towards zero to an integer."""
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
-    if is_number(x):
+    if type(x) is not Tensor and is_number(x):
         return converted(x, target)
     t = tensor(x)
     return t if t.dtype == target else _e.cast(t, dtype=target)
