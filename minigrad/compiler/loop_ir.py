@@ -188,6 +188,7 @@ class Compare(Expr):
 
     def __post_init__(self) -> None:
         _require("compare", self.op, _COMPARE)
+        _require(self.op, self.x.dtype, NUMBERS | {"bool"})
         _require(self.op, self.y.dtype, {self.x.dtype})
 
 

@@ -96,6 +96,7 @@ def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, fl
 
 def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     def rule(x: TensorType, y: TensorType) -> TensorType:
+        check_computed(name, x.dtype)
         return TensorType(same_operands(name, x, y).shape, BOOL)
 
     def compared(x: Array, y: Array) -> Any:
