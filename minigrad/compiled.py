@@ -205,7 +205,8 @@ class Compiled:
 
 
 def jit(f: Callable[..., Any], finite: bool = False) -> Compiled:
-    """f compiled to machine code; its arguments are trees of tensors or arrays.
+    """f compiled to machine code; its arguments are trees of tensors, arrays and numbers. A number stays a number in f (`graph.types`), and
+    the same program serves all numbers of a kind.
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
