@@ -295,3 +295,12 @@ def test_jit_refuses_what_eager_refuses(value: Any) -> None:
         with pytest.raises(DTypeError) as found:
             f(value)
         assert str(found.value).splitlines()[0] == str(eager.value).splitlines()[0]
+
+
+def test_gradients_go_through_a_compiled_function_of_numbers() -> None:
+    x, f = mg.tensor(np.array([1.0, 3.0])), mg.jit(lambda x, a: x * a)
+    np.testing.assert_array_equal(mg.grad(lambda x: mg.sum(f(x * 1, 0.1)))(x).numpy(), [0.1, 0.1])
+    assert mg.grad(lambda a: mg.sum(f(x, a * 2)))(0.5).numpy() == 8
+    pulled = mg.vjp(f, x, 0.1)[1](np.ones(2))
+    assert [str(g.dtype) for g in pulled] == ["float64", "float32"]
+    np.testing.assert_array_equal(pulled[0].numpy(), [0.1, 0.1])
