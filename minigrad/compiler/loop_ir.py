@@ -13,7 +13,7 @@ from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, 
 
 __all__ = [  # noqa: RUF022, in the order of the text
     "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate", "minimum",
-    "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
+    "FLOATS", "HALVES", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
     "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
@@ -25,7 +25,9 @@ SIGNED = frozenset({"int32", "int64"})
 UNSIGNED = frozenset({"uint8", "uint32", "uint64"})
 INTEGERS = SIGNED | UNSIGNED
 NUMBERS = FLOATS | INTEGERS
+HALVES = frozenset({"float16", "bfloat16"})  # are loaded, stored, selected and cast
 BITS = {"float32": 32, "float64": 64, "int32": 32, "int64": 64, "uint8": 8, "uint32": 32, "uint64": 64, "bool": 8}
+BITS |= dict.fromkeys(HALVES, 16)
 ALIGNMENT = 64
 SPLIT_FROM = 8
 
@@ -191,6 +193,7 @@ class Compare(Expr):
 
     def __post_init__(self) -> None:
         _require("compare", self.op, _COMPARE)
+        _require(self.op, self.x.dtype, NUMBERS | {"bool"})
         _require(self.op, self.y.dtype, {self.x.dtype})
 
 

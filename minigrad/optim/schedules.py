@@ -42,11 +42,10 @@ def _rate(what: str, value: Rate) -> None:
 
 def _at(rate: Rate, step: Tensor) -> Tensor:
     """The rate at a step, float64 scalar."""
-    found = rate(step) if callable(rate) else rate if isinstance(rate, Tensor) else float(rate)
-    found = tensor(found, "float64" if isinstance(found, (int, float)) else None)
+    found = ops.astype(rate(step) if callable(rate) else rate if isinstance(rate, Tensor) else float(rate), "float64")
     if found.shape:
         raise SettingError(f"lr must be one number a step, its schedule gave {found.type}")
-    return ops.astype(found, "float64")
+    return found
 
 
 @dataclass(frozen=True)
