@@ -22,7 +22,7 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
-from .graph.types import DTYPES, HALVES, TensorType
+from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
@@ -107,7 +107,7 @@ class Compiled:
             raise OutOfMemoryError(
                 message(specialization.program.graph.name, f"its working memory is more than there is ({error})", fix)
             ) from None
-        if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
+        if self.finite and not all(not is_float(o.dtype) or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
         history = any(n.tracked and n.args for n in nodes) and not is_paused()
         results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)

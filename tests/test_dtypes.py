@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import warnings
 from collections.abc import Callable, Sequence
@@ -304,3 +305,39 @@ def test_gradients_go_through_a_compiled_function_of_numbers() -> None:
     pulled = mg.vjp(f, x, 0.1)[1](np.ones(2))
     assert [str(g.dtype) for g in pulled] == ["float64", "float32"]
     np.testing.assert_array_equal(pulled[0].numpy(), [0.1, 0.1])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("rule", [
+    lambda ct, out, x, a: (ct * a, None), lambda ct, out, x, a: ct * a, lambda ct, out, x, a: (ct * a, mg.sum(ct * x)),
+])  # fmt: skip
+def test_a_custom_gradient_may_leave_out_that_of_a_number(rule: Callable[..., Any], compiled: bool) -> None:
+    f = mg.custom_vjp(lambda x, a: x * a)
+    f.defvjp(rule)
+    gradient = mg.grad(lambda x, a: mg.sum(f(x, a)))
+    np.testing.assert_array_equal((mg.jit(gradient) if compiled else gradient)(np.ones(2), 0.1).numpy(), [0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, a: x.at[0].set(a), lambda x, a: x.at[0].add(a), lambda x, a: mg.index_add(x, [1], a), lambda x, a: mg.pad(x, 1, a),
+        lambda x, a: mg.full_like(x, a), lambda x, a: mg.linspace(a, x, 3), lambda x, a: mg.tensor([x[0], a]), lambda x, a: mg.clip(x, a),
+        lambda x, a: mg.nan_to_num(x, nan=a), lambda x, a: copy.deepcopy(a) * x, lambda x, a: mg.diff(x, prepend=a),
+        lambda x, a: divmod(x, a)[1], lambda x, a: np.hypot(x, a), lambda x, a: np.where(x > a, x, a),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_array_functions_take_numbers_as_numbers_in_compiled_code(f: Callable[..., Any], dtype: str) -> None:
+    x = mg.tensor(np.array([0.3, np.nan, 7], dtype))
+    expected = f(x, 0.1)
+    assert expected.dtype == dtype
+    found = mg.jit(f)(x, 0.1)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), 4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("f", [lambda n: divmod(n, 3), lambda n: n ^ 5, lambda n: n << 2, lambda n: 100 >> n, lambda n: ~n])
+def test_operators_among_integers_are_pythons(f: Callable[..., Any]) -> None:
+    assert mg.tree.map(lambda t: t.item(), mg.jit(f)(7)) == f(7)
+    assert all(t.dtype == "int64" for t in mg.tree.leaves(mg.jit(f)(7)))

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
 from minigrad import io
-from minigrad.errors import DTypeError, RangeError
+from minigrad.errors import DTypeError, NonFiniteError, RangeError
 from minigrad.testing import check_grads
 
 FLOAT16, BFLOAT16 = np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)
@@ -95,6 +95,8 @@ MOVES: list[Callable[[Any], Any]] = [
     lambda x: mg.roll(x, 1), lambda x: mg.broadcast_to(x, (2, 3, 4)), lambda x: mg.take_along_axis(x, np.zeros((3, 1), int), 1),
     lambda x: mg.sort(x), lambda x: mg.detach(x), lambda x: mg.full((2,), 0.1, x.dtype), lambda x: mg.ones_like(x), lambda x: mg.relu(x),
     lambda x: mg.equal(x, 1), lambda x: x != mg.flip(x), lambda x: mg.isnan(x), lambda x: mg.isfinite(x), lambda x: mg.argsort(x, 0),
+    lambda x: mg.tril(x), lambda x: mg.tile(x, 2), lambda x: mg.repeat(x, 2, 0), lambda x: mg.unstack(x)[1], mg.isinf, mg.count_nonzero,
+    lambda x: x.at[0].set(x[1]), lambda x: x.at[:, 1].set(0.1), lambda x: mg.tensor([x, x]), lambda x: mg.top_k(x, 2)[0],
     lambda x: mg.squeeze(x[:1]), lambda x: mg.split(x, 2)[1], lambda x: mg.one_hot(np.array([1]), 3, x.dtype), lambda x: mg.clip(x, -1, 1),
 ]  # fmt: skip
 
@@ -113,7 +115,8 @@ def test_what_moves_and_compares_gives_what_it_gives_for_float32(half: np.dtype,
 
 COMPUTED: list[Callable[[Any], Any]] = [
     lambda x: x + x, lambda x: 2 * x, lambda x: x / x, lambda x: x**2, lambda x: -x, abs, mg.exp, mg.floor, mg.sum, mg.mean, mg.max,
-    mg.prod,
+    mg.prod, mg.cumprod, mg.round, mg.signbit, lambda x: x // x, lambda x: mg.hypot(x, x), lambda x: mg.diff(x), lambda x: x.at[0].add(1),
+    lambda x: x.at[0].max(1), mg.atan, lambda x: mg.einsum("ij->i", x),
     lambda x: x @ x, mg.cumsum, mg.argmax, lambda x: mg.maximum(x, 0), mg.softmax, mg.logsumexp, mg.var, lambda x: mg.norm(x),
     lambda x: mg.arange(3, dtype=x.dtype), lambda x: mg.random.uniform(mg.random.key(0), 3, dtype=x.dtype),
 ]  # fmt: skip
@@ -125,6 +128,23 @@ def test_what_computes_refuses_them_with_the_way_out(half: np.dtype, f: Callable
     for call in (f, mg.jit(f)):
         with pytest.raises(DTypeError, match=rf"{half} is for storage, and nothing is computed in it. Convert with .astype\('float32'\)"):
             call(mg.ones((2, 2), half))
+
+
+@halves
+def test_the_array_api_knows_their_limits_and_kinds(half: np.dtype) -> None:
+    limits = mg.finfo(half)
+    assert (limits.bits, limits.dtype, limits.max) == (16, half, mg.nan_to_num(mg.tensor([np.inf]).astype(half)).astype("float64").item())
+    kinds = ["real floating", ("bool", half), "numeric", "integral", ("bool", mg.float32)]
+    assert [mg.isdtype(half, k) for k in kinds] == [True, True, True, False, False]
+    assert [mg.result_type(half, other) for other in (1.0, mg.float64)] == [half, mg.float64]
+
+
+@halves
+def test_what_is_not_finite_is_found_in_them(half: np.dtype) -> None:
+    f = mg.jit(lambda x: x.astype(half), finite=True)
+    assert f(mg.ones(2)).dtype == half
+    with pytest.raises(NonFiniteError, match="cast: inf at index"):
+        f(mg.full(2, 3.4e38))
 
 
 def test_beside_wider_floats_they_are_widened() -> None:

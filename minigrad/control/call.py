@@ -18,7 +18,7 @@ from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import TensorType, unify_shapes, unify_types
 from ..ops import astype, sum
-from ..ops.numbers import argument, stand_in
+from ..ops.numbers import Number, argument, stand_in
 from ..primitives.elementwise import alias
 from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, inline, tensor
@@ -139,7 +139,8 @@ class _Rule:
         out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
         given = [kind(x.node) for kind, x in zip(self.kinds, args[self.captured :], strict=True)]
         found = self.backward(ct, out, *self.filled(given))
-        grads = self._gradients(list(found) if isinstance(found, (tuple, list)) else [found], [x.type.is_float for x in given])
+        wanted = [x.type.is_float and (need or not isinstance(x, Number)) for x, need in zip(given, needs[self.captured :], strict=True)]
+        grads = self._gradients(list(found) if isinstance(found, (tuple, list)) else [found], wanted)
         for x, g in zip(given, grads, strict=True):
             if g is not None and not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
@@ -147,9 +148,9 @@ class _Rule:
             None if g is None else astype(g, cotangent_type(x.type).dtype) for x, g in zip(given, grads, strict=True)
         ]
 
-    def _gradients(self, found: list[Any], floats: Sequence[bool]) -> list[Any]:
-        """The gradient of each array, None for integers. `found` has one for each argument, or for each with float tensors."""
-        in_tree, given = self.filled.in_tree, iter(floats)
+    def _gradients(self, found: list[Any], wanted_of: Sequence[bool]) -> list[Any]:
+        """The gradient of each array of which one is wanted, else None. `found` has one for each argument, or for each with such arrays."""
+        in_tree, given = self.filled.in_tree, iter(wanted_of)
         marks = [0 if a and next(given) else None for a in self.filled.arrays]
         wanted = tree.unflatten(in_tree, marks)  # None where there is no gradient
         live = [bool(tree.leaves(argument)) for argument in wanted]

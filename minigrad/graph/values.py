@@ -39,7 +39,8 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     if not is_storable(value.dtype) or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
-    array = np.array(value if target == value.dtype else cast(value, target), dtype=target, order="C")
+    with np.errstate(over="ignore"):
+        array = np.array(value if target == value.dtype else cast(value, target), dtype=target, order="C")
     if target != value.dtype:
         require_held(what, value, array)
     array.flags.writeable = False

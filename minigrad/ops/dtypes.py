@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from ..errors import dtype_error
-from ..graph.types import DTYPES, check_dtype, is_float
+from ..graph.types import BFLOAT16, DTYPES, FLOAT, check_dtype, is_float
 from ..tensor import Tensor
 from .numbers import EXAMPLE, NumPyNumber, dtype_kind, is_number, operands
 
@@ -66,7 +66,10 @@ def iinfo(type: Any, /) -> IntegerInfo:
 def isdtype(dtype: Any, kind: Any) -> Any:
     """Whether a dtype is of a kind: another dtype, "bool", "signed integer", "unsigned integer", "integral", "real floating", "numeric", or
     a tuple of these."""
-    return np.isdtype(check_dtype(dtype, "isdtype"), kind)
+    found = check_dtype(dtype, "isdtype")
+    known = FLOAT if found == BFLOAT16 else found  # NumPy has no kind for bfloat16
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return any(np.isdtype(known, k) if isinstance(k, str) else found == k for k in kinds)
 
 
 def can_cast(from_: Any, to: Any, /) -> Any:

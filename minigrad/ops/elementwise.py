@@ -105,7 +105,7 @@ def pow(x: Like, y: Like) -> Tensor:
 
     Raises RangeError for a negative power of an integer, if its value is known. Inside jit, 1 / x⁻ʸ is rounded towards zero, and 0 for
     x = 0."""
-    if isinstance(y, (int, float)) and not isinstance(y, bool):
+    if isinstance(y, (int, float)) and not isinstance(y, bool) and not is_number(x):
         t = tensor(x)
         t = astype(t, INT) if t.dtype == BOOL and isinstance(y, int) else t
         if t.dtype.kind in "iu" and isinstance(y, int):

@@ -41,6 +41,9 @@ class Number(Tensor):
         """The dtype that it has where nothing else decides."""
         return FLOAT if is_float(self.node.type.dtype) else self.node.type.dtype
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return renewed(self, super().__deepcopy__(memo).node)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or not all(map(_is_foreign, inputs)):
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)

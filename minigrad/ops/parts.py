@@ -169,7 +169,9 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     def padded(t: Tensor) -> Tensor:
         return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)
 
-    return padded(t) if value == 0 else where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
+    if not isinstance(value, Tensor) and value == 0:
+        return padded(t)
+    return where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
 
 
 def diff(x: Like, n: int = 1, axis: int = -1, prepend: Like = None, append: Like = None) -> Tensor:

@@ -170,7 +170,7 @@ class Plateau:
 
     def update(self, state: PlateauState, measure: Any) -> PlateauState:
         """The state after one more measure, a scalar. NaN is no improvement. It runs eagerly and inside jit."""
-        value = ops.astype(tensor(measure), "float64")
+        value = ops.astype(measure, "float64")
         margin = self.threshold if self.maximize else -self.threshold
         bound = state.best * (1 + margin) if self.relative else state.best + margin
         better = value > bound if self.maximize else value < bound
