@@ -1,7 +1,7 @@
 """Elementwise primitives. Operands have the same shape and dtype: broadcast and cast are separate nodes before them.
 
 An entry is the complete definition of an operation, and the entries in `__all__` are functions for users. To add one, write an entry and
-add its name. The compiler has functions for the operations in `compiler.loop_ir.UNARY` and `BINARY`; any other entry gives its scalar
+add its name. The compiler has functions for the operations in `compiler.dtypes.UNARY` and `BINARY`; any other entry gives its scalar
 expression as `scalar`.
 
 At kinks the gradient is the subgradient of minimum norm: 0 for abs and sign at 0, one half for each operand of maximum and minimum at a
