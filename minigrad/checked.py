@@ -24,7 +24,7 @@ from .errors import BoundsError, CheckError, MemoryFault, SettingError, at
 from .graph.dims import Dim, Symbol, evaluate
 from .graph.ir import Graph, Node, Operation
 from .graph.nodes import item
-from .graph.types import TensorType
+from .graph.types import FLOAT, HALVES, TensorType
 from .passes.rewrite import apply_rules
 from .passes.rules import stable
 from .passes.specialize import specialize
@@ -55,6 +55,7 @@ class Precision(NamedTuple):
 
 
 SINGLE, DOUBLE = Precision(1e-3, np.finfo("float32")), Precision(1e-8, np.finfo("float64"))
+HALF = Precision(2**-6, np.finfo("float32"))  # two roundings to bfloat16
 ADVICE = "This is a fault of minigrad: please report it, with this message. MINIGRAD_JIT=0 runs the program in the interpreter"
 
 
@@ -111,13 +112,14 @@ class Difference:
 
 def difference(found: Arrays, graph: Graph, arrays: Arrays) -> Difference | None:
     """The first result that differs from the interpreter's by more than rounding, at the element that differs most; None if none does."""
-    expected = [np.asarray(y) for y in interpret.run(graph, arrays)]
-    precision = SINGLE if _is_single(graph) else DOUBLE
+    found = [_comparable(a) for a in found]
+    expected = [_comparable(y) for y in interpret.run(graph, arrays)]
+    precision = HALF if any(_has(graph, d) for d in HALVES) else SINGLE if _has(graph, FLOAT) else DOUBLE
     gaps = [_gap(a, b) for a, b in zip(found, expected, strict=True)]
     wrong = [g > _allowed(b, precision) for g, b in zip(gaps, expected, strict=True)]
     if not any(map(np.any, wrong)):
         return None
-    finite = map(np.asarray, interpret.run(apply_rules(graph, (stable,)), arrays))
+    finite = map(_comparable, interpret.run(apply_rules(graph, (stable,)), arrays))
     wrong = [w & (_gap(a, b) > _allowed(b, precision)) for w, a, b in zip(wrong, found, finite, strict=True)]
     for moved in Perturbed(graph).runs(arrays):
         if not any(map(np.any, wrong)):
@@ -153,10 +155,14 @@ def _explained(moved: np.ndarray, b: np.ndarray, precision: Precision) -> np.nda
     return gap if b.dtype.kind != "f" else np.maximum(gap, min(np.max(gap, initial=0), NOISE * precision.format.eps))
 
 
-def _is_single(graph: Graph) -> bool:
-    """Whether any value in a graph is float32."""
+def _has(graph: Graph, dtype: np.dtype) -> bool:
+    """Whether any value in a graph has this dtype."""
     types = (getattr(n.type, "dtype", None) for n in (*graph.params, *graph.nodes))
-    return np.float32 in types or any(map(_is_single, graph.bodies()))
+    return dtype in types or any(_has(g, dtype) for g in graph.bodies())
+
+
+def _comparable(x: Any) -> np.ndarray:
+    return np.asarray(x, FLOAT if x.dtype in HALVES else None)
 
 
 class Perturbed:
@@ -168,7 +174,7 @@ class Perturbed:
 
     def run(self, arrays: Arrays, ulps: int) -> list[np.ndarray]:
         self.ulps = ulps
-        return [np.asarray(y) for y in interpret.run(self.graph, arrays)]
+        return [_comparable(y) for y in interpret.run(self.graph, arrays)]
 
     def runs(self, arrays: Arrays) -> Iterator[list[np.ndarray]]:
         """The results of several runs, with small and larger perturbations. Runs where an index is out of bounds are left out."""

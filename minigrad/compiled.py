@@ -22,15 +22,17 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
-from .graph.types import TensorType
-from .graph.values import asarray
+from .graph.types import DTYPES, HALVES, TensorType, is_float
+from .ops.numbers import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
 from .program import Program, Specialization, explain
-from .tensor import Tensor, leaf_tensor, tensor, wrap
-from .transforms.tracing import argument_names, static_places, trace_types, with_static
+from .tensor import Tensor, abstract, leaf_tensor, wrap
+from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
+ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
+NATIVE = frozenset(DTYPES) | HALVES
 
 
 class CompileWarning(UserWarning):
@@ -82,7 +84,8 @@ class Compiled:
         if any(n.value is None for n in nodes) or is_tracing():
             return self.function(*given[0], **given[1])  # inside another trace it becomes part of that program
         arrays = self._arrays(leaves, args, kwargs)
-        signature = (in_tree, *[(a.dtype, a.shape) for a in arrays])
+        numbers = () if ARRAYS.issuperset(map(type, leaves)) else _numbers(leaves)
+        signature = (in_tree, numbers, *[(a.dtype, a.shape) for a in arrays])
         try:
             specialization = self.specializations.get(signature)
         except TypeError:
@@ -92,7 +95,7 @@ class Compiled:
         if specialization is None or outside is None:
             if len(self.specializations) >= KEPT_SPECIALIZATIONS:
                 self.specializations.clear()
-            specialization, outside = self._specialization(args, kwargs, leaves, arrays, in_tree)
+            specialization, outside = self._specialization(args, kwargs, leaves, arrays, (in_tree, numbers))
             self.specializations[signature] = specialization
         if outside:
             leaves, arrays = [*leaves, *outside], [*arrays, *map(_array, outside)]
@@ -104,24 +107,24 @@ class Compiled:
             raise OutOfMemoryError(
                 message(specialization.program.graph.name, f"its working memory is more than there is ({error})", fix)
             ) from None
-        if self.finite and not all(o.dtype.kind != "f" or np.isfinite(o).all() for o in outputs):
+        if self.finite and not all(not is_float(o.dtype) or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
         history = any(n.tracked and n.args for n in nodes) and not is_paused()
         results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
         return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
 
     def _specialization(
-        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any
+        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], structure: Any
     ) -> tuple[Specialization, list[Tensor]]:
         """The specialisation for these arguments, of an existing program if they fit one, else of a new program; and what it takes from
         outside."""
-        known = self.programs.setdefault((in_tree, tuple((a.dtype, a.ndim) for a in arrays)), [])
+        known = self.programs.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             outside = program.outside(self.function)
             sizes = None if outside is None else program.sizes([*arrays, *map(_array, outside)])
             if outside is not None and sizes is not None:
                 return Specialization(program, sizes), outside
-        made = self._build(args, kwargs, leaves, arrays, in_tree, known)
+        made = self._build(args, kwargs, leaves, arrays, structure[0], known)
         outside = made.outside(self.function)
         assert outside is not None
         sizes = made.sizes([*arrays, *map(_array, outside)])
@@ -136,17 +139,17 @@ class Compiled:
         except DTypeError as error:
             for leaf, name in zip(leaves, argument_names(self.function, args, kwargs), strict=True):
                 if not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float, complex)):
-                    argument = re.split(r"[.\[]", name)[0]
-                    fix = f"If it is no array, compile with mg.jit(f, static_argnames={argument!r}), or make it part of an mg.Module"
+                    whole = re.split(r"[.\[]", name)[0]
+                    fix = f"If it is no array, compile with mg.jit(f, static_argnames={whole!r}), or make it part of an mg.Module"
                     error.args = (f"{error}\n  in {name}, an argument of {self.__name__}. {fix}",)
                     break
             raise
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
-        types = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
+        params = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        graph, guards, outside = _trace(self.function, types, in_tree, names, wanted)
+        graph, guards, outside = _trace(self.function, params, in_tree, names, wanted)
         captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
         passes: list[str] = []
         with dims.deciding(guards):
@@ -189,7 +192,8 @@ def jit(
     static_argnums: int | Iterable[int] = (),
     static_argnames: str | Iterable[str] = (),
 ) -> Compiled:
-    """f compiled to machine code; its arguments are trees of tensors or arrays. A method is compiled as a function of self and the rest.
+    """f compiled to machine code; its arguments are trees of tensors, arrays and numbers. A method is compiled as a function of self and
+    the rest. A number stays a number in f (`graph.types`), and the same program serves all numbers of a kind.
 
     Arguments that are static, by position or by name, are given to f as they are: strings, flags, functions. For another value, or one of
     another type, f is traced and compiled again. A static argument is hashable, or a list, dict or set of hashable values.
@@ -210,9 +214,20 @@ def jit(
 
 
 def _array(leaf: Any) -> np.ndarray:
-    if isinstance(leaf, np.ndarray) and leaf.dtype.isnative and leaf.dtype.kind in "biuf":
+    if type(leaf) is Tensor:
+        return np.asarray(leaf.node.value, order="C")
+    if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
         return np.asarray(leaf, order="C")
-    return np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else asarray(leaf), order="C")
+    if isinstance(leaf, (np.ndarray, int, float, np.generic)) and not isinstance(leaf, np.ma.MaskedArray):
+        array = np.asarray(leaf, order="C")
+        if array.dtype in NATIVE:
+            return array
+    return np.asarray(argument(leaf).numpy(), order="C")
+
+
+def _numbers(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]:
+    """The positions of numbers among the arguments, and whether they are Python's or NumPy's."""
+    return tuple([(i, kind_of(leaf)) for i, leaf in enumerate(leaves) if is_number(leaf)])
 
 
 def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
@@ -236,13 +251,13 @@ def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Se
     graph = specialization.graph
     for value in outputs:
         value.flags.writeable = False
-    nodes = tuple(tensor(leaf).node for leaf in leaves)
+    nodes = tuple(argument(leaf).node for leaf in leaves)
     called = Node(CALL, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
     return list(wrap(called))
 
 
-def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> TensorType:
-    """The type of an argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
+def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
+    """An abstract argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
     def length(axis: int, n: int) -> Extent:
         earlier = [p.graph.params[position].type.shape[axis] for p in known]
@@ -251,22 +266,25 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
             return n
         return Dim.of(Symbol(f"n{position}_{axis}", n))
 
-    return TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype)
+    if is_number(leaf):
+        return stand_in(argument(leaf))
+    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
 
 
 def _trace(
-    f: Callable[..., Any], types: list[TensorType], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
+    f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
 ) -> tuple[Graph, Guards, Outside]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
     while True:
         outside = Outside(wanted)
         try:
             with dims.deciding(Guards()) as guards:
-                return trace_types(f, types, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
+                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
         except Bind as found:
-            types = [TensorType(tuple(_bound(n, found) for n in t.shape), t.dtype) for t in types]
+            types = [TensorType(tuple(_bound(n, found) for n in p.shape), p.node.type.dtype) for p in params]
+            params = [renewed(p, abstract(t).node) for p, t in zip(params, types, strict=True)]
         except MinigradError as error:
-            error.args = (f"{error}{_sizes_named(str(error), types, names)}",)
+            error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
             raise
 
 

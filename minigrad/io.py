@@ -1,7 +1,8 @@
 """Checkpoints: trees of tensors in safetensors files that are whole or are refused.
 
 A file appears under its name only when all of it is on the disk. Each tensor has a sha256, the header another; a load gives everything
-or raises CheckpointError and gives nothing. Other programs read the files as ordinary safetensors.
+or raises CheckpointError and gives nothing. Other programs read the files as ordinary safetensors, and ordinary safetensors of other
+programs are read too: they have no checksums, but their headers are checked in the same way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import re
 import secrets
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +24,15 @@ import numpy as np
 from . import tree
 from .errors import CheckpointError
 from .graph.nodes import PARAMETER
-from .graph.types import DTYPES
+from .graph.types import BFLOAT16, DTYPES, HALVES
 from .ops.creation import is_too_large
 from .tensor import Tensor, parameter, tensor
 
-__all__ = ["Checkpoints", "load", "meta", "save"]
+__all__ = ["Checkpoints", "fill", "load", "meta", "save"]
 
 FORMAT = "minigrad/1"
 MAX_HEADER = 16 * 2**20  # bytes
-CODES = {d: "BOOL" if d.kind == "b" else f"{d.kind.upper()}{8 * d.itemsize}" for d in DTYPES}
+CODES = {d: "BOOL" if d.kind == "b" else "BF16" if d == BFLOAT16 else f"{d.kind.upper()}{8 * d.itemsize}" for d in (*DTYPES, *HALVES)}
 KINDS = {code: dtype for dtype, code in CODES.items()}
 Name = str | os.PathLike[str]
 
@@ -49,7 +50,7 @@ class Entry(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What a file says of itself; `size` is its length in bytes before the data."""
+    """What a file says of itself; `size` is its length in bytes before the data. A file of another program has no sha256."""
 
     entries: dict[str, Entry]
     sha256: dict[str, str]
@@ -166,18 +167,35 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load(path: Name, like: Any = None) -> tuple[Any, dict[str, Any]]:
-    """(tree, metadata) of a checkpoint. The tree is that of `like`, parameters where it has them; without `like` a dict of arrays by name.
+    """(tree, metadata) of a checkpoint, or of another program's safetensors file. The tree is that of `like`, parameters where it has
+    them; without `like` a dict of arrays by name, such as "model.controller.W", which `fill` takes when it is renamed or converted.
 
-    Raises CheckpointError, and gives nothing, for a file that is truncated, altered, not ours, or of other names, shapes or dtypes.
+    Raises CheckpointError, and gives nothing, for a file that is truncated, altered, no safetensors, or of other names, shapes or dtypes.
     """
     with _reading(path) as (file, header):
-        if like is None:
-            return _data(path, file, header), header.meta
-        leaves, treedef = tree.flatten(like)
-        wanted = dict(zip(names(treedef), leaves, strict=True))
-        _require_match(path, header.entries, wanted)
+        if like is not None:
+            found = _mismatch({n: (e.dtype, e.shape) for n, e in header.entries.items()}, _named(like))
+            if found:
+                raise _fail(path, found)
         arrays = _data(path, file, header)
-    return tree.unflatten(treedef, [_as(leaf, arrays[n]) for n, leaf in wanted.items()]), header.meta
+    return arrays if like is None else fill(like, arrays), header.meta
+
+
+def fill(like: Any, arrays: Mapping[str, Any]) -> Any:
+    """The tree of `like` with arrays by name for its leaves, parameters where it has them.
+
+    Raises CheckpointError, which lists the names that are missing and unexpected, and where shapes or dtypes differ.
+    """
+    wanted = _named(like)
+    found = _mismatch({n: (np.dtype(a.dtype), tuple(a.shape)) for n, a in arrays.items()}, wanted)
+    if found:
+        raise CheckpointError(found)
+    return tree.unflatten(tree.flatten(like)[1], [_as(leaf, np.asarray(arrays[n])) for n, leaf in wanted.items()])
+
+
+def _named(tree_: Any) -> dict[str, Any]:
+    leaves, treedef = tree.flatten(tree_)
+    return dict(zip(names(treedef), leaves, strict=True))
 
 
 def meta(path: Name) -> dict[str, Any]:
@@ -213,19 +231,27 @@ def _read_header(path: Name, file: Any) -> Header:
     text = file.read(size)
     try:
         found = json.loads(text, object_pairs_hook=_unique)
-        notes = found.pop("__metadata__")
+        notes = found.pop("__metadata__", {})
         entries = {name: _entry(name, e) for name, e in found.items()}
-        if notes.get("format") != FORMAT:
-            raise ValueError(f"it has no mark {FORMAT!r} and no checksums; read it with the safetensors package")
-        if _encode(notes, found) != text or _digest(notes, found) != notes.get("header_sha256"):
+        if _is_foreign(notes):
+            header = Header(entries, {}, notes, 8 + size)
+        elif _encode(notes, found) != text or _digest(notes, found) != notes.get("header_sha256"):
             raise ValueError("altered: the header does not have its sha256")
-        header = Header(entries, json.loads(notes["sha256"]), json.loads(notes["meta"]), 8 + size)
-        if set(header.sha256) != set(entries):
-            raise ValueError("not every tensor has a sha256")
+        else:
+            header = Header(entries, json.loads(notes["sha256"]), json.loads(notes["meta"]), 8 + size)
+            if set(header.sha256) != set(entries):
+                raise ValueError("not every tensor has a sha256")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _fail(path, f"not a checkpoint of ours: {str(error) or 'its header is nested too deep'}") from None
+        raise _fail(path, f"not a checkpoint: {str(error) or 'its header is nested too deep'}") from None
     _require_tiled(path, header, total)
     return header
+
+
+def _is_foreign(notes: dict[str, Any]) -> bool:
+    """Whether another program wrote the file. One mark of ours that is left is enough for the others to be missed."""
+    if not all(isinstance(text, str) for text in notes.values()):
+        raise ValueError("its metadata must be texts")
+    return notes.get("format") != FORMAT and not {"sha256", "header_sha256"} & set(notes)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -239,8 +265,10 @@ def _entry(name: str, value: dict[str, Any]) -> Entry:
     """The entry, if it is well-formed and its bytes are as many as its shape needs; else ValueError."""
     shape, (start, stop) = value["shape"], value["data_offsets"]
     whole = all(type(n) is int and 0 <= n < 2**63 for n in (*shape, start, stop))
-    if not whole or len(shape) > 64 or len(value) != 3 or value["dtype"] not in KINDS or is_too_large(shape):
+    if not whole or len(shape) > 64 or len(value) != 3 or is_too_large(shape):
         raise ValueError(f"the entry of {name[:80]!r} is malformed")
+    if value["dtype"] not in KINDS:
+        raise ValueError(f"{name[:80]!r} has dtype {str(value['dtype'])[:80]}, which is not read")
     if stop - start != math.prod(shape) * KINDS[value["dtype"]].itemsize:
         raise ValueError(f"{name[:80]!r} has {stop - start:,} bytes, its shape {shape} and dtype need other")
     return Entry(KINDS[value["dtype"]], tuple(shape), start, stop)
@@ -258,20 +286,18 @@ def _require_tiled(path: Name, header: Header, total: int) -> None:
         raise _fail(path, f"{what}: its header says {header.size + at:,} bytes, the file has {total:,}")
 
 
-def _require_match(path: Name, entries: dict[str, Entry], wanted: dict[str, Any]) -> None:
-    """Every tensor in its place with its type, or one error that lists all that are missing, unexpected and different."""
-    have = {n: (e.dtype, e.shape) for n, e in entries.items()}
+def _mismatch(have: dict[str, tuple[np.dtype, tuple[int, ...]]], wanted: dict[str, Any]) -> str:
+    """A list of all that are missing, unexpected and different; empty if every tensor is there with its type."""
     want = {n: (np.dtype(v.dtype), tuple(v.shape)) for n, v in wanted.items()}
     groups = {
         "missing": [n for n in want if n not in have],
         "unexpected": [n for n in have if n not in want],
-        "different": [f"{n}: {entries[n]} in the file, {Entry(*want[n], 0, 0)} here" for n in want if n in have and have[n] != want[n]],
+        "different": [
+            f"{n}: {Entry(*have[n], 0, 0)} in the file, {Entry(*want[n], 0, 0)} here" for n in want if n in have and have[n] != want[n]
+        ],
     }
-    if any(groups.values()):
-        lines = [
-            f"\n  {what} ({len(found)}): " + "; ".join(found[:20]) + " …" * (len(found) > 20) for what, found in groups.items() if found
-        ]
-        raise _fail(path, "it is not for this model" + "".join(lines) + "\n")
+    lines = [f"\n  {what} ({len(found)}): " + "; ".join(found[:20]) + " …" * (len(found) > 20) for what, found in groups.items() if found]
+    return "it is not for this model" + "".join(lines) + "\n" if lines else ""
 
 
 def _data(path: Name, file: Any, header: Header) -> dict[str, np.ndarray]:
@@ -279,7 +305,7 @@ def _data(path: Name, file: Any, header: Header) -> dict[str, np.ndarray]:
     for name, entry in header.entries.items():
         file.seek(header.size + entry.start)
         raw = file.read(entry.stop - entry.start)
-        if hashlib.sha256(raw).hexdigest() != header.sha256[name]:
+        if header.sha256 and hashlib.sha256(raw).hexdigest() != header.sha256[name]:
             raise _fail(path, f"altered: {name!r} does not have its sha256")
         arrays[name] = np.frombuffer(raw, entry.dtype.newbyteorder("<")).reshape(entry.shape)
     return arrays

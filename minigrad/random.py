@@ -13,7 +13,7 @@ import numpy as np
 from . import ops
 from .errors import dtype_error, setting_error
 from .graph.dims import Shape
-from .graph.types import FLOAT, check_dtype
+from .graph.types import FLOAT, check_computed, check_dtype
 from .ops.creation import lengths
 from .primitives import index as _i
 from .tensor import Tensor, tensor
@@ -58,6 +58,7 @@ def fold_in(key: Tensor, data: int | Tensor) -> Tensor:
 def uniform(key: Tensor, shape: Shape = (), low: float = 0.0, high: float = 1.0, dtype: Any = FLOAT) -> Tensor:
     """Uniform in [low, high), from the leading 24 (float32) or 53 (float64) bits. Where rounding gives `high`, the number is `low`."""
     found = check_dtype(dtype, "random.uniform")
+    check_computed("random.uniform", found)
     if found.kind != "f":
         raise dtype_error("random.uniform", f"takes a float dtype, got {found}", "For whole numbers use random.integers")
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and not low <= high:

@@ -15,7 +15,7 @@ from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
 from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
 from .graph.standard import Exchange
-from .graph.types import FLOAT, TensorType
+from .graph.types import FLOAT, INT, TensorType, check_dtype
 from .graph.values import HoldsTensors, asarray, require_no_list
 from .methods import ArrayMethods
 from .ops.operators import Operators
@@ -281,9 +281,10 @@ def tensor(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
 
     A list that holds tensors is stacked: it has their gradients, and Python numbers in it take their dtype. Raises DTypeError, ShapeError.
     """
-    if isinstance(value, (Tensor, Dim)):
-        found = operand("tensor", value)
-        return found if dtype is None else ops.astype(found, dtype)
+    if type(value) is Tensor:
+        return value if dtype is None else ops.astype(value, dtype)
+    if isinstance(value, (Tensor, Dim)):  # a number
+        return ops.numbers.number("tensor", value, check_dtype(dtype, default=INT if isinstance(value, Dim) else value.dtype))
     try:
         return Tensor(known(CONSTANT, asarray(value, dtype), name))
     except HoldsTensors:
@@ -303,10 +304,10 @@ def leaf_tensor(node: Node) -> Tensor:
 
 def operand(what: str, value: Any) -> Tensor:
     """An operand as a tensor. Errors name the operation."""
-    if isinstance(value, Tensor):
+    if type(value) is Tensor:
         return value
-    if isinstance(value, Dim):
-        return ops.extent(value)
+    if isinstance(value, (Tensor, Dim)):
+        return tensor(value)
     try:
         return Tensor(known(CONSTANT, asarray(value, what=what)))
     except HoldsTensors:
@@ -318,7 +319,7 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
         dtype = FLOAT
     found = tensor(value, dtype)
-    if found.dtype.kind != "f":
+    if not found.type.is_float:
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
         return leaf_tensor(known(PARAMETER, found.numpy(), name))

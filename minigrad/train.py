@@ -20,8 +20,9 @@ from . import optim, tree
 from .compiled import jit
 from .errors import CheckpointError, MinigradError, NonFiniteError, dtype_error
 from .io import Checkpoints
+from .ops.numbers import argument
 from .random import as_key
-from .tensor import Tensor, tensor
+from .tensor import Tensor
 from .transforms.autodiff import value_and_grad
 from .transforms.interpret import nan_watch, run
 from .transforms.tracing import trace
@@ -160,7 +161,7 @@ def _explained(f: Callable[..., Any], args: tuple[Any, ...], step: int, numbers:
     """The same step once more in the interpreter, to find the first value that is not finite."""
     what = f"step {step}: " + ", ".join(f"{k} = {v:g}" for k, v in numbers.items())
     try:
-        run(trace(f, *args), [tensor(leaf).numpy() for leaf in tree.leaves((args, {}))], watch=nan_watch)
+        run(trace(f, *args), [argument(leaf).numpy() for leaf in tree.leaves((args, {}))], watch=nan_watch)
     except NonFiniteError as error:
         return NonFiniteError(f"{what}. First in {error}")
     return NonFiniteError(f"{what}, where the interpreter finds all values finite")

@@ -71,7 +71,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('complex', lambda: mg.tensor(1j), DTypeError, 'tensor: cannot make a tensor from 1j. Take .real and .imag'),
     ('complex arr', lambda: mg.tensor(np.ones(2, complex)), DTypeError, 'tensor: cannot make a tensor from an array of dtype complex128. Take .real and .imag'),
     ('datetime', lambda: mg.tensor(np.array(["2020-01-01"], "datetime64[D]")), DTypeError, "tensor: cannot make a tensor from an array of dtype datetime64[D]. Count in a unit, as in (t - t[0]) / np.timedelta64(1, 's')"),
-    ('float16', lambda: mg.tensor(np.zeros(2,"float16")), DTypeError, "tensor: cannot make a tensor from an array of dtype float16. Convert with .astype('float32')"),
+    ('float16', lambda: mg.tensor(np.zeros(2,"float16")) * 2, DTypeError, "mul: float16 is for storage, and nothing is computed in it. Convert with .astype('float32')"),
     ('longdouble', lambda: mg.tensor(np.zeros(2,"longdouble")), DTypeError, "tensor: cannot make a tensor from an array of dtype float128. Convert with .astype('float32')"),
     ('None', lambda: mg.tensor(None), DTypeError, 'tensor: cannot make a tensor from None. Take bool, an integer, float32 or float64'),
     ('None op', lambda: X + None, DTypeError, 'add: cannot make a tensor from None. Take bool, an integer, float32 or float64'),

@@ -12,9 +12,10 @@ from minigrad.graph import ir
 from minigrad.graph.dims import Dim, Symbol
 from minigrad.graph.types import TensorType
 from minigrad.passes.specialize import evaluate_graph, specialize
+from minigrad.tensor import abstract
 from minigrad.testing import assert_same_graph_value, graphs
 from minigrad.transforms.interpret import nan_watch, run
-from minigrad.transforms.tracing import trace_types
+from minigrad.transforms.tracing import trace_on
 
 
 @given(program=graphs())
@@ -144,7 +145,7 @@ def test_specialize_puts_numbers_for_run_time_sizes_and_keeps_constants() -> Non
         return mg.sum(x * known, 0) / x.shape[0]
 
     _, in_tree = mg.tree.flatten(((0,), {}))
-    graph = trace_types(f, [TensorType((Dim.of(size), 2), np.dtype("float64"))], in_tree, ["x"], "f")
+    graph = trace_on(f, [abstract(TensorType((Dim.of(size), 2), np.dtype("float64")))], in_tree, ["x"], "f")
     for n in (3, 5):
         x = np.random.default_rng(n).standard_normal((n, 2))
         ir.check(specialize(graph, {size: n}))

@@ -163,12 +163,14 @@ HOSTILE = {
     "not an object": (b"[1, 2]", None, "not a checkpoint"),
     "not text": (b"\xff\xfe\x00\x00", None, "not a checkpoint"),
     "long number": (b'{"__metadata__":{},"a":' + b"9" * 10_000 + b"}", None, "not a checkpoint"),
-    "no marks": ({"__metadata__": {}, "a": entry([1], [0, 4])}, None, "safetensors package"),
-    "72 TiB": ({"__metadata__": {}, "a": entry([2**44], [0, 2**46])}, None, "not a checkpoint"),
+    "metadata that is no text": ({"__metadata__": {"a": 1}, "a": entry([1], [0, 4])}, None, "must be texts"),
+    "a gap": ({"a": entry([1], [4, 8])}, None, "hostile"),
+    "too short": ({"a": entry([2], [0, 8])}, None, "truncated"),
+    "72 TiB": ({"__metadata__": {}, "a": entry([2**44], [0, 2**46])}, None, "truncated"),
     "shape and bytes": ({"__metadata__": {}, "a": entry([2**30, 2**29], [0, 4])}, None, "need other"),
     "huge but empty": ({"__metadata__": {}, "a": entry([2**40, 2**40, 0], [0, 0])}, None, "malformed"),
     "negative": ({"__metadata__": {}, "a": entry([-1], [0, 4])}, None, "malformed"),
-    "unknown dtype": ({"__metadata__": {}, "a": entry([1], [0, 4], "F8")}, None, "malformed"),
+    "unknown dtype": ({"__metadata__": {}, "a": entry([1], [0, 4], "F8")}, None, "has dtype F8, which is not read"),
     "many axes": ({"__metadata__": {}, "a": entry([1] * 65, [0, 4])}, None, "malformed"),
     "bool as a length": ({"__metadata__": {}, "a": entry([True], [0, 4])}, None, "malformed"),
 }
@@ -207,8 +209,57 @@ def test_other_formats_are_named(tmp_path):
     refused(tmp_path / "p", "pickle")
     refused(tmp_path / "none", "No such file")
     refused(tmp_path, "directory")
-    pytest.importorskip("safetensors.numpy").save_file({"a": np.ones(3)}, tmp_path / "s")
-    refused(tmp_path / "s")
+
+
+# ---- files of other programs
+
+
+def ordinary():
+    names = ["W", "b.0", "b.1", "deep.er.k"]
+    return {
+        n: (np.arange(6).reshape(2, 3) % 2 * 1.5).astype(d) for n, d in zip(names, ["float32", "float64", "int16", "bool"], strict=True)
+    }
+
+
+def test_a_file_of_another_program_is_a_dict_of_arrays_by_name(tmp_path):
+    for metadata in (None, {"format": "pt", "note": "ü"}):
+        numpy = pytest.importorskip("safetensors.numpy")
+        numpy.save_file(ordinary(), tmp_path / "a", metadata=metadata)
+        found, notes = io.load(tmp_path / "a")
+        assert same(found, ordinary())
+        assert notes == io.meta(tmp_path / "a") == (metadata or {})
+
+
+def test_it_fills_a_model_by_names(tmp_path):
+    pytest.importorskip("safetensors.numpy").save_file(ordinary(), tmp_path / "a")
+    values = ordinary()
+    model = {
+        "W": mg.parameter(np.zeros((2, 3), "float32")),
+        "b": [np.zeros((2, 3)), values["b.1"]],
+        "deep": {"er": {"k": values["deep.er.k"]}},
+    }
+    found, _ = io.load(tmp_path / "a", model)
+    assert found["W"].node.op is model["W"].node.op
+    assert same(found, io.fill(model, values))
+    np.testing.assert_array_equal(found["b"][0], values["b.0"])
+    with pytest.raises(CheckpointError, match=r"missing \(1\): W.*\n.*unexpected \(1\): weight") as caught:
+        io.fill(model, {"weight": values.pop("W"), **values})
+    assert "W" in str(caught.value)
+    model["W"] = mg.parameter(np.zeros((3, 2), "float32"))
+    with pytest.raises(CheckpointError, match=r"W: float32\(2, 3\) in the file, float32\(3, 2\) here"):
+        io.load(tmp_path / "a", model)
+
+
+def test_pytorch_and_minigrad_read_each_others_files(tmp_path):
+    torch = pytest.importorskip("torch")
+    theirs = pytest.importorskip("safetensors.torch")
+    layer = torch.nn.Linear(3, 2)
+    theirs.save_file(layer.state_dict(), tmp_path / "a", metadata={"format": "pt"})
+    found, _ = io.load(tmp_path / "a", {"weight": mg.parameter(np.zeros((2, 3), "float32")), "bias": mg.parameter(np.zeros(2, "float32"))})
+    np.testing.assert_array_equal(found["weight"].numpy(), layer.weight.detach().numpy())
+    io.save(tmp_path / "b", {"weight": found["weight"] * 2, "bias": found["bias"]})
+    layer.load_state_dict(theirs.load_file(tmp_path / "b"))
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), found["weight"].numpy() * 2)
 
 
 def test_what_can_not_be_saved_is_refused(tmp_path):

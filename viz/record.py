@@ -9,8 +9,8 @@ import numpy as np
 
 from minigrad import tree
 from minigrad.graph.ir import Node, ancestors
+from minigrad.ops.numbers import argument
 from minigrad.passes.specialize import evaluate_graph
-from minigrad.tensor import tensor
 
 from .errors import DrawingError
 from .unrolling import graph_of, is_computed
@@ -38,7 +38,7 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
         for node in ancestors([t.node for t in tree.leaves(what)], lambda n: False):
             note(node, node.value, ())
     else:
-        graph, arrays = graph_of(what, args), [tensor(leaf).numpy() for leaf in tree.leaves(list(args))]
+        graph, arrays = graph_of(what, args), [argument(leaf).numpy() for leaf in tree.leaves(list(args))]
         if len(arrays) != len(graph.params):
             raise DrawingError(f"record: {graph.name} takes {len(graph.params)} arrays, got {len(arrays)}")
         evaluate_graph(graph, arrays, note)

@@ -11,6 +11,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Graph, Tensor, tree
 from minigrad.graph.ir import Node, ancestors, rebuild
+from minigrad.ops.numbers import argument
 from minigrad.origin import Origin, override
 from minigrad.tensor import abstract, inline
 from minigrad.transforms.autodiff import pullback
@@ -92,7 +93,7 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     if not values:
         started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
         return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, started)
-    leaves = [mg.tensor(leaf) for leaf in tree.leaves(list(args))]
+    leaves = [Tensor(argument(leaf).node) for leaf in tree.leaves(list(args))]
     if len(leaves) != count:
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
     leaves += [mg.tensor(v) for v in starts]

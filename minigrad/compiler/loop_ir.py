@@ -9,23 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .dtypes import BINARY, BITS, COMPARE, FLOATS, HALVES, INTEGERS, NUMBERS, SIGNED, UNARY, UNSIGNED
 from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate, minimum
 
 __all__ = [  # noqa: RUF022, in the order of the text
     "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate", "minimum",
-    "FLOATS", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
+    "UNARY", "BINARY", "FLOATS", "HALVES", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
     "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
     "Function", "blocks", "walk",
 ]  # fmt: skip
 
-FLOATS = frozenset({"float32", "float64"})
-SIGNED = frozenset({"int32", "int64"})
-UNSIGNED = frozenset({"uint8", "uint32", "uint64"})
-INTEGERS = SIGNED | UNSIGNED
-NUMBERS = FLOATS | INTEGERS
-BITS = {"float32": 32, "float64": 64, "int32": 32, "int64": 64, "uint8": 8, "uint32": 32, "uint64": 64, "bool": 8}
 ALIGNMENT = 64
 SPLIT_FROM = 8
 
@@ -117,21 +112,6 @@ class Cast(Expr):
         _require("cast", self.dtype, BITS)
 
 
-UNARY = {
-    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf"), FLOATS),
-    **dict.fromkeys(("floor", "ceil", "trunc", "round"), FLOATS),
-    **dict.fromkeys(("neg", "abs", "sign"), NUMBERS),
-    "not": INTEGERS | {"bool"},
-}
-BINARY = {
-    **dict.fromkeys(("add", "sub", "mul", "floor_divide", "remainder", "pow", "maximum", "minimum"), NUMBERS),
-    **dict.fromkeys(("div", "copysign"), FLOATS),
-    **dict.fromkeys(("and", "or", "xor"), INTEGERS | {"bool"}),
-    **dict.fromkeys(("shl", "shr"), INTEGERS),
-}
-_COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
-
-
 @dataclass(frozen=True)
 class Unary(Expr):
     """A function of one operand. `round` rounds half to even. `not` inverts the bits of an integer and the truth of a bool."""
@@ -190,7 +170,8 @@ class Compare(Expr):
     dtype = "bool"
 
     def __post_init__(self) -> None:
-        _require("compare", self.op, _COMPARE)
+        _require("compare", self.op, COMPARE)
+        _require(self.op, self.x.dtype, NUMBERS | {"bool"})
         _require(self.op, self.y.dtype, {self.x.dtype})
 
 

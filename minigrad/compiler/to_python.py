@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
 
-from ..primitives.elementwise import convert, power
+from ..graph.values import cast
+from ..primitives.elementwise import power
 from . import loop_ir as L
 from .verify import verify
 
@@ -194,12 +196,13 @@ def _sigmoid(x: Any) -> Any:
 
 
 _NAMESPACE: dict[str, Any] = {
+    **{name: np.dtype(name).type for name in ("float16", "bfloat16")},
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil", "trunc", "abs")},
     **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "copysign", "arange", "empty", "nan", "inf")},
     "round": np.rint,
     "pow": power,
-    "convert": lambda x, dtype: convert(np.asarray(x), np.dtype(dtype))[()],
+    "convert": lambda x, dtype: cast(np.asarray(x), np.dtype(dtype))[()],
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),
     "erf": lambda x: type(x)(math.erf(x)),

@@ -17,10 +17,11 @@ from ..errors import GraphError, message, shape_error
 from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import TensorType, unify_shapes, unify_types
-from ..ops import sum
+from ..ops import astype, sum
+from ..ops.numbers import Number, argument, stand_in
 from ..primitives.elementwise import alias
-from ..primitives.rules import like
-from ..tensor import Primitive, Tensor, abstract, inline, tensor
+from ..primitives.rules import cotangent_type, no_gradient
+from ..tensor import Primitive, Tensor, inline, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
@@ -63,9 +64,9 @@ def _batched_rule(rule: Callable[..., Any], graph: Graph, batched: Sequence[bool
         def one(*flat: Tensor) -> list[Any]:
             given = flat[2 * n :]
             found = rule(flat[:n], flat[n : 2 * n], given, needs, graph)
-            return [like(given[i], 0) if found[i] is None else found[i] for i in wanted]
+            return [no_gradient(given[i]) if found[i] is None else found[i] for i in wanted]
 
-        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        full = [no_gradient(o) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         axes = (0,) * 2 * n + tuple(0 if b else None for b in batched)
         grads = dict(zip(wanted, vmap(one, in_axes=axes)(*full, *outs, *args), strict=True))
         return [g if g is None or batched[i] else sum(g, 0) for i, g in enumerate(map(grads.get, range(len(args))))]
@@ -84,12 +85,12 @@ def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, backward: Ca
     """f(*args) as a call of a graph. Leaves of the arguments that are no arrays are given to f as they are."""
     leaves, in_tree = tree.flatten(list(args))
     filled = _Filled(in_tree, tuple(None if _is_array(leaf) else leaf for leaf in leaves), tuple(map(_is_array, leaves)))
-    given = [tensor(leaf) for leaf in leaves if _is_array(leaf)]
+    given = [argument(leaf) for leaf in leaves if _is_array(leaf)]
     with interning():
-        params = [abstract(t.type, t.name) for t in given]
+        params = [stand_in(t) for t in given]
         outs, out_tree = tree.flatten(f(*filled(params)))
         graph, captured = closed(params, [tensor(o) for o in outs], name)
-    rule = None if backward is None else _Rule(backward, filled, out_tree, len(captured))
+    rule = None if backward is None else _Rule(backward, filled, out_tree, len(captured), [type(t) for t in given])
     return tree.unflatten(out_tree, CALL(*captured, *given, graph=graph, rule=rule))
 
 
@@ -125,8 +126,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 class _Rule:
     """A user's backward function as a gradient rule of `call`."""
 
-    def __init__(self, backward: Callable[..., Any], filled: _Filled, out_tree: tree.TreeDef, captured: int):
-        self.backward, self.filled, self.out_tree, self.captured = backward, filled, out_tree, captured
+    def __init__(self, backward: Callable[..., Any], filled: _Filled, out_tree: tree.TreeDef, captured: int, kinds: Sequence[type[Tensor]]):
+        self.backward, self.filled, self.out_tree, self.captured, self.kinds = backward, filled, out_tree, captured, kinds
 
     def __call__(
         self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph
@@ -134,19 +135,22 @@ class _Rule:
         if any(needs[: self.captured]):
             problem = "the function takes a tensor from outside that is differentiated"
             raise GraphError(message("custom_vjp", problem, "Pass it as an argument, so that the backward rule can return its gradient"))
-        full = [like(o, 0) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
+        full = [no_gradient(o) if ct is None else ct for ct, o in zip(cts, outs, strict=True)]
         out, ct = (tree.unflatten(self.out_tree, group) for group in (outs, full))
-        given = args[self.captured :]
+        given = [kind(x.node) for kind, x in zip(self.kinds, args[self.captured :], strict=True)]
         found = self.backward(ct, out, *self.filled(given))
-        grads = self._gradients(list(found) if isinstance(found, (tuple, list)) else [found], [x.type.is_float for x in given])
+        wanted = [x.type.is_float and (need or not isinstance(x, Number)) for x, need in zip(given, needs[self.captured :], strict=True)]
+        grads = self._gradients(list(found) if isinstance(found, (tuple, list)) else [found], wanted)
         for x, g in zip(given, grads, strict=True):
             if g is not None and not unify_shapes(x.shape, tensor(g).shape):
                 raise shape_error("custom_vjp", f"the backward rule gave {tensor(g).type} as the gradient of {x.type}")
-        return [None] * self.captured + [None if g is None else tensor(g) for g in grads]
+        return [None] * self.captured + [
+            None if g is None else astype(g, cotangent_type(x.type).dtype) for x, g in zip(given, grads, strict=True)
+        ]
 
-    def _gradients(self, found: list[Any], floats: Sequence[bool]) -> list[Any]:
-        """The gradient of each array, None for integers. `found` has one for each argument, or for each with float tensors."""
-        in_tree, given = self.filled.in_tree, iter(floats)
+    def _gradients(self, found: list[Any], wanted_of: Sequence[bool]) -> list[Any]:
+        """The gradient of each array of which one is wanted, else None. `found` has one for each argument, or for each with such arrays."""
+        in_tree, given = self.filled.in_tree, iter(wanted_of)
         marks = [0 if a and next(given) else None for a in self.filled.arrays]
         wanted = tree.unflatten(in_tree, marks)  # None where there is no gradient
         live = [bool(tree.leaves(argument)) for argument in wanted]

@@ -13,7 +13,8 @@ from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import BOOL, TensorType, unify_types
 from ..ops import where
-from ..primitives.rules import like
+from ..ops.numbers import argument, stand_in
+from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import batch_graph, lift
@@ -45,10 +46,10 @@ def _cond_vjp(cts: Sequence[Any], outs: Any, args: Sequence[Tensor], needs: Sequ
 def _branch_vjp(graph: Graph, live: Sequence[int], wanted: Sequence[int]) -> Graph:
     with interning():
         args = [abstract(t) for t in graph.in_types]
-        cts = [abstract(graph.out_types[i]) for i in live]
+        cts = [abstract(cotangent_type(graph.out_types[i])) for i in live]
         outs = inline(graph, args)
         grads = pullback([outs[i] for i in live], cts, [args[i] for i in wanted])
-        full = [like(args[i], 0) if g is None else g for i, g in zip(wanted, grads, strict=True)]
+        full = [no_gradient(args[i]) if g is None else g for i, g in zip(wanted, grads, strict=True)]
     return Graph(tuple(t.node for t in (*args, *cts)), tuple(g.node for g in full), f"{graph.name}.vjp")
 
 
@@ -72,11 +73,11 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     Both sides must return the same structure and types, or GraphError is raised. For a choice per element use mg.where.
     """
     leaves, in_tree = tree.flatten(list(args))
-    given = [tensor(leaf) for leaf in leaves]
+    given = [argument(leaf) for leaf in leaves]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
         with interning():
-            params = [abstract(t.type, t.name) for t in given]
+            params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "branch"))
         graphs.append(graph)

@@ -19,8 +19,9 @@ from ..graph.dims import Dim, Extent, ceil_divide, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
-from ..primitives.rules import like, repeat
-from ..tensor import Primitive, Tensor, abstract, scalar, tensor
+from ..ops.numbers import is_number, operands
+from ..primitives.rules import cotangent_type, no_gradient, repeat
+from ..tensor import Primitive, Tensor, abstract, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
@@ -179,13 +180,13 @@ def _step_vjp(body: Graph, params: Parts, wanted: Parts, live: Sequence[bool]) -
     done before. Outputs: cotangents of the wanted carries, the sums with this step's gradients added, gradients of the sequences' elements.
     """
     with interning():
-        seeds = {i: abstract(body.outputs[i].type) for i, alive in enumerate(live) if alive}
+        seeds = {i: abstract(cotangent_type(body.outputs[i].type)) for i, alive in enumerate(live) if alive}
         constants, moving, elements = ([Tensor(p[i]) for i in some] for p, some in zip(params, wanted, strict=True))
         wrt = [*constants, *moving, *elements]
         found = pullback([Tensor(body.outputs[i]) for i in seeds], list(seeds.values()), wrt)
-        totals = [abstract(c.type) for c in constants]
+        totals = [abstract(cotangent_type(c.type)) for c in constants]
         sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
-        grads = [like(t, 0) if g is None else g for t, g in zip(wrt, found, strict=True)][len(constants) :]
+        grads = [no_gradient(t) if g is None else g for t, g in zip(wrt, found, strict=True)][len(constants) :]
     return seeds, totals, [g.node for g in (*grads[: len(moving)], *sums, *grads[len(moving) :])]
 
 
@@ -221,8 +222,8 @@ def _vjp(
     ]
     results = SCAN(
         *(given.constants[i] for i in fixed),
-        *(like(given.carries[i], 0) if cts[i] is None else cts[i] for i in wanted.carries),
-        *(like(given.constants[i], 0) for i in wanted.constants),
+        *(no_gradient(given.carries[i]) if cts[i] is None else cts[i] for i in wanted.carries),
+        *(no_gradient(given.constants[i]) for i in wanted.constants),
         *(cts[i] for i in ys),
         *forward.stacked(),
         body=substitute(Graph((), tuple(outputs), f"{body.name}.vjp"), stand_in, tuple(order)),
@@ -333,7 +334,8 @@ def carry_after(what: str, result: Any, before: Sequence[Tensor], carry_tree: tr
     if found:
         raise GraphError(message(what, f"the carry changes its structure: {found}", fix))
     after, wrong = [], []
-    for path, old, new in zip(tree.paths(carry_tree), before, map(_weak(before), leaves, before), strict=True):
+    for path, old, new in zip(tree.paths(carry_tree), before, leaves, strict=True):
+        new = _as_carry(what, new, old)
         if not unify_types(old.type, new.type):
             wrong.append(f"  carry{path}: {old.type} goes in, {new.type} comes out{_remedy(old.type, new.type)}")
         after.append(new)
@@ -342,9 +344,9 @@ def carry_after(what: str, result: Any, before: Sequence[Tensor], carry_tree: tr
     return after
 
 
-def _weak(_: Any) -> Callable[[Any, Tensor], Tensor]:
-    """Python numbers take the dtype of the carry they replace."""
-    return lambda value, old: scalar(value, old.dtype) if isinstance(value, (int, float)) else tensor(value)
+def _as_carry(what: str, value: Any, old: Tensor) -> Tensor:
+    """The next value of a carry; a number takes the dtype of the carry where that may hold it."""
+    return operands(what, (value, old))[0] if is_number(value) else tensor(value)
 
 
 def _remedy(old: TensorType, new: TensorType) -> str:

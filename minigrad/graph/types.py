@@ -1,10 +1,27 @@
-"""Tensor types and the arithmetic of shapes and dtypes."""
+"""Tensor types and the arithmetic of shapes and dtypes.
+
+The rule for dtypes, of every function and operator that takes several operands:
+
+1. Tensors and arrays decide, 0-d ones too: the widest float dtype if there is a float, else by NumPy's rule. A list is an array; its
+   Python floats are float32, its integers int64, its bools bool.
+2. NumPy scalars take that dtype. Where there is neither tensor nor array, they decide in the same way.
+3. Python numbers and axis lengths take that dtype. Where they are alone, a float is float32, an integer int64, a bool bool.
+4. A number is never converted to a lower kind: a float beside integers or bools makes the result float32, an integer beside bools int64.
+   A number that its dtype does not hold raises RangeError.
+
+In the function given to a transformation (jit, vmap, grad, vjp, checkpoint, cond, …) an argument that is a number is still one. A dtype of
+None is the default of the function.
+
+float16 and bfloat16 are for storage: they are moved, compared, cast, saved and loaded. Operations that compute refuse them by name; cast to
+float32 first. Their gradients are float32 on the way, and have the dtype of the argument at the end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from ..errors import AxisError, dtype_error, message, shape_error
@@ -12,6 +29,8 @@ from . import dims
 from .dims import Dim, Extent, Shape, hint, unify
 
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
+HALVES = frozenset((np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)))  # for storage: moved, compared and cast, not computed with
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOAT = np.dtype("float32")
 BOOL = np.dtype("bool")
 INT = np.dtype("int64")
@@ -32,16 +51,24 @@ class TensorType(NamedTuple):
 
     @property
     def is_float(self) -> bool:
-        return self.dtype.kind == "f"
+        return is_float(self.dtype)
 
 
-def check_dtype(dtype: Any, what: str = "tensor") -> np.dtype:
-    """The dtype as a NumPy dtype. Raises DTypeError if tensors cannot have it."""
+def check_computed(what: str, dtype: np.dtype) -> None:
+    """Raises DTypeError for float16 and bfloat16."""
+    if dtype in HALVES:
+        raise dtype_error(what, f"{dtype} is for storage, and nothing is computed in it", "Convert with .astype('float32')")
+
+
+def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> np.dtype:
+    """The dtype as a NumPy dtype; the default for None. Raises DTypeError if tensors cannot have it."""
+    if dtype is None:
+        return default
     try:
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found is not None and found.newbyteorder("=") in DTYPES:
+    if found is not None and is_storable(found):
         return found.newbyteorder("=")
     raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", "Take bool, an integer, float32 or float64")
 
@@ -51,8 +78,19 @@ def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
     found = tuple(dict.fromkeys(dtypes))
     if len(found) == 1:
         return found[0]
-    floats = [d for d in found if d.kind == "f"]
-    return np.result_type(*(floats or found))
+    floats = [d for d in found if is_float(d)]
+    wide = [d for d in floats if d not in HALVES]
+    return np.result_type(*(wide or found)) if wide or not floats else floats[0] if len(floats) == 1 else FLOAT
+
+
+def is_float(dtype: np.dtype) -> bool:
+    return dtype.kind == "f" or dtype == BFLOAT16
+
+
+def is_storable(dtype: np.dtype) -> bool:
+    """Whether tensors can have the dtype, in either byte order."""
+    native = dtype.newbyteorder("=")
+    return native in DTYPES or native in HALVES
 
 
 def unify_shapes(a: Shape, b: Shape) -> bool:

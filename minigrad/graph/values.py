@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
 from .dims import Dim
-from .types import DTYPES, FLOAT, check_dtype
+from .types import BFLOAT16, FLOAT, HALVES, check_dtype, is_float, is_storable
 
 
 class HoldsTensors(Exception):
@@ -36,24 +36,48 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     else:
         value = _read(what, value)
         default = FLOAT if value.dtype.kind == "f" and not hasattr(given, "__array__") else value.dtype
-    if value.dtype.newbyteorder("=") not in DTYPES or isinstance(value, np.ma.MaskedArray):
+    if not is_storable(value.dtype) or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
     target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
-    with np.errstate(invalid="ignore"):
-        array = np.array(value, dtype=target, order="C")
+    with np.errstate(over="ignore"):
+        array = np.array(value if target == value.dtype else cast(value, target), dtype=target, order="C")
     if target != value.dtype:
-        _require_held(what, value, array)
+        require_held(what, value, array)
     array.flags.writeable = False
     return array
 
 
-def _require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
+def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """x in another dtype, rounded once. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0."""
+    if is_float(x.dtype) and dtype.kind in "iu":
+        return _whole(x.astype(FLOAT) if x.dtype in HALVES else x, dtype)
+    return _in_bfloat16(x) if dtype == BFLOAT16 and x.dtype.itemsize >= 4 and x.dtype != FLOAT else x.astype(dtype)
+
+
+def _whole(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    info = np.iinfo(dtype)
+    low, high = x < info.min, x >= 2.0**info.bits / (2 if dtype.kind == "i" else 1)
+    kept = np.where(low | high | np.isnan(x), 0, x).astype(dtype)
+    return np.where(low, np.array(info.min, dtype), np.where(high, np.array(info.max, dtype), kept))
+
+
+def _in_bfloat16(x: np.ndarray) -> np.ndarray:
+    """x in bfloat16, rounded once. (NumPy's cast from float64 rounds to float32 first.)"""
+    exact = x.astype("float64")
+    found = exact.astype(FLOAT)
+    bits = found.view("uint32")
+    cut = np.where(np.abs(found) > np.abs(exact), bits - np.uint32(1), bits)
+    odd = np.where((found == exact) | np.isnan(exact), bits, cut | np.uint32(1)).view(FLOAT)  # so that no tie arises from rounding
+    return odd.reshape(x.shape).astype(BFLOAT16)
+
+
+def require_held(what: str, value: np.ndarray, array: np.ndarray) -> None:
     """Raises RangeError if by the conversion an integer wrapped, a float lost more than its fraction, or a finite one became infinite."""
     if array.dtype.kind in "iu" and value.dtype.kind in "iu":
         lost = array.astype(object) != value if array.size < 2 else array != value
-    elif array.dtype.kind in "iu" and value.dtype.kind == "f":
+    elif array.dtype.kind in "iu" and is_float(value.dtype):
         lost = array != np.trunc(value)
-    elif array.dtype.kind == "f":
+    elif is_float(array.dtype):
         lost = np.isinf(array) & np.isfinite(value)
     else:
         return

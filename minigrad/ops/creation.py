@@ -12,24 +12,24 @@ from ..errors import dtype_error, setting_error, shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
 from ..graph.standard import require_cpu
-from ..graph.types import FLOAT, INT, check_dtype, promote, whole
+from ..graph.types import FLOAT, INT, check_computed, check_dtype, is_float, promote, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, scalar, tensor
+from ..tensor import Tensor, tensor
+from .numbers import WIDE, is_number, number, operands
 
-WIDE = np.dtype("float64")
 MOST = 2**60  # the largest number of elements of an array, on every machine
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
-    """A tensor of one value: float32, int64 or bool for a Python number, by default."""
+    """A tensor of one value, a number or a 0-d tensor: float32, int64 or bool for a Python number, by default."""
     return _filled("full", shape, _number("full", fill_value), dtype, device)
 
 
 def _number(what: str, value: Any) -> Any:
-    if np.shape(value) or not isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+    if not is_number(value) and (not isinstance(value, (np.ndarray, Tensor)) or value.shape):
         raise dtype_error(what, f"takes one number, got {value!r}", "Repeat an array with mg.broadcast_to")
     return value
 
@@ -37,7 +37,8 @@ def _number(what: str, value: Any) -> Any:
 def _filled(what: str, shape: Any, value: Any, dtype: Any, device: Any) -> Tensor:
     require_cpu(what, device)
     target = tensor(value).dtype if dtype is None else check_dtype(dtype, what)
-    return _expand(scalar(value, target), lengths(what, shape))
+    one = number(what, value, target) if is_number(value) else tensor(value, target)
+    return _expand(one, lengths(what, shape))
 
 
 def lengths(what: str, shape: Any) -> tuple[Extent, ...]:
@@ -119,6 +120,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, de
     first, last, by = (_bound(v) for v in ((0, start, step) if stop is None else (start, stop, step)))
     real = any(isinstance(v, float) for v in (first, last, by))
     target = check_dtype((FLOAT if real else INT) if dtype is None else dtype, "arange")
+    check_computed("arange", target)
     if target.kind == "b" or (real and target.kind != "f"):
         raise dtype_error("arange", f"{target} does not hold the numbers from {first} to {last} by {by}", "Give another dtype")
     if by == 0:
@@ -155,7 +157,7 @@ def linspace(start: Any, stop: Any, num: Extent = 50, endpoint: bool = True, dty
     require_cpu("linspace", device)
     (n,) = lengths("linspace", num)
     target = _common((start, stop)) if dtype is None else check_dtype(dtype, "linspace")
-    first, last = (tensor(v, WIDE) if isinstance(v, (int, float)) else tensor(v) for v in (start, stop))
+    first, last = (number("linspace", v, WIDE) if is_number(v) else tensor(v) for v in (start, stop))
     wide = promote(t.dtype if t.type.is_float else WIDE for t in (first, last))
     first, last = first.astype(wide), last.astype(wide)
     steps = n - 1 if endpoint else n
@@ -164,13 +166,13 @@ def linspace(start: Any, stop: Any, num: Extent = 50, endpoint: bool = True, dty
     y = first + index * ((last - first) / extent(steps)) if steps > 0 else first + index * (last - first)
     if endpoint and n > 1:
         y = _m.concat(y[:-1], _expand(last, (1, *y.shape[1:])), axis=0)
-    return (y if target.kind == "f" else _e.floor(y)).astype(target)
+    return (y if is_float(target) else _e.floor(y)).astype(target)
 
 
 def _common(values: Any) -> np.dtype:
-    """The float dtype of the arrays among these values; float32 if there is none."""
-    found = [tensor(v).dtype for v in values if not isinstance(v, (int, float))]
-    return promote(d if d.kind == "f" else FLOAT for d in found) if found else FLOAT
+    """The float dtype of these values as operands; float32 for integers."""
+    found = operands("linspace", values)[0].dtype
+    return found if is_float(found) else FLOAT
 
 
 def meshgrid(*xs: Any, indexing: str = "xy") -> list[Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,36 +12,22 @@ from .. import tree
 from ..errors import RangeError, message, setting_error
 from ..graph.nodes import CONSTANT, is_tracing, known
 from ..graph.standard import require_cpu
-from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, identical, promote
+from ..graph.types import BOOL, FLOAT, HALVES, INT, broadcast_shapes, check_dtype, identical
 from ..primitives import elementwise as _e
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, operand, scalar, tensor
+from ..tensor import Tensor, scalar, tensor
 from .creation import full, ones_like
+from .numbers import converted, is_number, operands
 
 Like = Any  # a tensor, an array, a number or a nested list
 Axis = int | Sequence[int] | None
-LARGEST = float(np.finfo(FLOAT).max)
-
-
-def _is_number(x: Any) -> bool:
-    return isinstance(x, (bool, int, float, np.generic))
 
 
 def _operands(what: str, *values: Like) -> list[Tensor]:
-    """The operands as tensors of one dtype and shape. Python and NumPy scalars get the dtype of the tensors; a float is never cast to an
-    integer dtype."""
+    """The operands as tensors of one dtype and shape."""
     if _alike(values):
         return list(values)
-    tensors = [None if _is_number(v) else operand(what, v) for v in values]
-    dtypes = [t.dtype for t in tensors if t is not None]
-    kinds = [_kind(v) for v, t in zip(values, tensors, strict=True) if t is None]
-    common = promote(dtypes) if dtypes else promote(FLOAT if k == "f" else INT if k in "iu" else BOOL for k in kinds)
-    for kind in kinds:
-        if kind == "f" and common.kind != "f":
-            common = FLOAT
-        elif kind in "iu" and common == BOOL:
-            common = INT
-    found = [_number(what, v, common) if t is None else astype(t, common) for t, v in zip(tensors, values, strict=True)]
+    found = operands(what, values)
     shapes = [t.shape for t in found if t.shape] or [()]
     shape = shapes[0] if builtins.all(identical(s, shapes[0]) for s in shapes) else broadcast_shapes(what, *shapes)
     return [_expand(t, shape) for t in found]
@@ -56,24 +41,16 @@ def _alike(values: Sequence[Like]) -> bool:
     return builtins.all(type(v) is Tensor and v.dtype is dtype and identical(v.shape, shape) for v in values[1:])
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, float):
-        return "f"
-    return check_dtype(value.dtype).kind if isinstance(value, np.generic) else "b" if isinstance(value, bool) else "i"
-
-
-def _number(what: str, value: Any, dtype: np.dtype) -> Tensor:
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
-    if dtype == FLOAT and LARGEST < builtins.abs(value) < math.inf:
-        raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))
-    return scalar(value, dtype)
-
-
 def _floats(what: str, *values: Like) -> list[Tensor]:
     """The operands as floats. Integers become float32."""
     found = _operands(what, *values)
     return found if found[0].type.is_float else [astype(t, FLOAT) for t in found]
+
+
+def _compared(what: str, *values: Like) -> list[Tensor]:
+    """Operands of a comparison. float16 and bfloat16 become float32, which is exact."""
+    found = _operands(what, *values)
+    return [astype(t, FLOAT) for t in found] if found[0].dtype in HALVES else found
 
 
 def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands, note: str = "") -> Callable[[Like, Like], Tensor]:
@@ -94,12 +71,12 @@ floor_divide = _binary("floor_divide", _e.floor_divide, note="⌊x / y⌋, as Nu
 remainder = _binary("remainder", _e.remainder, note="x − y·⌊x / y⌋, which has the sign of y; 0 for an integer x % 0. ∂/∂y is −⌊x / y⌋.")
 maximum = _binary("maximum", _e.maximum)
 minimum = _binary("minimum", _e.minimum)
-less = _binary("less", _e.less)
-less_equal = _binary("less_equal", _e.less_equal)
-greater = _binary("greater", lambda x, y: _e.less(y, x))
-greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x))
-equal = _binary("equal", _e.equal)
-not_equal = _binary("not_equal", _e.not_equal)
+less = _binary("less", _e.less, _compared)
+less_equal = _binary("less_equal", _e.less_equal, _compared)
+greater = _binary("greater", lambda x, y: _e.less(y, x), _compared)
+greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x), _compared)
+equal = _binary("equal", _e.equal, _compared)
+not_equal = _binary("not_equal", _e.not_equal, _compared)
 
 
 def negative(x: Like) -> Tensor:
@@ -128,12 +105,14 @@ def pow(x: Like, y: Like) -> Tensor:
 
     Raises RangeError for a negative power of an integer, if its value is known. Inside jit, 1 / x⁻ʸ is rounded towards zero, and 0 for
     x = 0."""
-    if isinstance(y, (int, float)) and not isinstance(y, bool):
+    if isinstance(y, (int, float)) and not isinstance(y, bool) and not is_number(x):
         t = tensor(x)
+        t = astype(t, INT) if t.dtype == BOOL and isinstance(y, int) else t
         if t.dtype.kind in "iu" and isinstance(y, int):
             if y < 0:
                 raise _negative_power(t)
             return _whole_power(t, y)
+        (t,) = _floats("pow", t)
         if y == 2:
             return _e.mul(t, t)
         if y == 0.5:
@@ -185,13 +164,13 @@ def logical_or(x: Like, y: Like) -> Tensor:
 
 def isnan(x: Like) -> Tensor:
     """Whether each element is NaN."""
-    t = tensor(x)
+    (t,) = _compared("isnan", x)
     return _e.not_equal(t, t)
 
 
 def isfinite(x: Like) -> Tensor:
     """Whether each element is neither NaN nor infinite."""
-    t = tensor(x)
+    (t,) = _compared("isfinite", x)
     if not t.type.is_float:
         return full(t.shape, True, BOOL)
     zero = _e.mul(t, _expand(scalar(0, t.dtype), t.shape))
@@ -225,11 +204,13 @@ def relu(x: Like) -> Tensor:
 
 
 def astype(x: Like, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Tensor:
-    """The elements with another dtype. A float is rounded towards zero to an integer; one out of its range becomes the nearest that the
-    dtype holds, and NaN 0. An integer wraps to a smaller one. `copy` changes nothing: tensors are immutable."""
+    """The elements with another dtype, float32 for None. A float is rounded towards zero to an integer; one out of its range becomes the
+    nearest that the dtype holds, and NaN 0. An integer wraps to a smaller one. `copy` changes nothing: tensors are immutable."""
     require_cpu("astype", device)
-    t = x if isinstance(x, Tensor) else tensor(x)
     target = dtype if isinstance(dtype, np.dtype) else check_dtype(dtype, "astype")
+    if type(x) is not Tensor and is_number(x):
+        return converted(x, target)
+    t = tensor(x)
     return t if t.dtype == target else _e.cast(t, dtype=target)
 
 

@@ -6,14 +6,15 @@ from typing import Any
 
 from ..errors import shape_error
 from ..graph import dims
-from ..graph.types import broadcast_shapes, normalize_axes, normalize_axis, promote, unify_shapes, whole
+from ..graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
 from .creation import arange, extent, which_diagonal
-from .elementwise import Like, add, astype, greater_equal, less_equal, multiply, subtract, where
+from .elementwise import Like, add, greater_equal, less_equal, multiply, subtract, where
 from .indexing import take
+from .numbers import operands
 from .parts import roll
 from .reductions import sum
 from .shaping import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze
@@ -68,9 +69,7 @@ def matmul(x: Like, y: Like) -> Tensor:
     The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
     shapes.
     """
-    a, b = tensor(x), tensor(y)
-    common = promote((a.dtype, b.dtype))
-    a, b = astype(a, common), astype(b, common)
+    a, b = operands("matmul", (x, y))
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")
     row, column = a.ndim == 1, b.ndim == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from ..errors import dtype_error
@@ -15,7 +16,7 @@ from ..primitives import trigonometry as _t
 from ..primitives.trigonometry import acos, acosh, asin, asinh, atan, atanh
 from ..tensor import Tensor, tensor
 from .creation import full
-from .elementwise import Like, _binary, _floats, abs, astype, divide, equal, isnan, less, multiply, not_equal, where
+from .elementwise import Like, _binary, _compared, _floats, abs, astype, divide, equal, isnan, less, multiply, not_equal, where
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "atan2", "bitwise_and", "bitwise_invert",
@@ -94,7 +95,7 @@ def signbit(x: Like) -> Tensor:
 
 def isinf(x: Like) -> Tensor:
     """Whether each element is infinite."""
-    t = tensor(x)
+    (t,) = _compared("isinf", x)
     return equal(abs(t), np.inf) if t.type.is_float else full(t.shape, False, BOOL)
 
 
@@ -108,7 +109,8 @@ def nan_to_num(x: Like, *, nan: Like = 0.0, posinf: Like = None, neginf: Like = 
     t = tensor(x)
     if not t.type.is_float:
         return t
-    high, low = (np.finfo(t.dtype).max, np.finfo(t.dtype).min)
+    limits = ml_dtypes.finfo(t.dtype)
+    high, low = float(limits.max), float(limits.min)
     t = where(isnan(t), nan, t)
     t = where(equal(t, np.inf), high if posinf is None else posinf, t)
     return where(equal(t, -np.inf), low if neginf is None else neginf, t)

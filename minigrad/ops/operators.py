@@ -52,10 +52,10 @@ class Operators:
         return ops.remainder(other, self)
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
-        return ops.floor_divide(self, other), ops.remainder(self, other)
+        return self // other, self % other
 
     def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
-        return ops.floor_divide(other, self), ops.remainder(other, self)
+        return other // self, other % self
 
     def __pow__(self, other: Any) -> Tensor:
         return ops.pow(self, other)

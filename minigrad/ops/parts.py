@@ -11,13 +11,14 @@ import numpy as np
 from ..errors import setting_error, shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
-from ..graph.types import BOOL, INT, normalize_axes, normalize_axis, promote, unify_shapes, whole
+from ..graph.types import BOOL, INT, normalize_axes, normalize_axis, unify_shapes, whole
 from ..primitives import index as _i
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, operand, scalar, tensor
+from ..tensor import Tensor, scalar, tensor
 from .creation import lengths, zeros
-from .elementwise import Axis, Like, _is_number, _operands, add, astype, not_equal, subtract, where
+from .elementwise import Axis, Like, add, not_equal, subtract, where
+from .numbers import operands
 from .shaping import expand_dims, ravel, reshape
 
 
@@ -30,9 +31,8 @@ def concat(tensors: Sequence[Like], axis: int | None = 0) -> Tensor:
         raise shape_error("concat", "needs at least one tensor")
     if axis is None:
         return concat([ravel(t) for t in tensors])
-    found = [tensor(t) for t in tensors]
-    common = promote(t.dtype for t in found)
-    return _m.concat(*(astype(t, common) for t in found), axis=normalize_axis("concat", axis, found[0].ndim))
+    found = operands("concat", tensors)
+    return _m.concat(*found, axis=normalize_axis("concat", axis, found[0].ndim))
 
 
 concatenate = concat
@@ -42,21 +42,19 @@ def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
     if not len(tensors):
         raise shape_error("stack", "needs at least one tensor")
-    return concat([expand_dims(t, axis) for t in tensors], axis)
+    return concat([expand_dims(t, axis) for t in operands("stack", tensors)], axis)
 
 
 def stack_nested(what: str, values: Sequence[Any]) -> Tensor:
     """A nested list of tensors, arrays and numbers as one tensor, of the dtype that they have as operands of one operation."""
-    leaves = [v if _is_number(v) else operand(what, v) for v in _leaves(values)]
-    alike = _operands(what, *(zeros((), v.dtype) if isinstance(v, Tensor) else v for v in leaves))
-    dtype = alike[0].dtype
-    found = iter([astype(v, dtype) if isinstance(v, Tensor) else number for v, number in zip(leaves, alike, strict=True)])
+    alike = operands(what, list(_leaves(values)))
+    found = iter(alike)
 
     def joined(value: Any) -> Tensor:
         if not isinstance(value, (list, tuple)):
             return next(found)
         if not value:
-            return zeros(0, dtype)
+            return zeros(0, alike[0].dtype)
         parts = [joined(v) for v in value]
         if not builtins.all(unify_shapes(p.shape, parts[0].shape) for p in parts):
             raise shape_error(what, f"a list holds tensors of shapes {', '.join(str(p.shape) for p in parts[:8])}, which cannot be stacked")
@@ -171,7 +169,9 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     def padded(t: Tensor) -> Tensor:
         return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)
 
-    return padded(t) if value == 0 else where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
+    if not isinstance(value, Tensor) and value == 0:
+        return padded(t)
+    return where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
 
 
 def diff(x: Like, n: int = 1, axis: int = -1, prepend: Like = None, append: Like = None) -> Tensor:

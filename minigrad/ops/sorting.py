@@ -6,12 +6,12 @@ import builtins
 
 from ..errors import setting_error, shape_error
 from ..graph import dims
-from ..graph.types import normalize_axis, whole
+from ..graph.types import FLOAT, HALVES, normalize_axis, whole
 from ..primitives import index as _i
 from ..tensor import Tensor, tensor
 from .creation import extent
 from .cumulative import cumsum
-from .elementwise import Like, greater_equal, less
+from .elementwise import Like, astype, greater_equal, less
 from .indexing import take, take_along_axis
 from .parts import concat
 from .shaping import ravel, reshape
@@ -20,6 +20,7 @@ from .shaping import ravel, reshape
 def argsort(x: Like, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
     """The positions that sort x. Every sort is stable: of equal elements the lowest index comes first. NaN comes last."""
     t = tensor(x)
+    t = astype(t, FLOAT) if t.dtype in HALVES else t
     return _i.argsort(t, axis=normalize_axis("argsort", axis, t.ndim), descending=builtins.bool(descending))
 
 

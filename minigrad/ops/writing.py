@@ -14,6 +14,7 @@ from ..tensor import Tensor, operand, tensor
 from .creation import arange
 from .elementwise import Like, add, astype, greater_equal, maximum, where
 from .indexing import getitem, take
+from .numbers import Number, kind_of
 from .reductions import reversed_order
 from .shaping import broadcast_to, ravel, reshape
 
@@ -100,10 +101,11 @@ def _axes_used(index: Any, ndim: int) -> int:
 def _held(what: str, values: Like, dtype: np.dtype) -> Tensor:
     """Values in the dtype of what they are written into, by NumPy's rule for assignments within one kind of number."""
     v = operand(what, values)
-    exact = isinstance(values, int) and v.dtype.kind + dtype.kind == "iu"  # a Python integer: its size decides
+    weak = kind_of(values) is Number
+    exact = weak and v.dtype.kind + dtype.kind == "iu"  # a Python integer: its size decides
     if not exact and not np.can_cast(v.dtype, dtype, "same_kind"):
         raise dtype_error(what, f"{dtype} does not hold {v.type}", f"Convert the values with .astype('{dtype}')")
-    return tensor(values, dtype) if isinstance(values, (int, float)) and not isinstance(values, np.generic) else astype(v, dtype)
+    return tensor(values, dtype) if weak else astype(v, dtype)
 
 
 def index_add(x: Like, index: Like, updates: Like, axis: int = 0) -> Tensor:

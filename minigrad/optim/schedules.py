@@ -42,11 +42,10 @@ def _rate(what: str, value: Rate) -> None:
 
 def _at(rate: Rate, step: Tensor) -> Tensor:
     """The rate at a step, float64 scalar."""
-    found = rate(step) if callable(rate) else rate if isinstance(rate, Tensor) else float(rate)
-    found = tensor(found, "float64" if isinstance(found, (int, float)) else None)
+    found = ops.astype(rate(step) if callable(rate) else rate if isinstance(rate, Tensor) else float(rate), "float64")
     if found.shape:
         raise SettingError(f"lr must be one number a step, its schedule gave {found.type}")
-    return ops.astype(found, "float64")
+    return found
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class Plateau:
 
     def update(self, state: PlateauState, measure: Any) -> PlateauState:
         """The state after one more measure, a scalar. NaN is no improvement. It runs eagerly and inside jit."""
-        value = ops.astype(tensor(measure), "float64")
+        value = ops.astype(measure, "float64")
         margin = self.threshold if self.maximize else -self.threshold
         bound = state.best * (1 + margin) if self.relative else state.best + margin
         better = value > bound if self.maximize else value < bound

@@ -1,7 +1,7 @@
 """Elementwise primitives. Operands have the same shape and dtype: broadcast and cast are separate nodes before them.
 
 An entry is the complete definition of an operation, and the entries in `__all__` are functions for users. To add one, write an entry and
-add its name. The compiler has functions for the operations in `compiler.loop_ir.UNARY` and `BINARY`; any other entry gives its scalar
+add its name. The compiler has functions for the operations in `compiler.dtypes.UNARY` and `BINARY`; any other entry gives its scalar
 expression as `scalar`.
 
 At kinks the gradient is the subgradient of minimum norm: 0 for abs and sign at 0, one half for each operand of maximum and minimum at a
@@ -17,9 +17,10 @@ import numpy as np
 from scipy import special
 
 from ..errors import dtype_error, shape_error
-from ..graph.types import BOOL, FLOAT, TensorType, check_dtype, unify_shapes
+from ..graph import values
+from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
-from .rules import each, fold_number, like, require_float, same_operands
+from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
 
 __all__ = ["cos", "erf", "exp", "expm1", "log", "log1p", "sigmoid", "sin", "softplus", "sqrt", "tan", "tanh"]
 
@@ -43,6 +44,7 @@ def unary(name: str, numpy: Any, vjp: Any, symbol: str, **more: Any) -> Primitiv
     """A primitive of one operand, which may be an integer; vjp(ct, y, x)."""
 
     def rule(x: TensorType) -> TensorType:
+        check_computed(name, x.dtype)
         if x.dtype == BOOL:
             raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")
         return x
@@ -82,6 +84,7 @@ def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, fl
 
     def rule(x: TensorType, y: TensorType) -> TensorType:
         found = same_operands(name, x, y)
+        check_computed(name, found.dtype)
         if floats:
             require_float(name, found)
         if found.dtype == BOOL and not bools:
@@ -93,6 +96,7 @@ def binary(name: str, numpy: Any, vjp: Any, symbol: str, bools: bool = False, fl
 
 def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     def rule(x: TensorType, y: TensorType) -> TensorType:
+        check_computed(name, x.dtype)
         return TensorType(same_operands(name, x, y).shape, BOOL)
 
     def compared(x: Array, y: Array) -> Any:
@@ -243,28 +247,18 @@ where: Primitive = Primitive(
 )
 
 
-def convert(x: Array, dtype: np.dtype) -> Array:
-    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0."""
-    if x.dtype.kind != "f" or dtype.kind not in "iu":
-        return x.astype(dtype)
-    info = np.iinfo(dtype)
-    low, high = x < info.min, x >= 2.0**info.bits / (2 if dtype.kind == "i" else 1)
-    kept = np.where(low | high | np.isnan(x), 0, x).astype(dtype)
-    return np.where(low, np.array(info.min, dtype), np.where(high, np.array(info.max, dtype), kept))
-
-
 def _cast_vjp(ct: Tensor, y: Tensor, x: Tensor, dtype: np.dtype) -> Tensor | None:
-    return cast(ct, dtype=x.dtype) if y.type.is_float else None
+    return cast(ct, dtype=cotangent_type(x.type).dtype) if y.type.is_float else None
 
 
 def _complex_cast(z: Array, dtype: np.dtype) -> Array:
-    return z if dtype.kind == "f" and np.iscomplexobj(z) else convert(z.real, dtype)
+    return z if is_float(dtype) and np.iscomplexobj(z) else values.cast(z.real, dtype)
 
 
 cast: Primitive = Primitive(
     "cast",
     lambda x, dtype: TensorType(x.shape, check_dtype(dtype, "astype")),
-    convert,
+    values.cast,
     vjp=each(_cast_vjp),
     complex=_complex_cast,
     kind="move",
@@ -273,6 +267,26 @@ cast: Primitive = Primitive(
     elementwise=True,
     fold=fold_number,
     cheap=True,
+)
+
+
+def _fit_numpy(x: Array, dtype: np.dtype) -> Array:
+    found = values.cast(np.asarray(x), dtype)
+    values.require_held("number", np.asarray(x), found)
+    return found
+
+
+# cast, for numbers among the arguments: raises RangeError for an integer that the dtype does not hold, and where a float becomes infinite.
+fit: Primitive = Primitive(
+    "fit",
+    lambda x, dtype: TensorType(x.shape, dtype),
+    _fit_numpy,
+    vjp=each(_cast_vjp),
+    batch=lambda size, args, batched, dtype: fit(args[0], dtype=dtype),
+    complex=_complex_cast,
+    kind="index",
+    symbol="cast",
+    examples=((((),), {"dtype": np.dtype("float64")}), ((np.array([200, 0]),), {"dtype": np.dtype("uint8")})),
 )
 
 

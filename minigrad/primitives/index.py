@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Extent, Shape, product
-from ..graph.types import BOOL, INT, TensorType, check_dtype, unify_shapes
+from ..graph.types import BOOL, INT, TensorType, check_computed, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
@@ -107,6 +107,7 @@ take: Primitive = Primitive(
 
 def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
     require_index("scatter", index)
+    check_computed("scatter", updates.dtype)
     if not unify_shapes(updates.shape[axis : axis + index.ndim], index.shape):
         raise shape_error("scatter", f"updates {updates.shape} must have the indices' shape {index.shape} from axis {axis} on")
     return TensorType((*updates.shape[:axis], n, *updates.shape[axis + index.ndim :]), updates.dtype)
@@ -232,6 +233,7 @@ gather: Primitive = Primitive(
 
 def _scatter_along_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
     require_index("scatter_along", index)
+    check_computed("scatter_along", updates.dtype)
     if not unify_shapes(updates.shape, index.shape):
         raise shape_error("scatter_along", f"updates {updates.shape} must have the indices' shape {index.shape}")
     return TensorType((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import dtype_error, shape_error
 from ..graph import dims
 from ..graph.dims import Extent
-from ..graph.types import BOOL, FLOAT, TensorType, unify_shapes
+from ..graph.types import BOOL, FLOAT, TensorType, check_computed, unify_shapes
 from ..tensor import Primitive, Tensor
 from .movement import permute, reshape
 from .rules import each, repeat
@@ -31,6 +31,7 @@ def require_inner(x: TensorType, y: TensorType) -> None:
 
 
 def _type(x: TensorType, y: TensorType) -> TensorType:
+    check_computed("matmul", x.dtype)
     if x.dtype != y.dtype or x.dtype == BOOL:
         raise dtype_error("matmul", f"takes two tensors of one number dtype, got {x} and {y}")
     require_inner(x, y)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
-from ..graph.types import BOOL, FLOAT, INT, TensorType
+from ..graph.types import BOOL, FLOAT, INT, TensorType, check_computed
 from ..tensor import Primitive, Tensor, scalar
 from .elementwise import add, cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, pad, permute, reshape, slice
@@ -32,6 +32,7 @@ def _type(name: str, empty: bool) -> Callable[..., TensorType]:
         for a in axes:
             if not empty and not x.shape[a] > 0:
                 raise EmptyError(message(name, f"axis {a} of {x} is empty, and the {name} of nothing has no value"))
+        check_computed(name, x.dtype)
         if x.dtype == BOOL:
             raise dtype_error(name, f"takes numbers, got {x}", "Convert with .astype('int64')")
         return TensorType(tuple(n for a, n in enumerate(x.shape) if a not in axes), x.dtype)

@@ -9,7 +9,7 @@ from ..errors import dtype_error, shape_error
 from ..graph.dims import Extent, Shape
 from ..graph.ir import Node, Operation
 from ..graph.nodes import compute, is_number, make, number
-from ..graph.types import TensorType, identical, unify_shapes
+from ..graph.types import FLOAT, HALVES, TensorType, check_computed, identical, unify_shapes
 from ..tensor import Tensor, scalar
 
 
@@ -25,6 +25,7 @@ def same_operands(name: str, *types: TensorType) -> TensorType:
 
 
 def require_float(name: str, type: TensorType) -> None:
+    check_computed(name, type.dtype)
     if not type.is_float:
         raise dtype_error(name, f"takes floats, got {type}", "Convert with .astype('float32')")
 
@@ -56,6 +57,16 @@ def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], typ
 def like(t: Tensor, value: float) -> Tensor:
     """A number broadcast to the shape of t, with the dtype of t."""
     return expand(scalar(value, t.dtype), t.shape)
+
+
+def cotangent_type(type: TensorType) -> TensorType:
+    """The type of the cotangent of a float tensor: float16 and bfloat16 have float32 ones."""
+    return TensorType(type.shape, FLOAT) if type.dtype in HALVES else type
+
+
+def no_gradient(t: Tensor) -> Tensor:
+    """A cotangent of zeros for t."""
+    return expand(scalar(0, cotangent_type(t.type).dtype), t.shape)
 
 
 def expand(t: Tensor, shape: Shape) -> Tensor:

@@ -11,6 +11,7 @@ from .. import tree
 from ..compiled import jit
 from ..control.unroll import unroll
 from ..graph.ir import Graph, check
+from ..ops.numbers import argument
 from ..passes.specialize import evaluate_graph
 from ..tensor import tensor
 from ..transforms.tracing import trace
@@ -20,7 +21,7 @@ def assert_same_graph_value(f: Callable[..., Any], *args: Any, rtol: float = 1e-
     """f computes eagerly what the interpreter computes from its graph, and the graph type-checks. Returns the graph."""
     graph = trace(f, *args)
     check(graph)
-    arrays = [tensor(x).numpy() for x in tree.leaves(args)]
+    arrays = [argument(x).numpy() for x in tree.leaves(args)]
     _close(evaluate_graph(graph, arrays), [tensor(y).numpy() for y in tree.leaves(f(*args))], rtol, "the interpreter and eager execution")
     return graph
 
@@ -30,13 +31,13 @@ def assert_scan_equals_unrolled(f: Callable[..., Any], *args: Any, rtol: float =
     graph = trace(f, *args)
     flat = unroll(graph)
     check(flat)
-    arrays = [tensor(x).numpy() for x in tree.leaves(args)]
+    arrays = [argument(x).numpy() for x in tree.leaves(args)]
     _close(evaluate_graph(flat, arrays), evaluate_graph(graph, arrays), rtol, "the unrolled graph and the loop")
 
 
 def assert_jit_equals_interpreter(f: Callable[..., Any], *args: Any, rtol: float = 1e-10) -> None:
     """mg.jit(f) gives what the interpreter gives."""
-    arrays = [tensor(x).numpy() for x in tree.leaves(args)]
+    arrays = [argument(x).numpy() for x in tree.leaves(args)]
     compiled = [tensor(y).numpy() for y in tree.leaves(jit(f)(*args))]
     _close(compiled, evaluate_graph(trace(f, *args), arrays), rtol, "the compiled function and the interpreter")
 

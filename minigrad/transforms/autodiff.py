@@ -13,9 +13,10 @@ from ..errors import GraphError, dtype_error, message, require_callable, shape_e
 from ..graph.ir import Node, ancestors
 from ..graph.nodes import COMPILED, PARAMETER, is_paused, item, pause, resume
 from ..graph.types import TensorType, unify_shapes, whole
+from ..ops.numbers import Number, argument, is_number, renewed
 from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
-from ..primitives.rules import like
+from ..primitives.rules import cotangent_type, like
 from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor, wrap
 from .batching import vmap
 
@@ -115,15 +116,14 @@ def recorded(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _leaf(value: Any, path: str) -> Tensor:
     """A new node to differentiate with respect to, so that other uses of the same tensor are not differentiated."""
-    t = tensor(value)
+    t = argument(value)
+    if type(t) is Number and not t.type.is_float:
+        t = renewed(t, ops.astype(t, "float64").node)
     if not t.type.is_float:
-        if isinstance(value, (int, float)):
-            t = ops.astype(t, "float32")
-        else:
-            raise dtype_error(
-                "grad", f"cannot differentiate with respect to {path or t.name or 'the argument'} ({t.type})", "Only floats have gradients"
-            )
-    found = alias(t)
+        raise dtype_error(
+            "grad", f"cannot differentiate with respect to {path or t.name or 'the argument'} ({t.type})", "Only floats have gradients"
+        )
+    found = renewed(t, alias(t).node)
     found.node.name = t.name or path.lstrip(".") or None
     return found
 
@@ -135,7 +135,7 @@ def _fresh(trees: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
 
 
 def _zero_filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Tensor]:
-    return [like(x, 0) if g is None else g for g, x in zip(found, leaves, strict=True)]
+    return [like(x, 0) if g is None else ops.astype(g, x.dtype) for g, x in zip(found, leaves, strict=True)]
 
 
 def _require_scalar(value: Any) -> Tensor:
@@ -175,8 +175,10 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
             given[i] = value
         with differentiating():
             result = f(*given, **kwargs)
+        if any(isinstance(x, Number) for x in leaves):
+            result = tree.map(lambda v: tensor(v) if isinstance(v, Number) else v, result)
         loss = _require_scalar(result[0] if has_aux else result)
-        found = _zero_filled(pullback([loss], [like(loss, 1)], leaves), leaves)
+        found = _zero_filled(pullback([loss], [ops.astype(like(loss, 1), cotangent_type(loss.type).dtype)], leaves), leaves)
         grads = tree.unflatten(tree.flatten(fresh)[1], found)
         return result, grads[0] if isinstance(argnums, int) else tuple(grads)
 
@@ -220,10 +222,10 @@ def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) 
     tree.require_same(out_tree, structure, "cotangent")
     cts: list[Tensor | None] = []
     for out, ct in zip(outs, given, strict=True):
-        ct = ops.astype(tensor(ct), out.dtype) if isinstance(ct, (int, float)) else tensor(ct)
+        ct = ops.astype(ct, cotangent_type(out.type).dtype) if is_number(ct) else tensor(ct)
         if not unify_shapes(ct.shape, out.shape):
             raise shape_error("cotangent", f"it is {ct.type}, the output is {out.type}")
-        cts.append(ops.astype(ct, out.dtype) if out.type.is_float else None)
+        cts.append(ops.astype(ct, cotangent_type(out.type).dtype) if out.type.is_float else None)
     return cts
 
 
@@ -318,7 +320,7 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     gradients = recorded(pullback)([loss], [ct], leaves)
     loss._reached = [leaf_tensor(t.node) if t.node.holder is None else t.node.holder for t in leaves]
     for leaf, found in zip(loss._reached, gradients, strict=True):
-        leaf._gradient = like(leaf, 0) if found is None else found
+        leaf._gradient = like(leaf, 0) if found is None else ops.astype(found, leaf.dtype)
 
 
 reverse_mode["backward"] = backward

@@ -12,6 +12,7 @@ from ..graph.dims import Extent, unify
 from ..graph.ir import Graph, Node
 from ..graph.nodes import interning, item
 from ..graph.types import TensorType, normalize_axis
+from ..ops.numbers import argument, stand_in
 from ..primitives.rules import repeat
 from ..tensor import Tensor, abstract, apply, tensor
 from .tracing import closed, parameter_names
@@ -31,11 +32,11 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         axes = _axes(f, in_axes, args, kwargs, in_tree)
         batched = [axis is not None for axis in axes]
         given: list[Tensor] = []
-        for leaf, axis in zip(map(tensor, leaves), axes, strict=True):
+        for leaf, axis in zip(map(argument, leaves), axes, strict=True):
             given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
         size = _size([t for t, b in zip(given, batched, strict=True) if b])
         with interning():
-            params = [abstract(_slice(t) if b else t.type) for t, b in zip(given, batched, strict=True)]
+            params = [abstract(_slice(t)) if b else stand_in(t) for t, b in zip(given, batched, strict=True)]
             positional, named = tree.unflatten(in_tree, params)
             outs, out_tree = tree.flatten(f(*positional, **named))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "vmap"))

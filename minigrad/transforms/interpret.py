@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import NonFiniteError, at
 from ..graph.ir import Graph, Node
+from ..graph.types import is_float
 
 # Called with every node, its value, and the current steps of the loops around it, the outermost loop first.
 Watch = Callable[[Node, Any, tuple[int, ...]], None]
@@ -100,7 +101,7 @@ def run(
 def nan_watch(node: Node, value: Any, steps: tuple[int, ...]) -> None:
     """A watch that raises NonFiniteError at the first value that is not finite. The error names the operation, line, scope and step."""
     for array in value if isinstance(value, tuple) else (value,):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if is_float(array.dtype) and not np.isfinite(array).all():
             bad = np.argwhere(~np.isfinite(array))[0]
             where = tuple(map(int, bad))
             side = "the gradient" if node.origin.vjp_of is not None else "the forward pass"

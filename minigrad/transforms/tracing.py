@@ -10,7 +10,7 @@ from .. import tree
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
 from ..graph.nodes import INPUT, Outside, interning, is_number
-from ..graph.types import TensorType
+from ..ops.numbers import argument, stand_in
 from ..tensor import Tensor, abstract, tensor
 
 
@@ -21,8 +21,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     """
     require_callable("trace", f)
     leaves, in_tree = tree.flatten((args, kwargs))
-    types = [tensor(leaf).type for leaf in leaves]
-    return trace_types(f, types, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))
+    params = [stand_in(argument(leaf)) for leaf in leaves]
+    return trace_on(f, params, in_tree, argument_names(f, args, kwargs), getattr(f, "__name__", "function"))
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
@@ -73,17 +73,20 @@ def with_static(static: frozenset[int | str], args: Sequence[Any], kwargs: Mappi
     return positional, {k: tree.Static(a) if k in static else a for k, a in kwargs.items()}
 
 
-def trace_types(
+def trace_on(
     f: Callable[..., Any],
-    types: Sequence[TensorType],
+    params: Sequence[Tensor],
     in_tree: tree.TreeDef,
     names: Sequence[str | None],
     name: str,
     outside: Outside | None = None,
 ) -> Graph:
-    """The graph of f(*args, **kwargs) for arguments of these types and this structure. The inputs in `outside` are its last params."""
+    """The graph of f(*args, **kwargs) for these abstract arguments, which get these names, and this structure.
+
+    The inputs in `outside` are its last params.
+    """
     with interning(outside):
-        params = [abstract(t, n) for t, n in zip(types, names, strict=True)]
+        params = [stand_in(p, n) for p, n in zip(params, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         outputs = tuple(_result(name, o).node for o in outs)

@@ -113,6 +113,15 @@ def test_a_loop_in_python_a_scan_and_its_graph_have_the_same_record():
         viz.record(graph, xs)
 
 
+def test_numbers_among_the_arguments_are_numbers():
+    def scaled(xs, a):
+        return mg.scan(lambda c, x: ((c + x * a).named("c"),) * 2, mg.zeros((1, 1), "float64"), xs)[0]
+
+    xs = np.ones((3, 1, 1))
+    np.testing.assert_allclose(viz.record(scaled, xs, 0.1)["c"].ravel(), [0.1, 0.2, 0.3], rtol=1e-15)
+    viz.gradient_flow(lambda xs, a: mg.sum(scaled(xs, a)), xs, 0.1)
+
+
 def test_classes_are_cells_in_the_colour_of_their_class_and_numbered_while_they_can_be_read():
     for T, numbered in ((5, True), (80, False)):
         classes = np.arange(T) % 3 - 1  # −1: none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import loop_ir as L
-from . import math_llvm
+from . import halves, math_llvm
 from .llvm_text import SUFFIX, TYPES, Text, constant
 
 FLAGS = "contract"  # and not nsz: atan2, copysign and 1/x see the sign of 0
@@ -40,6 +40,12 @@ class Arithmetic:
     def convert(self, x: str, source: str, target: str) -> str:
         if source == target:
             return x
+        if source in L.HALVES:
+            return self.convert(halves.widened(self.text, x, source), "float32", target)
+        if target in L.HALVES:
+            odd = source in ("float64", "int32", "uint32", "int64", "uint64")
+            single = halves.to_odd(self.text, self.convert(x, source, "float64")) if odd else self.convert(x, source, "float32")
+            return halves.narrowed(self.text, single, target)
         if target == "bool":
             return self.compare("ne", source, x, constant(TYPES[source], 0))
         a, b, emit = TYPES[source], TYPES[target], self.text.emit

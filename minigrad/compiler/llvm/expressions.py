@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
+import numpy as np
+
 from .. import loop_ir as L
 from .arithmetic import Arithmetic
 from .llvm_text import TYPES, Text, constant
@@ -65,6 +68,8 @@ class Expressions(Arithmetic):
 
     def expr(self, expr: L.Expr) -> str:
         match expr:
+            case L.Const(dtype, value) if dtype in L.HALVES:
+                return constant("i16", int(np.array(value, dtype).view("uint16")))
             case L.Const(dtype, value):
                 return constant(TYPES[dtype], value)
             case L.Read(name, dtype):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 TYPES = {
+    "float16": "i16",
+    "bfloat16": "i16",
     "float32": "float",
     "float64": "double",
     "int32": "i32",
@@ -17,7 +19,7 @@ TYPES = {
     "uint8": "i8",
     "bool": "i1",
 }
-SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i8": "i8", "i32": "i32", "i64": "i64"}
+SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64"}
 
 
 def real(type: str, value: float) -> str:

@@ -15,7 +15,7 @@ from ...origin import Origin
 from .. import loop_ir as L
 from .storage import Indices, Pool, Stored
 
-DTYPES = {"float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
+DTYPES = {"float16", "bfloat16", "float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
 
 Inline = Callable[[Indices], L.Expr]
 Build = Callable[[Sequence["Range"]], Sequence[L.Stmt]]

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import BoundsError, message
+from ...errors import BoundsError, RangeError, message
+from ...primitives.elementwise import fit
 from .. import loop_ir as L
 from ..index import evaluate
 from ..llvm.work_board import OPENED
@@ -46,7 +47,7 @@ class Executable:
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-        """Fill the outputs. Raises BoundsError for an index out of bounds, naming the operation and its line.
+        """Fill the outputs. Raises BoundsError for an index out of bounds and RangeError for a number, naming the line.
 
         A KeyboardInterrupt is raised at once, also during a long call. The outputs and the working memory must then not be used again.
         """
@@ -73,7 +74,7 @@ class Executable:
 
     def call(
         self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
-    ) -> BoundsError | None:
+    ) -> BoundsError | RangeError | None:
         """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
         table = self.kernels[0].pack([*inputs, *outputs])
@@ -87,6 +88,9 @@ class Executable:
         if not code:
             return None
         node, length = self.lowered.checks[code - 1]
+        if node.op is fit:
+            which = "a number" if node.type.is_float else value
+            return RangeError(message("number", f"{which} does not fit {node.type.dtype}", "Give a wider dtype", node.origin))
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
         return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
