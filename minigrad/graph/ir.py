@@ -189,6 +189,12 @@ class Graph:
     def __repr__(self) -> str:
         return f"<Graph {self.name}: {len(self.params)} params, {len(self.nodes)} nodes, {len(self.outputs)} outputs>"
 
+    def __str__(self) -> str:
+        return text.show(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
 
 def _renew_locks() -> None:
     for name in ("nodes", "has_sizes"):
@@ -197,12 +203,6 @@ def _renew_locks() -> None:
 
 if sys.version_info < (3, 12) and hasattr(os, "register_at_fork"):  # there a cached property has a lock, which another thread may hold
     os.register_at_fork(after_in_child=_renew_locks)
-
-    def __str__(self) -> str:
-        return text.show(self)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))
 
 
 def uses_sizes(attrs: Mapping[str, Any]) -> bool:
