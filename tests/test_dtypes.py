@@ -337,6 +337,17 @@ def test_array_functions_take_numbers_as_numbers_in_compiled_code(f: Callable[..
     np.testing.assert_allclose(found.numpy(), expected.numpy(), 4 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("f", [
+    lambda n: np.divmod(n, 3), lambda n: divmod(np.int64(30), n), np.exp, lambda n: np.divide(n, 2), lambda n: np.arctan2(n, 2),
+    lambda n: np.maximum(n, np.arange(9)), lambda n: np.left_shift(n, 2), lambda n: np.isfinite(n), lambda n: np.sqrt(np.float32(2)) * n,
+])  # fmt: skip
+def test_ufuncs_of_numbers_have_numpys_dtypes(f: Callable[..., Any]) -> None:
+    expected = f(7)
+    for ours, theirs in zip(mg.tree.leaves(mg.jit(f)(7)), mg.tree.leaves(expected), strict=True):
+        assert ours.dtype == np.asarray(theirs).dtype
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-15)
+
+
 @pytest.mark.parametrize("f", [lambda n: divmod(n, 3), lambda n: n ^ 5, lambda n: n << 2, lambda n: 100 >> n, lambda n: ~n])
 def test_operators_among_integers_are_pythons(f: Callable[..., Any]) -> None:
     assert mg.tree.map(lambda t: t.item(), mg.jit(f)(7)) == f(7)

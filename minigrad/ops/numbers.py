@@ -47,8 +47,9 @@ class Number(Tensor):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method != "__call__" or not all(map(_is_foreign, inputs)):
             return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
-        floats = not any(t[0] == "l" and t[-1] not in "fdg" for t in ufunc.types)  # of integers, too
-        return _as_numpys(super().__array_ufunc__(ufunc, method, *_in_numpys_dtype(inputs, floats), **kwargs))
+        floats = not any(t[0] == "l" and t[-1] not in "fdg" for t in ufunc.types)  # it gives floats for integers
+        found = super().__array_ufunc__(ufunc, method, *_in_numpys_dtype(inputs, floats), **kwargs)
+        return tuple(map(_as_numpys, found)) if isinstance(found, tuple) else _as_numpys(found)
 
 
 class NumPyNumber(Number):
