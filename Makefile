@@ -8,7 +8,7 @@ FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow checked fuzz soak array-api coverage wheel clean
+.PHONY: demo test lint slow checked fuzz soak array-api coverage portable wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -52,6 +52,10 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check minigrad models viz tests examples benchmarks
 	$(BIN)/mypy
 	$(BIN)/python -m tests.contracts
+
+# The backend's tests in code for any x86-64, without AVX. .ci/aarch64 runs them on AArch64, by qemu.
+portable: .venv/.dev
+	$(BIN)/python -m tests.portable
 
 wheel: .venv/.dev
 	rm -rf build dist

@@ -44,21 +44,21 @@ class Module:
         return tree.unflatten(treedef, leaves)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_split"}
+        return {k: v for k, v in self.__dict__.items() if k != "_minigrad_split"}
 
     def _forget(self) -> None:
-        self.__dict__.pop("_split", None)
+        self.__dict__.pop("_minigrad_split", None)
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
         values = self.__dict__
-        if "_split" in values:  # no attribute was set since
-            parts, settings = values["_split"]
+        if "_minigrad_split" in values:  # no attribute was set since
+            parts, settings = values["_minigrad_split"]
         else:
             known = values.get("_parts", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
             settings = tree.Frozen(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
             if not settings.mutable:
-                values["_split"] = parts, settings
+                values["_minigrad_split"] = parts, settings
         return parts, [values[k] for k in parts], settings
 
     @classmethod
@@ -72,7 +72,7 @@ class Module:
                 values[name] = value.of(made)
         values["_parts"] = parts
         if not settings.mutable:
-            values["_split"] = parts, settings
+            values["_minigrad_split"] = parts, settings
         return made
 
     def __tree_ties__(self, leaves: list[Any]) -> tuple[tuple[int, int], ...]:
@@ -94,7 +94,7 @@ class Module:
 
 
 # What a model knows of itself: the names of its parts, its ties, and its parts and settings while no attribute is set.
-_OWN = ("_parts", "_ties", "_split")
+_OWN = ("_parts", "_ties", "_minigrad_split")
 
 
 def _is_parameter(leaf: Any) -> bool:

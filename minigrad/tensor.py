@@ -72,8 +72,9 @@ class Tensor(Operators, ArrayMethods, Exchange):
     A copy of a parameter is a parameter of its own; the copy of a result passes gradients on; a pickle has no history.
     """
 
-    __slots__ = ("__weakref__", "_gradient", "node")
+    __slots__ = ("__weakref__", "_gradient", "_reached", "node")
     _gradient: Tensor | None  # of a parameter
+    _reached: list[Tensor]  # of a loss, the parameters with a gradient of it: they live as long
     __array_priority__ = 1000
 
     def __init__(self, node: Node):

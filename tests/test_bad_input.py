@@ -226,7 +226,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('lstm mask2', lambda: cell(xs, mask=mg.ones((5,3))), ShapeError, 'LSTM: takes a mask of shape (5, 2) for xs (5, 2, 3), got (5, 3)'),
     ('lstm step', lambda: cell.step(cell.initial_state(2), mg.ones((2,7))), ShapeError, 'matmul: x has 7 columns but y has 3 rows: x (2, 7) @ y (3, 16)'),
     ('lstm neg', lambda: LSTM(3, -1), SettingError, 'LSTM: hidden=-1 must be an integer of at least 1'),
-    ('lstm float', lambda: LSTM(3, 2.5), DTypeError, 'random: a length must be an integer, got 2.5. Divide with //, or convert with int()'),
+    ('lstm float', lambda: LSTM(3, 2.5), SettingError, 'LSTM: hidden=2.5 must be an integer of at least 1'),
     ('lstm dtype', lambda: LSTM(3, 4, dtype="int32"), DTypeError, 'random.uniform: takes a float dtype, got int32. For whole numbers use random.integers'),
     ('ntm memory', lambda: NTM(3, 4, memory=5), SettingError, "NTM: memory=5 must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),
     ('mann memory', lambda: MANN(3, 4, memory=(8, 4, 2)), SettingError, "MANN: memory=(8, 4, 2) must be two positive integers, the number of slots and the width of each. Write it as in memory=(128, 20)"),

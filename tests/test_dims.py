@@ -266,7 +266,12 @@ def test_a_compiled_function_that_asks_for_a_size_by_a_numpy_number_decides_as_e
 # ---- who may ask for the size seen first
 
 PACKAGE = Path(mg.__file__).parent
-ASK = {"graph/dims.py": "its meaning", "graph/types.py": "whether to bind a size to 1", "compiled.py": "messages and explain()"}
+ASK = {
+    "graph/dims.py": "its meaning",
+    "graph/types.py": "whether to bind a size to 1",
+    "compiled.py": "messages",
+    "program.py": "explain()",
+}
 AFTER_TRACING = ("compiler", "passes", "transforms/interpret.py")
 
 

@@ -72,13 +72,16 @@ def _pure() -> str | None:
 def run(command: list[str], text: bytes, limit: float = LIMIT) -> bytes:
     """The output of a program that reads this text from stdin. Raises DrawingError where it fails or takes more than `limit` seconds.
 
-    Then its whole process group is ended.
+    Then its whole process group is ended; on Windows, which has none, the program alone.
     """
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         out, err = child.communicate(text, timeout=limit)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
+        if os.name == "posix":
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
         child.communicate()
         raise DrawingError(f"drawing: {Path(command[0]).name} took over {limit:.0f} s: draw fewer steps, or save as .svg") from None
     if child.returncode or not out:

@@ -18,7 +18,7 @@ __all__ = [  # noqa: RUF022, in the order of the text
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
     "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
-    "Function", "walk",
+    "Function", "blocks", "walk",
 ]  # fmt: skip
 
 ALIGNMENT = 64
@@ -368,16 +368,17 @@ class Function:
         return offsets, end if self.locals else 0
 
 
+def blocks(stmt: Stmt) -> Iterator[tuple[Stmt, ...]]:
+    """The blocks of statements inside a statement, in order of execution."""
+    return (getattr(stmt, name) for name in ("head", "body", "otherwise") if hasattr(stmt, name))
+
+
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, each before those inside it."""
     for stmt in body:
         yield stmt
-        if isinstance(stmt, While):
-            yield from walk(stmt.head)
-        if isinstance(stmt, For | While | Shared | If):
-            yield from walk(stmt.body)
-        if isinstance(stmt, If):
-            yield from walk(stmt.otherwise)
+        for block in blocks(stmt):
+            yield from walk(block)
 
 
 def _require(what: str, got: str, allowed: Collection[str]) -> None:

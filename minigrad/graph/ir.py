@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -191,6 +194,15 @@ class Graph:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
+
+
+def _renew_locks() -> None:
+    for name in ("nodes", "has_sizes"):
+        vars(Graph)[name].lock = threading.RLock()
+
+
+if sys.version_info < (3, 12) and hasattr(os, "register_at_fork"):  # there a cached property has a lock, which another thread may hold
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def uses_sizes(attrs: Mapping[str, Any]) -> bool:

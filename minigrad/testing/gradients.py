@@ -13,7 +13,7 @@ import numpy as np
 from .. import tree
 from ..errors import MinigradError, SettingError, dtype_error
 from .report import Report, look
-from .subject import EPS, VANISHING, Arrays, Subject, dot, is_rounding, subject
+from .subject import EPS, VANISHING, Arrays, Subject, dot, is_rounding, reach, subject
 
 Numbers = np.random.Generator
 MODES = ("rev", "fwd")
@@ -174,7 +174,7 @@ def _mismatch(s: Subject, found: Arrays, cts: Arrays, vs: Arrays, modes: Sequenc
     """Which mode's slope along v is not the derivative, or ''."""
     expected, error = s.derivative(vs, cts)
     top = max((float(np.abs(c).max()) for c in cts if c.size), default=0.0)
-    floor = 4 * EPS * s.size(cts) / s.reach(vs) + 1e-50 * top  # a rounding of the value over the way to it; the error of the complex step
+    floor = 4 * EPS * s.size(cts) / reach(s.xs, vs) + 1e-50 * top  # a rounding of the value; the error of the complex step
     terms = sum(float(np.sum(np.abs(g * v))) for g, v in zip(found, vs, strict=True)) + abs(expected)
     for mode in modes:
         slope = dot(found, vs) if mode == "rev" else dot(cts, s.tangents(vs))

@@ -1,11 +1,12 @@
 """A function as check_grads sees it, and derivatives of it that know nothing of vjp rules.
 
-The complex step, Im f(x + ihv) / h with h = 1e-30, is exact to rounding (Squire and Trapp 1998), by each operation's own complex rule;
-where f cannot be traced it is Richardson's extrapolation of central differences.
+The complex step, Im f(x + ihv) / h with h = 1e-30, or 1e-30·x for smaller x, is exact to rounding (Squire and Trapp 1998), by each
+operation's own complex rule; where f cannot be traced it is Richardson's extrapolation of central differences.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,6 +43,16 @@ class _Held(threading.local):
 
 _held = _Held()
 _eager = threading.RLock()  # whoever has it may change what `detach` computes
+
+
+def _renew_lock() -> None:
+    global _eager
+    _eager = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_lock)  # another thread of the parent may have had it
+
 held: Primitive = Primitive("held", lambda x: x, lambda x: _held.replace(x), complex=lambda z: _held.replace(z.real), elementwise=True)
 
 
@@ -102,11 +113,12 @@ class Subject:
         """∂f·v by the complex step in the precision of xs, or None where f has no graph or an operation no complex rule."""
         if self.graph is None:
             return None
+        step = STEP * min(1.0, reach(xs, vs))
         try:
-            found = run(self.graph, [x + 1j * x.dtype.type(STEP) * v for x, v in zip(xs, vs, strict=True)], complex=True)
+            found = run(self.graph, [x + 1j * x.dtype.type(step) * v for x, v in zip(xs, vs, strict=True)], complex=True)
         except TypeError:
             return None
-        return [np.imag(y) / STEP for y in found]
+        return [np.imag(y) / step for y in found]
 
     @cached_property
     def detached(self) -> Arrays:
@@ -178,10 +190,6 @@ class Subject:
         """Σ|ct·f|, of which a rounding is a part."""
         return sum(float(np.sum(np.abs(c * y))) for c, y in zip(cts, self.value(self.xs), strict=True))
 
-    def reach(self, vs: Sequence[np.ndarray]) -> float:
-        """The largest |x| among the elements that v moves; 1 where they are all 0."""
-        return max((float(np.abs(x[v != 0]).max(initial=0)) for x, v in zip(self.xs, vs, strict=True)), default=0.0) or 1.0
-
     def in_long_double(self) -> Arrays | None:
         """The value in long double; None where f has no graph or an operation no such rule."""
         try:
@@ -200,8 +208,8 @@ class Subject:
     def sides(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> Sides:
         """What f does on either side. A smooth curve's slopes come together as the step shrinks, those at a kink do not."""
         here, size = dot(cts, self.value(self.xs)), self.size(cts)
-        reach = max(1.0, self.reach(vs))
-        steps = [SIDE * reach / d for d in (1, 8)]
+        far = max(1.0, reach(self.xs, vs))
+        steps = [SIDE * far / d for d in (1, 8)]
         wide, near = ([(self.along(vs, cts, s * h) - here) / (s * h) for s in (1, -1)] for h in steps)
         before, after, noise = abs(wide[0] - wide[1]), abs(near[0] - near[1]), 64 * EPS * size / steps[1]
         kind = ""
@@ -211,13 +219,13 @@ class Subject:
             kind = "jump"
         elif after > 1e-4 * max(1e-3, *map(abs, near)) + noise and after > before / 4:
             kind = "kink"
-        return Sides("" if kind and self._is_smooth(vs, cts, reach, here, size) else kind, *sorted(near))
+        return Sides("" if kind and self._is_smooth(vs, cts, far, here, size) else kind, *sorted(near))
 
-    def _is_smooth(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], reach: float, here: float, size: float) -> bool:
+    def _is_smooth(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], far: float, here: float, size: float) -> bool:
         """Whether value and exact slope go on smoothly within a few roundings of x, where differences over wider steps look like a kink."""
         found = []
         for ulps in ULPS:
-            h = ulps * EPS * reach
+            h = ulps * EPS * far
             right, left = (self.exact_slope([x + s * h * v for x, v in zip(self.xs, vs, strict=True)], vs, cts) for s in (1, -1))
             if right is None or left is None:
                 return False
@@ -231,7 +239,7 @@ class Subject:
     def slopes_around(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray]) -> list[float]:
         """Exact slopes along v at x and at points near it, in random directions and with rising and falling elements: those of the
         pieces of f that meet in x. None where f has no graph."""
-        rng, step = np.random.default_rng(0), SIDE * max(1.0, self.reach(vs))
+        rng, step = np.random.default_rng(0), SIDE * max(1.0, reach(self.xs, vs))
         ramps = [[s * (1 + np.arange(x.size)).reshape(x.shape) / max(1, x.size) for x in self.xs] for s in (0, 1, -1)]
         directions = [*ramps, *([rng.uniform(-1, 1, x.shape) for x in self.xs] for _ in range(AROUND))]
         found = (self.exact_slope([x + step * d for x, d in zip(self.xs, ds, strict=True)], vs, cts) for ds in directions)
@@ -275,6 +283,11 @@ def subject_of(name: str, f: Callable[..., Any], xs: Arrays, paths: list[str]) -
     except AbstractValueError:
         graph = None
     return Subject(name, f, xs, paths, graph)
+
+
+def reach(xs: Sequence[np.ndarray], vs: Sequence[np.ndarray]) -> float:
+    """The largest |x| among the elements that v moves; 1 where they are all 0."""
+    return max((float(np.abs(x[v != 0]).max(initial=0)) for x, v in zip(xs, vs, strict=True)), default=0.0) or 1.0
 
 
 def is_rounding(difference: float, in_long_double: tuple[Any, Any] | None) -> bool:

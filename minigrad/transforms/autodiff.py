@@ -17,7 +17,7 @@ from ..ops.numbers import Number, argument, is_number, renewed
 from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
 from ..primitives.rules import cotangent_type, like
-from ..tensor import Tensor, differentiating, reverse_mode, tensor, wrap
+from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor, wrap
 from .batching import vmap
 
 # Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
@@ -317,9 +317,10 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     leaves = [Tensor(n) for n in below if n.op is PARAMETER]
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
-    for leaf, found in zip(leaves, recorded(pullback)([loss], [ct], leaves), strict=True):
-        if leaf.node.holder is not None:
-            leaf.node.holder._gradient = like(leaf, 0) if found is None else ops.astype(found, leaf.dtype)
+    gradients = recorded(pullback)([loss], [ct], leaves)
+    loss._reached = [leaf_tensor(t.node) if t.node.holder is None else t.node.holder for t in leaves]
+    for leaf, found in zip(loss._reached, gradients, strict=True):
+        leaf._gradient = like(leaf, 0) if found is None else ops.astype(found, leaf.dtype)
 
 
 reverse_mode["backward"] = backward

@@ -10,7 +10,7 @@ from minigrad.compiler import Kernel
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm.math_llvm import FUNCTIONS
 from minigrad.compiler.llvm.to_llvm import to_llvm
-from minigrad.compiler.runtime.link import optimized
+from minigrad.compiler.runtime import link
 
 WIDE = np.longdouble
 N, i = L.Size("n"), L.LoopVar("i")
@@ -48,6 +48,8 @@ LIMITS = {
     "cos": (0.6, 1.6),
     "erf": (1.5, 3),
 }
+if "x86_64" in link._machine()[0] and "+fma" not in link._machine()[2]:  # there a product is rounded before a number is added
+    LIMITS |= {"tanh": (2, 2.1)}
 
 
 def kernel(op, dtype):
@@ -109,7 +111,7 @@ def test_the_sine_of_a_number_does_not_depend_on_its_neighbours(op, dtype):
 def test_sines_are_computed_in_vectors():
     x, out = L.Buffer("x", "float64", N), L.Buffer("out", "float64", N)
     text = to_llvm(L.Function("f", (x,), (out,), (N,), (), (L.For(i, N, (L.Store(out, i, L.Unary("sin", L.Load(x, i))),)),)))
-    assert re.search(r"call <\d+ x double> @mg_sin_float64_\d+\(", str(optimized(text)))
+    assert re.search(r"call <\d+ x double> @mg_sin_float64_\d+\(", str(link.optimized(text)))
 
 
 def test_every_function_is_tested():

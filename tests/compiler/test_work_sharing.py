@@ -167,6 +167,60 @@ def test_a_matrix_made_at_each_step_is_the_same_for_all_rows(monkeypatch):
         np.testing.assert_allclose(fast(xs, ms).numpy(), want, rtol=1e-9)
 
 
+def fails():
+    raise MemoryError("of the worker")
+
+
+def test_a_job_that_raises_gives_its_exception_and_the_worker_lives_on():
+    thread = worker.submit(threading.get_ident).result(GUARD)
+    with pytest.raises(MemoryError, match="of the worker"):
+        worker.submit(fails).result(GUARD)
+    assert worker.submit(threading.get_ident).result(GUARD) == thread != threading.get_ident()
+
+
+def shared_product(monkeypatch):
+    """A jitted product that asks for a second thread, its arguments and its value."""
+    monkeypatch.setattr(lowering, "SHARED_WORK", 0)
+    monkeypatch.setattr(executable, "SUBMIT_FROM", 0)
+    monkeypatch.setattr(executable, "one_thread", lambda: False)
+    x = np.random.default_rng(0).standard_normal((20, 20))
+    return mg.jit(lambda x: x @ x), x, x @ x
+
+
+def test_the_exception_of_a_worker_reaches_the_call_that_asked_for_it(monkeypatch):
+    fast, x, value = shared_product(monkeypatch)
+    np.testing.assert_allclose(fast(x).numpy(), value)
+    with monkeypatch.context() as patch:
+        failed = worker.submit(fails)
+        assert isinstance(failed.exception(GUARD), MemoryError)
+        patch.setattr(executable, "submit", lambda job: failed)
+        with pytest.raises(MemoryError, match="of the worker"):
+            fast(x)
+    np.testing.assert_allclose(fast(x).numpy(), value)
+    wait_for_worker()
+
+
+def test_a_call_computes_alone_where_no_thread_can_start(monkeypatch):
+    def full(job):
+        raise RuntimeError("can't start new thread")
+
+    fast, x, value = shared_product(monkeypatch)
+    monkeypatch.setattr(executable, "submit", full)
+    np.testing.assert_allclose(fast(x).numpy(), value)
+
+
+def test_a_worker_that_could_not_start_starts_at_the_next_job(monkeypatch):
+    def full(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(worker, "_jobs", [])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        with pytest.raises(RuntimeError, match="can't start"):
+            worker.submit(fails)
+    wait_for_worker()
+
+
 def test_shared_statements_do_not_stand_in_a_branch():
     with pytest.raises(ValueError, match="must not stand in an if"):
         verify(L.Function("f", (X,), (Y,), (N,), (), (L.If(L.Compare("eq", ONE, ONE), (shared(J, L.Store(Y, J, ONE)),)),)))

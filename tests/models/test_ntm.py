@@ -216,7 +216,7 @@ def test_symmetric_start_is_refused():
         NTM(3, 2, w_0="uniform")
     with pytest.raises(ValueError, match="M_0='zero' is unknown: take one of 'constant', 'learned', 'random'"):
         NTM(3, 2, M_0="zero")
-    with pytest.raises(ValueError, match="layers=0: a controller has at least one"):
+    with pytest.raises(ValueError, match="layers=0 must be an integer of at least 1"):
         NTM(3, 2, layers=0)
     for M_0, w_0 in (("learned", "uniform"), ("random", "uniform"), ("constant", "learned"), ("constant", "focused")):
         NTM(3, 2, hidden=4, memory=(5, 3), M_0=M_0, w_0=w_0)

@@ -125,5 +125,5 @@ FAULTS: dict[str, Callable[..., Any]] = {
 def faulty(f: Callable[..., Any], fault: Callable[..., Any]) -> Callable[..., Any]:
     """f with a gradient that has a fault."""
     wrong = mg.custom_vjp(f)
-    wrong.defvjp(lambda ct, out, x: fault(mg.vjp(f, x)[1](ct)[0]))
+    wrong.defvjp(lambda ct, out, x, *options: fault(mg.vjp(lambda x: f(x, *options), x)[1](ct)[0]))
     return wrong

@@ -97,10 +97,8 @@ class Arithmetic:
 
     def math_call(self, op: str, dtype: str, *operands: str) -> str:
         self.math.add((op, dtype))
-        type = TYPES[dtype]
-        versions = ",".join(math_llvm.versions(op, dtype).values())
-        attribute = f' "vector-function-abi-variant"="{versions}"' if versions else ""
-        return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)}){attribute}")
+        type, attributes = TYPES[dtype], math_llvm.call_attributes(op, dtype)
+        return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)}) {attributes}")
 
     def binary(self, op: str, dtype: str, x: str, y: str, flags: str = FLAGS) -> str:
         type, emit = TYPES[dtype], self.text.emit

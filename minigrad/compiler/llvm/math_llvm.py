@@ -180,7 +180,7 @@ def log(x: Value) -> Value:
     fmt = _format(x)
     k, f = _log_parts(x)
     half_square = f * f * 0.5
-    if x.type == "float":
+    if x.element == "float":
         rest = (f * f * f).fma(_polynomial(f, fmt.log), k * fmt.ln2_low) - half_square
     else:
         s = f / (f + 2.0)
@@ -265,8 +265,9 @@ def _log_twice(x: Value) -> tuple[Value, Value]:
 
 def pow(x: Value, y: Value) -> Value:
     """x ** y as C's pow: NaN for a negative x unless y is an integer."""
-    if x.type == "float":
-        return _pow(x.convert("fpext", "double"), y.convert("fpext", "double"), precise=False).convert("fptrunc", "float")
+    if x.element == "float":
+        wide = x.with_element("double")
+        return _pow(x.convert("fpext", wide), y.convert("fpext", wide), precise=False).convert("fptrunc", x.type)
     return _pow(x, y, precise=True)
 
 
@@ -319,11 +320,13 @@ def remainder(x: Value, y: Value) -> Value:
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     f.__name__: f for f in (exp, expm1, log, log1p, tanh, sigmoid, softplus, sin, cos, erf, pow, floor_divide, remainder)
 }
-_OF_TWO = frozenset({"pow", "floor_divide", "remainder"})
+_OF_FMOD = frozenset({"floor_divide", "remainder"})
+_OF_TWO = _OF_FMOD | {"pow"}
 FUNCTIONS = frozenset(_FUNCTIONS)
 
 
-VECTORS = (2, 4, 8, 16)  # the lengths of the vectors for which functions with branches have versions
+VECTORS = (2, 4, 8, 16)  # the lengths of the vectors for which functions that are not inlined have versions
+INLINE_AT_MOST = 64  # a function that a program calls more often is not inlined, since compiling would take long
 
 
 def name(op: str, dtype: str) -> str:
@@ -331,27 +334,37 @@ def name(op: str, dtype: str) -> str:
     return f"mg_{op}_{dtype}"
 
 
-def has_branches(op: str) -> bool:
-    """Whether the function has branches. The loop vectoriser does not vectorise it, but calls its versions for vectors."""
-    return op in ("sin", "cos")
+def call_attributes(op: str, dtype: str) -> str:
+    """The name of the attribute group of calls of the function."""
+    return f"#{10 + 2 * list(_FUNCTIONS).index(op) + (dtype == 'float64')}"
 
 
-def versions(op: str, dtype: str) -> dict[str, str]:
-    """For each version for vectors of a function with branches its name, and the name by which the vectoriser finds it."""
-    scalar = name(op, dtype)
-    return {f"{scalar}_{n}": f"_ZGV_LLVM_N{n}v_{scalar}({scalar}_{n})" for n in VECTORS} if has_branches(op) else {}
+def versions(op: str, dtype: str, calls: int) -> dict[str, str]:
+    """For each version for vectors of a function that is called so often its name, and the name by which the vectoriser finds it.
+
+    A function with branches, or with many calls, is not inlined. The vectoriser does not vectorise it, but calls its versions."""
+    scalar, parameters = name(op, dtype), "v" * _arity(op)
+    outside = op in ("sin", "cos") or (calls > INLINE_AT_MOST and op not in _OF_FMOD)
+    return {f"{scalar}_{n}": f"_ZGV_LLVM_N{n}{parameters}_{scalar}({scalar}_{n})" for n in VECTORS} if outside else {}
 
 
-def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
-    """The definition of the LLVM function and of its versions. Adds the intrinsics that it calls to `declarations`."""
-    type = TYPES[dtype]
-    types = {name(op, dtype): type} | {v: f"<{n} x {type}>" for v, n in zip(versions(op, dtype), VECTORS, strict=False)}
-    return "\n".join(_definition(op, type, symbol, declarations) for symbol, type in types.items())
+def definition(op: str, dtype: str, calls: int, declarations: dict[str, str]) -> str:
+    """The definition of the LLVM function, of its versions, and of the attributes of its calls. Adds the intrinsics that it calls to
+    `declarations`."""
+    type, vectors = TYPES[dtype], versions(op, dtype, calls)
+    types = {name(op, dtype): type} | {v: f"<{n} x {type}>" for v, n in zip(vectors, VECTORS, strict=False)}
+    found = f' "vector-function-abi-variant"="{",".join(vectors.values())}"' if vectors else ""
+    functions = [_definition(op, type, symbol, 4 if vectors else 0, declarations) for symbol, type in types.items()]
+    return "\n".join([*functions, f"attributes {call_attributes(op, dtype)} = {{ nounwind{found} }}"])
 
 
-def _definition(op: str, type: str, symbol: str, declarations: dict[str, str]) -> str:
+def _arity(op: str) -> int:
+    return 2 if op in _OF_TWO else 1
+
+
+def _definition(op: str, type: str, symbol: str, attributes: int, declarations: dict[str, str]) -> str:
     function, text = _FUNCTIONS[op], Text(declarations)
-    parameters = ["%x", "%y"][: 2 if op in _OF_TWO else 1]
+    parameters = ["%x", "%y"][: _arity(op)]
     result = function(*(Value(text, type, p) for p in parameters))
-    head = f"define internal {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{4 if has_branches(op) else 0} {{"
+    head = f"define internal {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{attributes} {{"
     return "\n".join([head, "entry:", *text.lines, f"  ret {type} {result.name}", "}"])

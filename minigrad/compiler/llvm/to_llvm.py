@@ -5,14 +5,16 @@ code of the `Check` that failed; it then stores the value of that check in `size
 NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is the worker.
 
 The entry calls an internal function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because
-LLVM's compile time grows faster than the length of a function.
+LLVM's compile time grows faster than the length of a function. Functions that differ in the names of registers alone are one function,
+which is called with other pointers. A function without loops of its own does not take hundreds of pointers: it takes the table of all
+pointers, and loads each where it is used.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import loop_ir as L
@@ -26,6 +28,10 @@ from .work_board import CELLS, WAIT, WorkBoard
 UNROLL_AT_MOST = 8
 ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
 PIECE = 24  # the largest number of statements in one LLVM function
+POINTER = r"%ptr\.\w+"  # the register of a buffer
+PARAMETER = re.compile(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)")
+NAMED = re.compile(rf"{PARAMETER.pattern}|%(?:at|var)\.[\w.]+|!llvm\.loop !\d+")  # what differs in equal functions
+MANY = 128  # the largest number of pointers that a function without loops takes
 REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
@@ -40,19 +46,40 @@ class _Module:
     """What the functions of one module share."""
 
     parameters: dict[str, str]  # the register of a buffer, a size or a value of the parallel region -> its type and attributes
+    places: dict[str, int]  # the register of a buffer -> its place in the table of pointers
     declarations: dict[str, str] = field(default_factory=dict)
     math: set[tuple[str, str]] = field(default_factory=set)
     metadata: list[str] = field(default_factory=list)
     functions: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)  # the text of a function, with registers numbered -> its name
 
-    def define(self, name: str, result: str, lines: list[str]) -> list[str]:
-        """Defines an internal function. Its parameters are the registers that its lines use; returns these registers."""
+    def define(self, name: str, result: str, lines: list[str], outside: Mapping[str, str], nest: bool) -> tuple[str, list[str]]:
+        """Defines an internal function, unless an equal one exists. Its parameters are the registers that its lines use. Returns its name
+        and these registers.
+
+        `outside` gives the types of registers of the caller. `nest` tells whether the function is a loop nest, which needs `noalias`."""
+        if not nest and len(set(re.findall(POINTER, "\n".join(lines)))) > MANY:
+            lines = list(self.load_pointers(lines))
         text = "\n".join(lines)
-        names = set(re.findall(r"%(?:ptr|size|outer|slot|error|region)\.[\w.]+", text))
-        used = [register for register in self.parameters if register in names]
-        parameters = ", ".join(f"{self.parameters[r]} {r}" for r in used)
-        self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
-        return used
+        types = {**self.parameters, **outside}
+        used = list(dict.fromkeys(PARAMETER.findall(text)))
+        numbers: dict[str, str] = {}
+        numbered = NAMED.sub(lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), text)
+        key = f"{result} {', '.join(types[r] for r in used)} {numbered}"
+        if key not in self.names:
+            self.names[key] = name
+            parameters = ", ".join(f"{types[r]} {r}" for r in used)
+            self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
+        return self.names[key], used
+
+    def load_pointers(self, lines: list[str]) -> Iterator[str]:
+        """The lines, with each pointer loaded from the table before the line that uses it."""
+        for n, line in enumerate(lines):
+            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in re.findall(POINTER, line)}
+            for register, name in loaded.items():
+                yield f"  {name}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
+                yield f"  {name} = load ptr, ptr {name}.at"
+            yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
 
 
 def to_llvm(function: L.Function) -> str:
@@ -60,17 +87,22 @@ def to_llvm(function: L.Function) -> str:
     sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
-    module = _Module({**pointers, **arena, **sizes, "%error.slot": "ptr noalias", **REGION})
+    places = {register: i for i, register in enumerate([*pointers, *arena])}
+    module = _Module(
+        {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places
+    )
     used = _Printer(module, function.name).body(function)
-    math = [math_llvm.definition(op, dtype, module.declarations) for op, dtype in sorted(module.math)]
-    kept = [f"ptr @{symbol}" for op, dtype in sorted(module.math) for symbol in math_llvm.versions(op, dtype)]
+    text = "\n".join(module.functions)
+    called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
+    math = [math_llvm.definition(*call, module.declarations) for call in called]
+    kept = [f"ptr @{symbol}" for call in called for symbol in math_llvm.versions(*call)]
     if kept:  # the vectoriser calls them later
         math.append(f'@llvm.compiler.used = appending global [{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"')
     math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
     math += [WAIT] if function.shared else []
     entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
     declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
-    return "\n".join([*declarations, *math, *module.functions, *entries, ATTRIBUTES, *module.metadata, ""])
+    return "\n".join([*declarations, *math, text, *entries, ATTRIBUTES, *module.metadata, ""])
 
 
 def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
@@ -87,14 +119,22 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
         at = emit(f"getelementptr i8, ptr {pointer}, i64 {through or 0}")
         return at if through is None else emit(f"load ptr, ptr {at}")
 
-    registers = {}
+    registers, written = {}, "%pointers" in used
+    if written:
+        text.do(f"%pointers = alloca [{len(f.arguments) + len(f.locals)} x ptr], align 8")
+        with text.loop(str(len(f.arguments))) as at:
+            pointer = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {at}')}"))
+            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {at}')}")
     for i, buffer in enumerate(f.arguments):
-        registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
+        if f"%ptr.{buffer.name}" in used:
+            registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
     above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {L.ALIGNMENT - 1}")
     arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-L.ALIGNMENT)))
     end = str(L.ALIGNMENT)
-    for buffer in f.locals:
-        registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
+    for i, buffer in enumerate(f.locals, len(f.arguments)):
+        pointer = registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
+        if written:
+            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {i}')}")
         size = code.index(L.as_index(buffer.size) * buffer.itemsize)
         padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
         end = emit(f"add i64 {end}, {padded}")
@@ -110,7 +150,7 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
     operands = ", ".join(f"{REGION.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
     result = emit(f"call i64 @{f.name}.body({operands})")
     head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena{"" if through is None else ", ptr %board, i64 %worker"}) {{'
-    return "\n".join([head, *text.lines, f"  ret i64 {result}", "}"])
+    return "\n".join([head, "entry:", *text.lines, f"  ret i64 {result}", "}"])
 
 
 class _Printer(Expressions):
@@ -126,7 +166,9 @@ class _Printer(Expressions):
 
     def body(self, function: L.Function) -> list[str]:
         self.block(function.body)
-        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"])
+        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, _is_nest(function.body))[
+            1
+        ]
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
         if not any(map(_runs_on_both, body)):
@@ -203,8 +245,7 @@ class _Printer(Expressions):
         checked = any(isinstance(s, L.Check) for s in L.walk(piece))
         lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
         name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
-        parameters = {r: type for r, (type, _) in outside.items()}
-        used = _Module({**parameters, **module.parameters}, functions=module.functions).define(name, result, lines)
+        name, used = module.define(name, result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece))
         registers = {r: (type, r) for r, type in module.parameters.items()} | outside
 
         def call(**values: str) -> str:
@@ -311,12 +352,12 @@ def _runs_on_both(stmt: L.Stmt) -> bool:
 
 def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
     """Divides a long block into runs of statements. The flag tells whether a run becomes a function of its own."""
-    if _weight(body) <= PIECE:
+    if not _is_long(body):
         yield body, False
         return
     run: tuple[L.Stmt, ...] = ()
     for stmt in body:
-        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _weight((stmt,)) > PIECE
+        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _has_long(stmt)
         if run and (alone or _weight((*run, stmt)) > PIECE):
             yield run, True
             run = ()
@@ -326,6 +367,21 @@ def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool
             run = (*run, stmt)
     if run:
         yield run, True
+
+
+def _is_nest(body: tuple[L.Stmt, ...]) -> bool:
+    """Whether statements have loops and no block of them is divided."""
+    return any(isinstance(s, L.For | L.While) for s in L.walk(body)) and not (_is_long(body) or any(map(_has_long, body)))
+
+
+def _has_long(stmt: L.Stmt) -> bool:
+    return any(_is_long(b) for s in L.walk((stmt,)) for b in L.blocks(s))
+
+
+def _is_long(body: tuple[L.Stmt, ...]) -> bool:
+    """Whether a block is divided: it has many statements, several of them loops. A loop nest stays whole, so that it vectorises."""
+    several = sum(not isinstance(s, L.Let | L.Declare | L.Assign | L.Store | L.Check) for s in body) > 1
+    return several and _weight(body) > PIECE
 
 
 def _weight(body: tuple[L.Stmt, ...]) -> int:

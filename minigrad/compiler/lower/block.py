@@ -244,11 +244,12 @@ class Block:
         """Whether all values are read and written in memory order, so that one loop over all elements suffices."""
         if not all(t.is_dense for t in targets.values()):
             return False
+        inside = set(step.nodes)
         for node in step.nodes:
             if node.op is index.one_hot:
                 return False
             for source, same in sources(node):
-                if source in step.nodes:
+                if source in inside:
                     continue
                 if is_leaf(source) and source not in self.values and not source.type.shape:
                     continue

@@ -18,6 +18,8 @@ from ...primitives import index, movement, reduce
 from ...primitives.elementwise import alias, detach
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
+LARGEST = 256  # the largest number of nodes of a cluster
+LARGE = 64  # a cluster of more nodes is divided if it can be without storing more values
 
 
 @dataclass(eq=False)
@@ -110,6 +112,8 @@ def schedule(graph: Graph) -> Schedule:
         if is_leaf(node) or is_movement(node):
             continue
         place[node] = _put(steps, node, place)
+    steps = [part for step in steps for part in _parts(step)]
+    place = {node: at for at, step in enumerate(steps) for node in (step.nodes if isinstance(step, Cluster) else [step.node])}
     stored = {o for o in graph.outputs if not is_leaf(o) and not is_movement(o)} | {n for n in place if isinstance(steps[place[n]], Single)}
     last_use: dict[Node, int] = {}
     for node, at in place.items():
@@ -152,9 +156,35 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
     axes = tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a])) if reduction else None
     for at in (preferred, *range(len(steps) - 1, earliest - 1, -1)):
         step = steps[at] if at >= earliest else None
-        if isinstance(step, Cluster) and identical(step.domain, domain) and (axes is None or step.axes in (None, axes)):
+        if isinstance(step, Cluster) and _has_room(step, domain) and (axes is None or step.axes in (None, axes)):
             step.axes = step.axes if axes is None else axes
             step.nodes.append(node)
             return at
     steps.append(Cluster(domain, axes, [node]))
     return len(steps) - 1
+
+
+def _has_room(step: Cluster, domain: Shape) -> bool:
+    return len(step.nodes) < LARGEST and identical(step.domain, domain)
+
+
+def _parts(step: Step) -> list[Step]:
+    """A large cluster as several, which read no values of each other. LLVM's compile time grows faster than the length of a loop body."""
+    if isinstance(step, Single) or len(step.nodes) <= LARGE:
+        return [step]
+    group: dict[Node, list[Node]] = {}  # a node -> the nodes that it is connected with
+    for node in step.nodes:
+        joined = list({id(group[s]): group[s] for s, _ in sources(node) if s in group}.values())
+        largest = max(joined, key=len, default=[])
+        for other in joined:
+            if other is not largest:
+                largest += other
+                group |= dict.fromkeys(other, largest)
+        largest.append(node)
+        group[node] = largest
+    parts: list[list[Node]] = [[]]
+    for nodes in {id(g): g for g in group.values()}.values():
+        if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
+            parts.append([])
+        parts[-1] += nodes
+    return [Cluster(step.domain, step.axes if any(n.op in REDUCTIONS for n in nodes) else None, nodes) for nodes in parts]

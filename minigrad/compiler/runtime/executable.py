@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -102,12 +103,18 @@ class Executable:
         inputs: Sequence[np.ndarray],
         outputs: Sequence[np.ndarray],
     ) -> tuple[int, int]:
-        """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0)."""
+        """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0).
+
+        No call waits for the worker. Raises the worker's exception if it has ended with one by then."""
         shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
         boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
+        helper: Future[Any] = Future()
         if boards:
             kept = (inputs, outputs)  # the worker may start after the call has returned, so its job keeps the arrays alive
-            submit(lambda: ([k.call(table, numbers, arena, board, worker=True) for k, board in boards.items()], kept))
+            try:
+                helper = submit(lambda: ([k.call(table, numbers, arena, board, worker=True) for k, board in boards.items()], kept))
+            except RuntimeError:  # no more threads can start
+                boards = {}
         try:
             for kernel in self.kernels:
                 found = kernel.call(table, numbers, arena, boards.get(kernel))
@@ -115,6 +122,8 @@ class Executable:
                     return found
                 if kernel in boards:
                     boards[kernel][OPENED] = -1
+            if helper.done():
+                helper.result()
             return 0, 0
         finally:
             for board in boards.values():

@@ -23,13 +23,14 @@ def interruptible(job: Callable[[], T]) -> T:
         return job()
     found: Future[T] = Future()
     try:
-        threading.Thread(target=_settle, args=(found, job), name="minigrad call", daemon=True).start()
+        threading.Thread(target=settle, args=(found, job), name="minigrad call", daemon=True).start()
     except RuntimeError:  # no more threads can start
         return job()
     return found.result()
 
 
-def _settle(found: Future[T], job: Callable[[], T]) -> None:
+def settle(found: Future[T], job: Callable[[], T]) -> None:
+    """Run job() and put its result or its exception into the future."""
     try:
         found.set_result(job())
     except BaseException as error:

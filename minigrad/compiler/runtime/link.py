@@ -5,14 +5,17 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.metadata
+import os
 import re
 import struct
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
+from llvmlite.binding import ffi
 
 from .. import loop_ir as L
 from ..llvm.gemm import gemm_module
@@ -25,6 +28,21 @@ from .worker import give_way
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
+
+
+def _hold() -> None:
+    """Before a fork: wait until no other thread is in LLVM. The child would never see its locks released, nor its work completed."""
+    _lock.acquire()
+    ffi.lib._lock.__enter__()
+
+
+def _let_go() -> None:
+    ffi.lib._lock.__exit__()
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
 class Kernel:
@@ -145,6 +163,8 @@ def _machine() -> tuple[str, str, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.add_symbol("mg_give_way", give_way())
+    if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
+        llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 

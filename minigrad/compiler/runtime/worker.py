@@ -7,10 +7,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
 from ..llvm.work_board import CELLS
+from .interrupt import settle
 
 new_board = ctypes.c_int64 * CELLS
 
@@ -24,22 +26,39 @@ def give_way() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
-_jobs: list[SimpleQueue[Callable[[], Any]]] = []
+_Jobs = SimpleQueue[tuple[Future[Any], Callable[[], Any]]]
+_jobs: list[_Jobs] = []  # at most one queue, which the thread of this process serves
+_starting = threading.Lock()
+
+
+def _forget() -> None:
+    """In a forked child, which has no worker yet."""
+    global _starting
+    _starting = threading.Lock()
+    _jobs.clear()
+
+
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_jobs.clear)
+    os.register_at_fork(after_in_child=_forget)
 
 
-def submit(job: Callable[[], Any]) -> None:
-    """Put a job into the queue of the worker thread; starts the thread at the first job."""
-    if not _jobs:
-        _jobs.append(SimpleQueue())
-        threading.Thread(target=_serve, args=(_jobs[0],), name="minigrad", daemon=True).start()
-    _jobs[0].put(job)
+def submit(job: Callable[[], Any]) -> Future[Any]:
+    """Put a job into the queue of the worker thread; starts the thread at the first job. The future has its result or its exception.
+
+    Raises RuntimeError if no thread can start."""
+    with _starting:
+        if not _jobs:
+            jobs: _Jobs = SimpleQueue()
+            threading.Thread(target=_serve, args=(jobs,), name="minigrad", daemon=True).start()
+            _jobs.append(jobs)
+    found: Future[Any] = Future()
+    _jobs[0].put((found, job))
+    return found
 
 
-def _serve(jobs: SimpleQueue[Callable[[], Any]]) -> None:
+def _serve(jobs: _Jobs) -> None:
     while True:
-        jobs.get()()
+        settle(*jobs.get())
 
 
 def one_thread() -> bool:
