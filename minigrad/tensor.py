@@ -184,6 +184,16 @@ class Tensor(Operators, ArrayMethods, Exchange):
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
+    def __format__(self, spec: str) -> str:
+        """A 0-d tensor as its number, as in f"{loss:.3f}"; without a format the text of any tensor. Raises DTypeError for other tensors."""
+        if not spec:
+            return str(self)
+        if self.shape:
+            raise dtype_error(
+                "format", f"only a 0-d tensor has the format {spec!r} of a number, got {self.type}", "Take an element, or .numpy()"
+            )
+        return format(self.item(), spec)
+
     def __repr__(self) -> str:
         label = f", name={self.name!r}" if self.name else ""
         if self.node.value is None:

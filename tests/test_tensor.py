@@ -190,3 +190,12 @@ def test_operations_are_silent_in_every_thread_and_leave_the_users_settings():
             t.join()
         assert np.geterr()["over"] == "warn"
     assert len(found) == 3
+
+
+def test_a_tensor_without_axes_has_the_format_of_its_number() -> None:
+    assert f"{mg.tensor(1.2345):.2f} {mg.tensor(7):03d} {mg.parameter(1e-9):.1e} {mg.tensor(True)!s:>5}".startswith("1.23 007 1.0e-09")
+    assert f"{mg.zeros(2)}" == str(mg.zeros(2))
+    with pytest.raises(DTypeError, match="0-d tensor"):
+        f"{mg.zeros(2):.2f}"
+    with pytest.raises(AbstractValueError):
+        mg.trace(lambda x: f"{mg.sum(x):.2f}", mg.zeros(2))
