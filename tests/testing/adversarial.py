@@ -65,7 +65,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log softmax": mg.log_softmax,
     "logsumexp": lambda x: mg.logsumexp(x, 1),
     "entropy": lambda x: -mg.sum(mg.softmax(x) * mg.log_softmax(x)),
-    "cosine": lambda x: mg.cosine_similarity(x[0], x[1]),
+    "cosine": lambda x: mg.cosine_similarity(x[0], x[1], epsilon=1e-8),
     "relu": mg.relu,
     "abs": mg.abs,
     "sign": lambda x: mg.sign(x) * x,
