@@ -14,7 +14,7 @@ class ShapeError(MinigradError, ValueError):
 
 
 class AxisError(ShapeError, IndexError):
-    """An axis that the tensor does not have."""
+    """An axis that the tensor does not have, or an index that does not fit its axis."""
 
 
 class BoundsError(MinigradError, IndexError):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minigrad as mg
+from minigrad.errors import ShapeError
 from minigrad.testing import assert_same_graph_value, check_grads, indices, shapes
 from minigrad.transforms.interpret import run
 
@@ -184,3 +185,18 @@ def test_bad_indices_say_what_is_wrong(index: Any, error: type[Exception], words
 def test_an_abstract_mask_is_refused_with_the_alternative() -> None:
     with pytest.raises(mg.errors.AbstractValueError, match=r"mg\.where"):
         mg.trace(lambda x: x[x > 0], np.ones(3))
+
+
+def test_a_mask_without_elements_selects_nothing_along_any_axis_as_in_numpy() -> None:
+    for shape in [(1,), (3,), (3, 2)]:
+        none = np.zeros(0, bool)
+        assert mg.ones(shape)[none].shape == np.ones(shape)[none].shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "index"), [((), np.zeros(0, bool)), ((3,), np.ones(2, bool)), ((3,), (0, 0)), ((3,), np.ones((3, 1), bool))]
+)
+def test_an_index_that_does_not_fit_is_an_index_error_and_a_shape_error(shape: tuple[int, ...], index: Any) -> None:
+    for kind in (IndexError, ShapeError):
+        with pytest.raises(kind):
+            mg.ones(shape)[index]

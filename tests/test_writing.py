@@ -24,7 +24,7 @@ def written(method: str, x: np.ndarray, index: Any, values: Any) -> np.ndarray:
     if ufunc is None:
         y[index] = values
     else:
-        ufunc.at(y, index, values)
+        ufunc.at(y, index, np.broadcast_to(values, y[index].shape))  # NumPy 2.4 loses values that it broadcasts itself
     return y
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..errors import AbstractValueError, BoundsError, dtype_error, message, shape_error
+from ..errors import AbstractValueError, AxisError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, identical, product, unify
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
 from ..primitives import index as _i
@@ -94,7 +94,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
         entries += _mask_positions(entry) if _is_array(entry) else [entry]
     used = sum(not (e is None or e is Ellipsis or isinstance(e, _Flag)) for e in entries)
     if used > x.ndim:
-        raise shape_error("index", f"{used} indices for a {x.ndim}-d tensor {x.shape}")
+        raise AxisError(message("index", f"{used} indices for a {x.ndim}-d tensor {x.shape}"))
     dots = [i for i, e in enumerate(entries) if e is Ellipsis]
     if len(dots) > 1:
         raise shape_error("index", "only one Ellipsis ('...') is allowed")
@@ -102,8 +102,8 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
     found = entries[: dots[0]] + fill + entries[dots[0] + 1 :] if dots else entries + fill
     axis = 0
     for entry in found:
-        if isinstance(entry, _Positions) and not unify(entry.length, x.shape[axis]):
-            raise shape_error("index", f"a boolean mask of length {entry.length} for axis {axis} of length {x.shape[axis]}")
+        if isinstance(entry, _Positions) and entry.length and not unify(entry.length, x.shape[axis]):
+            raise AxisError(message("index", f"a boolean mask of length {entry.length} for axis {axis} of length {x.shape[axis]}"))
         axis += not (entry is None or isinstance(entry, _Flag))
     return [e.index if isinstance(e, _Positions) else e for e in found]
 
