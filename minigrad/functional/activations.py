@@ -8,8 +8,8 @@ from .. import ops
 from ..errors import shape_error
 from ..graph.types import normalize_axes, normalize_axis
 from ..ops.elementwise import Axis, Like, _floats
+from ..ops.scaling import largest
 from ..tensor import Tensor, tensor
-from .scaling import largest
 
 
 def softmax(x: Like, axis: int = -1) -> Tensor:

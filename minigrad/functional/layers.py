@@ -7,10 +7,10 @@ import numpy as np
 from .. import ops
 from ..errors import setting_error, shape_error
 from ..ops.elementwise import Like, _floats
+from ..ops.scaling import largest
 from ..random import uniform
 from ..tensor import Tensor, tensor
 from .positions import counted
-from .scaling import largest
 
 
 def layer_norm(x: Like, scale: Like | None = None, shift: Like | None = None, epsilon: float = 1e-5) -> Tensor:

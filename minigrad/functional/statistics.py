@@ -7,8 +7,8 @@ from ..errors import setting_error
 from ..graph import dims
 from ..graph.types import normalize_axis
 from ..ops.elementwise import Axis, Like, _floats
+from ..ops.scaling import scale
 from ..tensor import Tensor, tensor
-from .scaling import scale
 
 
 def var(x: Like, axis: Axis = None, keepdims: bool = False, correction: float = 0) -> Tensor:

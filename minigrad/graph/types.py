@@ -34,6 +34,7 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 FLOAT = np.dtype("float32")
 BOOL = np.dtype("bool")
 INT = np.dtype("int64")
+WIDE = np.dtype("float64")  # what sums of float32 accumulate in, and numbers are held as
 
 
 class TensorType(NamedTuple):

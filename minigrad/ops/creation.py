@@ -12,13 +12,13 @@ from ..errors import dtype_error, setting_error, shape_error
 from ..graph import dims
 from ..graph.dims import Dim, Extent
 from ..graph.standard import require_cpu
-from ..graph.types import FLOAT, INT, check_computed, check_dtype, is_float, promote, whole
+from ..graph.types import FLOAT, INT, WIDE, check_computed, check_dtype, is_float, promote, whole
 from ..primitives import elementwise as _e
 from ..primitives import index as _i
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, tensor
-from .numbers import WIDE, is_number, number, operands
+from .numbers import is_number, number, operands
 
 MOST = 2**60  # the largest number of elements of an array, on every machine
 

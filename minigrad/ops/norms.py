@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from ..errors import setting_error, shape_error
-from ..graph import dims
 from ..graph.types import normalize_axes
 from ..primitives import elementwise as _e
 from ..tensor import Tensor, tensor
-from .elementwise import Axis, Like, _floats, abs, astype, detach, divide, equal, isfinite, logical_and, multiply, pow, square, where
+from .elementwise import Axis, Like, _floats, abs, astype, divide, equal, multiply, pow, square, where
 from .reductions import count_nonzero, max, min, sum
+from .scaling import scale
 from .shaping import squeeze
 
 
@@ -41,7 +41,7 @@ def vector_norm(x: Like, axis: Axis = None, keepdims: bool = False, ord: float =
         return sum(abs(t), axes, keepdims)
     if math.isinf(ord):
         return (max if ord > 0 else min)(abs(t), axes, keepdims)
-    size = _size(t, axes)
+    size = scale(t, axes)
     total = sum(_powers(divide(t, size), ord), axes, keepdims=True)
     none = equal(total, 0)
     some = where(none, 1, total)
@@ -55,14 +55,6 @@ def _powers(t: Tensor, p: float) -> Tensor:
         return square(t)
     none = equal(t, 0)
     return where(none, 0 if p > 0 else math.inf, pow(abs(where(none, 1, t)), p))
-
-
-def _size(t: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The largest magnitude along axes, which stay with length 1, without gradient; 1 where it is 0 or not finite."""
-    if not dims.product(t.shape[a] for a in axes) > 0:
-        return sum(detach(t), axes, keepdims=True) + 1
-    top = max(abs(detach(t)), axes, keepdims=True)
-    return where(logical_and(isfinite(top), top > 0), top, 1)
 
 
 def matrix_norm(x: Like, keepdims: bool = False, ord: Any = "fro", axis: Any = (-2, -1)) -> Tensor:

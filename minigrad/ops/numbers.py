@@ -14,12 +14,11 @@ from ..errors import RangeError, dtype_error, message
 from ..graph.dims import Dim
 from ..graph.ir import Node
 from ..graph.nodes import CONSTANT, INPUT, known
-from ..graph.types import BOOL, FLOAT, HALVES, INT, TensorType, check_dtype, is_float, promote
+from ..graph.types import BOOL, FLOAT, HALVES, INT, WIDE, TensorType, check_dtype, is_float, promote
 from ..graph.values import asarray
 from ..primitives import elementwise as _e
 from ..tensor import Tensor, operand, scalar, tensor
 
-WIDE = np.dtype("float64")
 LARGEST = {d: float(ml_dtypes.finfo(d).max) for d in (FLOAT, *HALVES)}
 EXAMPLE = {"f": 0.0, "i": 0, "u": 0, "b": False}  # a Python number of each kind
 

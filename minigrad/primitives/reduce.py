@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import EmptyError, dtype_error, message
 from ..graph.dims import Extent, product
-from ..graph.types import BOOL, FLOAT, INT, TensorType, check_computed
+from ..graph.types import BOOL, FLOAT, INT, WIDE, TensorType, check_computed
 from ..tensor import Primitive, Tensor, scalar
 from .elementwise import add, cast, div, equal, mul, where
 from .movement import broadcast, concat, flip, pad, permute, reshape, slice
@@ -18,7 +18,6 @@ from .rules import each, like
 
 Axes = tuple[int, ...]
 NAIVE = 64  # float32 sums of at most so many terms accumulate in float32
-WIDE = np.dtype("float64")
 EXAMPLES = (
     (((2, 3),), {"axes": (0,)}),
     (((2, 3, 4),), {"axes": (0, 2)}),

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...graph.dims import Shape, identical, symbol_of
 from ...graph.ir import Node
+from ...graph.types import WIDE
 from ...primitives import index, movement, reduce
 from .. import loop_ir as L
 from .block import Block
@@ -219,7 +220,7 @@ def cumulative(block: Block, node: Node) -> None:
     op, start = ("add", 0) if node.op is reduce.cumsum else ("mul", 1)
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype = str(reduce.WIDE if node.type.is_float else node.type.dtype)
+    dtype = str(WIDE if node.type.is_float else node.type.dtype)
     total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
     take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
     save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=note(node))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...graph.ir import Node
-from ...graph.types import TensorType
+from ...graph.types import WIDE, TensorType
 from ...primitives import reduce
 from .. import loop_ir as L
 from .schedule import Cluster
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
 SHORT = 1024  # a sum of at most so many terms, their number literal, that accumulates in a register is not blocked: it vectorises
 TERMS = 64  # the largest number of terms of a block
-WIDE = np.dtype("float64")
 
 
 def is_blocked(node: Node) -> bool:
