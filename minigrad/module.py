@@ -32,11 +32,11 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor) and value.is_concrete:
             value.named(name)
-        self._forget()
+        self.__dict__.pop("__split__", None)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        self._forget()
+        self.__dict__.pop("__split__", None)
         object.__delattr__(self, name)
 
     def __copy__(self) -> Self:
@@ -44,21 +44,18 @@ class Module:
         return tree.unflatten(treedef, leaves)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_minigrad_split"}
-
-    def _forget(self) -> None:
-        self.__dict__.pop("_minigrad_split", None)
+        return {k: v for k, v in self.__dict__.items() if k != "__split__"}
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
         values = self.__dict__
-        if "_minigrad_split" in values:  # no attribute was set since
-            parts, settings = values["_minigrad_split"]
+        if "__split__" in values:  # no attribute was set since
+            parts, settings = values["__split__"]
         else:
-            known = values.get("_parts", ())
+            known = values.get("__parts__", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
             settings = tree.Frozen(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
             if not settings.mutable:
-                values["_minigrad_split"] = parts, settings
+                values["__split__"] = parts, settings
         return parts, [values[k] for k in parts], settings
 
     @classmethod
@@ -70,15 +67,15 @@ class Module:
         for name, value in settings.value:
             if type(value) is _Method:
                 values[name] = value.of(made)
-        values["_parts"] = parts
+        values["__parts__"] = parts
         if not settings.mutable:
-            values["_minigrad_split"] = parts, settings
+            values["__split__"] = parts, settings
         return made
 
     def __tree_ties__(self, leaves: list[Any]) -> tuple[tuple[int, int], ...]:
         if len(set(map(id, leaves))) == len(leaves):
             return ()
-        known = self.__dict__.get("_ties", ())  # of the model that this one was made from
+        known = self.__dict__.get("__ties__", ())  # of the model that this one was made from
         first: dict[int, int] = {}
         again = [(i, first.setdefault(id(leaf), i)) for i, leaf in enumerate(leaves)]
         return tuple(pair for pair in again if pair[0] != pair[1] and (pair in known or _is_parameter(leaves[pair[0]])))
@@ -93,8 +90,9 @@ class Module:
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
 
-# What a model knows of itself: the names of its parts, its ties, and its parts and settings while no attribute is set.
-_OWN = ("_parts", "_ties", "_minigrad_split")
+# What a model knows of itself: the names of its parts, its ties, and its parts and settings while no attribute is set. No attribute of a
+# user has such a name.
+_OWN = ("__parts__", "__ties__", "__split__")
 
 
 def _is_parameter(leaf: Any) -> bool:

@@ -16,7 +16,7 @@ class TreeDef(NamedTuple):
     """A structure without its leaves. kind None is a leaf; `meta` is what the container needs besides children.
 
     `ties` are pairs of positions among the leaves of the children: the first leaf is the second one again, and stands only once in the
-    leaves of the container. Containers with a method `__tree_ties__(leaves)` have them.
+    leaves of the container. Containers with a method `__tree_ties__(leaves)` have them; one that is made gets its own as `__ties__`.
     """
 
     kind: Any
@@ -237,7 +237,7 @@ def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
         leaves = treedef.tied(leaves)
     made = container.join(treedef, [next(leaves) if c.kind is None else _unflatten(c, leaves) for c in treedef.children])
     if treedef.ties:
-        object.__setattr__(made, "_ties", treedef.ties)
+        object.__setattr__(made, "__ties__", treedef.ties)
     return made
 
 

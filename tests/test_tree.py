@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -102,3 +104,30 @@ def test_modules_are_trees_of_their_parameters() -> None:
     assert g.layers[0].tolist() == [2, 2, 2]
     assert g.layers[1].tolist() == [0, 0]
     assert "5 parameters" in repr(net)
+
+
+class Named(mg.Module):
+    """Attributes and methods with names that a base class might have used."""
+
+    def __init__(self) -> None:
+        self._parts = [mg.parameter(np.ones(2))]
+        self._ties = mg.parameter(np.ones(3))
+        self._split = self._settings = 2.0
+
+    def _forget(self) -> float:
+        return self._split
+
+    def loss(self) -> mg.Tensor:
+        return mg.sum(self._parts[0]) * self._forget() + mg.sum(self._ties)
+
+
+def test_a_users_names_are_a_users_own() -> None:
+    model = Named()
+    assert list(tree.paths(tree.flatten(model)[1])) == ["._parts[0]", "._ties"]
+    for f in (mg.grad(Named.loss), mg.jit(mg.grad(Named.loss))):
+        gradient = f(model)
+        assert gradient._parts[0].tolist() == [2, 2]
+        assert gradient._ties.tolist() == [1, 1, 1]
+    model._split = 3.0
+    assert mg.jit(mg.grad(Named.loss))(model)._parts[0].tolist() == [3, 3]
+    assert pickle.loads(pickle.dumps(model))._ties.tolist() == copy.deepcopy(model)._ties.tolist() == [1, 1, 1]
