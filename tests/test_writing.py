@@ -150,3 +150,9 @@ def test_a_compiled_index_out_of_bounds_is_found_when_it_runs() -> None:
     for bad in (3, -4):
         with pytest.raises(IndexError, match=f"index {bad} out of bounds"):
             fast(counted((3,)), np.array([0, bad]))
+
+
+@pytest.mark.parametrize("mask", [((True, False, True), (False, True, False)), [[True, False, True], [False, True, False]]])
+def test_nested_masks_inside_an_index_are_written_where_they_are_read(mask: Any) -> None:
+    x = counted((2, 3))
+    np.testing.assert_array_equal(mg.tensor(x).at[(mask,)].set(9.0).numpy(), written("set", x, (np.array(mask),), 9.0))

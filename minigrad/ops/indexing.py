@@ -63,7 +63,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             plan.shape.append(1)
             continue
         n = x.shape[axis]
-        if _is_array(entry):
+        if is_array(entry):
             arrays[len(plan.shape)] = entry
             entry = slice(None)
         _add(plan, entry, n, axis)
@@ -80,7 +80,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     return _advanced(y, arrays, separated) if arrays else y
 
 
-def _is_array(entry: Any) -> bool:
+def is_array(entry: Any) -> bool:
     """Whether NumPy reads the entry as an array: also a range, a tuple inside the index, a bool, an array of another library."""
     if isinstance(entry, (np.generic, str, bytes)):
         return isinstance(entry, np.bool_)
@@ -91,7 +91,7 @@ def _full(x: Tensor, index: tuple[Any, ...]) -> list[Any]:
     """The index with one entry per axis: masks as integer arrays, the Ellipsis as slices, missing slices added at the end."""
     entries: list[Any] = []
     for entry in index:
-        entries += _mask_positions(entry) if _is_array(entry) else [entry]
+        entries += _mask_positions(entry) if is_array(entry) else [entry]
     used = sum(not (e is None or e is Ellipsis or isinstance(e, _Flag)) for e in entries)
     if used > x.ndim:
         raise AxisError(message("index", f"{used} indices for a {x.ndim}-d tensor {x.shape}"))
@@ -195,7 +195,7 @@ def _separated(entries: Sequence[Any]) -> bool:
     """Whether another entry is between index arrays, even an Ellipsis for no axis: NumPy then puts their axes first.
 
     Beside an array, an integer counts as an array."""
-    kinds = [_is_array(e) or not (e is None or e is Ellipsis or isinstance(e, slice)) for e in entries]
+    kinds = [is_array(e) or not (e is None or e is Ellipsis or isinstance(e, slice)) for e in entries]
     first, last = kinds.index(True), len(kinds) - 1 - kinds[::-1].index(True)
     return not all(kinds[first : last + 1])
 

@@ -13,7 +13,7 @@ from ..primitives import index as _i
 from ..tensor import Tensor, operand, tensor
 from .creation import arange
 from .elementwise import Like, add, astype, greater_equal, maximum, where
-from .indexing import getitem, take
+from .indexing import getitem, is_array, take
 from .numbers import Number, kind_of
 from .reductions import reversed_order
 from .shaping import broadcast_to, ravel, reshape
@@ -92,8 +92,7 @@ def _axes_used(index: Any, ndim: int) -> int:
     for entry in index if isinstance(index, tuple) else (index,):
         if entry is Ellipsis:
             return ndim
-        is_array = isinstance(entry, (bool, np.bool_, list, np.ndarray, Tensor))
-        mask = tensor(entry) if is_array else None
+        mask = tensor(entry) if is_array(entry) else None
         count += 0 if entry is None else mask.ndim if mask is not None and mask.dtype == BOOL else 1
     return count
 
