@@ -52,6 +52,7 @@ class Compiled:
         self.programs: dict[Any, list[Program]] = {}
         self.specializations: dict[Any, Specialization] = {}
         self.unbound = self  # of what bound_to makes, the first one
+        self.newest: Program | None = None  # of the unbound one, the program that was made last
 
     @property
     def owner(self) -> Any:
@@ -130,6 +131,7 @@ class Compiled:
         sizes = made.sizes([*arrays, *map(_array, outside)])
         assert sizes is not None
         known.insert(0, made)
+        self.unbound.newest = made
         return Specialization(made, sizes), outside
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
@@ -178,8 +180,7 @@ class Compiled:
         return next(iter(self._newest())).optimized
 
     def _newest(self) -> list[Program]:
-        found = [p for programs in self.programs.values() for p in programs]
-        return found[-1:]
+        return [] if self.unbound.newest is None else [self.unbound.newest]
 
 
 def _remade() -> Compiled:

@@ -91,3 +91,15 @@ def test_a_function_that_computes_nothing_is_compiled_to_nothing():
     assert fast(np.ones(3)) == ()
     assert fast.source == ""
     assert "1 arguments, 0 results" in fast.explain()
+
+
+def test_the_program_that_is_explained_is_the_newest() -> None:
+    fast = mg.jit(lambda x: x * 2)
+    assert "nothing compiled" in fast.explain()
+    fast(mg.ones(3))
+    assert "run-time size" not in fast.explain()
+    fast(mg.ones((2, 2)))
+    assert fast.graph.params[0].type.ndim == 2
+    fast(mg.ones(5))  # of the first kind again: another length is a run-time size
+    assert fast.graph.params[0].type.ndim == 1
+    assert "run-time size" in fast.explain()
