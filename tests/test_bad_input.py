@@ -89,6 +89,8 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('masked op', lambda: mg.tensor([1.,2.]) + np.ma.array([1.,2.], mask=[0,1]), DTypeError, 'add: a masked array would lose its mask. Fill it with .filled(0), and pass the mask as weights'),
     ('huge zeros+1', lambda: mg.zeros((10**6, 10**6)) + 1, OutOfMemoryError, 'add: float32(1000000, 1000000) needs 3,725.3 GiB, more than there is. Sum before you broadcast, or work on parts'),
     ('huge bc', lambda: mg.ones((10**6, 1)) * mg.ones((1, 10**6)), OutOfMemoryError, 'mul: float32(1000000, 1000000) needs 3,725.3 GiB, more than there is. Sum before you broadcast, or work on parts'),
+    ('arange inf', lambda: mg.arange(0.0, 1.0, float('inf')), SettingError, 'arange: takes finite numbers, got 0.0, 1.0 and inf'),
+    ('arange nan', lambda: mg.arange(float('nan')), SettingError, 'arange: takes finite numbers, got 0.0, nan and 1.0'),
     ('huge but empty', lambda: mg.zeros((2**40, 2**40, 0)), ShapeError, 'zeros: (1099511627776, 1099511627776, 0) is too large: the lengths other than 0 multiply to 2⁶⁰ or more'),
     ('huge overflow', lambda: mg.zeros((2**40, 2**40)), ShapeError, 'zeros: (1099511627776, 1099511627776) is too large: the lengths other than 0 multiply to 2⁶⁰ or more'),
     ('huge arange', lambda: mg.arange(10**13), OutOfMemoryError, 'iota: int64(10000000000000) needs 74,505.8 GiB, more than there is. Sum before you broadcast, or work on parts'),

@@ -69,3 +69,12 @@ def test_functions_of_one_number_are_named_once() -> None:
 def test_a_sigmoid_whose_inverse_overflows_is_not_zero(dtype: str, x: float) -> None:
     for f in (mg.sigmoid, mg.jit(mg.sigmoid)):
         np.testing.assert_allclose(f(np.array([x], dtype)).numpy(), [np.exp(x)], rtol=1e-4)
+
+
+@pytest.mark.parametrize("bounds", [(np.nan, 2.0), (0.0, np.nan), (np.array([np.nan, 0.0]), 1.0), (None, np.array([np.nan, 1.0]))])
+def test_a_bound_that_is_nan_gives_nan_as_in_numpy(bounds: Any) -> None:
+    x = np.array([0.5, 3.0])
+    expected = np.clip(x, *bounds)
+    np.testing.assert_array_equal(mg.clip(x, *bounds), expected)
+    np.testing.assert_array_equal(np.clip(mg.tensor(x), *bounds), expected)
+    np.testing.assert_array_equal(mg.jit(mg.clip)(x, *bounds), expected)

@@ -127,6 +127,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, de
         raise setting_error("arange", "the step must not be 0")
     if real:
         first, last, by = map(float, (first, last, by))
+        if not all(map(math.isfinite, (first, last, by))):
+            raise setting_error("arange", f"takes finite numbers, got {first}, {last} and {by}")
         (n,) = lengths("arange", max(0, math.ceil((last - first) / by)))
         return (_i.iota(n=n, dtype=WIDE) * by + first).astype(target)
     span, stride = (last - first, by) if by > 0 else (first - last, -by)

@@ -189,12 +189,19 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
 
 
 def clip(x: Like, /, min: Like = None, max: Like = None) -> Tensor:
-    """x limited to [min, max]. The gradient is 0 at and outside the bounds."""
+    """x limited to [min, max]. The gradient is 0 at and outside the bounds. Where x or a bound is NaN, the result is NaN."""
     t = tensor(x)
     if isinstance(min, (int, float)) and isinstance(max, (int, float)) and min > max:
         raise setting_error("clip", f"min = {min} is above max = {max}")
-    y = t if min is None else where(less_equal(t, min), min, t)
-    return y if max is None else where(greater_equal(y, max), max, y)
+    y = t if min is None else _limited(t, less_equal, min)
+    return y if max is None else _limited(y, greater_equal, max)
+
+
+def _limited(t: Tensor, beyond: Callable[[Like, Like], Tensor], bound: Like) -> Tensor:
+    """The bound where t is at it or beyond it, or where the bound is NaN; else t."""
+    chosen = beyond(t, bound)
+    is_usual = isinstance(bound, (int, float, np.generic)) and bound == bound
+    return where(chosen if is_usual else logical_or(chosen, isnan(bound)), bound, t)
 
 
 def relu(x: Like) -> Tensor:
