@@ -243,6 +243,22 @@ def outcome(f: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         return error
 
 
+def drawn_call(name: str, data: Any) -> tuple[Callable[..., Any], list[Any]]:
+    """A call that NumPy takes, as a function of its float64 arrays, and these arrays; its other arguments are as drawn."""
+    f, (args, kwargs) = find(name), CALLS[name](Draw(data, "float64"))
+    assume(not isinstance(outcome(f, args, kwargs), Exception))
+    leaves, structure = mg.tree.flatten(list(args))
+    at = [i for i, v in enumerate(leaves) if isinstance(v, np.ndarray) and v.dtype == np.float64]
+
+    def call(*xs: Any) -> Any:
+        given = list(leaves)
+        for i, x in zip(at, xs, strict=True):
+            given[i] = x
+        return f(*mg.tree.unflatten(structure, given), **kwargs)
+
+    return call, [leaves[i] for i in at]
+
+
 def test_every_function_of_the_table_is_tested() -> None:
     functions = {find(name) for name in CALLS} | {np.empty_like}
     assert {f.__name__ for f in FUNCTIONS if f not in functions} == set()
@@ -271,19 +287,12 @@ def test_a_function_of_numpy_has_numpys_value(name: str, data: Any, dtype: str) 
 @settings(max_examples=12)
 @given(data=st.data())
 def test_a_function_of_numpy_has_the_gradient(name: str, data: Any) -> None:
-    f, (args, kwargs) = find(name), CALLS[name](Draw(data, "float64"))
-    assume(not isinstance(outcome(f, args, kwargs), Exception))
-    leaves, structure = mg.tree.flatten(list(args))
-    at = [i for i, v in enumerate(leaves) if isinstance(v, np.ndarray) and v.dtype == np.float64]
+    call, xs = drawn_call(name, data)
 
     def of(xs: Any) -> list[Any]:
-        given = list(leaves)
-        for i, x in zip(at, xs, strict=True):
-            given[i] = x
-        found = mg.tree.leaves(f(*mg.tree.unflatten(structure, given), **kwargs))
-        return [y for y in found if getattr(y, "dtype", None) == np.float64]
+        return [y for y in mg.tree.leaves(call(*xs)) if getattr(y, "dtype", None) == np.float64]
 
-    rng, xs = np.random.default_rng(0), [leaves[i] for i in at]
+    rng = np.random.default_rng(0)
     cts = [rng.standard_normal(y.shape) for y in of(xs)]
     assume(cts)
     moves = [rng.standard_normal(x.shape) for x in xs]
@@ -299,19 +308,9 @@ def test_a_function_of_numpy_has_the_gradient(name: str, data: Any) -> None:
 @given(data=st.data())
 def test_a_function_of_numpy_compiles(name: str, data: Any) -> None:
     """With run-time sizes, and index arrays that are known."""
-    f, (args, kwargs) = find(name), CALLS[name](Draw(data, "float64"))
-    assume(not isinstance(outcome(f, args, kwargs), Exception))
-    leaves, structure = mg.tree.flatten(list(args))
-    at = [i for i, v in enumerate(leaves) if isinstance(v, np.ndarray) and v.dtype == np.float64]
-
-    def compiled(*xs: Any) -> Any:
-        given = list(leaves)
-        for i, x in zip(at, xs, strict=True):
-            given[i] = x
-        return f(*mg.tree.unflatten(structure, given), **kwargs)
-
-    found = mg.jit(compiled)(*(leaves[i] for i in at))
-    for a, b in zip(mg.tree.leaves(found), mg.tree.leaves(f(*args, **kwargs)), strict=True):
+    call, xs = drawn_call(name, data)
+    found = mg.jit(call)(*xs)
+    for a, b in zip(mg.tree.leaves(found), mg.tree.leaves(call(*xs)), strict=True):
         assert a.shape == b.shape
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
