@@ -15,6 +15,7 @@ from .. import ops
 from ..errors import setting_error, shape_error
 from ..graph.types import broadcast_shapes, normalize_axis, unify_shapes
 from ..ops.elementwise import Like, _floats, _operands
+from ..ops.reductions import number_averaged
 from ..tensor import Tensor, tensor
 from .activations import log_softmax
 from .positions import counted, integers
@@ -151,6 +152,8 @@ def _of_classes(
     """The loss of integer classes t with log-probabilities logarithms(z)."""
     _require_shape(what, t, z.shape[:axis] + z.shape[axis + 1 :], "classes", z)
     t = integers(what, "a target", t)
+    if weights is None and reduction == "mean":
+        number_averaged(what, t)
     w = ops.where(t == ignored, 0, ops.broadcast_to(1 if weights is None else weights, t.shape))
     none = ops.logical_or(t < 0, t >= ops.extent(z.shape[axis]))
     classes = ops.where(ops.logical_and(none, w == 0), 0, t)

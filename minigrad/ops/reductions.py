@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import EmptyError, message
 from ..graph import dims
+from ..graph.dims import Extent
 from ..graph.types import BOOL, INT, check_dtype, normalize_axes, normalize_axis
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
@@ -87,10 +88,15 @@ def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over axes. Integers become float32. Raises ValueError for no elements."""
     (t,) = _floats("mean", x)
-    count = dims.product(t.shape[a] for a in normalize_axes("mean", axis, t.ndim))
+    return divide(sum(t, axis, keepdims), number_averaged("mean", t, axis))
+
+
+def number_averaged(what: str, t: Tensor, axis: Axis = None) -> Extent:
+    """The number of elements of which a mean over axes is taken. Raises EmptyError for none."""
+    count = dims.product(t.shape[a] for a in normalize_axes(what, axis, t.ndim))
     if not count > 0:
-        raise EmptyError(message("mean", f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
-    return divide(sum(t, axis, keepdims), count)
+        raise EmptyError(message(what, f"{t.type} has no elements along axis {axis}, and the mean of nothing has no value"))
+    return count
 
 
 def argmax(x: Like, axis: int | None = None, keepdims: bool = False) -> Tensor:

@@ -255,3 +255,14 @@ def test_bad_losses_say_so(call: Any, kind: str, words: str) -> None:
     with pytest.raises(getattr(mg.errors, kind)) as caught:
         call()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", [mg.cross_entropy, mg.nll])
+def test_the_mean_of_no_rows_is_refused_with_classes_and_with_probabilities(loss: Any) -> None:
+    empty = np.zeros((0, 3))
+    for f in (loss, mg.jit(loss)):
+        with pytest.raises(mg.errors.EmptyError):
+            f(empty, np.zeros(0, int))
+    assert loss(empty, np.zeros(0, int), reduction="sum").item() == 0
+    with pytest.raises(mg.errors.EmptyError):
+        mg.cross_entropy(empty, empty)
