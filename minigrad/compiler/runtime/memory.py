@@ -6,7 +6,7 @@ import ctypes
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,9 +16,15 @@ from ..llvm.to_llvm import ARRAY_DATA
 KEPT_FROM = 2**12  # bytes; smaller arrays are not pooled, since their cost is the call of the allocator
 WAITING_AT_MOST = 2**24  # bytes of unused blocks that the pool keeps, or as many as are in use
 LOOKS = 8  # blocks of a size that are tried before a new one is allocated
+TUPLE_ITEMS = tuple.__basicsize__  # the offset of the first item's address in a tuple
 _address = ctypes.c_size_t.from_address
 _blocks: dict[int, deque[np.ndarray]] = {}  # by size; the least recently used comes first
 _counted = _made = 0  # bytes of all blocks when they were last counted, and bytes allocated since then
+
+
+def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[tuple[int, ...], np.dtype], np.ndarray]:
+    """What makes an uninitialised array of this shape and dtype: `empty`, and for small arrays the allocator."""
+    return np.empty if math.prod(shape) * dtype.itemsize < KEPT_FROM else empty
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -100,10 +106,13 @@ def _first(blocks: deque[np.ndarray]) -> tuple[int, np.ndarray | None]:
 _UNUSED = _first(deque([np.empty(1, np.uint8)]))[0]
 
 
-def _check_array_layout() -> None:
+def _check_layout() -> None:
     array = np.empty(1)
+    pair = (None, array)
     if address(array) != array.ctypes.data:
         raise ImportError("NumPy arrays do not keep their data pointer where minigrad expects it")
+    if [_address(id(pair) + TUPLE_ITEMS + 8 * i).value for i in (0, 1)] != [*map(id, pair)]:
+        raise ImportError("tuples do not keep the addresses of their items where minigrad expects them")
 
 
-_check_array_layout()
+_check_layout()
