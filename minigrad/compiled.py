@@ -21,14 +21,14 @@ from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
-from .graph.ir import Graph, Node, Operation
+from .graph.ir import Graph, Node
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
-from .origin import here
 from .passes.pipeline import optimize
 from .program import Program, Specialization, Structure, explain, numbers_among
-from .tensor import Tensor, abstract, leaf_tensor, wrap
+from .results import leaf_tensors
+from .tensor import Tensor, abstract, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
@@ -273,15 +273,13 @@ def _results(specialization: Specialization, leaves: Sequence[Any], nodes: Seque
     parameters have an operation for which `backward` raises.
     """
     given = {n.op for n in nodes}
-    learned = (PARAMETER in given or COMPILED in given) and not is_paused()
-    other, place = COMPILED if learned else CONSTANT, here()
-    ops = [PARAMETER if learns else other if i is None else _operation(leaves[i]) for learns, i in specialization.kinds]
-    found = zip(ops, specialization.types, outputs, specialization.names, strict=True)
-    return [leaf_tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
-
-
-def _operation(leaf: Any) -> Operation:
-    return leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
+    ops = specialization.ops[(PARAMETER in given or COMPILED in given) and not is_paused()]
+    if specialization.same:
+        ops = ops.copy()
+        for result, position in specialization.same:
+            leaf = leaves[position]
+            ops[result] = leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
+    return leaf_tensors(ops, specialization.types, outputs, specialization.names)
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:

@@ -22,6 +22,7 @@ from .errors import NonFiniteError
 from .graph import dims
 from .graph.dims import Dim, Guards, Symbol
 from .graph.ir import Graph
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER
 from .graph.types import TensorType
 from .ops.numbers import is_number, kind_of
 from .passes.specialize import specialize
@@ -137,8 +138,10 @@ class Specialization:
         self.empty = [(memory.maker(s, t.dtype), s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
         self.checks = checked.wanted()
         position = {p: i for i, p in enumerate(program.graph.params)}
-        # of each result, whether it becomes a parameter, and the position of the argument that it is, or None
-        self.kinds = [(o.learned, position.get(o)) for o in program.graph.outputs]
+        # Of each result that is an argument, its position and that of the argument; and the operations of the results as nodes, if they do
+        # not depend on parameters and if they do.
+        self.same = [(k, position[o]) for k, o in enumerate(program.graph.outputs) if o in position and not o.learned]
+        self.ops = [[PARAMETER if o.learned else other for o in program.graph.outputs] for other in (CONSTANT, COMPILED)]
         self.arguments = Types([(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype) for p in program.graph.params])
 
     @cached_property

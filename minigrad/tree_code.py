@@ -126,7 +126,8 @@ class _Code:
         children = [self.put(child) for child in treedef.children]
         name = self.variable()
         if treedef.kind is dict:
-            made = f"{{{', '.join(f'{self.constant(k)}: {c}' for k, c in zip(treedef.keys, children, strict=True))}}}"
+            keys = [repr(k) if type(k) is str else self.constant(k) for k in treedef.keys]
+            made = f"{{{', '.join(f'{k}: {c}' for k, c in zip(keys, children, strict=True))}}}"
         elif treedef.kind is tuple:
             made = f"({''.join(f'{c}, ' for c in children)})"
         elif treedef.kind is list:

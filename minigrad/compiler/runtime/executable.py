@@ -77,12 +77,12 @@ class Executable:
     ) -> BoundsError | RangeError | None:
         """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
-        job = partial(self._phases, known.pays, (*inputs, *outputs), numbers, arena)
+        arrays = (*inputs, *outputs)
         if known.seconds < LONG and not self.endless:
-            code, value = job()
+            code, value = self._phases(known.pays, arrays, numbers, arena)
         else:
             began = time.perf_counter()
-            code, value = interruptible(job)
+            code, value = interruptible(partial(self._phases, known.pays, arrays, numbers, arena))
             known.seconds = time.perf_counter() - began
         if not code:
             return None
