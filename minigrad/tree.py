@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Frozen(tuple[Any, ...]):
     value: Any
     mutable: bool
 
-    def __new__(cls, value: Any) -> Frozen:
+    def __new__(cls, value: Any) -> Self:
         made = super().__new__(cls, (exact(value),))
         made.value = _copied(value)
         made.mutable = made.value is not value
