@@ -21,15 +21,15 @@ def leaf_tensors(
     """Tensors without history: of each, its node's operation, type, value and name.
 
     It does what `leaf_tensor(Node(…))` does, written out: calls of these took half of the time of a call with ninety results."""
-    place, found = here(), []
+    place, new, found = here(), object.__new__, []
     attrs: dict[str, Any] = {}  # of all of them
     for op, type_, value, name in zip(ops, types, values, names, strict=True):
-        node = object.__new__(Node)
+        node = new(Node)
         node.op, node.args, node.attrs = op, (), attrs
         node.type, node.value, node.name = type_, value, name
         node.origin, node.id = place, new_id()
         node.tracked, node.learned = op is not CONSTANT, False
-        made = object.__new__(Tensor)
+        made = new(Tensor)
         made.node = node
         if op is PARAMETER:
             made._gradient, node._holder = None, ref(made)

@@ -22,20 +22,23 @@ _blocks: dict[int, deque[np.ndarray]] = {}  # by size; the least recently used c
 _counted = _made = 0  # bytes of all blocks when they were last counted, and bytes allocated since then
 
 
-def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[tuple[int, ...], np.dtype], np.ndarray]:
-    """What makes an uninitialised array of this shape and dtype: `empty`, and for small arrays the allocator."""
-    return np.empty if math.prod(shape) * dtype.itemsize < KEPT_FROM else empty
-
-
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array. Large arrays come from the pool and start on a cache line.
+    """An uninitialised array. Large arrays come from the pool and start on a cache line."""
+    return maker(shape, dtype)(shape, dtype)
+
+
+def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[tuple[int, ...], np.dtype], np.ndarray]:
+    """What makes such arrays."""
+    return np.empty if math.prod(shape) * dtype.itemsize < KEPT_FROM else _pooled
+
+
+def _pooled(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array from the pool.
 
     Matrix-vector products of unaligned arrays took 1.3 to 1.8 times as long. Without the pool, the page faults of new memory took a fifth
     of a training step of a model with 700,000 parameters.
     """
     size = math.prod(shape) * dtype.itemsize
-    if size < KEPT_FROM:
-        return np.empty(shape, dtype)
     blocks = _blocks.setdefault(size, deque())
     for _ in range(LOOKS):
         count, block = _first(blocks)
