@@ -21,7 +21,7 @@ from .control.scan import SCAN
 from .errors import NonFiniteError
 from .graph import dims
 from .graph.dims import Dim, Guards, Symbol
-from .graph.ir import Graph
+from .graph.ir import Graph, Node, Operation
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER
 from .graph.types import TensorType
 from .ops.numbers import is_number, kind_of
@@ -141,7 +141,10 @@ class Specialization:
         # Of each result that is an argument, its position and that of the argument; and the operations of the results as nodes, if they do
         # not depend on parameters and if they do.
         self.same = [(k, position[o]) for k, o in enumerate(program.graph.outputs) if o in position and not o.learned]
-        self.ops = [[PARAMETER if o.learned else other for o in program.graph.outputs] for other in (CONSTANT, COMPILED)]
+        trained = tree.trained(program.graph.out_tree)  # type: ignore[arg-type]
+        self.ops = [
+            [_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)] for other in (CONSTANT, COMPILED)
+        ]
         self.arguments = Types([(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype) for p in program.graph.params])
 
     @cached_property
@@ -159,6 +162,13 @@ class Specialization:
         else:
             self.program.executable.run(arrays, outputs, self.numbers)
         return outputs
+
+
+def _as_result(output: Node, is_trained: bool, other: Operation) -> Operation:
+    """The operation of a result as a node: buffers are constants, without a history."""
+    if not is_trained or output.learned is False:
+        return CONSTANT
+    return PARAMETER if output.learned or output.op is PARAMETER else other
 
 
 def explain(program: Program) -> str:

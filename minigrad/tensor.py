@@ -335,7 +335,18 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
         value = np.asarray(found.numpy(), order="C")  # compiled code reads it in place, also that of `zeros`, a broadcast number
         value.setflags(write=False)
         return leaf_tensor(known(PARAMETER, value, name))
+    found = elementwise.alias(found)  # a node of its own: what is equal to it is no parameter for that
     found.node.learned = True
+    return found if name is None else found.named(name)
+
+
+def buffer(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A constant or a running statistic of a Module: saved and loaded, but not trained. It has no history; numbers become float32."""
+    if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
+        dtype = FLOAT
+    found = tensor(value, dtype)
+    found = Tensor(known(CONSTANT, found.numpy(), name)) if found.is_concrete else elementwise.detach(found)
+    found.node.learned = False
     return found if name is None else found.named(name)
 
 

@@ -75,7 +75,7 @@ class Node:
     """One operation applied to earlier nodes. `value` is its array, if it is known; `id` numbers nodes in order of creation.
 
     `tracked` tells whether it depends on a parameter or on an argument of a transformation. Eager results that do not are constants and
-    keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
+    keep no arguments. `learned` is True for a result of a compiled function that becomes a parameter, False for a buffer.
     """
 
     __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
@@ -94,7 +94,8 @@ class Node:
         self.op, self.args, self.attrs, self.type, self.value, self.name = op, args, attrs, type, value, name
         self.origin = here() if origin is None else origin
         self.id = next(_ids)
-        self.tracked, self.learned = tracked, False
+        self.tracked = tracked
+        self.learned: bool | None = None
         self._holder: weakref.ref[Any] | None = None
 
     @property

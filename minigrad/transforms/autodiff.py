@@ -129,9 +129,18 @@ def _leaf(value: Any, path: str) -> Tensor:
 
 
 def _fresh(trees: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
+    """The leaves of the trees and the trees themselves, with new nodes where a leaf is differentiated: everywhere but in buffers."""
     leaves, treedef = tree.flatten(list(trees))
-    found = [_leaf(v, p.split("]", 1)[1]) for v, p in zip(leaves, tree.paths(treedef), strict=True)]
-    return found, tree.unflatten(treedef, found)
+    is_trained = tree.trained(treedef)
+    if leaves and not any(is_trained):
+        problem = f"cannot differentiate with respect to {', '.join(type(t).__name__ for t in trees)}: it has buffers alone"
+        raise GraphError(message("grad", problem, "Make what is to be learned with mg.parameter"))
+    found, inside = [], []
+    for value, path, differentiated in zip(leaves, tree.paths(treedef), is_trained, strict=True):
+        given = argument(value)
+        found.append(_leaf(given, path.split("]", 1)[1]) if differentiated else renewed(given, alias(given).node))
+        inside.append(found[-1] if differentiated else given)
+    return found, tree.unflatten(treedef, inside)
 
 
 def _zero_filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Tensor]:
@@ -158,7 +167,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
     """A function that returns (f(*args), gradient). The gradient has the structure of the argument; for several argnums it is a tuple.
 
     f returns a float scalar, or with has_aux a pair (scalar, aux), which is then the value. The gradient of what does not influence the
-    loss is 0. Raises ShapeError for a loss that is not a scalar, DTypeError for integer arguments.
+    loss is 0, and so is that at the buffers of a Module. Raises ShapeError for a loss that is not a scalar, DTypeError for integer
+    arguments.
     """
     require_callable("grad", f)
     positions = tuple(whole("grad", i, "argnums") for i in (argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
