@@ -7,6 +7,7 @@ from typing import Any
 from ...control.scan import split
 from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
+from ...graph.nodes import item
 from ...graph.types import TensorType
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
@@ -104,7 +105,9 @@ class Loop:
             self.carry(i)
         for j, y in enumerate(self.ys):
             if self.results[self.carries + j] is None:
-                stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
+                stack = self.delivered(self.carries + j) or block.temporary(
+                    TensorType((self.length, *y.type.shape), y.type.dtype), self.node
+                )
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
         lowering, batch = block.lowering, self.batch
@@ -128,6 +131,14 @@ class Loop:
             lowering.rows = None
             block.separate(L.Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
+
+    def delivered(self, index: int) -> Stored | None:
+        """The target of a result that is an output of the block, where the loop then stores it."""
+        for output, target in self.block.targets.items():
+            if output.op is item and output.args[0] is self.node and output.attrs["index"] == index:
+                self.block.values[output] = target
+                return target
+        return None
 
     @property
     def pays_to_copy(self) -> L.Expr:
