@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import tree
-from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, number_kinds, symbolic, traced, unhashable_error
 from ..captured import find
-from ..control.scan import residuals
+from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, number_kinds, symbolic, traced, unhashable_error
+from ..control.scan import SCAN, residuals, split
 from ..errors import GraphError, message
 from ..graph.dims import Symbol
 from ..graph.ir import Graph, Node, ancestors, substitute
+from ..graph.nodes import item, make
 from ..graph.types import TensorType
-from ..ops import astype
+from ..ops import astype, concat, expand_dims
 from ..primitives.elementwise import detach
 from ..primitives.rules import cotangent_type
 from ..program import Layout, Program, Specialization
@@ -73,12 +74,39 @@ class Split(NamedTuple):
             if any(a in late for a in node.args):
                 late.add(node)
         forward = {n for n in below if n not in late and not n.is_constant}
-        kept = residuals(grads, forward, {*outs, *(n for n in forward if not n.args)}, "auto")
-        stand_in = {n: abstract(n.type, n.name).node for n in kept}
+        found_again = _whole_histories(residuals(grads, forward, {*outs, *(n for n in forward if not n.args)}, "auto"), outs)
+        kept = list(dict.fromkeys(source for source, _ in found_again.values()))
+        stand_in = {n: abstract(n.type, n.name) for n in kept}
+        mapping = {n: find(stand_in[source]).node for n, (source, find) in found_again.items()}
+        params = (*(t.node for t in stand_in.values()), *cts)
         graph = Graph((), tuple(grads), f"{name}.vjp", out_tree=tree.flatten(grads)[1])
-        backward = substitute(graph, stand_in | {ct: ct for ct in cts}, (*stand_in.values(), *cts))
+        backward = substitute(graph, mapping | {ct: ct for ct in cts}, params)
         fresh = [Tensor(n) for n in kept if n.args and n not in outs]
         return Split(found, kept, [*found.outs, *fresh], backward)
+
+
+def _whole_histories(kept: Sequence[Node], outs: Collection[Node]) -> dict[Node, tuple[Node, Callable[[Tensor], Tensor]]]:
+    """For each residual what is to be stored, and how to find the residual in it. A loop's carry before and after each step is stored once:
+    all its values, one more than there are steps."""
+    found: dict[Node, tuple[Node, Callable[[Tensor], Tensor]]] = {n: (n, lambda t: t) for n in kept}
+    for n in kept:
+        loop, k = (n.args[0], n.attrs["index"]) if n.op is item and n.args[0].op is SCAN else (None, 0)
+        if loop is None or k < loop.attrs["carries"] or n in outs:
+            continue
+        body, carries, reverse = (loop.attrs[name] for name in ("body", "carries", "reverse"))
+        params = split(body.params, loop.attrs["constants"], carries).carries
+        if body.outputs[k] not in params:
+            continue
+        i = params.index(body.outputs[k])
+        last = expand_dims(Tensor(make(item, (loop,), {"index": i})), 0)
+        whole = concat([last, Tensor(n)] if reverse else [Tensor(n), last]).node
+        early, late = (whole, lambda t: t[:-1]), (whole, lambda t: t[1:])
+        found[n] = late if reverse else early
+        for m in kept:
+            after = m.op is item and m.args[0] is loop and m.attrs["index"] >= carries and body.outputs[m.attrs["index"]] is body.outputs[i]
+            if after and m not in outs:
+                found[m] = early if reverse else late
+    return found
 
 
 class Pair(NamedTuple):

@@ -51,7 +51,7 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        recorded = torch.is_grad_enabled() and any([t.requires_grad for t in tensors])
+        recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         wanted = tuple([recorded and isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in leaves])
         literal = [isinstance(leaf, torch.Tensor) and leaf.requires_grad and leaf.is_leaf for leaf in leaves]
         given = self._arrays(leaves, args, kwargs)
@@ -153,7 +153,7 @@ def as_torch(array: np.ndarray) -> torch.Tensor:
 
 
 class Wrapped(torch.nn.Module):
-    """What `module` returns: a minigrad model whose parameters are PyTorch's, under the names that they have in a checkpoint of minigrad."""
+    """What `module` returns: a minigrad model whose parameters are PyTorch's, under the names that they have in minigrad's checkpoints."""
 
     def __init__(self, model: Any, f: Callable[..., Any]):
         super().__init__()
