@@ -201,6 +201,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "vmap": (lambda: torch.func.vmap(mg.export.torch.function(mg.sin))(torch.ones(2, 3)), DTypeError, "no tensor of torch.func"),
     "grad of torch.func": (lambda: torch.func.grad(mg.export.torch.function(mg.sum))(torch.ones(3)), Exception, "torch.func|setup_context"),
     "a parameter from outside": (lambda: mg.export.torch.function(LSTM(3, 4).run)(torch.ones(2, 1, 3)), GraphError, "a module"),
+    "a text": (lambda: shared(*arguments(), scale="large"), DTypeError, "cannot read scale, the str 'large'. .* functools.partial"),
     "what is no function": (lambda: mg.export.torch.function(3), DTypeError, "takes a function"),
 }
 
