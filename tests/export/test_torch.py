@@ -100,7 +100,7 @@ def test_without_a_gradient_nothing_is_kept_for_one() -> None:
     with torch.no_grad():
         found = shared(*arguments())
     assert not any(t.requires_grad for t in found.values())
-    kept = {any(wanted): pairs for ((_, wanted, _), _), pairs in shared.pairs.known.items()}
+    kept = {any(wanted): pairs for (_, wanted, _), pairs in shared.pairs.known.items()}
     assert all(len(p.forward.graph.outputs) == p.results and p.backward is None for p in kept[False])
     assert all(len(p.forward.graph.outputs) > p.results for p in kept[True])
 
