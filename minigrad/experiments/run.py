@@ -18,13 +18,11 @@ import numpy as np
 from .. import io, ops, optim, random
 from ..compiled import jit
 from ..errors import SettingError
-from ..models.registry import MODELS
-from ..models.tasks import TASKS
 from ..models.tasks.draw import Range
 from ..models.tasks.metrics import Measure, measure
 from ..tensor import Tensor
 from ..train import Outcome, Progress, Report, train
-from .config import EXTENDABLE, Config, task_settings
+from .config import EXTENDABLE, Config, builder_of, task_of, task_settings
 from .presets import UNTIL_HARDER
 from .sample import Sample
 
@@ -65,7 +63,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Any:
-        return TASKS[self.config.task]
+        return task_of(self.config.task)
 
     @cached_property
     def keys(self) -> Keys:
@@ -80,7 +78,7 @@ class Experiment:
     def model(self) -> Any:
         """The untrained model. Raises SettingError for sizes that do not fit each other."""
         with _refused(self.config.model):
-            return MODELS[self.config.model](self.keys.model, *self.sizes, **self.config.model_settings)
+            return builder_of(self.config.model)(self.keys.model, *self.sizes, **self.config.model_settings)
 
     def optimizer(self) -> optim.Optimizer:
         c = self.config
@@ -266,6 +264,8 @@ class Run:
         """The run in a folder; `changes` may be of EXTENDABLE settings."""
         try:
             found = Config.from_json(json.loads((folder / "config.json").read_text()))
+        except SettingError as error:
+            raise SettingError(f"{folder}: {error}") from None
         except (OSError, ValueError, TypeError) as error:
             raise SettingError(f"{folder}: no run that can be read: {error}") from None
         run = cls(folder, Experiment(dataclasses.replace(found, **changes)))

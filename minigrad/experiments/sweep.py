@@ -27,6 +27,7 @@ from ..errors import SettingError
 from ..models.tasks.draw import Words
 from ..train import Metrics, stop_requests
 from .config import EXTENDABLE, Config, model_settings, run_settings, task_settings
+from .loading import brief
 from .run import Run
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -48,7 +49,10 @@ def grid(task: str, models: Sequence[str], seeds: Sequence[int], settings: Mappi
             given = dict(zip(known, chosen, strict=True))
             varied = "".join(f"-{k}={known[k].show(v)}" for (k, v), several in zip(given.items(), values, strict=True) if len(several) > 1)
             for seed in seeds:
-                found[f"{model}{varied}-seed={seed}"] = Config.of(task, model, **given, seed=seed)
+                name = f"{brief(model)}{varied}-seed={seed}"
+                if name in found:
+                    raise SettingError(f"two models are named {brief(model)}: give their classes other names")
+                found[name] = Config.of(task, model, **given, seed=seed)
     unknown = [k for k in settings if not any(k in c.flat for c in found.values())]
     if unknown:
         known_names = sorted({k for c in found.values() for k in c.flat})
