@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -227,7 +228,7 @@ class Config:
     lr_steps: Annotated[int, "updates in which the learning rate falls; 0: as many as --steps"] = 0
     warmup: Annotated[int, "updates in which the learning rate rises at first"] = 0
     encoder_after: Annotated[int, "updates after which an encoder of images learns too"] = 0
-    clip_norm: Annotated[float, "limit of the gradient's norm"] = 1.0
+    clip_norm: Annotated[float, "limit of the gradient's norm; inf: none"] = 1.0
     seed: Annotated[int, "of weights and data"] = 0
     until: Annotated[float, "learned is: the task's first measure is past this, and the harder test is passed"] = 0.05
     stop: Annotated[bool, "stop when that is learned; no: go on to the last step"] = True
@@ -322,7 +323,8 @@ class Config:
         return {"encoder": optim.Delayed(self.rate(), self.encoder_after)} if waits else {}
 
     def as_json(self) -> dict[str, Any]:
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """JSON has no infinity: it is written as text."""
+        return json.loads(json.dumps({k: str(v) if v == math.inf else v for k, v in dataclasses.asdict(self).items()}))
 
     @classmethod
     def from_json(cls, found: Any) -> Config:

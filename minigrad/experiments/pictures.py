@@ -153,6 +153,8 @@ def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     a.plot(np.arange(len(target)), target, "o", mfc="none", mec="#B8402F", label="right")
     figure.colorbar(image, ax=a, label="probability")
     a.set(xlabel="answer", ylabel="class")
+    if hasattr(e.task, "classes"):
+        a.set_yticks(range(len(output)), e.task.classes(**e.config.task_settings))
     figure.legend(fontsize=8, loc="outside lower right")
     right = int((output.argmax(0) == target).sum())
     _title(a, f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {right} of {len(target)} right")

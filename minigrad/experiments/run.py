@@ -82,7 +82,7 @@ class Experiment:
 
     def optimizer(self) -> optim.Optimizer:
         c = self.config
-        return OPTIMIZERS[c.optimizer](c.rate(), clip_norm=c.clip_norm, rates=c.rates())
+        return OPTIMIZERS[c.optimizer](c.rate(), clip_norm=None if c.clip_norm == math.inf else c.clip_norm, rates=c.rates())
 
     def loss(self, model: Any, *batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """(loss, {measure: its mean over the batch}) on a batch (inputs, targets, mask)."""
@@ -269,6 +269,9 @@ class Run:
         except (OSError, ValueError, TypeError) as error:
             raise SettingError(f"{folder}: no run that can be read: {error}") from None
         run = cls(folder, Experiment(dataclasses.replace(found, **changes)))
+        done = max(run.checkpoints.steps(), default=0)
+        if changes.get("steps") is not None and run.config.steps < done:
+            raise SettingError(f"{folder} has made {done:,} updates, more than steps={run.config.steps:,}: give {done:,} or more")
         if changes:
             run._write_config({**run._written(), **{k: getattr(run.config, k) for k in EXTENDABLE}})
         return run

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask
-from distributed import Client, Event, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Event, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
 from ..errors import SettingError
 from ..models.tasks.draw import Words
@@ -166,11 +166,17 @@ def train_all(runs: Mapping[str, Run], client: Client, tell: Tell) -> tuple[dict
             for name in done:
                 error = futures.pop(name).exception()
                 if error is not None:
-                    errors[name] = f"{type(error).__name__}: {error}"
+                    errors[name] = _told(error)
                 events.put((name, {"end": "failed" if error is not None else standing(runs[name]).state}))
             while not events.empty():
                 tell(*events.get())
     return errors, stop[0] if stop else 0
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, KilledWorker):
+        return "its worker died again and again, as where memory is short. The same command goes on from its checkpoint"
+    return f"{type(error).__name__}: {error}"
 
 
 def _train(name: str, folder: str, label: str) -> None:

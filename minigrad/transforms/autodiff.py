@@ -185,6 +185,9 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
             given[i] = value
         with differentiating():
             result = f(*given, **kwargs)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            problem = f"with has_aux the function must return a pair (loss, anything), got {type(result).__name__}"
+            raise GraphError(message("grad", problem, "Return loss, {} where there is nothing else"))
         if any(isinstance(x, Number) for x in leaves):
             result = tree.map(lambda v: tensor(v) if isinstance(v, Number) else v, result)
         loss = _require_scalar(result[0] if has_aux else result)

@@ -46,7 +46,8 @@ class Glyphs:
     def among(self, names: Sequence[str]) -> np.ndarray:
         """(characters,) which of them are of these alphabets. Raises SettingError that lists what there is."""
         if unknown := set(names) - set(self.alphabet):
-            raise SettingError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {', '.join(sorted(set(self.alphabet)))}")
+            there = ", ".join(sorted(set(self.alphabet)))
+            raise SettingError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {there}. Name some with --test A,B")
         return np.isin(self.alphabet, list(names))
 
 
