@@ -42,7 +42,8 @@ class Primitive(Operation):
     """An operation that can be called with tensors, like a function."""
 
     def __call__(self, *args: Tensor, **attrs: Any) -> Any:
-        return apply(self, *args, **attrs)
+        node = make(self, tuple([a.node for a in args]), attrs)
+        return Tensor(node) if type(node.type) is TensorType else wrap(node)
 
 
 def apply(op: Operation, *args: Tensor, **attrs: Any) -> Any:
@@ -241,7 +242,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
     @property
     def T(self) -> Tensor:
         """The tensor with its axes reversed."""
-        return ops.permute_dims(self, tuple(range(self.ndim))[::-1])
+        return ops.transpose(self)
 
     @property
     def mT(self) -> Tensor:

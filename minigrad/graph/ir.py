@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..origin import Origin, here, override
+from ..origin import Origin, Place, located, override, place
 from . import text
 from .dims import Dim
 from .types import TensorType, unify_types
@@ -68,6 +68,11 @@ class Operation:
     unique: bool = False
     lazy: bool = False
 
+    @cached_property
+    def has_body(self) -> bool:
+        """Whether its NumPy rule runs a graph: a loop, a branch, a call."""
+        return self.kind == "control" and not self.elementwise
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
@@ -82,7 +87,7 @@ class Node:
     keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
     """
 
-    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
+    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "place", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -92,14 +97,27 @@ class Node:
         type: Any,
         value: Any = None,
         name: str | None = None,
-        origin: Origin | None = None,
+        origin: Place = None,
         tracked: bool = True,
     ):
-        self.op, self.args, self.attrs, self.type, self.value, self.name = op, args, attrs, type, value, name
-        self.origin = here() if origin is None else origin
+        self.op = op
+        self.args = args
+        self.attrs = attrs
+        self.type = type
+        self.value = value
+        self.name = name
+        self.place = place(2) if origin is None else origin
         self.id = next(_ids)
-        self.tracked, self.learned = tracked, False
+        self.tracked = tracked
+        self.learned = False
         self._holder: weakref.ref[Any] | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from. Most are never asked for, so it is worked out at the first time."""
+        if type(self.place) is not Origin:
+            self.place = located(self.place)
+        return self.place
 
     @property
     def holder(self) -> Any:
@@ -226,7 +244,7 @@ def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callabl
             new[node] = node
             continue
         args = tuple(new[a] for a in node.args)
-        with override(node.origin):
+        with override(node.place):
             new[node] = make(node, args)
         if new[node].name is None:
             new[node].name = node.name
@@ -237,7 +255,7 @@ def substitute(graph: Graph, mapping: Mapping[Node, Node], params: tuple[Node, .
     """The graph with these params and with nodes replaced by others of the same type."""
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:
-        return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.origin)
+        return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.place)
 
     new = rebuild(graph.outputs, mapping, make)
     return Graph(params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)

@@ -145,12 +145,46 @@ item = Operation(
 )
 
 
+_types: dict[Any, Any] = {}  # the types of eager results: by operation, types of the arguments, and attributes
+KEPT_TYPES = 4096
+
+
 def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed."""
+    """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed.
+
+    Eager code spends most of its time here. A type rule is asked once for equal types and attributes."""
     mode = _mode.get()
-    if mode is None:
-        return _make_eager(op, nodes, attrs)
-    return _make_paused(mode, op, nodes, attrs) if isinstance(mode, Paused) else _make_traced(mode, op, nodes, attrs)
+    if mode is not None:
+        if isinstance(mode, Table):
+            return _make_traced(mode, op, nodes, attrs)
+        if mode.table is not None:
+            return _make_detached(mode.table, mode.stop, op, nodes, attrs)
+    key: Any
+    values: Any
+    if len(nodes) == 1:
+        (a,) = nodes
+        key, values, tracked = (op, a.type), (a.value,), a.tracked
+    elif len(nodes) == 2:
+        a, b = nodes
+        key, values, tracked = (op, a.type, b.type), (a.value, b.value), a.tracked or b.tracked
+    else:
+        key, values, tracked = (op, *[n.type for n in nodes]), [n.value for n in nodes], any(n.tracked for n in nodes)
+    for value in values:
+        if value is None:
+            return Node(op, nodes, attrs, op.type(*key[1:], **attrs))
+    if attrs:
+        key += tuple(attrs.items())
+    type_ = None if op.has_body else _types.get(key)
+    if type_ is None:
+        type_ = op.type(*[n.type for n in nodes], **attrs)
+        if not op.has_body:
+            if len(_types) >= KEPT_TYPES:
+                _types.clear()
+            _types[key] = type_
+    value = compute(op, values, attrs)
+    if (tracked or op.unique) and mode is None:
+        return Node(op, nodes, attrs, type_, value)
+    return Node(CONSTANT, (), {}, type_, value, tracked=False)
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
@@ -175,24 +209,9 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
     return node
 
 
-def _make_paused(mode: Paused, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    if mode.table is None:
-        return _make_eager(op, nodes, attrs, recorded=False)
-    found = _make_traced(mode.table, op, nodes, attrs)
-    return _make_traced(mode.table, mode.stop, (found,), {}) if type(found.type) is TensorType else found
-
-
-def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], recorded: bool = True) -> Node:
-    values, tracked = [], op.unique
-    for n in nodes:
-        if n.value is not None:
-            values.append(n.value)
-        tracked = tracked or n.tracked
-    type_ = op.type(*[n.type for n in nodes], **attrs)
-    value = compute(op, values, attrs) if len(values) == len(nodes) else None
-    if tracked and (recorded or value is None):
-        return Node(op, nodes, attrs, type_, value)
-    return Node(CONSTANT, (), {}, type_, value, tracked=False)
+def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    found = _make_traced(table, op, nodes, attrs)
+    return _make_traced(table, stop, (found,), {}) if type(found.type) is TensorType else found
 
 
 def is_number(node: Node) -> bool:
@@ -228,9 +247,12 @@ def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Apply the NumPy rule, without warnings about overflow and invalid values. Results are read-only."""
     try:
-        value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
+        value = _run_silent(op.numpy, *values, **attrs) if op.has_body else _silent.run(op.numpy, *values, **attrs)
     except MemoryError:
         raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
+    if type(value) is np.ndarray:
+        value.setflags(write=False)
+        return value
     return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
 
 
@@ -243,5 +265,5 @@ def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> s
 
 def _frozen(value: Any) -> np.ndarray:
     array = value if type(value) is np.ndarray else np.asarray(value)
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array

@@ -69,6 +69,8 @@ def matmul(x: Like, y: Like) -> Tensor:
     The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
     shapes.
     """
+    if type(x) is Tensor and type(y) is Tensor and x.ndim == y.ndim == 2 and x.dtype is y.dtype:
+        return _l.matmul(x, y)
     a, b = operands("matmul", (x, y))
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")

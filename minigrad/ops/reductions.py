@@ -39,7 +39,8 @@ def sum(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 
     Long sums of float32 accumulate in float64, all or block by block: the relative error is below 1e-6 if the terms have one sign.
     """
-    return _reduce(_r.sum, accumulated("sum", x, dtype), axis, keepdims)
+    is_float = dtype is None and type(x) is Tensor and x.node.type.dtype.kind == "f"
+    return _reduce(_r.sum, x if is_float else accumulated("sum", x, dtype), axis, keepdims)
 
 
 def prod(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:

@@ -18,6 +18,7 @@ from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..graph import values
+from ..graph.nodes import make
 from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
@@ -57,7 +58,7 @@ class Function(Primitive):
 
     def __call__(self, x: Any) -> Tensor:  # type: ignore[override]
         if type(x) is Tensor and x.node.type.dtype.kind == "f":
-            return apply(self, x)
+            return Tensor(make(self, (x.node,), {}))
         t = operand(self.name, x)
         return apply(self, t if t.type.is_float else cast(t, dtype=FLOAT))
 

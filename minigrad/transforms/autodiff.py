@@ -14,7 +14,7 @@ from ..graph.ir import Node, ancestors
 from ..graph.nodes import COMPILED, PARAMETER, is_paused, item, pause, resume
 from ..graph.types import TensorType, unify_shapes, whole
 from ..ops.numbers import Number, argument, is_number, renewed
-from ..origin import Origin, override
+from ..origin import override
 from ..primitives.elementwise import alias, detach
 from ..primitives.rules import cotangent_type, like
 from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor, wrap
@@ -69,7 +69,7 @@ def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Tensor | No
 def _vjp(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
     if node.op.vjp is None:
         raise dtype_error(node.op.name, "has no gradient", "Stop the gradient with mg.detach before it")
-    with override(Origin(node.origin.code, node.origin.line, node.origin.scopes, node)):
+    with override(node):
         return node.op.vjp(cts, wrap(node), [Tensor(a) for a in node.args], needs, **node.attrs)
 
 
