@@ -22,7 +22,7 @@ from .ops.operators import Operators
 
 # Whether a function runs that is being differentiated.
 _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
-# The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
+# The implementation of `Tensor.backward`. define_by_run, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 # The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
 numpy_protocol: dict[str, Callable[..., Any]] = {}

@@ -22,9 +22,9 @@ from ..graph.types import TensorType, unify_shapes, unify_types, whole
 from ..ops.numbers import is_number, operands
 from ..primitives.rules import cotangent_type, no_gradient, repeat
 from ..tensor import Primitive, Tensor, abstract, tensor
-from ..transforms.autodiff import pullback
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
+from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
 from .call import checkpoint as _checkpoint
 from .chunks import chunk_of, detached, starts

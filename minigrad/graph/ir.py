@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
     from ..tree import TreeDef
 
 _ids = itertools.count()
+_reserving = threading.Lock()
 
 
 def new_id() -> int:
     """A number above those of all nodes made before."""
     return next(_ids)
+
+
+def reserve_ids() -> int:
+    """A number above those of all nodes made before. Nodes made later have numbers so far above that all nodes which fit in memory find
+    theirs between."""
+    global _ids
+    with _reserving:
+        first = next(_ids)
+        _ids = itertools.count(first + 2**32)
+    return first
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +164,7 @@ def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> list[Nod
             seen.add(node)
             if not stop(node):
                 stack.extend(node.args)
-    return sorted(seen, key=lambda n: n.id)
+    return sorted(seen, key=attrgetter("id"))
 
 
 @dataclass(eq=False)
