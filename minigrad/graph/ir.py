@@ -92,6 +92,18 @@ class Operation:
         return self
 
 
+class Signature:
+    """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
+    the result, and the gradient rule as code, by the rule and the arguments that need a cotangent."""
+
+    __slots__ = ("has_body", "numpy", "pulls", "type", "unique")
+
+    def __init__(self, op: Operation, type: Any):
+        self.type = type
+        self.numpy, self.has_body, self.unique = op.numpy, op.has_body, op.unique
+        self.pulls: dict[Any, Callable[..., Any] | None] = {}
+
+
 class Node:
     """One operation applied to earlier nodes. `value` is its array, if it is known; `id` numbers nodes in order of creation.
 
@@ -99,7 +111,7 @@ class Node:
     keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
     """
 
-    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "place", "tracked", "type", "value")
+    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "place", "signature", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -122,6 +134,7 @@ class Node:
         self.id = next(_ids)
         self.tracked = tracked
         self.learned = False
+        self.signature: Signature | None = None
         self._holder: weakref.ref[Any] | None = None
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import OutOfMemoryError, message
 from .dims import product
-from .ir import Node, Operation, new_id, uses_sizes
+from .ir import Node, Operation, Signature, new_id, uses_sizes
 from .types import TensorType
 
 
@@ -145,8 +145,22 @@ item = Operation(
 )
 
 
-_types: dict[Any, Any] = {}  # the types of eager results: by operation, types of the arguments, and attributes
-KEPT_TYPES = 4096
+NO_ATTRS: dict[str, Any] = {}
+_signatures: dict[Any, Signature] = {}  # by operation, types of the arguments, and attributes
+KEPT_SIGNATURES = 4096
+
+
+def signature(op: Operation, types: tuple[TensorType, ...], attrs: dict[str, Any]) -> Signature:
+    """The signature of an operation on arguments of these types, whose sizes are numbers. Raises what the type rule raises."""
+    key = (op, types, *attrs.items()) if attrs else (op, types)
+    found = _signatures.get(key)
+    if found is None:
+        found = Signature(op, op.type(*types, **attrs))
+        if not found.has_body:  # a body is seldom seen again
+            if len(_signatures) >= KEPT_SIGNATURES:
+                _signatures.clear()
+            _signatures[key] = found
+    return found
 
 
 def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
@@ -159,32 +173,48 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
             return _make_traced(mode, op, nodes, attrs)
         if mode.table is not None:
             return _make_detached(mode.table, mode.stop, op, nodes, attrs)
-    key: Any
+    types: Any
     values: Any
     if len(nodes) == 1:
         (a,) = nodes
-        key, values, tracked = (op, a.type), (a.value,), a.tracked
+        types, values, tracked = (a.type,), (a.value,), a.tracked
     elif len(nodes) == 2:
         a, b = nodes
-        key, values, tracked = (op, a.type, b.type), (a.value, b.value), a.tracked or b.tracked
+        types, values, tracked = (a.type, b.type), (a.value, b.value), a.tracked or b.tracked
     else:
-        key, values, tracked = (op, *[n.type for n in nodes]), [n.value for n in nodes], any(n.tracked for n in nodes)
+        types, values, tracked = tuple([n.type for n in nodes]), [n.value for n in nodes], any(n.tracked for n in nodes)
     for value in values:
         if value is None:
-            return Node(op, nodes, attrs, op.type(*key[1:], **attrs))
-    if attrs:
-        key += tuple(attrs.items())
-    type_ = None if op.has_body else _types.get(key)
-    if type_ is None:
-        type_ = op.type(*[n.type for n in nodes], **attrs)
-        if not op.has_body:
-            if len(_types) >= KEPT_TYPES:
-                _types.clear()
-            _types[key] = type_
-    value = compute(op, values, attrs)
-    if (tracked or op.unique) and mode is None:
-        return Node(op, nodes, attrs, type_, value)
-    return Node(CONSTANT, (), {}, type_, value, tracked=False)
+            return Node(op, nodes, attrs, op.type(*types, **attrs))
+    shared = None if attrs else _signatures.get((op, types))
+    if shared is None:
+        shared = signature(op, types, attrs)
+    try:
+        if attrs:
+            value = (_run_silent if shared.has_body else _silent.run)(shared.numpy, *values, **attrs)
+        else:
+            value = _silent.run(shared.numpy, *values)
+    except MemoryError:
+        raise _out_of_memory(op, values, attrs) from None
+    if type(value) is np.ndarray:
+        value.setflags(write=False)
+    else:
+        value = _frozen(value)
+    if mode is None and (tracked or shared.unique):
+        node = Node(op, nodes, attrs, shared.type, value)
+        node.signature = shared
+        return node
+    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, None, False)
+
+
+def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signature, value: np.ndarray) -> Node:
+    """`make` outside a trace, of one argument, where signature and value are known already."""
+    value.setflags(write=False)
+    if not node.tracked or _mode.get() is not None:
+        return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, None, False)
+    made = Node(op, (node,), attrs, shared.type, value)
+    made.signature = shared
+    return made
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
@@ -247,13 +277,13 @@ def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Apply the NumPy rule, without warnings about overflow and invalid values. Results are read-only."""
     try:
-        value = _run_silent(op.numpy, *values, **attrs) if op.has_body else _silent.run(op.numpy, *values, **attrs)
+        return _frozen((_run_silent if op.has_body else _silent.run)(op.numpy, *values, **attrs))
     except MemoryError:
-        raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
-    if type(value) is np.ndarray:
-        value.setflags(write=False)
-        return value
-    return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
+        raise _out_of_memory(op, values, attrs) from None
+
+
+def _out_of_memory(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> OutOfMemoryError:
+    return OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts"))
 
 
 def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> str:
@@ -263,7 +293,10 @@ def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> s
     return f"{', '.join(map(str, types))} needs {needed / 2**30:,.1f} GiB, more than there is"
 
 
-def _frozen(value: Any) -> np.ndarray:
+def _frozen(value: Any) -> Any:
+    """An array, or a tuple of arrays, that cannot be written to."""
+    if type(value) is tuple:
+        return tuple(map(_frozen, value))
     array = value if type(value) is np.ndarray else np.asarray(value)
     array.setflags(write=False)
     return array

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import RangeError, message, setting_error
-from ..graph.nodes import CONSTANT, is_tracing, known, make
+from ..graph.nodes import CONSTANT, NO_ATTRS, is_tracing, known, make
 from ..graph.standard import require_cpu
 from ..graph.types import BOOL, FLOAT, HALVES, INT, broadcast_shapes, check_dtype, identical
 from ..primitives import elementwise as _e
@@ -59,7 +59,7 @@ def _binary(
 ) -> Callable[[Like, Like], Tensor]:
     def function(x: Like, y: Like) -> Tensor:
         nodes = pair(name, x, y, prepare)
-        return Tensor(make(op, nodes[::-1] if swapped else nodes, {}))
+        return Tensor(make(op, nodes[::-1] if swapped else nodes, NO_ATTRS))
 
     function.__name__ = function.__qualname__ = name
     text = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
@@ -189,7 +189,7 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
     c = tensor(condition)
     nodes = pair("where", x, y, _operands)
     if c.node.value is not None and c.node.type[0] == nodes[0].type[0]:
-        return Tensor(make(_e.where, (c.node, *nodes), {}))
+        return Tensor(make(_e.where, (c.node, *nodes), NO_ATTRS))
     a, b = map(Tensor, nodes)
     shape = broadcast_shapes("where", c.shape, a.shape)
     return _e.where(_expand(c, shape), _expand(a, shape), _expand(b, shape))

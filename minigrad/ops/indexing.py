@@ -10,13 +10,13 @@ import numpy as np
 from .. import ops
 from ..errors import AbstractValueError, AxisError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, identical, product, unify
-from ..graph.ir import Node
-from ..graph.nodes import make
+from ..graph.nodes import is_tracing
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
 from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
 from .elementwise import Like
+from .quick import part
 
 
 def take(x: Like, index: Like, axis: int | None = 0) -> Tensor:
@@ -56,7 +56,7 @@ class Basic(NamedTuple):
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for a value that is no index."""
     given = index if isinstance(index, tuple) else (index,)
-    found = None if x.node.value is None else _quick(x.node, given)
+    found = None if x.node.value is None or is_tracing() else part(x.node, given)
     if found is not None:
         return Tensor(found)
     entries = _full(x, given)
@@ -83,34 +83,6 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         y = movement.reshape(y, shape=tuple(plan.shape))
     separated = bool(arrays) and _separated(given)
     return _advanced(y, arrays, separated) if arrays else y
-
-
-def _quick(node: Node, index: tuple[Any, ...]) -> Node | None:
-    """What `getitem` makes of integers and slices without a step, of a tensor with a value; None for all else."""
-    shape, rank = node.type.shape, len(node.type.shape)
-    if len(index) > rank:
-        return None
-    start, stop, kept = [], [], []
-    for entry, n in zip(index, shape, strict=False):
-        if type(entry) is int and -n <= entry < n:
-            a = entry + n if entry < 0 else entry
-            b = a + 1
-        elif type(entry) is slice and entry.step is None and {type(entry.start), type(entry.stop)} <= _PLAIN:
-            a, b, _ = entry.indices(n)
-            b = max(a, b)
-            kept.append(b - a)
-        else:
-            return None
-        start.append(a)
-        stop.append(b)
-    rest = shape[len(index) :]
-    end = (*stop, *rest)
-    if end != shape or any(start):
-        node = make(movement.slice, (node,), {"start": (*start, *(0 for _ in rest)), "stop": end, "step": (1,) * rank})
-    return node if len(kept) == len(start) else make(movement.reshape, (node,), {"shape": (*kept, *rest)})
-
-
-_PLAIN = {int, type(None)}  # types of the bounds of a slice
 
 
 def is_array(entry: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import EmptyError, message
 from ..graph import dims
 from ..graph.dims import Extent
+from ..graph.nodes import make
 from ..graph.types import BOOL, INT, check_dtype, normalize_axes, normalize_axis
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
@@ -39,8 +40,11 @@ def sum(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 
     Long sums of float32 accumulate in float64, all or block by block: the relative error is below 1e-6 if the terms have one sign.
     """
-    is_float = dtype is None and type(x) is Tensor and x.node.type.dtype.kind == "f"
-    return _reduce(_r.sum, x if is_float else accumulated("sum", x, dtype), axis, keepdims)
+    if dtype is None and type(x) is Tensor and x.node.type[1].kind == "f":
+        if axis is None and not keepdims:
+            return Tensor(make(_r.sum, (x.node,), {"axes": tuple(range(len(x.node.type[0])))}))
+        return _reduce(_r.sum, x, axis, keepdims)
+    return _reduce(_r.sum, accumulated("sum", x, dtype), axis, keepdims)
 
 
 def prod(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:

@@ -18,7 +18,7 @@ from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..graph import values
-from ..graph.nodes import make
+from ..graph.nodes import NO_ATTRS, make
 from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
@@ -58,7 +58,7 @@ class Function(Primitive):
 
     def __call__(self, x: Any) -> Tensor:  # type: ignore[override]
         if type(x) is Tensor and x.node.type.dtype.kind == "f":
-            return Tensor(make(self, (x.node,), {}))
+            return Tensor(make(self, (x.node,), NO_ATTRS))
         t = operand(self.name, x)
         return apply(self, t if t.type.is_float else cast(t, dtype=FLOAT))
 
@@ -108,8 +108,7 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
 
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, np.ones((), x.dtype), e) / (1 + e)
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 def _softplus(x: Array) -> Any:

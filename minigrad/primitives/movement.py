@@ -147,9 +147,14 @@ def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Ints) -> TensorT
 
 
 def _pad_numpy(x: np.ndarray, low: Ints, high: Ints, interior: Ints) -> np.ndarray:
-    found = _pad_type(TensorType(x.shape, x.dtype), low, high, interior)
-    out = np.zeros(found.shape, x.dtype)
-    out[tuple(builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=False))] = x
+    if any(interior):
+        shape = _pad_type(TensorType(x.shape, x.dtype), low, high, interior).shape
+        inner = [builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=True)]
+    else:
+        shape = tuple([a + n + b for a, n, b in zip(low, x.shape, high, strict=True)])
+        inner = [builtins.slice(a, a + n) for a, n in zip(low, x.shape, strict=True)]
+    out = np.zeros(shape, x.dtype)
+    out[*inner] = x
     return out
 
 

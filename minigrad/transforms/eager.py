@@ -16,16 +16,13 @@ import numpy as np
 
 from ..errors import AbstractValueError, MinigradError
 from ..graph.ir import Graph, Node, ancestors, reserve_ids
-from ..graph.nodes import CONSTANT, interning, is_tracing, known
+from ..graph.nodes import CONSTANT, interning, is_tracing, known, signature
 from ..origin import override
 from ..primitives.elementwise import alias
 from ..primitives.rules import cotangent_type
 from ..tensor import Tensor, abstract
 from .reverse import gradient_rule, pullback, reverse, vjp_of
 from .straight import straight
-
-KEPT = 4096
-_pulls: dict[Any, Callable[..., Any] | None] = {}  # gradient rules as code, None for those that need tensors
 
 
 def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[Node]) -> list[Any]:
@@ -34,15 +31,13 @@ def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[N
         return reverse(outputs, cts, wrt, _vjp_values, np.add)
 
 
-def _vjp_values(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
+def _vjp_values(node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence[Any]:
     if not node.op.has_body:
-        key = (node.op.vjp, *needs, *[a.type for a in node.args], *node.attrs.items())
-        if key in _pulls:
-            pull = _pulls[key]
-        else:
-            if len(_pulls) >= KEPT:
-                _pulls.clear()
-            pull = _pulls[key] = _traced(node, needs)
+        shared = node.signature or signature(node.op, tuple([a.type for a in node.args]), node.attrs)
+        key = node.op.vjp, needs
+        if key not in shared.pulls:
+            shared.pulls[key] = _traced(node, needs)
+        pull = shared.pulls[key]
         if pull is not None:
             try:
                 return pull(cts[0], node.value, *[a.value for a in node.args])
@@ -52,7 +47,7 @@ def _vjp_values(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
     return [None if ct is None else ct.node.value for ct in vjp_of(node, given, needs)]
 
 
-def _traced(node: Node, needs: list[bool]) -> Callable[..., Any] | None:
+def _traced(node: Node, needs: tuple[bool, ...]) -> Callable[..., Any] | None:
     """The gradient rule of a node as code: (cotangent, result, *arguments) -> cotangents."""
     rule = gradient_rule(node.op)
     with interning():

@@ -29,7 +29,7 @@ def reverse(
     outputs: Sequence[Node],
     cotangents: Sequence[Any],
     wrt: Sequence[Node],
-    rule: Callable[[Node, list[Any], list[bool]], Sequence[Any]],
+    rule: Callable[[Node, list[Any], tuple[bool, ...]], Sequence[Any]],
     add: Callable[[Any, Any], Any],
     watch: EdgeWatch | None = None,
 ) -> list[Any]:
@@ -40,19 +40,21 @@ def reverse(
         if ct is not None:
             _deposit(cts, out, 0, ct, add)
     order = ancestors(list(cts), targets.__contains__)
-    active = set(targets)
+    active = {x for x in targets if _is_float(x)}
+    needed: dict[Node, tuple[bool, ...]] = {}  # which arguments depend on a target, of each node of which one does
     for node in order:
-        if node not in active and node.op is not detach and _is_float(node) and not active.isdisjoint(node.args):
-            active.add(node)
+        if node.args and node not in targets:
+            needs = tuple([a in active for a in node.args])
+            if True in needs and node.op is not detach and _is_float(node):
+                active.add(node)
+                needed[node] = needs
     for node in reversed(order):
-        if node not in cts or node not in active or node in targets:
+        if node not in needed or node not in cts:
             continue
-        held = cts.pop(node)
+        held, needs, args = cts.pop(node), needed[node], node.args
         if node.op is item:
-            _deposit(cts, node.args[0], node.attrs["index"], held[0], add)
+            _deposit(cts, args[0], node.attrs["index"], held[0], add)
             continue
-        args = node.args
-        needs = [a in active and _is_float(a) for a in args]
         for position, ct in enumerate(rule(node, held, needs)):
             if ct is not None and needs[position]:
                 if watch is not None:
@@ -80,7 +82,7 @@ def gradient_rule(op: Operation) -> Callable[..., Sequence[Any]]:
     return op.vjp
 
 
-def vjp_of(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
+def vjp_of(node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence[Any]:
     """The cotangents of a node's arguments, as tensors."""
     rule = gradient_rule(node.op)
     with override(node):
