@@ -101,7 +101,7 @@ class Signature:
     def __init__(self, op: Operation, type: Any):
         self.type = type
         self.numpy, self.has_body, self.unique = op.numpy, op.has_body, op.unique
-        self.pulls: dict[Any, Callable[..., Any] | None] = {}
+        self.pulls: dict[Any, Callable[..., Any]] = {}
 
 
 class Node:

@@ -258,13 +258,14 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
         cotangent = like(loss, 1)
     (ct,) = cotangents_like(cotangent, [loss], tree.LEAF)
     below = ancestors([loss.node], lambda n: False)
-    if any(n.op is COMPILED for n in below):
+    ends = [n for n in below if not n.args]
+    if any(n.op is COMPILED for n in ends):
         fix = "Differentiate inside it, with mg.jit(mg.value_and_grad(f)), or use mg.grad outside"
         raise GraphError(message("backward", "the loss was computed through a compiled function, which keeps no history", fix))
-    leaves = [Tensor(n) for n in below if n.op is PARAMETER]
+    leaves = [Tensor(n) for n in ends if n.op is PARAMETER]
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
-    found = recorded(gradients)([loss], [ct], leaves)
+    found = recorded(gradients)([loss], [ct], leaves, below)
     loss._reached = [leaf_tensor(t.node) if t.node.holder is None else t.node.holder for t in leaves]
     for leaf, gradient in zip(loss._reached, found, strict=True):
         leaf._gradient = like(leaf, 0) if gradient is None else ops.astype(gradient, leaf.dtype)

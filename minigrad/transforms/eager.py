@@ -25,29 +25,31 @@ from .reverse import gradient_rule, pullback, reverse, vjp_of
 from .straight import straight
 
 
-def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[Node]) -> list[Any]:
+def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[Node], order: Sequence[Node] | None = None) -> list[Any]:
     """The values of the cotangents that `pullback` gives, without a graph."""
     with np.errstate(all="ignore"):
-        return reverse(outputs, cts, wrt, _vjp_values, np.add)
+        return reverse(outputs, cts, wrt, _vjp_values, np.add, order=order)
 
 
 def _vjp_values(node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence[Any]:
-    if not node.op.has_body:
-        shared = node.signature or signature(node.op, tuple([a.type for a in node.args]), node.attrs)
-        key = node.op.vjp, needs
-        if key not in shared.pulls:
-            shared.pulls[key] = _traced(node, needs)
-        pull = shared.pulls[key]
-        if pull is not None:
-            try:
-                return pull(cts[0], node.value, *[a.value for a in node.args])
-            except (MinigradError, MemoryError):  # the rule on tensors says at which line
-                pass
+    shared, args = node.signature or signature(node.op, tuple([a.type for a in node.args]), node.attrs), node.args
+    if not shared.has_body:
+        pull = shared.pulls.get((node.op.vjp, needs))
+        if pull is None:
+            pull = shared.pulls[node.op.vjp, needs] = _traced(node, needs)
+        try:
+            if len(args) == 1:
+                return pull(cts[0], node.value, args[0].value)
+            if len(args) == 2:
+                return pull(cts[0], node.value, args[0].value, args[1].value)
+            return pull(cts[0], node.value, *[a.value for a in args])
+        except (MinigradError, MemoryError):  # the rule on tensors says at which line
+            pass
     given = [None if ct is None else Tensor(known(CONSTANT, np.asarray(ct))) for ct in cts]
     return [None if ct is None else ct.node.value for ct in vjp_of(node, given, needs)]
 
 
-def _traced(node: Node, needs: tuple[bool, ...]) -> Callable[..., Any] | None:
+def _traced(node: Node, needs: tuple[bool, ...]) -> Callable[..., Any]:
     """The gradient rule of a node as code: (cotangent, result, *arguments) -> cotangents."""
     rule = gradient_rule(node.op)
     with interning():
@@ -56,12 +58,16 @@ def _traced(node: Node, needs: tuple[bool, ...]) -> Callable[..., Any] | None:
             with override(node):
                 found = rule(params[:1], params[1], params[2:], needs, **node.attrs)
         except AbstractValueError:
-            return None
+            return _needs_tensors
     kept = [i for i, (ct, need) in enumerate(zip(found, needs, strict=True)) if need and ct is not None]
     code = straight(Graph(tuple(p.node for p in params), tuple(found[i].node for i in kept), node.op.name))
     if len(kept) == len(needs):
         return code
     return lambda *arrays: _placed(code(*arrays), kept, len(needs))
+
+
+def _needs_tensors(*_: Any) -> Any:
+    raise AbstractValueError
 
 
 def _placed(found: Sequence[Any], places: Sequence[int], size: int) -> list[Any]:
@@ -113,12 +119,14 @@ class Gradient(Node):
         self._args = args
 
 
-def gradients(outputs: Sequence[Tensor], cts: Sequence[Tensor | None], wrt: Sequence[Tensor]) -> list[Tensor | None]:
-    """What `pullback` gives: eagerly the values at once, and the graph when it is asked for."""
+def gradients(
+    outputs: Sequence[Tensor], cts: Sequence[Tensor | None], wrt: Sequence[Tensor], order: Sequence[Node] | None = None
+) -> list[Tensor | None]:
+    """What `pullback` gives: eagerly the values at once, and the graph when it is asked for. `order` is that of `reverse`."""
     if is_tracing() or any(t is not None and t.node.value is None for t in (*outputs, *cts)):
         return pullback(outputs, cts, wrt)
     arrays = [None if ct is None else ct.node.value for ct in cts]
-    found = gradient_values([o.node for o in outputs], arrays, [x.node for x in wrt])
+    found = gradient_values([o.node for o in outputs], arrays, [x.node for x in wrt], order)
     recipe = Recipe(outputs, cts, wrt)
     return [None if g is None else Tensor(Gradient(recipe, i, wrt[i].node, _frozen(g))) for i, g in enumerate(found)]
 

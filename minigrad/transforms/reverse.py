@@ -32,26 +32,28 @@ def reverse(
     rule: Callable[[Node, list[Any], tuple[bool, ...]], Sequence[Any]],
     add: Callable[[Any, Any], Any],
     watch: EdgeWatch | None = None,
+    order: Sequence[Node] | None = None,
 ) -> list[Any]:
-    """Reverse mode with cotangents of any kind: `rule` gives those of a node's arguments, `add` sums two."""
+    """Reverse mode with cotangents of any kind: `rule` gives those of a node's arguments, `add` sums two. `order` are the nodes on which
+    the outputs depend, arguments first, where they are known."""
     targets = set(wrt)
     cts: dict[Node, list[Any]] = {}
     for out, ct in zip(outputs, cotangents, strict=True):
         if ct is not None:
             _deposit(cts, out, 0, ct, add)
-    order = ancestors(list(cts), targets.__contains__)
+    order = ancestors(list(cts), targets.__contains__) if order is None else order
     active = {x for x in targets if _is_float(x)}
     needed: dict[Node, tuple[bool, ...]] = {}  # which arguments depend on a target, of each node of which one does
     for node in order:
-        if node.args and node not in targets:
-            needs = tuple([a in active for a in node.args])
-            if True in needs and node.op is not detach and _is_float(node):
-                active.add(node)
-                needed[node] = needs
-    for node in reversed(order):
-        if node not in needed or node not in cts:
+        args = node.args
+        if args and not active.isdisjoint(args) and node not in targets and node.op is not detach and _is_float(node):
+            active.add(node)
+            needed[node] = tuple([a in active for a in args])
+    for node, needs in reversed(needed.items()):
+        held = cts.pop(node, None)
+        if held is None:
             continue
-        held, needs, args = cts.pop(node), needed[node], node.args
+        args = node.args
         if node.op is item:
             _deposit(cts, args[0], node.attrs["index"], held[0], add)
             continue
