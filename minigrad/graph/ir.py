@@ -96,11 +96,11 @@ class Signature:
     """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
     the result, and the gradient rule as code, by the rule and the arguments that need a cotangent."""
 
-    __slots__ = ("has_body", "numpy", "pulls", "type", "unique")
+    __slots__ = ("has_body", "pulls", "type", "unique")
 
     def __init__(self, op: Operation, type: Any):
         self.type = type
-        self.numpy, self.has_body, self.unique = op.numpy, op.has_body, op.unique
+        self.has_body, self.unique = op.has_body, op.unique
         self.pulls: dict[Any, Callable[..., Any]] = {}
 
 

@@ -191,9 +191,9 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         shared = signature(op, types, attrs)
     try:
         if attrs:
-            value = (_run_silent if shared.has_body else _silent.run)(shared.numpy, *values, **attrs)
+            value = (_run_silent if shared.has_body else _silent.run)(op.numpy, *values, **attrs)
         else:
-            value = _silent.run(shared.numpy, *values)
+            value = _silent.run(op.numpy, *values)
     except MemoryError:
         raise _out_of_memory(op, values, attrs) from None
     if type(value) is np.ndarray:

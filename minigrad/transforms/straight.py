@@ -7,6 +7,23 @@ from typing import Any
 
 from ..graph.ir import Graph, Node
 from ..graph.nodes import item
+from ..graph.structure import structure
+
+KEPT = 256
+_known: dict[Any, Callable[..., tuple[Any, ...]]] = {}
+
+
+def straight_again(graph: Graph) -> Callable[..., tuple[Any, ...]]:
+    """`straight` of a graph that may have been seen before: an eager loop makes its body anew at each call."""
+    key = structure(graph)
+    found = _known.get(key)
+    if found is None:
+        found = straight(graph)
+        if key is not None:
+            if len(_known) >= KEPT:
+                _known.clear()
+            _known[key] = found
+    return found
 
 
 def straight(graph: Graph) -> Callable[..., tuple[Any, ...]]:
@@ -30,7 +47,7 @@ def straight(graph: Graph) -> Callable[..., tuple[Any, ...]]:
             lines.append(f"{names[node]} = {args[0]}[{node.attrs['index']}]")
         else:
             args += [f"{key}={constant(value)}" for key, value in node.attrs.items()]
-            lines.append(f"{names[node]} = {constant(node.op.numpy)}({', '.join(args)})")
+            lines.append(f"{names[node]} = {constant(node.op)}.numpy({', '.join(args)})")
         dead = [names[a] for a in dict.fromkeys(node.args) if last[a] is node and a.value is None and a not in graph.outputs]
         lines += [f"del {', '.join(dead)}"] if dead else []
     results = "".join(f"{names[o]}, " for o in graph.outputs)
