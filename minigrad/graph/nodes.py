@@ -191,7 +191,7 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
         shared = signature(op, types, attrs)
     try:
         if attrs:
-            value = (_run_silent if shared.has_body else _silent.run)(op.numpy, *values, **attrs)
+            value = bodies.get()(op, values, attrs) if shared.has_body else _silent.run(op.numpy, *values, **attrs)
         else:
             value = _silent.run(op.numpy, *values)
     except MemoryError:
@@ -272,6 +272,15 @@ _silent = _Silent()
 def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with np.errstate(all="ignore"):
         return f(*args, **kwargs)
+
+
+def interpreted(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """The result of an operation that runs a graph."""
+    return _run_silent(op.numpy, *values, **attrs)
+
+
+# How eager operations that run a graph are computed.
+bodies: ContextVar[Callable[[Operation, Sequence[Any], dict[str, Any]], Any]] = ContextVar("bodies", default=interpreted)
 
 
 def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from .ir import Graph, Node
 
 LARGEST = 1024  # elements of a constant that are compared
+RULES = {("call", "rule")}  # attributes that are gradient rules: values do not depend on them
 
 
 def structure(graph: Graph) -> tuple[Any, ...] | None:
@@ -28,7 +29,9 @@ def _structure(graph: Graph) -> tuple[Any, ...] | None:
             continue
         attrs: list[Any] = []
         for name, value in node.attrs.items():
-            inner = structure(value) if isinstance(value, Graph) else value
+            if (node.op.name, name) in RULES:
+                continue
+            inner = structure(value) if isinstance(value, Graph) else str(value) if isinstance(value, float) else value
             if inner is None and value is not None:
                 return None
             attrs += (name, type(value), inner)
