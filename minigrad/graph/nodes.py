@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import OutOfMemoryError, message
+from ..origin import place
 from .dims import product
 from .ir import Node, Operation, Signature, new_id, uses_sizes
 from .types import TensorType
@@ -201,10 +202,10 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     else:
         value = _frozen(value)
     if mode is None and (tracked or shared.unique):
-        node = Node(op, nodes, attrs, shared.type, value)
+        node = Node(op, nodes, attrs, shared.type, value, None, place(2))
         node.signature = shared
         return node
-    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, None, False)
+    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(2), False)
 
 
 def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signature, value: np.ndarray) -> Node:

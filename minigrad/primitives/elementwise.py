@@ -19,7 +19,7 @@ from scipy import special
 from ..errors import dtype_error, shape_error
 from ..graph import values
 from ..graph.nodes import NO_ATTRS, make
-from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
+from ..graph.types import BOOL, FLOAT, WIDE, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
 
@@ -106,9 +106,13 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
+NUMBERS = {d: (np.zeros((), d), np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy takes long to make them of Python's
+
+
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    zero, one = NUMBERS[x.dtype]
+    return np.exp(np.minimum(x, zero)) / (one + np.exp(-np.abs(x)))
 
 
 def _softplus(x: Array) -> Any:
