@@ -202,18 +202,18 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     else:
         value = _frozen(value)
     if mode is None and (tracked or shared.unique):
-        node = Node(op, nodes, attrs, shared.type, value, None, place(2))
+        node = Node(op, nodes, attrs, shared.type, value, None, place(3))
         node.signature = shared
         return node
-    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(2), False)
+    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(3), False)
 
 
 def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signature, value: np.ndarray) -> Node:
     """`make` outside a trace, of one argument, where signature and value are known already."""
     value.setflags(write=False)
     if not node.tracked or _mode.get() is not None:
-        return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, None, False)
-    made = Node(op, (node,), attrs, shared.type, value)
+        return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(3), False)
+    made = Node(op, (node,), attrs, shared.type, value, None, place(3))
     made.signature = shared
     return made
 

@@ -21,7 +21,7 @@ General = Callable[[str, Any, Any], Sequence[Tensor]]
 LARGEST = float(np.finfo(FLOAT).max)
 KEPT = 1024  # entries of each table
 _numbers: dict[Any, np.ndarray] = {}  # repeated numbers, by number and type
-_shapes: dict[Any, Any] = {}  # how two types are broadcast
+_shapes: dict[Any, tuple[Expansion | None, Expansion | None]] = {}  # how two types are broadcast
 _parts: dict[Any, Part] = {}  # by type and index
 PLAIN = frozenset((int, type(None)))  # types of the bounds of a slice
 
@@ -81,16 +81,16 @@ class Expansion(NamedTuple):
 
 def _expansions(s: TensorType, t: TensorType) -> tuple[Expansion | None, Expansion | None] | None:
     """How tensors of these types are broadcast, None where one is not; None if they do not fit."""
-    if (s, t) not in _shapes:
-        if len(_shapes) >= KEPT:
-            _shapes.clear()
+    found = _shapes.get((s, t))
+    if found is None:
         try:
             shape = broadcast_shapes("", s.shape, t.shape)
         except ShapeError:
-            _shapes[s, t] = None
-        else:
-            _shapes[s, t] = _expansion(s, shape), _expansion(t, shape)
-    return _shapes[s, t]
+            return None
+        if len(_shapes) >= KEPT:
+            _shapes.clear()
+        found = _shapes[s, t] = _expansion(s, shape), _expansion(t, shape)
+    return found
 
 
 def _expansion(t: TensorType, shape: Any) -> Expansion | None:
