@@ -42,14 +42,7 @@ def reverse(
         if ct is not None:
             _deposit(cts, out, 0, ct, add)
     order = ancestors(list(cts), targets.__contains__) if order is None else order
-    active = {x for x in targets if _is_float(x)}
-    needed: dict[Node, tuple[bool, ...]] = {}  # which arguments depend on a target, of each node of which one does
-    for node in order:
-        args = node.args
-        if args and not active.isdisjoint(args) and node not in targets and node.op is not detach and _is_float(node):
-            active.add(node)
-            needed[node] = tuple([a in active for a in args])
-    for node, needs in reversed(needed.items()):
+    for node, needs in reversed(_dependents(order, targets).items()):
         held = cts.pop(node, None)
         if held is None:
             continue
@@ -65,11 +58,26 @@ def reverse(
     return [cts[x][0] if x in cts else None for x in wrt]
 
 
+def _dependents(order: Sequence[Node], targets: set[Node]) -> dict[Node, tuple[bool, ...]]:
+    """The nodes that depend on a target, and which arguments of each do."""
+    active = {x for x in targets if _is_float(x)}
+    found: dict[Node, tuple[bool, ...]] = {}
+    for node in order:
+        args = node.args
+        if args and not active.isdisjoint(args) and node not in targets and node.op is not detach and _is_float(node):
+            active.add(node)
+            found[node] = (True,) if len(args) == 1 else tuple([a in active for a in args])
+    return found
+
+
 def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Any, add: Callable[[Any, Any], Any]) -> None:
     held = cts.get(node)
-    if held is None:
-        held = cts[node] = [None] * (1 if type(node.type) is TensorType else len(node.type))
-    held[index] = ct if held[index] is None else add(held[index], ct)
+    if held is not None:
+        held[index] = ct if held[index] is None else add(held[index], ct)
+    elif type(node.type) is TensorType:
+        cts[node] = [ct]
+    else:
+        cts[node] = [ct if i == index else None for i in range(len(node.type))]
 
 
 def _is_float(node: Node) -> bool:
