@@ -276,7 +276,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def backward(self, cotangent: Any = None) -> None:
         """Set `.grad` of every parameter on which this tensor depends. It must be a scalar, or the cotangent must have its shape. A later
-        call replaces the gradients."""
+        call replaces the gradients. The values are computed at once, by NumPy; the graph of a gradient is built when it is asked for."""
         reverse_mode["backward"](self, cotangent)
 
 

@@ -291,6 +291,8 @@ def scan(
     save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
                    or by default all but what is cheap to do again where that takes no more memory
 
+    Eagerly the steps are NumPy's; inside `mg.native_loops` and `mg.jit` they are compiled.
+
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """
     if save not in SAVE:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.nodes import NO_ATTRS, make
@@ -11,7 +13,7 @@ from ..graph.types import broadcast_shapes, normalize_axes, normalize_axis, unif
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor, operand, tensor
 from .creation import arange, extent, which_diagonal
 from .elementwise import Like, add, greater_equal, less_equal, multiply, subtract, where
 from .indexing import take
@@ -70,6 +72,8 @@ def matmul(x: Like, y: Like) -> Tensor:
     The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
     shapes.
     """
+    x = operand("matmul", x) if type(x) is np.ndarray else x
+    y = operand("matmul", y) if type(y) is np.ndarray else y
     if type(x) is Tensor and type(y) is Tensor:
         m, n = x.node.type, y.node.type
         if len(m[0]) == 2 == len(n[0]) and m[1] is n[1]:

@@ -14,10 +14,11 @@ from ..graph.nodes import CONSTANT, NO_ATTRS, is_tracing, make_eager, signature
 from ..graph.types import FLOAT, WIDE, TensorType, broadcast_shapes
 from ..primitives.movement import broadcast, reshape
 from ..primitives.movement import slice as _slice
-from ..tensor import Tensor
+from ..tensor import Tensor, operand
 
 Pair = tuple[Node, Node]
 General = Callable[[str, Any, Any], Sequence[Tensor]]
+NUMBERS = frozenset((float, int, np.float32, np.float64))  # beside a float tensor they all take its dtype
 LARGEST = float(np.finfo(FLOAT).max)
 KEPT = 1024  # entries of each table
 _numbers: dict[Any, np.ndarray] = {}  # repeated numbers, by number and type
@@ -28,6 +29,10 @@ PLAIN = frozenset((int, type(None)))  # types of the bounds of a slice
 
 def pair(what: str, x: Any, y: Any, general: General) -> Pair:
     """The nodes of `general(what, x, y)`, which are two operands of one type."""
+    if type(y) is np.ndarray:
+        y = operand(what, y)
+    elif type(x) is np.ndarray:
+        x = operand(what, x)
     if type(x) is Tensor:
         a = x.node
         s = a.type
@@ -41,11 +46,11 @@ def pair(what: str, x: Any, y: Any, general: General) -> Pair:
                     how = None if is_tracing() else _expansions(s, t)
                     if how is not None:
                         return _expanded(a, how[0]), _expanded(b, how[1])
-            elif type(y) is float or type(y) is int:
+            elif type(y) in NUMBERS:
                 number = _repeated(y, s)
                 if number is not None:
                     return a, number
-    elif type(y) is Tensor and (type(x) is float or type(x) is int):
+    elif type(y) is Tensor and type(x) in NUMBERS:
         b = y.node
         t = b.type
         if b.value is not None and (t[1] is FLOAT or t[1] is WIDE):

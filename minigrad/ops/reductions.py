@@ -92,7 +92,7 @@ def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over axes. Integers become float32. Raises ValueError for no elements."""
-    (t,) = _floats("mean", x)
+    t = x if type(x) is Tensor and x.node.type[1].kind == "f" else _floats("mean", x)[0]
     return divide(sum(t, axis, keepdims), number_averaged("mean", t, axis))
 
 
