@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph.ir import Node, ancestors
+from minigrad.primitives.rules import each
 from minigrad.testing.strategies import graphs
 from minigrad.transforms.interpret import run
 from minigrad.transforms.straight import straight
@@ -176,16 +177,20 @@ def test_the_graph_of_a_gradient_is_the_same_inside_a_trace_and_inside_no_grad()
     assert structure(other.grad.node) == structure(gradient.node)
 
 
-def test_a_rule_that_looks_at_values_gets_them() -> None:
-    def rule(cts: Any, out: Any, args: Any, needs: Any) -> list[Any]:
-        return [cts[0] * 2 if args[0].numpy()[0] > 0 else cts[0] * 3]
-
-    op = mg.Primitive("looking", lambda x: x, lambda x: x * 1, vjp=rule)
-    for sign, slope in ((1.0, 2.0), (-1.0, 3.0)):
-        w = mg.parameter([sign])
-        mg.sum(op(w)).backward()
-        assert w.grad is not None
-        assert w.grad.tolist() == [slope]
+def test_a_rule_of_a_user_is_called_each_time_with_values() -> None:
+    slopes = {True: 2.0, False: 3.0}
+    rules = [
+        lambda cts, out, args, needs: [cts[0] * slopes[bool(args[0].numpy()[0] > 0)]],
+        each(lambda ct, out, x: ct * slopes[bool(x.numpy()[0] > 0)]),
+    ]
+    for rule in rules:
+        op = mg.Primitive("looking", lambda x: x, lambda x: x * 1, vjp=rule)
+        for slopes[True] in (2.0, 4.0):
+            for sign in (1.0, -1.0):
+                w = mg.parameter([sign])
+                mg.sum(op(w)).backward()
+                assert w.grad is not None
+                assert w.grad.tolist() == [slopes[sign > 0]]
 
 
 def test_an_operation_without_a_gradient_is_named_with_its_line() -> None:

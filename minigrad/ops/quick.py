@@ -145,10 +145,13 @@ def part(node: Node, index: tuple[Any, ...]) -> Node | None:
         if len(_parts) >= KEPT:
             _parts.clear()
         _parts[tuple(key)] = found
+    shape = found.reshape_attrs["shape"]
+    last = found.reshaped or found.sliced
+    if last is not None and not node.tracked:
+        return make_eager(reshape, node, found.reshape_attrs, last, node.value[found.taken].reshape(shape))  # a constant
     if found.sliced is not None:
         node = make_eager(_slice, node, found.slice_attrs, found.sliced, node.value[found.taken])
     if found.reshaped is not None:
-        shape = found.reshape_attrs["shape"]
         node = make_eager(reshape, node, found.reshape_attrs, found.reshaped, node.value.reshape(shape))
     return node
 

@@ -2,7 +2,7 @@
 
 A gradient rule is traced once for each operation with its attributes, types and needed arguments, and then runs as straight-line NumPy
 code: the same functions on the same arrays as in the graph of the gradient, so that both agree to the last bit. The rules of loops,
-branches and calls, and those that look at values, are applied to tensors instead.
+branches and calls, and those that users write, are applied to tensors instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import AbstractValueError, MinigradError
 from ..graph.ir import Graph, Node, ancestors, reserve_ids
 from ..graph.nodes import CONSTANT, interning, is_tracing, known, signature
-from ..origin import override
+from ..origin import is_engine, override
 from ..primitives.elementwise import alias
 from ..primitives.rules import cotangent_type
 from ..tensor import Tensor, abstract
@@ -52,29 +52,24 @@ def _vjp_values(node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence
 def _traced(node: Node, needs: tuple[bool, ...]) -> Callable[..., Any]:
     """The gradient rule of a node as code: (cotangent, result, *arguments) -> cotangents."""
     rule = gradient_rule(node.op)
+    if not all(map(_is_ours, getattr(rule, "rules", (rule,)))):
+        return _needs_tensors  # a user's rule may give something else the next time
     with interning():
         params = [abstract(cotangent_type(node.type)), abstract(node.type), *[abstract(a.type) for a in node.args]]
-        try:
-            with override(node):
-                found = rule(params[:1], params[1], params[2:], needs, **node.attrs)
-        except AbstractValueError:
-            return _needs_tensors
-    kept = [i for i, (ct, need) in enumerate(zip(found, needs, strict=True)) if need and ct is not None]
-    code = straight(Graph(tuple(p.node for p in params), tuple(found[i].node for i in kept), node.op.name))
-    if len(kept) == len(needs):
-        return code
-    return lambda *arrays: _placed(code(*arrays), kept, len(needs))
+        with override(node):
+            found = rule(params[:1], params[1], params[2:], needs, **node.attrs)
+    cts = [ct if need else None for ct, need in zip(found, needs, strict=True)]
+    outputs = tuple(ct.node for ct in cts if ct is not None)
+    return straight(Graph(tuple(p.node for p in params), outputs, node.op.name), [ct is not None for ct in cts])
+
+
+def _is_ours(rule: Callable[..., Any]) -> bool:
+    code = getattr(rule, "__code__", None)
+    return code is not None and is_engine(code.co_filename)
 
 
 def _needs_tensors(*_: Any) -> Any:
     raise AbstractValueError
-
-
-def _placed(found: Sequence[Any], places: Sequence[int], size: int) -> list[Any]:
-    placed: list[Any] = [None] * size
-    for i, value in zip(places, found, strict=True):
-        placed[i] = value
-    return placed
 
 
 class Recipe:

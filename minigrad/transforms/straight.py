@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..graph.ir import Graph, Node
@@ -26,8 +26,10 @@ def straight_again(graph: Graph) -> Callable[..., tuple[Any, ...]]:
     return found
 
 
-def straight(graph: Graph) -> Callable[..., tuple[Any, ...]]:
-    """The function (*arrays) -> outputs of a graph without run-time sizes. An array is dropped after its last use."""
+def straight(graph: Graph, wanted: Sequence[bool] | None = None) -> Callable[..., tuple[Any, ...]]:
+    """The function (*arrays) -> outputs of a graph without run-time sizes. An array is dropped after its last use.
+
+    The outputs stand where `wanted` is true, with None in the other places."""
     names: dict[Node, str] = {p: f"p{i}" for i, p in enumerate(graph.params)}
     space: dict[str, Any] = {"__name__": __name__}
 
@@ -50,7 +52,8 @@ def straight(graph: Graph) -> Callable[..., tuple[Any, ...]]:
             lines.append(f"{names[node]} = {constant(node.op)}.numpy({', '.join(args)})")
         dead = [names[a] for a in dict.fromkeys(node.args) if last[a] is node and a.value is None and a not in graph.outputs]
         lines += [f"del {', '.join(dead)}"] if dead else []
-    results = "".join(f"{names[o]}, " for o in graph.outputs)
+    outputs = iter(graph.outputs)
+    results = "".join(f"{names[next(outputs)] if here else None}, " for here in wanted or [True] * len(graph.outputs))
     text = "\n    ".join([f"def run({', '.join(names[p] for p in graph.params)}):", *lines, f"return ({results})"])
     exec(compile(text, f"{__file__}:{graph.name}", "exec"), space)  # a file of the engine: errors name the user's line
     return space["run"]
