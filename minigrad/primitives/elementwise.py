@@ -111,7 +111,7 @@ NUMBERS = {d: (np.zeros((), d), np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy
 
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    zero, one = NUMBERS[x.dtype]
+    zero, one = NUMBERS.get(x.dtype, (0, 1))
     return np.exp(np.minimum(x, zero)) / (one + np.exp(-np.abs(x)))
 
 
