@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .. import missing
 
@@ -32,14 +35,13 @@ from .control import CONTROL
 from .elementwise import ELEMENTWISE
 from .writer import Rule, Writer, info
 
-__all__ = ["OPSET", "REFUSED", "RULES", "onnx"]
+__all__ = ["OPSET", "RULES", "onnx"]
 
 OPSET = 18  # the first with the axes of every reduction as inputs; read by onnxruntime from 1.14 (2023) on
 IR_VERSION = 8  # of the same time
 LARGEST = 2**31 - 1  # bytes of a protobuf message
 
 RULES: dict[str, Rule] = {**ELEMENTWISE, **ARRAYS, **CONTROL}
-REFUSED = {"nextafter": "ONNX has no view of the bits of a float"}  # {operation: why}
 
 Axes = Mapping[str, Sequence[str | None]]
 WHAT = "export.onnx"
@@ -152,13 +154,16 @@ def _model(graph: Graph, guards: Guards, weights: Mapping[Node, str]) -> ModelPr
     ends = [[info(n, t) for n, t in zip(side, types, strict=True)] for side, types in ((inputs, graph.in_types), (wanted, graph.out_types))]
     opset = helper.make_opsetid("", OPSET)
     body = w.finished(graph.name, *ends)
-    return helper.make_model(body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="minigrad", producer_version=version("minigrad"))
+    return helper.make_model(
+        body, opset_imports=[opset], ir_version=IR_VERSION, producer_name="minigrad", producer_version=version("minigrad")
+    )
 
 
 def _output_names(graph: Graph) -> list[str]:
-    """The paths of the results; of a single one its own name."""
+    """The paths of the results, without the brackets of a first key; of a single result its own name."""
     paths = tree.paths(graph.out_tree) if graph.out_tree is not None else [""] * len(graph.outputs)
-    return [path.removeprefix(".") or (o.name if o.args else None) or "y" for path, o in zip(paths, graph.outputs, strict=True)]
+    names = [re.sub(r"^\['(\w+)'\]", r"\1", path).removeprefix(".") for path in paths]
+    return [name or (o.name if o.args else None) or "y" for name, o in zip(names, graph.outputs, strict=True)]
 
 
 def _checked(w: Writer, params: Sequence[Node], names: Sequence[str], guards: Guards) -> list[str]:
@@ -168,19 +173,21 @@ def _checked(w: Writer, params: Sequence[Node], names: Sequence[str], guards: Gu
     for p, name in zip(params, names, strict=True):
         for a, n in enumerate(p.type.shape):
             if isinstance(n, Dim):
-                found = w.op("Shape", name, start=a, end=a + 1, name=str(n))
-                if n.symbols[0] in w.sizes:
-                    checks.append(w.failing(w.op("Equal", found, w.sizes[n.symbols[0]]), f"{n} is one size in {name} and before"))
+                found, symbol = w.op("Shape", name, start=a, end=a + 1, name=str(n)), n.symbols[0]
+                if symbol in w.sizes:
+                    checks.append(w.failing(w.op("Equal", found, w.sizes[symbol]), f"{n} is one size in {name} and before"))
                 else:
-                    w.sizes[n.symbols[0]] = found
-                    checks.append(w.failing(w.op("GreaterOrEqual", found, w.constant([1])), f"{n} is at least 1"))
-    for test, left, right, outcome in guards.facts:
-        ok = w.op(COMPARISONS[test], w.extent(left), w.extent(right))
-        checks.append(w.failing(ok if outcome else w.op("Not", ok), f"{left} {dims.SIGNS[test]} {right} is {outcome}"))
+                    w.sizes[symbol] = found
+                    checks.append(w.failing(w.op("GreaterOrEqual", found, np.array([1])), f"{n} is at least 1"))
     if not checks:
         return list(names)
-    every = w.op("Max", *checks) if len(checks) > 1 else checks[0]
+    given = dict(w.sizes)
+    for test, left, right, outcome in guards.facts:
+        ok = w.op(COMPARISONS[dims.SIGNS[test]], w.extent(left), w.extent(right))
+        checks.append(w.failing(ok if outcome else w.op("Not", ok), f"{left} {dims.SIGNS[test]} {right} is {outcome}"))
+    every = w.op("Max", *checks)
+    w.sizes = {symbol: w.op("Add", size, every, name=symbol.name) for symbol, size in given.items()}
     return [w.after(every, name) if dims.symbols(p.type.shape) else name for p, name in zip(params, names, strict=True)]
 
 
-COMPARISONS = {test: {"==": "Equal", ">": "Greater", ">=": "GreaterOrEqual"}[sign] for test, sign in dims.SIGNS.items()}
+COMPARISONS = {"==": "Equal", ">": "Greater", ">=": "GreaterOrEqual"}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
 from ...graph import dims
-from ...graph.dims import Extent, product
+from ...graph.dims import Extent, Shape, product
 from ...graph.ir import Node
-from ...graph.types import BOOL, INT
+from ...graph.types import BOOL, INT, TensorType
 from ...primitives.index import lowest
 from .elementwise import UINT64, simple, wide
 from .writer import Rule, Writer, info
@@ -19,11 +19,30 @@ from .writer import Rule, Writer, info
 # ---- reductions
 
 
-def reduction(kind: str) -> Rule:
+def reduction(kind: str, of_integers: Callable[..., str] | None = None) -> Rule:
     def rule(w: Writer, node: Node, x: str, axes: Sequence[int]) -> str:
-        return w.op(kind, x, np.array(axes, INT), keepdims=0, name=node.name) if axes else x
+        if not axes:
+            return x
+        if of_integers is None or node.type.dtype.kind == "f":
+            return w.op(kind, x, np.array(axes, INT), keepdims=0, name=node.name)
+        shape = node.args[0].type.shape
+        order = [*axes, *(a for a in range(len(shape)) if a not in axes)]
+        n = product(shape[a] for a in axes)
+        rows = w.reshape(w.op("Transpose", w.cast(x, INT), perm=order), (n, *node.type.shape))
+        return w.cast(of_integers(w, node, rows, n), node.type.dtype)
 
     return rule
+
+
+def _sum_of_integers(w: Writer, node: Node, rows: str, n: Extent) -> str:
+    """The running sum's last row: the runtime sums integers in float64, which is not exact."""
+    before = w.op("Concat", w.op("Expand", np.array(0), w.vector((1, *node.type.shape))), rows, axis=0)
+    return w.op("Gather", w.op("CumSum", before, np.array(0)), np.array(-1))
+
+
+def _product_of_integers(w: Writer, node: Node, rows: str, n: Extent) -> str:
+    ones = w.op("Expand", np.array(1), w.vector(node.type.shape))
+    return ones if dims.identical(n, 0) else _products(w, ones, rows, node.type.shape, INT)[0]
 
 
 def extreme(kind: str) -> Rule:
@@ -55,18 +74,21 @@ def cumsum(w: Writer, node: Node, x: str, axis: int, reverse: bool) -> str:
 
 
 def cumprod(w: Writer, node: Node, x: str, axis: int, reverse: bool) -> str:
-    """A Scan along the axis."""
     shape, dtype = node.type.shape, node.type.dtype
     if any(dims.identical(n, 0) for n in shape):
         return x
-    rest = node.type._replace(shape=(*shape[:axis], *shape[axis + 1 :]))
-    inner, (total, factor) = Writer(w.rules, w.weights, w.root), (w.fresh("total"), w.fresh("factor"))
+    rest = (*shape[:axis], *shape[axis + 1 :])
+    return _products(w, w.op("Expand", np.ones((), dtype), w.vector(rest)), x, rest, dtype, axis, reverse)[1]
+
+
+def _products(w: Writer, start: str, x: str, shape: Shape, dtype: np.dtype, axis: int = 0, reverse: bool = False) -> list[str]:
+    """The product along an axis, and the products up to each element: a Scan."""
+    inner, (total, factor), rest = w.within(), (w.fresh("total"), w.fresh("factor")), TensorType(shape, dtype)
     grown = inner.op("Mul", total, factor)
     outs = [grown, inner.op("Identity", grown)]
-    body = inner.finished("cumprod", [info(total, rest), info(factor, rest)], [info(o, rest) for o in outs])
-    start = w.op("Expand", np.ones((), dtype), w.vector(rest.shape))
-    way = {"scan_input_directions": [int(reverse)], "scan_output_directions": [int(reverse)]}
-    return w.op("Scan", start, x, outputs=2, body=body, num_scan_inputs=1, scan_input_axes=[axis], scan_output_axes=[axis], **way)[1]
+    body = inner.finished("products", [info(total, rest), info(factor, rest)], [info(o, rest) for o in outs])
+    way: dict[str, Any] = {"scan_input_directions": [int(reverse)], "scan_output_directions": [int(reverse)]}
+    return w.op("Scan", start, x, outputs=2, body=body, num_scan_inputs=1, scan_input_axes=[axis], scan_output_axes=[axis], **way)
 
 
 # ---- movements
@@ -211,9 +233,9 @@ def random(w: Writer, node: Node, key: str, stream: str, shape: Sequence[Extent]
     blocks = w.op("Div", w.op("Add", count, np.array([3])), np.array([4]))
     first = w.op("Range", np.array(1), w.op("Add", w.op("Squeeze", blocks, np.array([0])), np.array(1)), np.array(1))
     keys = [w.op("Reshape", w.op("Gather", key, np.array(i), axis=-1), column) for i in (0, 1)]
-    c: list[Any] = [w.cast(first, u), u([0]), w.op("Reshape", stream, column), u([domain])]
+    c: list[Any] = [w.cast(first, u), np.zeros(1, u), w.op("Reshape", stream, column), np.array([domain], u)]
     for r in range(ROUNDS):
-        keys = [w.op("Add", k, u([v])) for k, v in zip(keys, WEYL, strict=True)] if r else keys
+        keys = [w.op("Add", k, np.array([v], u)) for k, v in zip(keys, WEYL, strict=True)] if r else keys
         (h0, l0), (h1, l1) = (_product(w, c[i], m) for i, m in zip((0, 2), MULTIPLIERS, strict=True))
         c = [w.op("BitwiseXor", w.op("BitwiseXor", h, c[i]), k) for h, i, k in ((h1, 1, keys[0]), (h0, 3, keys[1]))]
         c = [c[0], l1, c[1], l0]
@@ -238,7 +260,7 @@ def _product(w: Writer, a: Any, multiplier: int) -> tuple[str, str]:
 
 
 ARRAYS: dict[str, Rule] = {
-    "sum": wide(reduction("ReduceSum"), "as int64"), "prod": wide(reduction("ReduceProd"), "as int64"),
+    "sum": reduction("ReduceSum", _sum_of_integers), "prod": reduction("ReduceProd", _product_of_integers),
     "max": wide(extreme("ReduceMax")), "min": wide(extreme("ReduceMin")), "argmax": wide(argmax),
     "cumsum": wide(cumsum, "as int64"), "cumprod": cumprod,
     "reshape": lambda w, node, x, shape: w.reshape(x, shape), "broadcast": broadcast, "permute": permute, "slice": slice_,

@@ -64,7 +64,7 @@ def for_bools(of_bools: Rule, otherwise: Rule) -> Rule:
 
 
 def in_float64(exact: Rule, otherwise: str) -> Rule:
-    """Another rule for float64, of which the runtime has no kernel."""
+    """Another rule for float64, of which the runtime has no kernel, or a wrong one."""
 
     def rule(w: Writer, node: Node, *args: str) -> str:
         return w.op(otherwise, *args, name=node.name) if node.type.dtype == FLOAT else exact(w, node, *args)
@@ -119,6 +119,11 @@ def log1p(w: Writer, node: Node, x: str) -> str:
     u = w.op("Add", x, number(node, 1))
     whole = w.op("Or", w.op("Equal", u, number(node, 1)), w.op("Equal", x, number(node, np.inf)))
     return w.op("Where", whole, x, w.op("Mul", w.op("Log", u), w.op("Div", x, w.op("Sub", u, number(node, 1)))))
+
+
+def softplus(w: Writer, node: Node, x: str) -> str:
+    """max(x, 0) + log1p(exp(−|x|)); the runtime's own overflows in float64."""
+    return w.op("Add", w.op("Max", x, number(node, 0)), log1p(w, node, w.op("Exp", w.op("Neg", w.op("Abs", x)))))
 
 
 def erf(w: Writer, node: Node, x: str) -> str:
@@ -233,6 +238,10 @@ def copysign(w: Writer, node: Node, x: Any, y: str) -> str:
     return w.op("Where", signbit(w, node, y), w.op("Neg", a), a)
 
 
+def nextafter(w: Writer, node: Node, x: str, y: str) -> str:
+    raise refused(node, "ONNX has no view of the bits of a float", "Leave it out of what is exported")
+
+
 def trunc(w: Writer, node: Node, x: str) -> str:
     return w.op("Where", w.op("Less", x, number(node, 0)), w.op("Ceil", x), w.op("Floor", x))
 
@@ -279,7 +288,8 @@ def _remainder(w: Writer, node: Node, x: str, y: str) -> tuple[str, str]:
 
 def _divisor(w: Writer, node: Node, y: str) -> str:
     """1 for the integers 0 and −1, by which a processor does not always divide."""
-    return w.op("Where", w.op("LessOrEqual", w.op("Abs", y), number(node, 1)), number(node, 1), y)
+    near = w.op("And", w.op("LessOrEqual", y, number(node, 1)), w.op("GreaterOrEqual", y, number(node, -1)))
+    return w.op("Where", near, number(node, 1), y)
 
 
 def power(w: Writer, node: Node, x: str, y: str) -> str:
@@ -297,26 +307,21 @@ def bitwise(logical: str) -> Rule:
 
 
 def shift(direction: str) -> Rule:
-    """Of int64 and uint64, by 0 … 63; other shifts move all bits out. To the right, negative numbers are filled with ones."""
+    """In 64 bits, by 0 … 63; other shifts move all bits out. To the right, negative numbers are filled with ones."""
 
     def rule(w: Writer, node: Node, x: str, y: str) -> str:
         dtype = node.type.dtype
-        by = y if dtype != UINT64 else w.cast(w.op("Min", y, np.array(64, UINT64)), INT)
+        by = w.cast(w.op("Min", y, np.array(64, dtype)) if dtype == UINT64 else y, INT)
         fits = w.op("And", w.op("GreaterOrEqual", by, np.array(0)), w.op("Less", by, np.array(64)))
         by = w.cast(w.op("Where", fits, by, np.array(0)), UINT64)
-        signed = direction == "RIGHT" and dtype != UINT64
-        negative = w.op("Less", x, np.array(0)) if signed else ""
-        bits = w.op("Where", negative, w.op("BitwiseNot", x), x) if signed else x
+        signed = direction == "RIGHT" and dtype.kind == "i"
+        negative = w.op("Less", x, number(node, 0)) if signed else ""
+        bits = w.op("Where", negative, w.op("BitwiseNot", w.cast(x, INT)), w.cast(x, INT)) if signed else x
         moved = w.cast(w.op("BitShift", w.cast(bits, UINT64), by, direction=direction), INT)
         found = w.op("Where", fits, moved, np.array(0))
-        if signed:
-            return w.op("Where", negative, w.op("BitwiseNot", found), found)
-        return w.cast(found, dtype)
+        return w.cast(w.op("Where", negative, w.op("BitwiseNot", found), found) if signed else found, dtype)
 
-    def widened(w: Writer, node: Node, x: str, y: str) -> str:
-        return rule(w, node, x, y) if node.type.dtype == UINT64 else wide(rule)(w, node, x, y)
-
-    return widened
+    return rule
 
 
 # ---- choices and comparisons
@@ -343,17 +348,17 @@ ELEMENTWISE: dict[str, Rule] = {
     **{
         name: simple(kind)
         for name, kind in {
-            "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "softplus": "Softplus", "sin": "Sin", "cos": "Cos", "abs": "Abs",
+            "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "tanh": "Tanh", "sin": "Sin", "cos": "Cos", "abs": "Abs",
             "floor": "Floor", "ceil": "Ceil", "round": "Round", "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "equal": "Equal",
         }.items()
     },
-    "sigmoid": sigmoid, "expm1": expm1, "log1p": log1p, "erf": erf, "tan": in_float64(tan, "Tan"), "sign": simple("Sign"),
-    "asin": in_float64(asin, "Asin"), "acos": in_float64(acos, "Acos"), "atan": atan,
+    "sigmoid": sigmoid, "softplus": in_float64(softplus, "Softplus"), "expm1": expm1, "log1p": log1p, "erf": erf, "sign": simple("Sign"),
+    "tan": in_float64(tan, "Tan"), "asin": in_float64(asin, "Asin"), "acos": in_float64(acos, "Acos"), "atan": atan,
     "sinh": in_float64(sinh, "Sinh"), "cosh": in_float64(cosh, "Cosh"), "asinh": in_float64(asinh, "Asinh"),
     "acosh": in_float64(acosh, "Acosh"), "atanh": in_float64(atanh, "Atanh"),
     "exp2": lambda w, node, x: w.op("Pow", number(node, 2), x), "log2": logarithm(2), "log10": logarithm(10),
     "hypot": hypot, "atan2": atan2, "logaddexp": logaddexp,
-    "signbit": signbit, "copysign": copysign, "trunc": trunc, "neg": neg, "cast": cast, "fit": fit,
+    "signbit": signbit, "copysign": copysign, "nextafter": nextafter, "trunc": trunc, "neg": neg, "cast": cast, "fit": fit,
     "floor_divide": wide(floor_divide), "remainder": wide(remainder), "pow": power,
     "maximum": for_bools(simple("Or"), wide(simple("Max"), "own")),
     "minimum": for_bools(simple("And"), wide(simple("Min"), "own")),

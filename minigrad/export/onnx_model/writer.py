@@ -123,10 +123,10 @@ class Writer:
 
     def reshape(self, x: str, shape: Sequence[Extent]) -> str:
         """x in a shape; if one size of it is a run-time size, it is left to be found."""
-        free = [i for i, n in enumerate(shape) if isinstance(n, Dim)]
-        if any(dims.identical(n, 0) for n in shape):
+        free = [isinstance(n, Dim) for n in shape]
+        if sum(free) != 1 or any(dims.identical(n, 0) for n in shape):
             return self.op("Reshape", x, self.vector(shape), allowzero=1)
-        return self.op("Reshape", x, self.vector([-1 if i in free else n for i, n in enumerate(shape)] if len(free) == 1 else shape))
+        return self.op("Reshape", x, self.vector([-1 if f else n for n, f in zip(shape, free, strict=True)]))
 
     # ---- checks
 
@@ -149,10 +149,21 @@ class Writer:
                 values.add(node)
         return [values[o] for o in graph.outputs]
 
-    def inside(self, graph: Graph, outer: Sequence[str], given: Sequence[str], name: str) -> tuple[Writer, list[str]]:
+    def within(self) -> Writer:
+        """The writer of a graph inside this one."""
+        return Writer(self.rules, self.weights, self.root)
+
+    def inside(self, graph: Graph, outer: Sequence[str], given: Sequence[str]) -> tuple[Writer, list[str]]:
         """The writer of a graph inside, and the names of its outputs, for the graph on names outside and then on names given inside."""
-        inner = Writer(self.rules, self.weights, self.root)
-        return inner, [inner.op("Identity", o, name=n.name) for o, n in zip(inner.graph(graph, [*outer, *given]), graph.outputs, strict=True)]
+        inner = self.within()
+        return inner, inner.as_outputs(inner.graph(graph, [*outer, *given]))
+
+    def as_outputs(self, names: Sequence[str]) -> list[str]:
+        """Names that may be outputs of this graph: each made by a node of it, and none twice."""
+        made, found = {o for n in self.nodes for o in n.output}, list[str]()
+        for name in names:
+            found.append(name if name in made and name not in found else self.op("Identity", name))
+        return found
 
     def finished(self, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
         return helper.make_graph(self.nodes, name, inputs, outputs, [*self.initializers.values()] if self.root is self else [])
@@ -175,10 +186,9 @@ class _Values:
         if node.is_constant:
             self.names[node] = w.weight(node)
             return
-        rule = w.rules.get(node.op.name)
-        if rule is None:
-            raise refused(node, "ONNX has no such operation")
-        self.names[node] = rule(w, node, *self._arguments(node), **node.attrs)
+        if node.op.name not in w.rules:  # an operation of the user's
+            raise refused(node, "it has no ONNX form", "Make it of operations of minigrad")
+        self.names[node] = w.rules[node.op.name](w, node, *self._arguments(node), **node.attrs)
 
     def _arguments(self, node: Node) -> list[Any]:
         small = [a.op is broadcast and not a.is_constant for a in node.args]
