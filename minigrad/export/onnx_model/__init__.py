@@ -56,10 +56,12 @@ def onnx(f: Callable[..., Any], args: Any, path: str | os.PathLike[str], axes: A
 
         mg.export.onnx(model, xs, "model.onnx", axes={"xs": ("T", "B")})
 
-    Inputs, outputs and initialisers have the paths of their places as names ("xs", "state.h", "cell.W_x"). What the function takes from
-    outside, as a model its parameters, are initialisers. The file runs with opset 18 in any runtime; in onnxruntime it gives minigrad's
-    numbers, or stops with an error that names the size or index that is wrong. What would not, is refused here: GraphError names the
-    operation and the line. The metadata hold minigrad's version and a digest of the program.
+    Inputs, outputs and initialisers have the paths of their places as names ("xs", "state.h", "cell.W_x"); an output that would have the
+    name of an input has "_out" behind it. What the function takes from outside, as a model its parameters, are initialisers. The metadata
+    hold minigrad's version and a digest of the program.
+
+    In onnxruntime the file gives minigrad's numbers, or stops with an error that names the size or index that is wrong. What would not is
+    refused here: GraphError names the operation and the line.
     """
     require_callable(WHAT, f)
     graph, guards = _traced(f, args if type(args) is tuple else (args,), axes or {})
@@ -93,7 +95,7 @@ def _sizes(leaves: list[Any], names: list[str], axes: Axes) -> list[Tensor]:
     unknown = [a for a in axes if not any(map(_is_at(a), names))]
     if unknown:
         raise setting_error(WHAT, f"axes names {', '.join(map(repr, unknown))}, but the arguments are {', '.join(names)}")
-    symbols: dict[str, Symbol] = {}
+    lengths: dict[str, int] = {}
     found = []
     for leaf, name in zip(leaves, names, strict=True):
         if is_number(leaf):
@@ -103,7 +105,7 @@ def _sizes(leaves: list[Any], names: list[str], axes: Axes) -> list[Tensor]:
         free: list[str | None] = list(given[-1]) if given else []
         if len(free) > leaf.ndim:
             raise setting_error(WHAT, f"axes gives {name} the names {free}, but it has {leaf.ndim} axes")
-        shape = tuple(_size(symbols, a, n, name) for a, n in zip([*free, *[None] * leaf.ndim], leaf.shape, strict=False))
+        shape = tuple(_size(lengths, a, n, name) for a, n in zip([*free, *[None] * leaf.ndim], leaf.shape, strict=False))
         found.append(abstract(TensorType(shape, leaf.dtype)))
     return found
 
@@ -113,14 +115,14 @@ def _is_at(place: str) -> Callable[[str], bool]:
     return lambda name: name == place or (name.startswith(place) and name[len(place)] in ".[")
 
 
-def _size(symbols: dict[str, Symbol], name: str | None, n: int, where: str) -> Extent:
+def _size(lengths: dict[str, int], name: str | None, n: int, where: str) -> Extent:
     if name is None:
         return n
-    symbol = symbols.setdefault(name, Symbol(name, n))
-    if symbol.hint != n or n == 0:
-        problem = "is empty" if n == 0 else f"is {n} in {where} and {symbol.hint} before"
+    known = lengths.setdefault(name, n)
+    if n != known or n == 0:
+        problem = "is empty" if n == 0 else f"is {n} in {where} and {known} before"
         raise setting_error(WHAT, f"the axis {name} {problem}", "Give an example whose axes of one name have one length of at least 1")
-    return Dim.of(symbol)
+    return Dim.of(Symbol(name, n))
 
 
 def _weights(f: Callable[..., Any]) -> dict[Node, str]:
@@ -144,7 +146,7 @@ def _digest(graph: Graph) -> str:
 def _model(graph: Graph, guards: Guards, weights: Mapping[Node, str]) -> ModelProto:
     w = Writer(RULES, weights)
     inputs = [w.own(p.name or f"x{i}") for i, p in enumerate(graph.params)]
-    wanted = [w.own(name) for name in _output_names(graph)]
+    wanted = [w.own(f"{name}_out" if name in inputs else name) for name in _output_names(graph)]
     for p, name in zip(graph.params, inputs, strict=True):
         if p.type.dtype in HALVES:
             raise GraphError(message(WHAT, f"{name} is {p.type}, and {p.type.dtype} is not exported", "Convert with .astype('float32')"))
