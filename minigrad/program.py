@@ -114,7 +114,7 @@ class Specialization:
 
     def empty(self, count: int | None = None) -> list[np.ndarray]:
         """Memory for the first results."""
-        return [memory.empty(t.shape, t.dtype) for t in self.types[:count]]
+        return [memory.empty(s, t.dtype) for s, t in zip(self.shapes[:count], self.types[:count], strict=True)]
 
     def fill(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Compute the results into arrays that the caller gives."""
@@ -132,6 +132,7 @@ class Layout:
     """Arrays of these types in one block of memory, each at the start of a cache line."""
 
     def __init__(self, types: Sequence[TensorType]):
+        self.places: list[tuple[Any, np.dtype, int]]
         sizes = [math.prod(t.shape) * t.dtype.itemsize for t in types]
         starts = accumulate([-(-n // ALIGNMENT) * ALIGNMENT for n in sizes], initial=0)
         *offsets, self.bytes = starts

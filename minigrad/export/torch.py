@@ -86,7 +86,7 @@ class Call(NamedTuple):
 
     function: Function
     sized: Sized
-    arrays: list[np.ndarray]  # of all leaves, and of what the function takes from outside
+    arrays: list[Any]  # of all leaves, and of what the function takes from outside
     leaves: list[Any]
     in_tree: tree.TreeDef
     wanted: tuple[bool, ...]
@@ -127,7 +127,7 @@ class Native(torch.autograd.Function):
             arguments = {i: as_array(t) for i, t in tensors.items() if i in pair.reads}
             held = [
                 *(arguments.get(i, a) for i, a in enumerate(call.arrays)),
-                *[None] * pair.count,
+                *[None] * pair.results,
                 *call.sized.kept.arrays(as_array(block)),
             ]
             for i, out in zip(pair.read_outs, saved[len(places) :], strict=True):
