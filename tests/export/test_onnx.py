@@ -12,6 +12,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import onnx
+from hypothesis import given, settings
 from in_onnxruntime import close, exported, largest, outputs
 from minigrad.models import LSTM, Transformer
 from minigrad.models.registry import MODELS
@@ -19,6 +20,7 @@ from minigrad.models.registry import MODELS
 import minigrad as mg
 from minigrad.errors import GraphError, SettingError
 from minigrad.export import onnx_model
+from minigrad.testing.strategies import graphs
 
 SIZES = [(1, 1), (5, 3), (2, 4), (4, 2), (3, 5)]  # of T and B; the example has (3, 2)
 SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1}
@@ -82,6 +84,20 @@ def test_a_training_step_at_five_sizes(name, dtype, tmp_path):
         sure = [np.abs(g.numpy()) > 1e-3 * largest(expected[1]) for g in mg.tree.leaves(expected[1])]
         for s, a, b in zip(sure, mg.tree.leaves(found[-1]), mg.tree.leaves(expected[-1]), strict=True):
             close(np.where(s, a, 0), np.where(s, b, 0), 1)
+
+
+@settings(max_examples=8)
+@given(program=graphs(steps=6))
+def test_a_random_program_and_its_gradient(program, tmp_path_factory):
+    inputs = program.inputs()
+    for f in (lambda a, b: program(a, b), lambda a, b: program.gradient(a, b)):
+        try:
+            found = outputs(exported(f, tuple(inputs), tmp_path_factory.mktemp("random")), *inputs)
+        except GraphError as error:
+            assert "has no erf in float64" in str(error)  # noqa: PT017  (the only refusal that may come)
+            continue
+        for a, b in zip(found, mg.tree.leaves(f(*inputs)), strict=True):
+            close(a, b, max(1, largest(b)) if b.size else 1)
 
 
 def test_both_directions_states_and_a_mask(tmp_path):
@@ -189,6 +205,16 @@ def test_the_digest_is_of_the_program_and_not_of_its_weights(tmp_path):
     first = digest(LSTM(3, hidden=4, key=0))
     assert first == digest(LSTM(3, hidden=4, key=1)) != digest(LSTM(3, hidden=5, key=0))
     assert len(first) == 64
+
+
+def test_operations_broadcast_by_themselves_where_an_argument_is_whole(tmp_path):
+    def f(x: Any, y: Any) -> Any:
+        wide = [mg.broadcast_to(v, (3, 2)) for v in (x, y)]
+        return wide[0] + wide[1], mg.where(wide[0] > 0, wide[0], wide[1]), wide[0] * mg.ones((3, 2), "float64"), mg.tanh(wide[1])
+
+    args = np.array([1.0, -2.0]), np.array([3.0, 4.0])
+    for found, expected in zip(outputs(exported(f, args, tmp_path), *args), f(*args), strict=True):
+        close(found, expected)
 
 
 def test_a_result_that_is_an_argument_and_two_that_are_one(tmp_path):
