@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..experiments import Run
-from ..experiments.exported import FORMS, compare, write
+from ..experiments.exported import FORMS, compare, form_of, write
 from .shared import Folder, app, console, plainly
 
 CLOSE = 1e-4  # of the largest output; more is no rounding
@@ -19,8 +19,8 @@ CLOSE = 1e-4  # of the largest output; more is no rounding
 @plainly
 def export(
     folder: Folder,
-    to: Annotated[str, typer.Option(metavar="|".join(FORMS), help="the form of the file")] = "onnx",
-    out: Annotated[Path | None, typer.Option(help="the file; by default model.onnx in the run's folder, or with the form's ending")] = None,
+    to: Annotated[str, typer.Option(metavar="|".join(FORMS), help="; ".join(f"{name}: {f.words}" for name, f in FORMS.items()))] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="the file; by default model.onnx, or with another ending, in the run's folder")] = None,
 ) -> None:
     """Write a trained model as a file that other programs run, and compare its outputs with the model's on fresh sequences.
 
@@ -28,7 +28,7 @@ def export(
     """
     run = Run.open(folder)
     model, step = run.restore()
-    path = out or run.folder / f"model.{to}"
+    path = out or run.folder / f"model.{form_of(to).ending}"
     program = write(run.experiment, model, path, to)
     console.print(f"{path}: {run.config.title} after {step:,} updates, {path.stat().st_size:,} bytes", markup=False)
     rows = compare(run.experiment, model, program)

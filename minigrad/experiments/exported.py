@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import export
+from .. import export, io
 from ..errors import SettingError
+from ..models import RNN, torch_layout
 from ..transforms.autodiff import no_grad
 from .run import Experiment
 
@@ -34,15 +36,27 @@ class Comparison(NamedTuple):
         return self.difference / max(self.largest, 1.0)
 
 
+class Form(NamedTuple):
+    """A form of file: the ending of its name, what it is, and (model, inputs, path) -> the file, written and read again."""
+
+    ending: str
+    words: str
+    write: Callable[[Any, np.ndarray, Path], Program]
+
+
 def write(experiment: Experiment, model: Any, path: Path, form: str) -> Program:
-    """Write the model as a file of a form in FORMS, with free lengths and batches; the file, read again. Raises SettingError."""
-    if form not in FORMS:
-        raise SettingError(f"{form!r} is no form that a model is exported to: take {', '.join(FORMS)}")
+    """Write the model in a form of FORMS, for any lengths and batches; the file, read again. Raises SettingError."""
     inputs, _, _ = experiment.batch(experiment.keys.evaluation, START, 2)
     try:
-        return FORMS[form](model, np.asarray(inputs), path)
+        return form_of(form).write(model, np.asarray(inputs), path)
     except ImportError as error:
         raise SettingError(str(error)) from None
+
+
+def form_of(name: str) -> Form:
+    if name not in FORMS:
+        raise SettingError(f"{name!r} is no form that a model is exported to: take {', '.join(FORMS)}")
+    return FORMS[name]
 
 
 def compare(experiment: Experiment, model: Any, program: Program) -> list[Comparison]:
@@ -60,14 +74,54 @@ def compare(experiment: Experiment, model: Any, program: Program) -> list[Compar
     return found
 
 
-def _onnx(model: Any, inputs: np.ndarray, path: Path) -> Program:
+@contextmanager
+def _needs(extra: str) -> Iterator[None]:
+    """A library that is not installed as an error that says what to install."""
     try:
-        import onnxruntime
+        yield
     except ModuleNotFoundError as error:
-        raise export.missing("onnx", error) from None
+        raise export.missing(extra, error) from None
+
+
+def _onnx(model: Any, inputs: np.ndarray, path: Path) -> Program:
+    with _needs("onnx"):
+        import onnxruntime
     export.onnx(model, inputs, path, axes=AXES)
     session = onnxruntime.InferenceSession(path)
     return lambda xs: session.run(None, {"xs": xs})[0]
 
 
-FORMS: dict[str, Callable[[Any, np.ndarray, Path], Program]] = {"onnx": _onnx}
+def _torch(model: Any, inputs: np.ndarray, path: Path) -> Program:
+    """The state dict of PyTorch's own layer, and that of the readout, nn.Linear, as readout.weight and readout.bias."""
+    with _needs("torch"):
+        import torch
+    try:
+        io.save(path, torch_layout.to_torch(model))
+    except (TypeError, ValueError) as error:
+        fix = "Take --to onnx; in a program with minigrad, mg.export.torch.module(model)"
+        raise SettingError(f"{type(model).__name__} as a state dict: {error}. {fix}") from None
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in io.load(path)[0].items()}
+    layer = _layer(torch.nn, model)
+    layer.load_state_dict({k: v for k, v in weights.items() if not k.startswith("readout")})
+
+    def program(xs: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return torch.nn.functional.linear(layer(torch.from_numpy(xs))[0], weights["readout.weight"], weights["readout.bias"]).numpy()
+
+    return program
+
+
+def _layer(nn: Any, model: Any) -> Any:
+    """PyTorch's layer of a model's sizes."""
+    layers = getattr(model, "layers", (model,))
+    first = layers[0]
+    more = {"nonlinearity": first.activation} if isinstance(first, RNN) else {}
+    if getattr(first, "projection", None) is not None:
+        more["proj_size"] = first.projection.shape[1]
+    return getattr(nn, type(first).__name__)(first.inputs, first.hidden, len(layers), **more)
+
+
+FORMS = {
+    "onnx": Form("onnx", "for onnxruntime and others", _onnx),
+    "torch": Form("safetensors", "a state dict for PyTorch's own layer", _torch),
+}

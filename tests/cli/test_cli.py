@@ -272,9 +272,27 @@ def test_export_fails_where_the_outputs_differ_or_the_form_is_unknown(trained, m
     from minigrad.experiments import exported
 
     folder, _ = trained["rnn"]
-    assert "'pt' is no form that a model is exported to: take onnx" in call("export", folder, "--to", "pt", code=1)
-    monkeypatch.setitem(exported.FORMS, "wrong", lambda model, xs, path: path.touch() or (lambda xs: np.full((*xs.shape[:2], 2), np.nan)))
+    assert "'pt' is no form that a model is exported to: take onnx, torch" in call("export", folder, "--to", "pt", code=1)
+    nothing = exported.Form("wrong", "", lambda model, xs, path: path.touch() or (lambda xs: np.full((*xs.shape[:2], 2), np.nan)))
+    monkeypatch.setitem(exported.FORMS, "wrong", nothing)
     assert "differ from the model's by more than" in call("export", folder, "--to", "wrong", code=1)
+
+
+def test_a_state_dict_for_pytorchs_own_layer_gives_the_models_outputs(trained, tmp_path):
+    pytest.importorskip("torch")
+    from safetensors.numpy import load_file
+
+    from minigrad.experiments.exported import compare, write
+
+    text = call("export", trained["rnn"][0], "--to", "torch", "--out", tmp_path / "rnn.safetensors")
+    assert "rnn.safetensors: rnn" in text
+    assert set(load_file(tmp_path / "rnn.safetensors")) >= {"weight_ih_l0", "weight_hh_l0", "readout.weight", "readout.bias"}
+    assert "PyTorch has no layout for NTM" in call("export", trained["ntm"][0], "--to", "torch", code=1)
+    for model, more in (("lstm", {"projection": 4}), ("lstm", {"layers": 2}), ("gru", {"layers": 2}), ("rnn", {"hidden": 3})):
+        experiment = Experiment(Config.of("copy", model, **{"hidden": 6, "bits": 2, "lengths": "1-3", **more}))
+        made = experiment.model()
+        rows = compare(experiment, made, write(experiment, made, tmp_path / "model.safetensors", "torch"))
+        assert max(row.relative for row in rows) < 1e-6
 
 
 def test_tensorboard_files_and_flat_metrics_of_a_run(tmp_path):
