@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import tree
 from ..captured import find
-from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, number_kinds, symbolic, traced, unhashable_error
+from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, structure_of, symbolic, traced
 from ..control.scan import SCAN, residuals, split
 from ..errors import GraphError, message
 from ..graph.dims import Symbol
@@ -19,7 +19,7 @@ from ..graph.types import TensorType
 from ..ops import astype, concat, expand_dims
 from ..primitives.elementwise import detach
 from ..primitives.rules import cotangent_type
-from ..program import Layout, Program, Specialization
+from ..program import Layout, Program, Specialization, Structure
 from ..tensor import Tensor, abstract, differentiating, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.tracing import argument_names
@@ -122,21 +122,22 @@ class Pair(NamedTuple):
 class Sized:
     """A pair for arguments of given shapes. Its results are memory of the caller's own."""
 
-    def __init__(self, pair: Pair, sizes: dict[Symbol, int]):
-        self.pair, self.forward = pair, Specialization(pair.forward, sizes)
-        self.backward = None if pair.backward is None else Specialization(pair.backward, sizes)
+    def __init__(self, pair: Pair, sizes: dict[Symbol, int], structure: Structure):
+        self.pair, self.forward = pair, Specialization(pair.forward, sizes, structure)
+        self.backward = None if pair.backward is None else Specialization(pair.backward, sizes, structure)
         self.kept = Layout(self.forward.types[pair.results :])
 
-    def results(self, arguments: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    def results(self, arguments: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], np.ndarray]:
         """The results of the function, and a block with the residuals that are neither arguments nor results."""
-        outs, block = self.forward.empty(self.pair.results), self.kept.empty()
+        outs, block = self.forward.memory(self.pair.results), self.kept.empty()
         self.forward.fill(arguments, [*outs, *self.kept.arrays(block)])
         return outs, block
 
-    def gradients(self, given: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def gradients(self, given: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """The gradients of the connected leaves, from the residuals and the cotangents."""
-        assert self.backward is not None
-        found = self.backward.empty()
+        if self.backward is None:  # none is connected
+            return []
+        found = self.backward.memory()
         self.backward.fill(given, found)
         return found
 
@@ -150,32 +151,29 @@ class Pairs:
         self.sized: dict[Any, Sized] = {}
 
     def at(
-        self, leaves: Sequence[Any], literal: Sequence[bool], in_tree: tree.TreeDef, wanted: tuple[bool, ...]
+        self, leaves: list[Any], literal: Sequence[bool], in_tree: tree.TreeDef, wanted: tuple[bool, ...]
     ) -> tuple[Sized, list[np.ndarray]]:
         """The pair for these leaves of (args, kwargs), and all arguments of its forward program. The axes of leaves that are literal, as
         parameters are, are run-time sizes only once they change."""
         arrays = list(map(as_array, leaves))
-        structure = in_tree, wanted, number_kinds(leaves)
-        key = (structure, *[(a.dtype, a.shape) for a in arrays])
-        try:
-            found = self.sized.get(key)
-        except TypeError:
-            raise unhashable_error(self.name, in_tree) from None
+        structure = structure_of(self.name, in_tree, leaves)
+        key = (structure, wanted, *[(a.dtype, a.shape) for a in arrays])
+        found = self.sized.get(key)
         outside = None if found is None else found.pair.forward.outside(self.function)
         if found is None or outside is None:
             if len(self.sized) >= KEPT_SPECIALIZATIONS:
                 self.sized.clear()
-            found, outside = self._find(leaves, literal, arrays, structure)
+            found, outside = self._find(leaves, literal, arrays, structure, wanted)
             self.sized[key] = found
         return found, [*arrays, *map(as_array, outside)]
 
     def _find(
-        self, leaves: Sequence[Any], literal: Sequence[bool], arrays: Sequence[np.ndarray], structure: Any
+        self, leaves: list[Any], literal: Sequence[bool], arrays: list[np.ndarray], structure: Structure, wanted: tuple[bool, ...]
     ) -> tuple[Sized, list[Tensor]]:
         """A known pair that fits, else a new one; and what it takes from outside."""
-        known = self.known.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
+        known = self.known.setdefault((structure, wanted, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for pair in known:
-            fitting = self._fitting(pair, arrays)
+            fitting = self._fitting(pair, arrays, structure)
             if fitting is not None:
                 return fitting
         programs = [pair.forward for pair in known]
@@ -184,15 +182,16 @@ class Pairs:
             for i, (leaf, fixed, a) in enumerate(zip(leaves, literal, arrays, strict=True))
         ]
         changed = {n for p in programs if p.captured is not None for n in p.captured.changed(self.function)}
-        known.insert(0, self._made(params, tree.unflatten(structure[0], leaves), structure[0], structure[1], changed))
-        found = self._fitting(known[0], arrays)
+        treedef = structure.treedef
+        known.insert(0, self._made(params, tree.unflatten(treedef, leaves), treedef, wanted, changed))
+        found = self._fitting(known[0], arrays, structure)
         assert found is not None
         return found
 
-    def _fitting(self, pair: Pair, arrays: Sequence[np.ndarray]) -> tuple[Sized, list[Tensor]] | None:
+    def _fitting(self, pair: Pair, arrays: list[np.ndarray], structure: Structure) -> tuple[Sized, list[Tensor]] | None:
         outside = pair.forward.outside(self.function)
         sizes = None if outside is None else pair.forward.sizes([*arrays, *map(as_array, outside)])
-        return None if outside is None or sizes is None else (Sized(pair, sizes), outside)
+        return None if outside is None or sizes is None else (Sized(pair, sizes, structure), outside)
 
     def _made(self, params: list[Tensor], given: Any, in_tree: tree.TreeDef, wanted: tuple[bool, ...], changed: set[Node]) -> Pair:
         split: Split

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import io, tree
 from ..control.call import importable
-from ..errors import DTypeError, dtype_error, require_callable
+from ..errors import dtype_error, require_callable
 from ..graph.nodes import PARAMETER
 from ..graph.types import BFLOAT16
 from ..tensor import Tensor, parameter, tensor
@@ -61,17 +61,21 @@ class Function:
         return tree.unflatten(sized.pair.out_tree, outs)
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
-        """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError for one that is not in the CPU's memory."""
+        """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError, which names the argument, for what is no array."""
         found = list(leaves)
         for i, leaf in enumerate(leaves):
+            what = fix = ""
             if isinstance(leaf, torch.Tensor):
                 try:
                     found[i] = as_array(leaf)
-                except (RuntimeError, TypeError, DTypeError) as error:
-                    name = argument_names(self.pairs.function, args, kwargs)[i]
-                    problem = f"cannot read {name}, a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
+                except (RuntimeError, TypeError) as error:
+                    what = f"a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
                     fix = "minigrad computes with dense arrays in the CPU's memory: give it .cpu(), and no tensor of torch.func or vmap"
-                    raise dtype_error(self.__name__, problem, fix) from None
+            elif not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float)):
+                what, fix = f"the {type(leaf).__name__} {leaf!r}", "Give what is no array beforehand, by functools.partial"
+            if what:
+                name = argument_names(self.pairs.function, args, kwargs)[i]
+                raise dtype_error(self.__name__, f"cannot read {name}, {what}", fix)
         return found
 
     def gradient(self, wanted: tuple[bool, ...]) -> Function:

@@ -100,7 +100,7 @@ def test_without_a_gradient_nothing_is_kept_for_one() -> None:
     with torch.no_grad():
         found = shared(*arguments())
     assert not any(t.requires_grad for t in found.values())
-    kept = {any(wanted): pairs for ((_, wanted, _), _), pairs in shared.pairs.known.items()}
+    kept = {any(wanted): pairs for (_, wanted, _), pairs in shared.pairs.known.items()}
     assert all(len(p.forward.graph.outputs) == p.results and p.backward is None for p in kept[False])
     assert all(len(p.forward.graph.outputs) > p.results for p in kept[True])
 
@@ -201,6 +201,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "vmap": (lambda: torch.func.vmap(mg.export.torch.function(mg.sin))(torch.ones(2, 3)), DTypeError, "no tensor of torch.func"),
     "grad of torch.func": (lambda: torch.func.grad(mg.export.torch.function(mg.sum))(torch.ones(3)), Exception, "torch.func|setup_context"),
     "a parameter from outside": (lambda: mg.export.torch.function(LSTM(3, 4).run)(torch.ones(2, 1, 3)), GraphError, "a module"),
+    "a text": (lambda: shared(*arguments(), scale="large"), DTypeError, "cannot read scale, the str 'large'. .* functools.partial"),
     "what is no function": (lambda: mg.export.torch.function(3), DTypeError, "takes a function"),
 }
 
