@@ -16,9 +16,10 @@ import minigrad as mg
 
 jax = pytest.importorskip("jax")
 
+from jaxed import FAST  # noqa: E402
+
 from minigrad.export.jax import arrays, save, to_jax  # noqa: E402
 
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}  # to compile, not to run
 SMALL: dict[str, dict[str, Any]] = {
     "rnn": {"hidden": 5},
     "lstm": {"hidden": 5, "peephole": True},
