@@ -18,7 +18,7 @@ import jax.numpy as jnp  # noqa: E402
 from jax import lax  # noqa: E402
 from jaxed import listed, together  # noqa: E402
 
-from minigrad.export.jax import arrays, from_jax, to_jax  # noqa: E402
+from minigrad.export.jax import arrays, from_jax, jaxprs, to_jax  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 3))
@@ -100,6 +100,7 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "kinks": (lambda x: jax.nn.relu(x) + jax.nn.relu6(7 * x), np.array([-1.0, 0.0, 2.0])),
     "a rule of its own": (lambda x: straight_through(3 * x) * x, X),
     "powers": (lambda x: (jnp.abs(x) ** 1.7 + x**3 + x**-2, lax.integer_pow(x, 5)), X),
+    "another order": (lambda x: (lax.reshape(x, (6, 2), (1, 0)), jnp.prod(jnp.stack([x, x + 1]), (0, 2))), X),
     "tiles": (lambda x: (jnp.tile(x, (2, 1)), jnp.stack([x, x], 1), jnp.split(x, [1, 3]), jnp.roll(x, 2, 0), jnp.flip(x, 1)), X),
     "types": (lambda x: (x.astype("int32"), x > 0, jnp.isfinite(x).all(), x.argmax(1), x.argmin(), jnp.any(x > 9)), X),
 }  # fmt: skip
@@ -190,11 +191,14 @@ def test_what_went_to_jax_comes_back(case: Case) -> None:
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-13)
 
 
-def test_what_has_no_rule_is_refused_by_name() -> None:
+def test_what_has_no_rule_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(errors.GraphError, match=r"JAX's primitive lgamma\(float64\[4,3\]\) has no rule in minigrad. Take that part out"):
         from_jax(jax.scipy.special.gammaln)(X)
     with pytest.raises(errors.GraphError, match=r"JAX's primitive \w+\(.*\) has no rule in minigrad. Draw with minigrad.random"):
         from_jax(lambda x: x + jax.random.normal(jax.random.key(0), (3,)))(X)
+    monkeypatch.setitem(jaxprs.RULES, "reshape", lambda x, new_sizes: mg.reshape(x, new_sizes))
+    with pytest.raises(errors.GraphError, match="the rule of reshape does not know all of its parameters"):
+        from_jax(lambda x: x.reshape(-1))(X)
     with pytest.raises(errors.GraphError, match="while_loop: it has no gradient"):
         mg.grad(lambda x: from_jax(lambda x: lax.while_loop(lambda x: x < 9, lambda x: x * 2, x))(x))(np.array(1.0))
     with jax.enable_x64(False), pytest.raises(errors.DTypeError, match=r"x is float64\(4, 3\), and the session of JAX has 32 bits"):

@@ -10,8 +10,8 @@ except ModuleNotFoundError as error:
     raise missing("jax", error) from None
 
 from .files import save
-from .from_jax import from_jax
-from .to_jax import to_jax
+from .jaxprs import from_jax
+from .lowering import to_jax
 from .trees import arrays
 
 __all__ = ["arrays", "from_jax", "save", "to_jax"]

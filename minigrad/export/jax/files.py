@@ -13,7 +13,7 @@ from jax import export
 from ... import io, tree
 from ...errors import setting_error
 from ...transforms.tracing import argument_names
-from .to_jax import to_jax
+from .lowering import to_jax
 from .trees import arrays
 
 PLATFORMS = "cpu", "cuda", "tpu"

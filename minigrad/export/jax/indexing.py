@@ -14,6 +14,7 @@ from ...primitives.index import lowest
 from ...tensor import Tensor, tensor
 
 Ints = Sequence[int]
+MODES = GatherScatterMode.FILL_OR_DROP, GatherScatterMode.CLIP, GatherScatterMode.PROMISE_IN_BOUNDS
 
 
 def _numbers(
@@ -24,6 +25,8 @@ def _numbers(
     sizes     the lengths of a slice along the operand's axes; `kept` are those axes that the slice keeps
     batching  axes of the operand, and axes of `starts` of which each is the index
     """
+    if mode not in MODES:
+        raise GraphError(message("from_jax", f"indices of the mode {mode} are not read", "Take one of fill, drop, clip, promise_in_bounds"))
     lead = starts.shape[:-1]
     strides = [int(np.prod(shape[a + 1 :])) for a in range(len(shape))]
     count = int(np.prod(shape))
@@ -51,7 +54,7 @@ def _spread(rank: int, window: Ints) -> list[int]:
     return [order.index(a) for a in range(rank)]
 
 
-def gather(x: Tensor, starts: Tensor, *, dimension_numbers: Any, slice_sizes: Ints, mode: Any, fill_value: Any = None, **_: Any) -> Tensor:
+def gather(x: Tensor, starts: Tensor, *, dimension_numbers: Any, slice_sizes: Ints, mode: Any, fill_value: Any = None) -> Tensor:
     d = dimension_numbers
     gone = (*d.collapsed_slice_dims, *d.operand_batching_dims)
     kept = [a for a in range(x.ndim) if a not in gone]
@@ -69,9 +72,7 @@ def _fill(dtype: np.dtype, value: Any) -> Tensor:
 
 
 def _scatter(name: str, method: str) -> Any:
-    def rule(
-        x: Tensor, starts: Tensor, updates: Tensor, *, dimension_numbers: Any, mode: Any, update_jaxpr: Any = None, **_: Any
-    ) -> Tensor:
+    def rule(x: Tensor, starts: Tensor, updates: Tensor, *, dimension_numbers: Any, mode: Any, update_jaxpr: Any) -> Tensor:
         if method == "set" and update_jaxpr is not None and update_jaxpr.eqns:
             raise GraphError(message("from_jax", f"{name} with a function of its own", "Take .at[].add, .max, .min or .set"))
         d = dimension_numbers

@@ -20,10 +20,6 @@ Ints = Sequence[int]
 # ---- elementwise
 
 
-def plain(f: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args, **_: f(*args)
-
-
 def div(x: Tensor, y: Tensor) -> Tensor:
     """Of integers, rounded towards zero."""
     if x.dtype.kind != "i":
@@ -74,11 +70,16 @@ def shift_right_logical(x: Tensor, y: Tensor) -> Tensor:
 # ---- movement
 
 
-def broadcast_in_dim(x: Tensor, *_dynamic: Any, shape: Ints, broadcast_dimensions: Ints, **_: Any) -> Tensor:
+def broadcast_in_dim(x: Tensor, shape: Ints, broadcast_dimensions: Ints) -> Tensor:
     lengths = [1] * len(shape)
     for axis, n in zip(broadcast_dimensions, x.shape, strict=True):
         lengths[axis] = n
     return ops.broadcast_to(ops.reshape(x, tuple(lengths)), tuple(shape))
+
+
+def reshape(x: Tensor, new_sizes: Ints, dimensions: Ints | None) -> Tensor:
+    """`dimensions` are the axes in another order, in which the elements are taken."""
+    return ops.reshape(x if dimensions is None else ops.permute_dims(x, tuple(dimensions)), tuple(new_sizes))
 
 
 def slice_(x: Tensor, start_indices: Ints, limit_indices: Ints, strides: Ints | None) -> Tensor:
@@ -95,7 +96,7 @@ def pad(x: Tensor, value: Tensor, padding_config: Sequence[tuple[int, int, int]]
     return found[cut] if cut else found
 
 
-def iota(*_dynamic: Any, dtype: Any, shape: Ints, dimension: int, **_: Any) -> Tensor:
+def iota(dtype: Any, shape: Ints, dimension: int) -> Tensor:
     return broadcast_in_dim(ops.arange(shape[dimension], dtype=dtype), shape=shape, broadcast_dimensions=(dimension,))
 
 
@@ -103,7 +104,7 @@ def iota(*_dynamic: Any, dtype: Any, shape: Ints, dimension: int, **_: Any) -> T
 
 
 def reduction(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    return lambda x, axes, **_: f(x, axis=tuple(axes))
+    return lambda x, axes: f(x, axis=tuple(axes))
 
 
 def arg(f: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -118,7 +119,7 @@ def cumlogsumexp(x: Tensor, axis: int, reverse: bool) -> Tensor:
     return ops.flip(ops.logcumsumexp(ops.flip(x, axis), axis), axis) if reverse else ops.logcumsumexp(x, axis)
 
 
-def dot_general(x: Tensor, y: Tensor, dimension_numbers: Any, preferred_element_type: Any = None, **_: Any) -> Tensor:
+def dot_general(x: Tensor, y: Tensor, dimension_numbers: Any, preferred_element_type: Any = None) -> Tensor:
     (x_sum, y_sum), (x_batch, y_batch) = dimension_numbers
     if preferred_element_type is not None:
         x, y = (ops.astype(t, preferred_element_type) for t in (x, y))
@@ -132,7 +133,7 @@ def dot_general(x: Tensor, y: Tensor, dimension_numbers: Any, preferred_element_
     return ops.einsum(f"{text[0]},{text[1]}->{text[2]}", x, y)
 
 
-def sort(*xs: Tensor, dimension: int, num_keys: int, **_: Any) -> list[Tensor]:
+def sort(*xs: Tensor, dimension: int, num_keys: int) -> list[Tensor]:
     """By the first keys: stable sorts, the last key first."""
     for key in reversed(range(num_keys)):
         order = ops.argsort(xs[key], axis=dimension)
@@ -140,7 +141,7 @@ def sort(*xs: Tensor, dimension: int, num_keys: int, **_: Any) -> list[Tensor]:
     return list(xs)
 
 
-def top_k(x: Tensor, k: int, axis: int = -1, **_: Any) -> list[Tensor]:
+def top_k(x: Tensor, k: int, axis: int = -1) -> list[Tensor]:
     order = ops.argsort(x, axis=axis, descending=True)
     first = ops.take(order, ops.arange(k), axis)
     return [ops.take_along_axis(x, first, axis), ops.astype(first, "int32")]
@@ -148,8 +149,8 @@ def top_k(x: Tensor, k: int, axis: int = -1, **_: Any) -> list[Tensor]:
 
 # ---- the table
 
-# Functions of the operands alone. Their parameters name places, accuracy, or the dtype of the result, which `read` checks.
-PLAIN: dict[str, Callable[..., Any]] = {
+RULES: dict[str, Callable[..., Any]] = {
+    # elementwise
     "abs": ops.abs,
     "acos": ops.acos,
     "acosh": ops.acosh,
@@ -210,11 +211,8 @@ PLAIN: dict[str, Callable[..., Any]] = {
     "tan": ops.tan,
     "tanh": ops.tanh,
     "xor": bitwise(ops.bitwise_xor, ops.logical_xor),
-}
-
-RULES: dict[str, Callable[..., Any]] = {
-    **{name: plain(f) for name, f in PLAIN.items()},
-    "convert_element_type": lambda x, new_dtype, **_: ops.astype(x, new_dtype),
+    "empty2": lambda dtype: ops.zeros((), dtype),  # in the gradient of a branch, what the other branch would have kept
+    "convert_element_type": lambda x, new_dtype: ops.astype(x, new_dtype),
     "integer_pow": lambda x, y: ops.pow(x, y),
     "round": round_,
     # movement
@@ -223,7 +221,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "expand_dims": lambda x, dimensions: ops.expand_dims(x, tuple(dimensions)),
     "iota": iota,
     "pad": pad,
-    "reshape": lambda x, new_sizes, **_: ops.reshape(x, tuple(new_sizes)),
+    "reshape": reshape,
     "rev": lambda x, dimensions: ops.flip(x, tuple(dimensions)),
     "slice": slice_,
     "split": lambda x, sizes, axis: list(ops.split(x, list(sizes), axis)),
@@ -242,8 +240,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "reduce_max": reduction(ops.max),
     "reduce_min": reduction(ops.min),
     "reduce_or": reduction(ops.any),
-    "reduce_prod": lambda x, axes, **_: reductions.prod(x, axes=tuple(axes)),
-    "reduce_sum": lambda x, axes, **_: reductions.sum(x, axes=tuple(axes)),
+    "reduce_prod": lambda x, axes: reductions.prod(x, axes=tuple(axes)),
+    "reduce_sum": lambda x, axes: reductions.sum(x, axes=tuple(axes)),
     "sort": sort,
     "top_k": top_k,
 }

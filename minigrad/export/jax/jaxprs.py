@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
+from inspect import signature
 from operator import index
 from typing import Any
 
@@ -74,11 +75,25 @@ def read(jaxpr: Any, consts: Sequence[Any], args: Tensors) -> list[Tensor]:
     def look(v: Any) -> Tensor:
         return tensor(np.asarray(v.val, v.aval.dtype)) if isinstance(v, Literal) else found[v]  # type: ignore[attr-defined]
 
-    for eqn in jaxpr.eqns:
+    for eqn in _needed(jaxpr):
         results = _applied(eqn, [look(v) for v in eqn.invars])
         for v, result in zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True):
             found[v] = _of_type(eqn.primitive.name, result, v.aval)
     return [look(v) for v in jaxpr.outvars]
+
+
+def _needed(jaxpr: Any) -> list[Any]:
+    """The equations on which the outputs depend. Those that JAX leaves behind beside them may have types that are nobody's."""
+    read, found = set(filter(_is_variable, jaxpr.outvars)), []
+    for eqn in reversed(jaxpr.eqns):
+        if not read.isdisjoint(eqn.outvars):
+            found.append(eqn)
+            read.update(filter(_is_variable, eqn.invars))
+    return found[::-1]
+
+
+def _is_variable(v: Any) -> bool:
+    return not isinstance(v, Literal)
 
 
 def _constant(value: Any) -> Tensor:
@@ -89,28 +104,38 @@ def _applied(eqn: Any, args: Tensors) -> Any:
     name = eqn.primitive.name
     if name in OWN_GRADIENT:
         return _with_own_gradient(eqn, args)
+    params = {k: v for k, v in eqn.params.items() if k not in WITHOUT_MEANING}
     rule = RULES.get(name)
     if rule is None:
         shown = ", ".join(str(v.aval) for v in eqn.invars)
-        fix = "Take that part out of the function and give its result as an argument, or write the part with minigrad"
-        random = "Draw with minigrad.random and give the numbers as an argument"
-        raise GraphError(
-            message("from_jax", f"JAX's primitive {name}({shown}) has no rule in minigrad", random if _is_random(name) else fix)
-        )
-    return rule(*args, **eqn.params)
+        random = name.startswith(("random_", "rng_", "threefry"))
+        fix = "Draw with minigrad.random and give the numbers as an argument" if random else APART
+        raise GraphError(message("from_jax", f"JAX's primitive {name}({shown}) has no rule in minigrad", fix))
+    try:
+        signature(rule).bind(*args, **params)
+    except TypeError:
+        shown = ", ".join(f"{k}={v}" for k, v in params.items())
+        raise GraphError(message("from_jax", f"the rule of {name} does not know all of its parameters {shown}", APART)) from None
+    return rule(*args, **params)
 
 
-def _is_random(name: str) -> bool:
-    return name.startswith(("random_", "rng_", "threefry"))
+APART = "Take that part out of the function and give its result as an argument, or write the part with minigrad"
+
+# Parameters that say nothing of the values: hints, places, names, and dtypes, since the type of each result is checked.
+WITHOUT_MEANING = {
+    *("accuracy", "compiler_options_kvs", "context_mesh", "copy_semantics", "ctx_mesh", "devices", "differentiated", "donated_invars"),
+    *("in_layouts", "in_shardings", "indices_are_sorted", "inline", "is_stable", "keep_unused", "layout", "linear"),
+    *("memory_space", "name", "out_dtype", "out_layouts", "out_sharding", "out_shardings", "policy", "precision"),
+    *("prevent_cse", "sharding", "srcs", "unconstrained_dims", "unique_indices", "unroll", "update_consts", "weak_type"),
+    "_split_transpose",
+}
 
 
 def _of_type(name: str, t: Tensor, aval: Any) -> Tensor:
     """The result, if it has the type that JAX gives it."""
     if not isinstance(t, Tensor) or tuple(t.shape) != aval.shape or t.dtype != aval.dtype:
-        expected = TensorType(aval.shape, aval.dtype)
-        raise GraphError(
-            message("from_jax", f"the rule of {name} gave {getattr(t, 'type', t)}, JAX {expected}", "This is a fault of minigrad")
-        )
+        problem = f"the rule of {name} gave {getattr(t, 'type', t)}, JAX {TensorType(aval.shape, aval.dtype)}"
+        raise GraphError(message("from_jax", problem, "This is a fault of minigrad"))
     return t
 
 
@@ -121,15 +146,15 @@ def _closed(closed: Any, args: Tensors) -> list[Tensor]:
     return read(closed.jaxpr, closed.consts, args) if hasattr(closed, "consts") else read(closed, (), args)
 
 
-def _call(*args: Tensor, **params: Any) -> list[Tensor]:
-    return _closed(next(params[k] for k in ("jaxpr", "call_jaxpr") if k in params), args)
+def _call(*args: Tensor, jaxpr: Any = None, call_jaxpr: Any = None) -> list[Tensor]:
+    return _closed(call_jaxpr if jaxpr is None else jaxpr, args)
 
 
-def _checkpoint(*args: Tensor, jaxpr: Any, **_: Any) -> list[Tensor]:
+def _checkpoint(*args: Tensor, jaxpr: Any) -> list[Tensor]:
     return checkpoint(lambda *given: read(jaxpr, (), given))(*args)
 
 
-def _scan(*args: Tensor, jaxpr: Any, num_consts: int, num_carry: int, length: int, reverse: bool, **_: Any) -> list[Tensor]:
+def _scan(*args: Tensor, jaxpr: Any, num_consts: int, num_carry: int, length: int, reverse: bool) -> list[Tensor]:
     fixed, carry, xs = args[:num_consts], list(args[num_consts : num_consts + num_carry]), list(args[num_consts + num_carry :])
 
     def step(carry: Any, x: Any) -> Any:
@@ -145,7 +170,7 @@ def _while(*args: Tensor, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, b
     return while_loop(lambda carry: _closed(cond_jaxpr, (*test, *carry))[0], lambda carry: _closed(body_jaxpr, (*fixed, *carry)), start)
 
 
-def _cond(which: Tensor, *args: Tensor, branches: Sequence[Any], **_: Any) -> list[Tensor]:
+def _cond(which: Tensor, *args: Tensor, branches: Sequence[Any]) -> list[Tensor]:
     if len(branches) == 1:
         return _closed(branches[0], args)
     rest = tuple(branches[1:])
@@ -182,7 +207,7 @@ def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
         return tuple(found.get(i, ops.zeros_like(t) if t.type.is_float else None) for i, t in enumerate(given))
 
     def value(*given: Tensor) -> list[Tensor]:
-        return _call(*given, **eqn.params)
+        return _closed(eqn.params["call_jaxpr"], given)
 
     if not floats or not active:
         return value(*args)

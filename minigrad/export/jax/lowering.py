@@ -16,8 +16,9 @@ from ...errors import GraphError, dtype_error, message, require_callable
 from ...graph import dims
 from ...graph.dims import Bind, Dim, Extent, Guards, Symbol
 from ...graph.ir import Graph, Node
-from ...graph.types import WIDE, TensorType
+from ...graph.types import WIDE, TensorType, is_float
 from ...ops.numbers import EXAMPLE, argument, stand_in
+from ...passes.pipeline import optimize
 from ...tensor import Tensor, abstract
 from ...transforms.tracing import argument_names, trace_on
 from .gradients import has_own, with_own
@@ -27,6 +28,7 @@ from .trees import as_array, register
 HINTS = 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79  # the first sizes of symbolic axes: no guard depends on them, see _require
 
 Sizes = Mapping[Symbol, Any]
+Run = Callable[..., list[Any]]
 
 
 def to_jax(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,8 +38,9 @@ def to_jax(f: Callable[..., Any]) -> Callable[..., Any]:
     `mg.export.jax.arrays(tree)`. A number, or an array that JAX calls weakly typed, is a number in f; a key is uint64(2), so make it with
     `arrays` too. Dtypes are those of minigrad, also where the session of JAX is one of 32 bits. What f takes from outside is constant.
 
-    The gradient that JAX takes of it is minigrad's, also at kinks. JAX cannot raise for a value: an index out of bounds gives NaN (or the
-    lowest integer) where it reads and adds nothing where it writes, and a number that its dtype does not hold wraps.
+    The gradient that JAX takes of it is minigrad's, also at kinks; a gradient by minigrad inside f is faster, since its passes see it.
+    JAX cannot raise for a value: an index out of bounds gives NaN (or the lowest integer) where it reads and adds nothing where it writes,
+    and an integer that its dtype does not hold wraps.
     Where a size is symbolic (jax.export), a decision of f that depends on it is refused.
     """
     require_callable("to_jax", f)
@@ -53,8 +56,8 @@ def to_jax(f: Callable[..., Any]) -> Callable[..., Any]:
             with dims.deciding(Guards()) as guards:
                 graph = _traced(f, params, in_tree, names, sizes)
                 numbers = [a.astype(p.type.dtype) for a, p in zip(given, graph.params, strict=True)]
-                run = partial(evaluate, graph, sizes=sizes)
-                found = _own_session(run)(numbers) if narrow and _is_wide(graph) else run(numbers)
+                traced, fast = (partial(_run, g, sizes=sizes, guards=guards) for g in (graph, optimize(graph)))
+                found = (_of_64_bits if narrow and _is_wide(graph) else _of_two)(fast, traced)(numbers)
             _require(graph, guards, sizes)
         assert graph.out_tree is not None
         register(graph.out_tree)
@@ -96,19 +99,39 @@ def _is_wide(graph: Graph) -> bool:
     return any(isinstance(n.type, TensorType) and n.type.dtype == WIDE for n in nodes) or any(map(_is_wide, graph.bodies()))
 
 
-def _own_session(run: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that JAX differentiates with 64 bits: in a session of 32 its rules would truncate float64 where it is transposed."""
-    own = jax.custom_vjp(run)
+def _run(graph: Graph, args: Sequence[Any], sizes: Sizes, guards: Guards) -> list[Any]:
+    """The outputs, also where JAX asks for them after the call, to differentiate them."""
+    with jax.enable_x64(True), dims.deciding(guards):
+        return evaluate(graph, args, sizes)
 
-    def forward(args: Any) -> tuple[Any, Any]:
-        with jax.enable_x64(True):
-            return jax.vjp(run, args)
+
+def _of_two(fast: Run, traced: Run) -> Run:
+    """A function with the value of one graph and the derivatives of another: the passes drop detach and gradients of the user's own."""
+    own = jax.custom_jvp(fast)
+
+    @own.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (args,), (moves,) = primals, tangents
+        floats = [i for i, a in enumerate(args) if is_float(np.dtype(a.dtype))]
+
+        def of_floats(*moved: Any) -> list[Any]:
+            new = dict(zip(floats, moved, strict=True))
+            return traced([new.get(i, a) for i, a in enumerate(args)])
+
+        return jax.jvp(of_floats, [args[i] for i in floats], [moves[i] for i in floats])
+
+    return own
+
+
+def _of_64_bits(fast: Run, traced: Run) -> Run:
+    """The same where the session has 32 bits, whose rules would truncate float64 in a transposed function. It has no forward mode."""
+    own = jax.custom_vjp(fast)
 
     def backward(pull: Any, cts: Any) -> Any:
         with jax.enable_x64(True):
             return pull(cts)
 
-    own.defvjp(forward, backward)
+    own.defvjp(partial(jax.vjp, traced), backward)
     return own
 
 
