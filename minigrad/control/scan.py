@@ -17,7 +17,7 @@ from .. import ops, tree
 from ..errors import GraphError, message, shape_error
 from ..graph.dims import Dim, Extent, ceil_divide, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
-from ..graph.nodes import interning, item
+from ..graph.nodes import INPUT, interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
 from ..ops.numbers import is_number, operands
 from ..primitives.rules import cotangent_type, no_gradient, repeat
@@ -148,7 +148,7 @@ def residuals(grads: Sequence[Node], forward: Collection[Node], free: Collection
     def whole(node: Node) -> bool:
         if node.op is item:
             return node.args[0] in forward
-        return node in forward and (node.op.name == "input" or node.op.kind != "move")
+        return node in forward and (node.op is INPUT or node.op.kind != "move")
 
     def behind(nodes: Sequence[Node]) -> list[Node]:
         return [n for n in ancestors(nodes, lambda n: n.is_constant or whole(n)) if whole(n)]
@@ -159,7 +159,7 @@ def residuals(grads: Sequence[Node], forward: Collection[Node], free: Collection
     while todo:
         _, node = heapq.heappop(todo)
         op = node.args[0].op if node.op is item else node.op
-        if not again(op) or node in free or not node.args:
+        if not again(op) or node in free or node.op is INPUT:
             continue
         sources = behind(node.args[0].args if node.op is item else node.args)
         fresh = [n for n in sources if n not in kept]
@@ -283,6 +283,9 @@ def scan(
                    One compiled program serves all lengths
     save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
                    or by default all but what is cheap to do again where that takes no more memory
+
+    A loop over training steps is a scan as well: the carry is (model, optimiser state), xs are the batches, and f is the training step.
+    In mg.jit a whole epoch is one call. Its results differ by rounding from those of the step compiled alone.
 
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """

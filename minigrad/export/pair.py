@@ -9,17 +9,17 @@ import numpy as np
 
 from .. import tree
 from ..captured import find
-from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, number_kinds, symbolic, traced, unhashable_error
+from ..compiled import KEPT_SPECIALIZATIONS, as_array, compile_graph, structure_of, symbolic, traced
 from ..control.scan import SCAN, residuals, split
 from ..errors import GraphError, message
 from ..graph.dims import Symbol
 from ..graph.ir import Graph, Node, ancestors, substitute
-from ..graph.nodes import item, make
+from ..graph.nodes import INPUT, item, make
 from ..graph.types import TensorType
 from ..ops import astype, concat, expand_dims
 from ..primitives.elementwise import detach
 from ..primitives.rules import cotangent_type
-from ..program import Layout, Program, Specialization
+from ..program import Layout, Program, Specialization, Structure
 from ..tensor import Tensor, abstract, differentiating, tensor
 from ..transforms.autodiff import pullback
 from ..transforms.tracing import argument_names
@@ -69,43 +69,40 @@ class Split(NamedTuple):
         if not grads:
             return Split(found, [], found.outs, None)
         below = ancestors([*outs, *grads], lambda n: n.is_constant)
-        late = set(cts)
+        after = set(cts)
         for node in below:
-            if any(a in late for a in node.args):
-                late.add(node)
-        forward = {n for n in below if n not in late and not n.is_constant}
-        found_again = _whole_histories(residuals(grads, forward, {*outs, *(n for n in forward if not n.args)}, "auto"), outs)
-        kept = list(dict.fromkeys(source for source, _ in found_again.values()))
+            if any(a in after for a in node.args):
+                after.add(node)
+        forward = {n for n in below if n not in after and not n.is_constant}
+        stored = _stored(residuals(grads, forward, {*outs, *(n for n in forward if n.op is INPUT)}, "auto"), outs)
+        kept = list(dict.fromkeys(source for source, _ in stored.values()))
         stand_in = {n: abstract(n.type, n.name) for n in kept}
-        mapping = {n: find(stand_in[source]).node for n, (source, find) in found_again.items()}
-        params = (*(t.node for t in stand_in.values()), *cts)
+        mapping = {n: part(stand_in[source]).node for n, (source, part) in stored.items()} | {ct: ct for ct in cts}
         graph = Graph((), tuple(grads), f"{name}.vjp", out_tree=tree.flatten(grads)[1])
-        backward = substitute(graph, mapping | {ct: ct for ct in cts}, params)
-        fresh = [Tensor(n) for n in kept if n.args and n not in outs]
+        backward = substitute(graph, mapping, (*(t.node for t in stand_in.values()), *cts))
+        fresh = [Tensor(n) for n in kept if n.op is not INPUT and n not in outs]
         return Split(found, kept, [*found.outs, *fresh], backward)
 
 
-def _whole_histories(kept: Sequence[Node], outs: Collection[Node]) -> dict[Node, tuple[Node, Callable[[Tensor], Tensor]]]:
-    """For each residual what is to be stored, and how to find the residual in it. A loop's carry before and after each step is stored once:
-    all its values, one more than there are steps."""
+def _stored(kept: Sequence[Node], outs: Collection[Node]) -> dict[Node, tuple[Node, Callable[[Tensor], Tensor]]]:
+    """For each residual the node that is stored, and the part of it that is the residual. The values of a loop's carry before and after
+    each step are parts of one: all its values, one more than there are steps."""
     found: dict[Node, tuple[Node, Callable[[Tensor], Tensor]]] = {n: (n, lambda t: t) for n in kept}
-    for n in kept:
-        loop, k = (n.args[0], n.attrs["index"]) if n.op is item and n.args[0].op is SCAN else (None, 0)
-        if loop is None or k < loop.attrs["carries"] or n in outs:
-            continue
+    stacks = [n for n in kept if n.op is item and n.args[0].op is SCAN and n not in outs]
+    for before in stacks:
+        (loop,), k = before.args, before.attrs["index"]
         body, carries, reverse = (loop.attrs[name] for name in ("body", "carries", "reverse"))
         params = split(body.params, loop.attrs["constants"], carries).carries
-        if body.outputs[k] not in params:
+        if k < carries or body.outputs[k] not in params:
             continue
         i = params.index(body.outputs[k])
         last = expand_dims(Tensor(make(item, (loop,), {"index": i})), 0)
-        whole = concat([last, Tensor(n)] if reverse else [Tensor(n), last]).node
-        early, late = (whole, lambda t: t[:-1]), (whole, lambda t: t[1:])
-        found[n] = late if reverse else early
-        for m in kept:
-            after = m.op is item and m.args[0] is loop and m.attrs["index"] >= carries and body.outputs[m.attrs["index"]] is body.outputs[i]
-            if after and m not in outs:
-                found[m] = early if reverse else late
+        parts = [last, Tensor(before)] if reverse else [Tensor(before), last]
+        first, rest = ((concat(parts).node, part) for part in (lambda t: t[:-1], lambda t: t[1:]))
+        found[before] = rest if reverse else first
+        for n in stacks:
+            if n.args[0] is loop and n.attrs["index"] >= carries and body.outputs[n.attrs["index"]] is body.outputs[i] is not params[i]:
+                found[n] = first if reverse else rest
     return found
 
 
@@ -115,7 +112,7 @@ class Pair(NamedTuple):
     forward: Program
     backward: Program | None
     out_tree: tree.TreeDef
-    count: int  # results of the function
+    results: int  # of the function
     varying: tuple[int, ...]  # the results that have cotangents
     connected: tuple[bool, ...]  # for each wanted leaf, whether it has a gradient
     reads: tuple[int, ...]  # the positions of the residuals
@@ -125,21 +122,22 @@ class Pair(NamedTuple):
 class Sized:
     """A pair for arguments of given shapes. Its results are memory of the caller's own."""
 
-    def __init__(self, pair: Pair, sizes: dict[Symbol, int]):
-        self.pair, self.forward = pair, Specialization(pair.forward, sizes)
-        self.backward = None if pair.backward is None else Specialization(pair.backward, sizes)
-        self.kept = Layout(self.forward.types[pair.count :])
+    def __init__(self, pair: Pair, sizes: dict[Symbol, int], structure: Structure):
+        self.pair, self.forward = pair, Specialization(pair.forward, sizes, structure)
+        self.backward = None if pair.backward is None else Specialization(pair.backward, sizes, structure)
+        self.kept = Layout(self.forward.types[pair.results :])
 
-    def results(self, arguments: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    def results(self, arguments: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], np.ndarray]:
         """The results of the function, and a block with the residuals that are neither arguments nor results."""
-        outs, block = self.forward.empty(self.pair.count), self.kept.empty()
+        outs, block = self.forward.memory(self.pair.results), self.kept.empty()
         self.forward.fill(arguments, [*outs, *self.kept.arrays(block)])
         return outs, block
 
-    def gradients(self, given: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def gradients(self, given: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """The gradients of the connected leaves, from the residuals and the cotangents."""
-        assert self.backward is not None
-        found = self.backward.empty()
+        if self.backward is None:  # none is connected
+            return []
+        found = self.backward.memory()
         self.backward.fill(given, found)
         return found
 
@@ -153,32 +151,29 @@ class Pairs:
         self.sized: dict[Any, Sized] = {}
 
     def at(
-        self, leaves: Sequence[Any], literal: Sequence[bool], in_tree: tree.TreeDef, wanted: tuple[bool, ...]
+        self, leaves: list[Any], literal: Sequence[bool], in_tree: tree.TreeDef, wanted: tuple[bool, ...]
     ) -> tuple[Sized, list[np.ndarray]]:
         """The pair for these leaves of (args, kwargs), and all arguments of its forward program. The axes of leaves that are literal, as
         parameters are, are run-time sizes only once they change."""
         arrays = list(map(as_array, leaves))
-        structure = in_tree, wanted, number_kinds(leaves)
-        key = (structure, *[(a.dtype, a.shape) for a in arrays])
-        try:
-            found = self.sized.get(key)
-        except TypeError:
-            raise unhashable_error(self.name, in_tree) from None
+        structure = structure_of(self.name, in_tree, leaves)
+        key = (structure, wanted, *[(a.dtype, a.shape) for a in arrays])
+        found = self.sized.get(key)
         outside = None if found is None else found.pair.forward.outside(self.function)
         if found is None or outside is None:
             if len(self.sized) >= KEPT_SPECIALIZATIONS:
                 self.sized.clear()
-            found, outside = self._find(leaves, literal, arrays, structure)
+            found, outside = self._find(leaves, literal, arrays, structure, wanted)
             self.sized[key] = found
         return found, [*arrays, *map(as_array, outside)]
 
     def _find(
-        self, leaves: Sequence[Any], literal: Sequence[bool], arrays: Sequence[np.ndarray], structure: Any
+        self, leaves: list[Any], literal: Sequence[bool], arrays: list[np.ndarray], structure: Structure, wanted: tuple[bool, ...]
     ) -> tuple[Sized, list[Tensor]]:
         """A known pair that fits, else a new one; and what it takes from outside."""
-        known = self.known.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
+        known = self.known.setdefault((structure, wanted, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for pair in known:
-            fitting = self._fitting(pair, arrays)
+            fitting = self._fitting(pair, arrays, structure)
             if fitting is not None:
                 return fitting
         programs = [pair.forward for pair in known]
@@ -187,15 +182,16 @@ class Pairs:
             for i, (leaf, fixed, a) in enumerate(zip(leaves, literal, arrays, strict=True))
         ]
         changed = {n for p in programs if p.captured is not None for n in p.captured.changed(self.function)}
-        known.insert(0, self._made(params, tree.unflatten(structure[0], leaves), structure[0], structure[1], changed))
-        found = self._fitting(known[0], arrays)
+        treedef = structure.treedef
+        known.insert(0, self._made(params, tree.unflatten(treedef, leaves), treedef, wanted, changed))
+        found = self._fitting(known[0], arrays, structure)
         assert found is not None
         return found
 
-    def _fitting(self, pair: Pair, arrays: Sequence[np.ndarray]) -> tuple[Sized, list[Tensor]] | None:
+    def _fitting(self, pair: Pair, arrays: list[np.ndarray], structure: Structure) -> tuple[Sized, list[Tensor]] | None:
         outside = pair.forward.outside(self.function)
         sizes = None if outside is None else pair.forward.sizes([*arrays, *map(as_array, outside)])
-        return None if outside is None or sizes is None else (Sized(pair, sizes), outside)
+        return None if outside is None or sizes is None else (Sized(pair, sizes, structure), outside)
 
     def _made(self, params: list[Tensor], given: Any, in_tree: tree.TreeDef, wanted: tuple[bool, ...], changed: set[Node]) -> Pair:
         split: Split
@@ -225,6 +221,7 @@ class Pairs:
         """A function of (args, kwargs) and of the cotangents of the results that have some. It returns the gradients that are not None."""
 
         def gradient(given: Any, cts: Any) -> Any:
-            return [g for g in pulled(self.function, *given, wanted, cts).grads if g is not None]
+            args, kwargs = given
+            return [g for g in pulled(self.function, args, kwargs, wanted, cts).grads if g is not None]
 
         return gradient

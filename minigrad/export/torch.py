@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import io, tree
 from ..control.call import importable
-from ..errors import DTypeError, dtype_error, require_callable
+from ..errors import dtype_error, require_callable
 from ..graph.nodes import PARAMETER
 from ..graph.types import BFLOAT16
 from ..tensor import Tensor, parameter, tensor
@@ -61,17 +61,21 @@ class Function:
         return tree.unflatten(sized.pair.out_tree, outs)
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
-        """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError for one that is not in the CPU's memory."""
+        """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError, which names the argument, for what is no array."""
         found = list(leaves)
         for i, leaf in enumerate(leaves):
+            what = fix = ""
             if isinstance(leaf, torch.Tensor):
                 try:
                     found[i] = as_array(leaf)
-                except (RuntimeError, TypeError, DTypeError) as error:
-                    name = argument_names(self.pairs.function, args, kwargs)[i]
-                    problem = f"cannot read {name}, a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
+                except (RuntimeError, TypeError) as error:
+                    what = f"a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
                     fix = "minigrad computes with dense arrays in the CPU's memory: give it .cpu(), and no tensor of torch.func or vmap"
-                    raise dtype_error(self.__name__, problem, fix) from None
+            elif not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float)):
+                what, fix = f"the {type(leaf).__name__} {leaf!r}", "Give what is no array beforehand, by functools.partial"
+            if what:
+                name = argument_names(self.pairs.function, args, kwargs)[i]
+                raise dtype_error(self.__name__, f"cannot read {name}, {what}", fix)
         return found
 
     def gradient(self, wanted: tuple[bool, ...]) -> Function:
@@ -86,7 +90,7 @@ class Call(NamedTuple):
 
     function: Function
     sized: Sized
-    arrays: list[np.ndarray]  # of all leaves, and of what the function takes from outside
+    arrays: list[Any]  # of all leaves, and of what the function takes from outside
     leaves: list[Any]
     in_tree: tree.TreeDef
     wanted: tuple[bool, ...]
@@ -127,7 +131,7 @@ class Native(torch.autograd.Function):
             arguments = {i: as_array(t) for i, t in tensors.items() if i in pair.reads}
             held = [
                 *(arguments.get(i, a) for i, a in enumerate(call.arrays)),
-                *[None] * pair.count,
+                *[None] * pair.results,
                 *call.sized.kept.arrays(as_array(block)),
             ]
             for i, out in zip(pair.read_outs, saved[len(places) :], strict=True):
