@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-PAGES = {"pytorch": "torch"}  # page: the library that it is about
+PAGES = {"pytorch": "torch", "jax": "jax"}  # page: the library that it is about
 
 
 @pytest.mark.parametrize("page", PAGES)
