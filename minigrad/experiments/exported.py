@@ -91,6 +91,14 @@ def _onnx(model: Any, inputs: np.ndarray, path: Path) -> Program:
     return lambda xs: session.run(None, {"xs": xs})[0]
 
 
+def _jax(model: Any, inputs: np.ndarray, path: Path) -> Program:
+    with _needs("jax"):
+        import jax
+    export.jax.save(path, model, inputs, axes=AXES)
+    program = jax.export.deserialize(bytearray(path.read_bytes()))
+    return lambda xs: np.asarray(program.call(xs))
+
+
 def _torch(model: Any, inputs: np.ndarray, path: Path) -> Program:
     """The state dict of PyTorch's own layer, and that of the readout, nn.Linear, as readout.weight and readout.bias."""
     with _needs("torch"):
@@ -123,5 +131,6 @@ def _layer(nn: Any, model: Any) -> Any:
 
 FORMS = {
     "onnx": Form("onnx", "for onnxruntime and others", _onnx),
+    "jax": Form("jax", "of jax.export, for CPUs, GPUs and TPUs", _jax),
     "torch": Form("safetensors", "a state dict for PyTorch's own layer", _torch),
 }

@@ -267,12 +267,18 @@ def test_export_writes_a_file_and_compares_its_outputs(trained, model):
     assert text.count("of lengths 1-3") == text.count("of lengths 6") == 3
 
 
+def test_a_file_of_jax_gives_the_models_outputs(trained):
+    pytest.importorskip("jax")
+    folder, _ = trained["ntm"]
+    assert f"{folder}/model.jax: ntm" in call("export", folder, "--to", "jax")
+
+
 def test_export_fails_where_the_outputs_differ_or_the_form_is_unknown(trained, monkeypatch):
     pytest.importorskip("onnxruntime")
     from minigrad.experiments import exported
 
     folder, _ = trained["rnn"]
-    assert "'pt' is no form that a model is exported to: take onnx, torch" in call("export", folder, "--to", "pt", code=1)
+    assert "'pt' is no form that a model is exported to: take onnx, jax, torch" in call("export", folder, "--to", "pt", code=1)
     nothing = exported.Form("wrong", "", lambda model, xs, path: path.touch() or (lambda xs: np.full((*xs.shape[:2], 2), np.nan)))
     monkeypatch.setitem(exported.FORMS, "wrong", nothing)
     assert "differ from the model's by more than" in call("export", folder, "--to", "wrong", code=1)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-PAGES = {"pytorch": ["torch"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"]}  # page: the libraries that it is about
+# {page: the libraries that it is about}
+PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"]}
 LOGGERS = ["wandb", "mlflow"]
 
 
