@@ -22,23 +22,9 @@ from .types import TensorType, unify_types
 if TYPE_CHECKING:
     from ..tree import TreeDef
 
-_ids = itertools.count()
-_reserving = threading.Lock()
-
-
-def new_id() -> int:
-    """A number above those of all nodes made before."""
-    return next(_ids)
-
-
-def reserve_ids() -> int:
-    """A number above those of all nodes made before. Nodes made later have numbers so far above that all nodes which fit in memory find
-    theirs between."""
-    global _ids
-    with _reserving:
-        first = next(_ids)
-        _ids = itertools.count(first + 2**32)
-    return first
+GAP = 2**32  # numbers between two nodes, for a graph that is built later than its place among them: that of a gradient
+_ids = itertools.count(step=GAP)
+new_id = _ids.__next__  # gives a number above those of all nodes made before
 
 
 @dataclass(frozen=True, eq=False)

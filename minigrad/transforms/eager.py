@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AbstractValueError, MinigradError
-from ..graph.ir import Graph, Node, ancestors, reserve_ids
+from ..graph.ir import Graph, Node, ancestors, new_id
 from ..graph.nodes import CONSTANT, interning, is_tracing, known, signature
 from ..origin import is_engine, override
 from ..primitives.elementwise import alias
@@ -77,7 +77,7 @@ class Recipe:
 
     def __init__(self, outputs: Sequence[Tensor], cts: Sequence[Tensor | None], wrt: Sequence[Tensor]):
         self.given = [Tensor(o.node) for o in outputs], cts, [Tensor(x.node) for x in wrt]
-        self.first, self.lock = reserve_ids(), Lock()
+        self.first, self.lock = new_id(), Lock()
         self.found: list[Tensor | None] | None = None
 
     def node(self, position: int) -> Node:
@@ -86,7 +86,7 @@ class Recipe:
                 self.found = Context().run(pullback, *self.given)
                 made = [t.node for t in self.found if t is not None]
                 for i, node in enumerate(n for n in ancestors(made, lambda n: n.id < self.first) if n.id > self.first):
-                    node.id = self.first + i  # as if it had been built when the values were computed
+                    node.id = self.first + 1 + i  # as if it had been built when the values were computed
             found = self.found[position]
         assert found is not None
         return found.node
