@@ -79,7 +79,8 @@ np.savez(sys.argv[3], **found)
 """
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_a_file_for_all_sizes_is_read_where_minigrad_is_not(name: str, tmp_path: Path) -> None:
     given = model(name)
     path = save(tmp_path / "step.jax", mg.value_and_grad(loss), given, data(4, 2), axes={"xs": ("T", "B")})

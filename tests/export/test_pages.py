@@ -11,7 +11,7 @@ import pytest
 PAGES = {"pytorch": "torch", "jax": "jax"}  # page: the library that it is about
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.slow] if page == "jax" else []) for page in PAGES])  # XLA is slow
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(PAGES[page])
     text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8")
