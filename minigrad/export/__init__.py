@@ -14,6 +14,7 @@ _PLACES: dict[str, tuple[str, str | None]] = {
     "to_jax": ("jax", "to_jax"),
     "from_jax": ("jax", "from_jax"),
     "onnx": ("onnx_model", "onnx"),
+    "TensorBoard": ("tensorboard", "TensorBoard"),
 }
 
 __all__ = sorted(_PLACES)
