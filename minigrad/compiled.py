@@ -207,8 +207,9 @@ def jit(
     result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
     arguments again to find it).
 
-    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
-    bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
+    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
+    as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
+    sizes (=all: every call) with the interpreter, and raises CheckError.
     """
     require_callable("jit", f)
     return Compiled(f, finite, static_places(f, static_argnums, static_argnames))

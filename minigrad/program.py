@@ -128,7 +128,7 @@ def explain(program: Program) -> str:
         return "\n".join([*lines, f"  interpreted: {program.why_not}"])
     lowered = program.executable.lowered
     for i, phase in enumerate(lowered.phases):
-        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
+        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for several threads")
     for first in lowered.phases[:1]:  # all have the same buffers
         _, memory = first.layout({s.name: s.hint for s in program.executable.lowered.sizes})
         lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")
