@@ -42,11 +42,11 @@ THREADS = (2, 3, 4, 8, 16)
 def together(kernel, x, threads=2):
     """As Executable runs a phase."""
     y, board = np.full_like(x, np.nan), worker.new_board(threads)
-    table, arena = kernel.pack([x, y]), kernel.arena(len(x))
+    arrays, arena = (x, y), kernel.arena(len(x))
     for n in range(1, threads):
-        worker.submit(lambda: (kernel.call(table, (len(x),), arena, board, worker=True), x, y), n)
+        worker.submit(lambda: kernel.call(arrays, (len(x),), arena, board, worker=True), n)
     try:
-        return kernel.call(table, (len(x),), arena, board), y
+        return kernel.call(arrays, (len(x),), arena, board), y
     finally:
         board[TICKET] = -1
 
@@ -137,10 +137,10 @@ def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
 
     def run(threads=1):
         y, board = np.full_like(x, np.nan), worker.new_board(threads)
-        table, arena = kernel.pack([x, y]), kernel.arena(rows)
+        arrays, arena = (x, y), kernel.arena(rows)
         for n in range(1, threads):
-            worker.submit(lambda: (kernel.call(table, (rows,), arena, board, worker=True), x, y), n)
-        assert kernel.call(table, (rows,), arena, board) == (0, 0)
+            worker.submit(lambda: kernel.call(arrays, (rows,), arena, board, worker=True), n)
+        assert kernel.call(arrays, (rows,), arena, board) == (0, 0)
         board[TICKET] = -1
         return y
 

@@ -78,13 +78,12 @@ class Executable:
     ) -> BoundsError | RangeError | None:
         """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
-        table = self.kernels[0].pack([*inputs, *outputs])
-        job = partial(self._phases, known.threads, table, numbers, arena, inputs, outputs)
+        arrays = (*inputs, *outputs)
         if known.seconds < LONG and not self.endless:
-            code, value = job()
+            code, value = self._phases(known.threads, arrays, numbers, arena)
         else:
             began = time.perf_counter()
-            code, value = interruptible(job)
+            code, value = interruptible(partial(self._phases, known.threads, arrays, numbers, arena))
             known.seconds = time.perf_counter() - began
         if not code:
             return None
@@ -95,34 +94,30 @@ class Executable:
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
         return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
-    def _phases(
-        self,
-        wanted: Sequence[int],
-        table: bytes,
-        numbers: tuple[int, ...],
-        arena: np.ndarray,
-        inputs: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
-    ) -> tuple[int, int]:
+    def _phases(self, wanted: list[int], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
         """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0).
 
         No call waits for a worker. Raises a worker's exception if one has ended with it by then."""
         most = threads() if max(wanted) > 1 else 1
-        boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, wanted, strict=True) if min(n, most) > 1}
-        kept = (inputs, outputs)  # a worker may start after the call has returned, so its job keeps the arrays alive
+        if most == 1:
+            for kernel in self.kernels:
+                found = kernel.call(arrays, numbers, arena)
+                if found[0]:
+                    return found
+            return 0, 0
+        boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, wanted, strict=True) if n > 1}
 
-        def help(number: int) -> object:
+        def help(number: int) -> None:  # a worker may start after the call has returned: its job keeps the arrays alive
             for kernel, board in boards.items():
                 if number < board[THREADS] and board[TICKET] != -1:
-                    kernel.call(table, numbers, arena, board, worker=True)
-            return kept
+                    kernel.call(arrays, numbers, arena, board, worker=True)
 
         helpers: list[Future[Any]] = []
         with suppress(RuntimeError):  # no thread can start: the main thread does all parts
-            helpers += (submit(partial(help, n), n) for n in range(1, max((board[THREADS] for board in boards.values()), default=1)))
+            helpers += (submit(partial(help, n), n) for n in range(1, max(board[THREADS] for board in boards.values())))
         try:
             for kernel in self.kernels:
-                found = kernel.call(table, numbers, arena, boards.get(kernel))
+                found = kernel.call(arrays, numbers, arena, boards.get(kernel))
                 if found[0]:
                     return found
                 if kernel in boards:
