@@ -17,6 +17,7 @@ from .captured import find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import freeze
+from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
@@ -208,6 +209,17 @@ class Compiled:
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
         return "\n".join(explain(p) for p in self._newest()) or f"{self.__name__}: nothing compiled yet"
+
+    def scaling(self, *args: Any, threads: Sequence[int] = (2, 4, 8, 16), **kwargs: Any) -> list[Account]:
+        """How a call with these arguments scales with threads, by accounting: all parts are done and timed by one thread, so that the
+        machine need not have as many cores. What waking threads and waiting for them costs is not in it."""
+        call = self._looked_up(*with_static(self.static, args, kwargs))
+        executable = None if call is None else call[0].program.executable
+        if call is None or executable is None:
+            raise MinigradError(
+                message(f"{self.__name__}.scaling", "there is no compiled program", "Give values, and compile all operations")
+            )
+        return call[0].accounts(executable, call[2], threads)
 
     @property
     def source(self) -> str:

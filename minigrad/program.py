@@ -16,6 +16,7 @@ from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import Types
+from .compiler.runtime.scaling import Account, accounts
 from .compiler.to_python import to_python
 from .control.scan import SCAN
 from .errors import NonFiniteError
@@ -148,6 +149,11 @@ class Specialization:
     def graph(self) -> Graph:
         """The traced graph for these sizes."""
         return specialize(self.program.graph, self.sizes)
+
+    def accounts(self, executable: Executable, arrays: tuple[np.ndarray, ...], threads: Sequence[int]) -> list[Account]:
+        """How a call with these arrays scales."""
+        outputs = tuple([make(shape, dtype) for make, shape, dtype in self.empty])
+        return accounts(executable, (*arrays, *executable.lowered.constants, *outputs), self.numbers, threads)
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         if self.program.executable is None:

@@ -49,6 +49,7 @@ class _Module:
     parameters: dict[str, str]  # the register of a buffer, a size or a value of the parallel region -> its type and attributes
     places: dict[str, int]  # the register of a buffer -> its place in the table of pointers
     reads: Counter[str]  # how often the function reads each scalar
+    timed: bool
     declarations: dict[str, str] = field(default_factory=dict)
     math: set[tuple[str, str]] = field(default_factory=set)
     metadata: list[str] = field(default_factory=list)
@@ -84,14 +85,14 @@ class _Module:
             yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
 
 
-def to_llvm(function: L.Function) -> str:
-    """The LLVM module of `function`, without target or triple."""
+def to_llvm(function: L.Function, timed: bool = False) -> str:
+    """The LLVM module of `function`, without target or triple. If it is timed, it calls `mg_mark`."""
     sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     parameters = {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}
-    module = _Module(parameters, places, Counter(reads(function.body)))
+    module = _Module(parameters, places, Counter(reads(function.body)), timed)
     used = _Printer(module, function.name).body(function)
     text = "\n".join(module.functions)
     called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
@@ -165,7 +166,7 @@ class _Printer(Expressions):
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
         self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
-        self.board = WorkBoard(self.text)
+        self.board = WorkBoard(self.text, module.timed)
 
     def body(self, function: L.Function) -> list[str]:
         self.block(function.body)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 
 from .llvm_text import Text
 
@@ -59,6 +60,12 @@ end:
 """
 
 
+class Mark(IntEnum):
+    """What timed code marks: a shared statement is opened, or a part of it begins or ends."""
+
+    OPENED, BEGUN, ENDED = range(3)
+
+
 TICKET, DONE, THREADS, ERRORS = 0, 8, 16, 24  # the first index of each; each on its own cache line
 CELLS = ERRORS + 2 * MOST_THREADS
 
@@ -66,10 +73,10 @@ CELLS = ERRORS + 2 * MOST_THREADS
 class WorkBoard:
     """Generates the code that uses the work board.
 
-    `%region.passed` points to the number of shared statements that the thread has passed."""
+    `%region.passed` points to the number of shared statements that the thread has passed. Timed code calls a function at each `Mark`."""
 
-    def __init__(self, text: Text) -> None:
-        self.text = text
+    def __init__(self, text: Text, timed: bool = False) -> None:
+        self.text, self.timed = text, timed
 
     def cell(self, i: int) -> str:
         return self.text.emit(f"getelementptr i64, ptr %region.board, i64 {i}")
@@ -105,6 +112,7 @@ class WorkBoard:
         passed = emit(f"add i64 {emit('load i64, ptr %region.passed')}, 1")
         text.do(f"store i64 {passed}, ptr %region.passed")
         first, ticket, main = emit(f"shl i64 {passed}, {TAKEN_BITS}"), self.cell(TICKET), emit("xor i1 %region.worker, true")
+        self.mark(Mark.OPENED)
         with text.when(main):
             text.do(f"store atomic i64 0, ptr {self.cell(DONE)} monotonic, align 8")
             text.do(f"store atomic i64 {first}, ptr {ticket} release, align 8")
@@ -117,7 +125,9 @@ class WorkBoard:
             pair = emit(f"cmpxchg ptr {ticket}, i64 {found}, i64 {emit(f'add i64 {found}, 1')} acq_rel monotonic")
             with text.when(emit(f"extractvalue {{ i64, i1 }} {pair}, 1")):
                 code_at, value_at = self.errors(number)
+                self.mark(Mark.BEGUN)
                 code = part(number, parts, value_at)
+                self.mark(Mark.ENDED)
                 if code:
                     text.do(f"store i64 {code}, ptr {code_at}")
                 emit(f"atomicrmw add ptr {self.cell(DONE)}, i64 1 release, align 8")
@@ -125,6 +135,10 @@ class WorkBoard:
             emit(f"call i64 @mg_wait(ptr {self.cell(DONE)}, i64 {parts})")
             if code:
                 self._leave_if_failed(parts)
+
+    def mark(self, what: Mark) -> None:
+        if self.timed:
+            self.text.call("void", "mg_mark", ("i64", str(int(what))))
 
     def errors(self, number: str) -> tuple[str, str]:
         """The cells of the code and the value of a part's failed check."""

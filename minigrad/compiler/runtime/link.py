@@ -50,10 +50,10 @@ class Kernel:
 
     Calls release the GIL. They may run in parallel, each with its own arena and outputs."""
 
-    def __init__(self, function: L.Function) -> None:
+    def __init__(self, function: L.Function, timed: bool = False) -> None:
         verify(function)
         self.function = function
-        self.llvm = to_llvm(function)
+        self.llvm = to_llvm(function, timed)
         arrays = f"{function.name}.arrays"
         addresses = link(self.llvm, (function.name, arrays))
         pointers = [ctypes.c_void_p] * 3
