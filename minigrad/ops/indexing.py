@@ -74,7 +74,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         _add(plan, entry, n, axis)
         axis += 1
     y = x
-    whole = all(s is n or (isinstance(s, int) and s == n) for s, n in zip(plan.stop, x.shape, strict=True))
+    whole = all(identical(s, n) for s, n in zip(plan.stop, x.shape, strict=True))
     if not whole or not all(identical(a, 0) for a in plan.start) or any(s != 1 for s in plan.step):
         y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
     if plan.flips:
