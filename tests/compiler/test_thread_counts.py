@@ -13,12 +13,13 @@ from minigrad.models.registry import MODELS
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
-from minigrad.compiler.lower import block
+from minigrad.compiler.lower import block, control
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
 from minigrad.compiler.runtime.link import Kernel
 from minigrad.errors import SettingError
 
+SIZES = (lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (block, "PRODUCT_WORK"), (control, "NESTED_WORK")
 THREADS = (1, 2, 3, 4, 8, 16)
 SMALL = {"hidden": 12, "heads": 2, "memory": (6, 4)}
 
@@ -29,7 +30,7 @@ def bits(*trees):
 
 @pytest.fixture
 def everything_shared(monkeypatch):
-    for module, name in ((lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (executable, "THREAD_WORK")):
+    for module, name in (*SIZES, (executable, "THREAD_WORK")):
         monkeypatch.setattr(module, name, 1)
     monkeypatch.setattr(block, "COLUMNS", 16)
 
@@ -54,6 +55,31 @@ def test_a_training_step_has_the_same_bits_for_any_number_of_threads(name, every
             found.append(bits(step(model, state, xs)))
         assert found == found[:1] * len(THREADS)
     assert "for several threads" in step.explain()
+
+
+@pytest.mark.parametrize("how", [{"checkpoint": 2}, {"truncate": 3, "checkpoint": True}])
+def test_loops_inside_a_loop_are_shared_and_have_the_same_bits_for_any_number_of_threads(how, everything_shared, monkeypatch):
+    rng = np.random.default_rng(0)
+    w, xs = rng.standard_normal((20, 20)) / 5, rng.standard_normal((7, 17, 20))
+
+    def loss(w, xs):
+        def step(h, x):
+            h = mg.tanh(x + h @ w)
+            return h, h
+
+        last, hs = mg.scan(step, mg.zeros((xs.shape[1], 20), "float64"), xs, **how)
+        return mg.sum(hs**3) + mg.sum(last)
+
+    f = mg.value_and_grad(loss)
+    fast, found = mg.jit(f), []
+    for threads in THREADS:
+        monkeypatch.setenv("MINIGRAD_THREADS", str(threads))
+        found.append(bits(fast(w, xs)))
+    assert found == found[:1] * len(THREADS)
+    for got, want in zip(fast(w, xs), f(w, xs), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10)
+    phases = fast.newest.executable.lowered.phases
+    assert any(isinstance(s, L.For) and any(isinstance(t, L.Shared) for t in L.walk(s.body)) for p in phases for s in p.body)
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5"])

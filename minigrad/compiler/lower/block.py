@@ -21,6 +21,7 @@ from .storage import Indices, Stored, extent
 
 COLUMNS = 64  # the columns of a shared matrix product are divided at a multiple of this
 COLUMNS_WORK = 2**17  # multiplications, about 5 µs: the columns of a product with one vector are shared from this size on
+PRODUCT_WORK = 2**20  # multiplications, about 20 µs: the columns of a product with any number of vectors are shared from this size on
 
 
 class Block:
@@ -83,10 +84,10 @@ class Block:
         """Add the statements for the positions 0 … extent, which are independent."""
         self.out += part(L.Literal(0), extent)
 
-    def share_columns(self, columns: L.Index, depth: L.Index, part: Part) -> None:
+    def share_columns(self, rows: L.Index, columns: L.Index, depth: L.Index, part: Part) -> None:
         """Add the statements for the columns of a matrix product, each a sum of `depth` terms. In a loop, a large one is shared."""
-        size = columns * depth
-        if self.loop is not None and isinstance(size, L.Literal) and size.value >= COLUMNS_WORK:
+        m, n, k = (L.evaluate(size, self.lowering.typical) for size in (rows, columns, depth))
+        if self.loop is not None and (n * k >= COLUMNS_WORK or m * n * k >= PRODUCT_WORK):
             low, high = self.lowering.loop_var(), self.lowering.loop_var()
             self.out.append(L.Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
         else:
