@@ -9,7 +9,7 @@ from .llvm_text import SUFFIX, TYPES, Text, constant
 FLAGS = "contract"  # and not nsz: atan2, copysign and 1/x see the sign of 0
 ACCUMULATE = "reassoc contract nsz"
 INTEGER_POWER = """
-define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
+define private i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
 entry:
   br label %test
 test:

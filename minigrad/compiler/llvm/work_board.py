@@ -26,7 +26,7 @@ SPINS = 40000  # loads of a cell before the thread yields to others, some tens o
 
 WAIT = f"""
 declare void @mg_give_way()
-define internal i64 @mg_wait(ptr %cell, i64 %least) #1 {{
+define private i64 @mg_wait(ptr %cell, i64 %least) #1 {{
 entry:
   br label %look
 look:

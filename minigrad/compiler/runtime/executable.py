@@ -18,7 +18,7 @@ from ..index import evaluate
 from ..llvm.work_board import OPENED
 from ..lower.program import Lowered, shared_work
 from .interrupt import LONG, interruptible
-from .link import Kernel
+from .link import kernels
 from .worker import new_board, one_thread, submit
 
 SUBMIT_FROM = 2**23  # multiplications that a phase must share for a second thread to be faster, some 100 µs
@@ -41,7 +41,7 @@ class Executable:
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
-        self.kernels = [Kernel(p) for p in lowered.phases]
+        self.kernels = kernels(lowered.phases)
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
         self.endless = any(isinstance(s, L.While) for p in lowered.phases for s in L.walk(p.body))  # no earlier call tells its time
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))

@@ -63,5 +63,9 @@ def _serve(jobs: _Jobs) -> None:
 
 def one_thread() -> bool:
     """Whether compiled functions use only one thread: if the process has one core, or by MINIGRAD_THREADS=1."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores == 1 or os.environ.get("MINIGRAD_THREADS") == "1"
+    return cores() == 1 or os.environ.get("MINIGRAD_THREADS") == "1"
+
+
+def cores() -> int:
+    """The number of cores that the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
