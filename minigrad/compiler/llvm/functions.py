@@ -20,6 +20,7 @@ MANY = 128  # the largest number of pointers that a function without loops takes
 POINTER = r"%ptr\.\w+"  # the register of a buffer
 PARAMETER = re.compile(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)")
 NAMED = re.compile(rf"{PARAMETER.pattern}|%(?:at|var)\.[\w.]+")  # the registers whose names differ in equal functions
+SIZE = f"i64 range(i64 0, {2**62})"  # the type of a size
 UNROLLED = "!unrolled"  # the metadata of a loop that LLVM unrolls
 CALLED = re.compile(r"@([\w.]+)\(")
 DEFINED = {"mg_pow_int64": INTEGER_POWER, "mg_wait": WAIT}
@@ -38,6 +39,10 @@ class Unit:
     name: str
     text: str
     plain: bool
+
+
+def has_loops(lines: list[str]) -> bool:
+    return any(" = phi " in line for line in lines)
 
 
 @dataclass
@@ -61,7 +66,7 @@ class Functions:
             lines = list(self.load_pointers(lines))
         types = {**self.parameters, **outside}
         used = list(dict.fromkeys(PARAMETER.findall("\n".join(lines))))
-        return self.add(result, [(types[r], r) for r in used], lines, plain), used
+        return self.add(result, [(types.get(r, SIZE), r) for r in used], lines, plain), used
 
     def add(self, result: str, parameters: list[tuple[str, str]], lines: list[str], plain: bool) -> str:
         """Defines a function with these parameters, unless an equal one exists. Returns its name."""

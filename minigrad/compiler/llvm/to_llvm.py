@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import loop_ir as L
@@ -23,13 +23,15 @@ from .arithmetic import ACCUMULATE
 from .entry import ARRAY_DATA, REGION, Entries
 from .expressions import Expressions
 from .form import Form, form
-from .functions import UNROLLED, Functions, Unit
+from .functions import SIZE, UNROLLED, Functions, Unit, has_loops
 from .llvm_text import TYPES, Text
 from .sorting import expand_argsort
 from .work_board import WorkBoard
 
 UNROLL_AT_MOST = 8
 PIECE = 24  # the largest number of statements in one LLVM function
+LONG = 256  # a loop with so many steps may take their number as an argument
+LENGTH = "length"  # the prefix of a size that stands for a literal length
 NAMES = {"%ptr", "%size", "%outer", "%slot"}  # the prefixes of registers of names
 
 
@@ -55,26 +57,30 @@ class _Program:
     def __init__(self, functions: Functions, phases: Sequence[L.Function]) -> None:
         self.functions = functions
         self.made: dict[Any, _Made] = {}
-        self.forms: dict[int, tuple[Form, list[str]]] = {}  # by the identity of a statement
+        self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
         divided = [b for p in phases for b in (p.body, *(b for s in L.walk(p.body) for b in L.blocks(s))) if _is_long(b)]
         for stmt in (s for b in divided for s in b if isinstance(s, L.For) and not (_has_long(s) or _runs_on_both(s))):
-            self.forms[id(stmt)] = form((stmt,))
-        self.counts = Counter(key for key, _ in self.forms.values())
+            general = _general(stmt)
+            self.forms[id(stmt)] = general, *form((general,))
+        self.counts = Counter(key for _, key, _ in self.forms.values())
 
-    def form(self, piece: tuple[L.Stmt, ...]) -> tuple[Form, list[str]]:
-        known = self.forms.get(id(piece[0])) if len(piece) == 1 else None
-        return known or form(piece)
+    def form(self, piece: tuple[L.Stmt, ...]) -> tuple[tuple[L.Stmt, ...], Form, list[str]]:
+        """Statements that a function is made of, their form and its names."""
+        if len(piece) == 1 and self.is_repeated(piece[0]):
+            stmt, key, names = self.forms[id(piece[0])]
+            return (stmt,), key, names
+        return piece, *form(piece)
 
     def is_repeated(self, stmt: L.Stmt) -> bool:
         """Whether a loop nest of a divided block occurs more than once in the program."""
         known = self.forms.get(id(stmt))
-        return known is not None and self.counts[known[0]] > 1
+        return known is not None and self.counts[known[1]] > 1
 
 
 def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA) -> Code:
     """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`."""
     f = phases[0]
-    sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in f.sizes}
+    sizes = {f"%size.{s.name}": SIZE for s in f.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in f.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in f.locals}
     table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
@@ -99,8 +105,7 @@ class _Printer(Expressions):
         """Defines the function of all statements. Returns its name and the registers that it takes."""
         self.block(function.body)
         lines = [*self.slots, *self.text.lines, "  ret i64 0"]
-        plain = not any(" = phi " in line or "@mg_wait" in line for line in lines)
-        return self.functions.define("i64", lines, {}, _is_nest(function.body), plain)
+        return self.functions.define("i64", lines, {}, _is_nest(function.body), not has_loops(lines))
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
         long = _is_long(body)
@@ -171,7 +176,7 @@ class _Printer(Expressions):
             **{f"%slot.{n}": ("ptr noalias", r) for n, r in self.variables.items()},
         }
         types = self.functions.parameters
-        key, names = self.program.form(piece)
+        piece, key, names = self.program.form(piece)
         kinds = [types.get(f"%ptr.{n}") or outside.get(f"%outer.{n}", ("", ""))[0] or f"%slot.{n}" in outside for n in names]
         checked = any(isinstance(s, L.Check) for s in L.walk(piece))
         result = "i64" if checked else "void"
@@ -183,7 +188,7 @@ class _Printer(Expressions):
         used = [r if isinstance(r, str) else f"{r[0]}.{names[r[1]]}" for r in made.used]
 
         def call(**values: str) -> str:
-            found = ((outside.get(r) or (types[r], r), values.get(r)) for r in used)
+            found = ((outside.get(r) or (types.get(r, SIZE), r.removeprefix(f"%size.{LENGTH}")), values.get(r)) for r in used)
             operands = ", ".join(f"{type.split()[0]} {value or register}" for (type, register), value in found)
             if checked:
                 return self.text.emit(f"call {result} @{made.name}({operands})")
@@ -203,7 +208,8 @@ class _Printer(Expressions):
         inner.types = self.types
         inner.block(piece)
         lines = [*inner.slots, *inner.text.lines, f"  ret {'void' if result == 'void' else 'i64 0'}"]
-        name, used = self.functions.define(result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece))
+        plain = isinstance(piece[0], L.Shared) and not has_loops(lines)
+        name, used = self.functions.define(result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece), plain)
         numbers = {n: i for i, n in enumerate(names)}
         parts = [(r, *r.split(".", 1)) if "." in r else (r, r, "") for r in used]
         return _Made(name, tuple((prefix, numbers[n]) if n in numbers and prefix in NAMES else r for r, prefix, n in parts))
@@ -292,6 +298,14 @@ class _Printer(Expressions):
     def stop_unless_zero(self, code: str) -> None:
         with self.text.when(self.text.emit(f"icmp ne i64 {code}, 0"), leaves=True):
             self.text.do(f"ret i64 {code}")
+
+
+def _general(stmt: L.For) -> L.For:
+    """A single loop with a large literal length, with a size in place of the length. Such loops over arrays of other lengths are equal."""
+    single = not any(isinstance(s, L.For | L.While | L.If | L.Gemm | L.Argsort) for s in stmt.body)
+    if not (single and isinstance(stmt.extent, L.Literal) and stmt.extent.value >= LONG):
+        return stmt
+    return replace(stmt, extent=L.Size(f"{LENGTH}{stmt.extent.value}"))
 
 
 def _runs_on_both(stmt: L.Stmt) -> bool:
