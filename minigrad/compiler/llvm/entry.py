@@ -16,20 +16,23 @@ PARAMETERS = [("ptr", "%table"), ("ptr", "%sizes"), ("ptr", "%arena"), ("ptr", "
 class Entries:
     """Defines the entries of functions that have the same arguments, sizes and locals.
 
-    `through` is the offset of the data pointer if the table and the arena are of array objects, else None."""
+    `through` is the offset of the data pointer if the table and the arena are of array objects, else None. `layout` is the function that
+    fills the table of pointers, or "" if the only entry does it."""
 
-    def __init__(self, functions: Functions, f: L.Function, through: int | None) -> None:
+    def __init__(self, functions: Functions, f: L.Function, through: int | None, count: int) -> None:
         self.functions, self.f, self.through = functions, f, through
-        self.layout = self._layout()
+        self.layout = self._layout() if count > 1 else ""
 
     def entry(self, body: str, used: list[str]) -> str:
         """Defines the entry of a body, which takes the `used` registers. Returns its name."""
         text, f = Text(self.functions.declarations), self.f
         emit, places = text.emit, self.functions.places
         text.do(f"%pointers = alloca [{len(places)} x ptr], align 8")
-        if any(r in places or r == "%pointers" for r in used):
+        if self.layout:
             text.do(f"call void @{self.layout}(ptr %table, ptr %sizes, ptr %arena, ptr %pointers)")
-        self._sizes(text, used)
+            self._sizes(text, used)
+        else:
+            self._fill(text)
         text.do(f"%error.slot = getelementptr i64, ptr %sizes, i64 {len(f.sizes)}")
         registers = {r: emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {places[r]}')}") for r in used if r in places}
         if "%region.board" in used:
@@ -45,9 +48,15 @@ class Entries:
         return self.functions.add("i64", PARAMETERS, text.lines, plain=True)
 
     def _layout(self) -> str:
-        """Defines the function that fills the table of pointers: of the arguments, then of the locals, each in its part of the arena."""
-        code, f = Expressions(Text(self.functions.declarations), set()), self.f
-        text, emit = code.text, code.text.emit
+        text = Text(self.functions.declarations)
+        self._fill(text)
+        text.do("ret void")
+        return self.functions.add("void", [*PARAMETERS[:3], ("ptr", "%pointers")], text.lines, plain=True)
+
+    def _fill(self, text: Text) -> None:
+        """Loads the sizes, and fills the table of pointers: of the arguments, then of the locals, each in its part of the arena."""
+        code, emit, f = Expressions(text, set()), text.emit, self.f
+        self._sizes(text, [f"%size.{s.name}" for s in f.sizes])
 
         def data(pointer: str) -> str:
             return (
@@ -58,7 +67,6 @@ class Entries:
             pointer = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {at}')}"))
             text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {at}')}")
         if f.locals:
-            self._sizes(text, [f"%size.{s.name}" for s in f.sizes])
             above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {L.ALIGNMENT - 1}")
             arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-L.ALIGNMENT)))
             end = str(L.ALIGNMENT)
@@ -68,8 +76,6 @@ class Entries:
                 size = code.index(L.as_index(buffer.size) * buffer.itemsize)
                 padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
                 end = emit(f"add i64 {end}, {padded}")
-        text.do("ret void")
-        return self.functions.add("void", [*PARAMETERS[:3], ("ptr", "%pointers")], text.lines, plain=True)
 
     def _sizes(self, text: Text, used: list[str]) -> None:
         for i, size in enumerate(self.f.sizes):

@@ -86,7 +86,7 @@ def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA) -> C
     table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     functions = Functions({**pointers, **arena, **table, **sizes, **REGION}, places)
-    program, entries = _Program(functions, phases), Entries(functions, f, through)
+    program, entries = _Program(functions, phases), Entries(functions, f, through, len(phases))
     found = tuple(entries.entry(*_Printer(program).body(phase)) for phase in phases)
     return Code(found, tuple(functions.units.values()))
 
