@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "steps", "fresh", "growth"]
+PARTS = ["eager", "steps", "fresh", "depth", "growth"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -51,6 +51,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "eager": lambda: eager.run(chosen.quick),
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
         "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
+        "depth": lambda: fresh.depths(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
     }
     results: dict[str, Any] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib.metadata
 import itertools
 import os
 import re
@@ -17,6 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite.binding import ffi
@@ -177,6 +177,5 @@ def _parts(data: bytes) -> list[bytes]:
     return found
 
 
-@functools.cache
 def _versions() -> tuple[str, ...]:
-    return tuple(importlib.metadata.version(package) for package in ("llvmlite", "numba"))
+    return llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info))
