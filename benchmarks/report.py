@@ -135,6 +135,22 @@ def eager_sheet(found: dict[str, float]) -> Sheet:
     return Sheet("One eager operation", ["", *found, "bar", "met"], [row])
 
 
+def calls_sheet(found: Results) -> Sheet:
+    engines = list(dict.fromkeys(name for row in found.values() for name in row if name != "bar"))
+    body = [
+        [
+            name,
+            *(f"{1e6 * row[e]:.1f}" if e in row else "–" for e in engines),
+            f"≤ {1e6 * row['bar']:g}",
+            verdict(row["minigrad"] <= row["bar"]),
+        ]
+        for name, row in found.items()
+    ]
+    return Sheet(
+        "One call of a compiled function, µs", ["", *engines, "bar", "met"], body, "B = 1; a step takes the state and gives it back."
+    )
+
+
 def machine_text(m: Results) -> str:
     packages = ", ".join(f"{k} {v}" for k, v in m["packages"].items())
     threads = ", ".join(f"{k}: {v}" for k, v in m["threads"].items())
@@ -146,8 +162,13 @@ def machine_text(m: Results) -> str:
 
 
 SHEETS: dict[str, Callable[[Any], Sheet]] = {
-    "steps": step_sheet, "fresh": fresh_sheet, "depth": depth_sheet, "growth": growth_sheet, "eager": eager_sheet,
-}  # fmt: skip
+    "steps": step_sheet,
+    "fresh": fresh_sheet,
+    "depth": depth_sheet,
+    "growth": growth_sheet,
+    "eager": eager_sheet,
+    "calls": calls_sheet,
+}
 
 
 def sheets(results: Results) -> list[Sheet]:

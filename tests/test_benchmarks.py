@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import contestants, growth, machine, report, timing
+from benchmarks import calls, contestants, growth, machine, report, timing
 from benchmarks.work import WORKS, Skip, layer, ntm, smaller, stacked
 
 PEERS = [p for p in ("jax", "torch", "torch.nn") if importlib.util.find_spec(p.split(".")[0])]
@@ -28,7 +28,15 @@ def test_peers_compute_what_minigrad_computes(kind, peer):
         np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-@pytest.mark.skipif("jax" not in PEERS, reason="JAX is the peer")
+@pytest.mark.skipif("jax" not in PEERS, reason="JAX is not installed")
+@pytest.mark.parametrize("case", [calls.parameters, calls.update, calls.streaming(smaller(layer("lstm", 1)))])
+def test_calls_that_are_timed_give_the_same(case):
+    ours, theirs = case(False), case(True)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(), theirs(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif("jax" not in PEERS, reason="JAX is not installed")
 def test_stacked_layers_compute_what_jax_computes():
     work = replace(smaller(stacked("lstm", 2)), inputs=8, hidden=8, outputs=8)
     weights = contestants.first_weights(work)

@@ -285,6 +285,9 @@ def scan(
     save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
                    or by default all but what is cheap to do again where that takes no more memory
 
+    A loop over training steps is a scan as well: the carry is (model, optimiser state), xs are the batches, and f is the training step.
+    In mg.jit a whole epoch is one call. Its results differ by rounding from those of the step compiled alone.
+
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """
     if save not in SAVE:

@@ -17,7 +17,7 @@ from minigrad.errors import SettingError
 from .classes import given, loss, measures
 from .draw import Draw
 from .stories import FormatError, Question, parse, write
-from .texts import asked_at_the_end, flush_right, one_hot, text
+from .texts import asked_at_the_end, flush_left, one_hot, text
 
 __all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
@@ -27,7 +27,7 @@ Split = Literal["train", "test"]
 
 
 class Corpus(NamedTuple):
-    """n questions as numbers: words (n, T), padded at the front by −1, answers (n,), and the words and classes that the numbers mean."""
+    """n questions as numbers: words (n, T), padded at the end by −1, answers (n,), and the words and classes that the numbers mean."""
 
     words: np.ndarray
     answers: np.ndarray
@@ -49,11 +49,11 @@ def batch(
     facts: Annotated[int, "of stories that are made up: lines that tell an answer, 1 or 2"] = 1,
     split: Annotated[Split, "which of the stories"] = "train",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)); only the last step is scored."""
+    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)); only a text's last word is scored."""
     corpus = _corpus(data, facts, split)
     chosen = Draw(seed, step, DOMAIN).integers(0, len(corpus.answers) - 1, (batch,))
-    tokens = flush_right(corpus.words[chosen])
-    return one_hot(tokens, len(corpus.vocabulary)), *asked_at_the_end(corpus.answers[chosen], tokens.shape[1])
+    tokens = flush_left(corpus.words[chosen])
+    return one_hot(tokens, len(corpus.vocabulary)), *asked_at_the_end(corpus.answers[chosen], tokens)
 
 
 @cache
@@ -87,7 +87,7 @@ def _corpus(data: str, facts: int, split: str) -> Corpus:
     number, questions = {w: i for i, w in enumerate(vocabulary)}, both[split]
     words = np.full((len(questions), max(len(q.words) for q in questions)), -1)
     for row, q in zip(words, questions, strict=True):
-        row[len(row) - len(q.words) :] = [number[w] for w in q.words]
+        row[: len(q.words)] = [number[w] for w in q.words]
     return Corpus(words, np.array([classes.index(q.answer) for q in questions]), vocabulary, classes)
 
 

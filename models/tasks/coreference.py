@@ -14,7 +14,7 @@ import numpy as np
 
 from .classes import given, loss, measures
 from .draw import Draw, Range, between
-from .texts import asked_at_the_end, flush_right, one_hot, text
+from .texts import asked_at_the_end, flush_left, one_hot, text
 
 __all__ = ["WORDS", "baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
 
@@ -42,7 +42,7 @@ def sizes(**_: Any) -> tuple[int, int]:
 def batch(
     seed: Any, step: int, batch: int, distance: Annotated[Range, "sentences between the name and the question"] = (0, 10)
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) with one distance for the batch; only the last step is scored."""
+    """(inputs (T, batch, words), targets (T, batch), mask (T, batch)) with one distance for the batch; only its last word is scored."""
     draw = Draw(seed, step, DOMAIN)
     others = int(draw.integers(*between(distance, 0)))
     person = draw.integers(0, len(NAMES) - 1, (batch,))
@@ -60,8 +60,8 @@ def batch(
         _sentences(draw, pronoun[:, None], _pick(draw, DEEDS, (batch, 1)), _word("then")),
     ], axis=1)  # fmt: skip
     question = np.stack([np.broadcast_to(_word(w), batch) if w else pronoun for w in ("who", "is", "", "?")], 1)
-    tokens = flush_right(np.concatenate([sentences.reshape(batch, -1), question], 1))
-    return one_hot(tokens, len(WORDS)), *asked_at_the_end(person, tokens.shape[1])
+    tokens = flush_left(np.concatenate([sentences.reshape(batch, -1), question], 1))
+    return one_hot(tokens, len(WORDS)), *asked_at_the_end(person, tokens)
 
 
 def _word(word: str) -> int:

@@ -1,4 +1,7 @@
-"""Texts as one-hot sequences of one word a step. Shorter texts are padded at the front, so that all end at the last step."""
+"""Texts as one-hot sequences of one word a step. All begin at the first step; each is scored at its own last word.
+
+Shorter texts are padded at the end, after what is scored. So a causal model's answer does not depend on the texts beside it in a batch.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def flush_right(tokens: np.ndarray) -> np.ndarray:
-    """Rows of words (batch, n) with gaps of −1, moved to the right: gaps come first, and gaps at the front of all rows are removed."""
-    order = np.argsort(tokens >= 0, axis=1, kind="stable")
-    return np.take_along_axis(tokens, order, 1)[:, (tokens < 0).sum(1).min() :]
+def flush_left(tokens: np.ndarray) -> np.ndarray:
+    """Rows of words (batch, n) with gaps of −1, moved to the left: gaps come last, and gaps at the end of all rows are removed."""
+    order = np.argsort(tokens < 0, axis=1, kind="stable")
+    return np.take_along_axis(tokens, order, 1)[:, : (tokens >= 0).sum(1).max()]
 
 
 def one_hot(tokens: np.ndarray, words: int) -> np.ndarray:
@@ -19,10 +22,11 @@ def one_hot(tokens: np.ndarray, words: int) -> np.ndarray:
     return channels[tokens.T]
 
 
-def asked_at_the_end(answers: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """(targets, mask), each (length, batch), for answers (batch,) at the last step."""
-    targets, mask = np.zeros((length, len(answers)), np.int64), np.zeros((length, len(answers)), bool)
-    targets[-1], mask[-1] = answers, True
+def asked_at_the_end(answers: np.ndarray, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(targets, mask), each (T, batch), for answers (batch,) at the last word of each row of words (batch, T)."""
+    targets, mask = np.zeros(tokens.T.shape, np.int64), np.zeros(tokens.T.shape, bool)
+    last = (tokens >= 0).sum(1) - 1, np.arange(len(answers))
+    targets[last], mask[last] = answers, True
     return targets, mask
 
 

@@ -93,3 +93,14 @@ def test_the_heads_of_a_setting_read_and_write():
     model = made("ntm", hidden="5", memory="6x4", heads="3")
     assert (model.read_heads, model.write_heads) == (3, 3)
     assert made("dnc", hidden="5", memory="6x4", heads="3").read_heads == 3
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_output_depends_on_no_later_input_and_on_no_other_sequence(name):
+    settings = {"hidden": "8"} | ({"memory": "6x4"} if name in ("ntm", "mann", "dnc") else {})
+    model = Experiment(Config.of("copy", name, bits=2, **settings)).model()
+    xs = np.random.default_rng(0).standard_normal((6, 3, model.inputs), dtype="float32")
+    other = xs.copy()
+    other[4:], other[:, 1:] = 7, -3
+    np.testing.assert_allclose(model(other).numpy()[:4, 0], model(xs).numpy()[:4, 0], rtol=1e-5, atol=1e-6)
+    assert (model(other).numpy()[:4, 1] != model(xs).numpy()[:4, 1]).any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from minigrad.models import LSTM
 from minigrad.models.registry import MODELS
 from minigrad.models.tasks import TASKS, ngrams, recall, repeat_copy, sort
 from minigrad.models.tasks.metrics import MEASURES
@@ -52,6 +53,17 @@ def test_what_is_not_scored_does_not_matter(experiment):
     noise = np.where(mask[..., None], outputs, 100 * outputs)
     for name, value in experiment.task.measures(outputs, targets, mask).items():
         np.testing.assert_array_equal(experiment.task.measures(noise, targets, mask)[name].numpy(), value.numpy())
+
+
+def test_a_measure_of_a_sequence_does_not_depend_on_those_beside_it(experiment):
+    inputs, targets, mask = experiment.batch(experiment.keys.data, 0, 4)
+    model = LSTM(inputs.shape[-1], 3, outputs=experiment.sizes[1])
+    together = experiment.task.measures(model(inputs), targets, mask)
+    for i in range(4):
+        last = np.flatnonzero(mask[:, i])[-1] + 1
+        alone = [a[:last, i : i + 1] for a in (inputs, targets, mask)]
+        for name, value in experiment.task.measures(model(alone[0]), *alone[1:]).items():
+            np.testing.assert_allclose(value.numpy()[0], together[name].numpy()[i], rtol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("garbage", [np.nan, np.inf, -1e30])

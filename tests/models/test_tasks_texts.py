@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minigrad.models.tasks import babi, coreference
 from minigrad.models.tasks.stories import FormatError, parse, write
-from minigrad.models.tasks.texts import flush_right, one_hot, text
+from minigrad.models.tasks.texts import asked_at_the_end, flush_left, one_hot, text
 
 quick = settings(max_examples=20, deadline=None)
 FILE = """1 Mary moved to the bathroom.
@@ -27,8 +27,9 @@ FILE = """1 Mary moved to the bathroom.
 @given(seed=st.integers(0, 2**32), distance=st.integers(0, 8))
 def test_who_is_he(seed, distance):
     inputs, targets, mask = coreference.batch(seed, 0, 6, distance=distance)
-    assert np.flatnonzero(mask.any(1)).tolist() == [len(mask) - 1]
-    for words, answer in zip(coreference.read(inputs), targets[-1], strict=True):
+    assert mask.sum(0).tolist() == [1] * 6
+    assert inputs[0].any(-1).all()
+    for words, answer in zip(coreference.read(inputs), targets.T[mask.T], strict=True):
         *sentences, question = words.split(" . ")
         name, own = sentences[0].split()[0], coreference.MEN if question == "who is he ?" else coreference.WOMEN
         assert coreference.NAMES[answer] == name
@@ -43,8 +44,7 @@ def test_who_is_he(seed, distance):
 def test_guessing_a_name_of_that_sex_is_right_once_in_eight():
     inputs, targets, mask = coreference.batch(1, 0, 8000, distance=1)
     men = np.array([t.endswith("who is he ?") for t in coreference.read(inputs)])
-    guess = np.zeros((*targets.shape, 16))
-    guess[-1] = np.eye(16)[np.where(men, 0, 8)]
+    guess = np.broadcast_to(np.eye(16)[np.where(men, 0, 8)], (*targets.shape, 16))
     right = coreference.measures(guess, targets, mask)["accuracy"].numpy()
     assert right.mean() == pytest.approx(coreference.baselines()["chance"], abs=4 * float(right.std()) / 8000**0.5)
     assert men.mean() == pytest.approx(0.5, abs=0.03)
@@ -54,14 +54,17 @@ def test_guessing_a_name_of_that_sex_is_right_once_in_eight():
     assert others / 8000 == pytest.approx(0.25, abs=0.02)
 
 
-def test_texts_end_together():
+def test_texts_begin_together_and_are_asked_at_their_last_words():
     tokens = np.array([[0, -1, 1, -1], [-1, 2, -1, -1], [-1, -1, 1, 0]])
-    flush = flush_right(tokens)
-    np.testing.assert_array_equal(flush, [[0, 1], [-1, 2], [1, 0]])
+    flush = flush_left(tokens)
+    np.testing.assert_array_equal(flush, [[0, 1], [2, -1], [1, 0]])
     shown = one_hot(flush, 3)
     assert shown.shape == (2, 3, 3)
-    assert not shown[0, 1].any()
+    assert not shown[1, 1].any()
     assert text(shown, ["a", "b", "c"]) == ["a b", "c", "b a"]
+    targets, mask = asked_at_the_end(np.array([7, 8, 9]), flush)
+    np.testing.assert_array_equal(mask, [[False, True, False], [True, False, True]])
+    np.testing.assert_array_equal(targets[mask], [8, 7, 9])
 
 
 def test_the_published_format_is_read():
@@ -143,8 +146,9 @@ def test_files_of_the_format_make_a_task(tmp_path):
     (tmp_path / "qa1_test.txt").write_text("1 Zoe slept.\n2 Where is Zoe?\tattic\t1\n")
     for data in (str(tmp_path), str(tmp_path / "qa1_train.txt")):
         assert babi.sizes(data=data)[1] == 4
-        inputs, targets, _ = babi.batch(0, 0, 20, data=data)
-        assert set(targets[-1]) <= {0, 2, 3}
+        inputs, targets, mask = babi.batch(0, 0, 20, data=data)
+        assert set(targets[mask]) <= {0, 2, 3}
+        assert inputs[0].any(-1).all()
         assert set(babi.read(inputs, data)) <= {" ".join(q.words) for q in parse(FILE)}
         assert babi.read(babi.batch(0, 0, 1, data=data, split="test")[0], data) == ["zoe slept . where is zoe ?"]
         assert babi.baselines(data=data)["chance"] == pytest.approx(1 / 3)

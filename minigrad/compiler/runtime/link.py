@@ -11,7 +11,6 @@ import functools
 import itertools
 import os
 import re
-import struct
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +28,7 @@ from ..llvm.to_llvm import Code, to_llvm
 from ..verify import verify
 from . import cache
 from .assemble import FLAGS, assemble_all, machine, target_machine
+from .memory import TUPLE_ITEMS
 
 GEMM = re.compile(r"^declare .*@(mg_gemm_\w+)\(", re.MULTILINE)
 _lock = threading.RLock()
@@ -63,7 +63,7 @@ def kernels(functions: Sequence[L.Function]) -> list[Kernel]:
     if not functions:
         return []
     code = to_llvm(functions)
-    addresses = _link(code.units)
+    addresses = link(code.units)
     return [Kernel(f, code, addresses[name]) for f, name in zip(functions, code.entries, strict=True)]
 
 
@@ -75,22 +75,21 @@ class Kernel:
     def __init__(self, function: L.Function, code: Code, address: int) -> None:
         self.function, self.code = function, code
         self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)(address)
-        self._table = struct.Struct(f"{len(function.arguments)}P").pack
         self._sizes = ctypes.c_int64 * (len(function.sizes) + 1)
         self._arena_size = functools.lru_cache(256)(self._layout_size)
 
     def __call__(self, arrays: Sequence[np.ndarray], sizes: Sequence[int], arena: np.ndarray | None = None) -> tuple[int, int]:
         """Calls the function. The arrays must be contiguous and of the right type and size; this is not checked. Returns (code, value)."""
-        return self.call(self.pack(arrays), sizes, self.arena(*sizes) if arena is None else arena)
+        return self.call(tuple(arrays), sizes, self.arena(*sizes) if arena is None else arena)
 
-    def pack(self, arrays: Sequence[np.ndarray]) -> bytes:
-        """The table of the arguments, which all phases of a program share. The arrays must live as long as the table is used."""
-        return self._table(*map(id, arrays))
+    def call(
+        self, arrays: tuple[np.ndarray, ...], sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False
+    ) -> tuple[int, int]:
+        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region.
 
-    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False) -> tuple[int, int]:
-        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region."""
+        A tuple holds the addresses of its objects one after the other: it is the table that the function reads."""
         slots = self._sizes(*sizes)
-        code = self._call(table, slots, id(arena), board, worker)
+        code = self._call(id(arrays) + TUPLE_ITEMS, slots, id(arena), board, worker)
         return code, slots[len(sizes)]
 
     def arena(self, *sizes: int) -> np.ndarray:
@@ -113,7 +112,7 @@ class Kernel:
         import numba
 
         code = to_llvm([self.function], through=None)
-        native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(_link(code.units)[code.entries[0]])
+        native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(link(code.units)[code.entries[0]])
 
         @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
         def entry(pointers: Any, sizes: Any, arena: Any) -> Any:
@@ -126,7 +125,7 @@ class Kernel:
         return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
 
 
-def _link(units: Sequence[Unit]) -> dict[str, int]:
+def link(units: Sequence[Unit]) -> dict[str, int]:
     """The address of each function; of those that are new in the process after compiling, or loading from the disk cache, and linking."""
     with _lock:
         machine()
