@@ -25,7 +25,10 @@ def assemble_all(units: Sequence[Unit]) -> list[bytes]:
     if threads < 2 or sum(len(u.text) for u in units) < THREADS_FROM:
         return [assemble(u.text, u.plain) for u in units]
     with ThreadPoolExecutor(threads, "minigrad compiles") as pool:
-        jobs = {u.name: pool.submit(assemble, u.text, u.plain) for u in sorted(units, key=lambda u: -len(u.text))}
+        try:
+            jobs = {u.name: pool.submit(assemble, u.text, u.plain) for u in sorted(units, key=lambda u: -len(u.text))}
+        except RuntimeError:  # no more threads can start, or the process ends
+            return [assemble(u.text, u.plain) for u in units]
         try:
             return [jobs[u.name].result() for u in units]
         finally:
@@ -35,7 +38,10 @@ def assemble_all(units: Sequence[Unit]) -> list[bytes]:
 def assemble(text: str, plain: bool = False) -> bytes:
     """The object code of a module."""
     free = _machines.setdefault((plain, machine()), [])
-    target = free.pop() if free else target_machine(plain)
+    try:
+        target = free.pop()
+    except IndexError:
+        target = target_machine(plain)
     module = optimized(text, plain, target)
     with ffi.OutputString() as problem:
         buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(target, module, 1, problem)
