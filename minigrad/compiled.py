@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from .captured import find, is_model
+from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import freeze
@@ -116,7 +116,7 @@ class Compiled:
         arrays = [leaf.node.value if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         for i, _ in latest.structure.numbers:
             if arrays[i] is leaves[i]:
-                arrays[i] = _array(leaves[i])
+                arrays[i] = as_array(leaves[i])
         found = tuple(arrays)
         return (latest, leaves, found) if latest.arguments.fit(found) else None
 
@@ -130,7 +130,7 @@ class Compiled:
         if any(leaf.node.value is None for leaf in leaves if isinstance(leaf, Tensor)):
             return None
         arrays = self._arrays(leaves, args, kwargs)
-        structure = structure or self._structure(treedef, leaves)
+        structure = structure or structure_of(self.__name__, treedef, leaves)
         signature = (structure, *[(a.dtype, a.shape) for a in arrays])
         specialization = self.specializations.get(signature)
         outside = None if specialization is None else specialization.program.outside(self.function)
@@ -140,14 +140,7 @@ class Compiled:
             specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
             self.specializations[signature] = specialization
         self.latest = specialization
-        return specialization, [*leaves, *outside], (*arrays, *map(_array, outside))
-
-    def _structure(self, treedef: tree.TreeDef, leaves: list[Any]) -> Structure:
-        try:
-            return Structure(treedef, numbers_among(leaves))
-        except TypeError:
-            fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
-            raise dtype_error(self.__name__, f"{tree.unhashable(treedef)}, which is not hashable", fix) from None
+        return specialization, [*leaves, *outside], (*arrays, *map(as_array, outside))
 
     def forget(self) -> None:
         """Drop the specialisations; the programs stay."""
@@ -162,13 +155,13 @@ class Compiled:
         known = self.programs.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             outside = program.outside(self.function)
-            sizes = None if outside is None else program.sizes([*arrays, *map(_array, outside)])
+            sizes = None if outside is None else program.sizes([*arrays, *map(as_array, outside)])
             if outside is not None and sizes is not None:
                 return Specialization(program, sizes, structure), outside
         made = self._build(args, kwargs, leaves, arrays, structure.treedef, known)
         outside = made.outside(self.function)
         assert outside is not None
-        sizes = made.sizes([*arrays, *map(_array, outside)])
+        sizes = made.sizes([*arrays, *map(as_array, outside)])
         assert sizes is not None
         known.insert(0, made)
         self.unbound.newest = made
@@ -177,7 +170,7 @@ class Compiled:
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
         """The leaves of the arguments as arrays. Raises DTypeError, which names the argument, for what is none."""
         try:
-            return [_array(leaf) for leaf in leaves]
+            return [as_array(leaf) for leaf in leaves]
         except DTypeError as error:
             for leaf, name in zip(leaves, argument_names(self.function, args, kwargs), strict=True):
                 if not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float, complex)):
@@ -188,22 +181,11 @@ class Compiled:
             raise
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
-        params = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
+        params = [symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        graph, guards, outside = _trace(self.function, params, in_tree, names, wanted)
-        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
-        passes: list[str] = []
-        with dims.deciding(guards):
-            optimized = optimize(graph, passes.append)
-            if os.environ.get("MINIGRAD_JIT") == "0":
-                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
-            try:
-                return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
-            except Unsupported as reason:
-                what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
-                warnings.warn(what, CompileWarning, stacklevel=3)
-                return Program(graph, guards, optimized, None, passes, str(reason), captured)
+        graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
+        return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
@@ -254,7 +236,17 @@ def jit(
     return Compiled(f, finite, static_places(f, static_argnums, static_argnames))
 
 
-def _array(leaf: Any) -> np.ndarray:
+def structure_of(name: str, treedef: tree.TreeDef, leaves: list[Any]) -> Structure:
+    """The structure of a call's arguments. Raises DTypeError, which names what is not hashable."""
+    try:
+        return Structure(treedef, numbers_among(leaves))
+    except TypeError:
+        fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
+        raise dtype_error(name, f"{tree.unhashable(treedef)}, which is not hashable", fix) from None
+
+
+def as_array(leaf: Any) -> np.ndarray:
+    """The array of an argument that is a tensor, an array or a number: its own memory where that may be."""
     if type(leaf) is Tensor:
         return np.asarray(leaf.node.value, order="C")
     if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
@@ -290,7 +282,22 @@ def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Se
     return list(wrap(called))
 
 
-def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
+def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None) -> Program:
+    """The graph as a program: compiled, or with a CompileWarning one that the interpreter runs."""
+    passes: list[str] = []
+    with dims.deciding(guards):
+        optimized = optimize(graph, passes.append)
+        if os.environ.get("MINIGRAD_JIT") == "0":
+            return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
+        try:
+            return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
+        except Unsupported as reason:
+            what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
+            warnings.warn(what, CompileWarning, stacklevel=4)
+            return Program(graph, guards, optimized, None, passes, str(reason), captured)
+
+
+def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
     """An abstract argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
     def length(axis: int, n: int) -> Extent:
@@ -305,7 +312,7 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
     return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
 
 
-def _trace(
+def traced(
     f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
 ) -> tuple[Graph, Guards, Outside]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""

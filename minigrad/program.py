@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from . import checked, tree
 from .captured import Captured
+from .compiler.loop_ir import ALIGNMENT
 from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
@@ -152,13 +155,43 @@ class Specialization:
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         if self.program.executable is None:
             return tuple(self.program.interpret(arrays, self.sizes))
-        outputs = tuple([make(shape, dtype) for make, shape, dtype in self.empty])
-        if self.checks:
+        outputs = self.memory()
+        self.fill(arrays, outputs)
+        return outputs
+
+    def memory(self, count: int | None = None) -> tuple[np.ndarray, ...]:
+        """Memory for the first results."""
+        return tuple([make(shape, dtype) for make, shape, dtype in self.empty[:count]])
+
+    def fill(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Compute the results into arrays that the caller gives."""
+        if self.program.executable is None:
+            for out, found in zip(outputs, self.program.interpret(arrays, self.sizes), strict=True):
+                out[...] = found
+        elif self.checks:
             checked.run_checked(self.program, self.sizes, self.numbers, arrays, outputs)
             self.checks = "" if self.checks == "1" else self.checks
         else:
             self.program.executable.run(arrays, outputs, self.numbers)
-        return outputs
+
+
+class Layout:
+    """Arrays of these types in one block of memory, each at the start of a cache line."""
+
+    def __init__(self, types: Sequence[TensorType]):
+        self.places: list[tuple[Any, np.dtype, int]]
+        sizes = [math.prod(t.shape) * t.dtype.itemsize for t in types]
+        starts = accumulate([-(-n // ALIGNMENT) * ALIGNMENT for n in sizes], initial=0)
+        *offsets, self.bytes = starts
+        self.places = [(t.shape, t.dtype, offset) for t, offset in zip(types, offsets, strict=True)]
+
+    def empty(self) -> np.ndarray:
+        """A block. Its memory is used again when nothing refers to it any more."""
+        return memory.empty((self.bytes,), np.dtype(np.uint8))
+
+    def arrays(self, block: np.ndarray) -> list[np.ndarray]:
+        """The arrays of a block, which share its memory."""
+        return [np.ndarray(shape, dtype, block, offset) for shape, dtype, offset in self.places]
 
 
 def explain(program: Program) -> str:
