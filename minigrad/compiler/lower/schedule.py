@@ -158,17 +158,17 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[H
     shape = node.args[0].type.shape if reduction else node.type.shape
     domain = domain_of(shape)
     axes = tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a])) if reduction else None
-    same = clusters.setdefault(tuple(n.terms if isinstance(n, Dim) else n for n in domain), [])
-    candidates = takewhile(lambda at: at >= earliest, reversed(same))
-    for at in chain((preferred,), candidates) if preferred >= earliest and preferred in same else candidates:
+    alike = clusters.setdefault(tuple(n.terms if isinstance(n, Dim) else n for n in domain), [])
+    candidates = takewhile(lambda at: at >= earliest, reversed(alike))
+    for at in chain((preferred,), candidates) if preferred >= earliest and preferred in alike else candidates:
         step = steps[at]
         if isinstance(step, Cluster) and len(step.nodes) < LARGEST and (axes is None or step.axes in (None, axes)):
             step.axes = step.axes if axes is None else axes
             step.nodes.append(node)
             return at
     steps.append(Cluster(domain, axes, [node]))
-    same.append(len(steps) - 1)
-    return same[-1]
+    alike.append(len(steps) - 1)
+    return alike[-1]
 
 
 def _parts(step: Step) -> list[Step]:
