@@ -6,7 +6,7 @@ from .. import loop_ir as L
 from .expressions import Expressions
 from .functions import Functions
 from .llvm_text import Text
-from .work_board import CELLS
+from .work_board import CELLS, THREADS
 
 ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
 REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
@@ -38,6 +38,7 @@ class Entries:
         if "%region.board" in used:
             own = emit(f"alloca [{CELLS} x i64], align 8")
             text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * CELLS)), ("i1", "false"))
+            text.do(f"store i64 1, ptr {emit(f'getelementptr i64, ptr {own}, i64 {THREADS}')}")
             text.do(f"%region.board = select i1 {emit('icmp eq ptr %board, null')}, ptr {own}, ptr %board")
             text.do("%region.worker = icmp ne i64 %worker, 0")
             text.do("%region.passed = alloca i64")

@@ -1,7 +1,7 @@
 """Code generation: loop IR functions as LLVM IR text.
 
 Each phase of a program has an entry with the C signature `int64 f(void **arrays, int64 *sizes, void *arena, int64 *board, int64 worker)`:
-`arrays` and `arena` are NumPy array objects, `board` is a work board or null, `worker` tells whether the calling thread is the worker. It
+`arrays` and `arena` are NumPy array objects, `board` is a work board or null, `worker` tells whether the calling thread is a worker. It
 returns 0, or the code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`.
 
 The entry calls a function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because LLVM's
@@ -21,7 +21,7 @@ from typing import Any
 from .. import loop_ir as L
 from .arithmetic import ACCUMULATE
 from .entry import ARRAY_DATA, REGION, Entries
-from .expressions import Expressions
+from .expressions import Expressions, reads
 from .form import Form, form
 from .functions import SIZE, UNROLLED, Functions, Unit, has_loops
 from .llvm_text import TYPES, Text
@@ -54,12 +54,13 @@ class _Made:
 class _Program:
     """What the printers of one program share."""
 
-    def __init__(self, functions: Functions, phases: Sequence[L.Function]) -> None:
-        self.functions = functions
+    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool) -> None:
+        self.functions, self.timed = functions, timed
+        self.reads = Counter(name for p in phases for name in reads(p.body))  # how often the program reads each scalar
         self.made: dict[Any, _Made] = {}
         self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
         divided = [b for p in phases for b in (p.body, *(b for s in L.walk(p.body) for b in L.blocks(s))) if _is_long(b)]
-        for stmt in (s for b in divided for s in b if isinstance(s, L.For) and not (_has_long(s) or _runs_on_both(s))):
+        for stmt in (s for b in divided for s in b if isinstance(s, L.For) and not (_has_long(s) or _runs_on_all(s))):
             general = _general(stmt)
             self.forms[id(stmt)] = general, *form((general,))
         self.counts = Counter(key for _, key, _ in self.forms.values())
@@ -77,8 +78,9 @@ class _Program:
         return known is not None and self.counts[known[1]] > 1
 
 
-def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA) -> Code:
-    """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`."""
+def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False) -> Code:
+    """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`. If it is timed, the code calls
+    `mg_mark`."""
     f = phases[0]
     sizes = {f"%size.{s.name}": SIZE for s in f.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in f.arguments}
@@ -86,7 +88,7 @@ def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA) -> C
     table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     functions = Functions({**pointers, **arena, **table, **sizes, **REGION}, places)
-    program, entries = _Program(functions, phases), Entries(functions, f, through, len(phases))
+    program, entries = _Program(functions, phases, timed), Entries(functions, f, through, len(phases))
     found = tuple(entries.entry(*_Printer(program).body(phase)) for phase in phases)
     return Code(found, tuple(functions.units.values()))
 
@@ -99,7 +101,8 @@ class _Printer(Expressions):
         self.program, self.functions = program, program.functions
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
-        self.board = WorkBoard(self.text)
+        self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
+        self.board = WorkBoard(self.text, program.timed)
 
     def body(self, function: L.Function) -> tuple[str, list[str]]:
         """Defines the function of all statements. Returns its name and the registers that it takes."""
@@ -109,11 +112,11 @@ class _Printer(Expressions):
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
         long = _is_long(body)
-        if not any(map(_runs_on_both, body)):
+        if not any(map(_runs_on_all, body)):
             self.statements(body, long)
             return
-        for on_both, group in itertools.groupby(body, _runs_on_both):
-            if not on_both:
+        for on_all, group in itertools.groupby(body, _runs_on_all):
+            if not on_all:
                 with self.board.by_main():
                     self.statements(tuple(group), long)
                 continue
@@ -135,29 +138,25 @@ class _Printer(Expressions):
         self.scalars, self.variables = scalars, variables
 
     def shared(self, stmt: L.Shared) -> None:
-        """A shared statement, in one of three ways. In general the two threads divide its positions into two parts. Inside a part of an
-        outer shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
-        itself, both threads run the whole body and divide those."""
+        """A shared statement, in one of three ways. In general the threads divide its positions into parts. Inside a part of an outer
+        shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
+        itself, all threads run the whole body and divide those."""
         text, emit = self.text, self.text.emit
         low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
         many = emit(f"icmp sge i64 {extent}, {L.SPLIT_FROM}")
-        above = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain - 1}")
-        half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
-        middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
         work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
-        in_step = any(map(_runs_on_both, stmt.body))
+        in_step = any(map(_runs_on_all, stmt.body))
         whole = emit(f"xor i1 {many}, true") if in_step else "%region.alone"
 
-        def part(number: int, error: str) -> str:
-            ends = {low: middle, high: extent} if number else {low: "0", high: middle}
-            return work(**ends, **{"%error.slot": error, "%region.alone": "true"})
+        def part(first: str, end: str, error: str) -> str:
+            return work(**{low: first, high: end, "%error.slot": error, "%region.alone": "true"})
 
         with text.when(whole):
             code = work(**{low: "0", high: extent, "%region.alone": "false" if in_step else "true"})
             if code:
                 self.stop_unless_zero(code)
         with text.when(emit(f"xor i1 {whole}, true")):
-            self.board.share(part)
+            self.board.divide(extent, many, stmt.grain, part)
 
     def outline(self, piece: tuple[L.Stmt, ...]) -> None:
         """Defines a function of the statements and calls it."""
@@ -230,7 +229,10 @@ class _Printer(Expressions):
                     with self.text.when(self.text.emit(f"xor i1 {holds}, true")):
                         self.block(otherwise)
             case L.Let(name, expr):
-                self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
+                value = self.expr(expr)
+                if self.program.reads[name] > 1:  # the rounded product is needed: x·y − x·y is 0
+                    self.products.pop(value, None)
+                self.scalars[name], self.types[name] = value, TYPES[expr.dtype]
             case L.Declare(name, expr):
                 value, slot, type = self.expr(expr), f"%var.{name}.{self.text.fresh()}", TYPES[expr.dtype]
                 self.slots.append(f"  {slot} = alloca {type}")
@@ -252,10 +254,13 @@ class _Printer(Expressions):
         extent = self.index(stmt.extent)
         last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
         start = self.index(stmt.start)
-        with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
+        unrolled, outside = self.unrolled(stmt), self.in_order
+        self.in_order = bool(unrolled)
+        with self.text.loop(extent, stmt.var.name, unrolled) as i:
             at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
             self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
             self.block(stmt.body)
+        self.in_order = outside
 
     def while_(self, stmt: L.While) -> None:
         with self.text.forever() as leave_unless:
@@ -272,14 +277,19 @@ class _Printer(Expressions):
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:
-            case L.Binary("add" | "mul" as op, L.Read(left), y) if left == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.x), self.expr(y), ACCUMULATE)
-            case L.Binary("add" | "mul" as op, x, L.Read(right)) if right == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.y), self.expr(x), ACCUMULATE)
-        return self.expr(expr)
+            case L.Binary("add" | "mul", L.Read(left), _) if left == name:
+                x, y = expr.x, expr.y
+            case L.Binary("add" | "mul", _, L.Read(right)) if right == name:
+                x, y = expr.y, expr.x
+            case _:
+                return self.expr(expr)
+        if self.in_order or expr.dtype not in L.FLOATS:
+            return self.expr(expr)
+        return self.text.emit(f"f{expr.op} {ACCUMULATE} {TYPES[expr.dtype]} {self.expr(x)}, {self.expr(y)}")
 
     def gemm(self, stmt: L.Gemm) -> None:
-        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
+        whole = stmt.m if stmt.rows is None else stmt.rows, stmt.n if stmt.columns is None else stmt.columns
+        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k, *whole)]
         views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
         name = f"mg_gemm_{stmt.c.buffer.dtype}"
         self.text.call("void", name, *sizes, *views)
@@ -308,8 +318,8 @@ def _general(stmt: L.For) -> L.For:
     return replace(stmt, extent=L.Size(f"{LENGTH}{stmt.extent.value}"))
 
 
-def _runs_on_both(stmt: L.Stmt) -> bool:
-    """Whether both threads run the statement: it is shared or contains a shared statement."""
+def _runs_on_all(stmt: L.Stmt) -> bool:
+    """Whether all threads run the statement: it is shared or contains a shared statement."""
     return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
 
 

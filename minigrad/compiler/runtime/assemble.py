@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
 from ..llvm.functions import Unit
-from .worker import cores, give_way
+from .worker import cores, system_functions
 
 FLAGS = "O3 vectorize no-interleave no-unroll no-slp; functions without loops O0"
 THREADS_FROM = 20_000  # characters of LLVM text that are worth starting threads, some 30 ms of compiling
@@ -88,7 +88,8 @@ def machine() -> tuple[str, str, str]:
     """The triple, the processor and its features."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    llvm.add_symbol("mg_give_way", give_way())
+    for name, address in system_functions().items():
+        llvm.add_symbol(name, address)
     if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
         llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()

@@ -56,13 +56,13 @@ def compile_function(function: L.Function) -> Kernel:
     return kernels([function])[0]
 
 
-def kernels(functions: Sequence[L.Function]) -> list[Kernel]:
-    """The machine code of functions that have the same arguments, sizes and locals."""
+def kernels(functions: Sequence[L.Function], timed: bool = False) -> list[Kernel]:
+    """The machine code of functions that have the same arguments, sizes and locals. If it is timed, it calls `mg_mark`."""
     for f in functions:
         verify(f)
     if not functions:
         return []
-    code = to_llvm(functions)
+    code = to_llvm(functions, timed=timed)
     addresses = link(code.units)
     return [Kernel(f, code, addresses[name]) for f, name in zip(functions, code.entries, strict=True)]
 
@@ -85,7 +85,7 @@ class Kernel:
     def call(
         self, arrays: tuple[np.ndarray, ...], sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False
     ) -> tuple[int, int]:
-        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region.
+        """Calls the function: without a board on one thread, with a board as the main thread or a worker of a parallel region.
 
         A tuple holds the addresses of its objects one after the other: it is the table that the function reads."""
         slots = self._sizes(*sizes)
