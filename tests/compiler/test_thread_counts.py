@@ -14,7 +14,7 @@ from minigrad.compiler import loop_ir as L
 from minigrad.compiler.lower import block, control
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import Kernel
+from minigrad.compiler.runtime.link import compile_function
 from minigrad.errors import SettingError
 
 SIZES = (lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (block, "PRODUCT_WORK"), (control, "NESTED_WORK")
@@ -101,7 +101,7 @@ def test_an_element_is_the_same_in_a_vector_loop_and_in_the_loop_for_the_rest():
         L.Assign("total", L.Binary("add", total, L.Load(b, place))),
     )
     body = L.Declare("total", L.Const("float32", 0)), L.For(j, 6, row), L.Store(z, i, total)
-    kernel = Kernel(L.Function("rows", (a, b, c), (y, z), (N, LOW, HIGH), (), (L.For(i, HIGH - LOW, body, start=LOW),)))
+    kernel = compile_function(L.Function("rows", (a, b, c), (y, z), (N, LOW, HIGH), (), (L.For(i, HIGH - LOW, body, start=LOW),)))
     rng, n = np.random.default_rng(0), 67
     arrays = [rng.standard_normal(n * k).astype("float32") for k in (1, 6, 6)]
     whole, parts = ([np.empty(n * k, "float32") for k in (6, 1)] for _ in range(2))
@@ -117,7 +117,9 @@ def test_a_product_that_is_also_read_elsewhere_is_rounded():
     x, y = L.Buffer("x", "float32", N), L.Buffer("y", "float32", N)
     product = L.Read("product", "float32")
     square = L.Let("product", L.Binary("mul", L.Load(x, i), L.Load(x, i)))
-    kernel = Kernel(L.Function("zero", (x,), (y,), (N,), (), (L.For(i, N, (square, L.Store(y, i, L.Binary("sub", product, product)))),)))
+    kernel = compile_function(
+        L.Function("zero", (x,), (y,), (N,), (), (L.For(i, N, (square, L.Store(y, i, L.Binary("sub", product, product)))),))
+    )
     found = np.empty(100, "float32")
     kernel([np.random.default_rng(0).standard_normal(100).astype("float32"), found], [100])
     assert not found.any()
@@ -133,7 +135,7 @@ def product():
     buffers = a, b, c = [L.Buffer(name, "float32", size) for name, size in zip("abc", (M * K, K * N, M * N), strict=True)]
     views = (L.View(x, LOW * STRIDES[at] if at != 2 else 0, *STRIDES[at : at + 2]) for at, x in zip((0, 2, 4), buffers, strict=True))
     gemm = L.Gemm(HIGH - LOW, N, K, *views, M, N)
-    return Kernel(L.Function("product", (a, b), (c,), (M, N, K, LOW, HIGH, *STRIDES), (), (gemm,)))
+    return compile_function(L.Function("product", (a, b), (c,), (M, N, K, LOW, HIGH, *STRIDES), (), (gemm,)))
 
 
 @pytest.mark.parametrize(("m", "n", "k"), [(60, 32, 80), (25, 1, 40), (1, 40, 30), (40, 65, 33), (13, 7, 90), (150, 20, 300)])

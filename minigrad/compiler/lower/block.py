@@ -174,7 +174,9 @@ class Block:
             return L.Read(self.lets[node], str(node.type.dtype))
         value = self.values.get(node)
         if isinstance(value, Stored):
-            return value.load(indices) if not self.flat else value.load_flat(indices[0])
+            if not self.flat:
+                return value.load(indices)
+            return value.load_flat(indices[0]) if real_axes(value.shape) else value.load((L.Literal(0),) * len(value.shape))
         if value is not None:
             return value(indices)
         if node.is_constant:
@@ -242,7 +244,7 @@ class Block:
         return tuple(L.Literal(0) if is_one(n) else next(source) for n in node.type.shape)
 
     def is_flat(self, step: Cluster, targets: dict[Node, Stored]) -> bool:
-        """Whether all values are read and written in memory order, so that one loop over all elements suffices."""
+        """Whether all values are read and written in memory order, or have one element, so that one loop over all elements suffices."""
         if not all(t.is_dense for t in targets.values()):
             return False
         inside = set(step.nodes)
@@ -255,7 +257,8 @@ class Block:
                 if is_leaf(source) and source not in self.values and not source.type.shape:
                     continue
                 value = self.values.get(source)
-                if not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
+                one = isinstance(value, Stored) and not real_axes(value.shape)
+                if not one and not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
                     return False
         return True
 
