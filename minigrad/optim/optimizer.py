@@ -84,6 +84,10 @@ class Optimizer:
         """The names of the slots."""
         return ()
 
+    def rate(self, step: Tensor) -> Tensor:
+        """The learning rate after so many updates, float64."""
+        return _at(self.lr, step)
+
     def init(self, params: Any) -> State:
         """The state before the first update. Raises SettingError for no parameters, one that stands twice, or one that is no float."""
         leaves, treedef = tree.flatten(params)
@@ -114,7 +118,7 @@ class Optimizer:
         slots = self._slots(state, treedef)
         before = {name: list(compress(values, chosen)) for name, values in slots.items()}
         step = ops.astype(state.step, "float64") + 1
-        rates = {part: _at(rate, state.step) for part, rate in (("", self.lr), *self.rates.items())}
+        rates = {"": self.rate(state.step), **{part: _at(rate, state.step) for part, rate in self.rates.items()}}
         new_ps, new_slots = [], []
         for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(paths), strict=True)):
             decayed = self._decayed(p, g, rates[part])

@@ -114,9 +114,7 @@ def test_too_little_to_draw_from_is_refused(folder, tmp_path):
         glyphs.batch(0, 0, 1, 5, 6, data=(str(folder),), test=("alphabet1",), split="test")
     with pytest.raises(ValueError, match="shots=7"):
         glyphs.batch(0, 0, 1, 4, 7, data=(str(folder),), test=("alphabet1",))
-    with pytest.raises(
-        ValueError, match="no alphabet Klingon to test on: there are alphabet0, alphabet1, alphabet2"
-    ):
+    with pytest.raises(ValueError, match="no alphabet Klingon to test on: there are alphabet0, alphabet1, alphabet2"):
         glyphs.batch(0, 0, 1, data=(str(folder),), test=("Klingon",))
     with pytest.raises(ValueError, match="no alphabet runes: there are strokes00 … strokes19"):
         glyphs.batch(0, 0, 1, test=("runes",), split="test")
