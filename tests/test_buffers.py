@@ -204,12 +204,12 @@ def test_an_attribute_that_is_set_again_keeps_its_role() -> None:
 
 def test_a_model_that_a_compiled_function_makes_has_its_roles() -> None:
     class Twins(mg.Module):
-        def __init__(self) -> None:
-            self.b, self.w = mg.zeros(2), mg.parameter(mg.zeros(2))
+        def __init__(self, x: Any) -> None:
+            self.b, self.w, self.c, self.v = mg.zeros(2), mg.parameter(mg.zeros(2)), x + 1, mg.parameter(x + 1)
 
-    twins = mg.jit(Twins)()
-    assert tree.trained(tree.flatten(twins)[1]) == [False, True]
-    assert [leaf.node.op.name for leaf in (twins.b, twins.w)] == ["constant", "parameter"]
+    twins = mg.jit(Twins)(X)
+    assert tree.trained(tree.flatten(twins)[1]) == [False, True, False, True]
+    assert [leaf.node.op.name for leaf in tree.leaves(twins)] == ["constant", "parameter", "constant", "parameter"]
 
 
 def test_plain_trees_are_trained_whole() -> None:
