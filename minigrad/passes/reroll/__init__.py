@@ -1,0 +1,99 @@
+"""reroll: steps that a Python loop wrote out become a loop again, a `scan`.
+
+A loop in Python makes the same operations in the same order at every step, so its graph, in order of creation, is a periodic string of
+operations (find.py). A run of that string is a loop if every argument of every operation is, at all of its steps, one of these (verify.py):
+
+  Constant   the same node                                  a constant of the loop
+  Inside     an operation of the same step                  an operation of the body
+  Earlier    an operation of the step `back` steps before   a carry, or a chain of them
+  Element    made before the loop                           an element of a sequence: slices of an array that move on, or stacked
+
+Steps at either end that differ because they meet constants (a first state of zeros), or that are used in part, are instances of the body all
+the same if the body, made on their arguments, gives the very nodes that are there (region.py). Others stay as they are, before and after
+the loop. emit.py writes the loop. The interpreter's value of the graph stays the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+
+from ...graph.ir import Graph, Node
+from ...graph.nodes import CONSTANT, interning, make, number
+from ...origin import override
+from .emit import with_loops
+from .find import LEAST_SAVED, Operations, Tokens, is_given, runs
+from .region import NoLoop, Region
+from .verify import region_of
+
+_notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
+
+
+@contextmanager
+def noting(notes: list[str]) -> Iterator[None]:
+    """Inside the `with`, a line about each loop that is found, or is broken, is appended to the notes."""
+    token = _notes.set(notes)
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+
+
+def reroll(graph: Graph) -> Graph:
+    """The graph with steps that repeat, as a Python loop wrote them out, as loops. Its values stay the same to the last bit.
+
+    `mg.jit`, and gradients inside it, do this by themselves; `mg.reroll(mg.trace(f, x))` shows the loops of f, for a drawing.
+    """
+    with interning():
+        again: dict[Node, Node] = {p: p for p in graph.params}
+        for node in graph.nodes:  # the table of equal nodes is to know them
+            if node.is_constant:
+                again[node] = number(node.value, node.type.dtype) if node.op is CONSTANT and not node.type.shape else node
+                continue
+            attrs = {k: reroll(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+            with override(node.origin):
+                again[node] = made = make(node.op, tuple([again[a] for a in node.args]), attrs)
+            made.name = made.name or node.name
+        outputs = rerolled([again[o] for o in graph.outputs], set(graph.params))
+    return Graph(graph.params, tuple(outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
+def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1) -> list[Node]:
+    """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are."""
+    tokens, given = Tokens(), is_given(leaves, first)
+    ops = Operations(outputs, given, tokens)
+    while len(ops) >= LEAST_SAVED:
+        regions = _regions(ops)
+        if not regions:
+            break
+        found = with_loops(ops, outputs, regions, _body)
+        after = Operations(found, given, tokens)
+        if len(after) >= len(ops):
+            break
+        outputs, ops = found, after
+    return list(outputs)
+
+
+def _body(graph: Graph) -> Graph:
+    return reroll(graph) if len(graph.nodes) >= 2 * LEAST_SAVED else graph
+
+
+def _regions(ops: Operations) -> list[Region]:
+    """Loops that do not overlap, in order."""
+    taken = np.zeros(len(ops), bool)
+    found: list[Region] = []
+    for run in runs(ops.tokens):
+        if taken[run.start : run.end].any():
+            continue
+        try:
+            region = region_of(ops, run, taken)
+        except NoLoop:
+            continue
+        found.append(region)
+        taken[region.start : region.end] = True
+        for row in (*region.rows[: region.before], *region.rows[len(region.rows) - region.after :]):
+            taken[[i for n in row if (i := ops.position.get(n, -1)) >= 0]] = True
+    return sorted(found, key=lambda r: r.start)
