@@ -26,6 +26,7 @@ from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
+from .passes.reroll.notes import noting
 from .program import Program, Specialization, explain
 from .tensor import Tensor, abstract, leaf_tensor, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
@@ -151,9 +152,9 @@ class Compiled:
         params = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        graph, guards, outside = _trace(self.function, params, in_tree, names, wanted)
-        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
         passes: list[str] = []
+        graph, guards, outside = _trace(self.function, params, in_tree, names, wanted, passes)
+        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
         with dims.deciding(guards):
             optimized = optimize(graph, passes.append)
             if os.environ.get("MINIGRAD_JIT") == "0":
@@ -273,14 +274,17 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
 
 
 def _trace(
-    f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
+    f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node], notes: list[str]
 ) -> tuple[Graph, Guards, Outside]:
-    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
+    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed.
+
+    Lines about the loops that were found are appended to the notes."""
     while True:
         outside = Outside(wanted)
+        notes.clear()
         try:
-            with dims.deciding(Guards()) as guards:
-                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
+            with dims.deciding(Guards()) as guards, noting(notes):
+                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside, True), guards, outside
         except Bind as found:
             types = [TensorType(tuple(_bound(n, found) for n in p.shape), p.node.type.dtype) for p in params]
             params = [renewed(p, abstract(t).node) for p, t in zip(params, types, strict=True)]

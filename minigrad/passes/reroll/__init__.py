@@ -8,38 +8,26 @@ operations (find.py). A run of that string is a loop if every argument of every 
   Earlier    an operation of the step `back` steps before   a carry, or a chain of them
   Element    made before the loop                           an element of a sequence: slices of an array that move on, or stacked
 
-Steps at either end that differ because they meet constants (a first state of zeros), or that are used in part, are instances of the body all
-the same if the body, made on their arguments, gives the very nodes that are there (region.py). Others stay as they are, before and after
-the loop. emit.py writes the loop. The interpreter's value of the graph stays the same to the last bit.
+Steps at either end that differ because they meet constants (a first state of zeros), or that are used in part, are instances of the body
+all the same if the body, made on their arguments, gives the very nodes that are there (region.py). Others stay as they are, before and
+after the loop. emit.py writes the loop. The interpreter's value of the graph stays the same to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from ...graph.ir import Graph, Node
 from ...graph.nodes import CONSTANT, interning, make, number
 from ...origin import override
+from ...transforms.tracing import loop_finder
 from .emit import with_loops
-from .find import LEAST_SAVED, Operations, Tokens, is_given, runs
+from .find import LEAST_SAVED, Operations, Run, Tokens, is_given, runs
+from .notes import note_found, note_refused
 from .region import NoLoop, Region
 from .verify import region_of
-
-_notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
-
-
-@contextmanager
-def noting(notes: list[str]) -> Iterator[None]:
-    """Inside the `with`, a line about each loop that is found, or is broken, is appended to the notes."""
-    token = _notes.set(notes)
-    try:
-        yield
-    finally:
-        _notes.reset(token)
 
 
 def reroll(graph: Graph) -> Graph:
@@ -61,10 +49,15 @@ def reroll(graph: Graph) -> Graph:
     return Graph(graph.params, tuple(outputs), graph.name, graph.in_tree, graph.out_tree)
 
 
+LARGE = 1000  # operations: from here on a graph with gradients is searched again, though its functions were searched before
+
+
 def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1) -> list[Node]:
     """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are."""
     tokens, given = Tokens(), is_given(leaves, first)
     ops = Operations(outputs, given, tokens)
+    if len(ops) < LARGE and any(n.origin.vjp_of is not None for n in ops.order):
+        return list(outputs)
     while len(ops) >= LEAST_SAVED:
         regions = _regions(ops)
         if not regions:
@@ -85,15 +78,23 @@ def _regions(ops: Operations) -> list[Region]:
     """Loops that do not overlap, in order."""
     taken = np.zeros(len(ops), bool)
     found: list[Region] = []
+    refused: list[tuple[Run, NoLoop]] = []
     for run in runs(ops.tokens):
         if taken[run.start : run.end].any():
             continue
         try:
             region = region_of(ops, run, taken)
-        except NoLoop:
+        except NoLoop as reason:
+            refused.append((run, reason))
             continue
         found.append(region)
         taken[region.start : region.end] = True
         for row in (*region.rows[: region.before], *region.rows[len(region.rows) - region.after :]):
             taken[[i for n in row if (i := ops.position.get(n, -1)) >= 0]] = True
-    return sorted(found, key=lambda r: r.start)
+    found.sort(key=lambda r: r.start)
+    note_found(ops, found)
+    note_refused(ops, [(run, reason) for run, reason in refused if not taken[run.start : run.end].any()])
+    return found
+
+
+loop_finder["reroll"] = rerolled

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ... import ops as functions
 from ...control.scan import SCAN
 from ...graph.ir import Graph, Node
@@ -18,9 +20,8 @@ from .region import Carried, Constant, Element, Inside, Region, Relation
 from .sequences import View, merged, stack
 
 Uses = dict[int, set[int]]  # the steps at which a lane is used after the loop
-EXACT = frozenset(
-    "neg abs sign floor sqrt add sub mul div maximum minimum less less_equal equal not_equal where cast".split()
-)  # elementwise operations that round alike for one row and for many
+# Elementwise operations that round alike for one row and for many.
+EXACT = frozenset(("neg", "abs", "sign", "floor", "sqrt", "add", "sub", "mul", "div", "maximum", "minimum", "where", "cast"))
 
 
 def with_loops(ops: Operations, outputs: Sequence[Node], regions: Sequence[Region], shorter: Callable[[Graph], Graph]) -> list[Node]:
@@ -55,26 +56,19 @@ def _rebuild(node: Node, new: dict[Node, Node]) -> None:
 
 def _uses(ops: Operations, outputs: Sequence[Node], regions: Sequence[Region]) -> list[Uses]:
     """Of each region, the steps at which each lane is used after it."""
-    where: dict[Node, tuple[int, int, int]] = {}
+    owner, step, lane = (np.full(len(ops), -1) for _ in range(3))
     for r, region in enumerate(regions):
         for s, row in enumerate(region.rows):
-            for k, n in enumerate(row):
-                if k not in region.views and n.args and not n.is_constant and not is_number(n):
-                    where.setdefault(n, (r, s, k))
+            at = [(i, k) for k, n in enumerate(row) if (i := ops.position.get(n, -1)) >= 0 and owner[i] != r]
+            places = [i for i, _ in at]
+            owner[places], step[places], lane[places] = r, s, [k for _, k in at]
+    users, args = np.repeat(np.arange(len(ops)), np.diff(ops.first)), ops.args
+    starts = np.array([r.start for r in regions])
+    after = (args >= 0) & (owner[args] >= 0) & (owner[args] != owner[users]) & (users >= starts[owner[args]])
     found: list[Uses] = [{} for _ in regions]
-
-    def use(x: Node) -> None:
-        r, s, k = where[x]
-        found[r].setdefault(k, set()).add(s)
-
-    for i, node in enumerate(ops.order):
-        own = where.get(node)
-        for x in node.args:
-            if x in where and (own is None or own[0] != where[x][0]) and i >= regions[where[x][0]].start:
-                use(x)
-    for o in outputs:
-        if o in where:
-            use(o)
+    for i in {*args[after].tolist(), *(ops.position[o] for o in outputs if ops.position.get(o, -1) >= 0 and owner[ops.position[o]] >= 0)}:
+        if lane[i] not in regions[owner[i]].views:
+            found[owner[i]].setdefault(int(lane[i]), set()).add(int(step[i]))
     return found
 
 
@@ -95,7 +89,7 @@ class _Loop:
         last = self.steps - 1
         self.last = {k: steps for k, steps in used.items() if min(steps) >= min(last, self.steps - reach.get(k, 0))}
         self.stacked = sorted(k for k in used if k not in self.last)
-        strides = [v.stride for v in region.views.values()] + [v.stride for s in region.sequences if (v := View.of(s)) is not None]
+        strides = [v.stride for v in (*region.views.values(), *(s.view for s in region.sequences)) if v is not None]
         self.reverse = 2 * sum(s < 0 for s in strides) > len(strides)
 
     def replace(self) -> None:
@@ -225,7 +219,7 @@ class _Loop:
         return self._sequence(("view", k), lambda: view.stacked(self.new.get(view.source, view.source), self.reverse))
 
     def _element_of(self, number: int) -> Node:
-        elements = self.region.sequences[number]
+        elements = self.region.sequences[number].nodes
         found = self._sequence(("stack", number), lambda: stack(elements, lambda n: self.new.get(n, n), self.reverse))
         repeated = all(map(is_number, elements)) and behind_broadcast(elements[0]) is not elements[0]
         return make(movement.broadcast, (found,), {"shape": elements[0].type.shape}) if repeated else found

@@ -153,4 +153,11 @@ def _periods(tokens: np.ndarray) -> list[int]:
 
 def is_given(leaves: set[Node], first: int) -> Callable[[Node], bool]:
     """Whether a node is taken as it is: a leaf, a constant, a number, or older than `first`."""
-    return lambda n: not n.args or n in leaves or n.is_constant or n.id < first or is_number(n)
+
+    def given(node: Node) -> bool:
+        op = node.op
+        if not node.args or (node.value is not None and not op.lazy) or node.id < first or node in leaves:
+            return True
+        return op is movement.broadcast and is_number(node)
+
+    return given

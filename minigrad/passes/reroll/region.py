@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Element(NamedTuple):
     number: int
 
 
-Relation = Union[Constant, Inside, Earlier, Carried, Element]
+Relation = Constant | Inside | Earlier | Carried | Element
 
 
 @dataclass
@@ -65,11 +65,39 @@ class Carry:
 
 
 class NoLoop(Exception):
-    """Operations that repeat and are no loop: one of them, and why."""
+    """Operations that repeat and are no loop: one of them, and why, as a clause."""
 
     def __init__(self, node: Node, why: str):
         super().__init__(why)
         self.node, self.why = node, why
+
+
+def refused(node: Node, number: int, why: str) -> NoLoop:
+    return NoLoop(node, f"argument {number} of {node.op.name} {why}")
+
+
+@dataclass
+class Elements:
+    """The elements of a sequence, one for each step; a view if they are one. `lane`: they are one operation of an earlier run."""
+
+    nodes: list[Node]
+    view: View | None
+    lane: bool
+
+    def next(self, side: int) -> Node | None:
+        """The element of a step more at that side, if there is one."""
+        return None if self.view is None else self.view.next(side, self.nodes[0])
+
+    def takes(self, node: Node, side: int) -> bool:
+        """Whether the node may be the element of a step more at that side."""
+        if self.view is not None and self.view.continues(node, side):
+            return True
+        return can_stack([node, *self.nodes]) or (self.lane and same_type(node.type, self.nodes[0].type))
+
+    def grow(self, node: Node, side: int) -> None:
+        if self.view is not None:
+            self.view = self.view.grown(side) if self.view.continues(node, side) else None
+        self.nodes.insert(0 if side < 0 else len(self.nodes), node)
 
 
 class Region:
@@ -90,7 +118,7 @@ class Region:
     ):
         self.start, self.end, self.rows, self.reference, self.relations = start, end, rows, reference, relations
         self.carries: list[Carry] = []
-        self.sequences: list[list[Node]] = []
+        self.sequences: list[Elements] = []
         self.views = {k: self._view(k) for k in views}
         self.derived: dict[int, int] = {}  # a carry that is a movement of another one, made again
         self.before = self.after = 0  # steps that were found at the ends
@@ -100,7 +128,7 @@ class Region:
     def _view(self, lane: int) -> View:
         found = View.of([row[lane] for row in self.rows])
         if found is None:
-            raise NoLoop(self.reference[lane], "its parts do not follow each other at one distance")
+            raise NoLoop(self.reference[lane], "the slices do not move on by the same length")
         return found
 
     def _number(self, earlier_lanes: set[tuple[int, int]]) -> None:
@@ -113,11 +141,12 @@ class Region:
                     relations[q] = relation = self._carried(k, q, relation, carries)
                 if not isinstance(relation, Element):
                     continue
-                elements = [row[k].args[q] for row in self.rows]
-                key = tuple(elements)
+                nodes = [row[k].args[q] for row in self.rows]
+                key = tuple(nodes)
                 if key not in sequences:
-                    if not can_stack(elements, (k, q) in earlier_lanes):
-                        raise NoLoop(self.reference[k], f"its argument {q} is a separate array at each step, too large to stack")
+                    elements = Elements(nodes, View.of(nodes), (k, q) in earlier_lanes)
+                    if elements.view is None and not elements.lane and not can_stack(nodes):
+                        raise refused(self.reference[k], q, "is a separate array at each step, too large to stack")
                     sequences[key] = len(self.sequences)
                     self.sequences.append(elements)
                 relations[q] = Element(sequences[key])
@@ -129,7 +158,7 @@ class Region:
         first = [row[k].args[q] for row in self.rows[:back]]
         type_ = self.reference[lane].type
         if not all(same_type(v.type, type_) for v in first):
-            raise NoLoop(self.reference[k], f"its argument {q} is of another type in the first step")
+            raise refused(self.reference[k], q, "has another type in the first step")
         key = (lane, *first)
         if key not in carries:
             carries[key] = len(self.carries)
@@ -143,10 +172,10 @@ class Region:
                 continue
             (relation,) = self.relations[carry.lane]
             for other, source in enumerate(self.carries):
-                if relation == Inside(source.lane) and len(source.first) == 1:
-                    if _remade(node, (source.first[0],)) is carry.first[0]:
-                        self.derived[c] = other
-                        break
+                moved = isinstance(relation, Inside) and relation.lane == source.lane and len(source.first) == 1
+                if moved and _remade(node, (source.first[0],)) is carry.first[0]:
+                    self.derived[c] = other
+                    break
 
     # ---- steps at the ends
 
@@ -209,10 +238,14 @@ class Region:
         carried = {c: self.rows[m - len(carry.first)][carry.lane] for c, carry in enumerate(self.carries)}
         elements: dict[int, Node] = {}
         row: dict[int, Node] = {}
+        lanes: dict[int, list[int]] = {}
+        for j, node in enumerate(self.reference):
+            lanes.setdefault(ops.kind(node), []).append(j)
         k = 0
         for x in ops.order[self.end : self.end + p]:
-            j = next((j for j in range(k, p) if self._alike(ops, j, x) and self._fits(j, x, row, carried, elements)), None)
-            if j is None:
+            fitting = (j for j in lanes.get(ops.kind(x), ()) if j >= k and self._alike(ops, j, x))
+            j = next((j for j in fitting if self._fits(j, x, row, carried, elements)), -1)
+            if j < 0:
                 continue
             row[j], k = x, j + 1
             if j not in self.views:
@@ -255,13 +288,12 @@ class Region:
         self, ops: Operations, taken: np.ndarray, row: dict[int, Node], carried: dict[int, Node], elements: dict[int, Node], side: int
     ) -> list[Node] | None:
         """The operations of a step with these arguments, made with what is known of them in `row`; None if it is no step of this loop."""
-        self._elements = []
         for i, sequence in enumerate(self.sequences):
-            e = elements.get(i) or self._next(View.of(sequence), sequence[0], side)
-            if e is None or not can_stack([e, *sequence] if side < 0 else [*sequence, e], ops.position.get(sequence[0], -1) >= 0):
+            e = elements.get(i) or sequence.next(side)
+            if e is None or not sequence.takes(e, side):
                 return None
             elements[i] = e
-            self._elements.append(e)
+        self._elements = [elements[i] for i in range(len(self.sequences))]
         made: dict[int, Node] = {}
         for k, node in enumerate(self.reference):
             found = row.get(k)
@@ -269,7 +301,7 @@ class Region:
                 return None
             if k in self.views:
                 if found is None or not self.views[k].continues(found, side):
-                    found = self._next(self.views[k], node, side)
+                    found = self.views[k].next(side, node)
                 if found is None:
                     return None
             else:
@@ -284,15 +316,10 @@ class Region:
             made[k] = found
         return list(made.values())
 
-    @staticmethod
-    def _next(view: View | None, like: Node, side: int) -> Node | None:
-        return None if view is None else view.next(side, like)
-
     def _grow(self, row: list[Node], side: int) -> None:
-        at = 0 if side < 0 else len(self.rows)
-        self.rows.insert(at, row)
+        self.rows.insert(0 if side < 0 else len(self.rows), row)
         for sequence, e in zip(self.sequences, self._elements, strict=True):
-            sequence.insert(at if side < 0 else len(sequence), e)
+            sequence.grow(e, side)
         self.views = {k: view.grown(side) for k, view in self.views.items()}
 
 

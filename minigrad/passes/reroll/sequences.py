@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.dims import identical as equal
 from ...graph.dims import typical
 from ...graph.ir import Node
 from ...graph.nodes import CONSTANT, behind_broadcast, is_number, known, make
@@ -23,9 +24,9 @@ WINDOW = 8  # the most slices that an element may be put together from
 
 @dataclass(frozen=True)
 class View:
-    """Slices of `source` along an axis, the first from `start` on, each `width` long and `stride` after the one before; reshaped to `shape`.
+    """Slices of `source` along an axis: the first is from `start` on, each is `width` long and `stride` after the one before.
 
-    `slice` are the attributes of the first one."""
+    `slice` are the attributes of the first one. They are reshaped to `shape`."""
 
     source: Node
     axis: int
@@ -44,24 +45,28 @@ class View:
         first = slices[0]
         if len(slices) < 2 or any(s.op is not movement.slice or s.args[0] is not first.args[0] for s in slices):
             return None
-        one, two = first.attrs["start"], slices[1].attrs["start"]
-        moving = [a for a, (i, j) in enumerate(zip(one, two, strict=True)) if i is not j and not (type(i) is type(j) is int and i == j)]
-        if len(moving) != 1:
+        start, stop, shape = first.attrs["start"], first.attrs["stop"], elements[0].type.shape
+        moving = [a for a, (i, j) in enumerate(zip(start, slices[1].attrs["start"], strict=True)) if i is not j and not equal(i, j)]
+        if len(moving) != 1 or any(s != 1 for s in first.attrs["step"]):
             return None
         (axis,) = moving
-        start, stop = one[axis], first.attrs["stop"][axis]
-        if not (type(start) is type(stop) is type(two[axis]) is int) or any(s != 1 for s in first.attrs["step"]):
+        one, two, end = start[axis], slices[1].attrs["start"][axis], stop[axis]
+        if not (type(one) is type(two) is type(end) is int):
             return None
-        view = View(
-            first.args[0], axis, start, two[axis] - start, stop - start, 1, first.attrs, elements[0].type.shape, elements[0] is not first
-        )
-        if not 0 < view.width or (abs(view.stride) != view.width and view.width > WINDOW):
+        stride, width = two - one, end - one
+        if width < 1 or (abs(stride) != width and width > WINDOW):
             return None
-        for e in elements[1:]:
-            if not view.continues(e, 1):
+        others = [a for a in range(len(start)) if a != axis]
+        for i, (e, s) in enumerate(zip(elements, slices, strict=True)):
+            low, high = s.attrs["start"], s.attrs["stop"]
+            if type(low[axis]) is not int or low[axis] != one + i * stride or high[axis] - low[axis] != width:
                 return None
-            view = view.grown(1)
-        return view
+            for a in others:
+                if not (low[a] is start[a] or equal(low[a], start[a])) or not (high[a] is stop[a] or equal(high[a], stop[a])):
+                    return None
+            if e.type.shape is not shape and not identical(e.type.shape, shape):
+                return None
+        return View(first.args[0], axis, one, stride, width, len(elements), first.attrs, shape, elements[0] is not first)
 
     def attrs(self, number: int) -> dict[str, Any]:
         """The attributes of the slice with this number; −1 is the one before the first."""
@@ -147,12 +152,12 @@ def same_type(a: Any, b: Any) -> bool:
     return type(a) is type(b) is TensorType and a.dtype == b.dtype and identical(a.shape, b.shape)
 
 
-def can_stack(elements: Sequence[Node], lane: bool) -> bool:
-    """Whether these may be a sequence. `lane`: they are one operation of an earlier run."""
+def can_stack(elements: Sequence[Node]) -> bool:
+    """Whether these, which are no view, may be a sequence."""
     first = elements[0].type
     if not all(same_type(first, e.type) for e in elements):
         return False
-    if lane or all(is_number(e) for e in elements) or all(e.is_constant for e in elements) or View.of(elements) is not None:
+    if all(is_number(e) for e in elements) or all(e.is_constant for e in elements):
         return True
     if len(set(elements)) <= len(elements) // 2:  # the same ones again and again: weights of a step that is several repetitions long
         return False

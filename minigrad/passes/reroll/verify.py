@@ -10,7 +10,7 @@ from ...graph.ir import Node
 from ...graph.nodes import is_number
 from ...primitives import movement
 from .find import LEAST_SAVED, LEAST_STEPS, Operations, Run
-from .region import Constant, Earlier, Element, Inside, NoLoop, Region, Relation
+from .region import Constant, Earlier, Element, Inside, NoLoop, Region, Relation, refused
 from .sequences import size
 
 MOST_MULTIPLE = 4  # of a period, where a step is several repetitions of a pattern
@@ -79,7 +79,7 @@ def _cuts(ops: Operations, a: int, b: int, p: int) -> list[int]:
 
 
 class _Columns(NamedTuple):
-    """The arguments of a step's operations: the lane of the operation, the number of the argument, and its relation (SAME, SHIFTED, OTHER)."""
+    """The arguments of a step's operations: the operation's lane, the argument's number, and its relation (SAME, SHIFTED, OTHER)."""
 
     lanes: np.ndarray
     numbers: np.ndarray
@@ -89,7 +89,7 @@ class _Columns(NamedTuple):
 def _verified(ops: Operations, start: int, m: int, p: int) -> Region:
     """The longest part of the run from `start` in which every argument has one relation at all steps. Raises NoLoop."""
     if m < LEAST_STEPS:
-        raise NoLoop(ops.order[start], f"it repeats {m} times only")
+        raise NoLoop(ops.order[start], f"there are {m} whole steps only")
     first = ops.first[start : start + p + 1] - ops.first[start]
     places = ops.args[ops.first[start] : ops.first[start] + m * first[-1]].reshape(m, first[-1])
     counts = np.diff(first)
@@ -99,17 +99,17 @@ def _verified(ops: Operations, start: int, m: int, p: int) -> Region:
     low, high, middle = _stretch(ops, places, parts, columns, start, p)
     low, high = _made_before(places, columns, start, low, high, middle, p)
     if high - low < LEAST_STEPS or (high - low - 1) * p < LEAST_SAVED:
-        raise NoLoop(ops.order[start + low * p], f"only {max(high - low, 0)} steps are alike")
+        raise NoLoop(ops.order[start + low * p], f"only {max(high - low, 0)} steps have arguments from alike places")
     rows = [ops.order[start + s * p : start + (s + 1) * p] for s in range(low, high)]
     if all(map(moves, rows[0])):
-        raise NoLoop(rows[0][0], "it only moves elements")
+        raise NoLoop(rows[0][0], "they only move elements")
     reference = ops.order[start + middle * p : start + (middle + 1) * p]
     at = places[middle] - (start + middle * p)
     relations: list[list[Relation]] = [[] for _ in range(p)]
     for lane, number, kind, offset in zip(*(c.tolist() for c in (*columns, at)), strict=True):
         relations[lane].append(_relation(kind, offset, p, reference[lane].args[number]))
     views = [k for k in range(p) if parts[low, k] != parts[low + 1, k]]
-    return Region(start + low * p, start + high * p, rows, reference, relations, views, _lanes(places[low:high], columns))
+    return Region(start + low * p, start + high * p, rows, reference, relations, views, _lanes(ops, places[low:high], columns))
 
 
 def _relation(kind: int, offset: int, p: int, argument: Node) -> Relation:
@@ -120,11 +120,12 @@ def _relation(kind: int, offset: int, p: int, argument: Node) -> Relation:
     return Inside(offset) if offset >= 0 else Earlier(-(offset // p), offset % p)
 
 
-def _lanes(places: np.ndarray, columns: _Columns) -> set[tuple[int, int]]:
-    """The arguments from outside, by lane and number, that are one operation of an earlier run."""
+def _lanes(ops: Operations, places: np.ndarray, columns: _Columns) -> set[tuple[int, int]]:
+    """The arguments from outside, by lane and number, that are one operation of an earlier run, and not arrays that it only moves."""
     gaps = np.diff(places, axis=0)
-    found = (columns.kinds == OTHER) & (places[0] >= 0) & (gaps == gaps[0]).all(0)
-    return set(zip(columns.lanes[found].tolist(), columns.numbers[found].tolist(), strict=True))
+    found = np.flatnonzero((columns.kinds == OTHER) & (places[0] >= 0) & (gaps == gaps[0]).all(0))
+    computed = [c for c in found.tolist() if ops.order[places[0, c]].op.kind != "move"]
+    return {(int(columns.lanes[c]), int(columns.numbers[c])) for c in computed}
 
 
 def _kinds(ops: Operations, places: np.ndarray, p: int) -> np.ndarray:
@@ -140,9 +141,7 @@ def _kinds(ops: Operations, places: np.ndarray, p: int) -> np.ndarray:
     return found
 
 
-def _stretch(
-    ops: Operations, places: np.ndarray, parts: np.ndarray, columns: _Columns, start: int, p: int
-) -> tuple[int, int, int]:
+def _stretch(ops: Operations, places: np.ndarray, parts: np.ndarray, columns: _Columns, start: int, p: int) -> tuple[int, int, int]:
     """The steps low … high in which all relations hold, and one in their middle. The first steps may have other values of carries."""
     m, kinds = len(places), columns.kinds
     gaps, steps = np.diff(places, axis=0), np.diff(parts, axis=0)
@@ -153,7 +152,7 @@ def _stretch(
     edges = np.flatnonzero(np.diff(good))
     if not edges.size:
         worst = int(fits.mean(0).argmin())
-        raise NoLoop(ops.order[start + columns.lanes[worst]], f"its argument {columns.numbers[worst]} has no pattern")
+        raise refused(ops.order[start + columns.lanes[worst]], int(columns.numbers[worst]), "comes from another place at each step")
     begins, ends = edges[::2], edges[1::2]
     longest = int((ends - begins).argmax())
     middle = int(begins[longest] + ends[longest]) // 2
@@ -176,9 +175,7 @@ def _stretch(
         low = least
 
 
-def _made_before(
-    places: np.ndarray, columns: _Columns, start: int, low: int, high: int, middle: int, p: int
-) -> tuple[int, int]:
+def _made_before(places: np.ndarray, columns: _Columns, start: int, low: int, high: int, middle: int, p: int) -> tuple[int, int]:
     """The steps low … high for which all that comes from outside is made before them."""
     offset = places[middle] - (start + middle * p)
     carried = (columns.kinds == SHIFTED) & (offset < 0)
