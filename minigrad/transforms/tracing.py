@@ -14,8 +14,8 @@ from ..ops.numbers import argument, renewed, stand_in
 from ..primitives import elementwise
 from ..tensor import Tensor, abstract, tensor
 
-# The pass that finds loops in what is being traced: (outputs, leaves, first) -> outputs. passes.reroll, which imports this file, sets it.
-loop_finder: dict[str, Callable[[Sequence[Node], set[Node], int], list[Node]]] = {}
+# The pass that finds loops in what is being traced. passes.reroll, which imports this file, sets it.
+loop_finder: dict[str, Callable[..., list[Node]]] = {}
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
@@ -95,7 +95,7 @@ def trace_on(
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         results = [_result(name, o) for o in outs]
-        outputs = tuple(t.node for t in (with_loops(results, params) if loops else results))
+        outputs = tuple(t.node for t in (with_loops(results, params, again=True) if loops else results))
     captured: Iterable[Node] = ()
     if outside is not None:
         outputs = tuple(map(outside.taken, outputs))
@@ -105,19 +105,21 @@ def trace_on(
     return graph
 
 
-def with_loops(results: Any, leaves: Sequence[Tensor]) -> Any:
-    """The results of a function that is being traced on these leaves, with steps that a Python loop wrote out as loops."""
+def with_loops(results: Any, leaves: Sequence[Tensor], again: bool = False) -> Any:
+    """The results of a function that is being traced on these leaves, with steps that a Python loop wrote out as loops.
+
+    `again` says that what gradients in it differentiate was searched before."""
     outs, out_tree = tree.flatten(results)
     tensors = [o for o in outs if isinstance(o, Tensor)]
     if not is_tracing() or not leaves:
         return results
     nodes = {t.node for t in leaves}
-    found = loop_finder["reroll"]([t.node for t in tensors], nodes, min(n.id for n in nodes))
-    again = {t.node: n for t, n in zip(tensors, found, strict=True)}
-    return tree.unflatten(out_tree, [_again(o, again[o.node]) if isinstance(o, Tensor) else o for o in outs])
+    found = loop_finder["reroll"]([t.node for t in tensors], nodes, min(n.id for n in nodes), again)
+    new = {t.node: n for t, n in zip(tensors, found, strict=True)}
+    return tree.unflatten(out_tree, [_renewed(o, new[o.node]) if isinstance(o, Tensor) else o for o in outs])
 
 
-def _again(t: Tensor, node: Node) -> Tensor:
+def _renewed(t: Tensor, node: Node) -> Tensor:
     """The tensor as another node computes it."""
     if node is t.node:
         return t

@@ -24,7 +24,7 @@ from ...graph.nodes import CONSTANT, interning, make, number
 from ...origin import override
 from ...transforms.tracing import loop_finder
 from .emit import with_loops
-from .find import LEAST_SAVED, Operations, Run, Tokens, is_given, runs
+from .find import LEAST_SAVED, LEAST_STEPS, Operations, Run, Tokens, runs
 from .notes import note_found, note_refused
 from .region import NoLoop, Region
 from .verify import region_of
@@ -49,21 +49,23 @@ def reroll(graph: Graph) -> Graph:
     return Graph(graph.params, tuple(outputs), graph.name, graph.in_tree, graph.out_tree)
 
 
-LARGE = 1000  # operations: from here on a graph with gradients is searched again, though its functions were searched before
+LARGE = 1000  # operations: from here on a graph with gradients is searched again, though what it differentiates was searched before
 
 
-def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1) -> list[Node]:
-    """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are."""
-    tokens, given = Tokens(), is_given(leaves, first)
-    ops = Operations(outputs, given, tokens)
-    if len(ops) < LARGE and any(n.origin.vjp_of is not None for n in ops.order):
+def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1, again: bool = False) -> list[Node]:
+    """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are.
+
+    `again` says that what gradients in it differentiate was searched before."""
+    tokens = Tokens()
+    ops = Operations(outputs, leaves, first, tokens)
+    if again and len(ops) < LARGE and any(n.origin.vjp_of is not None for n in ops.order):
         return list(outputs)
     while len(ops) >= LEAST_SAVED:
         regions = _regions(ops)
         if not regions:
             break
         found = with_loops(ops, outputs, regions, _body)
-        after = Operations(found, given, tokens)
+        after = Operations(found, leaves, first, tokens)
         if len(after) >= len(ops):
             break
         outputs, ops = found, after
@@ -79,8 +81,12 @@ def _regions(ops: Operations) -> list[Region]:
     taken = np.zeros(len(ops), bool)
     found: list[Region] = []
     refused: list[tuple[Run, NoLoop]] = []
-    for run in runs(ops.tokens):
+    todo = runs(ops)[::-1]
+    while todo:
+        run = todo.pop()
         if taken[run.start : run.end].any():
+            continue
+        if run.saved < LEAST_SAVED or run.end - run.start < LEAST_STEPS * run.period:
             continue
         try:
             region = region_of(ops, run, taken)
@@ -91,6 +97,7 @@ def _regions(ops: Operations) -> list[Region]:
         taken[region.start : region.end] = True
         for row in (*region.rows[: region.before], *region.rows[len(region.rows) - region.after :]):
             taken[[i for n in row if (i := ops.position.get(n, -1)) >= 0]] = True
+        todo += [run.part(region.end, run.end), run.part(run.start, region.start)]
     found.sort(key=lambda r: r.start)
     note_found(ops, found)
     note_refused(ops, [(run, reason) for run, reason in refused if not taken[run.start : run.end].any()])

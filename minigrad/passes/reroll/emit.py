@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops as functions
 from ...control.scan import SCAN
 from ...graph.ir import Graph, Node
-from ...graph.nodes import behind_broadcast, is_number, make
+from ...graph.nodes import behind_broadcast, is_number, item, make
 from ...graph.types import TensorType
 from ...origin import Origin, override
 from ...primitives import movement
@@ -17,7 +17,7 @@ from ...tensor import Tensor, abstract
 from ...transforms.batching import batch_graph
 from .find import Operations
 from .region import Carried, Constant, Element, Inside, Region, Relation
-from .sequences import View, merged, stack
+from .sequences import View, below_reshapes, merged, stack
 
 Uses = dict[int, set[int]]  # the steps at which a lane is used after the loop
 # Elementwise operations that round alike for one row and for many.
@@ -40,7 +40,9 @@ def with_loops(ops: Operations, outputs: Sequence[Node], regions: Sequence[Regio
 
 
 def _rebuild(node: Node, new: dict[Node, Node]) -> None:
-    """The node on the arguments' replacements, if it has any. A concatenation of slices of a loop's result is that result."""
+    """The node on the arguments' replacements, if it has any. A concatenation of all slices of a loop's result is that result.
+
+    Of another array it is a copy: sums and products of matrices round by how their arguments lie in memory."""
     if node in new:
         return
     args = tuple([new.get(a, a) for a in node.args])
@@ -49,8 +51,8 @@ def _rebuild(node: Node, new: dict[Node, Node]) -> None:
     with override(node.origin):
         if node.op is movement.concat:
             args = merged(args, node.attrs["axis"])
-        made = args[0] if node.op is movement.concat and len(args) == 1 else make(node.op, args, node.attrs)
-    new[node] = made
+        stacked = node.op is movement.concat and len(args) == 1 and below_reshapes(args[0]).op is item
+        new[node] = made = args[0] if stacked else make(node.op, args, node.attrs)
     made.name = made.name or node.name
 
 

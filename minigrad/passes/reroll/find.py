@@ -6,7 +6,9 @@ where a slice starts: in the string of tokens a loop is a run with a period.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,52 +19,77 @@ from ...primitives import movement
 
 LEAST_STEPS = 4
 LEAST_SAVED = 16  # operations
+# Operations that give their argument's elements elsewhere: a later step does them again rather than carry the result.
+MOVES = frozenset((movement.reshape, movement.permute, movement.broadcast, movement.slice, movement.flip))
 VOTES = 4  # periods that are tried for each length of substring
 
 
 class Operations:
-    """The operations below the outputs that are not `given`, in order of creation, and as arrays.
+    """The operations below the outputs, in order of creation, and as arrays. What is older than `first`, or in `leaves`, is given.
 
     `args` are the positions of all arguments, those of operation i from `first[i]` to `first[i + 1]`. What is given has a negative one.
     `parts` tells which part a slice takes: equal numbers are equal parts.
     """
 
-    def __init__(self, outputs: Iterable[Node], given: Callable[[Node], bool], tokens: Tokens):
-        self.order = _below(outputs, given)
-        self.position = {n: i for i, n in enumerate(self.order)}
-        self.given: list[Node] = []
-        self.kind = tokens.__getitem__
-        self.tokens = np.array([tokens[n] for n in self.order], np.int64)
-        self.parts = np.array([tokens.part(n) if n.op is movement.slice else -1 for n in self.order], np.int64)
-        self.args = np.array([self._place(a) for n in self.order for a in n.args], np.int64)
-        self.first = np.concatenate([[0], np.cumsum([len(n.args) for n in self.order], dtype=np.int64)])
-
-    def _place(self, node: Node) -> int:
-        found = self.position.get(node)
-        if found is None:
-            self.given.append(node)
-            found = self.position[node] = -len(self.given)
-        return found
+    def __init__(self, outputs: Iterable[Node], leaves: set[Node], oldest: int, kind: Tokens):
+        self.order = _below(outputs, leaves, oldest)
+        self.kind = kind
+        self.tokens = np.array([kind[n] for n in self.order], np.int64)
+        self.moving = np.array([n.op in MOVES for n in self.order], bool)
 
     def __len__(self) -> int:
         return len(self.order)
 
+    @cached_property
+    def parts(self) -> np.ndarray:
+        return np.array([self.kind.part(n) if n.op is movement.slice else -1 for n in self.order], np.int64)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum([len(n.args) for n in self.order], dtype=np.int64)])
+
+    @cached_property
+    def _places(self) -> tuple[dict[Node, int], list[Node], np.ndarray]:
+        place = {n: i for i, n in enumerate(self.order)}
+        given: list[Node] = []
+        for node in self.order:
+            for a in node.args:
+                if a not in place:
+                    given.append(a)
+                    place[a] = -len(given)
+        return place, given, np.array([place[a] for n in self.order for a in n.args], np.int64)
+
+    @property
+    def position(self) -> dict[Node, int]:
+        return self._places[0]
+
+    @property
+    def args(self) -> np.ndarray:
+        return self._places[2]
+
     def at(self, place: int) -> Node:
-        return self.order[place] if place >= 0 else self.given[-place - 1]
+        return self.order[place] if place >= 0 else self._places[1][-place - 1]
 
 
-def _below(outputs: Iterable[Node], given: Callable[[Node], bool]) -> list[Node]:
+def _below(outputs: Iterable[Node], leaves: set[Node], oldest: int) -> list[Node]:
+    """The operations below the outputs. Leaves, constants, numbers and nodes older than `oldest` are none."""
     seen: set[Node] = set()
     found: list[Node] = []
     stack = list(outputs)
     while stack:
         node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            if not given(node):
-                found.append(node)
-                stack.extend(node.args)
-    return sorted(found, key=lambda n: n.id)
+        if node in seen:
+            continue
+        seen.add(node)
+        args, op = node.args, node.op
+        if not args or node.id < oldest or node in leaves or (node.value is not None and not op.lazy):
+            continue
+        if op is movement.broadcast and is_number(node):
+            continue
+        found.append(node)
+        stack += args
+    found.sort(key=attrgetter("id"))
+    return found
 
 
 class Tokens(dict[Node, int]):
@@ -114,17 +141,22 @@ class Run(NamedTuple):
     end: int
     period: int
 
+    def part(self, start: int, end: int) -> Run:
+        """What of it lies between, in whole steps from `start` on."""
+        return Run((end - start) // self.period * self.period - self.period, start, end, self.period)
 
-def runs(tokens: np.ndarray) -> list[Run]:
-    """The longest runs of each candidate period, those that save most first: outer loops before inner ones."""
-    found = []
+
+def runs(ops: Operations) -> list[Run]:
+    """The longest runs of each candidate period, those that save most first: outer loops before inner ones. None only moves elements."""
+    found, tokens = [], ops.tokens
+    work = np.concatenate([[0], np.cumsum(~ops.moving)])
     for p in _periods(tokens):
         if p * LEAST_STEPS > len(tokens):
             continue
         edges = np.flatnonzero(np.diff(np.concatenate([[0], (tokens[:-p] == tokens[p:]).view(np.int8), [0]])))
         for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             steps = (b + p - a) // p
-            if steps >= LEAST_STEPS and (steps - 1) * p >= LEAST_SAVED:
+            if steps >= LEAST_STEPS and (steps - 1) * p >= LEAST_SAVED and work[b + p] > work[a]:
                 found.append(Run((steps - 1) * p, a, b + p, p))
     return sorted(found, key=lambda r: (-r.saved, r.period, r.start))
 
@@ -149,15 +181,3 @@ def _periods(tokens: np.ndarray) -> list[int]:
         ids = rank[:-w] * ids.size + rank[w:]
         w *= 2
     return list(found)
-
-
-def is_given(leaves: set[Node], first: int) -> Callable[[Node], bool]:
-    """Whether a node is taken as it is: a leaf, a constant, a number, or older than `first`."""
-
-    def given(node: Node) -> bool:
-        op = node.op
-        if not node.args or (node.value is not None and not op.lazy) or node.id < first or node in leaves:
-            return True
-        return op is movement.broadcast and is_number(node)
-
-    return given

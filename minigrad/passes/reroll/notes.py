@@ -48,7 +48,7 @@ def _first_other(ops: Operations, one: Region, two: Region) -> int:
 
 def _continues(ops: Operations, one: Region, two: Region) -> bool:
     """Whether the steps of both have the same operations."""
-    return sorted(map(ops.kind, one.reference)) == sorted(map(ops.kind, two.reference))
+    return sorted(ops.kind[n] for n in one.reference) == sorted(ops.kind[n] for n in two.reference)
 
 
 def note_refused(ops: Operations, refused: Sequence[tuple[Run, NoLoop]]) -> None:

@@ -16,7 +16,7 @@ from ...origin import override
 from ...primitives import index, movement
 from ...primitives.rules import no_gradient
 from ...tensor import Tensor
-from .find import Operations
+from .find import MOVES, Operations
 from .sequences import View, can_stack, same_slice, same_type
 
 RAISING = (index.take, index.gather, index.scatter, index.position)  # a step that is not there in full must not raise
@@ -180,9 +180,10 @@ class Region:
     # ---- steps at the ends
 
     def covers(self, ops: Operations) -> tuple[int, int]:
-        """How many operations of the graph it takes in, and how little it carries."""
-        ends = {n for row in (*self.rows[: self.before], *self.rows[len(self.rows) - self.after :]) for n in row}
-        return self.end - self.start + sum(ops.position.get(n, -1) >= 0 for n in ends), len(self.derived) - len(self.carries)
+        """How many operations of the graph it takes in, less those that it adds to it; and how little it carries."""
+        ends = {n for row in (*self.rows[: self.before], *self.rows[len(self.rows) - self.after :]) for n in row if n.args}
+        there = sum(ops.position.get(n, -1) >= 0 for n in ends)
+        return self.end - self.start + 2 * there - len(ends), len(self.derived) - len(self.carries)
 
     def absorb(self, ops: Operations, taken: np.ndarray) -> None:
         """Take in the two steps before and the one after, if they are instances of the body on other arguments.
@@ -233,17 +234,17 @@ class Region:
         return True
 
     def _absorb_after(self, ops: Operations, taken: np.ndarray) -> None:
-        """The step after the last, if at least half of it is there."""
+        """The step after the last, if at least half of its work is there."""
         m, p = len(self.rows), len(self.reference)
         carried = {c: self.rows[m - len(carry.first)][carry.lane] for c, carry in enumerate(self.carries)}
         elements: dict[int, Node] = {}
         row: dict[int, Node] = {}
         lanes: dict[int, list[int]] = {}
         for j, node in enumerate(self.reference):
-            lanes.setdefault(ops.kind(node), []).append(j)
+            lanes.setdefault(ops.kind[node], []).append(j)
         k = 0
         for x in ops.order[self.end : self.end + p]:
-            fitting = (j for j in lanes.get(ops.kind(x), ()) if j >= k and self._alike(ops, j, x))
+            fitting = (j for j in lanes.get(ops.kind[x], ()) if j >= k and self._alike(ops, j, x))
             j = next((j for j in fitting if self._fits(j, x, row, carried, elements)), -1)
             if j < 0:
                 continue
@@ -252,7 +253,7 @@ class Region:
                 for relation, a in zip(self.relations[j], x.args, strict=True):
                     if isinstance(relation, Element):
                         elements[relation.number] = a
-        if 2 * len(row) < p:
+        if 2 * sum(x.op not in MOVES for x in row.values()) < sum(x.op not in MOVES for x in self.reference):
             return
         made = self._instance(ops, taken, row, carried, elements, 1)
         if made is not None and all(made[k] is x for k, x in row.items()):
@@ -262,7 +263,7 @@ class Region:
     def _alike(self, ops: Operations, k: int, x: Node) -> bool:
         """Whether a node may stand in lane k: it has the same token, and takes the same part if it is a slice that does not move on."""
         node = self.reference[k]
-        if not x.args or x.op is not node.op or ops.kind(x) != ops.kind(node):
+        if not x.args or x.op is not node.op or ops.kind[x] != ops.kind[node]:
             return False
         return x.op is not movement.slice or k in self.views or same_slice(x.attrs, node.attrs)
 

@@ -196,10 +196,10 @@ def merged(args: Sequence[Node], axis: int) -> tuple[Node, ...]:
             i += 1
             continue
         t = Tensor(view.stacked(view.source, False))
-        if axis:
-            t = movement.permute(t, axes=(*range(1, axis + 1), 0, *range(axis + 1, t.ndim)))
         shape = args[i].type.shape
-        shape = (*shape[:axis], t.shape[axis] * t.shape[axis + 1], *shape[axis + 1 :])
+        shape = (*shape[:axis], view.count * shape[axis], *shape[axis + 1 :])
+        order = (*range(1, axis + 1), 0, *range(axis + 1, t.ndim))
+        t = movement.permute(t, axes=order) if axis else Tensor(below_reshapes(t.node))
         found.append((t if identical(t.shape, shape) else movement.reshape(t, shape=shape)).node)
         i = j
     return tuple(found)

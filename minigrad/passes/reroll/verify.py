@@ -8,13 +8,13 @@ import numpy as np
 
 from ...graph.ir import Node
 from ...graph.nodes import is_number
-from ...primitives import movement
-from .find import LEAST_SAVED, LEAST_STEPS, Operations, Run
+from .find import LEAST_SAVED, LEAST_STEPS, MOVES, Operations, Run
 from .region import Constant, Earlier, Element, Inside, NoLoop, Region, Relation, refused
 from .sequences import size
 
 MOST_MULTIPLE = 4  # of a period, where a step is several repetitions of a pattern
 MOST_CUTS = 6
+MOST_BACK = 8  # steps that a carry goes back
 
 SAME, SHIFTED, OTHER = 0, 1, 2  # how the positions of an argument in two consecutive steps are related
 
@@ -42,11 +42,6 @@ def region_of(ops: Operations, run: Run, taken: np.ndarray) -> Region:
     raise reason
 
 
-def moves(node: Node) -> bool:
-    """Whether a node is its argument's elements elsewhere: done again in a later step rather than carried to it."""
-    return node.op in (movement.reshape, movement.permute, movement.broadcast, movement.slice, movement.flip)
-
-
 def _cuts(ops: Operations, a: int, b: int, p: int) -> list[int]:
     """Where a step may begin, as offsets from a: where there is least to carry, and where elements of sequences are read."""
     order, place = ops.order, ops.position
@@ -56,10 +51,10 @@ def _cuts(ops: Operations, a: int, b: int, p: int) -> list[int]:
         node = order[i]
         if i + p < b and ops.parts[i] != ops.parts[i + p]:
             reads.add((i - a) % p)
-        if moves(node):
+        if node.op in MOVES:
             continue
         for x in node.args:
-            while place[x] >= a and moves(x):
+            while place[x] >= a and x.op in MOVES:
                 x = x.args[0]
             j = place[x]
             if j >= a and i - j < 4 * p:
@@ -101,15 +96,22 @@ def _verified(ops: Operations, start: int, m: int, p: int) -> Region:
     if high - low < LEAST_STEPS or (high - low - 1) * p < LEAST_SAVED:
         raise NoLoop(ops.order[start + low * p], f"only {max(high - low, 0)} steps have arguments from alike places")
     rows = [ops.order[start + s * p : start + (s + 1) * p] for s in range(low, high)]
-    if all(map(moves, rows[0])):
-        raise NoLoop(rows[0][0], "they only move elements")
     reference = ops.order[start + middle * p : start + (middle + 1) * p]
     at = places[middle] - (start + middle * p)
+    _limit(ops, columns, at // p, high - low, start)
     relations: list[list[Relation]] = [[] for _ in range(p)]
     for lane, number, kind, offset in zip(*(c.tolist() for c in (*columns, at)), strict=True):
         relations[lane].append(_relation(kind, offset, p, reference[lane].args[number]))
     views = [k for k in range(p) if parts[low, k] != parts[low + 1, k]]
     return Region(start + low * p, start + high * p, rows, reference, relations, views, _lanes(ops, places[low:high], columns))
+
+
+def _limit(ops: Operations, columns: _Columns, back: np.ndarray, steps: int, start: int) -> None:
+    """What is as many steps back as there are is made before the loop. Raises NoLoop for other carries that go far back."""
+    columns.kinds[(columns.kinds == SHIFTED) & (-back >= steps)] = OTHER
+    far = np.flatnonzero((columns.kinds == SHIFTED) & (-back > MOST_BACK)).tolist()
+    if far:
+        raise refused(ops.order[start + columns.lanes[far[0]]], int(columns.numbers[far[0]]), f"is of {-back[far[0]]} steps before")
 
 
 def _relation(kind: int, offset: int, p: int, argument: Node) -> Relation:
