@@ -34,7 +34,7 @@ def main(folder: str = "pictures", steps: int = 1500) -> dict[str, list[float]]:
             "delayed-recall", name, lag="1-80", hidden=32, lr=1e-2, schedule="cosine", steps=steps, evaluate_every=max(1, steps // 4)
         )
         experiment, model = learned(Path(folder) / f"3_{name}", config)
-        found[name] = [experiment.measure(model, 200, lag=lag)["accuracy"] for lag in LAGS]
+        found[name] = [experiment.measure(model, 200, lag=lag).means["accuracy"] for lag in LAGS]
         print("  accuracy by lag: " + ", ".join(f"{lag}: {100 * a:.0f} %" for lag, a in zip(LAGS, found[name], strict=True)))
         xs = experiment.batch(experiment.keys.pictures, 0, 1, lag=20)[0]
         trained[name.upper()] = last_answer, model, xs

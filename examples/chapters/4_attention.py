@@ -30,7 +30,7 @@ def main(folder: str = "pictures", steps: int = 1500) -> dict[str, list[float]]:
             "coreference", name, distance="0-4", hidden=64, lr=5e-3, schedule="cosine", steps=steps, evaluate_every=max(1, steps // 4)
         )
         experiment, model = learned(Path(folder) / f"4_{name}", config)
-        found[name] = [experiment.measure(model, 200, distance=d)["accuracy"] for d in DISTANCES]
+        found[name] = [experiment.measure(model, 200, distance=d).means["accuracy"] for d in DISTANCES]
         told = ", ".join(f"{d}: {100 * a:.0f} %" for d, a in zip(DISTANCES, found[name], strict=True))
         print(f"  accuracy by sentences in between (0-4 trained): {told}")
     xs = experiment.batch(experiment.keys.pictures, 0, 1, distance=4)[0]

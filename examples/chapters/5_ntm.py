@@ -25,7 +25,7 @@ def main(folder: str = "pictures", steps: int = 3000) -> list[float]:
         schedule="cosine", evaluate_every=max(1, steps // 6),
     )  # fmt: skip
     experiment, model = learned(Path(folder) / "5_ntm", config)
-    wrong = [experiment.measure(model, 100, lengths=n)["wrong"] for n in LENGTHS]
+    wrong = [experiment.measure(model, 100, lengths=n).means["wrong"] for n in LENGTHS]
     for n, bits in zip(LENGTHS, wrong, strict=True):
         print(f"  length {n}{' (never trained)' if n > 10 else ''}: {bits:.2f} of {4 * n} bits wrong")
     xs = experiment.batch(experiment.keys.pictures, 0, 1, lengths=15)[0]

@@ -33,8 +33,8 @@ def main(folder: str = "pictures", steps: int = 2500) -> dict[str, list[float]]:
             schedule="cosine", steps=steps, easy=3 * steps // 5, evaluate_every=max(1, steps // 4), **more,
         )  # fmt: skip
         experiment, model = learned(Path(folder) / f"6_{name}", config)
-        found[name] = by_presentation(experiment.measure(model, 200, split="test"))
-    found["nearest neighbour"] = by_presentation(experiment.nearest(200, split="test") or {})
+        found[name] = by_presentation(experiment.measure(model, 200, split="test").means)
+    found["nearest neighbour"] = by_presentation(experiment.nearest(200, split="test").means)
     print(f"accuracy on characters never seen, at the 1st, 2nd and {SHOTS}th presentation:")
     for name, accuracy in found.items():
         print(f"  {name}: " + ", ".join(f"{100 * a:.0f} %" for a in accuracy))

@@ -3,7 +3,8 @@
 python examples/results/table.py OUT RUN… --threshold 0.05 --vary lengths=10,20,40
 
 Every run is a row: its seed, the sequences until an evaluation (100 fresh ones) first was past the threshold, sequences and seconds of the
-whole training, and the task's measures over fresh sequences, as trained and with one setting varied. Then the medians over seeds.
+whole training, and the task's measures over fresh sequences, as trained and with one setting varied; last, how many of these sequences
+have a fault. Then the medians over seeds, the least and the greatest.
 Written to OUT/table.txt and OUT/curves.svg.
 """
 
@@ -51,9 +52,10 @@ def row(run: Run, threshold: float, changes: Sequence[dict[str, Any]], sequences
     rises = e.measures[e.headline].rises
     past = [f["seen"] for f in found if (f[e.headline] > threshold) == rises]
     model, _ = run.restore()
-    measured = [list(e.measure(model, sequences, START, **c).values()) for c in changes]
+    samples = [e.measure(model, sequences, START, **c) for c in changes]
     if slots:
-        measured.append(list(e.measure(with_slots(model, slots), sequences, START, **changes[-1]).values()))
+        samples.append(e.measure(with_slots(model, slots), sequences, START, **changes[-1]))
+    measured = [[*s.means.values(), *([] if s.faulty is None else [s.faulty])] for s in samples]
     return [[run.config.seed], [min(past, default=np.inf)], [found[-1]["seen"]], [found[-1]["seconds"]], *measured]
 
 
@@ -70,13 +72,15 @@ def table(label: str, runs: Sequence[Run], threshold: float, vary: str, values: 
     slots = slots if runs[0].config.model in MEMORY else 0
     heads += [f"{heads[-1]}, {slots} slots"] if slots else []
     rows = [row(run, threshold, changes, sequences, slots) for run in runs]
-    medians = [[float(np.median(v)) for v in zip(*column, strict=True)] for column in zip(*rows, strict=True)]
-    cells = [heads, *map(shown, rows), ["median", *shown(medians)[1:]]]
+    cells = [heads, *map(shown, rows)]
+    for name, middle in (("median", np.median), ("least", np.min), ("greatest", np.max)):
+        column_by_column = [[float(middle(v)) for v in zip(*column, strict=True)] for column in zip(*rows, strict=True)]
+        cells.append([name, *shown(column_by_column)[1:]])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(c.rjust(w) for c, w in zip(r, widths, strict=True)) for r in cells]
     base = ", ".join(f"{k} {v:g}" for k, v in e.baselines().items())
-    measures = " / ".join(m.words for m in e.measures.values())
-    told = f"{measures} a sequence over {sequences:,} fresh ones; {base} {e.measures[e.headline].words}"
+    measures = " / ".join([*(m.words for m in e.measures.values()), "sequences with a fault"])
+    told = f"{measures}, over {sequences:,} fresh ones; {base} {e.measures[e.headline].words}"
     return "\n".join([label, runs[0].config.title, told, *lines])
 
 

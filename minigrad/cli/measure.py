@@ -6,13 +6,15 @@ from itertools import product
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from .. import module
 from ..errors import SettingError
 from ..experiments import Experiment, Run
 from ..experiments.config import task_settings
-from .shared import Folder, app, console, last_evaluation, plainly
+from ..experiments.sample import counted
+from .shared import Folder, app, console, last_evaluation, plainly, told
 
 
 @app.command("eval", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -22,17 +24,20 @@ def evaluate(
     folder: Folder,
     sequences: Annotated[int, typer.Option(help="fresh sequences of each setting", min=1)] = 100,
 ) -> None:
-    """Measure a trained model on fresh sequences, as trained and beyond.
+    """Measure a trained model on fresh sequences, as trained and beyond: means, with the interval of 95 %, and sequences with a fault.
 
     Any setting of the task may take other values, with commas: minigrad eval RUN --lengths 10,20,40
     """
     run = Run.open(folder)
     model, step = run.restore()
     e, rows = run.experiment, _wanted(run.experiment, context.args)
-    table = Table(title=f"{run.folder} at step {step:,}, trained with {run.config.words(run.config.task_settings)}")
-    for column in ("", *rows[0], *(m.words for m in e.measures.values()), "guessing", "optimum"):
-        table.add_column(column, justify="right" if column else "left")
-    first, start = e.measures[e.headline], 2**63 + step * 2**16
+    first = e.measures[e.headline]
+    title = f"{run.folder} at step {step:,}, trained with {run.config.words(run.config.task_settings)}"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    more = [m.words for m in e.measures.values() if m is not first]
+    for column in ("", *rows[0], first.words, "95 %", *more, "faulty", "guessing", "optimum"):
+        table.add_column(column, justify="right" if column else "left", overflow="fold")
+    start = 2**63 + step * 2**16
     for changes in rows:
         settings, base = [run.config.setting(k).show(v) for k, v in changes.items()], e.baselines(**changes)
         each = {
@@ -41,8 +46,10 @@ def evaluate(
         }
         for name, found in each.items():
             if found is not None:
-                costs = [m.number(found[k]) for k, m in e.measures.items()]
-                table.add_row(name, *settings, *costs, *(first.number(base[k]) for k in ("chance", "optimum")))
+                costs = [m.number(found.means[k]) for k, m in e.measures.items()]
+                costs.insert(1, first.between(*found.intervals[e.headline]))
+                beside = [counted(found.sequences, found.faulty), *(first.number(base[k]) for k in ("chance", "optimum"))]
+                table.add_row(name, *settings, *costs, *beside)
     console.print(table)
 
 
@@ -78,9 +85,8 @@ def info(folder: Folder) -> None:
     table.add_row("checkpoints at steps", ", ".join(f"{s:,}" for s in run.checkpoints.steps()) or "none yet")
     last = last_evaluation(run)
     if last:
-        base = ", ".join(f"{k} {v:{e.measures[e.headline].form}}" for k, v in e.baselines().items())
         table.add_row("trained for", f"{last['seconds']:.0f} s")
-        table.add_row(f"at step {last['step']:,}", f"{e.words(last)}; {base}")
+        table.add_row(f"at step {last['step']:,}", told(e, last))
         if e.harder is not None:
-            table.add_row(f"at {c.words(e.harder)}", e.words(last, "_harder"))
+            table.add_row(f"at {c.words(e.harder)}", told(e, last, "_harder", **e.harder))
     console.print(table)

@@ -15,7 +15,7 @@ from rich.table import Table
 from ..errors import SettingError
 from ..experiments import TASKS, Run
 from ..experiments.progress import SweepDisplay
-from .shared import Scheduler, Workers, app, beside, console, plainly, seeds_of
+from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 
 
 @app.command()
@@ -72,16 +72,17 @@ def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
     found = groups(runs, errors)
     experiment = next(iter(runs.values())).experiment
     measure = experiment.measures[experiment.headline]
-    title = f"{experiment.config.task}: learned is past {experiment.config.until:g}; {beside(experiment)}"
-    table = Table(title=title, title_justify="left")
-    for column in ("model", "learned", "median sequences to threshold", "median seconds", f"median {measure.words}"):
+    table = Table(title=f"{experiment.config.task}: learned is past {experiment.config.until:g}", title_justify="left")
+    for column in ("model", "learned", "median sequences to threshold", "median seconds", f"median {measure.words}", "guessing", "optimum"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column == "model")
-    budget = {name.rpartition("-seed=")[0]: run.config.steps * run.config.batch for name, run in runs.items()}
+    first = {name.rpartition("-seed=")[0]: run for name, run in runs.items()}
     for g in found:
-        sequences = f"{g.sequences:,}" if g.sequences is not None else f"more than {budget[g.name]:,}"
+        config, base = first[g.name].config, first[g.name].experiment.baselines()
+        sequences = f"{g.sequences:,}" if g.sequences is not None else f"more than {config.steps * config.batch:,}"
         failed = f", {g.failed} failed" if g.failed else ""
-        last = "" if g.measure is None else f"{g.measure:{measure.form}}"
-        table.add_row(g.name, f"{g.learned} of {g.seeds} seeds{failed}", sequences, f"{g.seconds:.0f}", last)
+        last = "" if g.measure is None else measure.number(g.measure)
+        beside = [measure.number(base[k]) for k in ("chance", "optimum")]
+        table.add_row(g.name, f"{g.learned} of {g.seeds} seeds{failed}", sequences, f"{g.seconds:.0f}", last, *beside)
     with open(folder / "results.txt", "w") as file:
         for target in (console, Console(file=file, width=160, highlight=False)):
             target.print(table)

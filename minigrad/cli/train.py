@@ -15,7 +15,7 @@ from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_settings
 from ..experiments.progress import RunDisplay
 from ..train import Outcome
-from .shared import app, beside, console, draw_run, last_evaluation, plainly
+from .shared import app, console, draw_run, last_evaluation, plainly, told
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on a task.")
 app.add_typer(train_app, name="train")
@@ -111,13 +111,13 @@ def _go(run: Run, pictures: bool) -> None:
 
 def _tell(run: Run, outcome: Outcome) -> None:
     last, c, e = last_evaluation(run), run.config, run.experiment
-    how = "Learned" if outcome.reason == "learned" else "All steps done, not learned"
+    how = "Learned" if outcome.reason == "learned" else f"All steps done, {'' if last.get('passed') else 'not '}learned"
     lines = [
         f"[bold]{how}[/] after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:",
-        f"  as trained: {e.words(last)} over {last['sequences']:,} fresh sequences; {beside(e)}",
+        f"  as trained: {told(e, last)}",
     ]
     if e.harder is not None:
-        lines.append(f"  harder, {c.words(e.harder)}: {e.words(last, '_harder')}; {beside(e, **e.harder)}")
+        lines.append(f"  harder, {c.words(e.harder)}: {told(e, last, '_harder', **e.harder)}")
     console.print("\n".join(lines))
     if outcome.reason == "steps":
         console.print(f"More: minigrad train {c.task} --resume {run.folder} --steps {2 * outcome.step}")

@@ -189,7 +189,8 @@ class Config:
     encoder_after: Annotated[int, "updates after which an encoder of images learns too"] = 0
     clip_norm: Annotated[float, "limit of the gradient's norm"] = 1.0
     seed: Annotated[int, "of weights and data"] = 0
-    until: Annotated[float, "stop when the task's first measure is past this and the harder test is passed"] = 0.05
+    until: Annotated[float, "learned is: the task's first measure is past this, and the harder test is passed"] = 0.05
+    stop: Annotated[bool, "stop when that is learned; no: go on to the last step"] = True
     evaluate_every: Annotated[int, "updates between evaluations and checkpoints"] = 200
 
     def __post_init__(self) -> None:
@@ -281,7 +282,7 @@ class Config:
         return cls(**found)
 
 
-EXTENDABLE = ("steps", "until")
+EXTENDABLE = ("steps", "until", "stop")
 
 
 def _require_known(what: str, given: Any, known: Mapping[str, Any]) -> None:

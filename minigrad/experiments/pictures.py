@@ -85,10 +85,14 @@ def learning_curve(run: Run, path: Path) -> Path:
     curve(tests, name, "o-", ms=3, lw=1, label="fresh, as trained")
     if e.harder is not None:
         curve(tests, f"{name}_harder", "s-", ms=3, lw=1, label=f"fresh, {c.words(e.harder)}")
-    base = e.baselines()
-    a.axhline(base["chance"], color="k", ls="--", lw=1, label=f"guessing, {base['chance']:{first.form}}")
-    if base["optimum"]:
-        a.axhline(base["optimum"], color="k", ls="-.", lw=1, label=f"optimum, {base['optimum']:{first.form}}")
+    base, beyond = e.baselines(), e.baselines(**(e.harder or {}))
+    for name_of, line in (("chance", "--"), ("optimum", "-.")):
+        words = {"chance": "guessing", "optimum": "optimum"}[name_of]
+        if name_of == "chance" or base[name_of]:
+            a.axhline(base[name_of], color="k", ls=line, lw=1, label=f"{words}, {base[name_of]:{first.form}}")
+        if e.harder is not None and beyond[name_of] != base[name_of]:
+            harder = f"{words}, {c.words(e.harder)}: {beyond[name_of]:{first.form}}"
+            a.axhline(beyond[name_of], color="0.5", ls=line, lw=1, label=harder)
     if c.until > 0:
         a.axhline(c.until, color="k", ls=":", lw=1, label=f"learned, {c.until:{first.form}}")
     a.set(yscale="linear" if first.rises else "log", xlabel="sequences seen (thousands)", ylabel=first.label)

@@ -26,8 +26,9 @@ from ..tensor import Tensor
 from ..train import Outcome, Progress, Report, train
 from .config import EXTENDABLE, Config, task_settings
 from .presets import UNTIL_HARDER
+from .sample import Sample
 
-SAMPLE, SAMPLE_HARDER = 100, 25  # fresh sequences of an evaluation, as trained and harder
+SAMPLE = 100  # fresh sequences of an evaluation, as trained, and harder
 CONFIRM = 1000  # of each once those look learned: a rare fault must not escape
 LARGEST = 100  # sequences measured at once, and values of a range that are measured
 FRESH = 2**24  # batches that one evaluation may draw before it would meet those of the next
@@ -89,10 +90,7 @@ class Experiment:
         """(loss, {measure: its mean over the batch}) on a batch (inputs, targets, mask)."""
         inputs, *rest = batch
         outputs = model(inputs)
-        return self.task.loss(outputs, *rest), self._means(outputs, *rest)
-
-    def _means(self, outputs: Tensor, targets: Any, mask: Any) -> dict[str, Tensor]:
-        return {k: ops.mean(v) for k, v in self.task.measures(outputs, targets, mask).items()}
+        return self.task.loss(outputs, *rest), {k: ops.mean(v) for k, v in self.task.measures(outputs, *rest).items()}
 
     def batch(self, key: Tensor, step: int, count: int, **changes: Any) -> tuple[Any, ...]:
         """(inputs, targets, mask) of so many sequences, as trained but for some settings. Raises SettingError for settings of no sense."""
@@ -127,9 +125,11 @@ class Experiment:
     def headline(self) -> str:
         return next(iter(self.measures))
 
-    def words(self, found: dict[str, float], suffix: str = "") -> str:
+    def words(self, found: dict[str, Any], suffix: str = "") -> str:
         """'0.012 bits, 0.000 wrong', without those of which there is no value."""
-        return ", ".join(m.show(v) for k, m in self.measures.items() if not math.isnan(v := found[k + suffix]))
+        ends = {self.headline: (found[f"low{suffix}"], found[f"high{suffix}"])} if f"low{suffix}" in found else {}
+        shown = {k: found[k + suffix] for k in self.measures if not math.isnan(found[k + suffix])}
+        return ", ".join(self.measures[k].show(v, ends.get(k)) for k, v in shown.items())
 
     @property
     def harder(self) -> dict[str, Any] | None:
@@ -142,10 +142,10 @@ class Experiment:
 
     @cached_property
     def _measure(self) -> Any:
-        return jit(lambda model, inputs, targets, mask: self._means(model(inputs), targets, mask))
+        return jit(lambda model, inputs, targets, mask: self.task.measures(model(inputs), targets, mask))
 
-    def measure(self, model: Any, sequences: int, start: int = 0, **changes: Any) -> dict[str, float]:
-        """Means over at least so many fresh sequences, as trained but for some settings; of every value of a range as many.
+    def measure(self, model: Any, sequences: int, start: int = 0, **changes: Any) -> Sample:
+        """A sample of at least so many fresh sequences, as trained but for some settings; of every value of a range as many.
 
         `start` says which of the fresh ones. Raises SettingError for settings that need a model of another size.
         """
@@ -154,31 +154,28 @@ class Experiment:
         if (inputs, outputs) != self.sizes:
             found = f"{self.config.words(changes)} makes {inputs} inputs and {outputs} outputs"
             raise SettingError(f"{found}, but the model was trained with {self.sizes[0]} and {self.sizes[1]}: leave it as it was")
-        return self._average(lambda *batch: self._measure(model, *batch), sequences, start, changes)
+        return self._sample(lambda *batch: self._measure(model, *batch), sequences, start, changes)
 
-    def nearest(self, sequences: int, start: int = 0, **changes: Any) -> dict[str, float] | None:
+    def nearest(self, sequences: int, start: int = 0, **changes: Any) -> Sample | None:
         """The same of the nearest neighbour on the same sequences, where the task has one; a measure of probabilities it has not: NaN."""
         if not hasattr(self.task, "nearest"):
             return None
 
         def measured(inputs: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
-            said = self.task.nearest(inputs, targets).reshape(*mask.shape, -1)
-            return self._means(said, targets, mask)
+            found = self.task.measures(self.task.nearest(inputs, targets).reshape(*mask.shape, -1), targets, mask)
+            return {k: v if self.measures[k].rises else v * math.nan for k, v in found.items()}
 
-        found = self._average(measured, sequences, start, changes)
-        return {k: v if self.measures[k].rises else math.nan for k, v in found.items()}
+        return self._sample(measured, sequences, start, changes)
 
-    def _average(self, measured: Callable[..., dict[str, Tensor]], sequences: int, start: int, changes: dict[str, Any]) -> dict[str, float]:
+    def _sample(self, measured: Callable[..., dict[str, Tensor]], sequences: int, start: int, changes: dict[str, Any]) -> Sample:
         """Of what is measured of batches of fresh sequences."""
         points = self._points(changes)
         count = -(-sequences // len(points))
         rows: list[dict[str, Tensor]] = []
-        weights: list[int] = []
         for point in points:
             for size in (min(LARGEST, count - done) for done in range(0, count, LARGEST)):
                 rows.append(measured(*self.batch(self.keys.evaluation, start + len(rows), size, **point)))
-                weights.append(size)
-        return {k: float(np.average([float(r[k]) for r in rows], weights=weights)) for k in self.measures}
+        return Sample.of({k: np.concatenate([r[k].numpy() for r in rows]) for k in self.measures})
 
     def _points(self, changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Settings with one value for each range: all combinations, or evenly chosen ones where there are many."""
@@ -189,22 +186,31 @@ class Experiment:
         return [{**changes, **dict(zip(ranges, point, strict=True))} for point in product(*every)]
 
     def evaluate(self, model: Any, step: int) -> dict[str, Any]:
-        """As trained, and harder (names with _harder): a small sample, and once that looks learned the full one."""
+        """As trained, and harder (names with _harder): a small sample, and once that looks learned the full one.
+
+        Of each: the means, the ends of the first one's interval, the sequences, and how many of them are faulty. passed: whether it is
+        learned; learned: whether the run stops for that.
+        """
         at = step * FRESH
-        found = self._both(model, SAMPLE, SAMPLE_HARDER, at)
-        if not self._reached(found):
-            return {**found, "sequences": SAMPLE, "learned": False}
-        found = self._both(model, CONFIRM, CONFIRM, at + FRESH // 2)
-        return {**found, "sequences": CONFIRM, "learned": self._reached(found)}
+        found = self._both(model, SAMPLE, at)
+        if self._passed(found):
+            found = self._both(model, CONFIRM, at + FRESH // 2)
+        passed = self._passed(found)
+        return {**found, "passed": passed, "learned": passed and self.config.stop}
 
-    def _both(self, model: Any, sequences: int, harder: int, start: int) -> dict[str, float]:
-        found = self.measure(model, sequences, start)
+    def _both(self, model: Any, sequences: int, start: int) -> dict[str, Any]:
+        found = {"": self.measure(model, sequences, start)}
         if self.harder is not None:
-            more = self.measure(model, harder, start + FRESH // 4, **self.harder)
-            found |= {f"{k}_harder": v for k, v in more.items()}
-        return found
+            found["_harder"] = self.measure(model, sequences, start + FRESH // 4, **self.harder)
+        numbers: dict[str, Any] = {}
+        for suffix, sample in found.items():
+            numbers |= {f"{k}{suffix}": v for k, v in sample.means.items()}
+            low, high = sample.intervals[self.headline]
+            about = {"low": low, "high": high, "sequences": sample.sequences, "faulty": sample.faulty}
+            numbers |= {f"{k}{suffix}": v for k, v in about.items() if v is not None}
+        return numbers
 
-    def _reached(self, found: dict[str, float]) -> bool:
+    def _passed(self, found: dict[str, Any]) -> bool:
         """Past `until`, and in the harder test as far as the task asks."""
         name, until = self.headline, self.config.until
         if not (found[name] > until if self.measures[name].rises else found[name] < until):

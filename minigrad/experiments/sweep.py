@@ -77,12 +77,18 @@ def open_runs(folder: Path, configs: Mapping[str, Config]) -> dict[str, Run]:
 
 
 class Standing(NamedTuple):
-    """How far a run is. state: new, stopped, steps (all are done) or learned; evaluation: the last one, {} before the first."""
+    """How far a run is.
+
+    state       new, stopped, steps (all are done) or learned (and ended for that)
+    evaluation  the last one, {} before the first
+    passed_at   the update of the first evaluation that passed, if the last one did too
+    """
 
     state: str
     step: int
     seconds: float
     evaluation: dict[str, Any]
+    passed_at: int | None
 
     @property
     def finished(self) -> bool:
@@ -97,7 +103,9 @@ def standing(run: Run) -> Standing:
     last: dict[str, Any] = evaluated[-1] if evaluated else {"step": -1, "evaluation": {}}
     learned = last["step"] == step and last["evaluation"].get("learned", False)
     state = "learned" if learned else "steps" if step >= run.config.steps else "stopped" if step else "new"
-    return Standing(state, step, events[-1]["seconds"] if events else 0.0, last["evaluation"])
+    passed = [e["step"] for e in evaluated if e["evaluation"].get("passed", e["evaluation"].get("learned"))]
+    passed_at = passed[0] if passed and passed[-1] == last["step"] else None
+    return Standing(state, step, events[-1]["seconds"] if events else 0.0, last["evaluation"], passed_at)
 
 
 # ---- running
@@ -218,10 +226,10 @@ def groups(runs: Mapping[str, Run], errors: Mapping[str, str]) -> list[Group]:
 
 def _group(name: str, runs: Sequence[Run], failed: int) -> Group:
     found = [standing(run) for run in runs]
-    sequences = [s.step * run.config.batch if s.state == "learned" else math.inf for s, run in zip(found, runs, strict=True)]
+    sequences = [math.inf if s.passed_at is None else s.passed_at * run.config.batch for s, run in zip(found, runs, strict=True)]
     middle = statistics.median_low(sequences)
     measures = [s.evaluation[runs[0].experiment.headline] for s in found if s.evaluation]
     return Group(
-        name, len(runs), sum(s.state == "learned" for s in found), failed, None if middle == math.inf else int(middle),
+        name, len(runs), sum(s.passed_at is not None for s in found), failed, None if middle == math.inf else int(middle),
         statistics.median(s.seconds for s in found), statistics.median(measures) if measures else None,
     )  # fmt: skip

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import minigrad as mg
 from minigrad import Tensor
 
+MOST_DIGITS = 9
+
 
 class Measure(NamedTuple):
     """How a measure is printed and plotted."""
@@ -22,12 +24,22 @@ class Measure(NamedTuple):
     rises: bool = False  # whether greater is better
 
     def number(self, value: float) -> str:
-        """The value as text, a dash for NaN."""
-        return "–" if math.isnan(value) else f"{value:{self.form}}"
+        """The value as text, a dash for NaN. It has as many digits as it takes to tell it from 0, and a fraction from all."""
+        digits, kind = int(self.form[1]), self.form[2]
+        unit, perfect = (100, 1.0) if kind == "%" else (1, 0.0)
+        text = f"{value:.{digits}{kind}}"
+        while digits < MOST_DIGITS and float(text.rstrip("%")) / unit in {0.0, perfect} - {value}:
+            digits += 1
+            text = f"{value:.{digits}{kind}}"
+        return "–" if math.isnan(value) else text
 
-    def show(self, value: float) -> str:
-        """The value and its words, as in '0.012 bits'."""
-        return f"{self.number(value)} {self.words}"
+    def between(self, low: float, high: float) -> str:
+        """An interval as text, as in '0.010–0.014' or '98.2–100.0%'."""
+        return "–" if math.isnan(low) else f"{low:{self.form}}".rstrip("%") + f"–{high:{self.form}}"
+
+    def show(self, value: float, interval: tuple[float, float] | None = None) -> str:
+        """The value and its words, as in '0.012 bits', or '0.012 (0.010–0.014) bits'."""
+        return " ".join([self.number(value), *([] if interval is None else [f"({self.between(*interval)})"]), self.words])
 
 
 MEASURES = {

@@ -110,7 +110,7 @@ def test_recorded_weightings_are_those_of_the_loop():
 def test_info_and_eval(trained):
     folder = trained["ntm"][0]
     text = call("info", folder)
-    assert all(part in text for part in ("8x4", "1-3", "parameters", "checkpoints at steps", "chance 4.000", "at lengths 6"))
+    assert all(part in text for part in ("8x4", "1-3", "parameters", "checkpoints at steps", "guessing: 4.000 bits", "at lengths 6"))
     text = call("eval", folder, "--lengths", "2,9", "--sequences", "10")
     assert "18.000" in text
     assert all(f" {n} " in call("eval", folder) for n in ("1-3", "6", "12"))
@@ -130,7 +130,7 @@ def test_tasks_of_classes_and_numbers_speak_of_their_own_measures(tmp_path, task
     text = call("train", task, *settings, *small, "--out", tmp_path / "r")
     assert re.search(rf"harder, (lag 6|length 8): .*{measure}.*; guessing: .*{measure}", text)
     assert {p.name for p in (tmp_path / "r" / "pictures").iterdir()} == {"learning.svg", "memory.svg", "unrolled.svg"} | pictures
-    assert "chance" in call("info", tmp_path / "r")
+    assert "guessing" in call("info", tmp_path / "r")
     assert measure in call("eval", tmp_path / "r", "--sequences", "5")
     assert f"minigrad train {task} --resume" in call("train", "copy", "--resume", tmp_path / "r", code=1)
 

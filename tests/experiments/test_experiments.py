@@ -20,6 +20,7 @@ from minigrad.experiments import Config, ConfigError, pictures
 from minigrad.experiments.config import Setting, model_settings, run_settings, settings_of, size, span, task_settings
 from minigrad.experiments.presets import PRESETS, UNTIL_HARDER
 from minigrad.experiments.run import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
+from minigrad.experiments.sample import Sample
 
 quick = settings(max_examples=25, deadline=None)
 VALUES = {
@@ -180,9 +181,9 @@ def test_a_setting_that_needs_a_model_of_another_size_is_refused():
 def test_the_nearest_neighbour_is_measured_on_the_same_sequences_where_a_task_has_one():
     e = Experiment(Config.of("glyphs", "feedforward", ways=2, shots=2, size=8, hidden=3))
     found, again = (e.nearest(50, split="test", turn=0.0, shift=0.0) for _ in range(2))
-    assert found["accuracy@2"] > 0.7 > found["accuracy@1"]
-    assert found["accuracy"] == again["accuracy"]
-    assert math.isnan(found["nats"])
+    assert found.means["accuracy@2"] > 0.7 > found.means["accuracy@1"]
+    assert found.means["accuracy"] == again.means["accuracy"]
+    assert math.isnan(found.means["nats"])
     assert Experiment(Config.of("copy")).nearest(50) is None
 
 
@@ -266,7 +267,7 @@ class Recorder(Experiment):
 
     def measure(self, model, sequences, start=0, **changes):
         self.__dict__.setdefault("asked", []).append((sequences, start, changes))
-        return model(sequences, changes)
+        return Sample.of({k: np.full(sequences, v) for k, v in model(sequences, changes).items()})
 
 
 def test_one_lucky_sample_is_not_enough():
@@ -275,13 +276,23 @@ def test_one_lucky_sample_is_not_enough():
 
     e = Recorder(Config.of("copy"))
     found = e.evaluate(lucky, 3)
-    assert found == {"bits": 0.01, "wrong": 0, "bits_harder": 0.01, "wrong_harder": 0.002, "sequences": CONFIRM, "learned": False}
-    assert [s for s, _, _ in e.asked] == [SAMPLE, 25, CONFIRM, CONFIRM]
+    means = {k: found[k] for k in ("bits", "wrong", "bits_harder", "wrong_harder")}
+    assert means == pytest.approx({"bits": 0.01, "wrong": 0, "bits_harder": 0.01, "wrong_harder": 0.002})
+    assert [found[k] for k in ("sequences", "sequences_harder", "faulty", "faulty_harder")] == [CONFIRM, CONFIRM, 0, CONFIRM]
+    assert (found["low"], found["high"]) == pytest.approx((0.01, 0.01))
+    assert not found["passed"]
+    assert not found["learned"]
+    assert [s for s, _, _ in e.asked] == [SAMPLE, SAMPLE, CONFIRM, CONFIRM]
     assert len({start for _, start, _ in e.asked}) == 4
     assert e.asked[3][2] == {"lengths": 40}
     assert e.evaluate(lambda *_: {"bits": 0.01, "wrong": 0.0}, 4)["learned"]
     assert not e.evaluate(lambda *_: {"bits": 0.06, "wrong": 0.0}, 5)["learned"]
-    assert e.asked[-1][0] == 25
+    assert e.asked[-1][0] == SAMPLE
+
+
+def test_a_run_that_does_not_stop_says_that_it_has_learned():
+    found = Recorder(Config.of("copy", stop="no")).evaluate(lambda *_: {"bits": 0.01, "wrong": 0.0}, 4)
+    assert (found["passed"], found["learned"]) == (True, False)
 
 
 def test_accuracies_are_learned_from_below():
@@ -304,9 +315,9 @@ class Silent(mg.Module):
 def test_a_measure_is_the_mean_over_all_values_of_a_range():
     """Of copy's lengths 1-4 each as often: a model that says nothing costs 1 bit for every bit."""
     e = Experiment(Config.of("copy", lengths="1-4", bits=3))
-    assert e.measure(Silent(3), 20)["bits"] == pytest.approx(2.5 * 3)
+    assert e.measure(Silent(3), 20).means["bits"] == pytest.approx(2.5 * 3)
     assert e.baselines()["chance"] == 2.5 * 3
-    assert e.measure(Silent(3), 20, lengths=5)["bits"] == pytest.approx(15)
+    assert e.measure(Silent(3), 20, lengths=5).means["bits"] == pytest.approx(15)
     assert [p["lengths"] for p in e._points({})] == [1, 2, 3, 4]
     assert len(Experiment(Config.of("copy", lengths="1-1000"))._points({})) == 100
     repeat = Experiment(Config.of("repeat-copy", lengths="1-30", repeats="1-30"))._points({})

@@ -22,6 +22,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from minigrad.cli import app
+from minigrad.cli.sweep import tell
 from minigrad.experiments import Config, ConfigError, Run
 from minigrad.experiments.progress import SweepDisplay
 from minigrad.experiments.sweep import connected, grid, groups, open_runs, standing, train_all
@@ -128,7 +129,7 @@ def test_a_run_that_fails_stops_no_other_and_a_second_call_goes_on(tmp_path, clu
     for words in ("3 runs in", "3 to train", "rnn-seed=2: begins at update 0", "rnn-seed=2: steps after 100 updates", "rnn-seed=1: failed"):
         assert words in text
     assert re.search(r"rnn-seed=1 failed: RunError: \S+rnn-seed=1: another process is training in this folder", text)
-    for part in ("0 of 3 seeds, 1 failed", "more than 200", "guessing: 1.500 bits"):
+    for part in ("0 of 3 seeds, 1 failed", "more than 200", "guessing", "1.500"):
         assert part in (tmp_path / "results.txt").read_text()
     found = json.loads((tmp_path / "results.json").read_text())
     assert [(g["name"], g["seeds"], g["learned"], g["failed"], g["sequences"]) for g in found["groups"]] == [("rnn", 3, 0, 1, None)]
@@ -223,3 +224,17 @@ def test_the_median_counts_seeds_that_have_not_learned_as_more_than_any(tmp_path
     assert (found.seeds, found.learned, found.failed, found.sequences, found.seconds) == (5, 3, 1, 200, 100)
     (found,) = groups({k: runs[k] for k in list(runs)[2:]}, {})
     assert (found.learned, found.sequences) == (1, None)
+
+
+def test_every_group_has_its_own_line_of_guessing_and_a_run_that_goes_on_counts_as_learned(tmp_path):
+    settings = {**TINY, "until": "0.6", "lengths": "1,3", "stop": "no"}
+    runs = open_runs(tmp_path, grid("copy", ["rnn"], [0], settings))
+    for run in runs.values():
+        evaluation = {"bits": 0.5, "wrong": 0.0, "bits_harder": 0.9, "wrong_harder": 0.0, "passed": True, "learned": False}
+        run.checkpoints.save(100, {"model": run.experiment.model()}, {})
+        metrics = [{"step": step, "seconds": 1.0, "evaluation": evaluation} for step in (50, 100)]
+        run.metrics.write_text("".join(json.dumps(m) + "\n" for m in metrics))
+    tell(tmp_path, runs, {})
+    text = re.sub(r"\s+", " ", (tmp_path / "results.txt").read_text())
+    assert re.search(r"lengths=1\S* │ 1 of 1 seeds │ 100 │ 1 │ 0.500 │ 1.000 │ 0.000", text), text
+    assert re.search(r"lengths=3\S* │ 1 of 1 seeds │ 100 │ 1 │ 0.500 │ 3.000 │ 0.000", text)

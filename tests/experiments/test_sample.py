@@ -1,0 +1,41 @@
+"""Numbers measured on sequences: no fault is rounded away, and intervals are those of the textbook."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from minigrad.models.tasks.metrics import MEASURES
+
+from minigrad.experiments.sample import Sample, counted, interval
+
+
+@given(right=st.integers(0, 50), n=st.integers(50, 10_000))
+def test_the_interval_of_a_fraction_is_wilsons(right, n):
+    low, high = interval(np.arange(n) < right, is_fraction=True)
+    known = scipy.stats.binomtest(right, n).proportion_ci(method="wilson")
+    assert (low, high) == pytest.approx(known, abs=1e-4)
+    assert low < high
+
+
+def test_the_interval_of_a_mean_is_the_normal_one():
+    values = np.random.default_rng(0).gamma(2.0, size=(2000, 100))
+    inside = [low < 2 < high for low, high in (interval(row, is_fraction=False) for row in values)]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_fault_among_many_is_counted_and_not_rounded_away():
+    wrong = np.zeros(10_000)
+    wrong[3] = 1
+    sample = Sample.of({"bits": wrong / 7, "wrong": wrong})
+    assert (sample.faulty, counted(sample.sequences, sample.faulty)) == (1, "1 of 10,000")
+    assert MEASURES["wrong"].number(sample.means["wrong"]) == "0.0001"
+    assert MEASURES["accuracy"].number(0.9996) == "99.96%"
+    assert [MEASURES["accuracy"].number(v) for v in (1.0, 0.0, 0.999, math.nan)] == ["100.0%", "0.0%", "99.9%", "–"]
+    assert [MEASURES["wrong"].number(v) for v in (0.0, 1.0, 0.0126)] == ["0.000", "1.000", "0.013"]
+    assert Sample.of({"accuracy": 1 - wrong}).faulty == 1
+    assert Sample.of({"error": wrong}).faulty is None
