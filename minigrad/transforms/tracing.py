@@ -9,7 +9,7 @@ from typing import Any
 from .. import tree
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
-from ..graph.nodes import INPUT, Outside, interning, is_number, is_tracing
+from ..graph.nodes import INPUT, Outside, interning, is_number, table_of_trace
 from ..ops.numbers import argument, renewed, stand_in
 from ..primitives import elementwise
 from ..tensor import Tensor, abstract, tensor
@@ -95,7 +95,7 @@ def trace_on(
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
         results = [_result(name, o) for o in outs]
-        outputs = tuple(t.node for t in (with_loops(results, params, again=True) if loops else results))
+        outputs = tuple(t.node for t in (with_loops(results, params, last=True) if loops else results))
     captured: Iterable[Node] = ()
     if outside is not None:
         outputs = tuple(map(outside.taken, outputs))
@@ -105,14 +105,16 @@ def trace_on(
     return graph
 
 
-def with_loops(results: Any, leaves: Sequence[Tensor], again: bool = False) -> Any:
+def with_loops(results: Any, leaves: Sequence[Tensor], last: bool = False) -> Any:
     """The results of a function that is being traced on these leaves, with steps that a Python loop wrote out as loops.
 
-    `again` says that what gradients in it differentiate was searched before."""
+    At the last search of a trace, what gradients differentiate was searched before."""
     outs, out_tree = tree.flatten(results)
     tensors = [o for o in outs if isinstance(o, Tensor)]
-    if not is_tracing() or not leaves:
+    table = table_of_trace()
+    if table is None or not leaves:
         return results
+    again, table.searched = last and table.searched, True
     nodes = {t.node for t in leaves}
     found = loop_finder["reroll"]([t.node for t in tensors], nodes, min(n.id for n in nodes), again)
     new = {t.node: n for t, n in zip(tensors, found, strict=True)}

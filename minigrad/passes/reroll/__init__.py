@@ -55,10 +55,10 @@ LARGE = 1000  # operations: from here on a graph with gradients is searched agai
 def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1, again: bool = False) -> list[Node]:
     """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are.
 
-    `again` says that what gradients in it differentiate was searched before."""
+    `again`: what gradients in it differentiate was searched before."""
     tokens = Tokens()
     ops = Operations(outputs, leaves, first, tokens)
-    if again and len(ops) < LARGE and any(n.origin.vjp_of is not None for n in ops.order):
+    if again and len(ops) < LARGE:
         return list(outputs)
     while len(ops) >= LEAST_SAVED:
         regions = _regions(ops)
