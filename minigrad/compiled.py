@@ -20,19 +20,21 @@ from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
-from .graph.ir import Graph, Node
+from .graph.ir import Graph, Node, check, new_id
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, kind_of, renewed, stand_in
 from .origin import here
 from .passes.pipeline import optimize
 from .passes.reroll.notes import noting
+from .passes.specialize import with_sizes
 from .program import Program, Specialization, explain
 from .tensor import Tensor, abstract, leaf_tensor, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
+LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
 NATIVE = frozenset(DTYPES) | HALVES
 
 
@@ -276,21 +278,36 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
 def _trace(
     f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node], notes: list[str]
 ) -> tuple[Graph, Guards, Outside]:
-    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed.
+    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed; where much was
+    traced already, the size is replaced in the graph.
 
     Lines about the loops that were found are appended to the notes."""
     while True:
-        outside = Outside(wanted)
+        outside, start = Outside(wanted), new_id()
+        guards = Guards(late=lambda start=start: new_id() - start > LATE)  # type: ignore[misc]
         notes.clear()
         try:
-            with dims.deciding(Guards()) as guards, noting(notes):
-                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside, True), guards, outside
-        except Bind as found:
-            types = [TensorType(tuple(_bound(n, found) for n in p.shape), p.node.type.dtype) for p in params]
+            with dims.deciding(guards), noting(notes):
+                graph = trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside, True)
+            return (*_settled(graph, guards), outside)
+        except Exception as error:
+            bound = error.added_to(guards.bound) if isinstance(error, Bind) else guards.bound
+            if not bound:
+                if isinstance(error, MinigradError):
+                    error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
+                raise
+            types = [TensorType(tuple(dims.substitute(n, bound) for n in p.shape), p.node.type.dtype) for p in params]
             params = [renewed(p, abstract(t).node) for p, t in zip(params, types, strict=True)]
-        except MinigradError as error:
-            error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
-            raise
+
+
+def _settled(graph: Graph, guards: Guards) -> tuple[Graph, Guards]:
+    """The graph and its guards with the bound sizes replaced. Raises what is wrong with it then."""
+    if not guards.bound:
+        return graph, guards
+    graph, rest = with_sizes(graph, lambda n: dims.substitute(n, guards.bound)), guards.settled()
+    with dims.deciding(rest):
+        check(graph)
+    return graph, rest
 
 
 def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:
@@ -298,7 +315,3 @@ def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -
     axes = [(n, i, name) for t, name in zip(types, names, strict=True) for i, n in enumerate(t.shape) if isinstance(n, Dim)]
     found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(rf"\b{n}\b", text)}
     return "".join(f"\n  where {found[n]}" for n in sorted(found))
-
-
-def _bound(n: Extent, found: Bind) -> Extent:
-    return found.value if isinstance(n, Dim) and n.symbols[0] == found.symbol else n

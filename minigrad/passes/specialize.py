@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import GraphError
-from ..graph.dims import Dim, Symbol, evaluate, symbol_of
+from ..graph.dims import Dim, Extent, Symbol, evaluate, symbol_of
 from ..graph.ir import Graph, Node
 from ..graph.types import TensorType
 from ..transforms.interpret import Watch, run
@@ -16,27 +16,31 @@ from ..transforms.interpret import Watch, run
 
 def specialize(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     """The graph with its run-time sizes replaced by numbers."""
+    return with_sizes(graph, lambda n: evaluate(n, sizes))
+
+
+def with_sizes(graph: Graph, change: Callable[[Dim], Extent]) -> Graph:
+    """The graph with its run-time sizes changed."""
     new: dict[Node, Node] = {}
     for node in (*graph.params, *graph.nodes):
         if node.is_constant:
             new[node] = node
             continue
-        attrs = {k: _specialized(v, sizes) for k, v in node.attrs.items()}
-        new[node] = Node(
-            node.op, tuple(new[a] for a in node.args), attrs, _specialized(node.type, sizes), node.value, node.name, node.origin
-        )
+        attrs = {k: _changed(v, change) for k, v in node.attrs.items()}
+        new[node] = Node(node.op, tuple(new[a] for a in node.args), attrs, _changed(node.type, change), node.value, node.name, node.origin)
+        new[node].learned = node.learned
     params, outputs = (tuple(new[n] for n in group) for group in (graph.params, graph.outputs))
     return Graph(params, outputs, graph.name, graph.in_tree, graph.out_tree)
 
 
-def _specialized(value: Any, sizes: Mapping[Symbol, int]) -> Any:
+def _changed(value: Any, change: Callable[[Dim], Extent]) -> Any:
     if isinstance(value, Dim):
-        return evaluate(value, sizes)
+        return change(value)
     if isinstance(value, TensorType):
-        return TensorType(_specialized(value.shape, sizes), value.dtype)
+        return TensorType(_changed(value.shape, change), value.dtype)
     if isinstance(value, tuple):
-        return tuple(_specialized(v, sizes) for v in value)
-    return specialize(value, sizes) if isinstance(value, Graph) else value
+        return tuple(_changed(v, change) for v in value)
+    return with_sizes(value, change) if isinstance(value, Graph) else value
 
 
 def sizes_of(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> dict[Symbol, int]:
