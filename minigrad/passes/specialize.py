@@ -19,28 +19,32 @@ def specialize(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     return with_sizes(graph, lambda n: evaluate(n, sizes))
 
 
-def with_sizes(graph: Graph, change: Callable[[Dim], Extent]) -> Graph:
-    """The graph with its run-time sizes changed."""
-    new: dict[Node, Node] = {}
+def with_sizes(graph: Graph, change: Callable[[Dim], Extent], new: dict[Node, Node] | None = None) -> Graph:
+    """The graph with its run-time sizes changed. Bodies that have nodes in common still have them in common; `new` are those of others."""
+    new = {} if new is None else new
     for node in (*graph.params, *graph.nodes):
+        if node in new:
+            continue
         if node.is_constant:
             new[node] = node
             continue
-        attrs = {k: _changed(v, change) for k, v in node.attrs.items()}
-        new[node] = Node(node.op, tuple(new[a] for a in node.args), attrs, _changed(node.type, change), node.value, node.name, node.origin)
+        attrs = {k: _changed(v, change, new) for k, v in node.attrs.items()}
+        new[node] = Node(
+            node.op, tuple(new[a] for a in node.args), attrs, _changed(node.type, change, new), node.value, node.name, node.origin
+        )
         new[node].learned = node.learned
     params, outputs = (tuple(new[n] for n in group) for group in (graph.params, graph.outputs))
     return Graph(params, outputs, graph.name, graph.in_tree, graph.out_tree)
 
 
-def _changed(value: Any, change: Callable[[Dim], Extent]) -> Any:
+def _changed(value: Any, change: Callable[[Dim], Extent], new: dict[Node, Node]) -> Any:
     if isinstance(value, Dim):
         return change(value)
     if isinstance(value, TensorType):
-        return TensorType(_changed(value.shape, change), value.dtype)
+        return TensorType(_changed(value.shape, change, new), value.dtype)
     if isinstance(value, tuple):
-        return tuple(_changed(v, change) for v in value)
-    return with_sizes(value, change) if isinstance(value, Graph) else value
+        return tuple(_changed(v, change, new) for v in value)
+    return with_sizes(value, change, new) if isinstance(value, Graph) else value
 
 
 def sizes_of(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> dict[Symbol, int]:
