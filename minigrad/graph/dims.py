@@ -157,7 +157,12 @@ class Dim:
     @property
     def lower(self) -> int | None:
         """A lower bound, the value where every symbol is 1; None if a symbol has a negative coefficient."""
-        return sum(c for _, c in self.terms) if all(c > 0 for m, c in self.terms if m) else None
+        return sum([c for _, c in self.terms]) if all([c > 0 for m, c in self.terms if m]) else None
+
+    @property
+    def upper(self) -> int | None:
+        """An upper bound, the value where every symbol is 1; None if a symbol has a positive coefficient."""
+        return sum([c for _, c in self.terms]) if all([c < 0 for m, c in self.terms if m]) else None
 
     def __hash__(self) -> int:
         return self._hash
@@ -177,9 +182,11 @@ class Dim:
     def __mul__(self, other: Any) -> Extent:
         if not isinstance(other, (int, Dim)):
             return _by_number(operator.mul, self, other)
+        if isinstance(other, int):
+            return self if other == 1 else Dim([(m, c * other) for m, c in self.terms]) if other else 0
         product: dict[tuple[Symbol, ...], int] = {}
         for m, c in self.terms:
-            for n, d in _terms(other):
+            for n, d in other.terms:
                 key = tuple(sorted(m + n, key=lambda s: s.name))
                 product[key] = product.get(key, 0) + c * d
         return _extent(product)
@@ -238,7 +245,7 @@ class Dim:
     __int__ = __index__
 
     def number(self) -> int:
-        """The number, after tracing has started again."""
+        """The number, after tracing has started again: a float32 of NumPy becomes a float64 beside a Dim, and beside an integer it stays."""
         if _guards.get().open:
             raise Bind(self.symbols[0], self.symbols[0].hint)
         return self.__index__()
@@ -252,8 +259,7 @@ class Dim:
 
 
 def _by_number(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
-    """f with the number of each run-time size; NotImplemented for an operand that is no real number. Tracing starts again at once: NumPy's
-    numbers are float64 beside a Dim, and keep their dtype beside an integer."""
+    """f with the number of each run-time size; NotImplemented for an operand that is no real number."""
     if not (isinstance(a, (Real, Dim)) and isinstance(b, (Real, Dim))):
         return NotImplemented
     return f(*(x.number() if isinstance(x, Dim) else x for x in (a, b)))
@@ -271,8 +277,12 @@ def _extent(terms: Mapping[tuple[Symbol, ...], int]) -> Extent:
 
 
 def _combine(a: Dim, b: Extent, sign: int) -> Extent:
+    if isinstance(b, int):
+        last, number = a.terms[-1]  # the number is the last term, if there is one
+        rest, total_number = (a.terms, sign * b) if last else (a.terms[:-1], number + sign * b)
+        return Dim([*rest, ((), total_number)] if total_number else rest)
     total = dict(a.terms)
-    for m, c in _terms(b):
+    for m, c in b.terms:
         total[m] = total.get(m, 0) + sign * c
     return _extent(total)
 
@@ -297,14 +307,20 @@ def _compare(test: Test, a: Dim, b: Any) -> bool:
         if not math.isfinite(b) or (test is operator.eq and b != math.floor(b)):
             return test(0, b)  # as for any whole number
         b = math.ceil(b) if test is operator.ge else math.floor(b)
-    more = _combine(a, b, -1)
-    if isinstance(more, int):
-        return test(more, 0)
-    least, less = more.lower, (-more).lower
+    if isinstance(b, Dim):
+        if a.terms == b.terms:
+            return test(0, 0)
+        more = _combine(a, b, -1)
+        if isinstance(more, int):
+            return test(more, 0)
+        least, most = more.lower, more.upper
+    else:
+        least, most = a.lower, a.upper
+        least, most = None if least is None else least - b, None if most is None else most - b
     if least is not None and (least > 0 or (test is operator.ge and least == 0)):
         return test(least, 0)
-    if less is not None and (less > 0 or (test is operator.gt and less == 0)):
-        return test(-less, 0)
+    if most is not None and (most < 0 or (test is operator.gt and most == 0)):
+        return test(most, 0)
     return _guards.get().decide(test, a, b)
 
 
