@@ -157,12 +157,12 @@ class Dim:
     @property
     def lower(self) -> int | None:
         """A lower bound, the value where every symbol is 1; None if a symbol has a negative coefficient."""
-        return sum([c for _, c in self.terms]) if all([c > 0 for m, c in self.terms if m]) else None
+        return sum([c for _, c in self.terms]) if all(c > 0 for m, c in self.terms if m) else None
 
     @property
     def upper(self) -> int | None:
         """An upper bound, the value where every symbol is 1; None if a symbol has a positive coefficient."""
-        return sum([c for _, c in self.terms]) if all([c < 0 for m, c in self.terms if m]) else None
+        return sum([c for _, c in self.terms]) if all(c < 0 for m, c in self.terms if m) else None
 
     def __hash__(self) -> int:
         return self._hash
@@ -244,12 +244,6 @@ class Dim:
 
     __int__ = __index__
 
-    def number(self) -> int:
-        """The number, after tracing has started again: a float32 of NumPy becomes a float64 beside a Dim, and beside an integer it stays."""
-        if _guards.get().open:
-            raise Bind(self.symbols[0], self.symbols[0].hint)
-        return self.__index__()
-
     def __bool__(self) -> bool:
         return self > 0
 
@@ -262,7 +256,10 @@ def _by_number(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     """f with the number of each run-time size; NotImplemented for an operand that is no real number."""
     if not (isinstance(a, (Real, Dim)) and isinstance(b, (Real, Dim))):
         return NotImplemented
-    return f(*(x.number() if isinstance(x, Dim) else x for x in (a, b)))
+    sizes = [x for x in (a, b) if isinstance(x, Dim)]
+    if _guards.get().open:  # at once: a float32 of NumPy becomes a float64 beside a Dim, and beside an integer it stays
+        raise Bind(sizes[0].symbols[0], sizes[0].symbols[0].hint)
+    return f(*(int(x) if isinstance(x, Dim) else x for x in (a, b)))
 
 
 def _terms(x: Extent) -> tuple[tuple[tuple[Symbol, ...], int], ...]:
@@ -307,16 +304,12 @@ def _compare(test: Test, a: Dim, b: Any) -> bool:
         if not math.isfinite(b) or (test is operator.eq and b != math.floor(b)):
             return test(0, b)  # as for any whole number
         b = math.ceil(b) if test is operator.ge else math.floor(b)
-    if isinstance(b, Dim):
-        if a.terms == b.terms:
-            return test(0, 0)
-        more = _combine(a, b, -1)
-        if isinstance(more, int):
-            return test(more, 0)
-        least, most = more.lower, more.upper
-    else:
-        least, most = a.lower, a.upper
-        least, most = None if least is None else least - b, None if most is None else most - b
+    if isinstance(b, Dim) and a.terms == b.terms:
+        return test(0, 0)
+    more, n = (_combine(a, b, -1), 0) if isinstance(b, Dim) else (a, b)
+    if isinstance(more, int):
+        return test(more, 0)
+    least, most = (None if x is None else x - n for x in (more.lower, more.upper))
     if least is not None and (least > 0 or (test is operator.ge and least == 0)):
         return test(least, 0)
     if most is not None and (most < 0 or (test is operator.gt and most == 0)):
