@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "steps", "fresh", "growth"]
+PARTS = ["eager", "steps", "fresh", "growth", "loops"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     """All parts that were asked for, each stored as soon as it is there."""
-    from . import eager, fresh, growth, machine, steps
+    from . import eager, fresh, growth, loops, machine, steps
 
     works = [w for name in chosen.work for w in WORKS[name]]
     parts: dict[str, Callable[[], Any]] = {
@@ -51,6 +51,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "eager": lambda: eager.run(chosen.quick),
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
         "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
+        "loops": lambda: loops.run(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
     }
     results: dict[str, Any] = {}
