@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN    ?= runs/demo
 # What learns copy in the fewest sequences: examples/results/copy
-FASTEST := --batch 1 --lr 1e-2 --clip-norm 10 --schedule cosine --steps 10000 --evaluate-every 500
+FASTEST := --controller ff --start location --M-0 random --batch 1 --lr 3e-3 --schedule cosine --steps 10000 --evaluate-every 500
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "steps", "fresh", "growth", "loops"]
+PARTS = ["eager", "calls", "steps", "bridges", "fresh", "growth", "loops"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -43,13 +43,15 @@ def arguments() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     """All parts that were asked for, each stored as soon as it is there."""
-    from . import eager, fresh, growth, loops, machine, steps
+    from . import bridges, calls, eager, fresh, growth, loops, machine, steps
 
     works = [w for name in chosen.work for w in WORKS[name]]
     parts: dict[str, Callable[[], Any]] = {
         "machine": machine.run,
         "eager": lambda: eager.run(chosen.quick),
+        "calls": lambda: calls.run(chosen.quick),
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
+        "bridges": lambda: bridges.run(chosen.rounds, chosen.quick),
         "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
         "loops": lambda: loops.run(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .work import ENGINES, Arrays, Contestant, Skip, Work
+from .work import BRIDGES, ENGINES, Arrays, Contestant, Skip, Work
 
 TOLERANCE = 1e-3
 
 
 def make(engine: str, work: Work, weights: Arrays) -> Contestant:
     """The engine at this work. Raises Skip where it is not installed or has no such model."""
-    module, name = ENGINES[engine]
+    module, name = (ENGINES | BRIDGES)[engine]
     try:
         found = importlib.import_module(f".{module}", __package__)
     except ImportError as problem:

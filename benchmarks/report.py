@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from .bridges import OVERHEAD, SPEEDUP
 from .console import console
 
 README = Path(__file__).parent / "README.md"
@@ -73,6 +74,19 @@ def step_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
     note = "Milliseconds, median [10 % – 90 %] of all steps. Losses and gradients of those who are timed agree with minigrad's "
     note += f"within {worst:.0e} of the largest entry." + (" Left out: " + "; ".join(some) + "." if some else "")
     return Sheet("One training step", ["work", *names, "best peer ÷ minigrad", "bar", "met", "minigrad's GFLOP/s"], body, note)
+
+
+def bridge_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
+    body = []
+    for row in rows:
+        own, inside, torch = (row["times"].get(name) for name in ("minigrad", "minigrad in torch", "torch"))
+        if own and inside and torch:
+            overhead, speedup = inside["median"] / own["median"], torch["median"] / inside["median"]
+            met = verdict(overhead <= OVERHEAD and speedup >= SPEEDUP)
+            bars = [f"{overhead:.2f} (≤ {OVERHEAD:g})", f"{speedup:.2f} (≥ {SPEEDUP:g})", met]
+            body.append([row["work"], ms(own), ms(inside), ms(torch), *bars])
+    head = ["work", "minigrad's own step", "minigrad in PyTorch", "PyTorch", "÷ own step (bar)", "PyTorch ÷ it (bar)", "met"]
+    return Sheet("A training step inside a PyTorch program", head, body, "PyTorch's loss, backward and Adam around minigrad's programs.")
 
 
 def fresh_sheet(found: Results) -> Sheet:
@@ -140,6 +154,22 @@ def eager_sheet(found: dict[str, float]) -> Sheet:
     return Sheet("One eager operation", ["", *found, "bar", "met"], [row])
 
 
+def calls_sheet(found: Results) -> Sheet:
+    engines = list(dict.fromkeys(name for row in found.values() for name in row if name != "bar"))
+    body = [
+        [
+            name,
+            *(f"{1e6 * row[e]:.1f}" if e in row else "–" for e in engines),
+            f"≤ {1e6 * row['bar']:g}",
+            verdict(row["minigrad"] <= row["bar"]),
+        ]
+        for name, row in found.items()
+    ]
+    return Sheet(
+        "One call of a compiled function, µs", ["", *engines, "bar", "met"], body, "B = 1; a step takes the state and gives it back."
+    )
+
+
 def machine_text(m: Results) -> str:
     packages = ", ".join(f"{k} {v}" for k, v in m["packages"].items())
     threads = ", ".join(f"{k}: {v}" for k, v in m["threads"].items())
@@ -152,10 +182,12 @@ def machine_text(m: Results) -> str:
 
 SHEETS: dict[str, Callable[[Any], Sheet]] = {
     "steps": step_sheet,
+    "bridges": bridge_sheet,
     "fresh": fresh_sheet,
     "growth": growth_sheet,
     "loops": loop_sheet,
     "eager": eager_sheet,
+    "calls": calls_sheet,
 }
 
 

@@ -1,4 +1,4 @@
-"""PyTorch: own cells step by step (eager, or the cell under torch.compile), and torch.nn's recurrent layers."""
+"""PyTorch: own cells step by step (eager, or the cell under torch.compile), torch.nn's recurrent layers, and minigrad's models in it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+import minigrad as mg
+
+from .with_minigrad import build
 from .work import BETA1, BETA2, EPSILON, LEARNING_RATE, Arrays, Skip, Work
 
 Forward = Callable[[Any, Any], Any]  # (parameters, xs) -> ys
@@ -255,6 +258,18 @@ class Torch:
         for known in (*self.p.values(), torch.from_numpy(xs), torch.from_numpy(ys)):
             saved.pop(known.untyped_storage().data_ptr(), None)
         return sum(saved.values()) if kept.requires_grad else 0
+
+
+class InTorch(Torch):
+    """minigrad's model as a torch.nn.Module: PyTorch's loss, backward and Adam around minigrad's two programs."""
+
+    def parameters(self, work: Work, weights: Arrays) -> dict[str, Any]:
+        self.model = mg.export.torch.module(build(work))
+        self.model.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
+        return dict(self.model.named_parameters())
+
+    def forward(self, xs: Any) -> Any:
+        return self.model(xs)
 
 
 class TorchCompile(Torch):

@@ -21,6 +21,8 @@ ENGINES = {  # name on the command line -> module, class; imported only when ask
     "pytensor": ("with_pytensor", "PyTensor"),
     "autograd": ("with_autograd", "Autograd"),
 }
+# minigrad inside another library's program: no peers of its own steps.
+BRIDGES = {"minigrad in torch": ("with_torch", "InTorch")}
 
 WRITTEN_OUT = {  # the same steps in a Python loop
     "minigrad, Python loop": ("with_minigrad", "MinigradLoop"),

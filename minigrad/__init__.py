@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import errors, functional, init, io, ops, optim, random, tree
+from . import errors, export, functional, init, io, ops, optim, random, tree
 from . import numpy_protocol as numpy_protocol
 from .compiled import CompileWarning, jit
 from .control.call import checkpoint, custom_vjp
@@ -24,7 +24,7 @@ from .transforms.batching import vmap
 from .transforms.tracing import trace
 
 __all__ = [
-    "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "grad", "hessian",
-    "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "reroll", "scan", "scope", "tensor", "trace",
-    "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
+    "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "export", "grad",
+    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "no_grad", "optim", "parameter", "random", "reroll", "scan", "scope",
+    "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

@@ -9,7 +9,8 @@ import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from functools import cache, partial, reduce
+from dataclasses import dataclass
+from functools import cache, cached_property, partial, reduce
 from itertools import islice
 from operator import attrgetter, itemgetter
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -23,19 +24,25 @@ from .graph.ir import Graph, Node, Operation
 from .graph.types import TensorType
 from .origin import is_engine
 from .tensor import Tensor
+from .tree_code import flattener
 
 Place = tuple[Callable[[Any], Any], ...]
 
 LIMIT = 20_000  # values that a search visits
 
 
-class Root(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Root:
     """A tensor or a model at a place. `arguments` are (position of the leaf, number of the argument), `constants` (position, node)."""
 
     place: Place
     structure: tree.TreeDef
     arguments: tuple[tuple[int, int], ...]
     constants: tuple[tuple[int, Any], ...]
+
+    @cached_property
+    def flatten(self) -> Callable[[Any], list[Any] | None]:
+        return flattener(self.structure)
 
 
 class Captured(NamedTuple):
@@ -53,7 +60,7 @@ class Captured(NamedTuple):
                 return None
             for i, number in root.arguments:
                 leaf, before = leaves[i], found[number]
-                if not isinstance(leaf, Tensor) or leaf.node.type != self.types[number]:
+                if not isinstance(leaf, Tensor) or (leaf.node.type is not self.types[number] and leaf.node.type != self.types[number]):
                     return None
                 if before is not None and before.node is not leaf.node:
                     return None  # one tensor stood at two places, and now there are two
@@ -77,6 +84,9 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
         return None
     if root.structure is tree.LEAF:
         return [value] if isinstance(value, Tensor) else None
+    found = root.flatten(value)
+    if found is not None:
+        return found
     leaves, structure = tree.flatten(value)
     return leaves if structure == root.structure else None
 

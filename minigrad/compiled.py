@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from . import tree
-from .captured import find, is_model
+from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime.executable import Executable
+from .compiler.runtime.objects import freeze
 from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
@@ -23,19 +24,20 @@ from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check, new_id
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
 from .graph.types import DTYPES, HALVES, TensorType, is_float
-from .ops.numbers import argument, is_number, kind_of, renewed, stand_in
-from .origin import here
+from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
 from .passes.reroll.notes import noting
 from .passes.specialize import with_sizes
-from .program import Program, Specialization, explain
-from .tensor import Tensor, abstract, leaf_tensor, wrap
+from .program import Program, Specialization, Structure, explain, numbers_among
+from .results import leaf_tensors
+from .tensor import Tensor, abstract, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
-ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
 LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
 NATIVE = frozenset(DTYPES) | HALVES
+# A specialisation, the leaves of the arguments and of what stands outside, and the arrays of these.
+Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...]]
 
 
 class CompileWarning(UserWarning):
@@ -54,6 +56,7 @@ class Compiled:
         self.function, self.finite, self.static = f, finite, static
         self.programs: dict[Any, list[Program]] = {}
         self.specializations: dict[Any, Specialization] = {}
+        self.latest: Specialization | None = None  # of the call before
         self.unbound = self  # of what bound_to makes, the first one
         self.newest: Program | None = None  # of the unbound one, the program that was made last
 
@@ -80,30 +83,15 @@ class Compiled:
         return self if instance is None or isinstance(self.function, staticmethod) else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_tracing():
+            return self.function(*args, **kwargs)  # inside another trace it becomes part of that program
         given = args, kwargs
         if self.static:
             args, kwargs = with_static(self.static, args, kwargs)
-        leaves, in_tree = tree.flatten((args, kwargs))
-        nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
-        if any(n.value is None for n in nodes) or is_tracing():
-            return self.function(*given[0], **given[1])  # inside another trace it becomes part of that program
-        arrays = self._arrays(leaves, args, kwargs)
-        numbers = () if ARRAYS.issuperset(map(type, leaves)) else _numbers(leaves)
-        signature = (in_tree, numbers, *[(a.dtype, a.shape) for a in arrays])
-        try:
-            specialization = self.specializations.get(signature)
-        except TypeError:
-            fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
-            raise dtype_error(self.__name__, f"{tree.unhashable(in_tree)}, which is not hashable", fix) from None
-        outside = None if specialization is None else specialization.program.outside(self.function)
-        if specialization is None or outside is None:
-            if len(self.specializations) >= KEPT_SPECIALIZATIONS:
-                self.specializations.clear()
-            specialization, outside = self._specialization(args, kwargs, leaves, arrays, (in_tree, numbers))
-            self.specializations[signature] = specialization
-        if outside:
-            leaves, arrays = [*leaves, *outside], [*arrays, *map(_array, outside)]
-            nodes += [t.node for t in outside]
+        call = self._again((args, kwargs)) or self._looked_up(args, kwargs)
+        if call is None:
+            return self.function(*given[0], **given[1])
+        specialization, leaves, arrays = call
         try:
             outputs = specialization.run(arrays)
         except MemoryError as error:
@@ -113,34 +101,79 @@ class Compiled:
             ) from None
         if self.finite and not all(not is_float(o.dtype) or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
-        history = any(n.tracked and n.args for n in nodes) and not is_paused()
-        results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, outputs)
-        return tree.unflatten(specialization.program.graph.out_tree, results)  # type: ignore[arg-type]
+        freeze(outputs)
+        nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
+        history = any(n.tracked for n in nodes if n.args) and not is_paused()
+        results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, nodes, outputs)
+        return specialization.program.unflatten(results)
+
+    def _again(self, arguments: Any) -> Call | None:
+        """The call with the specialisation of the call before, if these arguments fit it."""
+        latest = self.latest
+        if latest is None or (leaves := latest.structure.leaves(arguments)) is None:
+            return None
+        outside = latest.program.outside(self.function)
+        if outside is None:
+            return None
+        leaves += outside
+        arrays = [leaf.node.value if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        for i, _ in latest.structure.numbers:
+            if arrays[i] is leaves[i]:
+                arrays[i] = as_array(leaves[i])
+        found = tuple(arrays)
+        return (latest, leaves, found) if latest.arguments.fit(found) else None
+
+    def _looked_up(self, args: Any, kwargs: Any) -> Call | None:
+        """The call with a known or a new specialisation; None if an argument is abstract."""
+        structure = None if self.latest is None else self.latest.structure
+        leaves = None if structure is None else structure.leaves((args, kwargs))
+        if leaves is None:
+            leaves, treedef = tree.flatten((args, kwargs))
+            structure = None
+        if any(leaf.node.value is None for leaf in leaves if isinstance(leaf, Tensor)):
+            return None
+        arrays = self._arrays(leaves, args, kwargs)
+        structure = structure or structure_of(self.__name__, treedef, leaves)
+        signature = (structure, *[(a.dtype, a.shape) for a in arrays])
+        specialization = self.specializations.get(signature)
+        outside = None if specialization is None else specialization.program.outside(self.function)
+        if specialization is None or outside is None:
+            if len(self.specializations) >= KEPT_SPECIALIZATIONS:
+                self.forget()
+            specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
+            self.specializations[signature] = specialization
+        self.latest = specialization
+        return specialization, [*leaves, *outside], (*arrays, *map(as_array, outside))
+
+    def forget(self) -> None:
+        """Drop the specialisations; the programs stay."""
+        self.specializations.clear()
+        self.latest = None
 
     def _specialization(
-        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], structure: Any
+        self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], structure: Structure
     ) -> tuple[Specialization, list[Tensor]]:
         """The specialisation for these arguments, of an existing program if they fit one, else of a new program; and what it takes from
         outside."""
         known = self.programs.setdefault((structure, tuple((a.dtype, a.ndim) for a in arrays)), [])
         for program in known:
             outside = program.outside(self.function)
-            sizes = None if outside is None else program.sizes([*arrays, *map(_array, outside)])
+            sizes = None if outside is None else program.sizes([*arrays, *map(as_array, outside)])
             if outside is not None and sizes is not None:
-                return Specialization(program, sizes), outside
-        made = self._build(args, kwargs, leaves, arrays, structure[0], known)
+                return Specialization(program, sizes, structure), outside
+        made = self._build(args, kwargs, leaves, arrays, structure.treedef, known)
         outside = made.outside(self.function)
         assert outside is not None
-        sizes = made.sizes([*arrays, *map(_array, outside)])
+        sizes = made.sizes([*arrays, *map(as_array, outside)])
         assert sizes is not None
         known.insert(0, made)
         self.unbound.newest = made
-        return Specialization(made, sizes), outside
+        return Specialization(made, sizes, structure), outside
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[np.ndarray]:
         """The leaves of the arguments as arrays. Raises DTypeError, which names the argument, for what is none."""
         try:
-            return [_array(leaf) for leaf in leaves]
+            return [as_array(leaf) for leaf in leaves]
         except DTypeError as error:
             for leaf, name in zip(leaves, argument_names(self.function, args, kwargs), strict=True):
                 if not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float, complex)):
@@ -151,22 +184,11 @@ class Compiled:
             raise
 
     def _build(self, args: Any, kwargs: Any, leaves: list[Any], arrays: list[np.ndarray], in_tree: Any, known: list[Program]) -> Program:
-        params = [_symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
+        params = [symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        passes: list[str] = []
-        graph, guards, outside = _trace(self.function, params, in_tree, names, wanted, passes)
-        captured = find(self.function, graph.name, [*outside.inputs], outside.constants)
-        with dims.deciding(guards):
-            optimized = optimize(graph, passes.append)
-            if os.environ.get("MINIGRAD_JIT") == "0":
-                return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
-            try:
-                return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
-            except Unsupported as reason:
-                what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
-                warnings.warn(what, CompileWarning, stacklevel=3)
-                return Program(graph, guards, optimized, None, passes, str(reason), captured)
+        graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
+        return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
@@ -217,7 +239,17 @@ def jit(
     return Compiled(f, finite, static_places(f, static_argnums, static_argnames))
 
 
-def _array(leaf: Any) -> np.ndarray:
+def structure_of(name: str, treedef: tree.TreeDef, leaves: list[Any]) -> Structure:
+    """The structure of a call's arguments. Raises DTypeError, which names what is not hashable."""
+    try:
+        return Structure(treedef, numbers_among(leaves))
+    except TypeError:
+        fix = "Give arrays as ordinary arguments or parts of a Module, and all else as hashable values, such as frozen dataclasses"
+        raise dtype_error(name, f"{tree.unhashable(treedef)}, which is not hashable", fix) from None
+
+
+def as_array(leaf: Any) -> np.ndarray:
+    """The array of an argument that is a tensor, an array or a number: its own memory where that may be."""
     if type(leaf) is Tensor:
         return np.asarray(leaf.node.value, order="C")
     if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
@@ -229,38 +261,46 @@ def _array(leaf: Any) -> np.ndarray:
     return np.asarray(argument(leaf).numpy(), order="C")
 
 
-def _numbers(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]:
-    """The positions of numbers among the arguments, and whether they are Python's or NumPy's."""
-    return tuple([(i, kind_of(leaf)) for i, leaf in enumerate(leaves) if is_number(leaf)])
-
-
-def _results(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
+def _results(specialization: Specialization, leaves: Sequence[Any], nodes: Sequence[Node], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results without history, with the names of their places in the result tree.
 
     A result that f made a parameter is a parameter, and a result that is an argument is that argument. Other results that depend on
     parameters have an operation for which `backward` raises.
     """
-    ops = [leaf.node.op if isinstance(leaf, Tensor) else CONSTANT for leaf in leaves]
-    other, place = COMPILED if (PARAMETER in ops or COMPILED in ops) and not is_paused() else CONSTANT, here()
-    marked = zip(specialization.program.graph.outputs, specialization.same, strict=True)
-    kinds = [PARAMETER if o.learned else other if i is None else ops[i] for o, i in marked]
-    for value in outputs:
-        value.flags.writeable = False
-    found = zip(kinds, specialization.types, outputs, specialization.names, strict=True)
-    return [leaf_tensor(Node(op, (), {}, t, v, name, place, op is not CONSTANT)) for op, t, v, name in found]
+    given = {n.op for n in nodes}
+    ops = specialization.ops[(PARAMETER in given or COMPILED in given) and not is_paused()]
+    if specialization.same:
+        ops = ops.copy()
+        for result, position in specialization.same:
+            leaf = leaves[position]
+            ops[result] = leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
+    return leaf_tensors(ops, specialization.types, outputs, specialization.names)
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:
     """Results as one call of the graph, so that gradients outside can be taken through it."""
     graph = specialization.graph
-    for value in outputs:
-        value.flags.writeable = False
     nodes = tuple(argument(leaf).node for leaf in leaves)
     called = Node(CALL, nodes, {"graph": graph, "rule": None}, graph.out_types, tuple(outputs))
     return list(wrap(called))
 
 
-def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
+def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None) -> Program:
+    """The graph as a program: compiled, or with a CompileWarning one that the interpreter runs."""
+    passes: list[str] = [*graph.cache.get("loops", ())]
+    with dims.deciding(guards):
+        optimized = optimize(graph, passes.append)
+        if os.environ.get("MINIGRAD_JIT") == "0":
+            return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
+        try:
+            return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)
+        except Unsupported as reason:
+            what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
+            warnings.warn(what, CompileWarning, stacklevel=4)
+            return Program(graph, guards, optimized, None, passes, str(reason), captured)
+
+
+def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
     """An abstract argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
     def length(axis: int, n: int) -> Extent:
@@ -275,21 +315,21 @@ def _symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progr
     return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
 
 
-def _trace(
-    f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node], notes: list[str]
+def traced(
+    f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
 ) -> tuple[Graph, Guards, Outside]:
     """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed; where much was
-    traced already, the size is replaced in the graph.
-
-    Lines about the loops that were found are appended to the notes."""
+    traced already, the size is replaced in the graph."""
     while True:
         outside, start = Outside(wanted), new_id()
         guards = Guards(late=lambda start=start: new_id() - start > LATE)  # type: ignore[misc]
-        notes.clear()
+        notes: list[str] = []
         try:
             with dims.deciding(guards), noting(notes):
                 graph = trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside, True)
-            return (*_settled(graph, guards), outside)
+            graph, guards = _settled(graph, guards)
+            graph.cache["loops"] = notes
+            return graph, guards, outside
         except Exception as error:
             bound = error.added_to(guards.bound) if isinstance(error, Bind) else guards.bound
             if not bound:

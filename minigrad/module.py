@@ -46,27 +46,26 @@ class Module:
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "__split__"}
 
-    def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], tree.Frozen]:
+    def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], _Settings]:
         values = self.__dict__
         if "__split__" in values:  # no attribute was set since
             parts, settings = values["__split__"]
         else:
             known = values.get("__parts__", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
-            settings = tree.Frozen(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
+            settings = _Settings(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
             if not settings.mutable:
                 values["__split__"] = parts, settings
         return parts, [values[k] for k in parts], settings
 
     @classmethod
-    def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: tree.Frozen) -> Any:
+    def __tree_unflatten__(cls, parts: Sequence[str], children: Sequence[Any], settings: _Settings) -> Any:
         made = object.__new__(cls)
         values = made.__dict__
-        values.update(settings.thaw())
+        values.update(settings.thaw() if settings.mutable else settings.plain)
         values.update(zip(parts, children, strict=True))
-        for name, value in settings.value:
-            if type(value) is _Method:
-                values[name] = value.of(made)
+        for name, method in settings.methods:
+            values[name] = method.of(made)
         values["__parts__"] = parts
         if not settings.mutable:
             values["__split__"] = parts, settings
@@ -108,6 +107,19 @@ class _Method(NamedTuple):
     def of(self, model: Module) -> Any:
         owner = reduce(lambda holder, key: (vars(holder) if isinstance(holder, Module) else holder)[key], self.path, model)
         return MethodType(self.function, owner) if isinstance(self.function, FunctionType) else self.function.bound_to(owner)
+
+
+class _Settings(tree.Frozen):
+    """The settings of a model: pairs of a name and a value."""
+
+    plain: dict[str, Any]
+    methods: tuple[tuple[str, _Method], ...]
+
+    def __new__(cls, value: tuple[tuple[str, Any], ...]) -> Self:
+        made = super().__new__(cls, value)
+        made.plain = dict(made.value)
+        made.methods = tuple(pair for pair in made.value if type(pair[1]) is _Method)
+        return made
 
 
 def _as_setting(model: Module, name: str, value: Any) -> Any:

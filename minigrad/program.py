@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from . import checked, tree
 from .captured import Captured
+from .compiler.loop_ir import ALIGNMENT
 from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
+from .compiler.runtime.objects import Types
 from .compiler.to_python import to_python
 from .control.scan import SCAN
 from .errors import NonFiniteError
 from .graph import dims
 from .graph.dims import Dim, Guards, Symbol
 from .graph.ir import Graph
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER
 from .graph.types import TensorType
+from .ops.numbers import is_number, kind_of
 from .passes.specialize import specialize
 from .tensor import Tensor
 from .transforms import interpret
+from .tree_code import flattener, unflattener
 
 
 @dataclass
@@ -48,6 +55,11 @@ class Program:
     def outside(self, f: Callable[..., Any]) -> list[Tensor] | None:
         """The arguments that f takes from outside, or None if the program does not fit what f finds there."""
         return [] if self.captured is None else self.captured.read(f)
+
+    @cached_property
+    def unflatten(self) -> Callable[[Sequence[Any]], Any]:
+        """Puts results into the tree that the function returns."""
+        return unflattener(self.graph.out_tree)  # type: ignore[arg-type]
 
     @property
     def source(self) -> str:
@@ -82,36 +94,104 @@ class Program:
         raise NonFiniteError(f"{self.graph.name}: a result is not finite in compiled code, and is in the interpreter")
 
 
-class Specialization:
-    """A program with the sizes for arguments of given shapes."""
+ARRAYS = frozenset((Tensor, np.ndarray))  # arguments of other types may be numbers
 
-    def __init__(self, program: Program, sizes: dict[Symbol, int]):
-        self.program, self.sizes = program, sizes
+
+def numbers_among(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]:
+    """The positions of numbers among the arguments, and whether they are Python's or NumPy's."""
+    if ARRAYS.issuperset(map(type, leaves)):
+        return ()
+    return tuple([(i, kind_of(leaf)) for i, leaf in enumerate(leaves) if is_number(leaf)])
+
+
+class Structure:
+    """The tree of a call's arguments, and which of its leaves are numbers. Raises TypeError if a setting in it is not hashable."""
+
+    def __init__(self, treedef: tree.TreeDef, numbers: tuple[tuple[int, type[Tensor]], ...]):
+        self.treedef, self.numbers = treedef, numbers
+        self.hash = hash((treedef, numbers))
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Structure) and (self.treedef, self.numbers) == (other.treedef, other.numbers))
+
+    def leaves(self, arguments: Any) -> list[Any] | None:
+        """The leaves of arguments of this structure; None if it may be another one."""
+        found = self.flatten(arguments)
+        return None if found is None or numbers_among(found) != self.numbers else found
+
+    @cached_property
+    def flatten(self) -> Callable[[Any], list[Any] | None]:
+        return flattener(self.treedef)
+
+
+class Specialization:
+    """A program with the sizes for arguments of a given structure and given shapes."""
+
+    def __init__(self, program: Program, sizes: dict[Symbol, int], structure: Structure):
+        self.program, self.sizes, self.structure = program, sizes, structure
         self.numbers = program.executable.lowered.numbers(sizes) if program.executable else ()
         self.shapes = [tuple(dims.evaluate(n, sizes) for n in o.type.shape) for o in program.graph.outputs]
         found = (re.search(r"([a-zA-Z_]\w*)\W*$", path) for path in tree.paths(program.graph.out_tree))  # type: ignore[arg-type]
         own = (o.name if o.args else None for o in program.graph.outputs)  # a param has the name of its argument
         self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
+        self.empty = [(memory.maker(s, t.dtype), s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
         self.checks = checked.wanted()
         position = {p: i for i, p in enumerate(program.graph.params)}
-        self.same = [position.get(o) for o in program.graph.outputs]  # for a result that is an argument, the position of that argument
+        # Of each result that is an argument, its position and that of the argument; and the operations of the results as nodes, if they do
+        # not depend on parameters and if they do.
+        self.same = [(k, position[o]) for k, o in enumerate(program.graph.outputs) if o in position and not o.learned]
+        self.ops = [[PARAMETER if o.learned else other for o in program.graph.outputs] for other in (CONSTANT, COMPILED)]
+        self.arguments = Types([(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype) for p in program.graph.params])
 
     @cached_property
     def graph(self) -> Graph:
         """The traced graph for these sizes."""
         return specialize(self.program.graph, self.sizes)
 
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         if self.program.executable is None:
-            return self.program.interpret(arrays, self.sizes)
-        outputs = [memory.empty(s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
-        if self.checks:
+            return tuple(self.program.interpret(arrays, self.sizes))
+        outputs = self.memory()
+        self.fill(arrays, outputs)
+        return outputs
+
+    def memory(self, count: int | None = None) -> tuple[np.ndarray, ...]:
+        """Memory for the first results."""
+        return tuple([make(shape, dtype) for make, shape, dtype in self.empty[:count]])
+
+    def fill(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Compute the results into arrays that the caller gives."""
+        if self.program.executable is None:
+            for out, found in zip(outputs, self.program.interpret(arrays, self.sizes), strict=True):
+                out[...] = found
+        elif self.checks:
             checked.run_checked(self.program, self.sizes, self.numbers, arrays, outputs)
             self.checks = "" if self.checks == "1" else self.checks
         else:
             self.program.executable.run(arrays, outputs, self.numbers)
-        return outputs
+
+
+class Layout:
+    """Arrays of these types in one block of memory, each at the start of a cache line."""
+
+    def __init__(self, types: Sequence[TensorType]):
+        self.places: list[tuple[Any, np.dtype, int]]
+        sizes = [math.prod(t.shape) * t.dtype.itemsize for t in types]
+        starts = accumulate([-(-n // ALIGNMENT) * ALIGNMENT for n in sizes], initial=0)
+        *offsets, self.bytes = starts
+        self.places = [(t.shape, t.dtype, offset) for t, offset in zip(types, offsets, strict=True)]
+
+    def empty(self) -> np.ndarray:
+        """A block. Its memory is used again when nothing refers to it any more."""
+        return memory.empty((self.bytes,), np.dtype(np.uint8))
+
+    def arrays(self, block: np.ndarray) -> list[np.ndarray]:
+        """The arrays of a block, which share its memory."""
+        return [np.ndarray(shape, dtype, block, offset) for shape, dtype, offset in self.places]
 
 
 def explain(program: Program) -> str:

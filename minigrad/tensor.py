@@ -332,7 +332,9 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
     if not found.type.is_float:
         raise dtype_error("parameter", f"{name or 'it'} has dtype {found.dtype}, which has no gradient", "Give dtype='float32'")
     if found.is_concrete:
-        return leaf_tensor(known(PARAMETER, found.numpy(), name))
+        value = np.asarray(found.numpy(), order="C")  # compiled code reads it in place, also that of `zeros`, a broadcast number
+        value.setflags(write=False)
+        return leaf_tensor(known(PARAMETER, value, name))
     found.node.learned = True
     return found if name is None else found.named(name)
 

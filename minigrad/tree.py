@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class Frozen(tuple[Any, ...]):
     value: Any
     mutable: bool
 
-    def __new__(cls, value: Any) -> Frozen:
+    def __new__(cls, value: Any) -> Self:
         made = super().__new__(cls, (exact(value),))
         made.value = _copied(value)
         made.mutable = made.value is not value
@@ -112,7 +112,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-class _Own(Frozen):
+class Own(Frozen):
     """The meta of a container that knows nothing of Frozen."""
 
 
@@ -149,7 +149,7 @@ class _Containers(dict[type, _Container | None]):
         return found
 
 
-_containers = _Containers()
+containers = _Containers()
 
 
 def _find_container(kind: type) -> _Container | None:
@@ -176,7 +176,7 @@ def _find_container(kind: type) -> _Container | None:
 
 def _given(meta: Any) -> Any:
     """The meta as its container gave it."""
-    return meta.thaw() if type(meta) is _Own else meta
+    return meta.thaw() if type(meta) is Own else meta
 
 
 def _split_dict(tree: dict[Any, Any]) -> Parts:
@@ -208,13 +208,13 @@ def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     kind = type(tree)
-    container = _containers[kind]
+    container = containers[kind]
     if container is None:
         leaves.append(tree)
         return LEAF
     keys, children, meta = container.split(tree)
     if meta is not None and not isinstance(meta, Frozen):
-        meta = _Own(meta)
+        meta = Own(meta)
     start = len(leaves)
     found = TreeDef(kind, keys, tuple([_flatten(child, leaves) for child in children]), meta)
     if container.ties is not None and (ties := container.ties(tree, leaves[start:])):
@@ -231,7 +231,7 @@ def unflatten(treedef: TreeDef, leaves: Any) -> Any:
 def _unflatten(treedef: TreeDef, leaves: Iterator[Any]) -> Any:
     if treedef.kind is None:
         return next(leaves)
-    container = _containers[treedef.kind]
+    container = containers[treedef.kind]
     assert container is not None
     if treedef.ties:
         leaves = treedef.tied(leaves)
@@ -275,7 +275,7 @@ def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
     """A value for each leaf, from a tree that may stop above the leaves: what it has there, or None, is the value of all leaves below.
 
     Raises GraphError where the trees differ."""
-    container = _containers[type(prefix)]
+    container = containers[type(prefix)]
     if container is None or prefix is None:
         return [prefix] * treedef.leaves
     keys, children, _ = container.split(prefix)

@@ -1,8 +1,8 @@
-"""Conversion of weights to and from PyTorch: state dicts of recurrent layers, attention heads and transformer blocks as NumPy arrays."""
+"""Conversion of weights to and from PyTorch: state dicts of recurrent layers, attention heads, transformer blocks, as NumPy arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,48 +11,51 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .attention import MultiHead
+from .cell import Linear
 from .gru import GRU
 from .layers import Bidirectional, Stack
 from .lstm import LSTM
 from .rnn import RNN
-from .transformer import Block
+from .transformer import Block, LayerNorm
 
 # {parameter: the start of its name in PyTorch}. PyTorch keeps the transpose: ours is x @ W, theirs x @ W.T.
 NAMES = {"W_x": "weight_ih_l", "W_h": "weight_hh_l", "projection": "weight_hr_l"}
 
 
 def to_torch(model: Any) -> dict[str, np.ndarray]:
-    """The weights as a PyTorch state dict, for `load_state_dict`. A readout becomes readout.weight and readout.bias, as of an nn.Linear.
+    """The weights as a PyTorch state dict, for `load_state_dict` or, saved by mg.io.save, for safetensors' `load_model`.
 
-    PyTorch adds two biases; the second is 0 here, but for a GRU's c_n.
+    The models are those of `from_torch`. A readout becomes readout.weight and readout.bias, as of an nn.Linear. PyTorch's recurrent layers
+    add two biases; the second is 0 here, but for a GRU's c_n.
     """
+    if isinstance(model, _WITH_PLACES):
+        return _exported_places(model)
     found: dict[str, np.ndarray] = {}
     _each_layer(model, lambda cell, suffix: found.update(_exported(cell, suffix)))
     last = model.layers[-1] if isinstance(model, Stack) else model
     if getattr(last, "readout", None) is not None:
-        found |= {"readout.weight": last.readout.W.numpy().T.copy(), "readout.bias": last.readout.b.numpy()}
+        found |= _exported_places(last.readout, "readout.")
     return found
 
 
 def from_torch(model: Any, weights: Mapping[str, Any]) -> Any:
     """The model with the weights of a PyTorch state dict (arrays or tensors), in their dtype. Its readout stays unless one is given.
 
-    model    RNN, LSTM, GRU, a Stack or Bidirectional of them: of nn.RNN, nn.LSTM, nn.GRU;
-             MultiHead: of nn.MultiheadAttention;  a transformer's Block: of nn.TransformerEncoderLayer(norm_first=True)
+    model    RNN, LSTM, GRU, a Stack or Bidirectional of them: of nn.RNN, nn.LSTM, nn.GRU;  Linear: of nn.Linear;
+             LayerNorm: of nn.LayerNorm;  MultiHead: of nn.MultiheadAttention;
+             a transformer's Block: of nn.TransformerEncoderLayer(norm_first=True)
 
     Raises KeyError for a missing weight, ValueError for one too many or of another shape.
     """
     given = {name: np.asarray(value) for name, value in weights.items()}
-    used: set[str] = {"readout.weight", "readout.bias"}
     made = mg.tree.map(lambda leaf: leaf, model)
-    if isinstance(made, (MultiHead, Block)):
-        used = _import_block(made, given) if isinstance(made, Block) else _import_heads(made, given)
-        return _all_used(made, given, used)
+    if isinstance(made, _WITH_PLACES):
+        return _all_used(made, given, _set(made, given))
+    used: set[str] = set()
     _each_layer(made, lambda cell, suffix: used.update(_import(cell, suffix, given)))
     last = made.layers[-1] if isinstance(made, Stack) else made
-    if "readout.weight" in given:
-        last.readout.W = _checked("readout.weight", given["readout.weight"].T, last.readout.W)
-        last.readout.b = _checked("readout.bias", given["readout.bias"], last.readout.b)
+    if "readout.weight" in given and getattr(last, "readout", None) is not None:
+        used |= _set(last.readout, given, "readout.")
     return _all_used(made, given, used)
 
 
@@ -64,26 +67,34 @@ def _all_used(model: Any, given: Mapping[str, np.ndarray], used: set[str]) -> An
     return model
 
 
-def _import_linear(layer: Any, given: Mapping[str, np.ndarray], weight: str, bias: str) -> set[str]:
-    layer.W, layer.b = _checked(weight, given[weight].T, layer.W), _checked(bias, given[bias], layer.b)
-    return {weight, bias}
+_WITH_PLACES = (Linear, LayerNorm, MultiHead, Block)
+# {part of a Block: the start of its names in nn.TransformerEncoderLayer}
+PARTS = {"attention": "self_attn", "linear1": "linear1", "linear2": "linear2", "norm1": "norm1", "norm2": "norm2"}
 
 
-def _import_heads(heads: MultiHead, given: Mapping[str, np.ndarray], prefix: str = "") -> set[str]:
-    """Set the weights of nn.MultiheadAttention; gives their names."""
-    used = _import_linear(heads, given, f"{prefix}in_proj_weight", f"{prefix}in_proj_bias")
-    return used | _import_linear(heads.out, given, f"{prefix}out_proj.weight", f"{prefix}out_proj.bias")
+def _places(part: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """(name in PyTorch, the part that holds the weight, its name there) of every weight. PyTorch keeps the transpose of a matrix."""
+    if isinstance(part, Block):
+        for ours, theirs in PARTS.items():
+            yield from _places(getattr(part, ours), f"{prefix}{theirs}.")
+    elif isinstance(part, MultiHead):
+        yield from ((f"{prefix}in_proj_weight", part, "W"), (f"{prefix}in_proj_bias", part, "b"))
+        yield from _places(part.out, f"{prefix}out_proj.")
+    else:
+        weight, bias = ("scale", "shift") if isinstance(part, LayerNorm) else ("W", "b")
+        yield from ((f"{prefix}weight", part, weight), (f"{prefix}bias", part, bias))
 
 
-def _import_block(block: Block, given: Mapping[str, np.ndarray]) -> set[str]:
-    """Set the weights of nn.TransformerEncoderLayer; gives their names."""
-    used = _import_heads(block.attention, given, "self_attn.")
-    for name in ("linear1", "linear2"):
-        used |= _import_linear(getattr(block, name), given, f"{name}.weight", f"{name}.bias")
-    for name in ("norm1", "norm2"):
-        norm, weight, bias = getattr(block, name), f"{name}.weight", f"{name}.bias"
-        norm.scale, norm.shift = _checked(weight, given[weight], norm.scale), _checked(bias, given[bias], norm.shift)
-        used |= {weight, bias}
+def _exported_places(model: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    return {name: np.array(getattr(part, ours).numpy().T, order="C") for name, part, ours in _places(model, prefix)}
+
+
+def _set(model: Any, given: Mapping[str, np.ndarray], prefix: str = "") -> set[str]:
+    """Set the weights of a model with places; gives their names."""
+    used = set()
+    for name, part, ours in _places(model, prefix):
+        setattr(part, ours, _checked(name, given[name].T, getattr(part, ours)))
+        used.add(name)
     return used
 
 
@@ -100,7 +111,8 @@ def _each_layer(model: Any, visit: Callable[[Any, str], None], layer: int = 0, e
             raise ValueError("PyTorch has no peephole or coupled LSTM and no reset-first GRU")
         visit(model, f"{layer}{end}")
     else:
-        raise TypeError(f"PyTorch has no layout for {type(model).__name__}: take RNN, LSTM, GRU, or Stack and Bidirectional of them")
+        known = "RNN, LSTM, GRU, Stack and Bidirectional of them, MultiHead, Block, Linear or LayerNorm"
+        raise TypeError(f"PyTorch has no layout for {type(model).__name__}: take {known}")
 
 
 def _exported(cell: Any, suffix: str) -> dict[str, np.ndarray]:
@@ -111,7 +123,7 @@ def _exported(cell: Any, suffix: str) -> dict[str, np.ndarray]:
     second = np.zeros_like(cell.b.numpy())
     if isinstance(cell, GRU) and cell.c_n is not None:
         second[-cell.hidden :] = cell.c_n.numpy()
-    return found | {f"bias_ih_l{suffix}": cell.b.numpy(), f"bias_hh_l{suffix}": second}
+    return found | {f"bias_ih_l{suffix}": cell.b.numpy().copy(), f"bias_hh_l{suffix}": second}
 
 
 def _import(cell: Any, suffix: str, given: Mapping[str, np.ndarray]) -> set[str]:

@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from benchmarks import contestants, growth, machine, report, timing
+from benchmarks import calls, contestants, growth, machine, report, timing
 from benchmarks.work import WORKS, Skip, layer, ntm, smaller
 
 PEERS = [p for p in ("jax", "torch", "torch.nn") if importlib.util.find_spec(p.split(".")[0])]
@@ -25,6 +25,34 @@ def test_peers_compute_what_minigrad_computes(kind, peer):
         assert close.holds, close
         losses = [[c.step() for _ in range(3)] for c in (ours, contestant)]
         np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_a_step_inside_pytorch_is_minigrads_step(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
+    work = smaller(layer("rnn", 2))
+    weights = contestants.first_weights(work)
+    own, inside = (contestants.make(name, work, weights) for name in ("minigrad", "minigrad in torch"))
+    assert contestants.agreement(own.value_and_grad(), inside.value_and_grad()).holds
+    np.testing.assert_allclose(*([c.step() for _ in range(2)] for c in (own, inside)), rtol=1e-5)
+
+
+def test_the_bars_of_bridges_are_ratios_of_medians():
+    def row(*times):
+        names = ("minigrad", "minigrad in torch", "torch")[: len(times)]
+        return {"work": "w", "times": {n: {"median": t, "p10": t, "p90": t} for n, t in zip(names, times, strict=True)}}
+
+    (good, slow, far, *none) = report.bridge_sheet([row(1, 1.2, 6.1), row(1, 1.3, 9), row(1, 1.1, 5), row(1)]).body
+    assert [line[-1] for line in (good, slow, far)] == ["yes", "**no**", "**no**"]
+    assert none == []
+
+
+@pytest.mark.skipif("jax" not in PEERS, reason="JAX is not installed")
+@pytest.mark.parametrize("case", [calls.parameters, calls.update, calls.streaming(smaller(layer("lstm", 1)))])
+def test_calls_that_are_timed_give_the_same(case):
+    ours, theirs = case(False), case(True)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(), theirs(), rtol=1e-3, atol=1e-5)
 
 
 def test_disagreement_is_seen():

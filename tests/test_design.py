@@ -104,6 +104,25 @@ def test_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "scan" in capsys.readouterr().out
     names["test_swish"]()
     names["train_step"](names["model"], names["state"], np.zeros((3, 2, 10), "float32"), np.zeros((3, 2, 8), "float32"))
+    check_epoch(names["epoch"], names["train_step"], names["optimizer"])
+
+
+def check_epoch(epoch, train_step, optimizer):
+    """Steps in one call are the steps called singly, to rounding; how they are divided into calls changes no bit."""
+    model, batches = LSTM(2, 3, key=0), rng.standard_normal((2, 5, 3, 1, 3), dtype="float32")
+    batches = batches[0, ..., :2], batches[1]
+
+    def train(*parts):
+        found, state, losses = model, optimizer.init(model), []
+        for part in parts:
+            found, state, some = (epoch if isinstance(part, slice) else train_step)(found, state, *(b[part] for b in batches))
+            losses.append(some.numpy().ravel())
+        return [np.concatenate(losses), *(t.numpy() for t in mg.tree.leaves((found, state)))]
+
+    whole = train(slice(0, 5))
+    for divided, single in zip(train(slice(0, 2), slice(2, 5)), train(*range(5)), strict=True):
+        np.testing.assert_array_equal(divided, whole.pop(0))
+        np.testing.assert_allclose(divided, single, rtol=1e-4, atol=1e-6)
 
 
 def sequence_loss(model, xs, ys):

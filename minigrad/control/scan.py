@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..errors import GraphError, message, shape_error
 from ..graph.derived import ceil_divide
 from ..graph.dims import Dim, Extent, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
-from ..graph.nodes import interning, item
+from ..graph.nodes import INPUT, interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
 from ..ops.numbers import is_number, operands
 from ..primitives.rules import cotangent_type, no_gradient, repeat
@@ -141,32 +141,30 @@ SAVE: dict[str, tuple[Callable[[Operation], bool], bool]] = {
 }
 
 
-def _residuals(grads: Sequence[Node], body: Graph, carries: Sequence[Node], save: str) -> list[Node]:
-    """The residuals: the values of the forward step that the backward step reads. Movements are recomputed, never saved. Other operations,
-    the last ones first, are recomputed as the SAVE policy says."""
+def residuals(grads: Sequence[Node], forward: Collection[Node], free: Collection[Node], save: str) -> list[Node]:
+    """The residuals: the values of the forward nodes that the gradient reads; those in `free` take no memory of their own. Movements are
+    recomputed, never saved. Other operations, the last ones first, are recomputed as the SAVE policy says."""
     again, for_no_more = SAVE[save]
-    forward = {*body.params, *(n for n in body.nodes if not n.is_constant)}
 
     def whole(node: Node) -> bool:
         if node.op is item:
             return node.args[0] in forward
-        return node in forward and (node.op.name == "input" or node.op.kind != "move")
+        return node in forward and (node.op is INPUT or node.op.kind != "move")
 
     def behind(nodes: Sequence[Node]) -> list[Node]:
         return [n for n in ancestors(nodes, lambda n: n.is_constant or whole(n)) if whole(n)]
 
-    stacked = {p for p in body.params if p not in carries} | set(body.outputs)
     kept = set(behind(grads))
     todo = [(-n.id, n) for n in kept]
     heapq.heapify(todo)
     while todo:
         _, node = heapq.heappop(todo)
         op = node.args[0].op if node.op is item else node.op
-        if not again(op) or node in stacked or node in body.params:
+        if not again(op) or node in free or node.op is INPUT:
             continue
         sources = behind(node.args[0].args if node.op is item else node.args)
         fresh = [n for n in sources if n not in kept]
-        if not for_no_more or sum(_bytes(n) for n in fresh if n not in stacked) <= _bytes(node):
+        if not for_no_more or sum(_bytes(n) for n in fresh if n not in free) <= _bytes(node):
             kept.remove(node)
             kept.update(fresh)
             for n in fresh:
@@ -208,12 +206,13 @@ def _vjp(
     wanted = Parts(*(tuple(i for i, some in enumerate(part) if some) for part in (need.constants, active, need.sequences)))
     seeds, totals, outputs = _step_vjp(body, params, wanted, [*active, *(ct is not None for ct in cts[carries:])])
 
-    residuals = _residuals(outputs, body, params.carries, save)
+    forward_nodes = {*body.params, *(n for n in body.nodes if not n.is_constant)}
+    kept = residuals(outputs, forward_nodes, {*params.constants, *params.sequences, *body.outputs}, save)
     loop = {"constants": constants, "carries": carries, "length": length, "reverse": reverse, "save": save}
-    forward = _Forward(body, params, given, outs, residuals, loop)
-    fixed = [i for i, p in enumerate(params.constants) if p in residuals]
+    forward = _Forward(body, params, given, outs, kept, loop)
+    fixed = [i for i, p in enumerate(params.constants) if p in kept]
     ys = [i for i in seeds if i >= carries]
-    stand_in = {r: abstract(r.type, r.name).node for r in residuals}
+    stand_in = {r: abstract(r.type, r.name).node for r in kept}
     order = [
         *(stand_in[params.constants[i]] for i in fixed),
         *(seeds[i].node for i in wanted.carries),
@@ -285,6 +284,9 @@ def scan(
                    One compiled program serves all lengths
     save=          what the gradient keeps of each step beside the carry: "all" that it needs, "matmuls" (and inner loops), "nothing",
                    or by default all but what is cheap to do again where that takes no more memory
+
+    A loop over training steps is a scan as well: the carry is (model, optimiser state), xs are the batches, and f is the training step.
+    In mg.jit a whole epoch is one call. Its results differ by rounding from those of the step compiled alone.
 
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """

@@ -6,7 +6,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from ..errors import dtype_error, setting_error
+from ..errors import dtype_error, message, setting_error
+from .types import BFLOAT16
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 DEVICE = "cpu"
@@ -42,9 +43,12 @@ class Exchange:
     def __dlpack__(self: Any, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
         """The values for another library: a copy, which it may change. With copy=False a read-only view.
 
-        Raises DTypeError for a tensor with a gradient, BufferError for a read-only view where max_version is below (1, 0)."""
+        Raises DTypeError for a tensor with a gradient, BufferError for bfloat16, and for a read-only view where max_version is below
+        (1, 0)."""
         if self.node.tracked:
             raise dtype_error("__dlpack__", f"{self.type} would lose its gradient", "Give it as .detach()")
+        if self.dtype == BFLOAT16:
+            raise BufferError(message("__dlpack__", f"NumPy cannot hand on {self.type}", "Give it as .astype('float32')"))
         value = self.numpy() if copy is False else self.numpy().copy()
         return value.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device)
 

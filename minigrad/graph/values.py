@@ -121,6 +121,7 @@ def _not_ours(what: str, value: Any, error: Exception) -> DTypeError:
     name = f"{type(value).__module__.split('.')[0]}.{type(value).__name__}"
     device = f" on {value.device}" if getattr(value, "device", None) is not None else ""
     fix = "Give it as .detach().numpy()" if getattr(value, "requires_grad", False) else "Bring it to the host as a NumPy array first"
+    fix = "Give it in float32" if "bfloat16" in str(getattr(value, "dtype", "")) else fix
     return dtype_error(what, f"cannot read a {name}{device} ({str(error).splitlines()[0].rstrip('.')})", fix)
 
 

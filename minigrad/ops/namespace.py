@@ -46,7 +46,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: Any = None) -> Tensor:
         found = np.from_dlpack(x)
     except Exception as error:
         name = f"{type(x).__module__.split('.')[0]}.{type(x).__name__}"
-        raise dtype_error("from_dlpack", f"cannot read a {name} ({str(error).splitlines()[0].rstrip('.')})") from None
+        fix = "Give it in float32" if "bfloat16" in str(getattr(x, "dtype", "")) else ""
+        raise dtype_error("from_dlpack", f"cannot read a {name} ({str(error).splitlines()[0].rstrip('.')})", fix) from None
     return tensor(found)
 
 

@@ -60,3 +60,37 @@ def test_a_loop_may_take_a_number_that_a_call_gave_while_tracing():
 
     for found, expected in zip(mg.jit(f)(np.ones(3), np.ones(4)), f(np.ones(3), np.ones(4)), strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)
+
+
+def stacked(reverse, returned):
+    """A loop whose carry and another value are stacked; what is returned of them."""
+
+    def f(h, xs):
+        last, (befores, ys) = mg.scan(lambda h, x: (mg.tanh(h + x), (h, h * x)), h, xs, reverse=reverse)
+        last = mg.expand_dims(last, 0)
+        return {"ys": ys, "history": mg.concat([last, befores] if reverse else [befores, last])}[returned]
+
+    return f
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("returned", ["ys", "history"])
+def test_a_loop_stores_its_results_where_the_program_returns_them(reverse, returned):
+    fast, plain = mg.jit(stacked(reverse, returned)), stacked(reverse, returned)
+    for steps, batch in ((4, 3), (1, 1), (7, 2)):
+        h, xs = np.full((batch, 2), 0.5), np.random.default_rng(0).standard_normal((steps, batch, 2))
+        np.testing.assert_allclose(fast(h, xs).numpy(), plain(h, xs).numpy(), rtol=1e-12)
+    (phase,) = lower(fast.graph, split=False).phases
+    stacks = [buffer for buffer in phase.locals if "n1_0" in str(buffer.size)]
+    assert stacks == []
+
+
+def test_a_history_that_is_read_again_and_returned_twice_is_right():
+    def f(h, xs):
+        last, befores = mg.scan(lambda h, x: (mg.tanh(h + x), h), h, xs)
+        history = mg.concat([befores, mg.expand_dims(last, 0)])
+        return history, befores, mg.sum(history), history, last
+
+    h, xs = np.full(2, 0.5), np.random.default_rng(0).standard_normal((5, 2))
+    for a, b in zip(mg.jit(f)(h, xs), f(h, xs), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)

@@ -39,10 +39,10 @@ def chain():
 def together(kernel, x):
     """As Executable runs a phase."""
     y, board = np.full_like(x, np.nan), worker.new_board()
-    table, arena = kernel.pack([x, y]), kernel.arena(len(x))
-    worker.submit(lambda: (kernel.call(table, (len(x),), arena, board, worker=True), x, y))
+    arrays, arena = (x, y), kernel.arena(len(x))
+    worker.submit(lambda: kernel.call(arrays, (len(x),), arena, board, worker=True))
     try:
-        return kernel.call(table, (len(x),), arena, board), y
+        return kernel.call(arrays, (len(x),), arena, board), y
     finally:
         board[OPENED] = -1
 
@@ -117,10 +117,10 @@ def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
 
     def run(board=None):
         y = np.full_like(x, np.nan)
-        table, arena = kernel.pack([x, y]), kernel.arena(rows)
+        arrays, arena = (x, y), kernel.arena(rows)
         if board is not None:
-            worker.submit(lambda: (kernel.call(table, (rows,), arena, board, worker=True), x, y))
-        assert kernel.call(table, (rows,), arena, board) == (0, 0)
+            worker.submit(lambda: kernel.call(arrays, (rows,), arena, board, worker=True))
+        assert kernel.call(arrays, (rows,), arena, board) == (0, 0)
         if board is not None:
             board[OPENED] = -1
         return y

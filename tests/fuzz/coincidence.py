@@ -57,7 +57,7 @@ def calls(program: Program, call: Callable[[Compiled, int, list[int]], None], fu
     compiled = mg.jit(function)
     for k, number in enumerate(order):
         call(compiled, number, order[:k])
-    compiled.specializations.clear()  # as if there had been too many to remember
+    compiled.forget()  # as if there had been too many to remember
     built = [p for known in compiled.programs.values() for p in known]
     if len(built) == 1:
         compiled, order = mg.jit(function), [2]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...control.scan import split
 from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
+from ...graph.nodes import item
 from ...graph.types import TensorType
+from ...primitives import movement
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of
@@ -104,7 +107,9 @@ class Loop:
             self.carry(i)
         for j, y in enumerate(self.ys):
             if self.results[self.carries + j] is None:
-                stack = block.temporary(TensorType((self.length, *y.type.shape), y.type.dtype), self.node)
+                stack = self.delivered(self.carries + j) or block.temporary(
+                    TensorType((self.length, *y.type.shape), y.type.dtype), self.node
+                )
                 self.results[self.carries + j] = stack
                 self.write(y, stack.row(self.t))
         lowering, batch = block.lowering, self.batch
@@ -128,6 +133,32 @@ class Loop:
             lowering.rows = None
             block.separate(L.Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
+
+    def is_result(self, node: Node, index: int) -> bool:
+        return node.op is item and node.args[0] is self.node and node.attrs["index"] == index
+
+    def delivered(self, index: int) -> Stored | None:
+        """The target of a result that is an output of the block, where the loop then stores it."""
+        return self.target(lambda output: self.is_result(output, index))
+
+    def history(self, i: int) -> Stored | None:
+        """The target of an output of the block that is a carry before each step, and after the last one."""
+        before = [k for k, y in enumerate(self.body.outputs) if k >= self.carries and y is self.params.carries[i]]
+
+        def is_history(output: Node) -> bool:
+            if output.op is not movement.concat or output.attrs["axis"] != 0 or len(output.args) != 2:
+                return False
+            steps, last = output.args[::-1] if self.reverse else output.args
+            return any(self.is_result(steps, k) for k in before) and last.op is movement.reshape and self.is_result(last.args[0], i)
+
+        return self.target(is_history)
+
+    def target(self, fits: Callable[[Node], bool]) -> Stored | None:
+        output = next(filter(fits, self.block.targets), None)
+        if output is None:
+            return None
+        self.block.values[output] = self.block.targets[output]
+        return self.block.targets[output]
 
     @property
     def pays_to_copy(self) -> L.Expr:
@@ -170,7 +201,7 @@ class Loop:
         block, p, after = self.block, self.params.carries[i], self.after[i]
         stacked = [j for j, y in enumerate(self.ys) if y in (p, after) and self.results[self.carries + j] is None]
         if stacked:
-            slots = block.temporary(TensorType((self.length + 1, *p.type.shape), p.type.dtype), self.node)
+            slots = self.history(i) or block.temporary(TensorType((self.length + 1, *p.type.shape), p.type.dtype), self.node)
             before, next_ = (self.t + 1, self.t) if self.reverse else (self.t, self.t + 1)
             first = extent(self.length) if self.reverse else L.Literal(0)
             last = L.Literal(0) if self.reverse else extent(self.length)

@@ -75,6 +75,8 @@ def pad(block: Block, node: Node) -> None:
 
 
 def concat(block: Block, node: Node) -> None:
+    if node in block.values:  # a loop has stored it
+        return
     target, axis = block.store(node), node.attrs["axis"]
     start: list[Any] = [0] * len(target.shape)
     for x in node.args:

@@ -77,13 +77,12 @@ class Executable:
     ) -> BoundsError | RangeError | None:
         """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
-        table = self.kernels[0].pack([*inputs, *outputs])
-        job = partial(self._phases, known.pays, table, numbers, arena, inputs, outputs)
+        arrays = (*inputs, *outputs)
         if known.seconds < LONG and not self.endless:
-            code, value = job()
+            code, value = self._phases(known.pays, arrays, numbers, arena)
         else:
             began = time.perf_counter()
-            code, value = interruptible(job)
+            code, value = interruptible(partial(self._phases, known.pays, arrays, numbers, arena))
             known.seconds = time.perf_counter() - began
         if not code:
             return None
@@ -94,30 +93,25 @@ class Executable:
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
         return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
-    def _phases(
-        self,
-        pays: Sequence[bool],
-        table: bytes,
-        numbers: tuple[int, ...],
-        arena: np.ndarray,
-        inputs: Sequence[np.ndarray],
-        outputs: Sequence[np.ndarray],
-    ) -> tuple[int, int]:
+    def _phases(self, pays: Sequence[bool], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
         """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0).
 
         No call waits for the worker. Raises the worker's exception if it has ended with one by then."""
-        shared = [kernel for kernel, some in zip(self.kernels, pays, strict=True) if some]
-        boards = {kernel: new_board() for kernel in shared} if shared and not one_thread() else {}
+        if not any(pays) or one_thread():
+            for kernel in self.kernels:
+                found = kernel.call(arrays, numbers, arena)
+                if found[0]:
+                    return found
+            return 0, 0
+        boards = {kernel: new_board() for kernel, some in zip(self.kernels, pays, strict=True) if some}
         helper: Future[Any] = Future()
-        if boards:
-            kept = (inputs, outputs)  # the worker may start after the call has returned, so its job keeps the arrays alive
-            try:
-                helper = submit(lambda: ([k.call(table, numbers, arena, board, worker=True) for k, board in boards.items()], kept))
-            except RuntimeError:  # no more threads can start
-                boards = {}
+        try:  # the worker may start after the call has returned: its job keeps the arrays alive
+            helper = submit(lambda: [k.call(arrays, numbers, arena, board, worker=True) for k, board in boards.items()])
+        except RuntimeError:  # no more threads can start
+            boards = {}
         try:
             for kernel in self.kernels:
-                found = kernel.call(table, numbers, arena, boards.get(kernel))
+                found = kernel.call(arrays, numbers, arena, boards.get(kernel))
                 if found[0]:
                     return found
                 if kernel in boards:

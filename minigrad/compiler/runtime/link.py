@@ -7,7 +7,6 @@ import functools
 import importlib.metadata
 import os
 import re
-import struct
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from ..llvm.gemm_kernels import tile
 from ..llvm.to_llvm import to_llvm
 from ..verify import verify
 from . import cache
+from .memory import TUPLE_ITEMS
 from .worker import give_way
 
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
@@ -55,27 +55,26 @@ class Kernel:
         self.function = function
         self.llvm = to_llvm(function)
         arrays = f"{function.name}.arrays"
-        addresses = _link(self.llvm, (function.name, arrays))
+        addresses = link(self.llvm, (function.name, arrays))
         pointers = [ctypes.c_void_p] * 3
         self.address = addresses[function.name]
         self.native = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers)(self.address)
         self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers, ctypes.c_void_p, ctypes.c_int64)(addresses[arrays])
-        self._table = struct.Struct(f"{len(function.arguments)}P").pack
         self._sizes = ctypes.c_int64 * (len(function.sizes) + 1)
         self._arena_size = functools.lru_cache(256)(self._layout_size)
 
     def __call__(self, arrays: Sequence[np.ndarray], sizes: Sequence[int], arena: np.ndarray | None = None) -> tuple[int, int]:
         """Calls the function. The arrays must be contiguous and of the right type and size; this is not checked. Returns (code, value)."""
-        return self.call(self.pack(arrays), sizes, self.arena(*sizes) if arena is None else arena)
+        return self.call(tuple(arrays), sizes, self.arena(*sizes) if arena is None else arena)
 
-    def pack(self, arrays: Sequence[np.ndarray]) -> bytes:
-        """The table of the arguments, which all phases of a program share. The arrays must live as long as the table is used."""
-        return self._table(*map(id, arrays))
+    def call(
+        self, arrays: tuple[np.ndarray, ...], sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False
+    ) -> tuple[int, int]:
+        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region.
 
-    def call(self, table: bytes, sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False) -> tuple[int, int]:
-        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region."""
+        A tuple holds the addresses of its objects one after the other: it is the table that the function reads."""
         slots = self._sizes(*sizes)
-        code = self._call(table, slots, id(arena), board, worker)
+        code = self._call(id(arrays) + TUPLE_ITEMS, slots, id(arena), board, worker)
         return code, slots[len(sizes)]
 
     def arena(self, *sizes: int) -> np.ndarray:
@@ -110,7 +109,7 @@ class Kernel:
         return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
 
 
-def _link(text: str, names: Sequence[str]) -> dict[str, int]:
+def link(text: str, names: Sequence[str]) -> dict[str, int]:
     """Compiles a module, or loads it from the cache, links it, and returns the addresses of functions that it defines."""
     with _lock:
         for symbol in re.findall(r"^declare .*@(mg_gemm_\w+)\(", text, re.MULTILINE):
@@ -131,7 +130,7 @@ def _link(text: str, names: Sequence[str]) -> dict[str, int]:
 def _provide(symbol: str) -> None:
     """Links a matrix product, once in a process, so that other modules can call it."""
     text = gemm_module(tile(symbol.removeprefix("mg_gemm_"), _machine()[2].split(",")))
-    llvm.add_symbol(symbol, _link(text, [symbol])[symbol])
+    llvm.add_symbol(symbol, link(text, [symbol])[symbol])
 
 
 def _assemble(text: str) -> bytes:

@@ -6,7 +6,7 @@ import ctypes
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,20 +16,29 @@ from ..llvm.to_llvm import ARRAY_DATA
 KEPT_FROM = 2**12  # bytes; smaller arrays are not pooled, since their cost is the call of the allocator
 WAITING_AT_MOST = 2**24  # bytes of unused blocks that the pool keeps, or as many as are in use
 LOOKS = 8  # blocks of a size that are tried before a new one is allocated
+TUPLE_ITEMS = tuple.__basicsize__  # the offset of the first item's address in a tuple
 _address = ctypes.c_size_t.from_address
 _blocks: dict[int, deque[np.ndarray]] = {}  # by size; the least recently used comes first
 _counted = _made = 0  # bytes of all blocks when they were last counted, and bytes allocated since then
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array. Large arrays come from the pool and start on a cache line.
+    """An uninitialised array. Large arrays come from the pool and start on a cache line."""
+    return maker(shape, dtype)(shape, dtype)
+
+
+def maker(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[tuple[int, ...], np.dtype], np.ndarray]:
+    """What makes such arrays."""
+    return np.empty if math.prod(shape) * dtype.itemsize < KEPT_FROM else _pooled
+
+
+def _pooled(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array from the pool.
 
     Matrix-vector products of unaligned arrays took 1.3 to 1.8 times as long. Without the pool, the page faults of new memory took a fifth
     of a training step of a model with 700,000 parameters.
     """
     size = math.prod(shape) * dtype.itemsize
-    if size < KEPT_FROM:
-        return np.empty(shape, dtype)
     blocks = _blocks.setdefault(size, deque())
     for _ in range(LOOKS):
         count, block = _first(blocks)
@@ -100,10 +109,13 @@ def _first(blocks: deque[np.ndarray]) -> tuple[int, np.ndarray | None]:
 _UNUSED = _first(deque([np.empty(1, np.uint8)]))[0]
 
 
-def _check_array_layout() -> None:
+def _check_layout() -> None:
     array = np.empty(1)
+    pair = (None, array)
     if address(array) != array.ctypes.data:
         raise ImportError("NumPy arrays do not keep their data pointer where minigrad expects it")
+    if [_address(id(pair) + TUPLE_ITEMS + 8 * i).value for i in (0, 1)] != [*map(id, pair)]:
+        raise ImportError("tuples do not keep the addresses of their items where minigrad expects them")
 
 
-_check_array_layout()
+_check_layout()

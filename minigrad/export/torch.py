@@ -1,0 +1,217 @@
+"""minigrad's functions and models inside PyTorch programs: `mg.export.torch.function(f)` and `mg.export.torch.module(model)`.
+
+Forward and backward are two compiled programs of one trace. Arrays are shared with PyTorch, not copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import io, tree
+from ..control.call import importable
+from ..errors import dtype_error, require_callable
+from ..graph.nodes import PARAMETER
+from ..graph.types import BFLOAT16
+from ..tensor import Tensor, parameter, tensor
+from ..transforms.tracing import argument_names
+from . import missing
+from .pair import Pairs, Sized
+
+try:
+    import torch
+except ModuleNotFoundError as error:
+    raise missing("torch", error) from None
+
+__all__ = ["Function", "Wrapped", "function", "module"]
+
+
+class Function:
+    """What `function` returns: a minigrad function of PyTorch's tensors. Pickled, it is its function; a copy is the same object."""
+
+    __name__: str
+
+    def __init__(self, f: Callable[..., Any]):
+        require_callable("mg.export.torch.function", f)
+        update_wrapper(self, f, updated=())
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        self.pairs = Pairs(f)
+        self.gradients: dict[tuple[bool, ...], Function] = {}
+
+    def __reduce__(self) -> Any:
+        return importable(self) or (Function, (self.pairs.function,))
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
+    @torch.compiler.disable
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, in_tree = tree.flatten((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        wanted = tuple([recorded and isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in leaves])
+        literal = [isinstance(leaf, torch.Tensor) and leaf.requires_grad and leaf.is_leaf for leaf in leaves]
+        given = self._arrays(leaves, args, kwargs)
+        sized, arrays = self.pairs.at(given, literal, in_tree, wanted)
+        call = Call(self, sized, arrays, leaves, in_tree, wanted)
+        outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
+        return tree.unflatten(sized.pair.out_tree, outs)
+
+    def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
+        """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError, which names the argument, for what is no array."""
+        found = list(leaves)
+        for i, leaf in enumerate(leaves):
+            what = fix = ""
+            if isinstance(leaf, torch.Tensor):
+                try:
+                    found[i] = as_array(leaf)
+                except (RuntimeError, TypeError) as error:
+                    what = f"a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
+                    fix = "minigrad computes with dense arrays in the CPU's memory: give it .cpu(), and no tensor of torch.func or vmap"
+            elif not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float)):
+                what, fix = f"the {type(leaf).__name__} {leaf!r}", "Give what is no array beforehand, by functools.partial"
+            if what:
+                name = argument_names(self.pairs.function, args, kwargs)[i]
+                raise dtype_error(self.__name__, f"cannot read {name}, {what}", fix)
+        return found
+
+    def gradient(self, wanted: tuple[bool, ...]) -> Function:
+        """The gradient as a function of its own, for second derivatives."""
+        if wanted not in self.gradients:
+            self.gradients[wanted] = Function(self.pairs.gradient(wanted))
+        return self.gradients[wanted]
+
+
+class Call(NamedTuple):
+    """One call of a function."""
+
+    function: Function
+    sized: Sized
+    arrays: list[Any]  # of all leaves, and of what the function takes from outside
+    leaves: list[Any]
+    in_tree: tree.TreeDef
+    wanted: tuple[bool, ...]
+
+    def without_tensors(self) -> Call:
+        """The call as it is kept for the gradient: PyTorch keeps the tensors."""
+        arrays = list(self.arrays)
+        leaves = list(self.leaves)
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, torch.Tensor):
+                leaves[i] = arrays[i] = None
+        return self._replace(arrays=arrays, leaves=leaves)
+
+
+class Native(torch.autograd.Function):
+    """A call as a node of PyTorch's graph. What its gradient reads is saved with PyTorch, which refuses it once it was changed in place."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Call, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        pair = call.sized.pair
+        arrays, block = call.sized.results(call.arrays)
+        outs = tuple(map(as_torch, arrays))
+        ctx.call = call.without_tensors()
+        ctx.save_for_backward(as_torch(block), *tensors, *(outs[i] for i in pair.read_outs))
+        ctx.mark_non_differentiable(*(o for i, o in enumerate(outs) if i not in pair.varying))
+        return outs
+
+    @staticmethod
+    def backward(ctx: Any, *cts: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        call, (block, *saved) = ctx.call, ctx.saved_tensors
+        pair, varying = call.sized.pair, [cts[i] for i in call.sized.pair.varying]
+        places = [i for i, leaf in enumerate(call.leaves) if leaf is None]  # of PyTorch's tensors
+        tensors = dict(zip(places, saved, strict=False))
+        if torch.is_grad_enabled():  # with create_graph: the gradient is to be differentiated
+            leaves = [tensors.get(i, leaf) for i, leaf in enumerate(call.leaves)]
+            found = iter(call.function.gradient(call.wanted)(tree.unflatten(call.in_tree, leaves), varying))
+        else:
+            arguments = {i: as_array(t) for i, t in tensors.items() if i in pair.reads}
+            held = [
+                *(arguments.get(i, a) for i, a in enumerate(call.arrays)),
+                *[None] * pair.results,
+                *call.sized.kept.arrays(as_array(block)),
+            ]
+            for i, out in zip(pair.read_outs, saved[len(places) :], strict=True):
+                held[len(call.arrays) + i] = as_array(out)
+            found = map(as_torch, call.sized.gradients([*(held[p] for p in pair.reads), *map(as_array, varying)]))
+        connected = iter(pair.connected)
+        return None, *(next(found) if call.wanted[i] and next(connected) else None for i in places)
+
+
+def as_array(t: torch.Tensor) -> np.ndarray:
+    """The memory of a PyTorch tensor as an array; a copy where it is not contiguous."""
+    t = t.detach().contiguous()
+    if t.dtype is torch.bfloat16:
+        return t.view(torch.int16).numpy().view(BFLOAT16)
+    return t.resolve_conj().resolve_neg().numpy()
+
+
+def as_torch(array: np.ndarray) -> torch.Tensor:
+    """The memory of an array as a PyTorch tensor."""
+    if array.dtype == BFLOAT16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+class Wrapped(torch.nn.Module):
+    """What `module` returns: a minigrad model whose parameters are PyTorch's, under the names that they have in minigrad's checkpoints."""
+
+    def __init__(self, model: Any, f: Callable[..., Any]):
+        super().__init__()
+        leaves, self._structure = tree.flatten(model)
+        self._names = io.names(self._structure)
+        self._function = Function(f)
+        for name, leaf in zip(self._names, leaves, strict=True):
+            *folders, last = name.split(".")
+            holder: torch.nn.Module = self
+            for folder in folders:  # not by add_module: a part may be called forward
+                holder = holder._modules.setdefault(folder, torch.nn.Module())  # type: ignore[assignment]
+            value = as_torch(np.array(leaf))
+            if isinstance(leaf, Tensor) and leaf.node.op is PARAMETER:
+                holder._parameters[last] = torch.nn.Parameter(value)
+            else:
+                holder._buffers[last] = value
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(self._model(), *args, **kwargs)
+
+    def _model(self) -> Any:
+        """The model with PyTorch's tensors as its leaves."""
+        held = dict([*self.named_parameters(), *self.named_buffers()])
+        return tree.unflatten(self._structure, [held[name] for name in self._names])
+
+    def minigrad(self) -> Any:
+        """The minigrad model with a copy of the weights as they are now."""
+
+        def made(t: torch.Tensor) -> Tensor:
+            return (parameter if isinstance(t, torch.nn.Parameter) else tensor)(as_array(t))
+
+        return tree.map(made, self._model())
+
+
+def function(f: Callable[..., Any]) -> Function:
+    """f as a function of PyTorch's tensors, compiled, through which PyTorch's gradients go.
+
+    Arguments and results are trees; arrays, numbers and minigrad's tensors among the arguments have no gradient. One program serves all
+    lengths and batch sizes, as with mg.jit; the axes of parameters are literal. The first call with a gradient compiles two programs:
+    the forward one also stores what the backward one reads, and without a gradient (torch.no_grad) it stores nothing.
+
+    Changing a tensor in place between forward and backward raises, as in PyTorch. Second derivatives (create_graph=True) are exact; they
+    compute the forward program again. torch.compile calls it as it is, between what it compiles itself. Tensors on other devices are
+    refused with a DTypeError, and so are the transformations of torch.func.
+    """
+    return Function(f)
+
+
+def _call(model: Any, *args: Any, **kwargs: Any) -> Any:
+    return model(*args, **kwargs)
+
+
+def module(model: Any, f: Callable[..., Any] = _call) -> Wrapped:
+    """A minigrad model as a torch.nn.Module, which computes f(model, *args). Its parameters are PyTorch's own, copied from the model: for
+    torch.optim, state_dict, clipping and averaging. `.minigrad()` gives the model back with the weights of now."""
+    require_callable("mg.export.torch.module", f)
+    return Wrapped(model, f)
