@@ -142,7 +142,7 @@ def loop_in_a_loop(p: Any, xs: Any, ys: Any, steps: int) -> Any:
     h, total = start(), 0.0
     for t in range(steps):
         u = xs[t] @ p["W"]
-        for _ in range(6):
+        for _ in range(20):
             h = mg.tanh(u + h @ p["U"]) * 0.5 + h * 0.5
         total = total + mg.mse(h, ys[t])
     return total

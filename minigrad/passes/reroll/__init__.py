@@ -29,39 +29,48 @@ from .notes import note_found, note_refused
 from .region import NoLoop, Region
 from .verify import region_of
 
+LARGE = 1000  # operations: from here on a graph with gradients is searched again, though what it differentiates was searched before
+INNER_SAVED = 64  # operations that a loop in the body of another saves at least: a short one, say over four heads, runs faster written out
+
 
 def reroll(graph: Graph) -> Graph:
     """The graph with steps that repeat, as a Python loop wrote them out, as loops. Its values stay the same to the last bit.
 
     `mg.jit`, and gradients inside it, do this by themselves; `mg.reroll(mg.trace(f, x))` shows the loops of f, for a drawing.
     """
+    return _rerolled(graph, LEAST_SAVED)
+
+
+def _rerolled(graph: Graph, least: int) -> Graph:
     with interning():
         again: dict[Node, Node] = {p: p for p in graph.params}
         for node in graph.nodes:  # the table of equal nodes is to know them
             if node.is_constant:
                 again[node] = number(node.value, node.type.dtype) if node.op is CONSTANT and not node.type.shape else node
                 continue
-            attrs = {k: reroll(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
+            attrs = {k: _body(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
             with override(node.origin):
                 again[node] = made = make(node.op, tuple([again[a] for a in node.args]), attrs)
             made.name = made.name or node.name
-        outputs = rerolled([again[o] for o in graph.outputs], set(graph.params))
+        outputs = rerolled([again[o] for o in graph.outputs], set(graph.params), least=least)
     return Graph(graph.params, tuple(outputs), graph.name, graph.in_tree, graph.out_tree)
 
 
-LARGE = 1000  # operations: from here on a graph with gradients is searched again, though what it differentiates was searched before
+def _body(graph: Graph) -> Graph:
+    return _rerolled(graph, INNER_SAVED) if len(graph.nodes) > INNER_SAVED else graph
 
 
-def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1, again: bool = False) -> list[Node]:
+def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1, again: bool = False, least: int = LEAST_SAVED) -> list[Node]:
     """The outputs, computed with loops, while tracing. Nodes in `leaves` and those older than `first` are taken as they are.
 
-    `again`: what gradients in it differentiate was searched before."""
+    `again`: what gradients in it differentiate was searched before. A loop saves at least `least` operations.
+    """
     tokens = Tokens()
     ops = Operations(outputs, leaves, first, tokens)
     if again and len(ops) < LARGE:
         return list(outputs)
-    while len(ops) >= LEAST_SAVED:
-        regions = _regions(ops)
+    while len(ops) > least:
+        regions = _regions(ops, least)
         if not regions:
             break
         found = with_loops(ops, outputs, regions, _body)
@@ -72,11 +81,7 @@ def rerolled(outputs: Sequence[Node], leaves: set[Node], first: int = -1, again:
     return list(outputs)
 
 
-def _body(graph: Graph) -> Graph:
-    return reroll(graph) if len(graph.nodes) >= 2 * LEAST_SAVED else graph
-
-
-def _regions(ops: Operations) -> list[Region]:
+def _regions(ops: Operations, least: int) -> list[Region]:
     """Loops that do not overlap, in order."""
     taken = np.zeros(len(ops), bool)
     found: list[Region] = []
@@ -86,7 +91,7 @@ def _regions(ops: Operations) -> list[Region]:
         run = todo.pop()
         if taken[run.start : run.end].any():
             continue
-        if run.saved < LEAST_SAVED or run.end - run.start < LEAST_STEPS * run.period:
+        if run.saved < least or run.end - run.start < LEAST_STEPS * run.period:
             continue
         try:
             region = region_of(ops, run, taken)
