@@ -87,8 +87,9 @@ def _sum(x: np.ndarray, axes: Axes) -> Any:
 
     NumPy adds in another order where x lies otherwise in memory: it is brought into its own order first."""
     x = np.asarray(x, order="C")
-    terms = math.prod(x.shape[a] for a in axes)
-    return np.sum(x, axes, dtype=np.float64).astype(x.dtype) if x.dtype == FLOAT and terms > NAIVE else np.sum(x, axes, dtype=x.dtype)
+    if x.dtype == FLOAT and x.size > NAIVE and math.prod([x.shape[a] for a in axes]) > NAIVE:
+        return np.add.reduce(x, axes, WIDE).astype(x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:

@@ -49,7 +49,7 @@ def _rerolled(graph: Graph, least: int) -> Graph:
                 again[node] = number(node.value, node.type.dtype) if node.op is CONSTANT and not node.type.shape else node
                 continue
             attrs = {k: _body(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
-            with override(node.origin):
+            with override(node.place):
                 again[node] = made = make(node.op, tuple([again[a] for a in node.args]), attrs)
             made.name = made.name or node.name
         outputs = rerolled([again[o] for o in graph.outputs], set(graph.params), least=least)

@@ -48,7 +48,7 @@ def _rebuild(node: Node, new: dict[Node, Node]) -> None:
     args = tuple([new.get(a, a) for a in node.args])
     if args == node.args:
         return
-    with override(node.origin):
+    with override(node.place):
         if node.op is movement.concat:
             args = merged(args, node.attrs["axis"])
         stacked = node.op is movement.concat and len(args) == 1 and below_reshapes(args[0]).op is item

@@ -327,7 +327,7 @@ class Region:
 def _remade(node: Node, args: tuple[Node, ...]) -> Node | None:
     """The node's operation on other arguments; None where that raises."""
     try:
-        with override(node.origin):
+        with override(node.place):
             return make(node.op, args, node.attrs)
     except MinigradError:
         return None

@@ -94,7 +94,7 @@ class View:
         attrs, n = self.attrs(self.count if side > 0 else -1), self.source.type.shape[self.axis]
         if type(n) is not int or attrs["start"][self.axis] < 0 or attrs["stop"][self.axis] > n:
             return None
-        with override(like.origin):
+        with override(like.place):
             found = make(movement.slice, (self.source,), attrs)
             return make(movement.reshape, (found,), {"shape": self.shape}) if self.reshaped else found
 
