@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,14 @@ def test_what_a_step_gives_is_used_after_the_loop() -> None:
         return hs[3], hs[-2], mg.stack(hs[1:], 1), hs[-1] @ hs[4].T
 
     assert lengths(keeps_every_bit(f, (weights("W", "U"), drawn(1, 9, B, N)))) == [9]
+
+
+def test_steps_may_take_more_from_outside_than_there_are_operations() -> None:
+    def f(xs: Any) -> Any:
+        return sum(xs, mg.zeros((), "float64"))
+
+    keeps_every_bit(f, ([drawn(i, N) for i in range(30)],))
+    keeps_every_bit(lambda xs: [mg.where(a > b, a, b) for a, b in pairwise(xs)], (list(drawn(0, 40, N)),))
 
 
 def test_weights_too_large_to_stack_stay_apart() -> None:

@@ -64,9 +64,10 @@ def _uses(ops: Operations, outputs: Sequence[Node], regions: Sequence[Region]) -
             at = [(i, k) for k, n in enumerate(row) if (i := ops.position.get(n, -1)) >= 0 and owner[i] != r]
             places = [i for i, _ in at]
             owner[places], step[places], lane[places] = r, s, [k for _, k in at]
-    users, args = np.repeat(np.arange(len(ops)), np.diff(ops.first)), ops.args
+    made = ops.args >= 0
+    users, args = np.repeat(np.arange(len(ops)), np.diff(ops.first))[made], ops.args[made]
     starts = np.array([r.start for r in regions])
-    after = (args >= 0) & (owner[args] >= 0) & (owner[args] != owner[users]) & (users >= starts[owner[args]])
+    after = (owner[args] >= 0) & (owner[args] != owner[users]) & (users >= starts[owner[args]])
     found: list[Uses] = [{} for _ in regions]
     for i in {*args[after].tolist(), *(ops.position[o] for o in outputs if ops.position.get(o, -1) >= 0 and owner[ops.position[o]] >= 0)}:
         if lane[i] not in regions[owner[i]].views:
