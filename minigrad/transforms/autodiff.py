@@ -19,6 +19,7 @@ from ..primitives.rules import cotangent_type, like
 from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor
 from .batching import vmap
 from .eager import gradients
+from .tracing import with_loops
 
 # ---- without a gradient
 
@@ -131,7 +132,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         for i, value in zip(positions, fresh, strict=True):
             given[i] = value
         with differentiating():
-            result = f(*given, **kwargs)
+            result = with_loops(f(*given, **kwargs), leaves)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
             problem = f"with has_aux the function must return a pair (loss, anything), got {type(result).__name__}"
             raise GraphError(message("grad", problem, "Return loss, {} where there is nothing else"))
@@ -164,7 +165,7 @@ def vjp(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Callable
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
     with differentiating():
-        out = f(*fresh, **kwargs)
+        out = with_loops(f(*fresh, **kwargs), leaves)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
