@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,13 @@ def run(function: L.Function, sizes: Mapping[str, int], middle: int = 0, **data:
         for (array, offset, row, column), (rows, columns), writes in zip(views, shapes, (False, False, True), strict=True):
             watch.see(array, offset + row * np.arange(rows)[:, None] + column * np.arange(columns), writes)
 
-    namespace = {**to_python._NAMESPACE, "empty": empty, "gemm": gemm, "parts": watch.parts}
+    def part(array: Any, offset: int, *shape: int, writes: bool = False) -> np.ndarray:
+        places = np.arange(offset, offset + np.prod(shape, dtype=int))
+        watch.see(array, places, writes)
+        return array.values[places[0] : places[-1] + 1].reshape(shape) if places.size else np.empty(shape, array.values.dtype)
+
+    own = {"empty": empty, "gemm": gemm, "array": part, "changed": partial(part, writes=True), "parts": watch.parts}
+    namespace = to_python.names(function) | own
     exec(to_python.to_python(function).replace("sort.", "sort_"), namespace)
     arrays = [np.zeros(L.evaluate(b.size, sizes), b.dtype) if b.name not in data else data[b.name] for b in function.arguments]
     with np.errstate(all="ignore"):

@@ -242,7 +242,7 @@ class _Printer(Expressions):
                 outside[kind + name] = (type, register)
         inner.types = self.types
         inner.block(piece)
-        checked = any(isinstance(s, L.Check) for s in L.walk(piece))
+        checked = any(isinstance(s, L.Check | L.Extern) for s in L.walk(piece))
         lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
         name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
         name, used = module.define(name, result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece))
@@ -290,6 +290,8 @@ class _Printer(Expressions):
                 self.block(expand_argsort(stmt))
             case L.Check(condition, code, value):
                 self.check(condition, code, value)
+            case L.Extern():
+                self.extern(stmt)
 
     def loop(self, stmt: L.For) -> None:
         extent = self.index(stmt.extent)
@@ -308,7 +310,7 @@ class _Printer(Expressions):
 
     def unrolled(self, stmt: L.For) -> str:
         extent = L.as_index(stmt.extent)
-        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
+        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check | L.Extern) for s in stmt.body)
         if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
         n = len(self.module.metadata)
@@ -335,7 +337,15 @@ class _Printer(Expressions):
         return [("ptr", self.address(view.buffer, self.index(view.offset))), *strides]
 
     def check(self, condition: L.Expr, code: int, value: L.IndexLike) -> None:
-        failed = self.text.emit(f"xor i1 {self.expr(condition)}, true")
+        self.stop_if(self.text.emit(f"xor i1 {self.expr(condition)}, true"), code, value)
+
+    def extern(self, stmt: L.Extern) -> None:
+        pointers = [("ptr", self.address(a.buffer, self.index(a.offset))) for a in stmt.arrays]
+        lengths = [("i64", self.index(n)) for a in stmt.arrays for n in a.shape]
+        found = self.text.call("i64", stmt.function.symbol, *pointers, *lengths)
+        self.stop_if(self.text.emit(f"icmp ne i64 {found}, 0"), stmt.code, 0)
+
+    def stop_if(self, failed: str, code: int, value: L.IndexLike) -> None:
         with self.text.when(failed, leaves=True):
             self.text.do(f"store i64 {self.index(value)}, ptr %error.slot")
             self.text.do(f"ret i64 {code}")

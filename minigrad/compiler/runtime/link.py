@@ -54,6 +54,9 @@ class Kernel:
         verify(function)
         self.function = function
         self.llvm = to_llvm(function)
+        for stmt in L.walk(function.body):
+            if isinstance(stmt, L.Extern):
+                llvm.add_symbol(stmt.function.symbol, stmt.function.address)
         arrays = f"{function.name}.arrays"
         addresses = link(self.llvm, (function.name, arrays))
         pointers = [ctypes.c_void_p] * 3
