@@ -25,6 +25,6 @@ from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "export", "grad",
-    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "no_grad", "optim", "parameter", "random", "scan", "scope", "tensor", "trace",
-    "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
+    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "no_grad", "optim", "parameter", "random", "scan", "scope",
+    "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
 ]  # fmt: skip
