@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "calls", "steps", "bridges", "fresh", "growth"]
+PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "growth"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -49,6 +49,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     parts: dict[str, Callable[[], Any]] = {
         "machine": machine.run,
         "eager": lambda: eager.run(chosen.quick),
+        "loops": lambda: eager.loops(chosen.quick),
         "calls": lambda: calls.run(chosen.quick),
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
         "bridges": lambda: bridges.run(chosen.rounds, chosen.quick),

@@ -11,6 +11,7 @@ from .control.kernel import kernel
 from .control.scan import scan
 from .control.unroll import unroll
 from .control.while_loop import while_loop
+from .eager_loops import native_loops
 from .functional import *  # noqa: F403
 from .graph.ir import Graph, Node
 from .module import Module
@@ -25,6 +26,6 @@ from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "export", "grad",
-    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "no_grad", "optim", "parameter", "random", "scan", "scope",
-    "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
+    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "native_loops", "no_grad", "optim", "parameter", "random", "scan",
+    "scope", "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

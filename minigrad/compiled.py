@@ -17,6 +17,7 @@ from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import freeze
+from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
@@ -191,6 +192,17 @@ class Compiled:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
         return "\n".join(explain(p) for p in self._newest()) or f"{self.__name__}: nothing compiled yet"
 
+    def scaling(self, *args: Any, threads: Sequence[int] = (2, 4, 8, 16), **kwargs: Any) -> list[Account]:
+        """How a call with these arguments scales with threads, by accounting: all parts are done and timed by one thread, so that the
+        machine need not have as many cores. What waking threads and waiting for them costs is not in it."""
+        call = self._looked_up(*with_static(self.static, args, kwargs))
+        executable = None if call is None else call[0].program.executable
+        if call is None or executable is None:
+            raise MinigradError(
+                message(f"{self.__name__}.scaling", "there is no compiled program", "Give values, and compile all operations")
+            )
+        return call[0].accounts(executable, call[2], threads)
+
     @property
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
@@ -229,8 +241,9 @@ def jit(
     result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
     arguments again to find it).
 
-    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
-    bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
+    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
+    as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
+    sizes (=all: every call) with the interpreter, and raises CheckError.
     """
     require_callable("jit", f)
     return Compiled(f, finite, static_places(f, static_argnums, static_argnames))

@@ -19,6 +19,7 @@ from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import Types
+from .compiler.runtime.scaling import Account, accounts
 from .compiler.to_python import to_python
 from .control.scan import SCAN
 from .errors import NonFiniteError
@@ -152,6 +153,11 @@ class Specialization:
         """The traced graph for these sizes."""
         return specialize(self.program.graph, self.sizes)
 
+    def accounts(self, executable: Executable, arrays: tuple[np.ndarray, ...], threads: Sequence[int]) -> list[Account]:
+        """How a call with these arrays scales."""
+        outputs = tuple([make(shape, dtype) for make, shape, dtype in self.empty])
+        return accounts(executable, (*arrays, *executable.lowered.constants, *outputs), self.numbers, threads)
+
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         if self.program.executable is None:
             return tuple(self.program.interpret(arrays, self.sizes))
@@ -208,7 +214,7 @@ def explain(program: Program) -> str:
         return "\n".join([*lines, f"  interpreted: {program.why_not}"])
     lowered = program.executable.lowered
     for i, phase in enumerate(lowered.phases):
-        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
+        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for several threads")
     for first in lowered.phases[:1]:  # all have the same buffers
         _, memory = first.layout({s.name: s.hint for s in program.executable.lowered.sizes})
         lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")

@@ -22,12 +22,12 @@ from .errors import CheckpointError, MinigradError, NonFiniteError, dtype_error
 from .io import Checkpoints
 from .ops.numbers import argument
 from .random import as_key
-from .tensor import Tensor
+from .tensor import Tensor, tensor
 from .transforms.autodiff import value_and_grad
 from .transforms.interpret import nan_watch, run
 from .transforms.tracing import trace
 
-__all__ = ["Metrics", "Outcome", "RunError", "make_step", "train"]
+__all__ = ["Metrics", "Outcome", "RunError", "flat", "make_step", "train"]
 
 Loss = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 Report = Callable[[dict[str, Any]], None]
@@ -85,7 +85,8 @@ def train(
     data      (key, step) -> batch, a pure function
     key       a seed or a key, from which `data` draws
     evaluate  (model, step) -> {name: number}, called every `evaluate_every` steps and at the end
-    report    gets every line of metrics.jsonl as it is written
+    report    gets every line of metrics.jsonl as it is written, but what `evaluate` gave as the dict event["evaluation"]; `flat(event)` has
+              one name for each number. mg.export.TensorBoard(folder) is a report; docs/logs.md shows others
     progress  gets (step, numbers) after every step; True from it asks to stop, as a signal does
 
     Goes on from the newest checkpoint in folder/checkpoints if there is one: killed at any moment, a run ends with the same bits.
@@ -112,7 +113,7 @@ def train(
             if progress(step, numbers):
                 stop.append(0)
             if step % log_every == 0:
-                metrics.write({"step": step, **window.means()})
+                metrics.write({"step": step, **window.means(), "lr": _rate_of(optimizer, step)})
             if evaluate is not None and _due(step, steps, evaluate_every):
                 result = _evaluated(evaluate, model, step)
                 metrics.write({"step": step, "evaluation": result})
@@ -127,6 +128,11 @@ def train(
 
 def _due(step: int, steps: int, every: int) -> bool:
     return step % every == 0 or step == steps
+
+
+def _rate_of(optimizer: optim.Optimizer, step: int) -> float:
+    """The learning rate of the update that made `step` of them."""
+    return float(optimizer.rate(tensor(step - 1)))
 
 
 def _learned(evaluate: Callable[[Any, int], dict[str, Any]] | None, model: Any, step: int) -> bool:
@@ -184,13 +190,30 @@ class Window:
         return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
 
 
+def flat(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with the evaluation's results as items of their own, {"evaluation.bits": …}: a line of metrics.jsonl."""
+    found = {k: v for k, v in event.items() if k != "evaluation"}
+    return found | {f"{EVALUATION}{k}": v for k, v in event.get("evaluation", {}).items()}
+
+
+def _nested(line: dict[str, Any]) -> dict[str, Any]:
+    """The event of a line; earlier versions wrote the evaluation as a dict."""
+    found = {k: v for k, v in line.items() if not k.startswith(EVALUATION)}
+    evaluation = {k.removeprefix(EVALUATION): v for k, v in line.items() if k.startswith(EVALUATION)}
+    return found | ({"evaluation": evaluation} if evaluation else {})
+
+
+EVALUATION = "evaluation."
+
+
 class Metrics:
-    """A file of JSON lines, one an event, each with its step and the seconds of training so far. Lines after `step` are dropped first."""
+    """A file of JSON lines, one an event, each with its step, the seconds of training so far, and the time of day as a Unix time. Lines
+    after `step` are dropped first. Keys are flat: `pandas.read_json(path, lines=True)` is a frame of all numbers."""
 
     def __init__(self, path: Path, step: int, report: Report):
         self.report, kept = report, [e for e in Metrics.read(path) if e["step"] <= step] if step else []
         temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text("".join(json.dumps(e) + "\n" for e in kept), "utf-8")
+        temporary.write_text("".join(json.dumps(flat(e)) + "\n" for e in kept), "utf-8")
         os.replace(temporary, path)
         self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (kept open for the run, flushed line by line)
         self.start = time.monotonic() - (kept[-1]["seconds"] if kept else 0)
@@ -202,11 +225,11 @@ class Metrics:
         for line in path.read_bytes().splitlines() if path.exists() else []:
             with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
-        return [e for e in found if isinstance(e, dict) and _is_number(e.get("step")) and _is_number(e.get("seconds"))]
+        return [_nested(e) for e in found if isinstance(e, dict) and _is_number(e.get("step")) and _is_number(e.get("seconds"))]
 
     def write(self, event: dict[str, Any]) -> None:
-        event = {**event, "seconds": round(time.monotonic() - self.start, 2)}
-        self.file.write(json.dumps(event, default=_plain) + "\n")
+        event = {**event, "seconds": round(time.monotonic() - self.start, 2), "time": round(time.time(), 2)}
+        self.file.write(json.dumps(flat(event), default=_plain) + "\n")
         self.file.flush()
         self.report(event)
 

@@ -320,7 +320,7 @@ def test_explain_tells_sizes_passes_phases_and_memory():
     for word in (
         "run-time size",
         "hoist",
-        "phase 1: 1 statements, 1 of them for two threads",
+        "phase 1: 1 statements, 1 of them for several threads",
         "working memory",
         "loop nest: ",
         "bytes in 3 sequences",

@@ -63,7 +63,7 @@ def final(folder):
 
 
 def evaluations(folder):
-    return [{k: v for k, v in e.items() if k != "seconds"} for e in Metrics.read(folder / "metrics.jsonl")]
+    return [{k: v for k, v in e.items() if k not in ("seconds", "time")} for e in Metrics.read(folder / "metrics.jsonl")]
 
 
 def check_kills(tmp_path, kills):
@@ -167,7 +167,7 @@ def test_any_model_trains_and_stops_when_it_has_learned(tmp_path):
     assert outcome.step % 20 == 0
     np.testing.assert_allclose([float(outcome.model["a"]), float(outcome.model["b"])], [2, 1], atol=0.02)
     assert events == Metrics.read(tmp_path / "metrics.jsonl")
-    assert set(events[0]) == {"step", "loss", "norm", "root", "seconds"}
+    assert set(events[0]) == {"step", "loss", "norm", "root", "lr", "seconds", "time"}
     assert len(list((tmp_path / "checkpoints").iterdir())) <= 2
     meta = io.meta(outcome.checkpoint)
     assert meta == {"config": {}, "key": [1, 0], "position": outcome.step, "step": outcome.step}

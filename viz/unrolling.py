@@ -14,7 +14,7 @@ from minigrad.graph.ir import Node, ancestors, rebuild
 from minigrad.ops.numbers import argument
 from minigrad.origin import Origin, override
 from minigrad.tensor import abstract, inline
-from minigrad.transforms.autodiff import pullback
+from minigrad.transforms.reverse import pullback
 
 from . import text
 from .errors import DrawingError

@@ -1,11 +1,11 @@
-"""The command line, one file a command: train, eval, info, inspect, draw, check, sweep, compare, cache. Needs the extra `cli`."""
+"""The command line, one file a command: train, eval, info, inspect, draw, export, check, sweep, compare, cache. Needs the extra `cli`."""
 
 from __future__ import annotations
 
 import sys
 
 try:
-    from . import cache, check, compare, draw, inspect, measure, sweep, train  # noqa: F401  (each adds its command)
+    from . import cache, check, compare, draw, export, inspect, measure, sweep, train  # noqa: F401  (each adds its command)
     from .shared import app
 except ImportError as error:  # typer, rich or matplotlib
     missing = error.name

@@ -25,14 +25,14 @@ def command(task: str) -> Callable[..., None]:
     """The command that trains on a task, with its settings, those of all models and those of every run as options."""
 
     @plainly
-    def train(model: str | None, out: Path | None, resume: Path | None, pictures: bool, **options: str | None) -> None:
+    def train(model: str | None, out: Path | None, resume: Path | None, pictures: bool, tensorboard: bool, **options: str | None) -> None:
         given = {k: v for k, v in options.items() if v is not None}
         if resume is not None:
             run = _resume(task, resume, {**given, **({"model": model} if model else {}), **({"out": out} if out else {})})
         else:
             config = Config.of(task, model, **given)
             run = Run.create(out if out is not None else _free(config), config)
-        _go(run, pictures)
+        _go(run, pictures, tensorboard)
 
     resumable = ", ".join(f"--{n}" for n in EXTENDABLE)
     options = {
@@ -40,6 +40,7 @@ def command(task: str) -> Callable[..., None]:
         "out": (Path | None, typer.Option(help="folder of the new run"), None),
         "resume": (Path | None, typer.Option(metavar="RUN", help=f"go on with this run; only {resumable} may be new"), None),
         "pictures": (bool, typer.Option(help="draw when done"), True),
+        "tensorboard": (bool, typer.Option("--tensorboard", help="write event files for TensorBoard into the folder"), False),
         **_options(task),
     }
     parameters = [
@@ -96,11 +97,11 @@ def _free(config: Config) -> Path:
     return next(p for p in tries if not p.exists())
 
 
-def _go(run: Run, pictures: bool) -> None:
+def _go(run: Run, pictures: bool, tensorboard: bool) -> None:
     model = run.experiment.model()
     console.print(f"[bold]{run.config.title}[/]: {module.count(model):,} parameters, in {run.folder}")
     with RunDisplay(console, run) as display:
-        outcome = run.train(display.event, display.step)
+        outcome = run.train(display.event, display.step, tensorboard)
     if outcome.reason == "interrupted":
         console.print(f"Stopped and saved at step {outcome.step:,}. Go on with:\n  minigrad train {run.config.task} --resume {run.folder}")
         raise typer.Exit(128 + outcome.signal)

@@ -22,9 +22,9 @@ from ..ops.numbers import Number, argument, stand_in
 from ..primitives.elementwise import alias
 from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, inline, tensor
-from ..transforms.autodiff import pullback
 from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
+from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
 
 # ---- the primitive

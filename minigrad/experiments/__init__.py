@@ -5,6 +5,7 @@ presets    what they are for each task
 run        the model, task, loss and measures that settings stand for, and the folder of a run
 sweep      many runs at once
 pictures   the pictures of a run
+exported   a run's model as a file for other programs
 progress   how training shows itself in a terminal
 compare    the models side by side
 

@@ -18,6 +18,7 @@ import numpy as np
 from .. import io, ops, optim, random
 from ..compiled import jit
 from ..errors import SettingError
+from ..export.tensorboard import TensorBoard
 from ..models.registry import MODELS
 from ..models.tasks import TASKS
 from ..models.tasks.draw import Range
@@ -293,12 +294,19 @@ class Run:
         found, meta, _ = self.checkpoints.restore(like)
         return found["model"], meta["step"]
 
-    def train(self, report: Report, progress: Progress) -> Outcome:
-        """Train from the newest checkpoint, or from the start."""
+    def train(self, report: Report, progress: Progress, tensorboard: bool = False) -> Outcome:
+        """Train from the newest checkpoint, or from the start; with `tensorboard`, event files of it stand in the folder."""
         e, c = self.experiment, self.config
+        reports: list[Report] = [report, *([TensorBoard(self.folder)] if tensorboard else [])]
+
+        def every_report(event: dict[str, Any]) -> None:
+            for each in reports:
+                each(event)
+
         every = c.evaluate_every
         return train(
             e.model(), e.optimizer(), e.loss, e.data, folder=self.folder, steps=c.steps, key=e.keys.data,
             config={k: v for k, v in self._written().items() if k not in EXTENDABLE},
-            evaluate=e.evaluate, evaluate_every=every, save_every=every, log_every=max(1, every // 10), report=report, progress=progress,
+            evaluate=e.evaluate, evaluate_every=every, save_every=every, log_every=max(1, every // 10),
+            report=every_report, progress=progress,
         )  # fmt: skip

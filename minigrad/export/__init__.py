@@ -10,9 +10,11 @@ from ..errors import message
 # {public name: (its module, the name in that module; None for the module itself)}
 _PLACES: dict[str, tuple[str, str | None]] = {
     "torch": ("torch", None),
+    "jax": ("jax", None),
     "to_jax": ("jax", "to_jax"),
     "from_jax": ("jax", "from_jax"),
     "onnx": ("onnx_model", "onnx"),
+    "TensorBoard": ("tensorboard", "TensorBoard"),
 }
 
 __all__ = sorted(_PLACES)

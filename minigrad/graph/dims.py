@@ -338,17 +338,23 @@ def ceil_divide(a: Extent, b: Extent) -> Extent:
         return -(-a // b)
     found = _divide(a, b)
     if found is None:
-        found = _derived("ceil", lambda n, m: -(-n // m), a, b)
+        found = _derived("ceil", quotient, a, b)
         assert b * (found - 1) < a <= b * found
     return found
 
 
 def root(a: Extent) -> Extent:
     """⌈√a⌉, at least 1. For a run-time size a derived one."""
-    return _derived("root", _root, a) if isinstance(a, Dim) else _root(a)
+    return _derived("root", least_root, a) if isinstance(a, Dim) else least_root(a)
 
 
-def _root(n: int) -> int:
+def quotient(n: int, m: int) -> int:
+    """⌈n / m⌉."""
+    return -(-n // m)
+
+
+def least_root(n: int) -> int:
+    """⌈√n⌉, at least 1."""
     return math.isqrt(max(n - 1, 0)) + 1
 
 

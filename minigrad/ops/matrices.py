@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import shape_error
 from ..graph import dims
+from ..graph.nodes import NO_ATTRS, make
 from ..graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor, operand, tensor
 from .creation import arange, extent, which_diagonal
 from .elementwise import Like, add, greater_equal, less_equal, multiply, subtract, where
 from .indexing import take
@@ -69,6 +72,12 @@ def matmul(x: Like, y: Like) -> Tensor:
     The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
     shapes.
     """
+    x = operand("matmul", x) if type(x) is np.ndarray else x
+    y = operand("matmul", y) if type(y) is np.ndarray else y
+    if type(x) is Tensor and type(y) is Tensor:
+        m, n = x.node.type, y.node.type
+        if len(m[0]) == 2 == len(n[0]) and m[1] is n[1]:
+            return Tensor(make(_l.matmul, (x.node, y.node), NO_ATTRS))
     a, b = operands("matmul", (x, y))
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")

@@ -76,6 +76,10 @@ class Optimizer:
         """The names of the slots."""
         return ()
 
+    def rate(self, step: Tensor) -> Tensor:
+        """The learning rate after so many updates, float64."""
+        return _at(self.lr, step)
+
     def init(self, params: Any) -> State:
         """The state before the first update. Raises SettingError for no parameters, one that stands twice, or one that is no float."""
         leaves, treedef = tree.flatten(params)
@@ -102,7 +106,7 @@ class Optimizer:
         gs = self._clipped(gs)
         slots = self._slots(state, treedef)
         step = ops.astype(state.step, "float64") + 1
-        rates = {part: _at(rate, state.step) for part, rate in (("", self.lr), *self.rates.items())}
+        rates = {"": self.rate(state.step), **{part: _at(rate, state.step) for part, rate in self.rates.items()}}
         new_ps, new_slots = [], []
         for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(paths), strict=True)):
             decayed = self._decayed(p, g, rates[part])

@@ -18,7 +18,8 @@ from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..graph import values
-from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
+from ..graph.nodes import NO_ATTRS, make
+from ..graph.types import BOOL, FLOAT, WIDE, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
 
@@ -57,7 +58,7 @@ class Function(Primitive):
 
     def __call__(self, x: Any) -> Tensor:  # type: ignore[override]
         if type(x) is Tensor and x.node.type.dtype.kind == "f":
-            return apply(self, x)
+            return Tensor(make(self, (x.node,), NO_ATTRS))
         t = operand(self.name, x)
         return apply(self, t if t.type.is_float else cast(t, dtype=FLOAT))
 
@@ -105,10 +106,13 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
+NUMBERS = {d: (np.zeros((), d), np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy takes long to make them of Python's
+
+
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, np.ones((), x.dtype), e) / (1 + e)
+    zero, one = NUMBERS.get(x.dtype, (0, 1))
+    return np.exp(np.minimum(x, zero)) / (one + np.exp(-np.abs(x)))
 
 
 def _softplus(x: Array) -> Any:

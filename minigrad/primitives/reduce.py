@@ -84,8 +84,9 @@ def _products_before(x: Tensor, axis: int) -> Tensor:
 
 def _sum(x: np.ndarray, axes: Axes) -> Any:
     """The sum in the dtype of x. Long sums of float32 accumulate in float64; NumPy's own are naive along all axes but the last."""
-    terms = math.prod(x.shape[a] for a in axes)
-    return np.sum(x, axes, dtype=np.float64).astype(x.dtype) if x.dtype == FLOAT and terms > NAIVE else np.sum(x, axes, dtype=x.dtype)
+    if x.dtype == FLOAT and x.size > NAIVE and math.prod([x.shape[a] for a in axes]) > NAIVE:
+        return np.add.reduce(x, axes, WIDE).astype(x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:

@@ -255,3 +255,63 @@ def test_cache_shows_and_clears_what_was_compiled(tmp_path, monkeypatch):
 
 def test_version_is_that_of_the_package():
     assert call("--version") == f"minigrad {metadata.version('minigrad')} "
+
+
+@pytest.mark.parametrize("model", MODELS_OWN)
+def test_export_writes_a_file_and_compares_its_outputs(trained, model):
+    pytest.importorskip("onnxruntime")
+    folder, _ = trained[model]
+    text = call("export", folder, "--to", "onnx")
+    assert f"{folder}/model.onnx: {model}" in text
+    assert f"updates, {(folder / 'model.onnx').stat().st_size:,} bytes" in text
+    assert text.count("of lengths 1-3") == text.count("of lengths 6") == 3
+
+
+def test_a_file_of_jax_gives_the_models_outputs(trained):
+    pytest.importorskip("jax")
+    folder, _ = trained["ntm"]
+    assert f"{folder}/model.jax: ntm" in call("export", folder, "--to", "jax")
+
+
+def test_export_fails_where_the_outputs_differ_or_the_form_is_unknown(trained, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    from minigrad.experiments import exported
+
+    folder, _ = trained["rnn"]
+    assert "'pt' is no form that a model is exported to: take onnx, jax, torch" in call("export", folder, "--to", "pt", code=1)
+    nothing = exported.Form("wrong", "", lambda model, xs, path: path.touch() or (lambda xs: np.full((*xs.shape[:2], 2), np.nan)))
+    monkeypatch.setitem(exported.FORMS, "wrong", nothing)
+    assert "differ from the model's by more than" in call("export", folder, "--to", "wrong", code=1)
+
+
+def test_a_state_dict_for_pytorchs_own_layer_gives_the_models_outputs(trained, tmp_path):
+    pytest.importorskip("torch")
+    from safetensors.numpy import load_file
+
+    from minigrad.experiments.exported import compare, write
+
+    text = call("export", trained["rnn"][0], "--to", "torch", "--out", tmp_path / "rnn.safetensors")
+    assert "rnn.safetensors: rnn" in text
+    assert set(load_file(tmp_path / "rnn.safetensors")) >= {"weight_ih_l0", "weight_hh_l0", "readout.weight", "readout.bias"}
+    assert "PyTorch has no layout for NTM" in call("export", trained["ntm"][0], "--to", "torch", code=1)
+    for model, more in (("lstm", {"projection": 4}), ("lstm", {"layers": 2}), ("gru", {"layers": 2}), ("rnn", {"hidden": 3})):
+        experiment = Experiment(Config.of("copy", model, **{"hidden": 6, "bits": 2, "lengths": "1-3", **more}))
+        made = experiment.model()
+        rows = compare(experiment, made, write(experiment, made, tmp_path / "model.safetensors", "torch"))
+        assert max(row.relative for row in rows) < 1e-6
+
+
+def test_tensorboard_files_and_flat_metrics_of_a_run(tmp_path):
+    folder = tmp_path / "run"
+    call(
+        "train", "copy", "--model", "rnn", *TINY, "--steps", "5", "--out", folder, "--no-pictures", "--tensorboard", "--schedule", "cosine"
+    )
+    call("train", "copy", "--resume", folder, "--steps", "10", "--no-pictures", "--tensorboard")
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 2
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert not any(isinstance(v, (dict, list)) for line in lines for v in line.values())
+    assert {"step", "loss", "norm", "lr", "seconds", "time", "evaluation.bits", "evaluation.learned"} <= set().union(*lines)
+    rates = [line["lr"] for line in lines if "lr" in line]
+    assert rates[0] == pytest.approx(2e-3)
+    assert rates == sorted(rates, reverse=True)
+    assert len(set(rates)) > 5

@@ -30,10 +30,10 @@ class Fault(AssertionError):
 
 @contextmanager
 def divided() -> Iterator[None]:
-    """Everything that two threads may share is shared between them, however small."""
+    """Everything that threads may share is shared between them, however small."""
     with ExitStack() as stack:
-        for module, name in ((lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (executable, "SUBMIT_FROM")):
-            stack.enter_context(mock.patch.object(module, name, 0))
+        for module, name in ((lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (executable, "THREAD_WORK")):
+            stack.enter_context(mock.patch.object(module, name, 1))
         stack.enter_context(mock.patch.object(loop_ir, "SPLIT_FROM", SPLIT_FROM))
         yield
 

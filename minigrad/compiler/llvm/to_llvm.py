@@ -2,7 +2,7 @@
 
 Each function has an entry with the C signature `int64 name(void **arguments, int64 *sizes, void *arena)`. The entry returns 0, or the
 code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`. A second entry, `name.arrays`, takes
-NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is the worker.
+NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is a worker.
 
 The entry calls an internal function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because
 LLVM's compile time grows faster than the length of a function. Functions that differ in the names of registers alone are one function,
@@ -13,25 +13,21 @@ pointers, and loads each where it is used.
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 from .. import loop_ir as L
 from . import math_llvm
 from .arithmetic import ACCUMULATE, INTEGER_POWER
-from .expressions import Expressions
+from .expressions import Expressions, reads
 from .llvm_text import TYPES, Text
+from .module import Module
 from .sorting import expand_argsort
-from .work_board import CELLS, WAIT, WorkBoard
+from .work_board import CELLS, THREADS, WAIT, WorkBoard
 
 UNROLL_AT_MOST = 8
 ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
 PIECE = 24  # the largest number of statements in one LLVM function
-POINTER = r"%ptr\.\w+"  # the register of a buffer
-PARAMETER = re.compile(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)")
-NAMED = re.compile(rf"{PARAMETER.pattern}|%(?:at|var)\.[\w.]+|!llvm\.loop !\d+")  # what differs in equal functions
-MANY = 128  # the largest number of pointers that a function without loops takes
 REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
 ATTRIBUTES = """
 attributes #0 = { alwaysinline nounwind willreturn memory(none) }
@@ -41,56 +37,14 @@ attributes #4 = { noinline nounwind willreturn memory(none) }
 """
 
 
-@dataclass
-class _Module:
-    """What the functions of one module share."""
-
-    parameters: dict[str, str]  # the register of a buffer, a size or a value of the parallel region -> its type and attributes
-    places: dict[str, int]  # the register of a buffer -> its place in the table of pointers
-    declarations: dict[str, str] = field(default_factory=dict)
-    math: set[tuple[str, str]] = field(default_factory=set)
-    metadata: list[str] = field(default_factory=list)
-    functions: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)  # the text of a function, with registers numbered -> its name
-
-    def define(self, name: str, result: str, lines: list[str], outside: Mapping[str, str], nest: bool) -> tuple[str, list[str]]:
-        """Defines an internal function, unless an equal one exists. Its parameters are the registers that its lines use. Returns its name
-        and these registers.
-
-        `outside` gives the types of registers of the caller. `nest` tells whether the function is a loop nest, which needs `noalias`."""
-        if not nest and len(set(re.findall(POINTER, "\n".join(lines)))) > MANY:
-            lines = list(self.load_pointers(lines))
-        text = "\n".join(lines)
-        types = {**self.parameters, **outside}
-        used = list(dict.fromkeys(PARAMETER.findall(text)))
-        numbers: dict[str, str] = {}
-        numbered = NAMED.sub(lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), text)
-        key = f"{result} {', '.join(types[r] for r in used)} {numbered}"
-        if key not in self.names:
-            self.names[key] = name
-            parameters = ", ".join(f"{types[r]} {r}" for r in used)
-            self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
-        return self.names[key], used
-
-    def load_pointers(self, lines: list[str]) -> Iterator[str]:
-        """The lines, with each pointer loaded from the table before the line that uses it."""
-        for n, line in enumerate(lines):
-            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in re.findall(POINTER, line)}
-            for register, name in loaded.items():
-                yield f"  {name}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
-                yield f"  {name} = load ptr, ptr {name}.at"
-            yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
-
-
-def to_llvm(function: L.Function) -> str:
-    """The LLVM module of `function`, without target or triple."""
+def to_llvm(function: L.Function, timed: bool = False) -> str:
+    """The LLVM module of `function`, without target or triple. If it is timed, it calls `mg_mark`."""
     sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
     arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
-    module = _Module(
-        {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places
-    )
+    parameters = {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}
+    module = Module(parameters, places, Counter(reads(function.body)), timed)
     used = _Printer(module, function.name).body(function)
     text = "\n".join(module.functions)
     called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
@@ -141,6 +95,7 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
     if "%region.board" in used:
         own = emit(f"alloca [{CELLS} x i64], align 8")
         text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * CELLS)), ("i1", "false"))
+        text.do(f"store i64 1, ptr {emit(f'getelementptr i64, ptr {own}, i64 {THREADS}')}")
         given, worker = ("null", "0") if through is None else ("%board", "%worker")
         text.do(f"%region.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
         text.do(f"%region.worker = icmp ne i64 {worker}, 0")
@@ -156,13 +111,14 @@ def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix:
 class _Printer(Expressions):
     """Generates the code of the statements of one LLVM function."""
 
-    def __init__(self, module: _Module, name: str) -> None:
+    def __init__(self, module: Module, name: str) -> None:
         super().__init__(Text(module.declarations), module.math)
         self.module = module
         self.name = name
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
-        self.board = WorkBoard(self.text)
+        self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
+        self.board = WorkBoard(self.text, module.timed)
 
     def body(self, function: L.Function) -> list[str]:
         self.block(function.body)
@@ -171,11 +127,11 @@ class _Printer(Expressions):
         ]
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
-        if not any(map(_runs_on_both, body)):
+        if not any(map(_runs_on_all, body)):
             self.statements(body)
             return
-        for on_both, group in itertools.groupby(body, _runs_on_both):
-            if on_both:
+        for on_all, group in itertools.groupby(body, _runs_on_all):
+            if on_all:
                 for stmt in group:
                     self.stmt(stmt)
             else:
@@ -193,29 +149,25 @@ class _Printer(Expressions):
         self.scalars, self.variables = scalars, variables
 
     def shared(self, stmt: L.Shared) -> None:
-        """A shared statement, in one of three ways. In general the two threads divide its positions into two parts. Inside a part of an
-        outer shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
-        itself, both threads run the whole body and divide those."""
+        """A shared statement, in one of three ways. In general the threads divide its positions into parts. Inside a part of an outer
+        shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
+        itself, all threads run the whole body and divide those."""
         text, emit = self.text, self.text.emit
         low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
         many = emit(f"icmp sge i64 {extent}, {L.SPLIT_FROM}")
-        above = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain - 1}")
-        half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
-        middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
         work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
-        in_step = any(map(_runs_on_both, stmt.body))
+        in_step = any(map(_runs_on_all, stmt.body))
         whole = emit(f"xor i1 {many}, true") if in_step else "%region.alone"
 
-        def part(number: int, error: str) -> str:
-            ends = {low: middle, high: extent} if number else {low: "0", high: middle}
-            return work(**ends, **{"%error.slot": error, "%region.alone": "true"})
+        def part(first: str, end: str, error: str) -> str:
+            return work(**{low: first, high: end, "%error.slot": error, "%region.alone": "true"})
 
         with text.when(whole):
             code = work(**{low: "0", high: extent, "%region.alone": "false" if in_step else "true"})
             if code:
                 self.stop_unless_zero(code)
         with text.when(emit(f"xor i1 {whole}, true")):
-            self.board.share(part)
+            self.board.divide(extent, many, stmt.grain, part)
 
     def outline(self, piece: tuple[L.Stmt, ...]) -> None:
         """Defines a function of the statements and calls it."""
@@ -273,7 +225,10 @@ class _Printer(Expressions):
                     with self.text.when(self.text.emit(f"xor i1 {holds}, true")):
                         self.block(otherwise)
             case L.Let(name, expr):
-                self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
+                value = self.expr(expr)
+                if self.module.reads[name] > 1:  # the rounded product is needed: x·y − x·y is 0
+                    self.products.pop(value, None)
+                self.scalars[name], self.types[name] = value, TYPES[expr.dtype]
             case L.Declare(name, expr):
                 value, slot, type = self.expr(expr), f"%var.{name}.{self.text.fresh()}", TYPES[expr.dtype]
                 self.slots.append(f"  {slot} = alloca {type}")
@@ -297,10 +252,13 @@ class _Printer(Expressions):
         extent = self.index(stmt.extent)
         last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
         start = self.index(stmt.start)
-        with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
+        unrolled, outside = self.unrolled(stmt), self.in_order
+        self.in_order = bool(unrolled)
+        with self.text.loop(extent, stmt.var.name, unrolled) as i:
             at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
             self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
             self.block(stmt.body)
+        self.in_order = outside
 
     def while_(self, stmt: L.While) -> None:
         with self.text.forever() as leave_unless:
@@ -319,14 +277,19 @@ class _Printer(Expressions):
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:
-            case L.Binary("add" | "mul" as op, L.Read(left), y) if left == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.x), self.expr(y), ACCUMULATE)
-            case L.Binary("add" | "mul" as op, x, L.Read(right)) if right == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.y), self.expr(x), ACCUMULATE)
-        return self.expr(expr)
+            case L.Binary("add" | "mul", L.Read(left), _) if left == name:
+                x, y = expr.x, expr.y
+            case L.Binary("add" | "mul", _, L.Read(right)) if right == name:
+                x, y = expr.y, expr.x
+            case _:
+                return self.expr(expr)
+        if self.in_order or expr.dtype not in L.FLOATS:
+            return self.expr(expr)
+        return self.text.emit(f"f{expr.op} {ACCUMULATE} {TYPES[expr.dtype]} {self.expr(x)}, {self.expr(y)}")
 
     def gemm(self, stmt: L.Gemm) -> None:
-        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
+        whole = stmt.m if stmt.rows is None else stmt.rows, stmt.n if stmt.columns is None else stmt.columns
+        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k, *whole)]
         views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
         name = f"mg_gemm_{stmt.c.buffer.dtype}"
         self.text.call("void", name, *sizes, *views)
@@ -355,8 +318,8 @@ class _Printer(Expressions):
             self.text.do(f"ret i64 {code}")
 
 
-def _runs_on_both(stmt: L.Stmt) -> bool:
-    """Whether both threads run the statement: it is shared or contains a shared statement."""
+def _runs_on_all(stmt: L.Stmt) -> bool:
+    """Whether all threads run the statement: it is shared or contains a shared statement."""
     return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
 
 

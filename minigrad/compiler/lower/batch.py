@@ -1,5 +1,5 @@
-"""Which loops over time may be divided over the batch. If each row of the batch is computed from that row alone, each of two threads can
-run the loop for a range of rows."""
+"""Which loops over time may be divided over the batch. If each row of the batch is computed from that row alone, each thread can run the
+loop for a range of rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def batch_of(node: Node) -> Symbol | None:
         elif any(inputs) or _mentions(n.type.shape, batch):
             return None
         elif not (is_movement(n) or is_leaf(n)):
-            return None  # a value stored at each step: two threads at different steps would overwrite each other's
+            return None  # a value stored at each step: threads at different steps would overwrite each other's
     return batch if all(o in rows for o in body.outputs) else None
 
 

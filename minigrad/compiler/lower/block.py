@@ -27,7 +27,7 @@ class Block:
     """Lowers one graph: the whole program, the body of a loop, or a branch."""
 
     shares = False  # whether its statements may be divided between threads
-    loop: Any = None  # the loop whose body this is, if two threads may run that loop
+    loop: Any = None  # the loop whose body this is, if several threads may run that loop
 
     def __init__(self, lowering: Lowering, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.lowering, self.graph, self.targets = lowering, graph, targets

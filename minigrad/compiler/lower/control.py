@@ -165,7 +165,7 @@ class Loop:
         """Whether copies of transposed matrices are faster: the condition is that the loop has many rows and steps."""
         assert self.batch is not None
         rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
-        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", 2 * DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
+        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
 
     def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
         """The transposed copy, made before the loop, of a matrix that is the same at each step; and the condition for making it.

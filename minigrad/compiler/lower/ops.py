@@ -37,7 +37,7 @@ def matmul(block: Block, node: Node) -> None:
         def gemm(y: Stored) -> L.Gemm:
             first = (rows[0], L.Literal(0)), (L.Literal(0), columns[0]), (rows[0], columns[0])
             a, b, c = (L.View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
-            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))
+            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, m, n, note=note(node))
 
         if transposed is None:
             return [gemm(y)]

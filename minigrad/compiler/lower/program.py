@@ -27,7 +27,7 @@ ELEMENT = 4  # the work of one elementwise statement, in multiplications of a ma
 class Lowered:
     """A lowered program: phases that run one after the other on the same arguments, which are the graph's params, `constants` and outputs.
 
-    A phase may be a parallel region of two threads."""
+    A phase may be a parallel region of several threads."""
 
     phases: tuple[L.Function, ...]
     constants: tuple[np.ndarray, ...]
@@ -113,7 +113,7 @@ class Main(Block):
 
 
 def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """An estimate of the work that two threads would share, in multiplications: that of the shared statements that are divided."""
+    """An estimate of the work that threads would share, in multiplications: that of the shared statements that are divided."""
     total = 0
     for stmt in body:
         if isinstance(stmt, L.Shared):

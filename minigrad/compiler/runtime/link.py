@@ -23,7 +23,7 @@ from ..llvm.to_llvm import to_llvm
 from ..verify import verify
 from . import cache
 from .memory import TUPLE_ITEMS
-from .worker import give_way
+from .worker import system_functions
 
 _FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
 _lock = threading.RLock()
@@ -50,10 +50,10 @@ class Kernel:
 
     Calls release the GIL. They may run in parallel, each with its own arena and outputs."""
 
-    def __init__(self, function: L.Function) -> None:
+    def __init__(self, function: L.Function, timed: bool = False) -> None:
         verify(function)
         self.function = function
-        self.llvm = to_llvm(function)
+        self.llvm = to_llvm(function, timed)
         for stmt in L.walk(function.body):
             if isinstance(stmt, L.Extern):
                 llvm.add_symbol(stmt.function.symbol, stmt.function.address)
@@ -73,7 +73,7 @@ class Kernel:
     def call(
         self, arrays: tuple[np.ndarray, ...], sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False
     ) -> tuple[int, int]:
-        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region.
+        """Calls the function: without a board on one thread, with a board as the main thread or a worker of a parallel region.
 
         A tuple holds the addresses of its objects one after the other: it is the table that the function reads."""
         slots = self._sizes(*sizes)
@@ -164,7 +164,8 @@ def _target_machine() -> llvm.TargetMachine:
 def _machine() -> tuple[str, str, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    llvm.add_symbol("mg_give_way", give_way())
+    for name, address in system_functions().items():
+        llvm.add_symbol(name, address)
     if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
         llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()

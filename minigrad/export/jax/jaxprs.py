@@ -1,0 +1,231 @@
+"""A JAX function as a minigrad function: its jaxpr, read with minigrad's operations, one rule for each of JAX's primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from inspect import signature
+from operator import index
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import ClosedJaxpr, DebugInfo, DropVar, Jaxpr, Literal, jaxpr_as_fun
+
+from ... import ops, tree
+from ...control.call import checkpoint, custom_vjp
+from ...control.cond import cond
+from ...control.scan import scan
+from ...control.while_loop import while_loop
+from ...errors import GraphError, dtype_error, message, require_callable
+from ...graph.types import TensorType
+from ...ops.numbers import Number, argument
+from ...tensor import Tensor, tensor
+from ...transforms.tracing import argument_names
+from . import indexing, reading
+from .trees import register
+
+Tensors = Sequence[Tensor]
+
+
+def from_jax(f: Callable[..., Any]) -> Callable[..., Any]:
+    """f, a function of trees of JAX arrays, as a function of trees of tensors: to differentiate, compile and draw it here.
+
+    JAX traces it at each call, for the shapes and dtypes of the arguments: a function of minigrad that calls it is compiled again for other
+    sizes. Dtypes are those of the session of JAX. Loops, branches and checkpoints stay what they are. A gradient that JAX defines by a rule
+    (jax.nn.relu, jax.custom_vjp) is that gradient; at other kinks it is minigrad's. GraphError names a primitive of JAX that has no rule.
+    """
+    require_callable("from_jax", f)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, in_tree = tree.flatten((args, kwargs))
+        given = [argument(leaf) for leaf in leaves]
+        register(in_tree)
+
+        def on_leaves(*arrays: Any) -> Any:
+            args, kwargs = tree.unflatten(in_tree, arrays)
+            return f(*args, **kwargs)
+
+        specs = [_spec(t, name) for t, name in zip(given, argument_names(f, args, kwargs), strict=True)]
+        closed, shapes = jax.make_jaxpr(on_leaves, return_shape=True)(*specs)
+        tensors = [ops.astype(t, s.dtype) if isinstance(t, Number) else t for t, s in zip(given, specs, strict=True)]
+        return jax.tree.unflatten(jax.tree.structure(shapes), read(closed.jaxpr, closed.consts, tensors))
+
+    return update_wrapper(wrapped, f, updated=())
+
+
+def _spec(t: Tensor, name: str) -> jax.ShapeDtypeStruct:
+    dtype = jax.dtypes.canonicalize_dtype(t.dtype)
+    if isinstance(t, Number):
+        return jax.ShapeDtypeStruct((), dtype, weak_type=True)
+    if dtype != t.dtype:
+        problem = f"{name} is {t.type}, and the session of JAX has 32 bits"
+        raise dtype_error("from_jax", problem, f"Convert with .astype('{dtype}'), or turn on jax_enable_x64")
+    return jax.ShapeDtypeStruct(tuple(map(index, t.shape)), dtype)
+
+
+# ---- evaluation
+
+
+def read(jaxpr: Any, consts: Sequence[Any], args: Tensors) -> list[Tensor]:
+    """The outputs of a jaxpr for these tensors."""
+    found: dict[Any, Tensor] = dict(zip(jaxpr.constvars, map(_constant, consts), strict=True))
+    found |= dict(zip(jaxpr.invars, args, strict=True))
+
+    def look(v: Any) -> Tensor:
+        return tensor(np.asarray(v.val, v.aval.dtype)) if isinstance(v, Literal) else found[v]  # type: ignore[attr-defined]
+
+    for eqn in _needed(jaxpr):
+        results = _applied(eqn, [look(v) for v in eqn.invars])
+        for v, result in zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True):
+            found[v] = _of_type(eqn.primitive.name, result, v.aval)
+    return [look(v) for v in jaxpr.outvars]
+
+
+def _needed(jaxpr: Any) -> list[Any]:
+    """The equations on which the outputs depend. Those that JAX leaves behind beside them may have types that are nobody's."""
+    read, found = set(filter(_is_variable, jaxpr.outvars)), []
+    for eqn in reversed(jaxpr.eqns):
+        if not read.isdisjoint(eqn.outvars):
+            found.append(eqn)
+            read.update(filter(_is_variable, eqn.invars))
+    return found[::-1]
+
+
+def _is_variable(v: Any) -> bool:
+    return not isinstance(v, Literal)
+
+
+def _constant(value: Any) -> Tensor:
+    return tensor(np.asarray(value))
+
+
+def _applied(eqn: Any, args: Tensors) -> Any:
+    name = eqn.primitive.name
+    if name in OWN_GRADIENT:
+        return _with_own_gradient(eqn, args)
+    params = {k: v for k, v in eqn.params.items() if k not in WITHOUT_MEANING}
+    rule = RULES.get(name)
+    if rule is None:
+        shown = ", ".join(str(v.aval) for v in eqn.invars)
+        random = name.startswith(("random_", "rng_", "threefry"))
+        fix = "Draw with minigrad.random and give the numbers as an argument" if random else APART
+        raise GraphError(message("from_jax", f"JAX's primitive {name}({shown}) has no rule in minigrad", fix))
+    try:
+        signature(rule).bind(*args, **params)
+    except TypeError:
+        shown = ", ".join(f"{k}={v}" for k, v in params.items())
+        raise GraphError(message("from_jax", f"the rule of {name} does not know all of its parameters {shown}", APART)) from None
+    return rule(*args, **params)
+
+
+APART = "Take that part out of the function and give its result as an argument, or write the part with minigrad"
+
+# Parameters that say nothing of the values: hints, places, names, and dtypes, since the type of each result is checked.
+WITHOUT_MEANING = {
+    *("accuracy", "compiler_options_kvs", "context_mesh", "copy_semantics", "ctx_mesh", "devices", "differentiated", "donated_invars"),
+    *("in_layouts", "in_shardings", "indices_are_sorted", "inline", "is_stable", "keep_unused", "layout", "linear"),
+    *("memory_space", "name", "out_dtype", "out_layouts", "out_sharding", "out_shardings", "policy", "precision"),
+    *("prevent_cse", "sharding", "srcs", "unconstrained_dims", "unique_indices", "unroll", "update_consts", "weak_type"),
+    "_split_transpose",
+}
+
+
+def _of_type(name: str, t: Tensor, aval: Any) -> Tensor:
+    """The result, if it has the type that JAX gives it."""
+    if not isinstance(t, Tensor) or tuple(t.shape) != aval.shape or t.dtype != aval.dtype:
+        problem = f"the rule of {name} gave {getattr(t, 'type', t)}, JAX {TensorType(aval.shape, aval.dtype)}"
+        raise GraphError(message("from_jax", problem, "This is a fault of minigrad"))
+    return t
+
+
+# ---- calls, loops, branches
+
+
+def _closed(closed: Any, args: Tensors) -> list[Tensor]:
+    return read(closed.jaxpr, closed.consts, args) if hasattr(closed, "consts") else read(closed, (), args)
+
+
+def _call(*args: Tensor, jaxpr: Any = None, call_jaxpr: Any = None) -> list[Tensor]:
+    return _closed(call_jaxpr if jaxpr is None else jaxpr, args)
+
+
+def _checkpoint(*args: Tensor, jaxpr: Any) -> list[Tensor]:
+    return checkpoint(lambda *given: read(jaxpr, (), given))(*args)
+
+
+def _scan(*args: Tensor, jaxpr: Any, num_consts: int, num_carry: int, length: int, reverse: bool) -> list[Tensor]:
+    fixed, carry, xs = args[:num_consts], list(args[num_consts : num_consts + num_carry]), list(args[num_consts + num_carry :])
+
+    def step(carry: Any, x: Any) -> Any:
+        found = _closed(jaxpr, (*fixed, *carry, *x))
+        return found[:num_carry], found[num_carry:]
+
+    last, ys = scan(step, carry, xs, length=length, reverse=reverse)
+    return [*last, *ys]
+
+
+def _while(*args: Tensor, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int) -> list[Tensor]:
+    test, fixed, start = args[:cond_nconsts], args[cond_nconsts:][:body_nconsts], list(args[cond_nconsts + body_nconsts :])
+    return while_loop(lambda carry: _closed(cond_jaxpr, (*test, *carry))[0], lambda carry: _closed(body_jaxpr, (*fixed, *carry)), start)
+
+
+def _cond(which: Tensor, *args: Tensor, branches: Sequence[Any]) -> list[Tensor]:
+    if len(branches) == 1:
+        return _closed(branches[0], args)
+    rest = tuple(branches[1:])
+    later = ops.subtract(ops.astype(which, "int64"), 1)
+    return cond(
+        ops.less_equal(ops.astype(which, "int64"), 0),
+        lambda later, *given: _closed(branches[0], given),
+        lambda later, *given: _cond(later, *given, branches=rest),
+        later,
+        *args,
+    )
+
+
+OWN_GRADIENT = {"custom_jvp_call", "custom_vjp_call"}
+
+
+def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
+    """A function with a gradient rule in JAX: its value is read, and so is the gradient that JAX derives from the rule."""
+    places = {v: i for i, v in enumerate(eqn.invars) if not isinstance(v, Literal)}  # of each argument, once
+    floats = [i for i in places.values() if args[i].type.is_float]
+    active = [i for i, v in enumerate(eqn.outvars) if not isinstance(v, DropVar) and np.dtype(v.aval.dtype).kind == "f"]
+    info = DebugInfo("from_jax", eqn.primitive.name, ("",) * len(places), ("",) * len(active))
+    alone = jaxpr_as_fun(ClosedJaxpr(Jaxpr((), tuple(places), [eqn.outvars[i] for i in active], [eqn], debug_info=info), ()))
+
+    def gradient(cts: Any, given: Any) -> Any:
+        def of_floats(*moved: Any) -> Any:
+            new = {**given, **dict(zip(floats, moved, strict=True))}
+            return alone(*(new[i] for i in places.values()))
+
+        return jax.vjp(of_floats, *(given[i] for i in floats))[1](cts)
+
+    def backward(ct: Any, out: Any, *given: Tensor) -> Any:
+        found = dict(zip(floats, from_jax(gradient)([ct[i] for i in active], {i: given[i] for i in places.values()}), strict=True))
+        return tuple(found.get(i, ops.zeros_like(t) if t.type.is_float else None) for i, t in enumerate(given))
+
+    def value(*given: Tensor) -> list[Tensor]:
+        return _closed(eqn.params["call_jaxpr"], given)
+
+    if not floats or not active:
+        return value(*args)
+    own = custom_vjp(value)
+    own.defvjp(backward)
+    return own(*args)
+
+
+RULES: dict[str, Callable[..., Any]] = {
+    **reading.RULES,
+    **indexing.RULES,
+    "closed_call": _call,
+    "core_call": _call,
+    "jit": _call,
+    "pjit": _call,
+    "checkpoint": _checkpoint,
+    "remat2": _checkpoint,
+    "cond": _cond,
+    "scan": _scan,
+    "while": _while,
+}
