@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 # {page: the libraries that it is about}
-PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"]}
+PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"], "numba": ["numba"]}
 LOGGERS = ["wandb", "mlflow"]
 
 
