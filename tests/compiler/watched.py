@@ -102,6 +102,15 @@ FACTORS = (1, 1, 1, 1, 1, N, N, M, M, 2, 3, -1)
 ONE = L.Const("float64", 1)
 
 
+class Idle:
+    """A kernel that does nothing."""
+
+    symbol, address = "idle", 0
+
+    def __call__(self, *arrays: object) -> int:
+        return 0
+
+
 @st.composite
 def functions(draw: Any, shared: bool = False) -> L.Function:
     """A few loops with accesses that are linear in the loop variables, some of them inside their buffers for all sizes."""
@@ -129,7 +138,8 @@ def functions(draw: Any, shared: bool = False) -> L.Function:
         offset = index(loops[:1])
         a, b, c = L.View(x, 0, k, 1), L.View(x, 0, n, 1), L.View(y, offset, n, 1)
         count, start = draw(st.sampled_from((N, M, 1))), index(loops)
-        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), fill(y, start, count, ONE), copy(y, start, x, 0, count))))
+        kernel = L.Extern(Idle(), (L.Array(x, 0, (m, n)),), (L.Array(y, offset, (k, n)),), 1)
+        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), kernel, fill(y, start, count, ONE), copy(y, start, x, 0, count))))
 
     def body(loops: list[L.LoopVar], depth: int) -> tuple[Any, ...]:
         found = [access(loops) if draw(st.integers(0, 4)) else many(loops)]
