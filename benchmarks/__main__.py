@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "growth"]
+PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "depth", "growth"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -54,6 +54,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
         "bridges": lambda: bridges.run(chosen.rounds, chosen.quick),
         "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
+        "depth": lambda: fresh.depths(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
     }
     results: dict[str, Any] = {}

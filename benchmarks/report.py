@@ -117,6 +117,17 @@ def fresh_sheet(found: Results) -> Sheet:
     return Sheet("NTM: start, lengths, memory", ["", *engines, "bar", "met"], body, note)
 
 
+def depth_sheet(found: Results) -> Sheet:
+    engines = list(next(iter(found.values())))
+    body = []
+    for name, cells in found.items():
+        times = {e: cells[e]["compile"] for e in engines}
+        met = verdict(times["minigrad"] <= times["jax"]) if "jax" in times else "–"
+        body.append([name, *(f"{times[e]:.2f}" for e in engines), "≤ JAX", met])
+    note = "Seconds of the first training step beyond a later one, in fresh processes with nothing cached, matrix products included."
+    return Sheet("Compiling layers", ["", *engines, "bar", "met"], body, note)
+
+
 def growth_sheet(found: Results) -> Sheet:
     engines = list(next(iter(found["times"].values()))["seconds"])
     body = []
@@ -183,6 +194,7 @@ SHEETS: dict[str, Callable[[Any], Sheet]] = {
     "steps": step_sheet,
     "bridges": bridge_sheet,
     "fresh": fresh_sheet,
+    "depth": depth_sheet,
     "growth": growth_sheet,
     "eager": eager_sheet,
     "calls": calls_sheet,

@@ -194,6 +194,19 @@ MODELS: dict[str, Callable[[Work], Forward]] = {
 }
 
 
+def stack(work: Work) -> Forward:
+    """As many layers as the work has, one after the other."""
+    layer = MODELS[work.kind](work)
+
+    def forward(p: Any, x: Any) -> Any:
+        for i in range(work.layers):
+            prefix = f"layers[{i}]."
+            x = layer({k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)}, x)
+        return x
+
+    return forward if work.layers > 1 else layer
+
+
 def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
     m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
     v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, g)
@@ -203,7 +216,7 @@ def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
 
 class Jax:
     def __init__(self, work: Work, weights: Arrays):
-        forward = MODELS[work.kind](work)
+        forward = stack(work)
 
         def loss(p: Any, xs: Any, ys: Any) -> Any:
             return LOSSES[work.loss](forward(p, xs), ys)

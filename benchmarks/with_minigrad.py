@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,20 @@ class CausalBlock(Block):
         return super().__call__(mg.tensor(x), causal(x.shape[0]))
 
 
+class Stack(mg.Module):
+    def __init__(self, layers: list[Any]):
+        self.layers = tuple(layers)
+
+    def __call__(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
 def build(work: Work) -> Any:
     """The model with its own initial weights, the same in every process."""
+    if work.layers > 1:
+        return Stack([build(replace(work, layers=1)) for _ in range(work.layers)])
     if work.kind == "ntm":
         memory = (work.slots, work.width)
         heads = {"read_heads": work.heads, "write_heads": work.heads, "w_0": "focused"}

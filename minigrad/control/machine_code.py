@@ -44,6 +44,9 @@ class MachineCode:
         if returned != types.none:
             raise TypeError(f"it returns {returned}, and must write its results into its last {len(outputs)} arguments")
 
+    def __repr__(self) -> str:
+        return f"<machine code {self.symbol}>"
+
     def __call__(self, *arrays: Any) -> int:
         """Run it. Returns 0, or 1 if it raised an exception."""
         try:

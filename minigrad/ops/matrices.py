@@ -20,7 +20,7 @@ from .indexing import take
 from .numbers import operands
 from .parts import roll
 from .reductions import sum
-from .shaping import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze
+from .shaping import broadcast_to, expand_dims, moveaxis, permute_dims, reshape
 
 
 def tril(x: Like, k: int = 0) -> Tensor:
@@ -82,12 +82,12 @@ def matmul(x: Like, y: Like) -> Tensor:
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")
     row, column = a.ndim == 1, b.ndim == 1
-    a = expand_dims(a, 0) if row else a
-    b = expand_dims(b, 1) if column else b
-    y = _matmul(a, b)
+    a = _m.reshape(a, shape=(1, *a.shape)) if row else a
+    b = _m.reshape(b, shape=(*b.shape, 1)) if column else b
+    y = _l.matmul(a, b) if a.ndim == b.ndim == 2 else _matmul(a, b)
     if row:
-        y = squeeze(y, -2)
-    return squeeze(y, -1) if column else y
+        y = _m.reshape(y, shape=(*y.shape[:-2], y.shape[-1]))
+    return _m.reshape(y, shape=y.shape[:-1]) if column else y
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm.work_board import TICKET
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import Kernel
+from minigrad.compiler.runtime.link import compile_function
 from minigrad.compiler.to_python import run_python
 from minigrad.compiler.verify import verify
 from minigrad.testing.programs import random_program
@@ -71,14 +71,14 @@ def hold_workers():
 @pytest.mark.parametrize("n", [0, 1, L.SPLIT_FROM - 1, L.SPLIT_FROM, L.SPLIT_FROM + 1, 1001])
 def test_alone_together_and_in_python_give_the_same(n):
     x, f = np.arange(n, dtype="float64"), chain()
-    kernel, alone, plain = Kernel(f), np.full(n, np.nan), np.full(n, np.nan)
+    kernel, alone, plain = compile_function(f), np.full(n, np.nan), np.full(n, np.nan)
     assert kernel([x, alone], [n]) == run_python(f, {"x": x, "y": plain}, {"n": n}) == (0, 0)
     for found in (alone, plain, *(together(kernel, x, threads)[1] for threads in THREADS for _ in range(20))):
         np.testing.assert_array_equal(found, 2 * (x + 1)[::-1])
 
 
 def test_the_main_thread_does_not_wait_for_a_worker_that_comes_late():
-    kernel, hold, x = Kernel(chain()), hold_workers(), np.arange(1000.0)
+    kernel, hold, x = compile_function(chain()), hold_workers(), np.arange(1000.0)
     assert together(kernel, x)[0] == (0, 0)
     _, y = together(kernel, x)
     np.testing.assert_array_equal(y, 2 * (x + 1)[::-1])
@@ -91,7 +91,7 @@ def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_worker(bad):
     good = L.Compare("ge", L.Load(X, I), L.Const("float64", 0))
     first = shared(I, L.Check(good, 7, I), L.Store(Y, I, L.FromIndex(I, "float64")))
     second = shared(J, L.Store(Y, J, ONE))
-    kernel = Kernel(L.Function("checked", (X,), (Y,), (N,), (), (first, second)))
+    kernel = compile_function(L.Function("checked", (X,), (Y,), (N,), (), (first, second)))
     x = np.ones(100)
     x[bad] = -1
     for threads in THREADS * 10:
@@ -132,7 +132,7 @@ def kernel_alone(kernel, x, size):
 @pytest.mark.parametrize("rows", [0, 1, L.SPLIT_FROM - 1, L.SPLIT_FROM, 19])
 def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
     f, x = loop_in_step(rows), np.random.default_rng(rows).standard_normal(rows * 100)
-    kernel, plain = Kernel(f), np.full_like(x, np.nan)
+    kernel, plain = compile_function(f), np.full_like(x, np.nan)
     assert run_python(f, {"x": x, "y": plain}, {"n": rows}) == (0, 0)
 
     def run(threads=1):

@@ -8,7 +8,7 @@ from .llvm_text import SUFFIX, TYPES, Text, constant
 
 ACCUMULATE = "reassoc contract nsz"  # of sums and products in loops; elsewhere not: atan2, copysign and 1/x see the sign of 0
 INTEGER_POWER = """
-define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
+define private i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
 entry:
   br label %test
 test:

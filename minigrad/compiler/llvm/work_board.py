@@ -33,7 +33,7 @@ SLEEP = 0 if sys.platform == "win32" else 50  # microseconds; Windows counts mil
 WAIT = f"""
 declare void @mg_give_way()
 declare void @mg_sleep(i32)
-define internal i64 @mg_wait(ptr %cell, i64 %least) #1 {{
+define private i64 @mg_wait(ptr %cell, i64 %least) #1 {{
 entry:
   br label %look
 look:

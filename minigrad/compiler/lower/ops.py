@@ -48,9 +48,9 @@ def matmul(block: Block, node: Node) -> None:
     if loops:
         block.emit(loops, product((L.Literal(0), m)), loops)
     elif some is not None and symbol_of(z.shape[0]) == some.batch:
-        block.share_columns(n, k, lambda low, high: product((some.low, some.high), (low, high)))
+        block.share_columns(L.Literal(1), n, k, lambda low, high: product((some.low, some.high), (low, high)))
     elif some is None and block.loop is not None:
-        block.share_columns(n, k, lambda low, high: product((L.Literal(0), m), (low, high)))
+        block.share_columns(m, n, k, lambda low, high: product((L.Literal(0), m), (low, high)))
     else:
         block.share(m, lambda low, high: product((low, high)))
 

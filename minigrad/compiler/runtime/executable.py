@@ -20,7 +20,7 @@ from ..index import evaluate
 from ..llvm.work_board import MOST_THREADS, THREADS, TICKET
 from ..lower.program import Lowered, shared_work
 from .interrupt import LONG, interruptible
-from .link import Kernel
+from .link import kernels
 from .worker import new_board, submit, threads
 
 THREAD_WORK = 2**22  # multiplications that a thread of a phase must have for one more to be faster, some 50 µs
@@ -43,7 +43,7 @@ class Executable:
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
-        self.kernels = [Kernel(p) for p in lowered.phases]
+        self.kernels = kernels(lowered.phases)
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
         self.endless = any(isinstance(s, L.While) for p in lowered.phases for s in L.walk(p.body))  # no earlier call tells its time
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..llvm.work_board import Mark
 from .executable import Executable
-from .link import Kernel
+from .link import Kernel, kernels
 from .worker import new_board
 
 ROUNDS = 5  # each interval counts with its least time
@@ -54,13 +54,13 @@ def accounts(
     """An account for each number of threads, of a call with these arguments and results."""
     with _timing:
         llvm.add_symbol("mg_mark", ctypes.cast(_mark, ctypes.c_void_p).value or 0)
-        kernels = [Kernel(function, timed=True) for function in executable.lowered.phases]
+        made = kernels(executable.lowered.phases, timed=True)
     wanted = executable.known(numbers).threads
     arena = executable.take_arena(numbers)
     runs: dict[int, list[list[_Intervals]]] = {n: [] for n in (1, *threads)}
     for _ in range(rounds):
         for n, found in runs.items():
-            found.append([_run(k, arrays, numbers, arena, min(n, most)) for k, most in zip(kernels, wanted, strict=True)])
+            found.append([_run(k, arrays, numbers, arena, min(n, most)) for k, most in zip(made, wanted, strict=True)])
     executable.keep_arena(numbers, arena)
     sums = {n: [sum(phase) for phase in zip(*map(_account, zip(*found, strict=True)), strict=True)] for n, found in runs.items()}
     alone = sums[1][0]
