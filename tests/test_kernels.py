@@ -182,6 +182,19 @@ def test_what_it_raises_is_an_error_that_names_it() -> None:
     np.testing.assert_array_equal(f(draw(4), np.array(0)), draw(4)[:2, None])
 
 
+def test_in_a_long_program_which_is_divided_into_functions() -> None:
+    def many(x: Any, at: Any) -> Any:
+        for i in range(12):
+            x = leaky(x, 0.1 * i) + pick(mg.sin(x), at + i % 2)
+        return x
+
+    f = mg.jit(many)
+    for steps in (5, 3):
+        np.testing.assert_allclose(f(draw(steps), np.array(1)), many(draw(steps), np.array(1)), rtol=1e-12)
+    with pytest.raises(KernelError, match=r"picky: the kernel raised an exception"):
+        f(draw(3), np.array(2))
+
+
 @numba.njit
 def overwriting(x: Any, out: Any) -> None:
     x[0] = 1
