@@ -164,6 +164,20 @@ def loops_sheet(found: dict[str, dict[str, float]]) -> Sheet:
     return Sheet("Loops, ms", ["", *ways], body, note)
 
 
+def written_out_sheet(rows: Sequence[dict[str, Any]]) -> Sheet:
+    engines = list(dict.fromkeys(e for row in rows for e in row["first"]))
+    scan, loop = engines[:2]
+    body = []
+    for row in rows:
+        first, step = row["first"], row["step"]
+        cells = [f"{first[e]:.2f}, {1e3 * step[e]:.3g}" if e in first else "–" for e in engines]
+        ratios = first[loop] / first[scan], step[loop] / step[scan]
+        body.append([row["work"], *cells, *(f"{r:.2f}" for r in ratios), verdict(ratios[0] <= 1.5 and ratios[1] <= 1.1)])
+    note = "Seconds of the first step of a fresh process, nothing cached, and milliseconds of a later one; the least of some runs. "
+    note += "The bars: ≤ 1.5 and ≤ 1.1 times those of `scan`. JAX unrolls the loop: beyond the lengths given its compiler takes minutes."
+    return Sheet("A Python loop over time", ["work", "minigrad, scan", *engines[1:], "first", "step", "met"], body, note)
+
+
 def calls_sheet(found: Results) -> Sheet:
     engines = list(dict.fromkeys(name for row in found.values() for name in row if name != "bar"))
     body = [
@@ -196,6 +210,7 @@ SHEETS: dict[str, Callable[[Any], Sheet]] = {
     "fresh": fresh_sheet,
     "depth": depth_sheet,
     "growth": growth_sheet,
+    "written out": written_out_sheet,
     "eager": eager_sheet,
     "calls": calls_sheet,
     "loops": loops_sheet,

@@ -24,6 +24,11 @@ ENGINES = {  # name on the command line -> module, class; imported only when ask
 # minigrad inside another library's program: no peers of its own steps.
 BRIDGES = {"minigrad in torch": ("with_torch", "InTorch")}
 
+WRITTEN_OUT = {  # the same steps in a Python loop
+    "minigrad, Python loop": ("with_minigrad", "MinigradLoop"),
+    "jax, Python loop": ("with_jax", "JaxLoop"),
+}
+
 
 class Skip(Exception):
     """A contestant that cannot do this work here, and why."""
@@ -122,6 +127,11 @@ WORKS: dict[str, list[Work]] = {
     "attention": [decoder(1), decoder(16), block(1), block(16)],
     "rnn": [layer("rnn", 1), layer("rnn", 16)],
 }
+
+
+def small(kind: str, length: int) -> Work:
+    """A network small enough for JAX to compile it step by step."""
+    return Work("ntm", 4, length, 9, 100, 8, "bce", 1.5, 32, 10) if kind == "ntm" else replace(layer(kind, 16, 32), length=length, bar=1.5)
 
 
 def smaller(work: Work) -> Work:

@@ -16,6 +16,7 @@ from .functional import *  # noqa: F403
 from .graph.ir import Graph, Node
 from .module import Module
 from .ops import *  # noqa: F403
+from .passes.reroll import reroll
 from .primitives.elementwise import *  # noqa: F403
 from .primitives.trigonometry import *  # noqa: F403
 from .scopes import scope
@@ -26,6 +27,6 @@ from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "checkpoint", "cond", "custom_vjp", "errors", "export", "grad",
-    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "native_loops", "no_grad", "optim", "parameter", "random", "scan",
-    "scope", "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
+    "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "native_loops", "no_grad", "optim", "parameter", "random", "reroll",
+    "scan", "scope", "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__, *ops.__all__,
 ]  # fmt: skip

@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import ops, tree
 from ..errors import GraphError, message, shape_error
-from ..graph.dims import Dim, Extent, ceil_divide, identical, typical, unify
+from ..graph.derived import ceil_divide
+from ..graph.dims import Dim, Extent, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import INPUT, interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole

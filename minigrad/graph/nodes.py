@@ -40,11 +40,11 @@ class Outside:
 
 
 class Table(dict[Any, Node]):
-    """The nodes of a trace, by operation, arguments and attributes."""
+    """The nodes of a trace, by operation, arguments and attributes. `searched`: loops were found in a function that is differentiated."""
 
     def __init__(self, outside: Outside | None = None):
         super().__init__()
-        self.outside = outside
+        self.outside, self.searched = outside, False
 
 
 class Paused(NamedTuple):
@@ -72,9 +72,14 @@ def interning(outside: Outside | None = None) -> AbstractContextManager[None]:
     return nullcontext() if is_tracing() else _in_mode(Table(outside))
 
 
-def is_tracing() -> bool:
+def table_of_trace() -> Table | None:
+    """The nodes of the trace that is open."""
     mode = _mode.get()
-    return mode is not None and (not isinstance(mode, Paused) or mode.table is not None)
+    return mode.table if isinstance(mode, Paused) else mode
+
+
+def is_tracing() -> bool:
+    return table_of_trace() is not None
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:
@@ -122,8 +127,7 @@ copyreg.pickle(Node, lambda n: (_restored, ((n.op if n.op in (PARAMETER, COMPILE
 
 def number(value: Any, dtype: np.dtype) -> Node:
     """A 0-d constant. While tracing there is one node per value and dtype."""
-    mode = _mode.get()
-    table = mode.table if isinstance(mode, Paused) else mode
+    table = table_of_trace()
     array = np.array(value, dtype)
     array.flags.writeable = False
     if table is None:

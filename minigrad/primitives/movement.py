@@ -232,10 +232,17 @@ def _concat_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool],
     return concat(*(repeat(x, size, b) for x, b in zip(args, batched, strict=True)), axis=axis + 1)
 
 
+def _concat_numpy(*xs: np.ndarray, axis: int) -> np.ndarray:
+    """The result is in its own order in memory, whatever that of the arguments, on which NumPy's order depends."""
+    shape = list(xs[0].shape)
+    shape[axis] = builtins.sum(x.shape[axis] for x in xs)
+    return np.concatenate(xs, axis, out=np.empty(shape, np.result_type(*xs)))
+
+
 concat: Primitive = Primitive(
     "concat",
     _concat_type,
-    lambda *xs, axis: np.concatenate(xs, axis),
+    _concat_numpy,
     vjp=_concat_vjp,
     batch=_concat_batch,
     kind="move",

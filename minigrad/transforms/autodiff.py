@@ -19,6 +19,7 @@ from ..primitives.rules import cotangent_type, like
 from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor
 from .batching import vmap
 from .eager import gradients
+from .tracing import with_loops
 
 # ---- without a gradient
 
@@ -121,7 +122,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         for i, value in zip(positions, fresh, strict=True):
             given[i] = value
         with differentiating():
-            result = f(*given, **kwargs)
+            result = with_loops(f(*given, **kwargs), leaves)
         if any(isinstance(x, Number) for x in leaves):
             result = tree.map(lambda v: tensor(v) if isinstance(v, Number) else v, result)
         loss = require_scalar(result[0] if has_aux else result)
@@ -151,7 +152,7 @@ def vjp(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Callable
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
     with differentiating():
-        out = f(*fresh, **kwargs)
+        out = with_loops(f(*fresh, **kwargs), leaves)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
