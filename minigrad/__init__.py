@@ -7,6 +7,7 @@ from . import numpy_protocol as numpy_protocol
 from .compiled import CompileWarning, jit
 from .control.call import checkpoint, custom_vjp
 from .control.cond import cond
+from .control.kernel import kernel
 from .control.scan import scan
 from .control.unroll import unroll
 from .control.while_loop import while_loop
@@ -26,7 +27,7 @@ from .transforms.tracing import trace
 
 __all__ = [
     "CompileWarning", "Graph", "Module", "Node", "Primitive", "Tensor", "buffer", "checkpoint", "cond", "custom_vjp", "errors", "export",
-    "grad", "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "native_loops", "no_grad", "optim", "parameter", "random", "reroll",
-    "scan", "scope", "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__,
+    "grad", "hessian", "hvp", "init", "io", "jacobian", "jit", "jvp", "kernel", "native_loops", "no_grad", "optim", "parameter", "random",
+    "reroll", "scan", "scope", "tensor", "trace", "tree", "unroll", "value_and_grad", "vjp", "vmap", "while_loop", *functional.__all__,
     *ops.__all__,
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import freeze
 from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
-from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
+from .errors import AbstractValueError, DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
@@ -190,6 +190,13 @@ class Compiled:
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
         graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
         return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
+
+    def specialized(self, *args: Any, **kwargs: Any) -> tuple[Specialization, tuple[np.ndarray, ...]]:
+        """The program for these arguments at their sizes, and its arguments: the leaves, then what f takes from outside."""
+        call = self._looked_up(*with_static(self.static, args, kwargs))
+        if call is None:
+            raise AbstractValueError(message(self.__name__, "the arguments have no values", "Give arrays"))
+        return call[0], call[2]
 
     def explain(self) -> str:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""

@@ -53,6 +53,10 @@ class AbstractValueError(MinigradError, TypeError):
     """Python asked for the value of a tensor that has none yet (inside trace, jit, scan or vmap)."""
 
 
+class KernelError(MinigradError, RuntimeError):
+    """A kernel of the user (mg.kernel) that does not fit its arguments or raised an exception."""
+
+
 class NonFiniteError(MinigradError, FloatingPointError):
     """A value is NaN or infinite."""
 

@@ -6,16 +6,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 
 import minigrad as mg
 from minigrad.control.call import CALL
 from minigrad.control.cond import COND
+from minigrad.control.kernel import KERNEL
 from minigrad.control.scan import SCAN
 from minigrad.control.while_loop import WHILE
 from minigrad.graph.types import TensorType
 from minigrad.table import TABLE
 from minigrad.tensor import Primitive
+
+
+@numba.njit
+def cube(x: Any, out: Any) -> None:
+    for i in range(x.shape[0]):
+        out[i] = x[i] ** 3
+
 
 LEAVES = {"input", "constant", "parameter"}
 FLOAT64 = np.dtype("float64")
@@ -101,6 +110,8 @@ def _loop(op: Primitive, rng: np.random.Generator) -> Iterator[Case]:
             return mg.checkpoint(lambda x, w: mg.tanh(x @ w))(x, w)
 
         yield found(checkpointed, x, w)
+    elif op is KERNEL:
+        yield found(mg.kernel(cube, type=lambda x: x, vjp=lambda ct, out, x: ct * 3 * x * x), x)
 
 
 def cases(name: str) -> list[Case]:

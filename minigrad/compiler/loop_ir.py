@@ -6,200 +6,42 @@ both compute what NumPy computes. Buffers never overlap: two values share memory
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from .dtypes import BINARY, BITS, COMPARE, FLOATS, HALVES, INTEGERS, NUMBERS, SIGNED, UNARY, UNSIGNED
+from .dtypes import BINARY, BITS, FLOATS, HALVES, INTEGERS, NUMBERS, SIGNED, UNARY, UNSIGNED
 from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate, minimum
+from .scalar_ir import (
+    AsIndex,
+    Binary,
+    Buffer,
+    Cast,
+    Compare,
+    Const,
+    Expr,
+    FromIndex,
+    Libm,
+    Load,
+    Read,
+    Select,
+    Unary,
+    View,
+    require,
+)  # fmt: skip
 
 __all__ = [  # noqa: RUF022, in the order of the text
     "Index", "IndexLike", "IndexOp", "Literal", "LoopVar", "Size", "as_index", "evaluate", "minimum",
     "UNARY", "BINARY", "FLOATS", "HALVES", "SIGNED", "UNSIGNED", "INTEGERS", "NUMBERS", "BITS", "ALIGNMENT", "SPLIT_FROM",
     "Buffer", "View",
     "Expr", "Const", "Read", "Load", "FromIndex", "Cast", "Unary", "Binary", "Libm", "Compare", "Select", "AsIndex",
-    "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check",
+    "Stmt", "For", "While", "Shared", "If", "Let", "Declare", "Assign", "Store", "Gemm", "Argsort", "Check", "Array",
+    "External", "Extern",
     "Function", "blocks", "walk",
 ]  # fmt: skip
 
 ALIGNMENT = 64
 SPLIT_FROM = 8
-
-
-# --- Buffers ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Buffer:
-    """An array of `size` contiguous elements. Its name is an identifier."""
-
-    name: str
-    dtype: str
-    size: IndexLike
-
-    def __post_init__(self) -> None:
-        _require(f"buffer {self.name}", self.dtype, BITS)
-
-    @property
-    def itemsize(self) -> int:
-        return BITS[self.dtype] // 8
-
-
-@dataclass(frozen=True)
-class View:
-    """A matrix inside a buffer: element (i, j) is at `offset + i * row_stride + j * column_stride`."""
-
-    buffer: Buffer
-    offset: IndexLike
-    row_stride: IndexLike
-    column_stride: IndexLike
-
-
-# --- Scalar expressions -------------------------------------------------------------------------------------------------
-
-
-class Expr:
-    """A scalar expression, with a `dtype`."""
-
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Const(Expr):
-    dtype: str
-    value: float | int | bool
-
-    def __post_init__(self) -> None:
-        _require("constant", self.dtype, BITS)
-
-
-@dataclass(frozen=True)
-class Read(Expr):
-    """The scalar that a `Let` or `Declare` has named."""
-
-    name: str
-    dtype: str
-
-
-@dataclass(frozen=True)
-class Load(Expr):
-    buffer: Buffer
-    index: IndexLike
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.buffer.dtype
-
-
-@dataclass(frozen=True)
-class FromIndex(Expr):
-    """An index as a scalar."""
-
-    index: IndexLike
-    dtype: str
-
-    def __post_init__(self) -> None:
-        _require("FromIndex", self.dtype, NUMBERS)
-
-
-@dataclass(frozen=True)
-class Cast(Expr):
-    """x in another dtype. A float becomes the nearest integer towards zero that the dtype holds; NaN becomes 0. Integers wrap."""
-
-    dtype: str
-    x: Expr
-
-    def __post_init__(self) -> None:
-        _require("cast", self.dtype, BITS)
-
-
-@dataclass(frozen=True)
-class Unary(Expr):
-    """A function of one operand. `round` rounds half to even. `not` inverts the bits of an integer and the truth of a bool."""
-
-    op: str
-    x: Expr
-
-    def __post_init__(self) -> None:
-        _require(self.op, self.x.dtype, UNARY[self.op])
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.x.dtype
-
-
-@dataclass(frozen=True)
-class Binary(Expr):
-    """A function of two operands. Integers wrap. The integer quotient `floor_divide` and `remainder` are 0 for a divisor of 0. An integer
-    to a negative power is rounded towards zero, and 0 for the base 0. A shift by the width or more gives 0; a right shift of a negative
-    integer gives -1."""
-
-    op: str
-    x: Expr
-    y: Expr
-
-    def __post_init__(self) -> None:
-        _require(self.op, self.x.dtype, BINARY[self.op])
-        _require(self.op, self.y.dtype, {self.x.dtype})
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.x.dtype
-
-
-@dataclass(frozen=True)
-class Libm(Expr):
-    """A call of the C library. `name` is that of the function for doubles."""
-
-    name: str
-    args: tuple[Expr, ...]
-
-    def __post_init__(self) -> None:
-        for x in self.args:
-            _require(self.name, x.dtype, FLOATS & {self.dtype})
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.args[0].dtype
-
-
-@dataclass(frozen=True)
-class Compare(Expr):
-    op: str
-    x: Expr
-    y: Expr
-    dtype = "bool"
-
-    def __post_init__(self) -> None:
-        _require("compare", self.op, COMPARE)
-        _require(self.op, self.x.dtype, NUMBERS | {"bool"})
-        _require(self.op, self.y.dtype, {self.x.dtype})
-
-
-@dataclass(frozen=True)
-class Select(Expr):
-    """`x` if `condition` is true, else `y`. Both are evaluated."""
-
-    condition: Expr
-    x: Expr
-    y: Expr
-
-    def __post_init__(self) -> None:
-        _require("select's condition", self.condition.dtype, {"bool"})
-        _require("select", self.y.dtype, {self.x.dtype})
-
-    @property
-    def dtype(self) -> str:  # type: ignore[override]
-        return self.x.dtype
-
-
-@dataclass(frozen=True)
-class AsIndex(Index):
-    """An integer scalar used as an index, as in a gather."""
-
-    expr: Expr
-
-    def __post_init__(self) -> None:
-        _require("AsIndex", self.expr.dtype, INTEGERS)
 
 
 # --- Statements ---------------------------------------------------------------------------------------------------------
@@ -304,9 +146,9 @@ class Gemm(Stmt):
     columns: IndexLike | None = None
 
     def __post_init__(self) -> None:
-        _require("gemm", self.c.buffer.dtype, FLOATS)
+        require("gemm", self.c.buffer.dtype, FLOATS)
         for view in (self.a, self.b):
-            _require("gemm", view.buffer.dtype, {self.c.buffer.dtype})
+            require("gemm", view.buffer.dtype, {self.c.buffer.dtype})
 
 
 @dataclass(frozen=True)
@@ -326,8 +168,8 @@ class Argsort(Stmt):
     first: int | None = None
 
     def __post_init__(self) -> None:
-        _require("argsort's target", self.target.dtype, {"int64"})
-        _require("argsort's source", self.source.dtype, BITS)
+        require("argsort's target", self.target.dtype, {"int64"})
+        require("argsort's source", self.source.dtype, BITS)
 
 
 @dataclass(frozen=True)
@@ -337,6 +179,47 @@ class Check(Stmt):
     condition: Expr
     code: int
     value: IndexLike
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array in row-major order inside a buffer, from `offset` on."""
+
+    buffer: Buffer
+    offset: IndexLike
+    shape: tuple[IndexLike, ...]
+
+    @property
+    def size(self) -> Index:
+        total: Index = Literal(1)
+        for n in self.shape:
+            total = total * n
+        return total
+
+
+class External(Protocol):
+    """A function that is not in the loop IR. `int64 symbol(pointers…, lengths…)`, at `address`, takes a pointer for each array and then the
+    lengths of all axes; it returns 0, or another number if it fails. A call from Python takes NumPy arrays."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def address(self) -> int: ...
+    def __call__(self, *arrays: object) -> int: ...
+
+
+@dataclass(frozen=True)
+class Extern(Stmt):
+    """Calls an external function, which reads the inputs and changes the outputs. If it fails, the function returns `code`."""
+
+    function: External
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    code: int
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        return (*self.inputs, *self.outputs)
 
 
 # --- Functions ----------------------------------------------------------------------------------------------------------
@@ -385,8 +268,3 @@ def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
         yield stmt
         for block in blocks(stmt):
             yield from walk(block)
-
-
-def _require(what: str, got: str, allowed: Collection[str]) -> None:
-    if got not in allowed:
-        raise TypeError(f"{what}: {got} is not one of {', '.join(sorted(allowed))}")

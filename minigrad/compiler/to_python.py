@@ -33,7 +33,7 @@ def to_python(function: L.Function) -> str:
 def run_python(function: L.Function, args: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> tuple[int, int]:
     """Executes the printed code on contiguous arrays, given by name. Returns (error code, recorded value)."""
     verify(function)
-    namespace: dict[str, Any] = dict(_NAMESPACE)
+    namespace = names(function)
     exec(compile(to_python(function), f"<{function.name}>", "exec"), namespace)
     arrays = [args[b.name].reshape(-1) for b in function.arguments]
     for b, array in zip(function.arguments, arrays, strict=True):
@@ -41,6 +41,11 @@ def run_python(function: L.Function, args: Mapping[str, np.ndarray], sizes: Mapp
             raise ValueError(f"{b.name}: expected a contiguous array")
     with np.errstate(all="ignore"):
         return namespace[function.name](*arrays, *(sizes[s.name] for s in function.sizes))
+
+
+def names(function: L.Function) -> dict[str, Any]:
+    """What the printed code calls by name."""
+    return _NAMESPACE | {s.function.symbol: s.function for s in L.walk(function.body) if isinstance(s, L.Extern)}
 
 
 def _stmt(stmt: L.Stmt, indent: str) -> list[str]:
@@ -84,11 +89,18 @@ def _line(stmt: L.Stmt) -> str:
             return f"{target.name}[{place}] = argsort({what})[:{index(count)}]"
         case L.Check(condition, code, value):
             return f"if not {expression(condition)}: return {code}, {index(value)}"
+        case L.Extern(function, inputs, outputs, code):
+            arrays = [*(_array(a, "array") for a in inputs), *(_array(a, "changed") for a in outputs)]
+            return f"if {function.symbol}({', '.join(arrays)}): return {code}, 0"
     raise TypeError(f"not a statement: {stmt!r}")
 
 
 def _factor(value: L.IndexLike) -> str:
     return f"({index(value)})" if isinstance(value, L.IndexOp) else index(value)
+
+
+def _array(array: L.Array, made_by: str) -> str:
+    return ", ".join([f"{made_by}({array.buffer.name}", index(array.offset), *map(index, array.shape)]) + ")"
 
 
 def _view(view: L.View) -> str:
@@ -161,6 +173,10 @@ def _strided(array: np.ndarray, offset: int, row: int, column: int, shape: tuple
     return np.lib.stride_tricks.as_strided(array[offset:], shape, strides)
 
 
+def _part(buffer: np.ndarray, offset: int, *shape: int) -> np.ndarray:
+    return buffer[offset : offset + math.prod(shape)].reshape(shape)
+
+
 def _parts(n: int, grain: int) -> list[tuple[int, int]]:
     middle = min(n, (n // 2 + grain - 1) // grain * grain) if n >= L.SPLIT_FROM else n
     return [(0, middle), (middle, n)]
@@ -208,6 +224,8 @@ _NAMESPACE: dict[str, Any] = {
     "erf": lambda x: type(x)(math.erf(x)),
     "libm": _Libm(),
     "gemm": _gemm,
+    "array": _part,
+    "changed": _part,
     "parts": _parts,
     "argsort": _argsort,
 }

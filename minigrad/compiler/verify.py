@@ -107,8 +107,14 @@ class _Verifier:
             case L.Check(condition, code, value):
                 self.expr(condition, "bool")
                 self.index(value)
-                if code == 0:
-                    raise ValueError(f"{self.f.name}: a failed check must return a code other than 0")
+                self.stops(code)
+            case L.Extern():
+                for array in stmt.arrays:
+                    self.source(array.buffer)
+                    self.indices(array.offset, *array.shape)
+                for array in stmt.outputs:
+                    self.target(array.buffer)
+                self.stops(stmt.code)
             case _:
                 raise TypeError(f"not a statement: {stmt!r}")
 
@@ -178,6 +184,10 @@ class _Verifier:
         self.source(buffer)
         if buffer.name in self.inputs:
             raise ValueError(f"{self.f.name}: {buffer.name} is an input, so it cannot be written")
+
+    def stops(self, code: int) -> None:
+        if code == 0:
+            raise ValueError(f"{self.f.name}: a failed check must return a code other than 0")
 
     def same(self, expected: str, got: str) -> None:
         if expected != got:

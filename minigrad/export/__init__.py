@@ -9,6 +9,7 @@ from ..errors import message
 
 # {public name: (its module, the name in that module; None for the module itself)}
 _PLACES: dict[str, tuple[str, str | None]] = {
+    "numba": ("numba", None),
     "torch": ("torch", None),
     "jax": ("jax", None),
     "to_jax": ("jax", "to_jax"),

@@ -87,6 +87,10 @@ def gemm(a=L.View(A, 0, M, 1), b=L.View(B, 0, N, 1), c=L.View(C, 0, 1, 1), m=N, 
     return L.Gemm(m, n, k, a, b, c)
 
 
+def extern(argument=L.Array(X, 0, (N,)), result=L.Array(Y, 0, (N,))):  # noqa: B008, frozen values
+    return L.Extern(len, (argument,), (result,), 1)
+
+
 INSIDE = {
     "a write": (loop(L.Store(Y, i, ONE)), loop(L.Store(Y, i + 1, ONE))),
     "a read": (loop(load(i)), loop(load(i + 1))),
@@ -134,6 +138,9 @@ INSIDE = {
     "what is put in order": (L.Argsort(Q, 0, A, 0, N, M), L.Argsort(Q, 0, A, 1, N, M + 1)),
     "the order": (L.Argsort(Q, 0, A, 0, N), L.Argsort(Q, 0, A, 0, M)),
     "the first of an order": (L.Argsort(Q, N - 1, X, 0, N, first=1), L.Argsort(Q, N - 1, X, 0, N, first=2)),
+    "what a kernel reads": (extern(L.Array(A, M, (N - 1, M))), extern(L.Array(A, M, (N, M)))),
+    "what a kernel writes": (extern(result=L.Array(Y, 1, (N - 1,))), extern(result=L.Array(Y, 1, (N,)))),
+    "the lengths of a kernel's arguments": (extern(L.Array(A, 0, (N - 1, M - 1))), extern(L.Array(A, 0, (N - 2, M - 2)))),
     "the length of a product": (gemm(m=N - 1), gemm(m=N - 2)),
 }
 
@@ -171,6 +178,12 @@ def columns(offset=lambda low: low, stride=M, width=lambda low, high: high - low
     return L.For(t, N, (L.Shared(M, low, high, (product,), grain=64),))
 
 
+def kernels(rows):
+    """A kernel for some rows, in each thread."""
+    low, high = L.LoopVar("low"), L.LoopVar("high")
+    return L.Shared(N, low, high, (L.Extern(len, (), (L.Array(Z, low * M, (rows(low, high), M)),), 1),))
+
+
 P_FLOAT = L.Buffer("p_float", "float64", M)
 Z = L.Buffer("z", "float64", (M + 1) * N * M)
 ROW = N * M
@@ -201,6 +214,7 @@ APART = {
     ),
     "rows in reverse": (stepped(t * ROW + (N - 1 - i) * M + j), stepped(t * ROW + (N - 1 - i) * M + j, t * ROW + i * M + j)),
     "columns of a product": (columns(), columns(offset=lambda low: low * 0)),
+    "a kernel's rows": tuple(kernels(lambda low, high, n=n: high - low + n) for n in (0, 1)),
     "the width of a product": (columns(), columns(width=lambda low, high: high)),
     "the stride of a product": (columns(), columns(stride=M - 1)),
 }

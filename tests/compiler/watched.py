@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,13 @@ def run(function: L.Function, sizes: Mapping[str, int], middle: int = 0, **data:
         for (array, offset, row, column), (rows, columns), writes in zip(views, shapes, (False, False, True), strict=True):
             watch.see(array, offset + row * np.arange(rows)[:, None] + column * np.arange(columns), writes)
 
-    namespace = {**to_python._NAMESPACE, "empty": empty, "gemm": gemm, "parts": watch.parts}
+    def part(array: Any, offset: int, *shape: int, writes: bool = False) -> np.ndarray:
+        places = np.arange(offset, offset + np.prod(shape, dtype=int))
+        watch.see(array, places, writes)
+        return array.values[places[0] : places[-1] + 1].reshape(shape) if places.size else np.empty(shape, array.values.dtype)
+
+    own = {"empty": empty, "gemm": gemm, "array": part, "changed": partial(part, writes=True), "parts": watch.parts}
+    namespace = to_python.names(function) | own
     exec(to_python.to_python(function).replace("sort.", "sort_"), namespace)
     arrays = [np.zeros(L.evaluate(b.size, sizes), b.dtype) if b.name not in data else data[b.name] for b in function.arguments]
     with np.errstate(all="ignore"):
@@ -93,6 +100,15 @@ LENGTHS = (*[MUCH] * 9, N, M, N * M, N + M, N - 1, N // 2, (N + 1) * M, N * 2, 3
 SPANS = (N, M, N - 1, N + 1, N // 2, N - N // 2, N % 3, 3, 2, 1, 0)
 FACTORS = (1, 1, 1, 1, 1, N, N, M, M, 2, 3, -1)
 ONE = L.Const("float64", 1)
+
+
+class Idle:
+    """A kernel that does nothing."""
+
+    symbol, address = "idle", 0
+
+    def __call__(self, *arrays: object) -> int:
+        return 0
 
 
 @st.composite
@@ -122,7 +138,8 @@ def functions(draw: Any, shared: bool = False) -> L.Function:
         offset = index(loops[:1])
         a, b, c = L.View(x, 0, k, 1), L.View(x, 0, n, 1), L.View(y, offset, n, 1)
         count, start = draw(st.sampled_from((N, M, 1))), index(loops)
-        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), fill(y, start, count, ONE), copy(y, start, x, 0, count))))
+        kernel = L.Extern(Idle(), (L.Array(x, 0, (m, n)),), (L.Array(y, offset, (k, n)),), 1)
+        return draw(st.sampled_from((L.Gemm(m, n, k, a, b, c), kernel, fill(y, start, count, ONE), copy(y, start, x, 0, count))))
 
     def body(loops: list[L.LoopVar], depth: int) -> tuple[Any, ...]:
         found = [access(loops) if draw(st.integers(0, 4)) else many(loops)]

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from table import CASES, DIFFERENTIABLE, Case, out_types, put, value
+from table import CASES, DIFFERENTIABLE, Case, cases, out_types, put, value
 
 import minigrad as mg
+from minigrad.errors import GraphError
 from minigrad.table import TABLE
 
 jax = pytest.importorskip("jax")
@@ -21,8 +22,9 @@ from minigrad.export.jax.rules import RULES  # noqa: E402
 
 
 def few(cases: Sequence[Case]) -> list[Case]:
-    """Of elementwise operations the cases of one shape."""
-    return [c for c in cases if not c.op.elementwise or c.arrays[0].shape == (2, 3) or c.op.examples]
+    """Of elementwise operations the cases of one shape; none of kernels, which are refused."""
+    found = [c for c in cases if c.op.name != "kernel"]
+    return [c for c in found if not c.op.elementwise or c.arrays[0].shape == (2, 3) or c.op.examples]
 
 
 def cotangents(case: Case) -> list[np.ndarray]:
@@ -49,6 +51,12 @@ def found() -> dict[int, Any]:
 
 def test_every_primitive_has_a_rule() -> None:
     assert set(RULES) == set(TABLE)
+
+
+def test_a_kernel_is_refused_by_name() -> None:
+    (case,) = cases("kernel")
+    with pytest.raises(GraphError, match="to_jax: cube is a kernel of the user's"):
+        to_jax(case)(*case.arrays)
 
 
 @pytest.mark.parametrize("case", few(CASES), ids=repr)

@@ -20,7 +20,7 @@ from minigrad.export.onnx_model import RULES
 from minigrad.table import TABLE
 
 FLOATS = (np.dtype("float64"), np.dtype("float32"))
-REFUSED = {"nextafter": FLOATS, "erf": FLOATS[:1]}  # {operation: the floats in which it is refused}
+REFUSED = {"nextafter": FLOATS, "erf": FLOATS[:1], "kernel": FLOATS}  # {operation: the floats in which it is refused}
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 1e-30, -1e-30, 100, -100, 30, -30, 0.5, -0.5, 1, -1, 2.5, 709.9, -709.9, 1e19, 1e36])
 INTEGERS = ["int8", "int32", "int64", "uint16", "uint64"]
 

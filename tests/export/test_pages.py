@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 # {page: the libraries that it is about}
-PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"]}
+PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"], "numba": ["numba"]}
 LOGGERS = ["wandb", "mlflow"]
 
 
@@ -45,13 +45,14 @@ def run(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) > 1
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("MINIGRAD_JIT", "0")  # that compiled programs agree, other tests say
+    if page != "numba":  # which is about compiled programs; that they agree, other tests say
+        monkeypatch.setenv("MINIGRAD_JIT", "0")
     names: dict[str, Any] = {}
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page}.md, block {number}", "exec"), names)
 
 
-@pytest.mark.parametrize("page", ["onnx", "pytorch", pytest.param("jax", marks=pytest.mark.slow)])  # XLA compiles for long
+@pytest.mark.parametrize("page", ["numba", "onnx", "pytorch", pytest.param("jax", marks=pytest.mark.slow)])  # XLA compiles for long
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(page, tmp_path, monkeypatch)
 

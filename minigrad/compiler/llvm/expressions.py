@@ -109,7 +109,7 @@ def reads(x: object) -> Iterator[str]:
     elif isinstance(x, tuple):
         for part in x:
             yield from reads(part)
-    elif isinstance(x, L.Stmt | L.Expr | L.Index | L.View):
+    elif isinstance(x, L.Stmt | L.Expr | L.Index | L.View | L.Array):
         yield from reads(tuple(vars(x).values()))
 
 

@@ -32,7 +32,7 @@ def _walk(x: Any, tokens: list[Any], numbers: dict[str, int]) -> None:
         tokens.append(numbers.setdefault(x.name, len(numbers)))
     for other in others:
         value = getattr(x, other)
-        if isinstance(value, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, tuple)):
+        if isinstance(value, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array, tuple)):
             _walk(value, tokens, numbers)
         else:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
             tokens.append(value if type(value) in (str, int) else (type(value), repr(value)))

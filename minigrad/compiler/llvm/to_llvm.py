@@ -2,7 +2,7 @@
 
 Each phase of a program has an entry with the C signature `int64 f(void **arrays, int64 *sizes, void *arena, int64 *board, int64 worker)`:
 `arrays` and `arena` are NumPy array objects, `board` is a work board or null, `worker` tells whether the calling thread is a worker. It
-returns 0, or the code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`.
+returns 0, or the code of the `Check` or `Extern` that failed; it then stores the value of that check in `sizes[number of sizes]`.
 
 The entry calls a function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because LLVM's
 compile time grows faster than the length of a function. Statements that differ in names alone are one function, which is called with other
@@ -177,7 +177,7 @@ class _Printer(Expressions):
         types = self.functions.parameters
         piece, key, names = self.program.form(piece)
         kinds = [types.get(f"%ptr.{n}") or outside.get(f"%outer.{n}", ("", ""))[0] or f"%slot.{n}" in outside for n in names]
-        checked = any(isinstance(s, L.Check) for s in L.walk(piece))
+        checked = any(isinstance(s, L.Check | L.Extern) for s in L.walk(piece))
         result = "i64" if checked else "void"
         made = self.program.made.get((key, *kinds))
         if made is None:
@@ -249,6 +249,8 @@ class _Printer(Expressions):
                 self.block(expand_argsort(stmt))
             case L.Check(condition, code, value):
                 self.check(condition, code, value)
+            case L.Extern():
+                self.extern(stmt)
 
     def loop(self, stmt: L.For) -> None:
         extent = self.index(stmt.extent)
@@ -270,7 +272,7 @@ class _Printer(Expressions):
 
     def unrolled(self, stmt: L.For) -> str:
         extent = L.as_index(stmt.extent)
-        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
+        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check | L.Extern) for s in stmt.body)
         if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
         return f", !llvm.loop {UNROLLED}"
@@ -300,7 +302,15 @@ class _Printer(Expressions):
         return [("ptr", self.address(view.buffer, self.index(view.offset))), *strides]
 
     def check(self, condition: L.Expr, code: int, value: L.IndexLike) -> None:
-        failed = self.text.emit(f"xor i1 {self.expr(condition)}, true")
+        self.stop_if(self.text.emit(f"xor i1 {self.expr(condition)}, true"), code, value)
+
+    def extern(self, stmt: L.Extern) -> None:
+        pointers = [("ptr", self.address(a.buffer, self.index(a.offset))) for a in stmt.arrays]
+        lengths = [("i64", self.index(n)) for a in stmt.arrays for n in a.shape]
+        found = self.text.call("i64", stmt.function.symbol, *pointers, *lengths)
+        self.stop_if(self.text.emit(f"icmp ne i64 {found}, 0"), stmt.code, 0)
+
+    def stop_if(self, failed: str, code: int, value: L.IndexLike) -> None:
         with self.text.when(failed, leaves=True):
             self.text.do(f"store i64 {self.index(value)}, ptr %error.slot")
             self.text.do(f"ret i64 {code}")

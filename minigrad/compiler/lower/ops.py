@@ -12,6 +12,7 @@ from ...primitives import index, movement, reduce
 from .. import loop_ir as L
 from .block import Block
 from .control import cond, inline, scan, while_loop
+from .kernel import kernel
 from .numbers import fit
 from .random import random
 from .state import Range, Unsupported, const, nest, note
@@ -231,6 +232,6 @@ def cumulative(block: Block, node: Node) -> None:
 
 
 CONTROL = (cond, while_loop, scan)
-ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, gather, scatter_along, argsort, argmax, fit, random)
+ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, gather, scatter_along, argsort, argmax, fit, random, kernel)
 OTHERS: dict[str, Callable[[Block, Node], None]] = {"scatter_max": scatter, "cumsum": cumulative, "cumprod": cumulative}
 LOWER: dict[str, Callable[[Block, Node], None]] = {f.__name__: f for f in (*ALONE, *CONTROL)} | OTHERS

@@ -155,7 +155,7 @@ class Accesses:
                 self.expr(condition)
                 self.index(value)
                 self.suppose(*self.holds(condition))
-            case L.Gemm() | L.Argsort():
+            case L.Gemm() | L.Argsort() | L.Extern():
                 self.many(stmt)
             case _:
                 raise TypeError(f"not a statement: {stmt!r}")
@@ -184,6 +184,11 @@ class Accesses:
             case L.Argsort(target, offset, source, source_offset, n, stride, target_stride, _, first):
                 self.row(source, source_offset, n, stride)
                 self.row(target, offset, n if first is None else first, target_stride, writes=True)
+            case L.Extern():
+                for array in stmt.arrays:
+                    for extent in array.shape:
+                        self.length(extent, self.note)
+                    self.row(array.buffer, array.offset, array.size, writes=array in stmt.outputs)
 
     def row(self, buffer: L.Buffer, offset: L.IndexLike, count: L.IndexLike, stride: L.IndexLike = 1, writes: bool = False) -> None:
         self.length(count, self.note)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import BoundsError, RangeError, message
+from ...control.kernel import KERNEL
+from ...errors import BoundsError, KernelError, MinigradError, RangeError, message
 from ...primitives.elementwise import fit
 from .. import loop_ir as L
 from ..index import evaluate
@@ -48,7 +49,7 @@ class Executable:
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
 
     def run(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...]) -> None:
-        """Fill the outputs. Raises BoundsError for an index out of bounds and RangeError for a number, naming the line.
+        """Fill the outputs. Raises BoundsError for an index out of bounds, RangeError for a number and KernelError for a user's kernel.
 
         A KeyboardInterrupt is raised at once, also during a long call. The outputs and the working memory must then not be used again.
         """
@@ -75,7 +76,7 @@ class Executable:
 
     def call(
         self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
-    ) -> BoundsError | RangeError | None:
+    ) -> MinigradError | None:
         """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
         arrays = (*inputs, *outputs)
@@ -88,6 +89,9 @@ class Executable:
         if not code:
             return None
         node, length = self.lowered.checks[code - 1]
+        if node.op is KERNEL:
+            fix = "Call it without mg.jit to see which"
+            return KernelError(message(node.attrs["own"].name, "the kernel raised an exception", fix, node.origin))
         if node.op is fit:
             which = "a number" if node.type.is_float else value
             return RangeError(message("number", f"{which} does not fit {node.type.dtype}", "Give a wider dtype", node.origin))

@@ -139,15 +139,17 @@ def _writers(lowered: Lowered, buffer: L.Buffer) -> list[str]:
     found, note = [], ""
     for stmt in (s for phase in lowered.phases for s in L.walk(phase.body)):
         note = stmt.note or note
-        if _target(stmt) == buffer:
+        if buffer in _targets(stmt):
             found.append(note)
     return list(dict.fromkeys(filter(None, found)))
 
 
-def _target(stmt: L.Stmt) -> L.Buffer | None:
+def _targets(stmt: L.Stmt) -> tuple[L.Buffer, ...]:
     match stmt:
         case L.Store(buffer) | L.Argsort(buffer):
-            return buffer
+            return (buffer,)
         case L.Gemm():
-            return stmt.c.buffer
-    return None
+            return (stmt.c.buffer,)
+        case L.Extern():
+            return tuple(a.buffer for a in stmt.outputs)
+    return ()

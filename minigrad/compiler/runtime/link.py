@@ -63,6 +63,8 @@ def kernels(functions: Sequence[L.Function], timed: bool = False) -> list[Kernel
     if not functions:
         return []
     code = to_llvm(functions, timed=timed)
+    for stmt in (s for f in functions for s in L.walk(f.body) if isinstance(s, L.Extern)):
+        llvm.add_symbol(stmt.function.symbol, stmt.function.address)
     addresses = link(code.units)
     return [Kernel(f, code, addresses[name]) for f, name in zip(functions, code.entries, strict=True)]
 

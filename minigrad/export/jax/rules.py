@@ -211,6 +211,12 @@ def call(*args: Array, graph: Graph, rule: Any, run: Run) -> Arrays:
 
 # ---- the table
 
+
+def kernel(*args: Array, own: Any) -> Arrays:
+    problem = f"{own.name} is a kernel of the user's (mg.kernel), which JAX cannot call"
+    raise GraphError(message("to_jax", problem, "Write it with mg.scan, or give its result as an argument"))
+
+
 RULES: dict[str, Callable[..., Any]] = {
     "item": lambda values, index: values[index],
     # of one operand
@@ -309,6 +315,7 @@ RULES: dict[str, Callable[..., Any]] = {
     # control
     "call": call,
     "cond": cond,
+    "kernel": kernel,
     "scan": scan,
     "while_loop": while_loop,
 }

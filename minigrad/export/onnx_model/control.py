@@ -11,7 +11,7 @@ from ...control.scan import split
 from ...graph.dims import Extent, identical
 from ...graph.ir import Graph, Node
 from ...graph.types import BOOL, INT, TensorType
-from .writer import Rule, Writer, info
+from .writer import Rule, Writer, info, refused
 
 Side = Callable[[Writer], list[str]]
 
@@ -86,8 +86,12 @@ def call(w: Writer, node: Node, *args: str, graph: Graph, rule: Any) -> list[str
     return w.graph(graph, args)
 
 
+def kernel(w: Writer, node: Node, *args: str, own: Any) -> list[str]:
+    raise refused(node, f"{own.name} is a kernel of the user's, which ONNX cannot call", "Write it with mg.scan")
+
+
 def item(w: Writer, node: Node, values: list[str], index: int) -> str:
     return values[index]
 
 
-CONTROL: dict[str, Rule] = {"scan": scan, "cond": cond, "while_loop": while_loop, "call": call, "item": item}
+CONTROL: dict[str, Rule] = {"scan": scan, "cond": cond, "while_loop": while_loop, "call": call, "kernel": kernel, "item": item}
