@@ -11,6 +11,7 @@ from minigrad.graph.ir import Node
 from . import text
 
 LEAVES = {"input", "parameter", "constant"}
+HIDDEN = {"reshape", "broadcast", "alias", "item"}  # a drawing shows the argument in place of these operations
 _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 
 
