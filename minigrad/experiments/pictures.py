@@ -13,6 +13,7 @@ import minigrad as mg
 from .. import viz
 from ..models.tasks.draw import Range
 from ..train import Metrics
+from ..viz.plots import heat_map
 from ..viz.style import plotting
 from .run import Experiment, Run
 
@@ -191,7 +192,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     for a, name, found, unit in panels:
         signed = bool((found < 0).any())
         top = max(float(np.abs(found).max()), 1e-6) if signed else max(1.0, float(found.max()))
-        image = a.imshow(found, aspect="auto", cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
+        image = heat_map(a, found.T, cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
         several = heads.get(name, 1) > 1
         a.set(title=labels.get(name, name), ylabel=f"{unit}s of {heads[name]} heads" if several else unit, xlabel="time step")
         figure.colorbar(image, ax=a)

@@ -83,6 +83,30 @@ def test_clicking_a_strip_moves_the_cursor(browser, lstm):
     assert cursor(browser)[0] == "t = 9"
 
 
+@pytest.mark.parametrize(("steps", "slots"), [(16, 128), (16, 500), (1500, 6)])
+def test_every_slot_that_is_written_leaves_a_pixel(browser, steps, slots):
+    written = RNG.integers(0, slots, steps)
+    add = np.zeros((steps, slots))
+    add[np.arange(steps), written] = np.where(np.arange(steps) % 2, 1.0, -1.0)
+    panels = {"w_write": np.abs(add), "add": add}
+    page = viz.page(loss_fn, RNN(1, 1, 1, key=0), np.ones((steps, 1, 1), "float32"), panels=panels)
+    browser.open(page).settle()
+    for strip in ("w write", "add"):
+        width, height, shown_width, shown_height, lit = browser.run(
+            """const c = document.querySelector(`canvas[aria-label^="${arguments[0]} over"]`), w = c.width, h = c.height;
+            const data = c.getContext('2d').getImageData(0, 0, w, h).data, T = arguments[1].length, empty = [255, 255, 255];
+            const lit = arguments[1].map((s, t) => {
+              const o = 4 * (Math.floor(s * h / arguments[2]) * w + Math.floor(t * w / T));
+              return empty.reduce((sum, v, i) => sum + Math.abs(v - data[o + i]), 0) > 200;
+            });
+            return [w, h, c.clientWidth, c.clientHeight, lit]""",
+            strip, written.tolist(), slots,
+        )  # fmt: skip
+        assert all(lit)
+        assert width <= shown_width, "every pixel of the canvas has a pixel of the screen"
+        assert height <= shown_height
+
+
 def test_time_runs_and_stops(browser, lstm):
     browser.open(lstm).click("#play")
     assert browser.one("#play").get_attribute("aria-pressed") == "true"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from minigrad.viz.plots import pooled
 
 import minigrad as mg
 from minigrad import viz
 
 pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image", reason="needs pillow")
 RNG = np.random.default_rng(0)
 
 
@@ -34,6 +37,38 @@ def test_memory_has_a_labelled_panel_for_each_array_and_head():
     assert any(a.get_xlabel() == "time step t" for a in plot.figure.axes)
     assert plot.pipe("png")[:4] == b"\x89PNG"
     assert "image/svg+xml" in plot._repr_mimebundle_()
+
+
+def lit(plot: viz.Plot, label: str, cells: list[tuple[int, int]]) -> list[bool]:
+    """Whether each of these cells (step, row) of a panel has a dark pixel in the PNG."""
+    shown = np.asarray(Image.open(io.BytesIO(plot.pipe("png"))).convert("RGB")).min(-1)
+    figure = plot.figure
+    (axis,) = [a for a in figure.axes if a.get_ylabel().startswith(label)]
+    scale = shown.shape[1] / (figure.get_size_inches()[0] * figure.dpi)
+    found = []
+    for t, row in cells:
+        (left, low), (right, high) = axis.transData.transform([(t - 0.4, row + 0.5), (t + 0.4, row - 0.5)]) * scale
+        top, bottom = len(shown) - np.array([high, low])
+        found.append(bool((shown[int(top) - 1 : int(bottom) + 2, int(left) - 1 : int(right) + 2] < 150).any()))
+    return found
+
+
+@pytest.mark.parametrize(("steps", "slots"), [(20, 128), (20, 700), (2000, 8)])
+def test_every_slot_that_is_written_leaves_a_pixel(steps, slots):
+    written = RNG.integers(0, slots, steps)
+    w = np.eye(slots)[written]
+    w[::2] = 0
+    memory = -np.repeat(w[:, :, None], 3, axis=2)
+    cells = [(t, int(s)) for t, s in enumerate(written) if t % 2]
+    plot = viz.memory({"w_write": w, "add": -w, "M": memory})
+    assert all(lit(plot, "w write", cells))
+    assert all(lit(plot, "add", cells))
+    assert all(lit(plot, "M", [(t, s) for t, s in cells if t < 24 and steps <= 24]))
+
+
+def test_of_values_that_become_one_pixel_the_one_farthest_from_zero_stays():
+    np.testing.assert_array_equal(pooled(np.array([[1.0, -3.0, 0.0, 2.0, 0.5, 0.0]]), 3, 9), [[-3.0, 2.0, 0.5]])
+    assert np.isnan(pooled(np.array([[1.0], [np.nan], [0.0], [7.0]]), 1, 2)[0, 0])
 
 
 def test_memory_errors_and_values_that_are_not_finite(tmp_path):
