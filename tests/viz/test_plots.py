@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -179,3 +182,12 @@ def test_a_format_that_there_is_not_is_refused_and_a_repr_never_raises(monkeypat
     found = plot._repr_mimebundle_()
     assert list(found) == ["text/plain"]
     assert found["text/plain"].endswith("(no fonts)")
+
+
+def test_a_backend_of_the_parent_process_that_is_not_here_is_not_needed():
+    code = "from minigrad import viz; import os; print(len(viz.memory({'x': [[1.0]]}).pipe('svg')), os.environ['MPLBACKEND'])"
+    names = {**os.environ, "MPLBACKEND": "module://no_such_package.backend_inline"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=names)
+    size, backend = run.stdout.split()
+    assert int(size) > 1000
+    assert backend == "module://no_such_package.backend_inline"
