@@ -292,3 +292,17 @@ def test_a_step_that_is_no_integer_is_refused(step: object) -> None:
         pass
     with mg.scope("rnn", step=np.int64(2)):
         assert mg.parameter(1.0).node.origin.step == 2
+
+
+def test_view_opens_the_file_in_the_browser_of_any_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda uri: opened.append(uri) is None)
+    written = viz.unrolled(eager()[0]).render("a b", tmp_path, view=True)
+    assert opened == [Path(written).as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda uri: False)
+    with pytest.raises(viz.DrawingError, match="no browser"):
+        viz.unrolled(eager()[0]).render("a", tmp_path, view=True)
+
+
+def test_a_wide_drawing_is_made_smaller_where_a_page_is_narrower() -> None:
+    assert "max-width: 100%" in ET.fromstring(viz.unrolled(eager()[0]).svg).attrib["style"]
