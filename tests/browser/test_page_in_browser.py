@@ -315,3 +315,22 @@ def test_wires_between_open_and_closed_steps_meet_both_borders(browser, ntm):
     assert len(found) > 10
     assert np.abs(found[:, :2]).max() < 1
     assert found[:, 2].min() > 0
+
+
+def test_a_page_that_is_hidden_at_first_fits_when_it_is_shown(browser, ntm):
+    class Hidden:
+        def save(self, path):
+            path.write_text(f"<!doctype html><body><div id=tab style='display: none'>{ntm._repr_html_()}</div></body>")
+            return path
+
+    browser.open(Hidden()).settle()
+    browser.run("document.getElementById('tab').style.display = 'block'")
+    browser.driver.switch_to.frame(browser.one("iframe"))
+    browser.wait("document.querySelector('#graph .step')")
+    browser.settle()
+    pane, step = browser.one("#graph").rect, browser.one("#graph .step").rect
+    assert step["height"] > 40
+    assert pane["y"] <= step["y"]
+    assert step["y"] + step["height"] <= pane["y"] + pane["height"]
+    assert browser.run("return document.querySelector('.strip canvas.weights').width") == 8
+    browser.driver.switch_to.default_content()
