@@ -160,7 +160,7 @@ def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
 # ---- inside the loop
 
 
-def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+def record(model: Any, xs: Any, names: Sequence[str] | None) -> dict[str, np.ndarray]:
     """The named values of the model's loop at every step, (T, …), for the first sequence of a batch: see `viz.record`."""
     return viz.record(lambda model, xs: model(xs), model, xs, names=names)
 
@@ -174,8 +174,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     xs, ys, _ = (v[:LONGEST] for v in example(e))
     given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
     has_memory = e.config.model in INSIDE
-    names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
-    recorded = record(model, xs, names)
+    recorded = record(model, xs, None if has_memory else ["h"])
     if has_memory and "add" not in recorded:
         recorded["add"] = recorded["k"]  # a MANN may write its key
     values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from minigrad.models import GRU, LSTM
 from minigrad.viz import convert, style, text
+from minigrad.viz.leaves import assigned
 
 import minigrad as mg
 from minigrad import viz
@@ -306,3 +307,9 @@ def test_view_opens_the_file_in_the_browser_of_any_system(tmp_path: Path, monkey
 
 def test_a_wide_drawing_is_made_smaller_where_a_page_is_narrower() -> None:
     assert "max-width: 100%" in ET.fromstring(viz.unrolled(eager()[0]).svg).attrib["style"]
+
+
+def test_a_line_of_several_statements_names_no_value(tmp_path: Path) -> None:
+    source = tmp_path / "lines.py"
+    source.write_text("a = 1; b = a + x\nc = x  # one; two\nd = f(';')\n")
+    assert [assigned(str(source), line) for line in (1, 2, 3)] == [None, "c", "d"]

@@ -115,7 +115,9 @@ def test_an_ntm_is_recorded_by_the_names_of_its_values():
     assert {"write.g", "read.g", "y"} <= set(found)
     np.testing.assert_allclose(found["w_write"].sum(-1), 1, rtol=1e-5)
     np.testing.assert_allclose(found["y"], model(np.ones((7, 2, 3), "float32")).numpy()[:, 0], rtol=1e-4, atol=1e-6)
-    with pytest.raises(viz.DrawingError, match="no value is named"):
+    with pytest.raises(viz.DrawingError, match=r"no value is named typo in every step; the names are .*write\.M"):
+        viz.record(lambda m, xs: m(xs), model, np.ones((7, 2, 3), "float32"), names=["w_read", "typo"])
+    with pytest.raises(viz.DrawingError, match="no value is named in every step"):
         viz.record(lambda x: mg.sum(x), np.ones(3, "float32"))
 
 
