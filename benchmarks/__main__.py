@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "calls", "steps", "bridges", "fresh", "growth"]
+PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "depth", "growth", "written out"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -43,16 +43,19 @@ def arguments() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     """All parts that were asked for, each stored as soon as it is there."""
-    from . import bridges, calls, eager, fresh, growth, machine, steps
+    from . import bridges, calls, eager, fresh, growth, machine, steps, written_out
 
     works = [w for name in chosen.work for w in WORKS[name]]
     parts: dict[str, Callable[[], Any]] = {
         "machine": machine.run,
         "eager": lambda: eager.run(chosen.quick),
+        "loops": lambda: eager.loops(chosen.quick),
         "calls": lambda: calls.run(chosen.quick),
         "steps": lambda: steps.run(works, chosen.peers, chosen.rounds, chosen.quick),
         "bridges": lambda: bridges.run(chosen.rounds, chosen.quick),
         "fresh": lambda: fresh.run(chosen.peers, chosen.quick),
+        "depth": lambda: fresh.depths(chosen.peers, chosen.quick),
+        "written out": lambda: written_out.run(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
     }
     results: dict[str, Any] = {}

@@ -17,10 +17,11 @@ import numpy as np
 
 from .console import say
 from .contestants import first_weights
-from .work import Work, ntm, smaller
+from .work import Work, ntm, smaller, stacked
 
 REPEATS = 5
 LENGTHS = [2 * int(n) + 1 for n in np.random.default_rng(0).integers(1, 21, 100)]  # of copy: the sequence, a mark, the sequence again
+DEPTHS = [stacked(kind, n) for kind in ("transformer", "lstm") for n in (1, 4, 8)]
 Found = dict[str, dict[str, Any]]
 
 
@@ -114,4 +115,17 @@ def run(peers: Sequence[str], quick: bool) -> dict[str, Found]:
         found["lengths"] = lengths(one, engines, LENGTHS[:6] if quick else LENGTHS)
         say("  peak memory")
         found["peak"] = peak(long, engines, min(repeats, 3))
+    return found
+
+
+def depths(peers: Sequence[str], quick: bool) -> dict[str, Found]:
+    """Cold compilation of more and more layers."""
+    engines = ["minigrad", *(p for p in peers if p == "jax")]
+    found = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for number, work in enumerate(DEPTHS[1:2] if quick else DEPTHS):
+            say(f"[bold]{work.name} in fresh processes[/]")
+            folder = Path(temporary) / str(number)
+            folder.mkdir()
+            found[work.name] = cold(Bench(smaller(work) if quick else work, folder), engines, 1 if quick else 3)
     return found

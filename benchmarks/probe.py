@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .work import ENGINES, Work
+from .work import ENGINES, WRITTEN_OUT, Work
 
 
 def rss() -> int:
@@ -26,7 +26,7 @@ def rss() -> int:
 
 def train(started: float, engine: str, work: dict[str, Any], lengths: list[int], weights: str, memory: bool = False) -> dict[str, Any]:
     """A step on data of each length. `started` is time.time() of the moment the process was asked for."""
-    module, name = ENGINES[engine]
+    module, name = (ENGINES | WRITTEN_OUT)[engine]
     found = importlib.import_module(f".{module}", __package__)
     what = Work(**work)
     with np.load(weights) as file:

@@ -187,11 +187,43 @@ def block(work: Work) -> Forward:
     return forward
 
 
+def written_out(cell: Callable[[Work], Cell]) -> Callable[[Work], Forward]:
+    """Step by step in a Python loop."""
+
+    def make(work: Work) -> Forward:
+        start, step = cell(work)
+
+        def forward(p: Any, xs: Any) -> Any:
+            state, ys = start(p, xs.shape[1]), []
+            for x in xs:
+                state, y = step(p, state, x)
+                ys.append(y)
+            return jnp.stack(ys)
+
+        return forward
+
+    return make
+
+
+CELLS: dict[str, Callable[[Work], Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}
 MODELS: dict[str, Callable[[Work], Forward]] = {
-    **{name: over_time(cell) for name, cell in {"lstm": lstm, "gru": gru, "rnn": rnn, "ntm": ntm, "mann": mann}.items()},
+    **{name: over_time(cell) for name, cell in CELLS.items()},
     "bahdanau": decoder,
     "transformer": block,
 }
+
+
+def stack(models: dict[str, Callable[[Work], Forward]], work: Work) -> Forward:
+    """As many layers as the work has, one after the other."""
+    layer = models[work.kind](work)
+
+    def forward(p: Any, x: Any) -> Any:
+        for i in range(work.layers):
+            prefix = f"layers[{i}]."
+            x = layer({k.removeprefix(prefix): v for k, v in p.items() if k.startswith(prefix)}, x)
+        return x
+
+    return forward if work.layers > 1 else layer
 
 
 def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
@@ -202,8 +234,10 @@ def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
 
 
 class Jax:
+    models = MODELS
+
     def __init__(self, work: Work, weights: Arrays):
-        forward = MODELS[work.kind](work)
+        forward = stack(self.models, work)
 
         def loss(p: Any, xs: Any, ys: Any) -> Any:
             return LOSSES[work.loss](forward(p, xs), ys)
@@ -240,3 +274,7 @@ class Jax:
     def working_memory(self, xs: np.ndarray, ys: np.ndarray) -> int:
         found = self.train.lower(self.p, self.slots, xs, ys).compile().memory_analysis()
         return int(found.temp_size_in_bytes)
+
+
+class JaxLoop(Jax):
+    models = {name: written_out(cell) for name, cell in CELLS.items()}  # noqa: RUF012

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,20 @@ class CausalBlock(Block):
         return super().__call__(mg.tensor(x), causal(x.shape[0]))
 
 
+class Stack(mg.Module):
+    def __init__(self, layers: list[Any]):
+        self.layers = tuple(layers)
+
+    def __call__(self, x: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
 def build(work: Work) -> Any:
     """The model with its own initial weights, the same in every process."""
+    if work.layers > 1:
+        return Stack([build(replace(work, layers=1)) for _ in range(work.layers)])
     if work.kind == "ntm":
         memory = (work.slots, work.width)
         heads = {"read_heads": work.heads, "write_heads": work.heads, "w_0": "focused"}
@@ -78,6 +91,8 @@ def arrays(tree: Any) -> Arrays:
 class Minigrad:
     """`mg.jit` of value, gradient and `mg.optim.Adam`."""
 
+    forward: Callable[..., Any] = staticmethod(lambda model, xs, **loop: model(xs, **loop))
+
     def __init__(self, work: Work, weights: Arrays | None = None, **loop: bool):
         optimizer = mg.optim.Adam(LEARNING_RATE, beta1=BETA1, beta2=BETA2, epsilon=EPSILON)
         self.model = build(work)
@@ -85,7 +100,7 @@ class Minigrad:
         self.xs, self.ys = work.data()
 
         def loss(model: Any, xs: Any, ys: Any) -> Any:
-            return LOSSES[work.loss](model(xs, **loop), ys)
+            return LOSSES[work.loss](self.forward(model, xs, **loop), ys)
 
         def train(model: Any, state: Any, xs: Any, ys: Any) -> Any:
             value, grads = mg.value_and_grad(loss)(model, xs, ys)
@@ -113,3 +128,16 @@ class Minigrad:
         """As explain() tells it, for the sizes of the first call."""
         found = re.search(r"working memory ([\d,]+) bytes", self.train.explain())
         return int(found[1].replace(",", "")) if found else 0
+
+
+def written_out(model: Any, xs: Any) -> Any:
+    """The outputs of a recurrent model, step by step in a Python loop."""
+    state, ys = model.initial_state(xs.shape[1]), []
+    for t in range(xs.shape[0]):
+        state, y = model.step(state, xs[t])
+        ys.append(y)
+    return mg.stack(ys)
+
+
+class MinigradLoop(Minigrad):
+    forward = staticmethod(written_out)

@@ -24,6 +24,11 @@ ENGINES = {  # name on the command line -> module, class; imported only when ask
 # minigrad inside another library's program: no peers of its own steps.
 BRIDGES = {"minigrad in torch": ("with_torch", "InTorch")}
 
+WRITTEN_OUT = {  # the same steps in a Python loop
+    "minigrad, Python loop": ("with_minigrad", "MinigradLoop"),
+    "jax, Python loop": ("with_jax", "JaxLoop"),
+}
+
 
 class Skip(Exception):
     """A contestant that cannot do this work here, and why."""
@@ -64,11 +69,12 @@ class Work:
     slots: int = 0
     width: int = 0
     heads: int = 1
+    layers: int = 1
 
     @property
     def name(self) -> str:
         size = f"LSTM-{self.hidden} {self.slots}×{self.width}" if self.slots else f"{self.hidden}"
-        return f"{self.kind.upper()} {size} T={self.length} B={self.batch}"
+        return f"{self.kind.upper()} {f'{self.layers} × ' if self.layers > 1 else ''}{size} T={self.length} B={self.batch}"
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
         """(xs, ys), time first, the same in every process."""
@@ -108,6 +114,11 @@ def block(batch: int) -> Work:
     return Work("transformer", batch, 64, 64, 64, 64, "mse", 1.0, heads=4)
 
 
+def stacked(kind: str, layers: int) -> Work:
+    """So many layers, each with parameters of its own, as wide as the data."""
+    return Work(kind, 1, 32, 64, 64, 64, "mse", 1.0, heads=4, layers=layers)
+
+
 WORKS: dict[str, list[Work]] = {
     "ntm": [ntm(1), ntm(16), ntm(64)],
     "mann": [mann(1), mann(16)],
@@ -118,9 +129,14 @@ WORKS: dict[str, list[Work]] = {
 }
 
 
+def small(kind: str, length: int) -> Work:
+    """A network small enough for JAX to compile it step by step."""
+    return Work("ntm", 4, length, 9, 100, 8, "bce", 1.5, 32, 10) if kind == "ntm" else replace(layer(kind, 16, 32), length=length, bar=1.5)
+
+
 def smaller(work: Work) -> Work:
     """The same in seconds, to see that everything runs: its numbers mean nothing."""
     small = replace(work, length=6, batch=min(work.batch, 3))
-    if work.kind == "transformer":
+    if work.kind == "transformer" or work.layers > 1:
         return small
     return replace(small, hidden=16, outputs=16 if work.loss == "mse" else work.outputs)

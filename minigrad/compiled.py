@@ -17,21 +17,25 @@ from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import freeze
+from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
 from .errors import DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
-from .graph.ir import Graph, Node
-from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing
+from .graph.ir import Graph, Node, check
+from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing, table_of_trace
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
+from .passes.reroll.notes import noting
+from .passes.specialize import with_sizes
 from .program import Program, Specialization, Structure, explain, numbers_among
 from .results import leaf_tensors
 from .tensor import Tensor, abstract, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
+LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
 NATIVE = frozenset(DTYPES) | HALVES
 # A specialisation, the leaves of the arguments and of what stands outside, and the arrays of these.
 Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...]]
@@ -191,6 +195,17 @@ class Compiled:
         """What was compiled: run-time sizes, passes, phases, loop nests, memory, bytes kept for the gradient; for the newest program."""
         return "\n".join(explain(p) for p in self._newest()) or f"{self.__name__}: nothing compiled yet"
 
+    def scaling(self, *args: Any, threads: Sequence[int] = (2, 4, 8, 16), **kwargs: Any) -> list[Account]:
+        """How a call with these arguments scales with threads, by accounting: all parts are done and timed by one thread, so that the
+        machine need not have as many cores. What waking threads and waiting for them costs is not in it."""
+        call = self._looked_up(*with_static(self.static, args, kwargs))
+        executable = None if call is None else call[0].program.executable
+        if call is None or executable is None:
+            raise MinigradError(
+                message(f"{self.__name__}.scaling", "there is no compiled program", "Give values, and compile all operations")
+            )
+        return call[0].accounts(executable, call[2], threads)
+
     @property
     def source(self) -> str:
         """The loops of the newest program, as Python that runs."""
@@ -229,8 +244,9 @@ def jit(
     result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
     arguments again to find it).
 
-    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS=1 uses one thread; the results are the same to the last
-    bit. MINIGRAD_CHECK=1 compares the first call for each set of sizes (=all: every call) with the interpreter, and raises CheckError.
+    Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
+    as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
+    sizes (=all: every call) with the interpreter, and raises CheckError.
     """
     require_callable("jit", f)
     return Compiled(f, finite, static_places(f, static_argnums, static_argnames))
@@ -284,7 +300,7 @@ def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Se
 
 def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None) -> Program:
     """The graph as a program: compiled, or with a CompileWarning one that the interpreter runs."""
-    passes: list[str] = []
+    passes: list[str] = [*graph.cache.get("loops", ())]
     with dims.deciding(guards):
         optimized = optimize(graph, passes.append)
         if os.environ.get("MINIGRAD_JIT") == "0":
@@ -315,18 +331,41 @@ def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progra
 def traced(
     f: Callable[..., Any], params: list[Tensor], in_tree: Any, names: Sequence[str], wanted: Collection[Node]
 ) -> tuple[Graph, Guards, Outside]:
-    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed."""
+    """Trace f. When f or an operation needs the number of a run-time size, tracing starts again with that size fixed; where much was
+    traced already, the size is replaced in the graph."""
     while True:
-        outside = Outside(wanted)
+        outside, guards = Outside(wanted), Guards(late=_is_late)
+        notes: list[str] = []
         try:
-            with dims.deciding(Guards()) as guards:
-                return trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside), guards, outside
-        except Bind as found:
-            types = [TensorType(tuple(_bound(n, found) for n in p.shape), p.node.type.dtype) for p in params]
+            with dims.deciding(guards), noting(notes):
+                graph = trace_on(f, params, in_tree, names, getattr(f, "__name__", "function"), outside, True)
+            graph, guards = _settled(graph, guards)
+            graph.cache["loops"] = notes
+            return graph, guards, outside
+        except Exception as error:
+            bound = error.added_to(guards.bound) if isinstance(error, Bind) else guards.bound
+            if not bound:
+                if isinstance(error, MinigradError):
+                    error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
+                raise
+            types = [TensorType(tuple(dims.substitute(n, bound) for n in p.shape), p.node.type.dtype) for p in params]
             params = [renewed(p, abstract(t).node) for p, t in zip(params, types, strict=True)]
-        except MinigradError as error:
-            error.args = (f"{error}{_sizes_named(str(error), [p.type for p in params], names)}",)
-            raise
+
+
+def _is_late() -> bool:
+    """Whether so much was traced that starting again would cost more than putting sizes into the graph."""
+    table = table_of_trace()
+    return table is not None and len(table) > LATE
+
+
+def _settled(graph: Graph, guards: Guards) -> tuple[Graph, Guards]:
+    """The graph and its guards with the bound sizes replaced. Raises what is wrong with it then."""
+    if not guards.bound:
+        return graph, guards
+    graph, rest = with_sizes(graph, lambda n: dims.substitute(n, guards.bound)), guards.settled()
+    with dims.deciding(rest):
+        check(graph)
+    return graph, rest
 
 
 def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:
@@ -334,7 +373,3 @@ def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -
     axes = [(n, i, name) for t, name in zip(types, names, strict=True) for i, n in enumerate(t.shape) if isinstance(n, Dim)]
     found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(rf"\b{n}\b", text)}
     return "".join(f"\n  where {found[n]}" for n in sorted(found))
-
-
-def _bound(n: Extent, found: Bind) -> Extent:
-    return found.value if isinstance(n, Dim) and n.symbols[0] == found.symbol else n

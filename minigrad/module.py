@@ -24,6 +24,11 @@ class Module:
     and two Modules have the same structure when their settings are equal, in value and in type. Settings are hashable values, and lists,
     dicts and sets of them.
 
+    Only what `mg.parameter` made is trained. All other arrays and tensors are buffers, such as constants and running statistics: they are
+    saved, loaded and passed through every transformation, but mg.grad does not differentiate with respect to them (its result has zeros
+    there, so that mg.tree.map goes through), and optimisers leave them as they are. An attribute that is set again keeps its role, unless
+    the new value is made by mg.parameter or mg.buffer.
+
     A parameter at two places is tied: it is one leaf of the tree, has one gradient, the sum, is updated and saved once, and stays at both
     places. A setting that is a method of the model or of a part of it, compiled or not, belongs to each copy anew; any other function that
     keeps tensors of the model is refused.
@@ -32,10 +37,13 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor) and value.is_concrete:
             value.named(name)
+        if name in self.__dict__:
+            _keep_roles(self, name, value)
         self.__dict__.pop("__split__", None)
         object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
+        self.__dict__["__roles__"] = {path: role for path, role in self.__dict__.get("__roles__", {}).items() if path[0] != name}
         self.__dict__.pop("__split__", None)
         object.__delattr__(self, name)
 
@@ -53,7 +61,8 @@ class Module:
         else:
             known = values.get("__parts__", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
-            settings = _Settings(tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN))
+            plain = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
+            settings = _Settings(plain, tuple(role for k in parts for role in _roles(self, k)))
             if not settings.mutable:
                 values["__split__"] = parts, settings
         return parts, [values[k] for k in parts], settings
@@ -66,7 +75,7 @@ class Module:
         values.update(zip(parts, children, strict=True))
         for name, method in settings.methods:
             values[name] = method.of(made)
-        values["__parts__"] = parts
+        values["__parts__"], values["__roles__"] = parts, settings.roles
         if not settings.mutable:
             values["__split__"] = parts, settings
         return made
@@ -89,13 +98,39 @@ class Module:
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
 
-# What a model knows of itself: the names of its parts, its ties, and its parts and settings while no attribute is set. No attribute of a
-# user has such a name.
-_OWN = ("__parts__", "__ties__", "__split__")
+# What a model knows of itself: the names of its parts, its ties, whether each leaf is trained, and its parts and settings while no
+# attribute is set. No attribute of a user has such a name.
+_OWN = ("__parts__", "__ties__", "__roles__", "__split__")
 
 
 def _is_parameter(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor) and (leaf.node.op is PARAMETER or leaf.node.learned)
+    return isinstance(leaf, Tensor) and (leaf.node.op is PARAMETER or bool(leaf.node.learned))
+
+
+Role = tuple[tuple[Any, ...], bool]  # the path of a leaf, and whether it is trained
+
+
+def _roles(model: Module, name: str) -> list[Role]:
+    """The role of each leaf of an attribute that is in no Module below: the one it has, or for a new leaf that of its value."""
+    known = model.__dict__.get("__roles__", {})
+    return [(path, known[path] if path in known else _is_parameter(leaf)) for path, leaf in _leaves(model.__dict__[name], (name,))]
+
+
+def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    container = tree.containers[type(value)]
+    if container is None:
+        yield path, value
+    elif not isinstance(value, Module):
+        keys, children, _ = container.split(value)
+        for key, child in zip(keys, children, strict=True):
+            yield from _leaves(child, (*path, key))
+
+
+def _keep_roles(model: Module, name: str, value: Any) -> None:
+    """Before the attribute is set: its leaves keep their roles, or get new ones where mg.parameter or mg.buffer says which."""
+    said = any(isinstance(leaf, Tensor) and (leaf.node.learned is False or _is_parameter(leaf)) for _, leaf in _leaves(value, ()))
+    others = {path: role for path, role in model.__dict__.get("__roles__", {}).items() if path[0] != name}
+    model.__dict__["__roles__"] = others if said else {**others, **dict(_roles(model, name))}
 
 
 class _Method(NamedTuple):
@@ -110,16 +145,24 @@ class _Method(NamedTuple):
 
 
 class _Settings(tree.Frozen):
-    """The settings of a model: pairs of a name and a value."""
+    """The settings of a model: pairs of a name and a value; and the roles of its leaves, but for those of Modules in it."""
 
     plain: dict[str, Any]
+    roles: dict[tuple[Any, ...], bool]
     methods: tuple[tuple[str, _Method], ...]
 
-    def __new__(cls, value: tuple[tuple[str, Any], ...]) -> Self:
-        made = super().__new__(cls, value)
-        made.plain = dict(made.value)
+    def __new__(cls, value: tuple[tuple[str, Any], ...], roles: tuple[Role, ...]) -> Self:
+        made = super().__new__(cls, value, roles)
+        made.plain, made.roles = dict(made.value), dict(roles)
         made.methods = tuple(pair for pair in made.value if type(pair[1]) is _Method)
         return made
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.value, tuple(self.roles.items()))
+
+    def __repr__(self) -> str:
+        buffers = ", ".join(".".join(map(str, path)) for path, is_trained in self.roles.items() if not is_trained)
+        return super().__repr__() + (f" and buffers {buffers}" if buffers else "")
 
 
 def _as_setting(model: Module, name: str, value: Any) -> Any:
@@ -160,5 +203,7 @@ def _is_part(value: Any) -> bool:
 
 
 def count(model: Any) -> int:
-    """The number of elements of all tensors in a tree."""
-    return sum(int(leaf.size) for leaf in tree.leaves(model) if isinstance(leaf, Tensor))
+    """The number of elements of all tensors in a tree, without the buffers of Modules."""
+    leaves, treedef = tree.flatten(model)
+    pairs = zip(leaves, tree.trained(treedef), strict=True)
+    return sum(int(leaf.size) for leaf, is_trained in pairs if is_trained and isinstance(leaf, Tensor))

@@ -7,7 +7,7 @@ import os
 import sys
 from contextvars import ContextVar
 from types import CodeType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .graph.ir import Node
@@ -56,8 +56,11 @@ class Origin(NamedTuple):
         return next((s.step for s in reversed(self.scopes) if s.step is not None), None)
 
 
+# What an origin is worked out from when someone asks for it: an origin, (code, instruction, scopes), or the node that is differentiated.
+Place = Any
+
 scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())  # those of mg.scope that are open
-_override: ContextVar[Origin | None] = ContextVar("origin", default=None)
+_override: ContextVar[Place] = ContextVar("origin", default=None)
 
 
 def is_engine(filename: str) -> bool:
@@ -69,17 +72,38 @@ def is_engine(filename: str) -> bool:
     return known
 
 
-def here() -> Origin:
-    """The origin of a node that is made now: the innermost line outside the engine, and the current scopes."""
+def place(depth: int = 1) -> Place:
+    """The place of what is made now: the innermost line outside the engine, and the current scopes. The `depth` innermost frames are known
+    to be the engine's."""
     fixed = _override.get()
     if fixed is not None:
         return fixed
-    frame = sys._getframe(1)
+    frame: Any = sys._getframe(depth)
     while frame is not None:
-        if not is_engine(frame.f_code.co_filename):
-            return Origin(frame.f_code, frame.f_lineno, scopes.get())
-        frame = frame.f_back  # type: ignore[assignment]
+        code = frame.f_code
+        engine = _is_engine.get(code.co_filename)
+        if engine is None:
+            engine = is_engine(code.co_filename)
+        if not engine:
+            return code, frame.f_lasti, scopes.get()
+        frame = frame.f_back
     return Origin(scopes=scopes.get())
+
+
+def located(place: Place) -> Origin:
+    """The origin of a place."""
+    if type(place) is Origin:
+        return place
+    if type(place) is tuple:
+        code, at, open_scopes = place
+        line = next((n for start, end, n in code.co_lines() if start <= at < end and n is not None), code.co_firstlineno)
+        return Origin(code, line, open_scopes)
+    return place.origin._replace(vjp_of=place)
+
+
+def here() -> Origin:
+    """The origin of a node that is made now."""
+    return located(place())
 
 
 def caller() -> Origin:
@@ -91,11 +115,11 @@ def caller() -> Origin:
 
 
 class override:
-    """Nodes made inside have this origin. Passes keep origins with it, and a gradient has the origin of its forward node."""
+    """Nodes made inside have this place. Passes keep origins with it, and a gradient has the origin of its forward node."""
 
     __slots__ = ("place", "token")
 
-    def __init__(self, place: Origin):
+    def __init__(self, place: Place):
         self.place = place
 
     def __enter__(self) -> None:

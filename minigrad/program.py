@@ -19,12 +19,13 @@ from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import Types
+from .compiler.runtime.scaling import Account, accounts
 from .compiler.to_python import to_python
 from .control.scan import SCAN
 from .errors import NonFiniteError
 from .graph import dims
 from .graph.dims import Dim, Guards, Symbol
-from .graph.ir import Graph
+from .graph.ir import Graph, Node, Operation
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER
 from .graph.types import TensorType
 from .ops.numbers import is_number, kind_of
@@ -144,13 +145,21 @@ class Specialization:
         # Of each result that is an argument, its position and that of the argument; and the operations of the results as nodes, if they do
         # not depend on parameters and if they do.
         self.same = [(k, position[o]) for k, o in enumerate(program.graph.outputs) if o in position and not o.learned]
-        self.ops = [[PARAMETER if o.learned else other for o in program.graph.outputs] for other in (CONSTANT, COMPILED)]
+        trained = tree.trained(program.graph.out_tree)  # type: ignore[arg-type]
+        self.ops = [
+            [_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)] for other in (CONSTANT, COMPILED)
+        ]
         self.arguments = Types([(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype) for p in program.graph.params])
 
     @cached_property
     def graph(self) -> Graph:
         """The traced graph for these sizes."""
         return specialize(self.program.graph, self.sizes)
+
+    def accounts(self, executable: Executable, arrays: tuple[np.ndarray, ...], threads: Sequence[int]) -> list[Account]:
+        """How a call with these arrays scales."""
+        outputs = tuple([make(shape, dtype) for make, shape, dtype in self.empty])
+        return accounts(executable, (*arrays, *executable.lowered.constants, *outputs), self.numbers, threads)
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         if self.program.executable is None:
@@ -194,6 +203,13 @@ class Layout:
         return [np.ndarray(shape, dtype, block, offset) for shape, dtype, offset in self.places]
 
 
+def _as_result(output: Node, is_trained: bool, other: Operation) -> Operation:
+    """The operation of a result as a node: buffers are constants, without a history."""
+    if not is_trained or output.learned is False:
+        return CONSTANT
+    return PARAMETER if output.learned or output.op is PARAMETER else other
+
+
 def explain(program: Program) -> str:
     """The text of Compiled.explain for one program."""
     graph = program.optimized
@@ -208,7 +224,7 @@ def explain(program: Program) -> str:
         return "\n".join([*lines, f"  interpreted: {program.why_not}"])
     lowered = program.executable.lowered
     for i, phase in enumerate(lowered.phases):
-        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for two threads")
+        lines.append(f"  phase {i}: {len(phase.body)} statements, {phase.shared} of them for several threads")
     for first in lowered.phases[:1]:  # all have the same buffers
         _, memory = first.layout({s.name: s.hint for s in program.executable.lowered.sizes})
         lines.append(f"  working memory {memory:,} bytes in {len(first.locals)} buffers")

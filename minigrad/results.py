@@ -27,8 +27,8 @@ def leaf_tensors(
         node = new(Node)
         node.op, node.args, node.attrs = op, (), attrs
         node.type, node.value, node.name = type_, value, name
-        node.origin, node.id = place, new_id()
-        node.tracked, node.learned = op is not CONSTANT, False
+        node.place, node.id, node.signature = place, new_id(), None
+        node.tracked, node.learned = op is not CONSTANT, None
         made = new(Tensor)
         made.node = node
         if op is PARAMETER:

@@ -22,7 +22,7 @@ from .ops.operators import Operators
 
 # Whether a function runs that is being differentiated.
 _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
-# The implementation of `Tensor.backward`. autodiff, which imports this file, sets it.
+# The implementation of `Tensor.backward`. define_by_run, which imports this file, sets it.
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 # The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
 numpy_protocol: dict[str, Callable[..., Any]] = {}
@@ -42,7 +42,8 @@ class Primitive(Operation):
     """An operation that can be called with tensors, like a function."""
 
     def __call__(self, *args: Tensor, **attrs: Any) -> Any:
-        return apply(self, *args, **attrs)
+        node = make(self, tuple([a.node for a in args]), attrs)
+        return Tensor(node) if type(node.type) is TensorType else wrap(node)
 
 
 def apply(op: Operation, *args: Tensor, **attrs: Any) -> Any:
@@ -241,7 +242,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
     @property
     def T(self) -> Tensor:
         """The tensor with its axes reversed."""
-        return ops.permute_dims(self, tuple(range(self.ndim))[::-1])
+        return ops.transpose(self)
 
     @property
     def mT(self) -> Tensor:
@@ -275,7 +276,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def backward(self, cotangent: Any = None) -> None:
         """Set `.grad` of every parameter on which this tensor depends. It must be a scalar, or the cotangent must have its shape. A later
-        call replaces the gradients."""
+        call replaces the gradients. The values are computed at once, by NumPy; the graph of a gradient is built when it is asked for."""
         reverse_mode["backward"](self, cotangent)
 
 
@@ -335,7 +336,18 @@ def parameter(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
         value = np.asarray(found.numpy(), order="C")  # compiled code reads it in place, also that of `zeros`, a broadcast number
         value.setflags(write=False)
         return leaf_tensor(known(PARAMETER, value, name))
+    found = elementwise.alias(found)  # a node of its own: what is equal to it is no parameter for that
     found.node.learned = True
+    return found if name is None else found.named(name)
+
+
+def buffer(value: Any, dtype: Any = None, name: str | None = None) -> Tensor:
+    """A constant or a running statistic of a Module: saved and loaded, but not trained. It has no history; numbers become float32."""
+    if not isinstance(value, (Tensor, np.ndarray)) and dtype is None:
+        dtype = FLOAT
+    found = tensor(value, dtype)
+    found = Tensor(known(CONSTANT, found.numpy(), name)) if found.is_concrete else elementwise.detach(found)
+    found.node.learned = False
     return found if name is None else found.named(name)
 
 

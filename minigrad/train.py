@@ -52,8 +52,15 @@ class Outcome(NamedTuple):
 def make_step(loss: Loss, optimizer: optim.Optimizer) -> Callable[..., Any]:
     """(model, state, *batch) -> (model, state, {'loss', 'norm', …}): the gradient and the update as one function, not yet compiled."""
 
+    def pair(model: Any, *batch: Any) -> Any:
+        found = loss(model, *batch)
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
+            fix = "Return loss, {} where there is nothing else to log"
+            raise dtype_error("train", f"loss returned {found!r}, not a scalar and a dict of scalars to log", fix)
+        return found
+
     def train_step(model: Any, state: optim.State, *batch: Any) -> Any:
-        (value, more), grads = value_and_grad(loss, has_aux=True)(model, *batch)
+        (value, more), grads = value_and_grad(pair, has_aux=True)(model, *batch)
         norm = optim.global_norm(grads)
         model, state = optimizer.update(model, grads, state)
         return model, state, {"loss": value, "norm": norm, **more}

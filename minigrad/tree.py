@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -76,8 +77,8 @@ class Frozen(tuple[Any, ...]):
     value: Any
     mutable: bool
 
-    def __new__(cls, value: Any) -> Self:
-        made = super().__new__(cls, (exact(value),))
+    def __new__(cls, value: Any, *more: Hashable) -> Self:
+        made = super().__new__(cls, (exact(value), *more))
         made.value = _copied(value)
         made.mutable = made.value is not value
         return made
@@ -253,6 +254,16 @@ def _all_paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     plain = treedef.kind in (dict, list, tuple)
     pairs = zip(treedef.keys, treedef.children, strict=True)
     return [path for key, child in pairs for path in paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))]
+
+
+def trained(treedef: TreeDef, roles: Mapping[tuple[Any, ...], bool] = MappingProxyType({}), path: tuple[Any, ...] = ()) -> list[bool]:
+    """Whether each leaf is trained: all are, but the buffers of Modules. A Module's meta has `roles`, one for the path of each leaf."""
+    if treedef.kind is None:
+        return [roles.get(path, True)]
+    if hasattr(treedef.meta, "roles"):
+        roles, path = treedef.meta.roles, ()
+    pairs = zip(treedef.keys, treedef.children, strict=True)
+    return list(treedef.untied([t for key, child in pairs for t in trained(child, roles, (*path, key))]))
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -119,8 +119,8 @@ def allocation(usage: Tensor) -> Tensor:
     usage = USAGE_EPSILON + (1 - USAGE_EPSILON) * usage
     order = mg.argsort(usage)
     rising = mg.take_along_axis(usage, order)
-    logs = mg.log(rising)
-    free = (1 - rising) * mg.exp(mg.cumsum(logs, -1) - logs)
+    before = mg.cumsum(mg.log(rising), -1)[:, :-1]  # of the slots before; a sum less its own term would cancel, and its gradient too
+    free = (1 - rising) * mg.exp(mg.concat([mg.zeros_like(rising[:, :1]), before], -1))
     return mg.take_along_axis(free, mg.argsort(order))
 
 

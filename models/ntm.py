@@ -8,7 +8,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.errors import SettingError
+from minigrad.errors import SettingError, setting_error
 
 from .addressing import address, memory_size, write
 from .cell import Cell, Linear, choose, keys
@@ -82,6 +82,9 @@ class NTM(Cell):
         require_at_least("NTM", 1, inputs=inputs, outputs=outputs, hidden=hidden, layers=layers)
         require_at_least("NTM", 1, read_heads=read_heads, write_heads=write_heads)
         require_at_least("NTM", 0, shift=shift)
+        if 2 * shift + 1 > slots:
+            problem = f"memory={memory!r} has {slots} slots, but with shift={shift} a head chooses among {2 * shift + 1}"
+            raise setting_error("NTM", problem, f"Take {2 * shift + 1} slots or more, or shift={(slots - 1) // 2}")
         k = keys(key, 7)
         self.inputs, self.outputs, self.memory = inputs, outputs, (slots, width)
         self.read_heads, self.write_heads, self.shifts = read_heads, write_heads, 2 * shift + 1
@@ -148,6 +151,8 @@ class NTM(Cell):
         return NTMState(self.controller.initial_state(batch), M, r, w[:, :n], w[:, n:])
 
     def _refuse_symmetry(self) -> None:
+        if self.memory[0] == 1:
+            return
         state = self.initial_state(1)
         spread = max(float(np.ptp(v.numpy(), axis).max()) for v, axis in ((state.M, 1), (state.w_read, 2), (state.w_write, 2)))
         if spread == 0:

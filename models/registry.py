@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import minigrad as mg
 
@@ -22,10 +22,10 @@ from .lstm import LSTM
 from .mann import MANN
 from .ntm import NTM
 from .rnn import RNN
-from .settings import Layers, Size
+from .settings import Layers, Size, annotation
 from .transformer import Transformer
 
-__all__ = ["MODELS", "Size"]
+__all__ = ["MODELS", "Size", "builder"]
 
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 
@@ -88,9 +88,26 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _option(name: str, parameter: inspect.Parameter, values: dict[str, Any]) -> inspect.Parameter:
     """The parameter under the setting's name. {name} in its help text is replaced by the value of that name."""
-    kind, text, *earlier = get_args(parameter.annotation)
-    annotation, default = Annotated[kind, text.format(**values), *earlier], values.get(name, parameter.default)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    kind, text, *earlier = annotation(parameter)
+    described, default = Annotated[kind, text.format(**values), *earlier], values.get(name, parameter.default)
+    if default is parameter.empty:
+        raise mg.errors.SettingError(f"the parameter {name} needs a default: it is a setting of a run, as in {name}: int = 32")
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=described)
+
+
+GIVEN = ("inputs", "outputs", "key")  # what a run gives every model
+
+
+def builder(constructor: Any) -> Callable[..., Any]:
+    """The function (key, inputs, outputs, **settings) -> model for a class of the user's. All other parameters of it are settings."""
+    if not isinstance(constructor, type):
+        raise mg.errors.SettingError(f"a model is a class, got {constructor!r}")
+    named = {p.name for p in _parameters(constructor.__init__) if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    if missing := [name for name in GIVEN if name not in named]:
+        problem = f"{constructor.__name__}.__init__ has no parameter {', '.join(missing)}"
+        raise mg.errors.SettingError(f"{problem}: a run makes {constructor.__name__}(inputs=…, outputs=…, key=…, **settings)")
+    own = [p.name for p in _parameters(constructor.__init__)[1:] if p.name in named and p.name not in (*GIVEN, "dtype")]
+    return _builder(constructor, " ".join(own))
 
 
 MODELS: dict[str, Callable[..., Any]] = {

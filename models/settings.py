@@ -4,7 +4,8 @@ And the check of those that count something."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import inspect
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from minigrad.errors import setting_error
 
@@ -16,6 +17,14 @@ Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
 Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
+
+
+def annotation(parameter: inspect.Parameter) -> tuple[Any, ...]:
+    """(kind, help text, …) of a parameter that is a setting. Without a help text it is the kind alone; without both that of its default."""
+    given = parameter.annotation
+    if get_origin(given) is Annotated:
+        return get_args(given)
+    return (type(parameter.default) if given is None or given is parameter.empty else given), ""
 
 
 def require_at_least(model: str, least: int, **counts: Any) -> None:

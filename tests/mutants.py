@@ -146,16 +146,15 @@ MUTATIONS: dict[str, Callable[[Rule], Rule]] = {
 }
 
 
-def _overwrite(cts: Any, node: Any, index: int, ct: Any) -> None:
-    if ct is not None:
-        held = cts.setdefault(node, [None] * (len(node.type) if isinstance(node.type, tuple) and not hasattr(node.type, "dtype") else 1))
-        held[index] = ct
+def _overwrite(cts: Any, node: Any, index: int, ct: Any, add: Any) -> None:
+    held = cts.setdefault(node, [None] * (len(node.type) if isinstance(node.type, tuple) and not hasattr(node.type, "dtype") else 1))
+    held[index] = ct
 
 
 # Faults of the engine around the rules: what is patched, and with what, given the original.
 ENGINE: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "fan-out overwritten": ("minigrad.transforms.autodiff._deposit", lambda f: _overwrite),
-    "fan-out counted twice": ("minigrad.transforms.autodiff._deposit", lambda f: lambda *a: f(*a) or (a[1] in a[0] and f(*a))),
+    "fan-out overwritten": ("minigrad.transforms.reverse._deposit", lambda f: _overwrite),
+    "fan-out counted twice": ("minigrad.transforms.reverse._deposit", lambda f: lambda *a: f(*a) or (a[1] in a[0] and f(*a))),
     "residuals of the step before": (
         "minigrad.control.scan._Forward.stacked",
         lambda f: lambda self: [mg.roll(t, 1, 0) for t in f(self)],
@@ -163,7 +162,7 @@ ENGINE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "carries taken for constants": ("minigrad.control.scan._varying", lambda f: lambda *a: [False for _ in f(*a)]),
     "carries taken for unused": ("minigrad.control.scan._used", lambda f: lambda *a: [False for _ in f(*a)]),
     "nothing kept": ("minigrad.control.scan._residuals", lambda f: lambda *a: []),
-    "cotangents of integers": ("minigrad.transforms.autodiff._is_float", lambda f: lambda node: False),
+    "cotangents of integers": ("minigrad.transforms.reverse._is_float", lambda f: lambda node: False),
 }
 
 

@@ -10,16 +10,16 @@ import sys
 
 import pytest
 
-from minigrad.compiler.runtime import link
+from minigrad.compiler.runtime import assemble
 
 FILES = ["tests/compiler", "tests/test_jit.py", "tests/test_scan.py", "tests/test_elementwise.py", "tests/test_ops.py"]
 
 
 def main(arguments: list[str]) -> int:
-    triple, *_ = link._machine()
+    triple, *_ = assemble.machine()
     if platform.machine().lower() in ("x86_64", "amd64"):
-        link._machine = lambda: (triple, "x86-64", "")  # type: ignore[assignment]
-    print("compiling for {} {} {}".format(*link._machine()), flush=True)
+        assemble.machine = lambda: (triple, "x86-64", "")  # type: ignore[assignment]
+    print("compiling for {} {} {}".format(*assemble.machine()), flush=True)
     return pytest.main(["-n", "0", "-p", "no:cacheprovider", *(arguments or FILES)])
 
 

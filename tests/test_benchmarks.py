@@ -1,12 +1,13 @@
 """The benchmarks' own arithmetic, and that peers are only timed when they agree."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks import calls, contestants, growth, machine, report, timing
-from benchmarks.work import WORKS, Skip, layer, ntm, smaller
+from benchmarks.work import WORKS, Skip, layer, ntm, smaller, stacked
 
 PEERS = [p for p in ("jax", "torch", "torch.nn") if importlib.util.find_spec(p.split(".")[0])]
 
@@ -53,6 +54,15 @@ def test_calls_that_are_timed_give_the_same(case):
     ours, theirs = case(False), case(True)
     for _ in range(3):
         np.testing.assert_allclose(ours(), theirs(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif("jax" not in PEERS, reason="JAX is not installed")
+def test_stacked_layers_compute_what_jax_computes():
+    work = replace(smaller(stacked("lstm", 2)), inputs=8, hidden=8, outputs=8)
+    weights = contestants.first_weights(work)
+    ours, peer = (contestants.make(name, work, weights).value_and_grad() for name in ("minigrad", "jax"))
+    assert len(ours[1]) == 6
+    assert contestants.agreement(ours, peer).holds
 
 
 def test_disagreement_is_seen():

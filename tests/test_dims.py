@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.errors import UndecidedSizeError
-from minigrad.graph.dims import Bind, Dim, Guards, Symbol, ceil_divide, deciding, evaluate, hint, identical, product, root, unify
+from minigrad import compiled
+from minigrad.errors import ShapeError, UndecidedSizeError
+from minigrad.graph.derived import ceil_divide, root
+from minigrad.graph.dims import Bind, Dim, Guards, Symbol, deciding, evaluate, hint, identical, product, unify
 
 T, B = Symbol("T", 5), Symbol("B", 3)
 t, b = Dim.of(T), Dim.of(B)
@@ -286,3 +288,74 @@ def test_what_runs_after_the_trace_compares_no_lengths() -> None:
     compares = re.compile(r"shape\[[^\]]+\] *[=!]=|[=!]= *\w+\.shape\b|Dim\.of\([^)]*\) *[=!]=|[=!]= *Dim\.of")
     found = [f"{f.name}: {line.strip()}" for f in files for line in f.read_text().splitlines() if compares.search(line)]
     assert found == []
+
+
+# ---- a size that turns out to be a number late in a trace
+
+
+def counted(f: Any) -> tuple[Any, list[int]]:
+    traces: list[int] = []
+
+    def traced(*args: Any) -> Any:
+        traces.append(1)
+        return f(*args)
+
+    return mg.jit(traced), traces
+
+
+def long_work(x: Any) -> Any:
+    """So many operations that a trace does not start again after them."""
+    for _ in range(12):
+        x = x * 0.999 + 0.001
+    return x
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "LATE", 20)
+
+
+LATE = {
+    "sizes that must be equal": (lambda x, y: mg.sum(long_work(x) * y), ((4, 3), (4, 3))),
+    "three sizes, one of them a product": (lambda x, y, z: mg.reshape(long_work(x) + y, z.shape) * z, ((2, 6), (2, 6), (12,))),
+    "a number": (lambda x, y: long_work(x) + mg.sum(mg.stack([y] * len(x))), ((4,), (3,))),
+    "a size and a number": (lambda x, y: long_work(x) + mg.zeros(4, "float64") + y, ((4,), (4,))),
+    "in a loop, and its gradient": (
+        lambda x, y: mg.value_and_grad(lambda x: mg.sum(mg.scan(lambda h, a: (h + a, h * y), long_work(x[0]), x)[1]))(x),
+        ((4, 3), (3,)),
+    ),
+}
+
+
+@pytest.mark.usefixtures("late")
+@pytest.mark.parametrize("name", LATE)
+def test_a_size_that_is_found_late_to_be_a_number_does_not_start_the_trace_again(name: str) -> None:
+    f, shapes = LATE[name]
+    fast, traces = counted(f)
+    arrays = [np.random.default_rng(i).standard_normal(s) for i, s in enumerate(shapes)]
+    got, want = mg.tree.leaves(fast(*arrays)), mg.tree.leaves(f(*map(mg.tensor, arrays)))
+    assert len(traces) == 1
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g.numpy(), w.numpy(), rtol=1e-9)
+
+
+@pytest.mark.usefixtures("late")
+def test_a_trace_starts_again_where_an_axis_found_late_to_be_one_broadcasts() -> None:
+    fast, traces = counted(lambda x, y: long_work(x) + y)
+    x, y = np.ones((4, 3)), np.ones((1, 3))
+    np.testing.assert_allclose(fast(x, y).numpy(), (long_work(mg.tensor(x)) + y).numpy(), rtol=1e-9)
+    assert len(traces) == 2
+
+
+@pytest.mark.usefixtures("late")
+def test_an_error_after_a_size_was_found_is_that_of_a_fresh_trace() -> None:
+    fast, traces = counted(lambda x, y: mg.reshape(long_work(x) + y, (5,)))
+    with pytest.raises(ShapeError, match=r"n0_0 elements of \(n0_0,\) cannot become \(5,\)"):
+        fast(np.ones(4), np.ones(4))
+    assert len(traces) == 2
+
+
+@pytest.mark.parametrize("name", COINCIDENCES)
+def test_sizes_that_coincide_and_are_found_late_mean_nothing_at_the_second_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "LATE", -1)
+    test_sizes_that_coincide_at_the_first_call_mean_nothing_at_the_second(name)

@@ -221,6 +221,11 @@ def test_an_evaluation_that_cannot_be_recorded_is_refused(tmp_path, result, word
         train(fresh(), mg.optim.SGD(0.1), fit, line, folder=tmp_path, steps=2, key=0, evaluate=lambda model, step: result)
 
 
+def test_a_loss_alone_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(DTypeError, match=r"loss returned Tensor.*not a scalar and a dict .* Return loss, \{\}"):
+        train(fresh(), mg.optim.SGD(0.1), lambda *batch: fit(*batch)[0], line, folder=tmp_path, steps=2, key=0)
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     with locked(tmp_path), pytest.raises(RunError, match="another process"), locked(tmp_path):
         pass

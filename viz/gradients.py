@@ -7,7 +7,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.graph.ir import Node
-from minigrad.transforms.autodiff import pullback
+from minigrad.transforms.reverse import pullback
 
 from .colours import Colours
 from .errors import DrawingError

@@ -17,7 +17,7 @@ from minigrad.ops.numbers import argument
 from minigrad.origin import Origin, override
 from minigrad.primitives import movement
 from minigrad.tensor import abstract, inline
-from minigrad.transforms.autodiff import pullback
+from minigrad.transforms.reverse import pullback
 
 from . import text
 from .errors import DrawingError

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from ..errors import SettingError
+from ..experiments.loading import load
 from ..module import Module
-from .loading import load
 from .shared import app, console, plainly
 
 

@@ -16,8 +16,8 @@ from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 @plainly
 def compare(
     out: Annotated[Path, typer.Option(help="folder of the runs and of what comes of them; a second call goes on")] = Path("runs/story"),
-    tasks: Annotated[str, typer.Option(help="with commas")] = "copy,delayed-recall,mqar,glyphs",
-    models: Annotated[str, typer.Option(help="with commas")] = "rnn,lstm,gru,attention,ntm,mann,dnc",
+    tasks: Annotated[str, typer.Option(help="with commas; FILE.py:CLASS for one of your own")] = "copy,delayed-recall,mqar,glyphs",
+    models: Annotated[str, typer.Option(help="with commas; FILE.py:CLASS for one of your own")] = "rnn,lstm,gru,attention,ntm,mann,dnc",
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-2",
     quick: Annotated[bool, typer.Option(help="tiny models and tasks, to see that it works")] = False,
     workers: Workers = None,

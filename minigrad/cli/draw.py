@@ -13,7 +13,7 @@ import minigrad as mg
 from ..errors import SettingError
 from ..experiments import MODELS, Config, Experiment, Run
 from ..experiments.config import model_settings
-from .loading import errors_of, load
+from ..experiments.loading import brief, errors_of, is_target, load
 from .shared import app, console, draw_run, plainly
 
 Level = Literal["op", "gate", "cell", "box"]
@@ -25,9 +25,10 @@ def draw(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL|FILE.py:FUNCTION|RUN",
-            help="a model's name; a function without arguments that returns what to draw: a tensor, a Graph, a tuple (function, "
-            "*arguments) or a drawing; or the folder of a run: all its pictures, or with --out or --format its graph",
+            metavar="MODEL|FILE.py:NAME|RUN",
+            help="a model's name, or its class in a file of yours; a function without arguments that returns what to draw: a tensor, "
+            "a Graph, a tuple (function, *arguments) or a drawing; or the folder of a run: all its pictures, or with --out or "
+            "--format its graph",
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="file to write; by default the name of what is drawn")] = None,
@@ -52,9 +53,9 @@ def draw(
         if out is None and format is None:
             return draw_run(run, model)
         name, drawn = run.folder.name, _of_model(model, steps)
-    elif what in MODELS:
+    elif what in MODELS or _is_model(what):
         experiment = Experiment(Config.of("copy", what, bits=2, **_small(what)))
-        name, drawn = what, _of_model(experiment.model(), steps)
+        name, drawn = brief(what), _of_model(experiment.model(), steps)
     else:
         name, drawn = _of_file(what)
     if out is not None and format is not None and out.suffix not in ("", f".{format}"):
@@ -87,6 +88,11 @@ def _of_model(model: Any, steps: int | None) -> tuple[Any, ...]:
         return mg.mean(model(xs)[-1] ** 2)
 
     return loss, model, xs
+
+
+def _is_model(what: str) -> bool:
+    """Whether FILE.py:NAME is a model's class."""
+    return is_target(what) and isinstance(load(what)[1], type)
 
 
 def _of_file(what: str) -> tuple[str, Any]:

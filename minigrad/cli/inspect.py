@@ -11,6 +11,7 @@ import typer
 from ..errors import SettingError
 from ..experiments import Experiment, Run
 from ..experiments.config import task_settings
+from ..experiments.loading import brief
 from .shared import Folder, app, console, plainly
 
 LENGTHS = ("lengths", "length", "items", "pairs", "delay", "lag", "distance")  # what tasks call the length of a sequence
@@ -52,7 +53,7 @@ def page_of(experiment: Experiment, model: Any, step: int, length: int | None = 
     panels = {name: v[:, 0].reshape(steps, -1) if v.ndim > 3 else v[:, 0] for name, v in shown.items() if v.ndim > 1 and len(v) == steps}
     if config.model == "transformer":
         panels = {}  # it sees all steps at once, so that none is drawn beside which these could stand
-    return page(loss, model, inputs, panels=panels, title=f"{config.model} on {config.task} after {step:,} updates")
+    return page(loss, model, inputs, panels=panels, title=f"{brief(config.model)} on {brief(config.task)} after {step:,} updates")
 
 
 def _changes(experiment: Experiment, length: int | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from .. import module
 from ..errors import SettingError
 from ..experiments import Experiment, Run
 from ..experiments.config import task_settings
+from ..experiments.loading import brief
 from ..experiments.sample import counted
 from .shared import Folder, app, console, last_evaluation, plainly, told
 
@@ -41,7 +43,7 @@ def evaluate(
     for changes in rows:
         settings, base = [run.config.setting(k).show(v) for k, v in changes.items()], e.baselines(**changes)
         each = {
-            run.config.model: e.measure(model, sequences, start, **changes),
+            brief(run.config.model): e.measure(model, sequences, start, **changes),
             "nearest neighbour": e.nearest(sequences, start, **changes),
         }
         for name, found in each.items():
@@ -77,7 +79,7 @@ def info(folder: Folder) -> None:
     run = Run.open(folder)
     c, e = run.config, run.experiment
     table = Table(show_header=False, title=str(run.folder))
-    for name, value in {"task": c.task, "model": c.model}.items():
+    for name, value in {"task": c.task, "model": c.model, **{f"SHA-256 of {Path(f).name}": d for f, d in c.sources.items()}}.items():
         table.add_row(name, value)
     for name, value in c.flat.items():
         table.add_row(name, c.setting(name).show(value))

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ..errors import SettingError
 from ..experiments import TASKS, Run
+from ..experiments.loading import brief
 from ..experiments.progress import SweepDisplay
 from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 
@@ -21,8 +22,8 @@ from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 @app.command()
 @plainly
 def sweep(
-    task: Annotated[str, typer.Argument(metavar="TASK", help=", ".join(TASKS))],
-    models: Annotated[str, typer.Option(help="with commas")] = "ntm,lstm",
+    task: Annotated[str, typer.Argument(metavar="TASK", help=f"{', '.join(TASKS)}, or FILE.py:CLASS")],
+    models: Annotated[str, typer.Option(help="with commas; FILE.py:CLASS for one of your own")] = "ntm,lstm",
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-4",
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE,…", help="a setting; several values are compared")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the runs; a second call goes on with them")] = None,
@@ -34,7 +35,7 @@ def sweep(
         from ..experiments.sweep import connected, grid, open_runs, standing, train_all
     except ImportError as error:
         raise SettingError(f"sweep needs {error.name}: pip install 'minigrad[sweep]'") from None
-    folder = out if out is not None else Path("runs") / f"sweep-{task}"
+    folder = out if out is not None else Path("runs") / f"sweep-{brief(task)}"
     settings = dict(_setting(text) for text in set_ or ())
     runs = open_runs(folder, grid(task, models.split(","), seeds_of(seeds), settings))
     todo = [name for name, run in runs.items() if not standing(run).finished]
@@ -72,7 +73,7 @@ def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
     found = groups(runs, errors)
     experiment = next(iter(runs.values())).experiment
     measure = experiment.measures[experiment.headline]
-    table = Table(title=f"{experiment.config.task}: learned is past {experiment.config.until:g}", title_justify="left")
+    table = Table(title=f"{brief(experiment.config.task)}: learned is past {experiment.config.until:g}", title_justify="left")
     for column in ("model", "learned", "median sequences to threshold", "median seconds", f"median {measure.words}", "guessing", "optimum"):
         table.add_column(column, justify="left" if column == "model" else "right", no_wrap=column == "model")
     first = {name.rpartition("-seed=")[0]: run for name, run in runs.items()}

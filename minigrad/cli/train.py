@@ -8,21 +8,68 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import module
 from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
-from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_settings
+from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_of, task_settings
+from ..experiments.loading import absolute, brief, is_target
 from ..experiments.progress import RunDisplay
 from ..train import Outcome
 from .shared import app, console, draw_run, last_evaluation, plainly, told
 
-train_app = typer.Typer(no_args_is_help=True, help="Train a model on a task.")
+
+class Tasks(TyperGroup):
+    """The commands of all tasks, each made when it is asked for: with the options of the model that `--model` names."""
+
+    def list_commands(self, _: Any) -> list[str]:
+        return list(TASKS)
+
+    def get_command(self, _: Any, name: str) -> Any:
+        return _made(name, None) if name in TASKS else None
+
+    def parse_args(self, context: Any, args: list[str]) -> list[str]:
+        """`--task TASK` is the same as TASK."""
+        task = _value(args, "--task")
+        if task is not None:
+            at = next(i for i, word in enumerate(args) if word.startswith("--task"))
+            args = [task, *args[:at], *args[at + (1 if "=" in args[at] else 2) :]]
+        return super().parse_args(context, args)
+
+    def resolve_command(self, context: Any, args: list[str]) -> Any:
+        name = RENAMED.get(args[0], args[0])
+        if name in TASKS or is_target(name):
+            return name, _made(name, _value(args, "--model")), args[1:]
+        return super().resolve_command(context, args)
+
+
+def _value(args: list[str], option: str) -> str | None:
+    """What stands behind an option among the words of a command."""
+    for word, after in zip(args, [*args[1:], None], strict=True):
+        if word == option:
+            return after
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None
+
+
+@plainly
+def _made(task: str, model: str | None) -> Any:
+    """The command of a task, for a model."""
+    single = typer.Typer(add_completion=False)
+    single.command(task)(command(task, model))
+    return typer.main.get_command(single)
+
+
+train_app = typer.Typer(cls=Tasks, no_args_is_help=True, help="Train a model on a task, one of these or FILE.py:CLASS of your own.")
+train_app.callback()(lambda: None)
 app.add_typer(train_app, name="train")
 
 
-def command(task: str) -> Callable[..., None]:
-    """The command that trains on a task, with its settings, those of all models and those of every run as options."""
+def command(task: str, model: str | None = None) -> Callable[..., None]:
+    """The command that trains on a task, with its settings, those of a model (by default the task's usual one) and those of every run."""
+    default = Config.of(task, model)
 
     @plainly
     def train(model: str | None, out: Path | None, resume: Path | None, pictures: bool, tensorboard: bool, **options: str | None) -> None:
@@ -36,12 +83,12 @@ def command(task: str) -> Callable[..., None]:
 
     resumable = ", ".join(f"--{n}" for n in EXTENDABLE)
     options = {
-        "model": (str | None, typer.Option(help=f"{', '.join(MODELS)}", show_default=Config.of(task).model), None),
+        "model": (str | None, typer.Option(help=f"{', '.join(MODELS)}, or FILE.py:CLASS", show_default=Config.of(task).model), None),
         "out": (Path | None, typer.Option(help="folder of the new run"), None),
         "resume": (Path | None, typer.Option(metavar="RUN", help=f"go on with this run; only {resumable} may be new"), None),
         "pictures": (bool, typer.Option(help="draw when done"), True),
         "tensorboard": (bool, typer.Option("--tensorboard", help="write event files for TensorBoard into the folder"), False),
-        **_options(task),
+        **_options(default),
     }
     parameters = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
@@ -49,35 +96,23 @@ def command(task: str) -> Callable[..., None]:
     ]
     train.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     train.__annotations__ = {p.name: p.annotation for p in parameters}
-    train.__doc__ = (TASKS[task].__doc__ or "").partition("\n\n")[0]
+    train.__doc__ = (task_of(task).__doc__ or "").partition("\n\n")[0]
     return train
 
 
-def _options(task: str) -> dict[str, Any]:
-    """(type, option, default) of every setting."""
-    default = Config.of(task)
-    found = {s.name: _option(s, s.show(s.default), f"Of {task}") for s in task_settings(task).values()}
-    settings: dict[str, Setting] = {}
-    values: dict[str, dict[str, list[str]]] = {}  # {setting: {its default: [models]}}
-    for model in MODELS:
-        given = Config.of(task, model).model_settings
-        for setting in model_settings(model).values():
-            settings.setdefault(setting.name, setting)
-            values.setdefault(setting.name, {}).setdefault(setting.show(given[setting.name]), []).append(model)
-    for name, setting in settings.items():
-        words = "; ".join(f"{value} for {', '.join(models)}" for value, models in values[name].items())
-        found[name] = _option(setting, words, "Of the model")
-    return found | {s.name: _option(s, s.show(getattr(default, s.name)), "Of the run") for s in run_settings().values()}
+def _options(c: Config) -> dict[str, Any]:
+    """(type, option, default) of every setting. Those of other models are not shown: Config.of refuses them by name."""
+    parts = [
+        (f"Of {brief(c.task)}", task_settings(c.task), c.task_settings),
+        (f"Of {brief(c.model)}", model_settings(c.model), c.model_settings),
+        ("Of the run", run_settings(), c.flat),
+    ]
+    others = {name: (str | None, typer.Option(hidden=True), None) for model in MODELS for name in model_settings(model)}
+    return others | {s.name: _option(s, s.show(values[s.name]), panel) for panel, known, values in parts for s in known.values()}
 
 
 def _option(setting: Setting, default: str, panel: str) -> tuple[Any, Any, None]:
     return str | None, typer.Option(metavar=setting.form, help=setting.help, show_default=default, rich_help_panel=panel), None
-
-
-for name in TASKS:
-    train_app.command(name)(command(name))
-for old, name in RENAMED.items():
-    train_app.command(old, hidden=True)(command(name))
 
 
 def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
@@ -85,14 +120,14 @@ def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
     if fixed:
         raise SettingError(f"--resume takes the settings of the run; leave out --{', --'.join(fixed).replace('_', '-')}")
     run = Run.open(folder, **given)
-    if run.config.task != task:
+    if run.config.task != absolute(task):
         raise SettingError(f"{folder} is a run on {run.config.task}: minigrad train {run.config.task} --resume {folder}")
     return run
 
 
 def _free(config: Config) -> Path:
     """runs/copy-ntm-0, or with a number behind where that is taken."""
-    name = Path("runs") / f"{config.task}-{config.model}-{config.seed}"
+    name = Path("runs") / f"{brief(config.task)}-{brief(config.model)}-{config.seed}"
     tries = (name if i == 1 else name.with_name(f"{name.name}-{i}") for i in range(1, 10_000))
     return next(p for p in tries if not p.exists())
 

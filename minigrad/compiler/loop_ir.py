@@ -234,12 +234,13 @@ class While(Stmt):
 
 @dataclass(frozen=True)
 class Shared(Stmt):
-    """Work sharing: the positions 0 … extent are divided into two parts, and the body runs once for each, from `low` to `high`.
+    """Work sharing: the positions 0 … extent are divided into parts, and the body runs once for each, from `low` to `high`.
 
-    The parts run in any order, or at the same time on two threads. From SPLIT_FROM positions on they are halves, divided at a multiple of
-    `grain`; fewer positions are all in the first part. So the result does not depend on the number of threads. The statement may stand at
-    the top level of a function, in a loop there, or in a loop inside another shared statement. In that last case both threads run the
-    outer body in step if it has few positions; else each thread runs its part alone."""
+    The parts run in any order, or at the same time on several threads. Each begins at a multiple of `grain`. From SPLIT_FROM positions on
+    there are as many as threads; fewer positions are one part. The body computes the same for a position in whichever part it is: the
+    result does not depend on the number of threads. The statement may stand at the top level of a function, in a loop there, or in a loop
+    inside another shared statement. In that last case all threads run the outer body in step if it has few positions; else each thread
+    runs its part alone."""
 
     extent: IndexLike
     low: LoopVar
@@ -288,7 +289,10 @@ class Store(Stmt):
 
 @dataclass(frozen=True)
 class Gemm(Stmt):
-    """C (m × n) = A (m × k) @ B (k × n)."""
+    """C (m × n) = A (m × k) @ B (k × n).
+
+    It may be a part of a product of `rows` × `columns`, which are m and n by default. These decide the order of additions, so that an
+    element of C is the same to the last bit in whichever part it is."""
 
     m: IndexLike
     n: IndexLike
@@ -296,6 +300,8 @@ class Gemm(Stmt):
     a: View
     b: View
     c: View
+    rows: IndexLike | None = None
+    columns: IndexLike | None = None
 
     def __post_init__(self) -> None:
         _require("gemm", self.c.buffer.dtype, FLOATS)

@@ -95,9 +95,9 @@ class _Verifier:
                 self.target(buffer)
                 self.index(index)
                 self.expr(expr, buffer.dtype)
-            case L.Gemm(m, n, k, a, b, c):
+            case L.Gemm(m, n, k, a, b, c, rows, columns):
                 self.target(c.buffer)
-                self.indices(m, n, k)
+                self.indices(m, n, k, *(x for x in (rows, columns) if x is not None))
                 for view in (a, b, c):
                     self.view(view)
             case L.Argsort(target, offset, source, source_offset, n, stride, target_stride):

@@ -22,9 +22,9 @@ from ..ops.numbers import Number, argument, stand_in
 from ..primitives.elementwise import alias
 from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, inline, tensor
-from ..transforms.autodiff import pullback
 from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
+from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
 
 # ---- the primitive
@@ -128,6 +128,12 @@ class _Rule:
 
     def __init__(self, backward: Callable[..., Any], filled: _Filled, out_tree: tree.TreeDef, captured: int, kinds: Sequence[type[Tensor]]):
         self.backward, self.filled, self.out_tree, self.captured, self.kinds = backward, filled, out_tree, captured, kinds
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rule) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.backward)
 
     def __call__(
         self, cts: Sequence[Any], outs: Sequence[Tensor], args: Sequence[Tensor], needs: Sequence[bool], graph: Graph

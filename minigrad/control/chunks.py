@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import ops, tree
 from ..errors import shape_error
-from ..graph.dims import Extent, root
+from ..graph.derived import root
+from ..graph.dims import Extent
 from ..graph.types import whole
 from ..tensor import Tensor
 

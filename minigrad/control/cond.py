@@ -16,9 +16,9 @@ from ..ops import where
 from ..ops.numbers import argument, stand_in
 from ..primitives.rules import cotangent_type, no_gradient
 from ..tensor import Primitive, Tensor, abstract, inline, tensor
-from ..transforms.autodiff import pullback
 from ..transforms.batching import batch_graph, lift
 from ..transforms.interpret import Run, run
+from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
 
 # ---- the primitive

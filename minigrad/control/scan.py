@@ -15,16 +15,18 @@ import numpy as np
 
 from .. import ops, tree
 from ..errors import GraphError, message, shape_error
-from ..graph.dims import Dim, Extent, ceil_divide, identical, typical, unify
+from ..graph.derived import ceil_divide
+from ..graph.dims import Dim, Extent, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import INPUT, interning, item
 from ..graph.types import TensorType, unify_shapes, unify_types, whole
 from ..ops.numbers import is_number, operands
 from ..primitives.rules import cotangent_type, no_gradient, repeat
 from ..tensor import Primitive, Tensor, abstract, tensor
-from ..transforms.autodiff import pullback
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
+from ..transforms.reverse import pullback
+from ..transforms.straight import straight_again
 from ..transforms.tracing import closed
 from .call import checkpoint as _checkpoint
 from .chunks import chunk_of, detached, starts
@@ -57,14 +59,19 @@ def _type(
     return (*body.out_types[:carries], *(TensorType((length, *t.shape), t.dtype) for t in body.out_types[carries:]))
 
 
+_interpreted = run
+
+
 def _numpy(
     *arrays: np.ndarray, body: Graph, constants: int, carries: int, length: int, reverse: bool, save: str, run: Run = run
 ) -> tuple[np.ndarray, ...]:
     fixed, carry, sequences = split(arrays, constants, carries)
     length = int(length)
     stacked: list[np.ndarray] | None = None
+    step = straight_again(body) if run is _interpreted else None
     for t in reversed(range(length)) if reverse else range(length):
-        found = run(body, [*fixed, *carry, *(x[t] for x in sequences)], step=t)
+        given = [*fixed, *carry, *[x[t] for x in sequences]]
+        found = run(body, given, step=t) if step is None else step(*given)
         carry, ys = tuple(found[:carries]), found[carries:]
         if stacked is None:
             stacked = [np.empty((length, *y.shape), y.dtype) for y in ys]
@@ -286,6 +293,7 @@ def scan(
 
     A loop over training steps is a scan as well: the carry is (model, optimiser state), xs are the batches, and f is the training step.
     In mg.jit a whole epoch is one call. Its results differ by rounding from those of the step compiled alone.
+    Eagerly the steps are NumPy's; inside `mg.native_loops` and `mg.jit` they are compiled.
 
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """

@@ -9,16 +9,20 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
 from ..errors import SettingError
-from ..models.registry import MODELS, Size
+from ..models.registry import MODELS, Size, builder
+from ..models.settings import annotation
 from ..models.tasks import RENAMED, TASKS
 from ..models.tasks.draw import Range, Words
+from .loading import absolute, brief, digest, file_of, is_target, load
 from .presets import PRESETS
 
 # ---- one setting
@@ -138,29 +142,64 @@ def settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
     hints = get_type_hints(what, include_extras=True)
     found = {}
     for p in list(inspect.signature(what).parameters.values())[skip:]:
-        kind, text, *earlier = get_args(hints[p.name])
+        kind, text, *earlier = annotation(p.replace(annotation=hints.get(p.name)))
+        if kind not in _READ and get_origin(kind) is not Literal:
+            kinds = "int, float, bool, str, Literal, Range, Size or Words"
+            raise SettingError(f"the parameter {p.name} cannot be a setting: it is annotated {kind}; annotate it {kinds}")
         found[p.name] = Setting(p.name, kind, p.default, text, *earlier)
     return found
 
 
+# ---- models and tasks by name
+
+IN_A_TASK = ("batch", "sizes", "loss", "measures", "given", "baselines")
+
+
+def task_of(name: str) -> Any:
+    """The task of this name, or FILE.py:NAME of a user's. Raises SettingError for an unknown one, and for one that lacks a function."""
+    if not is_target(name):
+        return _known("task", RENAMED.get(name, name), TASKS)
+    found = load(name)[1]
+    if missing := [f for f in IN_A_TASK if not callable(getattr(found, f, None))]:
+        raise SettingError(f"{name} has no {', '.join(missing)}: a task has {', '.join(IN_A_TASK)}, as minigrad.models.tasks says")
+    return found
+
+
+def builder_of(name: str) -> Callable[..., Any]:
+    """The function (key, inputs, outputs, **settings) -> model of this name, or of FILE.py:NAME. Raises SettingError."""
+    if not is_target(name):
+        return _known("model", name, MODELS)
+    with named(name):
+        return builder(load(name)[1])
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """SettingErrors with the name of what is wrong."""
+    try:
+        yield
+    except SettingError as error:
+        raise SettingError(f"{what}: {error}") from None
+
+
 def task_settings(task: str) -> dict[str, Setting]:
     """What can be set of a task: the parameters of its `batch` after (seed, step, batch)."""
-    return settings_of(_known("task", RENAMED.get(task, task), TASKS).batch, 3)
+    return settings_of(task_of(task).batch, 3)
 
 
 def model_settings(model: str) -> dict[str, Setting]:
     """What can be set of a model: the parameters of its builder after (key, inputs, outputs)."""
-    return settings_of(_known("model", model, MODELS), 3)
+    return settings_of(builder_of(model), 3)
 
 
 def run_settings() -> dict[str, Setting]:
     """What can be set of every run: the fields of Config after the task's and the model's."""
-    return settings_of(Config, 4)
+    return settings_of(Config, 5)
 
 
 def _known(what: str, name: str, among: Mapping[str, Any]) -> Any:
     if name not in among:
-        raise SettingError(f"{what} {name!r} is unknown: take one of {', '.join(among)}")
+        raise SettingError(f"{what} {name!r} is unknown: take one of {', '.join(among)}, or FILE.py:CLASS")
     return among[name]
 
 
@@ -172,13 +211,15 @@ class Config:
     """The settings of a run. Those in EXTENDABLE may differ when it is resumed.
 
     task_settings and model_settings are filled up with the defaults of the task and the model. `Config.of` sorts settings by name.
-    Raises SettingError naming what is unknown, and what there is.
+    A model or task may be FILE.py:NAME; `sources` has the SHA-256 of such files. Raises SettingError naming what is unknown, and what there
+    is, and for a file that is another one than `sources` says.
     """
 
     task: str
     model: str
     task_settings: dict[str, Any]
     model_settings: dict[str, Any]
+    sources: dict[str, str] = field(default_factory=dict)
     batch: Annotated[int, "sequences an update"] = 8
     steps: Annotated[int, "updates at most"] = 20_000
     optimizer: Annotated[Literal["adam", "adamw", "rmsprop", "graves-rmsprop", "sgd"], "rule of the updates"] = "adam"
@@ -187,14 +228,16 @@ class Config:
     lr_steps: Annotated[int, "updates in which the learning rate falls; 0: as many as --steps"] = 0
     warmup: Annotated[int, "updates in which the learning rate rises at first"] = 0
     encoder_after: Annotated[int, "updates after which an encoder of images learns too"] = 0
-    clip_norm: Annotated[float, "limit of the gradient's norm"] = 1.0
+    clip_norm: Annotated[float, "limit of the gradient's norm; inf: none"] = 1.0
     seed: Annotated[int, "of weights and data"] = 0
     until: Annotated[float, "learned is: the task's first measure is past this, and the harder test is passed"] = 0.05
     stop: Annotated[bool, "stop when that is learned; no: go on to the last step"] = True
     evaluate_every: Annotated[int, "updates between evaluations and checkpoints"] = 200
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "task", RENAMED.get(self.task, self.task))
+        object.__setattr__(self, "task", absolute(RENAMED.get(self.task, self.task)))
+        object.__setattr__(self, "model", absolute(self.model))
+        object.__setattr__(self, "sources", self._current_sources())
         for name, known in (("task", task_settings(self.task)), ("model", model_settings(self.model))):
             given = getattr(self, f"{name}_settings")
             _require_known(f"{name} {getattr(self, name)}", given, known)
@@ -204,6 +247,17 @@ class Config:
         object.__setattr__(self, "lr_steps", self.lr_steps or self.steps)
         if self.seed >= 2**64:
             raise SettingError(f"seed must be in 0 … 2⁶⁴ − 1, got {self.seed}")
+
+    def _current_sources(self) -> dict[str, str]:
+        """The digests of the files as they are. Raises SettingError for one that changed."""
+        found = {}
+        for file in dict.fromkeys(file_of(name) for name in (self.task, self.model) if is_target(name)):
+            found[str(file)] = digest(file)
+            then = self.sources.get(str(file), found[str(file)])
+            if then != found[str(file)]:
+                problem = f"{file} has changed since the run began: its SHA-256 was {then[:12]}…, now it is {found[str(file)][:12]}…"
+                raise SettingError(f"{problem}. Bring the file back as it was, or begin a new run")
+        return found
 
     @classmethod
     def of(cls, task: str = "copy", model: str | None = None, **settings: Any) -> Config:
@@ -244,8 +298,8 @@ class Config:
     @property
     def title(self) -> str:
         """'ntm (hidden 100, memory 128x20, heads 1, layers 1) on copy (lengths 1-20, bits 8)': sizes, and what is not as by default."""
-        model = self._telling(self.model, self.model_settings, model_settings(self.model))
-        return f"{model} on {self._telling(self.task, self.task_settings, task_settings(self.task))}"
+        model = self._telling(brief(self.model), self.model_settings, model_settings(self.model))
+        return f"{model} on {self._telling(brief(self.task), self.task_settings, task_settings(self.task))}"
 
     def _telling(self, name: str, values: Mapping[str, Any], known: Mapping[str, Setting]) -> str:
         sizes = [k for k, s in known.items() if s.kind in (int, Range, Size) and values[k]]
@@ -269,15 +323,16 @@ class Config:
         return {"encoder": optim.Delayed(self.rate(), self.encoder_after)} if waits else {}
 
     def as_json(self) -> dict[str, Any]:
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        """JSON has no infinity: it is written as text."""
+        return json.loads(json.dumps({k: str(v) if v == math.inf else v for k, v in dataclasses.asdict(self).items()}))
 
     @classmethod
     def from_json(cls, found: Any) -> Config:
         """The Config from as_json; settings that there were not yet when it was written have their defaults. Raises SettingError."""
         every = dataclasses.fields(cls)
-        needed = {f.name for f in every if f.default is dataclasses.MISSING}
+        needed = {f.name for f in every if f.default is f.default_factory is dataclasses.MISSING}
         if not isinstance(found, dict) or not needed <= set(found) <= {f.name for f in every}:
-            wrong = sorted(needed ^ (set(found) - set(run_settings()))) if isinstance(found, dict) else found
+            wrong = sorted(needed ^ (set(found) - {"sources", *run_settings()})) if isinstance(found, dict) else found
             raise SettingError(f"the settings are not those of a run: {wrong}")
         return cls(**found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..models.tasks.draw import Range
 from ..train import Metrics
 from ..viz.plots import heat_map
 from ..viz.style import plotting
+from .loading import brief, is_target
 from .run import Experiment, Run
 
 MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
@@ -38,7 +40,8 @@ def draw(run: Run, model: Any) -> list[Path]:
         if e.harder is not None:
             made.append(outputs(e, model, run.pictures / "outputs-harder.svg", **e.harder))
     if run.config.model != "transformer":
-        made.append(memory(e, model, run.pictures / "memory.svg"))
+        with suppress(viz.DrawingError) if is_target(run.config.model) else nullcontext():  # a user's cell may name no h
+            made.append(memory(e, model, run.pictures / "memory.svg"))
     if run.config.model in INSIDE:
         made.append(inside(e, model, run.pictures / "inside.svg"))
     return [*made, unrolled(e, model, run.pictures / "unrolled.svg")]
@@ -151,6 +154,8 @@ def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     a.plot(np.arange(len(target)), target, "o", mfc="none", mec="#B8402F", label="right")
     figure.colorbar(image, ax=a, label="probability")
     a.set(xlabel="answer", ylabel="class")
+    if hasattr(e.task, "classes"):
+        a.set_yticks(range(len(output)), e.task.classes(**e.config.task_settings))
     figure.legend(fontsize=8, loc="outside lower right")
     right = int((output.argmax(0) == target).sum())
     _title(a, f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {right} of {len(target)} right")
@@ -202,7 +207,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
 def inside(e: Experiment, model: Any, path: Path) -> Path:
     """The memory itself over time, and the gates, usage and weightings of its heads."""
     xs, _, _ = (v[:LONGEST] for v in example(e))
-    viz.memory(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {e.config.task}: one sequence").save(path)
+    viz.memory(record(model, xs, INSIDE[e.config.model]), title=f"{e.config.model} on {brief(e.config.task)}: one sequence").save(path)
     return path
 
 

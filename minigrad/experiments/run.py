@@ -19,13 +19,11 @@ from .. import io, ops, optim, random
 from ..compiled import jit
 from ..errors import SettingError
 from ..export.tensorboard import TensorBoard
-from ..models.registry import MODELS
-from ..models.tasks import TASKS
 from ..models.tasks.draw import Range
 from ..models.tasks.metrics import Measure, measure
 from ..tensor import Tensor
 from ..train import Outcome, Progress, Report, train
-from .config import EXTENDABLE, Config, task_settings
+from .config import EXTENDABLE, Config, builder_of, task_of, task_settings
 from .presets import UNTIL_HARDER
 from .sample import Sample
 
@@ -66,7 +64,7 @@ class Experiment:
 
     @cached_property
     def task(self) -> Any:
-        return TASKS[self.config.task]
+        return task_of(self.config.task)
 
     @cached_property
     def keys(self) -> Keys:
@@ -81,11 +79,11 @@ class Experiment:
     def model(self) -> Any:
         """The untrained model. Raises SettingError for sizes that do not fit each other."""
         with _refused(self.config.model):
-            return MODELS[self.config.model](self.keys.model, *self.sizes, **self.config.model_settings)
+            return builder_of(self.config.model)(self.keys.model, *self.sizes, **self.config.model_settings)
 
     def optimizer(self) -> optim.Optimizer:
         c = self.config
-        return OPTIMIZERS[c.optimizer](c.rate(), clip_norm=c.clip_norm, rates=c.rates())
+        return OPTIMIZERS[c.optimizer](c.rate(), clip_norm=None if c.clip_norm == math.inf else c.clip_norm, rates=c.rates())
 
     def loss(self, model: Any, *batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """(loss, {measure: its mean over the batch}) on a batch (inputs, targets, mask)."""
@@ -267,9 +265,14 @@ class Run:
         """The run in a folder; `changes` may be of EXTENDABLE settings."""
         try:
             found = Config.from_json(json.loads((folder / "config.json").read_text()))
+        except SettingError as error:
+            raise SettingError(f"{folder}: {error}") from None
         except (OSError, ValueError, TypeError) as error:
             raise SettingError(f"{folder}: no run that can be read: {error}") from None
         run = cls(folder, Experiment(dataclasses.replace(found, **changes)))
+        done = max(run.checkpoints.steps(), default=0)
+        if changes.get("steps") is not None and run.config.steps < done:
+            raise SettingError(f"{folder} has made {done:,} updates, more than steps={run.config.steps:,}: give {done:,} or more")
         if changes:
             run._write_config({**run._written(), **{k: getattr(run.config, k) for k in EXTENDABLE}})
         return run

@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask
-from distributed import Client, Event, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Event, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 
 from ..errors import SettingError
 from ..models.tasks.draw import Words
 from ..train import Metrics, stop_requests
 from .config import EXTENDABLE, Config, model_settings, run_settings, task_settings
+from .loading import brief
 from .run import Run
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -48,7 +49,10 @@ def grid(task: str, models: Sequence[str], seeds: Sequence[int], settings: Mappi
             given = dict(zip(known, chosen, strict=True))
             varied = "".join(f"-{k}={known[k].show(v)}" for (k, v), several in zip(given.items(), values, strict=True) if len(several) > 1)
             for seed in seeds:
-                found[f"{model}{varied}-seed={seed}"] = Config.of(task, model, **given, seed=seed)
+                name = f"{brief(model)}{varied}-seed={seed}"
+                if name in found:
+                    raise SettingError(f"two models are named {brief(model)}: give their classes other names")
+                found[name] = Config.of(task, model, **given, seed=seed)
     unknown = [k for k in settings if not any(k in c.flat for c in found.values())]
     if unknown:
         known_names = sorted({k for c in found.values() for k in c.flat})
@@ -162,11 +166,17 @@ def train_all(runs: Mapping[str, Run], client: Client, tell: Tell) -> tuple[dict
             for name in done:
                 error = futures.pop(name).exception()
                 if error is not None:
-                    errors[name] = f"{type(error).__name__}: {error}"
+                    errors[name] = _told(error)
                 events.put((name, {"end": "failed" if error is not None else standing(runs[name]).state}))
             while not events.empty():
                 tell(*events.get())
     return errors, stop[0] if stop else 0
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, KilledWorker):
+        return "its worker died again and again, as where memory is short. The same command goes on from its checkpoint"
+    return f"{type(error).__name__}: {error}"
 
 
 def _train(name: str, folder: str, label: str) -> None:

@@ -21,7 +21,7 @@ from ..primitives.elementwise import detach
 from ..primitives.rules import cotangent_type
 from ..program import Layout, Program, Specialization, Structure
 from ..tensor import Tensor, abstract, differentiating, tensor
-from ..transforms.autodiff import pullback
+from ..transforms.reverse import pullback
 from ..transforms.tracing import argument_names
 
 

@@ -7,8 +7,9 @@ What a program may do with a size:
     while tracing              The answer for the hints is taken and kept as a guard, which every later call checks.
     after tracing              It raises, unless a guard has the answer.
   its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
-                               by a number or another symbol, and tracing starts again. After tracing it raises.
-The number of chunks of an axis (`ceil_divide`) and the root of its length (`root`) are sizes as well: derived symbols, which are computed
+                               by a number or another symbol. Tracing starts again, or, where much was traced already, goes on as
+                               if the two were equal, and the symbol is replaced in the graph. After tracing it raises.
+The number of chunks of an axis and the root of its length are sizes as well (`derived.py`): derived symbols, which are computed
 from those of the axes at each call.
 `hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
 Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
@@ -43,6 +44,11 @@ class Bind(Exception):
             value = symbol.hint
         self.symbol, self.value = symbol, value
 
+    def added_to(self, bound: Mapping[Symbol, Extent]) -> dict[Symbol, Extent]:
+        """The values of symbols with this one."""
+        one = {self.symbol: self.value}
+        return {s: substitute(v, one) for s, v in bound.items()} | one
+
 
 @dataclass(frozen=True)
 class Symbol:
@@ -62,20 +68,45 @@ Test = Callable[[Any, Any], bool]
 
 @dataclass
 class Guards:
-    """The guards of a trace: comparisons decided by the hints, with their answers. While tracing they are `open`: new ones are added."""
+    """The guards of a trace: comparisons decided by the hints, with their answers. While tracing they are `open`: new ones are added.
+
+    `late` tells whether so much was traced that a symbol that is bound does not start the trace again: it is kept in `bound`."""
 
     facts: list[tuple[Test, Dim, Extent, bool]] = field(default_factory=list)
     open: bool = True
+    late: Callable[[], bool] = lambda: False
+    bound: dict[Symbol, Extent] = field(default_factory=dict)
+    known: dict[Any, bool] = field(default_factory=dict)
 
     def decide(self, test: Test, left: Dim, right: Extent) -> bool:
-        for known, a, b, outcome in self.facts:
-            if known is test and identical(a, left) and identical(b, right):
-                return outcome
+        if self.bound:
+            a, b = substitute(left, self.bound), substitute(right, self.bound)
+            if a is not left or b is not right:
+                return test(a, b)
+        key = test, left.terms, _terms(right)
+        if key in self.known:
+            return self.known[key]
         if not self.open:
             _refuse(f"whether {left} {SIGNS[test]} {right}")
-        outcome = test(left.hint, hint(right))
+        self.known[key] = outcome = test(left.hint, hint(right))
         self.facts.append((test, left, right, outcome))
         return outcome
+
+    def bind(self, symbol: Symbol, value: Extent) -> None:
+        """Replace the symbol by the value, here or by starting again."""
+        found = Bind(symbol, value)
+        if found.value == 1 or not self.late():  # an axis of length 1 broadcasts
+            raise found
+        self.bound = found.added_to(self.bound)
+
+    def settled(self) -> Guards:
+        """The guards with the bound symbols replaced."""
+        facts = [(test, substitute(a, self.bound), substitute(b, self.bound), outcome) for test, a, b, outcome in self.facts]
+        left: list[tuple[Test, Dim, Extent, bool]] = []
+        for test, a, b, outcome in facts:
+            if isinstance(more := a - b, Dim):
+                left.append((test, a, b, outcome) if isinstance(a, Dim) else (test, more, 0, outcome))
+        return Guards(left, False, known={(test, a.terms, _terms(b)): outcome for test, a, b, outcome in left})
 
     def hold(self, sizes: Mapping[Symbol, int]) -> bool:
         """Whether every comparison has the same answer for these sizes."""
@@ -126,7 +157,12 @@ class Dim:
     @property
     def lower(self) -> int | None:
         """A lower bound, the value where every symbol is 1; None if a symbol has a negative coefficient."""
-        return sum(c for _, c in self.terms) if all(c > 0 for m, c in self.terms if m) else None
+        return sum([c for _, c in self.terms]) if all(c > 0 for m, c in self.terms if m) else None
+
+    @property
+    def upper(self) -> int | None:
+        """An upper bound, the value where every symbol is 1; None if a symbol has a positive coefficient."""
+        return sum([c for _, c in self.terms]) if all(c < 0 for m, c in self.terms if m) else None
 
     def __hash__(self) -> int:
         return self._hash
@@ -146,9 +182,11 @@ class Dim:
     def __mul__(self, other: Any) -> Extent:
         if not isinstance(other, (int, Dim)):
             return _by_number(operator.mul, self, other)
+        if isinstance(other, int):
+            return self if other == 1 else Dim([(m, c * other) for m, c in self.terms]) if other else 0
         product: dict[tuple[Symbol, ...], int] = {}
         for m, c in self.terms:
-            for n, d in _terms(other):
+            for n, d in other.terms:
                 key = tuple(sorted(m + n, key=lambda s: s.name))
                 product[key] = product.get(key, 0) + c * d
         return _extent(product)
@@ -156,11 +194,11 @@ class Dim:
     __radd__, __rmul__ = __add__, __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        quotient = _divide(self, other) if isinstance(other, (int, Dim)) else None
+        quotient = divide(self, other) if isinstance(other, (int, Dim)) else None
         return quotient if quotient is not None else _by_number(operator.floordiv, self, other)
 
     def __mod__(self, other: Any) -> Any:
-        exact = isinstance(other, (int, Dim)) and _divide(self, other) is not None
+        exact = isinstance(other, (int, Dim)) and divide(self, other) is not None
         return 0 if exact else _by_number(operator.mod, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
@@ -197,8 +235,11 @@ class Dim:
         return _compare(operator.ge, self, other)
 
     def __index__(self) -> int:
-        if _guards.get().open:
-            raise Bind(self.symbols[0], self.symbols[0].hint)
+        guards = _guards.get()
+        if guards.open:
+            for symbol in symbols([substitute(self, guards.bound)]):
+                guards.bind(symbol, symbol.hint)
+            return self.hint
         _refuse(f"the number of {self}")
 
     __int__ = __index__
@@ -215,6 +256,9 @@ def _by_number(f: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     """f with the number of each run-time size; NotImplemented for an operand that is no real number."""
     if not (isinstance(a, (Real, Dim)) and isinstance(b, (Real, Dim))):
         return NotImplemented
+    sizes = [x for x in (a, b) if isinstance(x, Dim)]
+    if _guards.get().open:  # at once: a float32 of NumPy becomes a float64 beside a Dim, and beside an integer it stays
+        raise Bind(sizes[0].symbols[0], sizes[0].symbols[0].hint)
     return f(*(int(x) if isinstance(x, Dim) else x for x in (a, b)))
 
 
@@ -230,13 +274,17 @@ def _extent(terms: Mapping[tuple[Symbol, ...], int]) -> Extent:
 
 
 def _combine(a: Dim, b: Extent, sign: int) -> Extent:
+    if isinstance(b, int):
+        last, number = a.terms[-1]  # the number is the last term, if there is one
+        rest, total_number = (a.terms, sign * b) if last else (a.terms[:-1], number + sign * b)
+        return Dim([*rest, ((), total_number)] if total_number else rest)
     total = dict(a.terms)
-    for m, c in _terms(b):
+    for m, c in b.terms:
         total[m] = total.get(m, 0) + sign * c
     return _extent(total)
 
 
-def _divide(a: Dim, b: Extent) -> Extent | None:
+def divide(a: Dim, b: Extent) -> Extent | None:
     """a // b if b is one term that divides every term of a, else None."""
     divisor = _terms(b)
     if len(divisor) != 1 or not divisor[0][1]:
@@ -256,22 +304,43 @@ def _compare(test: Test, a: Dim, b: Any) -> bool:
         if not math.isfinite(b) or (test is operator.eq and b != math.floor(b)):
             return test(0, b)  # as for any whole number
         b = math.ceil(b) if test is operator.ge else math.floor(b)
-    more = _combine(a, b, -1)
+    if isinstance(b, Dim) and a.terms == b.terms:
+        return test(0, 0)
+    more, n = (_combine(a, b, -1), 0) if isinstance(b, Dim) else (a, b)
     if isinstance(more, int):
         return test(more, 0)
-    least, less = more.lower, (-more).lower
+    least, most = (None if x is None else x - n for x in (more.lower, more.upper))
     if least is not None and (least > 0 or (test is operator.ge and least == 0)):
         return test(least, 0)
-    if less is not None and (less > 0 or (test is operator.gt and less == 0)):
-        return test(-less, 0)
+    if most is not None and (most < 0 or (test is operator.gt and most == 0)):
+        return test(most, 0)
     return _guards.get().decide(test, a, b)
 
 
 def identical(a: Extent, b: Extent) -> bool:
     """Whether two extents are equal for all sizes. Adds no guard and binds no symbol."""
-    if isinstance(a, Dim) or isinstance(b, Dim):
-        return isinstance(a, Dim) and isinstance(b, Dim) and a.terms == b.terms
-    return a == b
+    if not isinstance(a, Dim) and not isinstance(b, Dim):
+        return a == b
+    if isinstance(a, Dim) and isinstance(b, Dim) and a.terms == b.terms:
+        return True
+    bound = _guards.get().bound
+    return bool(bound) and _terms(substitute(a, bound)) == _terms(substitute(b, bound))
+
+
+def substitute(x: Extent, values: Mapping[Symbol, Extent]) -> Extent:
+    """The extent with symbols replaced by their values; x itself if it has none of them. Raises Bind for a part of a derived size."""
+    if not isinstance(x, Dim) or not values or not any(_depends(s, values) for s in x.symbols):
+        return x
+    total: Extent = 0
+    for m, c in x.terms:
+        total = total + product([c, *(values.get(s, Dim.of(s)) for s in m)])
+    return total
+
+
+def _depends(symbol: Symbol, values: Mapping[Symbol, Extent]) -> bool:
+    if symbol.of and any(_depends(s, values) for s in symbols(symbol.of)):
+        raise Bind(symbol, symbol.hint)
+    return symbol in values
 
 
 def typical(x: Extent) -> int:
@@ -290,19 +359,21 @@ def unify(a: Extent, b: Extent) -> bool:
         return a == b
     if identical(a, b):
         return True
-    if _guards.get().open and hint(a) == hint(b):
-        _bind(a, b)
+    guards = _guards.get()
+    if guards.open and hint(a) == hint(b):
+        _bind(guards, substitute(a, guards.bound), substitute(b, guards.bound))
+        return unify(a, b)
     return a == b
 
 
-def _bind(a: Extent, b: Extent) -> NoReturn:
-    """Start tracing again with a symbol replaced, so that a and b are equal."""
+def _bind(guards: Guards, a: Extent, b: Extent) -> None:
+    """Replace a symbol, so that a and b are equal, or nearer to it."""
     for x, y in ((a, b), (b, a)):
         symbol = symbol_of(x)
         if symbol is not None and (symbol_of(y) is not None or not isinstance(y, Dim)):
-            raise Bind(symbol, y)
+            return guards.bind(symbol, y)
     symbol = symbols((a, b))[0]
-    raise Bind(symbol, symbol.hint)
+    guards.bind(symbol, symbol.hint)
 
 
 def symbol_of(x: Extent) -> Symbol | None:
@@ -325,39 +396,3 @@ def product(shape: Iterable[Extent]) -> Extent:
     for n in shape:
         total = total * n
     return total
-
-
-# ---- derived sizes
-
-
-def ceil_divide(a: Extent, b: Extent) -> Extent:
-    """⌈a / b⌉. For run-time sizes a derived one, with guards that say so: 0 < a, and b·(⌈a / b⌉ − 1) < a ≤ b·⌈a / b⌉."""
-    if not a > 0:
-        return 0
-    if not isinstance(a, Dim):
-        return -(-a // b)
-    found = _divide(a, b)
-    if found is None:
-        found = _derived("ceil", quotient, a, b)
-        assert b * (found - 1) < a <= b * found
-    return found
-
-
-def root(a: Extent) -> Extent:
-    """⌈√a⌉, at least 1. For a run-time size a derived one."""
-    return _derived("root", least_root, a) if isinstance(a, Dim) else least_root(a)
-
-
-def quotient(n: int, m: int) -> int:
-    """⌈n / m⌉."""
-    return -(-n // m)
-
-
-def least_root(n: int) -> int:
-    """⌈√n⌉, at least 1."""
-    return math.isqrt(max(n - 1, 0)) + 1
-
-
-def _derived(name: str, f: Callable[..., int], *of: Extent) -> Dim:
-    text = "_".join([name, *map(repr, of)]).translate({ord("+"): "p", ord("-"): "m", ord("*"): "x"})
-    return Dim.of(Symbol(text, f(*map(hint, of)), of, f))

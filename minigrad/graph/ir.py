@@ -10,10 +10,11 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..origin import Origin, here, override
+from ..origin import Origin, Place, located, override, place
 from . import text
 from .dims import Dim
 from .types import TensorType, unify_types
@@ -21,7 +22,8 @@ from .types import TensorType, unify_types
 if TYPE_CHECKING:
     from ..tree import TreeDef
 
-_ids = itertools.count()
+GAP = 2**32  # numbers between two nodes, for a graph that is built later than its place among them: that of a gradient
+_ids = itertools.count(step=GAP)
 new_id = _ids.__next__  # gives a number above those of all nodes made before
 
 
@@ -64,6 +66,11 @@ class Operation:
     unique: bool = False
     lazy: bool = False
 
+    @cached_property
+    def has_body(self) -> bool:
+        """Whether its NumPy rule runs a graph: a loop, a branch, a call."""
+        return self.kind == "control" and not self.elementwise
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
@@ -71,14 +78,26 @@ class Operation:
         return self
 
 
+class Signature:
+    """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
+    the result, and the gradient rule as code, by the rule and the arguments that need a cotangent."""
+
+    __slots__ = ("has_body", "pulls", "type", "unique")
+
+    def __init__(self, op: Operation, type: Any):
+        self.type = type
+        self.has_body, self.unique = op.has_body, op.unique
+        self.pulls: dict[Any, Callable[..., Any]] = {}
+
+
 class Node:
     """One operation applied to earlier nodes. `value` is its array, if it is known; `id` numbers nodes in order of creation.
 
     `tracked` tells whether it depends on a parameter or on an argument of a transformation. Eager results that do not are constants and
-    keep no arguments. `learned` marks a result of a compiled function that becomes a parameter.
+    keep no arguments. `learned` is True for a result of a compiled function that becomes a parameter, False for a buffer.
     """
 
-    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "origin", "tracked", "type", "value")
+    __slots__ = ("__weakref__", "_holder", "args", "attrs", "id", "learned", "name", "op", "place", "signature", "tracked", "type", "value")
 
     def __init__(
         self,
@@ -88,14 +107,28 @@ class Node:
         type: Any,
         value: Any = None,
         name: str | None = None,
-        origin: Origin | None = None,
+        origin: Place = None,
         tracked: bool = True,
     ):
-        self.op, self.args, self.attrs, self.type, self.value, self.name = op, args, attrs, type, value, name
-        self.origin = here() if origin is None else origin
+        self.op = op
+        self.args = args
+        self.attrs = attrs
+        self.type = type
+        self.value = value
+        self.name = name
+        self.place = place(2) if origin is None else origin
         self.id = next(_ids)
-        self.tracked, self.learned = tracked, False
+        self.tracked = tracked
+        self.learned: bool | None = None
+        self.signature: Signature | None = None
         self._holder: weakref.ref[Any] | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from. Most are never asked for, so it is worked out at the first time."""
+        if type(self.place) is not Origin:
+            self.place = located(self.place)
+        return self.place
 
     @property
     def holder(self) -> Any:
@@ -130,7 +163,7 @@ def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> list[Nod
             seen.add(node)
             if not stop(node):
                 stack.extend(node.args)
-    return sorted(seen, key=lambda n: n.id)
+    return sorted(seen, key=attrgetter("id"))
 
 
 @dataclass(eq=False)
@@ -222,7 +255,7 @@ def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callabl
             new[node] = node
             continue
         args = tuple(new[a] for a in node.args)
-        with override(node.origin):
+        with override(node.place):
             new[node] = make(node, args)
         if new[node].name is None:
             new[node].name = node.name
@@ -233,7 +266,7 @@ def substitute(graph: Graph, mapping: Mapping[Node, Node], params: tuple[Node, .
     """The graph with these params and with nodes replaced by others of the same type."""
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:
-        return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.origin)
+        return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.place)
 
     new = rebuild(graph.outputs, mapping, make)
     return Graph(params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import OutOfMemoryError, message
+from ..origin import place
 from .dims import product
-from .ir import Node, Operation, new_id, uses_sizes
+from .ir import Node, Operation, Signature, new_id, uses_sizes
 from .types import TensorType
 
 
@@ -39,11 +40,11 @@ class Outside:
 
 
 class Table(dict[Any, Node]):
-    """The nodes of a trace, by operation, arguments and attributes."""
+    """The nodes of a trace, by operation, arguments and attributes. `searched`: loops were found in a function that is differentiated."""
 
     def __init__(self, outside: Outside | None = None):
         super().__init__()
-        self.outside = outside
+        self.outside, self.searched = outside, False
 
 
 class Paused(NamedTuple):
@@ -71,9 +72,14 @@ def interning(outside: Outside | None = None) -> AbstractContextManager[None]:
     return nullcontext() if is_tracing() else _in_mode(Table(outside))
 
 
-def is_tracing() -> bool:
+def table_of_trace() -> Table | None:
+    """The nodes of the trace that is open."""
     mode = _mode.get()
-    return mode is not None and (not isinstance(mode, Paused) or mode.table is not None)
+    return mode.table if isinstance(mode, Paused) else mode
+
+
+def is_tracing() -> bool:
+    return table_of_trace() is not None
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:
@@ -121,8 +127,7 @@ copyreg.pickle(Node, lambda n: (_restored, ((n.op if n.op in (PARAMETER, COMPILE
 
 def number(value: Any, dtype: np.dtype) -> Node:
     """A 0-d constant. While tracing there is one node per value and dtype."""
-    mode = _mode.get()
-    table = mode.table if isinstance(mode, Paused) else mode
+    table = table_of_trace()
     array = np.array(value, dtype)
     array.flags.writeable = False
     if table is None:
@@ -145,12 +150,76 @@ item = Operation(
 )
 
 
+NO_ATTRS: dict[str, Any] = {}
+_signatures: dict[Any, Signature] = {}  # by operation, types of the arguments, and attributes
+KEPT_SIGNATURES = 4096
+
+
+def signature(op: Operation, types: tuple[TensorType, ...], attrs: dict[str, Any]) -> Signature:
+    """The signature of an operation on arguments of these types, whose sizes are numbers. Raises what the type rule raises."""
+    key = (op, types, *attrs.items()) if attrs else (op, types)
+    found = _signatures.get(key)
+    if found is None:
+        found = Signature(op, op.type(*types, **attrs))
+        if not found.has_body:  # a body is seldom seen again
+            if len(_signatures) >= KEPT_SIGNATURES:
+                _signatures.clear()
+            _signatures[key] = found
+    return found
+
+
 def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed."""
+    """The node of an operation on nodes: an equal one that exists if tracing, else a new one, with its value if it can be computed.
+
+    Eager code spends most of its time here. A type rule is asked once for equal types and attributes."""
     mode = _mode.get()
-    if mode is None:
-        return _make_eager(op, nodes, attrs)
-    return _make_paused(mode, op, nodes, attrs) if isinstance(mode, Paused) else _make_traced(mode, op, nodes, attrs)
+    if mode is not None:
+        if isinstance(mode, Table):
+            return _make_traced(mode, op, nodes, attrs)
+        if mode.table is not None:
+            return _make_detached(mode.table, mode.stop, op, nodes, attrs)
+    types: Any
+    values: Any
+    if len(nodes) == 1:
+        (a,) = nodes
+        types, values, tracked = (a.type,), (a.value,), a.tracked
+    elif len(nodes) == 2:
+        a, b = nodes
+        types, values, tracked = (a.type, b.type), (a.value, b.value), a.tracked or b.tracked
+    else:
+        types, values, tracked = tuple([n.type for n in nodes]), [n.value for n in nodes], any(n.tracked for n in nodes)
+    for value in values:
+        if value is None:
+            return Node(op, nodes, attrs, op.type(*types, **attrs))
+    shared = None if attrs else _signatures.get((op, types))
+    if shared is None:
+        shared = signature(op, types, attrs)
+    try:
+        if attrs:
+            value = bodies.get()(op, values, attrs) if shared.has_body else _silent.run(op.numpy, *values, **attrs)
+        else:
+            value = _silent.run(op.numpy, *values)
+    except MemoryError:
+        raise _out_of_memory(op, values, attrs) from None
+    if type(value) is np.ndarray:
+        value.setflags(write=False)
+    else:
+        value = _frozen(value)
+    if mode is None and (tracked or shared.unique):
+        node = Node(op, nodes, attrs, shared.type, value, None, place(3))
+        node.signature = shared
+        return node
+    return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(3), False)
+
+
+def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signature, value: np.ndarray) -> Node:
+    """`make` outside a trace, of one argument, where signature and value are known already."""
+    value.setflags(write=False)
+    if not node.tracked or _mode.get() is not None:
+        return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(3), False)
+    made = Node(op, (node,), attrs, shared.type, value, None, place(3))
+    made.signature = shared
+    return made
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
@@ -175,24 +244,9 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
     return node
 
 
-def _make_paused(mode: Paused, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
-    if mode.table is None:
-        return _make_eager(op, nodes, attrs, recorded=False)
-    found = _make_traced(mode.table, op, nodes, attrs)
-    return _make_traced(mode.table, mode.stop, (found,), {}) if type(found.type) is TensorType else found
-
-
-def _make_eager(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], recorded: bool = True) -> Node:
-    values, tracked = [], op.unique
-    for n in nodes:
-        if n.value is not None:
-            values.append(n.value)
-        tracked = tracked or n.tracked
-    type_ = op.type(*[n.type for n in nodes], **attrs)
-    value = compute(op, values, attrs) if len(values) == len(nodes) else None
-    if tracked and (recorded or value is None):
-        return Node(op, nodes, attrs, type_, value)
-    return Node(CONSTANT, (), {}, type_, value, tracked=False)
+def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    found = _make_traced(table, op, nodes, attrs)
+    return _make_traced(table, stop, (found,), {}) if type(found.type) is TensorType else found
 
 
 def is_number(node: Node) -> bool:
@@ -225,13 +279,25 @@ def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return f(*args, **kwargs)
 
 
+def interpreted(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    """The result of an operation that runs a graph."""
+    return _run_silent(op.numpy, *values, **attrs)
+
+
+# How eager operations that run a graph are computed.
+bodies: ContextVar[Callable[[Operation, Sequence[Any], dict[str, Any]], Any]] = ContextVar("bodies", default=interpreted)
+
+
 def compute(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """Apply the NumPy rule, without warnings about overflow and invalid values. Results are read-only."""
     try:
-        value = (_silent.run if op.elementwise else _run_silent)(op.numpy, *values, **attrs)
+        return _frozen((_run_silent if op.has_body else _silent.run)(op.numpy, *values, **attrs))
     except MemoryError:
-        raise OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts")) from None
-    return tuple(map(_frozen, value)) if type(value) is tuple else _frozen(value)
+        raise _out_of_memory(op, values, attrs) from None
+
+
+def _out_of_memory(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> OutOfMemoryError:
+    return OutOfMemoryError(message(op.name, _too_large(op, values, attrs), "Sum before you broadcast, or work on parts"))
 
 
 def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> str:
@@ -241,7 +307,10 @@ def _too_large(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> s
     return f"{', '.join(map(str, types))} needs {needed / 2**30:,.1f} GiB, more than there is"
 
 
-def _frozen(value: Any) -> np.ndarray:
+def _frozen(value: Any) -> Any:
+    """An array, or a tuple of arrays, that cannot be written to."""
+    if type(value) is tuple:
+        return tuple(map(_frozen, value))
     array = value if type(value) is np.ndarray else np.asarray(value)
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array

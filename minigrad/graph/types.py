@@ -154,7 +154,7 @@ def whole(what: str, value: Any, role: str = "a length") -> int:
 
 def normalize_axis(what: str, axis: Any, ndim: int) -> int:
     """The axis as a number with 0 ≤ axis < ndim. Raises AxisError."""
-    index = whole(what, axis, "axis")
+    index = axis if type(axis) is int else whole(what, axis, "axis")
     if not -ndim <= index < ndim:
         valid = f"valid {-ndim}..{ndim - 1}" if ndim else "it has no axes"
         raise AxisError(message(what, f"axis {index} out of range for a {ndim}-d tensor ({valid})"))
@@ -165,6 +165,8 @@ def normalize_axes(what: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """Axes as a sorted tuple; None means all."""
     if axis is None:
         return tuple(range(ndim))
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis % ndim,)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     found = [normalize_axis(what, a, ndim) for a in axes]
     if len(set(found)) < len(found):

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
 from .dims import Dim
-from .types import BFLOAT16, FLOAT, HALVES, check_dtype, is_float, is_storable
+from .types import BFLOAT16, DTYPES, FLOAT, HALVES, check_dtype, is_float, is_storable
+
+NATIVE = frozenset(DTYPES) | HALVES
 
 
 class HoldsTensors(Exception):
@@ -31,6 +33,10 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     Raises HoldsTensors for a list with tensors in it, DTypeError for what tensors cannot hold.
     """
     given = value
+    if dtype is None and type(value) is np.ndarray and value.dtype in NATIVE and value.dtype.isnative:
+        array = np.array(value, order="C")
+        array.setflags(write=False)
+        return array
     if isinstance(value, (np.ndarray, np.generic)):
         default = value.dtype
     else:

@@ -6,7 +6,7 @@ from ..primitives import elementwise as _e
 from ..primitives import trigonometry as _t
 from ..primitives.elementwise import *  # noqa: F403
 from ..primitives.trigonometry import *  # noqa: F403
-from . import dtypes, namespace, numeric, sets
+from . import dtypes, namespace, numeric, operators, sets
 from .creation import arange, empty, empty_like, extent, eye, full, full_like, linspace, meshgrid, ones, ones_like, zeros, zeros_like
 from .cumulative import cumprod, cumsum, cumulative_prod, cumulative_sum, logcumsumexp
 from .dtypes import *  # noqa: F403
@@ -85,3 +85,4 @@ __all__ += dtypes.__all__
 __all__ += namespace.__all__
 __all__ += numeric.__all__
 __all__ += sets.__all__
+operators.bind()

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import tree
 from ..errors import RangeError, message, setting_error
-from ..graph.nodes import CONSTANT, is_tracing, known
+from ..graph.nodes import CONSTANT, NO_ATTRS, is_tracing, known, make
 from ..graph.standard import require_cpu
 from ..graph.types import BOOL, FLOAT, HALVES, INT, broadcast_shapes, check_dtype, identical
 from ..primitives import elementwise as _e
@@ -18,6 +18,7 @@ from ..primitives.rules import expand as _expand
 from ..tensor import Tensor, scalar, tensor
 from .creation import full, ones_like
 from .numbers import converted, is_number, operands
+from .quick import pair
 
 Like = Any  # a tensor, an array, a number or a nested list
 Axis = int | Sequence[int] | None
@@ -53,9 +54,12 @@ def _compared(what: str, *values: Like) -> list[Tensor]:
     return [astype(t, FLOAT) for t in found] if found[0].dtype in HALVES else found
 
 
-def _binary(name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands, note: str = "") -> Callable[[Like, Like], Tensor]:
+def _binary(
+    name: str, op: Any, prepare: Callable[..., list[Tensor]] = _operands, note: str = "", swapped: bool = False
+) -> Callable[[Like, Like], Tensor]:
     def function(x: Like, y: Like) -> Tensor:
-        return op(*prepare(name, x, y))
+        nodes = pair(name, x, y, prepare)
+        return Tensor(make(op, nodes[::-1] if swapped else nodes, NO_ATTRS))
 
     function.__name__ = function.__qualname__ = name
     text = f"{name}(x, y) of each pair of elements, broadcast and promoted as in NumPy. Raises ShapeError, DTypeError."
@@ -73,8 +77,8 @@ maximum = _binary("maximum", _e.maximum)
 minimum = _binary("minimum", _e.minimum)
 less = _binary("less", _e.less, _compared)
 less_equal = _binary("less_equal", _e.less_equal, _compared)
-greater = _binary("greater", lambda x, y: _e.less(y, x), _compared)
-greater_equal = _binary("greater_equal", lambda x, y: _e.less_equal(y, x), _compared)
+greater = _binary("greater", _e.less, _compared, swapped=True)
+greater_equal = _binary("greater_equal", _e.less_equal, _compared, swapped=True)
 equal = _binary("equal", _e.equal, _compared)
 not_equal = _binary("not_equal", _e.not_equal, _compared)
 
@@ -182,8 +186,11 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
 
     What computes that operand may still make NaN of 0·∞, as the gradient of sqrt at 0 does: select its input, too.
     """
-    a, b = _operands("where", x, y)
     c = tensor(condition)
+    nodes = pair("where", x, y, _operands)
+    if c.node.value is not None and c.node.type[0] == nodes[0].type[0]:
+        return Tensor(make(_e.where, (c.node, *nodes), NO_ATTRS))
+    a, b = map(Tensor, nodes)
     shape = broadcast_shapes("where", c.shape, a.shape)
     return _e.where(_expand(c, shape), _expand(a, shape), _expand(b, shape))
 

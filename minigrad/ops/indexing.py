@@ -10,11 +10,13 @@ import numpy as np
 from .. import ops
 from ..errors import AbstractValueError, AxisError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, identical, product, unify
+from ..graph.nodes import is_tracing
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
 from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
 from .elementwise import Like
+from .quick import part
 
 
 def take(x: Like, index: Like, axis: int | None = 0) -> Tensor:
@@ -54,6 +56,9 @@ class Basic(NamedTuple):
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for a value that is no index."""
     given = index if isinstance(index, tuple) else (index,)
+    found = None if x.node.value is None or is_tracing() else part(x.node, given)
+    if found is not None:
+        return Tensor(found)
     entries = _full(x, given)
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
@@ -69,7 +74,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         _add(plan, entry, n, axis)
         axis += 1
     y = x
-    whole = all(s is n or (isinstance(s, int) and s == n) for s, n in zip(plan.stop, x.shape, strict=True))
+    whole = all(identical(s, n) for s, n in zip(plan.stop, x.shape, strict=True))
     if not whole or not all(identical(a, 0) for a in plan.start) or any(s != 1 for s in plan.step):
         y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
     if plan.flips:

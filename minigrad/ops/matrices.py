@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import shape_error
 from ..graph import dims
+from ..graph.nodes import NO_ATTRS, make
 from ..graph.types import broadcast_shapes, normalize_axes, normalize_axis, unify_shapes, whole
 from ..primitives import linalg as _l
 from ..primitives import movement as _m
 from ..primitives.rules import expand as _expand
-from ..tensor import Tensor, tensor
+from ..tensor import Tensor, operand, tensor
 from .creation import arange, extent, which_diagonal
 from .elementwise import Like, add, greater_equal, less_equal, multiply, subtract, where
 from .indexing import take
 from .numbers import operands
 from .parts import roll
 from .reductions import sum
-from .shaping import broadcast_to, expand_dims, moveaxis, permute_dims, reshape, squeeze
+from .shaping import broadcast_to, expand_dims, moveaxis, permute_dims, reshape
 
 
 def tril(x: Like, k: int = 0) -> Tensor:
@@ -69,16 +72,22 @@ def matmul(x: Like, y: Like) -> Tensor:
     The rounding error of float32 is that of sums of 256 terms in compiled code, for any number of terms. Raises ShapeError naming both
     shapes.
     """
+    x = operand("matmul", x) if type(x) is np.ndarray else x
+    y = operand("matmul", y) if type(y) is np.ndarray else y
+    if type(x) is Tensor and type(y) is Tensor:
+        m, n = x.node.type, y.node.type
+        if len(m[0]) == 2 == len(n[0]) and m[1] is n[1]:
+            return Tensor(make(_l.matmul, (x.node, y.node), NO_ATTRS))
     a, b = operands("matmul", (x, y))
     if not a.ndim or not b.ndim:
         raise shape_error("matmul", f"takes no 0-d tensor: x {a.shape} @ y {b.shape}", "Use * to scale")
     row, column = a.ndim == 1, b.ndim == 1
-    a = expand_dims(a, 0) if row else a
-    b = expand_dims(b, 1) if column else b
-    y = _matmul(a, b)
+    a = _m.reshape(a, shape=(1, *a.shape)) if row else a
+    b = _m.reshape(b, shape=(*b.shape, 1)) if column else b
+    y = _l.matmul(a, b) if a.ndim == b.ndim == 2 else _matmul(a, b)
     if row:
-        y = squeeze(y, -2)
-    return squeeze(y, -1) if column else y
+        y = _m.reshape(y, shape=(*y.shape[:-2], y.shape[-1]))
+    return _m.reshape(y, shape=y.shape[:-1]) if column else y
 
 
 def _matmul(a: Tensor, b: Tensor) -> Tensor:

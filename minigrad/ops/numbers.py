@@ -98,6 +98,10 @@ def stand_in(t: Tensor, name: str | None = None) -> Tensor:
 
 def operands(what: str, values: Sequence[Any]) -> list[Tensor]:
     """The operands as tensors of one dtype, by the rule for dtypes."""
+    if type(values[0]) is Tensor:
+        dtype = values[0].dtype
+        if all(type(v) is Tensor and v.node.type[1] is dtype for v in values):
+            return list(values)
     tensors = [None if is_number(v) else operand(what, v) for v in values]
     numbers = [v for v, t in zip(values, tensors, strict=True) if t is None]
     kinds = [dtype_kind(v) for v in numbers]

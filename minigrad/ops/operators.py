@@ -129,3 +129,10 @@ class Operators:
     def at(self: Any) -> ops.writing.At:
         """New tensors with other elements at an index: `t.at[i].set(v)`, and with `add`, `max` or `min` in place of `set`."""
         return ops.writing.At(self)
+
+
+def bind() -> None:
+    """The common operators become the functions themselves, which saves a call. Only now are these defined."""
+    for name, function in (("add", ops.add), ("sub", ops.subtract), ("mul", ops.multiply), ("truediv", ops.divide), ("matmul", ops.matmul)):
+        setattr(Operators, f"__{name}__", function)
+    setattr(Operators, "__getitem__", ops.indexing.getitem)  # noqa: B010  (mypy knows the method above)

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import EmptyError, message
 from ..graph import dims
 from ..graph.dims import Extent
+from ..graph.nodes import make
 from ..graph.types import BOOL, INT, check_dtype, normalize_axes, normalize_axis
 from ..primitives import movement as _m
 from ..primitives import reduce as _r
@@ -39,6 +40,10 @@ def sum(x: Like, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 
     Long sums of float32 accumulate in float64, all or block by block: the relative error is below 1e-6 if the terms have one sign.
     """
+    if dtype is None and type(x) is Tensor and x.node.type[1].kind == "f":
+        if axis is None and not keepdims:
+            return Tensor(make(_r.sum, (x.node,), {"axes": tuple(range(len(x.node.type[0])))}))
+        return _reduce(_r.sum, x, axis, keepdims)
     return _reduce(_r.sum, accumulated("sum", x, dtype), axis, keepdims)
 
 
@@ -87,7 +92,7 @@ def all(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def mean(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean over axes. Integers become float32. Raises ValueError for no elements."""
-    (t,) = _floats("mean", x)
+    t = x if type(x) is Tensor and x.node.type[1].kind == "f" else _floats("mean", x)[0]
     return divide(sum(t, axis, keepdims), number_averaged("mean", t, axis))
 
 

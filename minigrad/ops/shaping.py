@@ -22,7 +22,7 @@ def reshape(x: Like, shape: Any, *, copy: bool | None = None) -> Tensor:
 
     `copy`, of the array API standard, changes nothing: tensors are immutable."""
     t = tensor(x)
-    wanted = tuple(n if isinstance(n, Dim) else whole("reshape", n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
+    wanted = tuple([_length(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,))])
     if wanted.count(-1) > 1:
         raise shape_error("reshape", f"only one length can be -1, got {wanted}")
     if -1 in wanted:
@@ -32,6 +32,10 @@ def reshape(x: Like, shape: Any, *, copy: bool | None = None) -> Tensor:
             raise shape_error("reshape", f"{size} elements of {t.shape} cannot become {wanted}")
         wanted = tuple(size // known if isinstance(n, int) and n == -1 else n for n in wanted)
     return t if identical(wanted, t.shape) else _m.reshape(t, shape=wanted)
+
+
+def _length(n: Any) -> Extent:
+    return n if type(n) is int or isinstance(n, Dim) else whole("reshape", n)
 
 
 def ravel(x: Like) -> Tensor:
@@ -55,7 +59,9 @@ def permute_dims(x: Like, axes: Sequence[int]) -> Tensor:
 def transpose(x: Like, axes: Sequence[int] | None = None) -> Tensor:
     """x with its axes in another order, reversed by default; NumPy's name."""
     t = tensor(x)
-    return permute_dims(t, range(t.ndim)[::-1] if axes is None else axes)
+    if axes is not None:
+        return permute_dims(t, axes)
+    return t if t.ndim < 2 else _m.permute(t, axes=tuple(range(t.ndim)[::-1]))
 
 
 def matrix_transpose(x: Like) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -22,15 +23,22 @@ OptimizerError = SettingError  # its name among the optimisers
 
 
 class State(NamedTuple):
-    """What an optimiser remembers: the updates made so far (int64), and for each of its slots a tree like the parameters."""
+    """What an optimiser remembers: the updates made so far (int64), and for each of its slots a tree like the parameters,
+    with 0 at the buffers of Modules."""
 
     step: Tensor
     slots: dict[str, Any]
 
 
 def global_norm(grads: Any) -> Tensor:
-    """√Σg² over all leaves of a tree of gradients, float64. It neither overflows nor vanishes where it has a value."""
-    sizes = [_size(tensor(g)) for g in tree.leaves(grads)]
+    """√Σg² over all leaves of a tree of gradients but the buffers of Modules, float64. It neither overflows nor vanishes where it has a
+    value."""
+    leaves, treedef = tree.flatten(grads)
+    return _norm(tensor(g) for g in compress(leaves, tree.trained(treedef)))
+
+
+def _norm(grads: Iterable[Tensor]) -> Tensor:
+    sizes = [_size(g) for g in grads]
     return ops.norm(ops.stack(sizes)) if sizes else tensor(0.0, "float64")
 
 
@@ -83,12 +91,14 @@ class Optimizer:
     def init(self, params: Any) -> State:
         """The state before the first update. Raises SettingError for no parameters, one that stands twice, or one that is no float."""
         leaves, treedef = tree.flatten(params)
-        paths = list(tree.paths(treedef))
-        _require_trainable(type(self).__name__, [tensor(p) for p in leaves], paths)
+        chosen = tree.trained(treedef)
+        paths = list(compress(tree.paths(treedef), chosen))
+        _require_trainable(type(self).__name__, [tensor(p) for p in compress(leaves, chosen)], paths)
         if idle := set(self.rates) - set(self._parts(paths)):
             have = ", ".join(path.removeprefix(".") for path in paths)
             raise SettingError(f"{type(self).__name__}: rates are given of {', '.join(sorted(idle))}, but the parameters are {have}")
-        return State(tensor(0), {name: tree.map(_zeros, params) for name in self.names})
+        slot = [_zeros(p) if is_trained else tensor(0.0) for p, is_trained in zip(leaves, chosen, strict=True)]
+        return State(tensor(0), {name: tree.unflatten(treedef, slot) for name in self.names})
 
     def update(self, params: Any, grads: Any, state: State) -> tuple[Any, State]:
         """One step: new parameters with their names, and the new state. `grads` is a tree like `params`.
@@ -98,23 +108,25 @@ class Optimizer:
         leaves, treedef = tree.flatten(params)
         found, grads_tree = tree.flatten(grads)
         tree.require_same(treedef, grads_tree, f"{type(self).__name__}: gradients against parameters")
-        ps, gs = [tensor(p) for p in leaves], [tensor(g) for g in found]
-        paths = list(tree.paths(treedef))
+        chosen = tree.trained(treedef)
+        ps, gs = ([tensor(v) for v in compress(values, chosen)] for values in (leaves, found))
+        paths = list(compress(tree.paths(treedef), chosen))
         for path, p, g in zip(paths, ps, gs, strict=True):
             if not unify_types(p.type, g.type):
                 raise shape_error(type(self).__name__, f"the gradient of params{path} is {g.type}, the parameter {p.type}")
         gs = self._clipped(gs)
         slots = self._slots(state, treedef)
+        before = {name: list(compress(values, chosen)) for name, values in slots.items()}
         step = ops.astype(state.step, "float64") + 1
         rates = {"": self.rate(state.step), **{part: _at(rate, state.step) for part, rate in self.rates.items()}}
         new_ps, new_slots = [], []
         for i, (p, g, part) in enumerate(zip(ps, gs, self._parts(paths), strict=True)):
             decayed = self._decayed(p, g, rates[part])
-            new, kept = self.leaf(*decayed, {name: slots[name][i] for name in self.names}, rates[part], step)
+            new, kept = self.leaf(*decayed, {name: before[name][i] for name in self.names}, rates[part], step)
             new_ps.append(_settled(new, p.name, parameter))
             new_slots.append({name: _settled(kept[name], None, tensor) for name in self.names})
-        trees = {name: tree.unflatten(treedef, [s[name] for s in new_slots]) for name in self.names}
-        return tree.unflatten(treedef, new_ps), State(_settled(state.step + 1, None, tensor), trees)
+        trees = {n: tree.unflatten(treedef, _replaced(slots[n], chosen, [s[n] for s in new_slots])) for n in self.names}
+        return tree.unflatten(treedef, _replaced(leaves, chosen, new_ps)), State(_settled(state.step + 1, None, tensor), trees)
 
     def _parts(self, paths: Sequence[str]) -> list[str]:
         """The longest of the parts with rates of their own that each path is or is below; "" for none."""
@@ -151,8 +163,14 @@ class Optimizer:
             grads = [ops.maximum(ops.minimum(g, self.clip_value), -self.clip_value) for g in grads]
         if self.clip_norm is None:
             return grads
-        scale = self.clip_norm / ops.maximum(global_norm(grads), self.clip_norm)
+        scale = self.clip_norm / ops.maximum(_norm(grads), self.clip_norm)
         return [g * ops.astype(scale, g.dtype) for g in grads]
+
+
+def _replaced(items: Sequence[Any], chosen: Sequence[bool], new: Sequence[Any]) -> list[Any]:
+    """The items, with the new ones where they are chosen."""
+    source = iter(new)
+    return [next(source) if is_chosen else item for item, is_chosen in zip(items, chosen, strict=True)]
 
 
 def _is_below(path: str, part: str) -> bool:

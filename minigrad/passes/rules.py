@@ -58,8 +58,10 @@ def identities(node: Node, args: Sequence[Tensor]) -> Any:
 
 
 def movements(node: Node, args: Sequence[Tensor]) -> Any:
-    """Two reshapes or permutes in a row become one; movements without effect are removed."""
+    """Two reshapes or permutes in a row become one; movements without effect, such as the concatenation of one array, are removed."""
     op, attrs = node.op, node.attrs
+    if op is movement.concat and len(args) == 1:
+        return args[0]
     if op not in (movement.reshape, movement.permute, movement.broadcast, movement.slice, movement.flip, reduce.sum):
         return None
     x = args[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import GraphError
-from ..graph.dims import Dim, Symbol, evaluate, symbol_of
+from ..graph.dims import Dim, Extent, Symbol, evaluate, symbol_of
 from ..graph.ir import Graph, Node
 from ..graph.types import TensorType
 from ..transforms.interpret import Watch, run
@@ -16,27 +16,35 @@ from ..transforms.interpret import Watch, run
 
 def specialize(graph: Graph, sizes: Mapping[Symbol, int]) -> Graph:
     """The graph with its run-time sizes replaced by numbers."""
-    new: dict[Node, Node] = {}
+    return with_sizes(graph, lambda n: evaluate(n, sizes))
+
+
+def with_sizes(graph: Graph, change: Callable[[Dim], Extent], new: dict[Node, Node] | None = None) -> Graph:
+    """The graph with its run-time sizes changed. Bodies that have nodes in common still have them in common; `new` are those of others."""
+    new = {} if new is None else new
     for node in (*graph.params, *graph.nodes):
+        if node in new:
+            continue
         if node.is_constant:
             new[node] = node
             continue
-        attrs = {k: _specialized(v, sizes) for k, v in node.attrs.items()}
+        attrs = {k: _changed(v, change, new) for k, v in node.attrs.items()}
         new[node] = Node(
-            node.op, tuple(new[a] for a in node.args), attrs, _specialized(node.type, sizes), node.value, node.name, node.origin
+            node.op, tuple(new[a] for a in node.args), attrs, _changed(node.type, change, new), node.value, node.name, node.origin
         )
+        new[node].learned = node.learned
     params, outputs = (tuple(new[n] for n in group) for group in (graph.params, graph.outputs))
     return Graph(params, outputs, graph.name, graph.in_tree, graph.out_tree)
 
 
-def _specialized(value: Any, sizes: Mapping[Symbol, int]) -> Any:
+def _changed(value: Any, change: Callable[[Dim], Extent], new: dict[Node, Node]) -> Any:
     if isinstance(value, Dim):
-        return evaluate(value, sizes)
+        return change(value)
     if isinstance(value, TensorType):
-        return TensorType(_specialized(value.shape, sizes), value.dtype)
+        return TensorType(_changed(value.shape, change, new), value.dtype)
     if isinstance(value, tuple):
-        return tuple(_specialized(v, sizes) for v in value)
-    return specialize(value, sizes) if isinstance(value, Graph) else value
+        return tuple(_changed(v, change, new) for v in value)
+    return with_sizes(value, change, new) if isinstance(value, Graph) else value
 
 
 def sizes_of(types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]) -> dict[Symbol, int]:

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..errors import dtype_error, shape_error
 from ..graph import values
-from ..graph.types import BOOL, FLOAT, TensorType, check_computed, check_dtype, is_float, unify_shapes
+from ..graph.nodes import NO_ATTRS, make
+from ..graph.types import BOOL, FLOAT, WIDE, TensorType, check_computed, check_dtype, is_float, unify_shapes
 from ..tensor import Primitive, Tensor, apply, operand
 from .rules import cotangent_type, each, fold_number, like, require_float, same_operands
 
@@ -57,7 +57,7 @@ class Function(Primitive):
 
     def __call__(self, x: Any) -> Tensor:  # type: ignore[override]
         if type(x) is Tensor and x.node.type.dtype.kind == "f":
-            return apply(self, x)
+            return Tensor(make(self, (x.node,), NO_ATTRS))
         t = operand(self.name, x)
         return apply(self, t if t.type.is_float else cast(t, dtype=FLOAT))
 
@@ -105,10 +105,13 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
+NUMBERS = {d: (np.zeros((), d), np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy takes long to make them of Python's
+
+
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, np.ones((), x.dtype), e) / (1 + e)
+    zero, one = NUMBERS.get(x.dtype, (0, 1))
+    return np.exp(np.minimum(x, zero)) / (one + np.exp(-np.abs(x)))
 
 
 def _softplus(x: Array) -> Any:
@@ -168,7 +171,15 @@ softplus: Function = function("softplus", _softplus, lambda ct, y, x: ct * sigmo
 sin: Function = function("sin", np.sin, lambda ct, y, x: ct * cos(x))
 cos: Function = function("cos", np.cos, lambda ct, y, x: neg(ct * sin(x)))
 tan: Function = function("tan", np.tan, lambda ct, y, x: ct * (y * y + 1), scalar="tan", domain=((-1.4, 1.4),))
-erf: Function = function("erf", special.erf, lambda ct, y, x: ct * (1.1283791670955126 * exp(neg(x * x))))
+
+
+def _erf(x: Any) -> Any:
+    from scipy import special  # a quarter of the time that minigrad takes to import, and only this needs it
+
+    return special.erf(x)
+
+
+erf: Function = function("erf", _erf, lambda ct, y, x: ct * (1.1283791670955126 * exp(neg(x * x))))
 abs: Primitive = unary("abs", np.abs, lambda ct, y, x: ct * sign(x), "|·|", kinks=(0.0,), complex=lambda z: np.sign(z.real) * z)
 sign: Primitive = unary("sign", np.sign, lambda ct, y, x: None, "sign", kinks=(0.0,), complex=lambda z: np.sign(z.real))
 floor: Primitive = function("floor", np.floor, lambda ct, y, x: None, "⌊·⌋", kinks=tuple(range(-4, 5)), complex=lambda z: np.floor(z.real))

@@ -30,7 +30,7 @@ def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
 reshape: Primitive = Primitive(
     "reshape",
     _reshape_type,
-    lambda x, shape: np.reshape(x, shape),
+    lambda x, shape: x.reshape(shape),
     vjp=each(lambda ct, y, x, shape: reshape(ct, shape=x.shape)),
     batch=lambda size, args, batched, shape: reshape(args[0], shape=(size, *shape)),
     kind="move",
@@ -42,7 +42,7 @@ reshape: Primitive = Primitive(
 permute: Primitive = Primitive(
     "permute",
     lambda x, axes: TensorType(tuple(x.shape[a] for a in axes), x.dtype),
-    lambda x, axes: np.transpose(x, axes),
+    lambda x, axes: x.transpose(axes),
     vjp=each(lambda ct, y, x, axes: permute(ct, axes=tuple(np.argsort(axes).tolist()))),
     batch=lambda size, args, batched, axes: permute(args[0], axes=(0, *(a + 1 for a in axes))),
     kind="move",
@@ -79,9 +79,14 @@ def _broadcast_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[boo
 
 
 def _broadcast_numpy(x: np.ndarray, shape: Ints) -> np.ndarray:
-    if isinstance(x, np.ndarray) and not x.shape:  # the common case: ten times as fast as np.broadcast_to
-        return np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))
-    return np.broadcast_to(x, shape)
+    if not isinstance(x, np.ndarray) or not x.flags.c_contiguous or x.ndim > len(shape):
+        return np.broadcast_to(x, shape)
+    strides = [0] * (len(shape) - x.ndim)
+    for n, m, stride in zip(x.shape, shape[len(strides) :], x.strides, strict=True):
+        if n != m and n != 1:
+            return np.broadcast_to(x, shape)  # raises
+        strides.append(stride if n == m else 0)
+    return np.ndarray(shape, x.dtype, x, 0, strides)  # several times as fast as np.broadcast_to
 
 
 broadcast: Primitive = Primitive(
@@ -113,7 +118,7 @@ def _slice_vjp(ct: Tensor, y: Tensor, x: Tensor, start: Shape, stop: Shape, step
 
 
 def _slice_numpy(x: np.ndarray, start: Ints, stop: Ints, step: Ints) -> np.ndarray:
-    return x[tuple(map(builtins.slice, start, stop, step))]
+    return x[*map(builtins.slice, start, stop, step)]
 
 
 # Steps are positive and 0 ≤ start ≤ stop ≤ length; for a negative step a flip is added.
@@ -142,9 +147,14 @@ def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Ints) -> TensorT
 
 
 def _pad_numpy(x: np.ndarray, low: Ints, high: Ints, interior: Ints) -> np.ndarray:
-    found = _pad_type(TensorType(x.shape, x.dtype), low, high, interior)
-    out = np.zeros(found.shape, x.dtype)
-    out[tuple(builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=False))] = x
+    if any(interior):
+        shape = _pad_type(TensorType(x.shape, x.dtype), low, high, interior).shape
+        inner = [builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=True)]
+    else:
+        shape = tuple([a + n + b for a, n, b in zip(low, x.shape, high, strict=True)])
+        inner = [builtins.slice(a, a + n) for a, n in zip(low, x.shape, strict=True)]
+    out = np.zeros(shape, x.dtype)
+    out[*inner] = x
     return out
 
 
@@ -222,10 +232,17 @@ def _concat_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool],
     return concat(*(repeat(x, size, b) for x, b in zip(args, batched, strict=True)), axis=axis + 1)
 
 
+def _concat_numpy(*xs: np.ndarray, axis: int) -> np.ndarray:
+    """The result is in its own order in memory, whatever that of the arguments, on which NumPy's order depends."""
+    shape = list(xs[0].shape)
+    shape[axis] = builtins.sum(x.shape[axis] for x in xs)
+    return np.concatenate(xs, axis, out=np.empty(shape, np.result_type(*xs)))
+
+
 concat: Primitive = Primitive(
     "concat",
     _concat_type,
-    lambda *xs, axis: np.concatenate(xs, axis),
+    _concat_numpy,
     vjp=_concat_vjp,
     batch=_concat_batch,
     kind="move",

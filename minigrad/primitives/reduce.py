@@ -83,9 +83,13 @@ def _products_before(x: Tensor, axis: int) -> Tensor:
 
 
 def _sum(x: np.ndarray, axes: Axes) -> Any:
-    """The sum in the dtype of x. Long sums of float32 accumulate in float64; NumPy's own are naive along all axes but the last."""
-    terms = math.prod(x.shape[a] for a in axes)
-    return np.sum(x, axes, dtype=np.float64).astype(x.dtype) if x.dtype == FLOAT and terms > NAIVE else np.sum(x, axes, dtype=x.dtype)
+    """The sum in the dtype of x. Long sums of float32 accumulate in float64; NumPy's own are naive along all axes but the last.
+
+    NumPy adds in another order where x lies otherwise in memory: it is brought into its own order first."""
+    x = np.asarray(x, order="C")
+    if x.dtype == FLOAT and x.size > NAIVE and math.prod([x.shape[a] for a in axes]) > NAIVE:
+        return np.add.reduce(x, axes, WIDE).astype(x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,7 +105,7 @@ def _complex_extreme(pick: Callable[..., Any]) -> Callable[..., Any]:
 
 
 sum: Primitive = _reduction("sum", _sum, lambda ct, y, x, axes: spread(ct, x, axes), "Σ")
-prod: Primitive = _reduction("prod", lambda x, axes: np.prod(x, axes, dtype=x.dtype), _prod_vjp, "Π")
+prod: Primitive = _reduction("prod", lambda x, axes: np.prod(np.asarray(x, order="C"), axes, dtype=x.dtype), _prod_vjp, "Π")
 max: Primitive = _reduction("max", lambda x, axes: np.max(x, axes), _extreme_vjp, "max", empty=False, complex=_complex_extreme(np.argmax))
 min: Primitive = _reduction("min", lambda x, axes: np.min(x, axes), _extreme_vjp, "min", empty=False, complex=_complex_extreme(np.argmin))
 

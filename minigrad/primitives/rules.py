@@ -37,6 +37,7 @@ def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
         ct = cts[0]
         return [rule(ct, out, *args, **attrs) if need else None for rule, need in zip(rules, needs, strict=True)]
 
+    vjp.rules = rules  # type: ignore[attr-defined]
     return vjp
 
 

@@ -262,7 +262,7 @@ def subject(f: Callable[..., Any], args: Sequence[Any]) -> Subject:
     """f of trees as a Subject: float leaves as float64, all others as they are. Raises DTypeError where no leaf is a float."""
     leaves, treedef = tree.flatten(list(args))
     values = [x.numpy() if isinstance(x, Tensor) else np.asarray(x) for x in leaves]
-    floats = [i for i, v in enumerate(values) if v.dtype.kind == "f"]
+    floats = [i for i, (v, is_trained) in enumerate(zip(values, tree.trained(treedef), strict=True)) if is_trained and v.dtype.kind == "f"]
     if not floats:
         raise dtype_error("check_grads", "no argument is a float, so there is nothing to differentiate", "Pass floats, as in 3.0")
 

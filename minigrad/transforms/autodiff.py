@@ -10,68 +10,16 @@ from typing import Any
 
 from .. import ops, tree
 from ..errors import GraphError, dtype_error, message, require_callable, shape_error
-from ..graph.ir import Node, ancestors
-from ..graph.nodes import COMPILED, PARAMETER, is_paused, item, pause, resume
-from ..graph.types import TensorType, unify_shapes, whole
+from ..graph.ir import ancestors
+from ..graph.nodes import COMPILED, PARAMETER, is_paused, pause, resume
+from ..graph.types import unify_shapes, whole
 from ..ops.numbers import Number, argument, is_number, renewed
-from ..origin import Origin, override
 from ..primitives.elementwise import alias, detach
 from ..primitives.rules import cotangent_type, like
-from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor, wrap
+from ..tensor import Tensor, differentiating, leaf_tensor, reverse_mode, tensor
 from .batching import vmap
-
-# Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
-EdgeWatch = Callable[[Node, int, Tensor], None]
-
-
-def pullback(
-    outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wrt: Sequence[Tensor], watch: EdgeWatch | None = None
-) -> list[Tensor | None]:
-    """Σ over outputs of ctᵀ·∂output/∂x for each x of `wrt`; None if no output depends on x. A cotangent of None is zero."""
-    targets = {t.node for t in wrt}
-    cts: dict[Node, list[Any]] = {}
-    for out, ct in zip(outputs, cotangents, strict=True):
-        _deposit(cts, out.node, 0, ct)
-    order = ancestors(list(cts), lambda n: n in targets)
-    active = set(targets)
-    for node in order:
-        if node not in active and node.op is not detach and _is_float(node) and any(a in active for a in node.args):
-            active.add(node)
-    for node in reversed(order):
-        if node not in cts or node not in active or node in targets:
-            continue
-        held = cts.pop(node)
-        if node.op is item:
-            _deposit(cts, node.args[0], node.attrs["index"], held[0])
-            continue
-        needs = [a in active and _is_float(a) for a in node.args]
-        for position, ct in enumerate(_vjp(node, held, needs)):
-            if needs[position] and ct is not None:
-                if watch is not None:
-                    watch(node, position, ct)
-                _deposit(cts, node.args[position], 0, ct)
-    return [cts[t.node][0] if t.node in cts else None for t in wrt]
-
-
-def _is_float(node: Node) -> bool:
-    return not isinstance(node.type, TensorType) or node.type.is_float
-
-
-def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Tensor | None) -> None:
-    if ct is None:
-        return
-    held = cts.get(node)
-    if held is None:
-        held = cts[node] = [None] * (1 if isinstance(node.type, TensorType) else len(node.type))
-    held[index] = ct if held[index] is None else held[index] + ct
-
-
-def _vjp(node: Node, cts: list[Any], needs: list[bool]) -> Sequence[Any]:
-    if node.op.vjp is None:
-        raise dtype_error(node.op.name, "has no gradient", "Stop the gradient with mg.detach before it")
-    with override(Origin(node.origin.code, node.origin.line, node.origin.scopes, node)):
-        return node.op.vjp(cts, wrap(node), [Tensor(a) for a in node.args], needs, **node.attrs)
-
+from .eager import gradients
+from .tracing import with_loops
 
 # ---- without a gradient
 
@@ -129,16 +77,25 @@ def _leaf(value: Any, path: str) -> Tensor:
 
 
 def _fresh(trees: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
+    """The leaves of the trees and the trees themselves, with new nodes where a leaf is differentiated: everywhere but in buffers."""
     leaves, treedef = tree.flatten(list(trees))
-    found = [_leaf(v, p.split("]", 1)[1]) for v, p in zip(leaves, tree.paths(treedef), strict=True)]
-    return found, tree.unflatten(treedef, found)
+    is_trained = tree.trained(treedef)
+    if leaves and not any(is_trained):
+        problem = f"cannot differentiate with respect to {', '.join(type(t).__name__ for t in trees)}: it has buffers alone"
+        raise GraphError(message("grad", problem, "Make what is to be learned with mg.parameter"))
+    found, inside = [], []
+    for value, path, differentiated in zip(leaves, tree.paths(treedef), is_trained, strict=True):
+        given = argument(value)
+        found.append(_leaf(given, path.split("]", 1)[1]) if differentiated else renewed(given, alias(given).node))
+        inside.append(found[-1] if differentiated else given)
+    return found, tree.unflatten(treedef, inside)
 
 
 def _zero_filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Tensor]:
     return [like(x, 0) if g is None else ops.astype(g, x.dtype) for g, x in zip(found, leaves, strict=True)]
 
 
-def _require_scalar(value: Any) -> Tensor:
+def require_scalar(value: Any) -> Tensor:
     if not isinstance(value, Tensor):
         raise GraphError(
             message(
@@ -158,7 +115,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
     """A function that returns (f(*args), gradient). The gradient has the structure of the argument; for several argnums it is a tuple.
 
     f returns a float scalar, or with has_aux a pair (scalar, aux), which is then the value. The gradient of what does not influence the
-    loss is 0. Raises ShapeError for a loss that is not a scalar, DTypeError for integer arguments.
+    loss is 0, and so is that at the buffers of a Module. Raises ShapeError for a loss that is not a scalar, DTypeError for integer
+    arguments.
     """
     require_callable("grad", f)
     positions = tuple(whole("grad", i, "argnums") for i in (argnums if isinstance(argnums, (tuple, list)) else (argnums,)))
@@ -174,11 +132,14 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         for i, value in zip(positions, fresh, strict=True):
             given[i] = value
         with differentiating():
-            result = f(*given, **kwargs)
+            result = with_loops(f(*given, **kwargs), leaves)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            problem = f"with has_aux the function must return a pair (loss, anything), got {type(result).__name__}"
+            raise GraphError(message("grad", problem, "Return loss, {} where there is nothing else"))
         if any(isinstance(x, Number) for x in leaves):
             result = tree.map(lambda v: tensor(v) if isinstance(v, Number) else v, result)
-        loss = _require_scalar(result[0] if has_aux else result)
-        found = _zero_filled(pullback([loss], [ops.astype(like(loss, 1), cotangent_type(loss.type).dtype)], leaves), leaves)
+        loss = require_scalar(result[0] if has_aux else result)
+        found = _zero_filled(gradients([loss], [ops.astype(like(loss, 1), cotangent_type(loss.type).dtype)], leaves), leaves)
         grads = tree.unflatten(tree.flatten(fresh)[1], found)
         return result, grads[0] if isinstance(argnums, int) else tuple(grads)
 
@@ -204,20 +165,20 @@ def vjp(f: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, Callable
     require_callable("vjp", f)
     leaves, fresh = _fresh(args)
     with differentiating():
-        out = f(*fresh, **kwargs)
+        out = with_loops(f(*fresh, **kwargs), leaves)
     outs, out_tree = tree.flatten(out)
     outs = [tensor(o) for o in outs]
 
     @recorded
     def pull(cotangent: Any) -> tuple[Any, ...]:
-        cts = _cotangents(cotangent, outs, out_tree)
-        found = _zero_filled(pullback(outs, cts, leaves), leaves)
+        cts = cotangents_like(cotangent, outs, out_tree)
+        found = _zero_filled(gradients(outs, cts, leaves), leaves)
         return tuple(tree.unflatten(tree.flatten(fresh)[1], found))
 
     return tree.unflatten(out_tree, outs), pull
 
 
-def _cotangents(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) -> list[Tensor | None]:
+def cotangents_like(cotangent: Any, outs: Sequence[Tensor], out_tree: tree.TreeDef) -> list[Tensor | None]:
     given, structure = tree.flatten(cotangent)
     tree.require_same(out_tree, structure, "cotangent")
     cts: list[Tensor | None] = []
@@ -307,20 +268,21 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
     if not loss.is_concrete:
         raise GraphError(message("backward", f"{loss!r} has no value yet", "Inside a traced function use mg.grad"))
     if cotangent is None:
-        _require_scalar(loss)
+        require_scalar(loss)
         cotangent = like(loss, 1)
-    (ct,) = _cotangents(cotangent, [loss], tree.LEAF)
+    (ct,) = cotangents_like(cotangent, [loss], tree.LEAF)
     below = ancestors([loss.node], lambda n: False)
-    if any(n.op is COMPILED for n in below):
+    ends = [n for n in below if not n.args]
+    if any(n.op is COMPILED for n in ends):
         fix = "Differentiate inside it, with mg.jit(mg.value_and_grad(f)), or use mg.grad outside"
         raise GraphError(message("backward", "the loss was computed through a compiled function, which keeps no history", fix))
-    leaves = [Tensor(n) for n in below if n.op is PARAMETER]
+    leaves = [Tensor(n) for n in ends if n.op is PARAMETER]
     if not leaves:
         raise GraphError(message("backward", "the loss was computed from no parameter", "Make what is to be learned with mg.parameter"))
-    gradients = recorded(pullback)([loss], [ct], leaves)
+    found = recorded(gradients)([loss], [ct], leaves, below)
     loss._reached = [leaf_tensor(t.node) if t.node.holder is None else t.node.holder for t in leaves]
-    for leaf, found in zip(loss._reached, gradients, strict=True):
-        leaf._gradient = like(leaf, 0) if found is None else ops.astype(found, leaf.dtype)
+    for leaf, gradient in zip(loss._reached, found, strict=True):
+        leaf._gradient = like(leaf, 0) if gradient is None else ops.astype(gradient, leaf.dtype)
 
 
 reverse_mode["backward"] = backward

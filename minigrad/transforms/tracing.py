@@ -9,9 +9,13 @@ from typing import Any
 from .. import tree
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
-from ..graph.nodes import INPUT, Outside, interning, is_number
-from ..ops.numbers import argument, stand_in
+from ..graph.nodes import INPUT, Outside, interning, is_number, table_of_trace
+from ..ops.numbers import argument, renewed, stand_in
+from ..primitives import elementwise
 from ..tensor import Tensor, abstract, tensor
+
+# The pass that finds loops in what is being traced. passes.reroll, which imports this file, sets it.
+loop_finder: dict[str, Callable[..., list[Node]]] = {}
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
@@ -80,16 +84,18 @@ def trace_on(
     names: Sequence[str | None],
     name: str,
     outside: Outside | None = None,
+    loops: bool = False,
 ) -> Graph:
     """The graph of f(*args, **kwargs) for these abstract arguments, which get these names, and this structure.
 
-    The inputs in `outside` are its last params.
+    The inputs in `outside` are its last params. With `loops`, steps that a Python loop wrote out are loops again.
     """
     with interning(outside):
         params = [stand_in(p, n) for p, n in zip(params, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
-        outputs = tuple(_result(name, o).node for o in outs)
+        results = [_result(name, o) for o in outs]
+        outputs = tuple(t.node for t in (with_loops(results, params, last=True) if loops else results))
     captured: Iterable[Node] = ()
     if outside is not None:
         outputs = tuple(map(outside.taken, outputs))
@@ -97,6 +103,32 @@ def trace_on(
     graph = Graph((*(p.node for p in params), *captured), outputs, name, in_tree, out_tree)
     _require_closed(graph)
     return graph
+
+
+def with_loops(results: Any, leaves: Sequence[Tensor], last: bool = False) -> Any:
+    """The results of a function that is being traced on these leaves, with steps that a Python loop wrote out as loops.
+
+    At the last search of a trace, what gradients differentiate was searched before."""
+    outs, out_tree = tree.flatten(results)
+    tensors = [o for o in outs if isinstance(o, Tensor)]
+    table = table_of_trace()
+    if table is None or not leaves:
+        return results
+    again, table.searched = last and table.searched, True
+    nodes = {t.node for t in leaves}
+    found = loop_finder["reroll"]([t.node for t in tensors], nodes, min(n.id for n in nodes), again)
+    new = {t.node: n for t, n in zip(tensors, found, strict=True)}
+    return tree.unflatten(out_tree, [_renewed(o, new[o.node]) if isinstance(o, Tensor) else o for o in outs])
+
+
+def _renewed(t: Tensor, node: Node) -> Tensor:
+    """The tensor as another node computes it."""
+    if node is t.node:
+        return t
+    if t.node.learned is not None:
+        node = elementwise.alias(Tensor(node)).node
+        node.learned = t.node.learned
+    return renewed(t, node).named(t.name) if t.name else renewed(t, node)
 
 
 def _result(name: str, value: Any) -> Tensor:

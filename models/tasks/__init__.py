@@ -8,6 +8,7 @@ measures(outputs, targets, mask)          {name: one number a sequence}; the fir
 given(outputs)                            probabilities or numbers from the model's outputs
 baselines(**settings)                     {"chance": …, "optimum": …} of the first measure
 harder(**settings)                        the changed settings of the generalisation test; not every task has one
+classes(**settings)                       the names of the classes; not every task has them
 """
 
 from __future__ import annotations

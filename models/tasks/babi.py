@@ -96,6 +96,11 @@ def read(inputs: np.ndarray, data: str = "", facts: int = 1) -> list[str]:
     return text(inputs, _corpus(data, facts, "train").vocabulary)
 
 
+def classes(data: str = "", facts: int = 1, **_: Any) -> list[str]:
+    """The answers that the classes stand for."""
+    return _corpus(data, facts, "train").classes
+
+
 def baselines(data: str = "", facts: int = 1, split: str = "train") -> dict[str, float]:
     """The accuracy of always giving the most frequent answer, and of correct answers."""
     answers = _corpus(data, facts, split).answers

@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from minigrad.errors import SettingError
 
@@ -37,6 +36,8 @@ class Glyphs:
     @classmethod
     def of(cls, ink: np.ndarray, characters: Sequence[tuple[str, int]]) -> Glyphs:
         """Glyphs from ink (drawings, side, side) in 0 … 1 and the (alphabet, number of drawings) of each character, in the same order."""
+        from scipy.ndimage import uniform_filter  # slow to import, and only images need it
+
         seen = uniform_filter(ink.astype(np.float32), (0, FINE, FINE), mode="constant")
         seen[:, [0, -1]] = seen[:, :, [0, -1]] = 0
         count = np.array([n for _, n in characters])
@@ -46,7 +47,8 @@ class Glyphs:
     def among(self, names: Sequence[str]) -> np.ndarray:
         """(characters,) which of them are of these alphabets. Raises SettingError that lists what there is."""
         if unknown := set(names) - set(self.alphabet):
-            raise SettingError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {', '.join(sorted(set(self.alphabet)))}")
+            there = ", ".join(sorted(set(self.alphabet)))
+            raise SettingError(f"no alphabet {', '.join(sorted(unknown))} to test on: there are {there}. Name some with --test A,B")
         return np.isin(self.alphabet, list(names))
 
 

@@ -54,6 +54,8 @@ MEASURES = {
 def measure(name: str) -> Measure:
     """The Measure of this name; 'accuracy@2' is the accuracy at the second presentation."""
     stem, _, rest = name.partition("@")
+    if stem not in MEASURES:
+        raise mg.errors.SettingError(f"the measure {stem!r} is unknown: take {', '.join(MEASURES)}, or one of them as in accuracy@2")
     found = MEASURES[stem]
     return found._replace(words=f"{found.words} at {rest}", label=f"{found.label} at {rest}") if rest else found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from minigrad.errors import SettingError
 
@@ -70,6 +69,8 @@ def _by_hand(draw: Draw, knots: np.ndarray) -> np.ndarray:
 
 def _rendered(knots: np.ndarray, used: np.ndarray, side: int) -> np.ndarray:
     """Images of cubic B-splines along the strokes. The ink of each point is divided among the four pixels around it."""
+    from scipy.ndimage import uniform_filter  # slow to import, and only images need it
+
     at = (np.clip(_spline() @ knots, -0.95, 0.95) + 1) * (side / 2) - 0.5
     corner = np.floor(at).astype(np.int64)
     part = at - corner

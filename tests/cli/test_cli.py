@@ -152,6 +152,8 @@ def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
     folder = trained["rnn"][0]
     assert "not learned after 12 updates" in call("train", "copy", "--resume", folder, "--steps", "12", "--no-pictures")
     assert json.loads((folder / "config.json").read_text())["steps"] == 12
+    assert "has made 12 updates, more than steps=5: give 12 or more" in call("train", "copy", "--resume", folder, "--steps", "5", code=1)
+    assert json.loads((folder / "config.json").read_text())["steps"] == 12
     assert "leave out --batch, --lr" in call("train", "copy", "--resume", folder, "--lr", "0.1", "--batch", "3", code=1)
     assert "no run that can be read" in call("train", "copy", "--resume", tmp_path, code=1)
     assert "holds a run already" in call("train", "copy", "--out", folder, code=1)

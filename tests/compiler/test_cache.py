@@ -7,13 +7,14 @@ import sys
 import textwrap
 import time
 import warnings
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from minigrad.compiler import CacheWarning, Kernel
+from minigrad.compiler import CacheWarning, compile_function
 from minigrad.compiler import loop_ir as L
-from minigrad.compiler.runtime import cache
+from minigrad.compiler.runtime import cache, link
 
 N, i = L.Size("n"), L.LoopVar("i")
 posix = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
@@ -34,7 +35,8 @@ def add(amount):
 
 def works(amount=1.0):
     y = np.zeros(5)
-    Kernel(add(amount)).run({"x": np.arange(5.0), "y": y}, {"n": 5})
+    with mock.patch.dict(link._linked, clear=True):  # as in another process
+        compile_function(add(amount)).run({"x": np.arange(5.0), "y": y}, {"n": 5})
     return (y == np.arange(5.0) + amount).all()
 
 
@@ -42,7 +44,7 @@ def test_an_entry_is_made_once_and_found_again(folder, monkeypatch):
     assert works()
     (entry,) = cache.entries()
     content = entry.read_bytes()
-    monkeypatch.setattr("minigrad.compiler.runtime.link._assemble", lambda text: pytest.fail("compiled again"))
+    monkeypatch.setattr("minigrad.compiler.runtime.assemble.assemble", lambda *unit: pytest.fail("compiled again"))
     assert works()
     assert cache.entries() == [entry]
     assert entry.read_bytes() == content
@@ -173,7 +175,7 @@ def run_script(source, folder, **options):
 
 def test_four_processes_write_at_once(folder):
     writer = """
-        from minigrad.compiler.runtime import cache
+        from minigrad.compiler.runtime import cache, link
         for round in range(15):
             for name in "abc":
                 cache.save(name, name.encode() * 50_000)
@@ -188,7 +190,7 @@ def test_four_processes_write_at_once(folder):
 @posix
 def test_a_killed_writer_leaves_no_bad_entry(folder):
     writer = """
-        from minigrad.compiler.runtime import cache
+        from minigrad.compiler.runtime import cache, link
         print("ready", flush=True)
         while True:
             cache.save("a", b"payload" * 100_000)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minigrad.compiler import Kernel
+from minigrad.compiler import compile_function
 from minigrad.compiler import loop_ir as L
 
 STRIDES = [L.Size(name) for name in ("ars", "acs", "brs", "bcs", "crs", "ccs")]
@@ -19,7 +19,7 @@ def kernel(dtype):
     a, b, c = (L.Buffer(name, dtype, 1) for name in "abc")
     ars, acs, brs, bcs, crs, ccs = STRIDES
     views = L.View(a, 0, ars, acs), L.View(b, 0, brs, bcs), L.View(c, 0, crs, ccs)
-    return Kernel(L.Function("product", (a, b), (c,), (*sizes, *STRIDES), (), (L.Gemm(m, n, k, *views),)))
+    return compile_function(L.Function("product", (a, b), (c,), (*sizes, *STRIDES), (), (L.Gemm(m, n, k, *views),)))
 
 
 def matrix(rng, rows, columns, layout, dtype):

@@ -145,7 +145,7 @@ def test_an_index_out_of_bounds_is_still_that():
 
 def test_a_helper_that_comes_late_harms_nothing(monkeypatch):
     monkeypatch.setattr(lowering, "SHARED_WORK", 0)
-    monkeypatch.setattr(executable, "SUBMIT_FROM", 0)
+    monkeypatch.setattr(executable, "THREAD_WORK", 1)
     monkeypatch.delenv("MINIGRAD_THREADS", raising=False)
     fast, hold, x = mg.jit(lambda x: mg.tanh(x) * 2), threading.Event(), np.arange(1000.0)
     worker.submit(hold.wait)

@@ -11,7 +11,7 @@ from objects import undefined
 import minigrad as mg
 from minigrad.compiler.llvm.gemm import gemm_module
 from minigrad.compiler.llvm.gemm_kernels import tile
-from minigrad.compiler.runtime import link
+from minigrad.compiler.runtime import assemble
 from minigrad.compiler.runtime.executable import Executable
 
 MACHINES = {
@@ -61,7 +61,7 @@ def modules():
 
     def noted(self, lowered):
         plain(self, lowered)
-        found.extend(kernel.llvm for kernel in self.kernels)
+        found.extend(unit for kernel in self.kernels for unit in kernel.code.units)
 
     def loss(w, xs):
         h = mg.scan(lambda h, x: (mg.tanh(x + h @ w), None), mg.zeros((4, 4), xs.dtype), xs)[0]
@@ -79,9 +79,10 @@ def modules():
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, modules, monkeypatch):
     triple, _, features = MACHINES[machine]
-    monkeypatch.setattr(link, "_machine", lambda: MACHINES[machine])
+    monkeypatch.setattr(assemble, "machine", lambda: MACHINES[machine])
     products = [gemm_module(tile(dtype, features.split(","))) for dtype in ("float32", "float64")]
-    needed = set.union(*(undefined(link._assemble(text)) for text in (*modules, *products)))
+    code = [*(assemble.assemble(u.text, u.plain) for u in {u.name: u for u in modules}.values()), *map(assemble.assemble, products)]
+    needed = set.union(*map(undefined, code)) - {u.name for u in modules}
     assert {"mg_gemm_float32", "mg_gemm_float64", "fmod"} <= needed
     foreign = needed - C - SYSTEM[triple]
     assert all(name.startswith("mg_") for name in foreign), foreign
@@ -91,9 +92,9 @@ def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, mod
 
 def test_a_processor_without_avx_gets_no_wide_vectors(monkeypatch):
     for machine, wide in (("x86-64 without AVX", False), ("x86-64 with AVX2", True)):
-        monkeypatch.setattr(link, "_machine", lambda machine=machine: MACHINES[machine])
+        monkeypatch.setattr(assemble, "machine", lambda machine=machine: MACHINES[machine])
         text = gemm_module(tile("float32", MACHINES[machine][2].split(",")))
-        assert ("%ymm" in link._target_machine().emit_assembly(link.optimized(text))) == wide
+        assert ("%ymm" in assemble.target_machine().emit_assembly(assemble.optimized(text))) == wide
 
 
 def test_the_names_are_functions_of_the_c_library():
@@ -106,5 +107,5 @@ def test_undefined_names_are_found_in_every_format(monkeypatch):
         'declare i64 @other_function_of_this_name(i64)\ndefine i64 @"f"(i64 %x) {\n  %y = call i64 @other_function_of_this_name(i64 %x)\n'
     )
     for machine in MACHINES.values():
-        monkeypatch.setattr(link, "_machine", lambda machine=machine: machine)
-        assert undefined(link._assemble(text + "  ret i64 %y\n}")) - {"_GLOBAL_OFFSET_TABLE_"} == {"other_function_of_this_name"}
+        monkeypatch.setattr(assemble, "machine", lambda machine=machine: machine)
+        assert undefined(assemble.assemble(text + "  ret i64 %y\n}")) - {"_GLOBAL_OFFSET_TABLE_"} == {"other_function_of_this_name"}

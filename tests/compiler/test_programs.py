@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import DTYPES, arguments, functions
 
-from minigrad.compiler import Kernel, run_python
+from minigrad.compiler import compile_function, run_python
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm.to_llvm import to_llvm
 
@@ -21,7 +21,7 @@ i = L.LoopVar("i")
 def both(function, args, sizes):
     """Runs both printers on copies of the arguments; returns both results, and checks that their codes agree."""
     compiled, plain = ({k: v.copy() for k, v in args.items()} for _ in range(2))
-    codes = Kernel(function).run(compiled, sizes), run_python(function, plain, sizes)
+    codes = compile_function(function).run(compiled, sizes), run_python(function, plain, sizes)
     assert codes[0] == codes[1]
     return compiled, plain, codes[0]
 
@@ -50,7 +50,7 @@ def test_pieces_agree_with_the_whole():
     check = L.Check(L.Compare("lt", L.Read("sum", "float64"), L.Const("float64", 1e6)), 7, i)
     step = (L.Let("scale", L.FromIndex(i, "float64")), L.Declare("sum", L.Const("float64", 0)), *[add] * 20, check)
     f = L.Function("f", (x,), (y,), (N,), (), (L.For(i, N, (*step, L.Store(y, i, L.Read("sum", "float64")))),))
-    assert to_llvm(f).count("define internal i64") + to_llvm(f).count("define internal void") > 1
+    assert len(to_llvm([f]).units) > 3
     compiled, plain, code = both(f, {"x": np.arange(5.0), "y": np.zeros(5)}, {"n": 5})
     np.testing.assert_array_equal(compiled["y"], plain["y"])
     assert code == (0, 0)
@@ -133,7 +133,7 @@ def test_argsort_is_stable_with_nan_last(dtype, descending, first):
     x, order = L.Buffer("x", dtype, N * m * 2), L.Buffer("order", "int64", N * m)
     sort = L.Argsort(order, i, x, i * N * 2, N, 2, m, descending, first)
     f = L.Function("f", (x,), (order,), (m, N), (), (L.For(i, m, (sort,)),))
-    kernel = Kernel(f)
+    kernel = compile_function(f)
     for count in (0, 1, 2, 7, 100, 1023, 1024, 1025, 1500) if first is None else (3, 5, 200):
         values = rng.integers(0, 50, (3, count, 2)).astype(dtype)
         if dtype.startswith("float"):
@@ -170,7 +170,7 @@ def test_gemm_inside_a_function(dtype):
 
 
 def test_threads_share_a_kernel():
-    kernel, rng = Kernel(squashed_product("float32")), np.random.default_rng(0)
+    kernel, rng = compile_function(squashed_product("float32")), np.random.default_rng(0)
     x, w = rng.random((200, 6), dtype="f4"), rng.random(24, dtype="f4")
     results = [np.empty((200, 4), "f4") for _ in range(8)]
 
@@ -188,7 +188,7 @@ def test_threads_share_a_kernel():
 
 def test_numba_code_calls_a_kernel():
     f = squashed_product("float64")
-    kernel, rng = Kernel(f), np.random.default_rng(0)
+    kernel, rng = compile_function(f), np.random.default_rng(0)
     entry = kernel.entry
 
     @numba.njit(nogil=True)
@@ -207,7 +207,7 @@ def test_numba_code_calls_a_kernel():
 
 
 def test_wrong_arguments_are_refused():
-    kernel = Kernel(squashed_product("float32"))
+    kernel = compile_function(squashed_product("float32"))
     good = {"x": np.zeros((5, 6), "f4"), "w": np.zeros(24, "f4"), "y": np.zeros((5, 4), "f4")}
     with pytest.raises(TypeError, match="y: expected"):
         kernel.run(good | {"y": np.zeros((5, 4))}, {"n": 5})

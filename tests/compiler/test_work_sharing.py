@@ -10,10 +10,10 @@ from children import GUARD
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
-from minigrad.compiler.llvm.work_board import OPENED
+from minigrad.compiler.llvm.work_board import TICKET
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import Kernel
+from minigrad.compiler.runtime.link import compile_function
 from minigrad.compiler.to_python import run_python
 from minigrad.compiler.verify import verify
 from minigrad.testing.programs import random_program
@@ -36,56 +36,70 @@ def chain():
     return L.Function("chain", (X,), (Y,), (N,), (B,), (one, last, two))
 
 
-def together(kernel, x):
+THREADS = (2, 3, 4, 8, 16)
+
+
+def together(kernel, x, threads=2):
     """As Executable runs a phase."""
-    y, board = np.full_like(x, np.nan), worker.new_board()
+    y, board = np.full_like(x, np.nan), worker.new_board(threads)
     arrays, arena = (x, y), kernel.arena(len(x))
-    worker.submit(lambda: kernel.call(arrays, (len(x),), arena, board, worker=True))
+    for n in range(1, threads):
+        worker.submit(lambda: kernel.call(arrays, (len(x),), arena, board, worker=True), n)
     try:
         return kernel.call(arrays, (len(x),), arena, board), y
     finally:
-        board[OPENED] = -1
+        board[TICKET] = -1
 
 
-def wait_for_worker():
-    done = threading.Event()
-    worker.submit(done.set)
-    assert done.wait(GUARD)
+def wait_for_workers():
+    """Until each worker has done all jobs so far."""
+    count = worker._pools[0].threads or 1
+    meeting = threading.Barrier(count + 1)
+    for n in range(count):
+        worker.submit(meeting.wait, n + 1)
+    meeting.wait(GUARD)
+
+
+def hold_workers():
+    """Keeps all workers busy until the event is set that it returns."""
+    hold = threading.Event()
+    for n in range(worker._pools[0].threads or 1):
+        worker.submit(hold.wait, n + 1)
+    return hold
 
 
 @pytest.mark.parametrize("n", [0, 1, L.SPLIT_FROM - 1, L.SPLIT_FROM, L.SPLIT_FROM + 1, 1001])
 def test_alone_together_and_in_python_give_the_same(n):
     x, f = np.arange(n, dtype="float64"), chain()
-    kernel, alone, plain = Kernel(f), np.full(n, np.nan), np.full(n, np.nan)
+    kernel, alone, plain = compile_function(f), np.full(n, np.nan), np.full(n, np.nan)
     assert kernel([x, alone], [n]) == run_python(f, {"x": x, "y": plain}, {"n": n}) == (0, 0)
-    for found in (alone, plain, *(together(kernel, x)[1] for _ in range(50))):
+    for found in (alone, plain, *(together(kernel, x, threads)[1] for threads in THREADS for _ in range(20))):
         np.testing.assert_array_equal(found, 2 * (x + 1)[::-1])
 
 
 def test_the_main_thread_does_not_wait_for_a_worker_that_comes_late():
-    kernel, hold, x = Kernel(chain()), threading.Event(), np.arange(1000.0)
-    worker.submit(hold.wait)
+    kernel, hold, x = compile_function(chain()), hold_workers(), np.arange(1000.0)
     assert together(kernel, x)[0] == (0, 0)
     _, y = together(kernel, x)
     np.testing.assert_array_equal(y, 2 * (x + 1)[::-1])
     hold.set()
-    wait_for_worker()
+    wait_for_workers()
 
 
-@pytest.mark.parametrize("bad", [[3], [90], [3, 90]])
+@pytest.mark.parametrize("bad", [[3], [90], [3, 90], [60, 40, 30]])
 def test_a_failed_check_of_any_part_ends_the_call_and_frees_the_worker(bad):
     good = L.Compare("ge", L.Load(X, I), L.Const("float64", 0))
     first = shared(I, L.Check(good, 7, I), L.Store(Y, I, L.FromIndex(I, "float64")))
     second = shared(J, L.Store(Y, J, ONE))
-    kernel = Kernel(L.Function("checked", (X,), (Y,), (N,), (), (first, second)))
+    kernel = compile_function(L.Function("checked", (X,), (Y,), (N,), (), (first, second)))
     x = np.ones(100)
     x[bad] = -1
-    for _ in range(50):
-        found, y = together(kernel, x)
-        assert found == (7, bad[0])
+    for threads in THREADS * 10:
+        found, y = together(kernel, x, threads)
+        assert found == (7, min(bad))
         assert not (y == 1).all()
-    assert kernel([x, np.empty_like(x)], [100]) == (7, bad[0])
-    wait_for_worker()
+    assert kernel([x, np.empty_like(x)], [100]) == (7, min(bad))
+    wait_for_workers()
 
 
 def loop_in_step(rows, wide=100):
@@ -109,25 +123,30 @@ def loop_in_step(rows, wide=100):
     return L.Function("in_step", (x,), (y,), (N,), (b,), (L.Shared(N, low, high, (copy, L.For(t, 40, step))),))
 
 
+def kernel_alone(kernel, x, size):
+    y = np.full_like(x, np.nan)
+    assert kernel([x, y], [size]) == (0, 0)
+    return y
+
+
 @pytest.mark.parametrize("rows", [0, 1, L.SPLIT_FROM - 1, L.SPLIT_FROM, 19])
 def test_a_loop_in_step_gives_the_same_alone_together_and_in_python(rows):
     f, x = loop_in_step(rows), np.random.default_rng(rows).standard_normal(rows * 100)
-    kernel, plain = Kernel(f), np.full_like(x, np.nan)
+    kernel, plain = compile_function(f), np.full_like(x, np.nan)
     assert run_python(f, {"x": x, "y": plain}, {"n": rows}) == (0, 0)
 
-    def run(board=None):
-        y = np.full_like(x, np.nan)
+    def run(threads=1):
+        y, board = np.full_like(x, np.nan), worker.new_board(threads)
         arrays, arena = (x, y), kernel.arena(rows)
-        if board is not None:
-            worker.submit(lambda: kernel.call(arrays, (rows,), arena, board, worker=True))
+        for n in range(1, threads):
+            worker.submit(lambda: kernel.call(arrays, (rows,), arena, board, worker=True), n)
         assert kernel.call(arrays, (rows,), arena, board) == (0, 0)
-        if board is not None:
-            board[OPENED] = -1
+        board[TICKET] = -1
         return y
 
-    for y in (run(), *(run(worker.new_board()) for _ in range(50))):
+    for y in (kernel_alone(kernel, x, rows), *(run(threads) for threads in (1, *THREADS) for _ in range(10))):
         np.testing.assert_array_equal(y, plain)
-    wait_for_worker()
+    wait_for_workers()
 
 
 def test_a_worker_that_comes_in_the_middle_of_a_loop_shares_the_rest(monkeypatch):
@@ -142,16 +161,16 @@ def test_a_worker_that_comes_in_the_middle_of_a_loop_shares_the_rest(monkeypatch
     alone = fast(big, xs).numpy()
     monkeypatch.delenv("MINIGRAD_THREADS")
     np.testing.assert_allclose(alone, last(big, xs).numpy(), rtol=1e-10)
-    assert "1 statements, 2 of them for two threads" in fast.explain()
+    assert "1 statements, 2 of them for several threads" in fast.explain()
     for wait in (0, 1e-5, 1e-4, 3e-4, 1e-3):
         worker.submit(lambda wait=wait: time.sleep(wait))
         np.testing.assert_array_equal(fast(big, xs).numpy(), alone)
-    wait_for_worker()
+    wait_for_workers()
 
 
 def test_a_matrix_made_at_each_step_is_the_same_for_all_rows(monkeypatch):
     """Two threads that do rows of their own are at different steps, and must not write it for each other."""
-    monkeypatch.setattr(executable, "SUBMIT_FROM", 0)
+    monkeypatch.setattr(executable, "THREAD_WORK", 1)
     rng = np.random.default_rng(1)
     xs, ms = rng.standard_normal((60, 40, 32)), rng.standard_normal((60, 32, 32)) / 8
 
@@ -171,7 +190,8 @@ def fails():
     raise MemoryError("of the worker")
 
 
-def test_a_job_that_raises_gives_its_exception_and_the_worker_lives_on():
+def test_a_job_that_raises_gives_its_exception_and_the_worker_lives_on(monkeypatch):
+    monkeypatch.setattr(worker, "_pools", [worker._Pool()])  # with one worker
     thread = worker.submit(threading.get_ident).result(GUARD)
     with pytest.raises(MemoryError, match="of the worker"):
         worker.submit(fails).result(GUARD)
@@ -181,8 +201,8 @@ def test_a_job_that_raises_gives_its_exception_and_the_worker_lives_on():
 def shared_product(monkeypatch):
     """A jitted product that asks for a second thread, its arguments and its value."""
     monkeypatch.setattr(lowering, "SHARED_WORK", 0)
-    monkeypatch.setattr(executable, "SUBMIT_FROM", 0)
-    monkeypatch.setattr(executable, "one_thread", lambda: False)
+    monkeypatch.setattr(executable, "THREAD_WORK", 1)
+    monkeypatch.setattr(executable, "threads", lambda: 3)
     x = np.random.default_rng(0).standard_normal((20, 20))
     return mg.jit(lambda x: x @ x), x, x @ x
 
@@ -193,15 +213,15 @@ def test_the_exception_of_a_worker_reaches_the_call_that_asked_for_it(monkeypatc
     with monkeypatch.context() as patch:
         failed = worker.submit(fails)
         assert isinstance(failed.exception(GUARD), MemoryError)
-        patch.setattr(executable, "submit", lambda job: failed)
+        patch.setattr(executable, "submit", lambda job, workers: failed)
         with pytest.raises(MemoryError, match="of the worker"):
             fast(x)
     np.testing.assert_allclose(fast(x).numpy(), value)
-    wait_for_worker()
+    wait_for_workers()
 
 
 def test_a_call_computes_alone_where_no_thread_can_start(monkeypatch):
-    def full(job):
+    def full(job, workers):
         raise RuntimeError("can't start new thread")
 
     fast, x, value = shared_product(monkeypatch)
@@ -213,12 +233,12 @@ def test_a_worker_that_could_not_start_starts_at_the_next_job(monkeypatch):
     def full(thread):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(worker, "_jobs", [])
+    monkeypatch.setattr(worker, "_pools", [worker._Pool()])
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", full)
         with pytest.raises(RuntimeError, match="can't start"):
             worker.submit(fails)
-    wait_for_worker()
+    wait_for_workers()
 
 
 def test_shared_statements_do_not_stand_in_a_branch():
@@ -229,7 +249,7 @@ def test_shared_statements_do_not_stand_in_a_branch():
 @pytest.mark.parametrize("seed", range(12))
 def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkeypatch):
     monkeypatch.setattr(lowering, "SHARED_WORK", 0)
-    monkeypatch.setattr(executable, "SUBMIT_FROM", 0)
+    monkeypatch.setattr(executable, "THREAD_WORK", 1)
     program = random_program(seed)
     rng = np.random.default_rng(seed)
     axes = (0, None if seed % 2 else 0)
@@ -239,7 +259,7 @@ def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkey
     fast = mg.jit(f)
     for got, want in zip(mg.tree.leaves(fast(*args)), mg.tree.leaves(f(*args)), strict=True):
         np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10, atol=1e-12)
-    assert "of them for two threads" in fast.explain()
+    assert "of them for several threads" in fast.explain()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs to choose the cores of a process")
@@ -248,7 +268,7 @@ def test_a_process_that_has_one_core_asks_for_no_second_thread(monkeypatch):
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(cores)})
-        assert worker.one_thread()
+        assert worker.threads() == 1
     finally:
         os.sched_setaffinity(0, cores)
-    assert worker.one_thread() == (len(cores) == 1)
+    assert worker.threads() == len(cores)

@@ -1,4 +1,4 @@
-"""Every execution of two threads of emitted LLVM code, in the release-acquire memory model.
+"""Every execution of several threads of emitted LLVM code, in the release-acquire memory model.
 
 The model is that of views (Kang et al. 2017, without promises). A cell has a list of messages, in the order in which they were written. A
 thread's view says for each cell the last message that it knows of. An atomic load reads that message or any later one. A release store puts
@@ -11,14 +11,48 @@ The code is interpreted instruction by instruction. An instruction that is not k
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple
 
+INSTRUCTIONS = {  # those that touch no shared memory
+    "label": r"()\S+:|",
+    "branch": r"br (?:i1 (\S+), label %(\S+), label|label) %(\S+)",
+    "number": r"(%\S+) = (add|sub|shl|urem|xor|and|or)(?: n[su]w)* \w+ (\S+), (\S+)",
+    "compare": r"(%\S+) = icmp (eq|ne|ult|slt|sgt) i64 (\S+), (\S+)",
+    "minimum": r"(%\S+) = call i64 @llvm.umin.i64\(i64 (\S+), i64 (\S+)\)",
+    "address": r"(%\S+) = getelementptr i64, ptr (\S+), i64 (\S+)",
+    "select": r"(%\S+) = select i1 (\S+), i64 (\S+), i64 (\S+)",
+    "phi": r"(%\S+) = phi i64 (.*)",
+    "success": r"(%\S+) = extractvalue { i64, i1 } (\S+), 1",
+    "passed": r"(%\S+) = load i64, ptr %region.passed",
+    "pass": r"store i64 (\S+), ptr %region.passed",
+    "return": r"ret i64 (\S+)",
+    "access": r"(.*)",
+}
 Cell = tuple[str, int]
 View = tuple[tuple[Cell, int], ...]  # sorted; a cell that is not in it has 0
 ORDER = "(monotonic|acquire|release|acq_rel|seq_cst)"
 NUMBERS = {"true": 1, "false": 0}
+KEPT = {"%region.passed"}  # the interpreter keeps its value in a register
+OPERATIONS: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "shl": operator.lshift,
+    "urem": operator.mod,
+    "xor": operator.xor,
+    "and": operator.and_,
+    "or": operator.or_,
+}
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "ult": lambda x, y: x % 2**64 < y % 2**64,
+    "slt": operator.lt,
+    "sgt": operator.gt,
+}
 
 
 class Violation(AssertionError):
@@ -54,11 +88,33 @@ class Code:
         assert len(loads) == 1
         assert "%enough = icmp uge i64 %value, %least\n  br i1 %enough, label %end, label %again" in wait
         self.wait_order = loads[0]
+        found = ([(kind, match.groups()) for kind, text in INSTRUCTIONS.items() if (match := re.fullmatch(text, x))] for x in self.lines)
+        starts = {i: label for label, i in self.labels.items()}
+        self.blocks = list(accumulate(range(len(lines)), lambda block, i: starts.get(i, block), initial="entry"))[1:]
+        self.parsed = [kinds[0] for kinds in found]
+        self.live = self.live_registers()
+
+    def live_registers(self) -> list[set[str]]:
+        """For each line the registers that it or a later line reads. The others make no difference between two states."""
+        found: list[set[str]] = [set() for _ in range(len(self.lines) + 1)]
+        changed = True
+        while changed:
+            changed = False
+            for at in reversed(range(len(self.lines))):
+                line = self.lines[at]
+                name, _, read = line.rpartition(" = ")
+                goals = [self.labels[label] for label in re.findall(r"label %(\S+?)(?:,|$)", line)]
+                after = set[str]().union(*(found[i] for i in goals)) if goals or line.startswith("ret") else found[at + 1]
+                now = (after - {name}) | (set(re.findall(r"%[\w.]+", read)) - {f"%{label}" for label in self.labels}) | KEPT
+                changed, found[at] = changed or now != found[at], now
+        return found
 
 
-def executions(codes: list[Code], starts: list[dict[str, Any]]) -> Iterator[State]:
-    """Every reachable state. Raises Violation at a race, and where no thread can go on though one has not returned."""
-    state = State(tuple(_to_access(c, Thread(0, tuple(sorted(s.items())), ())) for c, s in zip(codes, starts, strict=True)), ())
+def executions(codes: list[Code], starts: list[dict[str, Any]], first: dict[Cell, int]) -> Iterator[State]:
+    """Every reachable state, from memory with these first values. Raises Violation at a race, and where no thread can go on though one
+    has not returned."""
+    memory = tuple(sorted((cell, (Message(n, ()),)) for cell, n in first.items()))
+    state = State(tuple(_to_access(c, Thread(0, tuple(sorted(s.items())), ())) for c, s in zip(codes, starts, strict=True)), memory)
     todo, seen = [state], {state}
     while todo:
         state = todo.pop()
@@ -94,33 +150,37 @@ def _get(registers: dict[str, Any], operand: str) -> Any:
 
 def _to_access(code: Code, thread: Thread) -> Thread:
     """The thread after the instructions that touch no shared memory."""
-    at, registers, get = thread.at, dict(thread.registers), lambda name: _get(registers, name)
+    at, registers, get, came_from = thread.at, dict(thread.registers), lambda name: _get(registers, name), ""
     while True:
-        line = code.lines[at]
+        kind, (name, *x) = code.parsed[at]
         at += 1
-        if match := re.fullmatch(r"(%\S+) = (add|xor|and|or) \w+ (\S+), (\S+)", line):
-            name, op, x, y = match.groups()
-            method = {"add": "__add__", "xor": "__xor__", "and": "__and__", "or": "__or__"}[op]
-            registers[name] = getattr(get(x), method)(get(y))
-        elif match := re.fullmatch(r"(%\S+) = icmp (eq|ne) i64 (\S+), (\S+)", line):
-            name, op, x, y = match.groups()
-            registers[name] = int((get(x) == get(y)) == (op == "eq"))
-        elif match := re.fullmatch(r"(%\S+) = getelementptr i64, ptr (\S+), i64 (\d+)", line):
-            registers[match[1]] = (registers[match[2]], int(match[3]))
-        elif match := re.fullmatch(r"(%\S+) = extractvalue { i64, i1 } (\S+), 1", line):
-            registers[match[1]] = registers[match[2]][1]
-        elif match := re.fullmatch(r"br i1 (\S+), label %(\S+), label %(\S+)", line):
-            at = code.labels[match[2] if get(match[1]) else match[3]]
-        elif match := re.fullmatch(r"br label %(\S+)", line):
-            at = code.labels[match[1]]
-        elif match := re.fullmatch(r"(%\S+) = load i64, ptr %region.passed", line):
-            registers[match[1]] = registers["%region.passed"]
-        elif match := re.fullmatch(r"store i64 (\S+), ptr %region.passed", line):
-            registers["%region.passed"] = get(match[1])
-        elif match := re.fullmatch(r"ret i64 (\S+)", line):
-            return Thread(at, (), thread.view, get(match[1]))
-        elif line and not line.endswith(":"):
-            return thread._replace(at=at - 1, registers=tuple(sorted(registers.items())))
+        if kind == "branch":
+            came_from = code.blocks[at - 1]
+            at = code.labels[x[0] if name and get(name) else x[1]]
+        elif kind == "number":
+            registers[name] = OPERATIONS[x[0]](get(x[1]), get(x[2]))
+        elif kind == "compare":
+            registers[name] = int(COMPARISONS[x[0]](get(x[1]), get(x[2])))
+        elif kind == "minimum":
+            registers[name] = min(get(x[0]), get(x[1]))
+        elif kind == "address":
+            base, i = registers[x[0]], get(x[1])
+            registers[name] = (base, i) if isinstance(base, str) else (base[0], base[1] + i)
+        elif kind == "select":
+            registers[name] = get(x[1] if get(x[0]) else x[2])
+        elif kind == "phi":
+            (registers[name],) = (get(value) for value, block in re.findall(r"\[(\S+), %(\S+)\]", x[0]) if block == came_from)
+        elif kind == "success":
+            registers[name] = registers[x[0]][1]
+        elif kind == "passed":
+            registers[name] = registers["%region.passed"]
+        elif kind == "pass":
+            registers["%region.passed"] = get(name)
+        elif kind == "return":
+            return Thread(at, (), thread.view, get(name))
+        elif kind == "access":
+            live = code.live[at - 1]
+            return thread._replace(at=at - 1, registers=tuple(sorted((r, v) for r, v in registers.items() if r in live)))
 
 
 def _steps(code: Code, state: State, i: int) -> Iterator[State]:
@@ -171,6 +231,11 @@ def _steps(code: Code, state: State, i: int) -> Iterator[State]:
         for n in readable(cell):
             if messages(cell)[n].value % 2**64 >= least:
                 yield after(cell, read=n, write=None, order=code.wait_order, result=match[1], found=messages(cell)[n].value)
+    elif match := re.fullmatch(rf"(%\S+) = atomicrmw add ptr (\S+), i64 (\S+) {ORDER}, align 8", line):
+        cell = cell_of(match[2])
+        last = len(messages(cell)) - 1  # an update comes right after what it reads
+        held = messages(cell)[last].value
+        yield after(cell, read=last, write=held + _get(registers, match[3]), order=match[4], result=match[1], found=held)
     elif match := re.fullmatch(rf"(%\S+) = cmpxchg ptr (\S+), i64 (\S+), i64 (\S+) {ORDER} {ORDER}", line):
         result, pointer, old, new, won, lost = match.groups()
         cell, expected = cell_of(pointer), _get(registers, old)

@@ -17,9 +17,9 @@ from minigrad.models.tasks.strokes import ALPHABETS
 
 import minigrad as mg
 from minigrad.experiments import Config, ConfigError, pictures
-from minigrad.experiments.config import Setting, model_settings, run_settings, settings_of, size, span, task_settings
+from minigrad.experiments.config import MODELS, TASKS, Setting, model_settings, run_settings, settings_of, size, span, task_settings
 from minigrad.experiments.presets import PRESETS, UNTIL_HARDER
-from minigrad.experiments.run import CONFIRM, MODELS, SAMPLE, TASKS, Experiment, Run
+from minigrad.experiments.run import CONFIRM, SAMPLE, Experiment, Run
 from minigrad.experiments.sample import Sample
 
 quick = settings(max_examples=25, deadline=None)
@@ -254,6 +254,16 @@ def test_every_optimizer_has_the_rate_and_the_clipping_norm():
         optimizer = Experiment(Config.of(optimizer=name, lr=0.5, clip_norm=7)).optimizer()
         assert isinstance(optimizer, kind)
         assert (optimizer.lr, optimizer.clip_norm) == (0.5, 7)
+
+
+def test_clipping_can_be_turned_off(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
+    run = Run.create(tmp_path / "r", Config.of(model="rnn", hidden=2, bits=1, lengths=1, clip_norm="inf", steps=1))
+    assert run.experiment.optimizer().clip_norm is None
+    run.train(lambda event: None, lambda step, numbers: None)
+    assert Run.open(run.folder).config == run.config
+    assert "Infinity" not in (run.folder / "config.json").read_text()
+    assert Run.open(run.folder).restore()[1] == 1
 
 
 def test_the_three_streams_of_data_do_not_meet():

@@ -79,7 +79,8 @@ np.savez(sys.argv[3], **found)
 """
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_a_file_for_all_sizes_is_read_where_minigrad_is_not(name: str, tmp_path: Path) -> None:
     given = model(name)
     path = save(tmp_path / "step.jax", mg.value_and_grad(loss), given, data(4, 2), axes={"xs": ("T", "B")})
@@ -95,3 +96,24 @@ def test_a_file_for_all_sizes_is_read_where_minigrad_is_not(name: str, tmp_path:
         value, grads = mg.value_and_grad(loss)(given, data(T, B))
         same([found[f"{T}x{B}"], *(found[f"{T}x{B}.{n}"] for n in mg.io.names(treedef))], [value, *mg.tree.leaves(grads)])
     assert path.stat().st_size < 100_000
+
+
+@pytest.mark.slow
+def test_a_whole_training_step_is_one_file_for_all_sizes(tmp_path: Path) -> None:
+    """The state of the optimiser is a dict by the names of a checkpoint, as the model is, and goes from call to call."""
+    given, optimizer = model("gru"), mg.optim.Adam(1e-2, clip_norm=0.1)
+
+    def step(model: Any, state: Any, xs: Any) -> Any:
+        value, grads = mg.value_and_grad(loss)(model, xs)
+        return *optimizer.update(model, grads, state), value
+
+    state = optimizer.init(given)
+    path = save(tmp_path / "step.jax", step, given, state, data(4, 2), axes={"xs": ("T", "B")})
+    exported = jax.export.deserialize(bytearray(path.read_bytes()))
+    held = [dict(zip(mg.io.names(mg.tree.flatten(t)[1]), map(np.asarray, mg.tree.leaves(t)), strict=True)) for t in (given, state)]
+    for T, B in SIZES:
+        with jax.enable_x64(True):
+            *held, value = exported.call(*held, data(T, B))
+        given, state, expected = step(given, state, data(T, B))
+        same([value, *(held[0][n] for n in mg.io.names(mg.tree.flatten(given)[1]))], [expected, *mg.tree.leaves(given)])
+    assert int(held[1]["step"]) == len(SIZES)

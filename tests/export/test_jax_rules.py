@@ -19,12 +19,10 @@ from jaxed import listed, together  # noqa: E402
 from minigrad.export.jax import to_jax  # noqa: E402
 from minigrad.export.jax.rules import RULES  # noqa: E402
 
-SHAPES = {(2, 3), (0, 2)}
-
 
 def few(cases: Sequence[Case]) -> list[Case]:
-    """Of elementwise operations the cases of two shapes."""
-    return [c for c in cases if not c.op.elementwise or c.arrays[0].shape in SHAPES or c.op.examples]
+    """Of elementwise operations the cases of one shape."""
+    return [c for c in cases if not c.op.elementwise or c.arrays[0].shape == (2, 3) or c.op.examples]
 
 
 def cotangents(case: Case) -> list[np.ndarray]:

@@ -209,6 +209,48 @@ def test_what_needs_the_number_of_a_symbolic_size_is_refused() -> None:
     assert "give them as an argument" in drawn
 
 
+def test_the_first_element_of_a_symbolic_axis_needs_no_decision(wide: Any) -> None:
+    made = export.export(jax.jit(to_jax(lambda x: x[0] + x[-1])))(specs("T, 2"))
+    for T in (1, 3):
+        np.testing.assert_array_equal(made.call(X[:T, :2]), X[0, :2] + X[T - 1, :2])
+
+
+def test_jax_may_differentiate_after_the_call() -> None:
+    """jax.jit keeps the derivative for later, when neither the session of 64 bits nor the guards of the trace are there."""
+
+    def f(x: Any) -> Any:
+        rows = x.astype("float64")
+        return mg.sum(mg.hypot(rows, rows[::-1])[mg.argmax(x, 0)])
+
+    x = X.astype("float32")
+    with jax.enable_x64(False):
+        found = jax.jit(jax.grad(jax.jit(to_jax(f))))(x)
+        np.testing.assert_allclose(found, mg.grad(f)(x).numpy(), rtol=1e-6)
+        made = export.export(jax.jit(to_jax(lambda x: mg.sum(mg.hypot(x, x[:1])))))(jax.ShapeDtypeStruct(x.shape, "float32"))
+        again = export.deserialize(made.serialize(vjp_order=1))
+        np.testing.assert_allclose(jax.grad(again.call)(x), mg.grad(lambda x: mg.sum(mg.hypot(x, x[:1])))(x).numpy(), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_random_programs_and_their_gradients_are_those_of_minigrad() -> None:
+    from jaxed import together
+
+    from minigrad.testing import random_program
+
+    programs = [random_program(seed, 6) for seed in range(3000, 3060)]
+    totals = [lambda *xs, p=p: mg.sum(p(*xs)) for p in programs]
+    every = [tuple(range(len(p.inputs()))) for p in programs]
+    by_minigrad = [mg.value_and_grad(f, n) for f, n in zip(totals, every, strict=True)]
+    by_jax = [jax.value_and_grad(to_jax(f), n) for f, n in zip(totals, every, strict=True)]
+    found = together([*map(to_jax, by_minigrad), *by_jax], [p.inputs() for p in programs] * 2)
+    for result, f, program in zip(found, by_minigrad * 2, programs * 2, strict=True):
+        assert not isinstance(result, Exception), result
+        for a, b in zip(jax.tree.leaves(result), mg.tree.leaves(f(*program.inputs())), strict=True):
+            np.testing.assert_allclose(
+                a, b.numpy(), rtol=1e-10, atol=1e-10 * max(1.0, float(np.abs(b.numpy()).max())), err_msg=str(program)
+            )
+
+
 def test_sizes_may_be_expressions(wide: Any) -> None:
     def f(x: Any, y: Any) -> Any:
         return mg.concat([x[1:], y[:-1]]).T, mg.mean(x) + mg.tensor(y.shape[0])

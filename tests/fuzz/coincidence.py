@@ -143,7 +143,7 @@ def _given(case: Case) -> list[Any]:
 def _results(compiled: Compiled, at: At, threads: int = 1) -> Arrays:
     """The results of a call, or none where an error is due and comes."""
     try:
-        with mock.patch.object(machine, "one_thread", return_value=threads == 1):
+        with mock.patch.object(machine, "threads", return_value=threads):
             found = [y.numpy() for y in tree.leaves(compiled(*_given(at.case)))]
     except MinigradError:
         if at.error is None:

@@ -15,12 +15,13 @@ import numpy as np
 
 from minigrad.compiler import loop_ir, to_python
 from minigrad.compiler.index import evaluate
-from minigrad.compiler.lower import block
+from minigrad.compiler.lower import block, control
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable
 from minigrad.errors import BoundsError
 
 SPLIT_FROM = 2
+SIZES = (lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (block, "PRODUCT_WORK"), (control, "NESTED_WORK")
 Place = tuple[str, int]
 
 
@@ -30,10 +31,10 @@ class Fault(AssertionError):
 
 @contextmanager
 def divided() -> Iterator[None]:
-    """Everything that two threads may share is shared between them, however small."""
+    """Everything that threads may share is shared between them, however small."""
     with ExitStack() as stack:
-        for module, name in ((lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (executable, "SUBMIT_FROM")):
-            stack.enter_context(mock.patch.object(module, name, 0))
+        for module, name in (*SIZES, (executable, "THREAD_WORK")):
+            stack.enter_context(mock.patch.object(module, name, 1))
         stack.enter_context(mock.patch.object(loop_ir, "SPLIT_FROM", SPLIT_FROM))
         yield
 

@@ -201,3 +201,23 @@ def test_sinusoids():
         SEQUENCE_MODELS["learned"]()(np.zeros((21, 1, 3)))
     with pytest.raises(ValueError, match="no multiple"):
         MultiHead(6, 4)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [AttentiveLSTM(3, 4, outputs=2), AttentiveLSTM(3, 4, outputs=2, score="bahdanau"), Transformer(3, 2, width=8, positions="learned")],
+    ids=["attention", "bahdanau", "transformer"],
+)
+def test_no_steps_give_no_outputs(model):
+    """Eagerly and in a program compiled at another length; the gradient is 0."""
+
+    def loss(model, xs, mask):
+        ys = model(xs, mask=mask)
+        return mg.sum(ys**2), ys
+
+    fast = mg.jit(mg.grad(loss, has_aux=True))
+    for steps in (2, 0):
+        xs, mask = np.ones((steps, 2, 3), "float32"), np.ones((steps, 2), bool)
+        for grads, ys in (fast(model, xs, mask), mg.grad(loss, has_aux=True)(model, xs, mask)):
+            assert ys.shape == (steps, 2, 2)
+            assert np.any(grads.readout.W) == (steps > 0)

@@ -89,6 +89,13 @@ def test_allocation():
     assert (found.sum(-1) <= 1).all()
 
 
+def test_the_gradient_of_allocation_in_float32_is_that_in_float64():
+    rng = np.random.default_rng(1)
+    usage, ct = np.concatenate([rng.random((3, 5)), np.zeros((3, 60))], 1), rng.standard_normal((3, 65))
+    found, exact = (mg.grad(lambda u: mg.sum(allocation(u) * ct.astype(u.dtype)))(usage.astype(d)) for d in ("float32", "float64"))
+    np.testing.assert_allclose(found, exact, rtol=2e-6, atol=2e-6)
+
+
 def test_writes_are_linked_in_order_and_freed_by_reads():
     """Slots 0, 1, 2 written one after the other: the links lead from each to the next."""
     one = np.eye(4)

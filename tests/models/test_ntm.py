@@ -288,3 +288,8 @@ def test_parameter_count():
 
     assert count(NTM(inputs=10, outputs=8, controller="lstm", hidden=100, memory=(128, 20), key=0)) == 62_680
     assert 62_680 == 400 * 131 + 101 * 92 + 121 * 8 + 20
+
+
+@pytest.mark.parametrize(("slots", "shift"), [(1, 0), (2, 0), (3, 1), (5, 2)])
+def test_the_smallest_memories_work(slots, shift):
+    assert NTM(3, 2, hidden=4, memory=(slots, 5), shift=shift)(np.ones((3, 2, 3), "float32")).shape == (3, 2, 2)

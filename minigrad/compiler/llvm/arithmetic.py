@@ -6,10 +6,9 @@ from .. import loop_ir as L
 from . import halves, math_llvm
 from .llvm_text import SUFFIX, TYPES, Text, constant
 
-FLAGS = "contract"  # and not nsz: atan2, copysign and 1/x see the sign of 0
-ACCUMULATE = "reassoc contract nsz"
+ACCUMULATE = "reassoc contract nsz"  # of sums and products in loops; elsewhere not: atan2, copysign and 1/x see the sign of 0
 INTEGER_POWER = """
-define internal i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
+define private i64 @mg_pow_int64(i64 %x, i64 %y) #0 {
 entry:
   br label %test
 test:
@@ -31,11 +30,15 @@ done:
 
 
 class Arithmetic:
-    """Appends the instructions of an operation to `text`. Operands and results are register names or constants."""
+    """Appends the instructions of an operation to `text`. Operands and results are register names or constants.
+
+    A sum with a product that nothing else reads is one fused multiply-add, asked for by name. With the flag `contract` LLVM would choose,
+    in a vector loop otherwise than in the loop for the rest, and results would depend on how work is divided."""
 
     def __init__(self, text: Text, math: set[tuple[str, str]]) -> None:
         self.text = text
         self.math = math  # the elementwise functions that the code calls are added here
+        self.products: dict[str, tuple[str, str]] = {}  # the register of a product that only one sum may read -> its factors
 
     def convert(self, x: str, source: str, target: str) -> str:
         if source == target:
@@ -76,7 +79,7 @@ class Arithmetic:
             case "not", _:
                 return emit(f"xor {type} {x}, {constant(type, -1)}")
             case "neg", True:
-                return emit(f"fneg {FLAGS} {type} {x}")
+                return emit(f"fneg {type} {x}")
             case "neg", False:
                 return emit(f"sub {type} 0, {x}")
             case "abs", True:
@@ -100,11 +103,15 @@ class Arithmetic:
         type, attributes = TYPES[dtype], math_llvm.call_attributes(op, dtype)
         return self.text.emit(f"call {type} @{math_llvm.name(op, dtype)}({', '.join(f'{type} {x}' for x in operands)}) {attributes}")
 
-    def binary(self, op: str, dtype: str, x: str, y: str, flags: str = FLAGS) -> str:
+    def binary(self, op: str, dtype: str, x: str, y: str) -> str:
         type, emit = TYPES[dtype], self.text.emit
         match op, dtype in L.FLOATS:
-            case (("add" | "sub" | "mul"), True):
-                return emit(f"f{op} {flags} {type} {x}, {y}")
+            case (("add" | "sub"), True):
+                return self.sum(op, dtype, x, y)
+            case "mul", True:
+                product = emit(f"fmul contract {type} {x}, {y}")  # what accumulates products takes them in
+                self.products[product] = x, y
+                return product
             case "div", True:  # without fast-math flags: x86 would compute an estimate, which is NaN at infinity
                 return emit(f"fdiv {type} {x}, {y}")
             case (("maximum" | "minimum" | "copysign"), True):
@@ -120,6 +127,16 @@ class Arithmetic:
             case "pow", False:
                 return self.integer_power(dtype, x, y)
         return emit(f"{op} {type} {x}, {y}")
+
+    def sum(self, op: str, dtype: str, x: str, y: str) -> str:
+        """x + y or x - y, fused with the first of them that is a product."""
+        type = TYPES[dtype]
+        if x in self.products:
+            return self.intrinsic("fmuladd", dtype, *self.products[x], y if op == "add" else self.unary("neg", dtype, y))
+        if y in self.products:
+            factor, other = self.products[y]
+            return self.intrinsic("fmuladd", dtype, factor if op == "add" else self.unary("neg", dtype, factor), other, x)
+        return self.text.emit(f"f{op} {type} {x}, {y}")
 
     def constant_power(self, dtype: str, x: str, exponent: float) -> str:
         """x ** exponent for the exponents 2, 3 and 4, and for floats 0.5 and -1."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
 
@@ -98,6 +100,17 @@ class Expressions(Arithmetic):
                 operands = f"{type} {self.expr(x)}, {type} {self.expr(y)}"
                 return self.text.emit(f"select i1 {self.expr(condition)}, {operands}")
         raise TypeError(f"not an expression: {expr!r}")
+
+
+def reads(x: object) -> Iterator[str]:
+    """The names of the scalars that statements read, each as often as it is read."""
+    if isinstance(x, L.Read):
+        yield x.name
+    elif isinstance(x, tuple):
+        for part in x:
+            yield from reads(part)
+    elif isinstance(x, L.Stmt | L.Expr | L.Index | L.View):
+        yield from reads(tuple(vars(x).values()))
 
 
 def _natural(index: L.IndexLike) -> bool:

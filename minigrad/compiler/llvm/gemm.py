@@ -23,17 +23,21 @@ from .gemm_kernels import (
 )
 from .llvm_text import constant
 
-PARAMETERS = MATRICES.replace("noalias readonly ", "").replace("noalias ", "").removesuffix(", i1 %accumulate")
+PARAMETERS = (MATRICES.replace("noalias readonly ", "").replace("noalias ", "").removesuffix(", i1 %accumulate")).replace(
+    "i64 %k", "i64 %k, i64 %rows, i64 %columns"
+)
 K_BLOCK = 256
 LONG = 4096  # products with more terms accumulate in float64 after so many
 LONG_ROWS = 256  # the rows of a tile of such a product
 PACK_ROWS = 128  # with this many rows of A or more, packing B is faster than reading it in place
-DOT_ROWS = 12  # with this many rows of A or fewer, dot products are faster than packing
+DOT_ROWS = 24  # with this many rows of A or fewer, dot products are faster than packing: a thread may have few of them
 DOT_TILES = {4: (4, 1), 1: (16, 4, 1)}  # the tiles of C that dot products compute: number of rows: numbers of columns, the largest first
 
 
 def gemm_module(t: Tile) -> str:
-    """The definitions of `mg_gemm_<dtype>(m, n, k, A, row stride, column stride, B, …, C, …)`."""
+    """The definitions of `mg_gemm_<dtype>(m, n, k, rows, columns, A, row stride, column stride, B, …, C, …)`.
+
+    The product may be a part of one of `rows` × `columns`, which decide the order of additions."""
     declarations: dict[str, str] = {}
     parts = [tile_kernel(t, rows, vectors, declarations) for vectors in (t.vectors, 2, 1) for rows in t.row_counts]
     parts += [_rows(t, vectors, declarations) for vectors in (t.vectors, 2, 1)]
@@ -173,7 +177,7 @@ def _scalar(t: Tile, declarations: dict[str, str]) -> str:
 
 def _short(t: Tile, declarations: dict[str, str]) -> str:
     """Defines the product by the method that fits the sizes and strides. If the columns of C are contiguous or C is one column, it
-    computes the transposed product Cᵀ = Bᵀ Aᵀ."""
+    computes the transposed product Cᵀ = Bᵀ Aᵀ. Reading B in place and packing it give the same bits, so that m may decide between them."""
     code = Code(t, declarations)
     emit = code.emit
 
@@ -186,20 +190,20 @@ def _short(t: Tile, declarations: dict[str, str]) -> str:
     def either(x: str, y: str) -> str:
         return emit(f"or i1 {x}, {y}")
 
-    column = both(is_("eq", "%n", 1), is_("ne", "%m", 1))
-    by_columns = both(is_("ne", "%ccs", 1), both(is_("eq", "%crs", 1), is_("sgt", "%n", 1)))
+    column = both(is_("eq", "%columns", 1), is_("ne", "%rows", 1))
+    by_columns = both(is_("ne", "%ccs", 1), both(is_("eq", "%crs", 1), is_("sgt", "%columns", 1)))
     transpose = either(column, by_columns)
     names = ("m", "n", "k", "a", "ars", "acs", "b", "brs", "bcs", "c", "crs", "ccs")
     transposed = ("n", "m", "k", "b", "bcs", "brs", "a", "acs", "ars", "c", "ccs", "crs")
     v = {}
-    for name, other in zip(names, transposed, strict=True):
+    for name, other in zip((*names, "rows", "columns"), (*transposed, "columns", "rows"), strict=True):
         type = "ptr" if name in "abc" else "i64"
         v[name] = emit(f"select i1 {transpose}, {type} %{other}, {type} %{name}")
     operands = ", ".join(f"{'ptr' if name in 'abc' else 'i64'} {v[name]}" for name in names) + ", i1 false"
     unit = {s: is_("eq", v[s], 1) for s in ("ars", "acs", "brs", "bcs", "crs", "ccs")}
-    few = is_("sle", v["m"], DOT_ROWS)
+    few = is_("sle", v["rows"], DOT_ROWS)
     rows_of_b = both(unit["bcs"], unit["ccs"])
-    in_rows = either(unit["ccs"], is_("eq", v["n"], 1))
+    in_rows = either(unit["ccs"], is_("eq", v["columns"], 1))
     dots = both(both(both(unit["acs"], unit["brs"]), in_rows), both(few, emit(f"xor i1 {rows_of_b}, true")))
     many = is_("sge", v["m"], PACK_ROWS)
     in_place = both(rows_of_b, emit(f"xor i1 {many}, true"))
@@ -238,7 +242,7 @@ def _long(t: Tile, declarations: dict[str, str]) -> str:
         with span("%k", LONG, "k") as (k, length):
             a, b = code.at2("%a", i, "%ars", k, "%acs"), code.at2("%b", k, "%brs", j, "%bcs")
             operands = f"ptr {a}, i64 %ars, i64 %acs, ptr {b}, i64 %brs, i64 %bcs, ptr {part}, i64 {columns}, i64 1"
-            code.do(f"call void @mg_short_{t.dtype}(i64 {rows}, i64 {width}, i64 {length}, {operands})")
+            code.do(f"call void @mg_short_{t.dtype}(i64 {rows}, i64 {width}, i64 {length}, i64 %rows, i64 %columns, {operands})")
             with cells(rows, width) as (_r, _c, at):
                 more, old = code.wide(code.load(code.at(part, at))), code.emit(f"load double, ptr {sum_at(at)}")
                 code.do(f"store double {code.emit(f'fadd double {old}, {more}')}, ptr {sum_at(at)}")

@@ -366,5 +366,5 @@ def _definition(op: str, type: str, symbol: str, attributes: int, declarations: 
     function, text = _FUNCTIONS[op], Text(declarations)
     parameters = ["%x", "%y"][: _arity(op)]
     result = function(*(Value(text, type, p) for p in parameters))
-    head = f"define internal {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{attributes} {{"
+    head = f"define private {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{attributes} {{"
     return "\n".join([head, "entry:", *text.lines, f"  ret {type} {result.name}", "}"])

@@ -1,190 +1,135 @@
-"""Code generation: a loop IR function as LLVM IR text.
+"""Code generation: loop IR functions as LLVM IR text.
 
-Each function has an entry with the C signature `int64 name(void **arguments, int64 *sizes, void *arena)`. The entry returns 0, or the
-code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`. A second entry, `name.arrays`, takes
-NumPy array objects for the arguments and the arena, a work board, and whether the calling thread is the worker.
+Each phase of a program has an entry with the C signature `int64 f(void **arrays, int64 *sizes, void *arena, int64 *board, int64 worker)`:
+`arrays` and `arena` are NumPy array objects, `board` is a work board or null, `worker` tells whether the calling thread is a worker. It
+returns 0, or the code of the `Check` that failed; it then stores the value of that check in `sizes[number of sizes]`.
 
-The entry calls an internal function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because
-LLVM's compile time grows faster than the length of a function. Functions that differ in the names of registers alone are one function,
-which is called with other pointers. A function without loops of its own does not take hundreds of pointers: it takes the table of all
-pointers, and loads each where it is used.
+The entry calls a function, the body, whose pointers are all `noalias`. A long body is divided into several functions, because LLVM's
+compile time grows faster than the length of a function. Statements that differ in names alone are one function, which is called with other
+pointers. A function without loops of its own does not take hundreds of pointers: it takes the table of all pointers, and loads each where
+it is used.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import loop_ir as L
-from . import math_llvm
-from .arithmetic import ACCUMULATE, INTEGER_POWER
-from .expressions import Expressions
+from .arithmetic import ACCUMULATE
+from .entry import ARRAY_DATA, REGION, Entries
+from .expressions import Expressions, reads
+from .form import Form, form
+from .functions import SIZE, UNROLLED, Functions, Unit, has_loops
 from .llvm_text import TYPES, Text
 from .sorting import expand_argsort
-from .work_board import CELLS, WAIT, WorkBoard
+from .work_board import WorkBoard
 
 UNROLL_AT_MOST = 8
-ARRAY_DATA = object.__basicsize__  # the offset of the data pointer in a NumPy array: the first field after the object header
 PIECE = 24  # the largest number of statements in one LLVM function
-POINTER = r"%ptr\.\w+"  # the register of a buffer
-PARAMETER = re.compile(r"%(?:(?:ptr|size|outer|slot|error|region)\.[\w.]+|pointers\b)")
-NAMED = re.compile(rf"{PARAMETER.pattern}|%(?:at|var)\.[\w.]+|!llvm\.loop !\d+")  # what differs in equal functions
-MANY = 128  # the largest number of pointers that a function without loops takes
-REGION = {"%region.board": "ptr", "%region.passed": "ptr", "%region.worker": "i1", "%region.alone": "i1"}
-ATTRIBUTES = """
-attributes #0 = { alwaysinline nounwind willreturn memory(none) }
-attributes #1 = { noinline nounwind }
-attributes #2 = { nounwind willreturn memory(argmem: readwrite) }
-attributes #4 = { noinline nounwind willreturn memory(none) }
-"""
+LONG = 256  # a loop with so many steps may take their number as an argument
+LENGTH = "length"  # the prefix of a size that stands for a literal length
+NAMES = {"%ptr", "%size", "%outer", "%slot"}  # the prefixes of registers of names
 
 
-@dataclass
-class _Module:
-    """What the functions of one module share."""
+@dataclass(frozen=True)
+class Code:
+    """The code of a program: the names of its phases' entries, and its functions, each after those that it calls."""
 
-    parameters: dict[str, str]  # the register of a buffer, a size or a value of the parallel region -> its type and attributes
-    places: dict[str, int]  # the register of a buffer -> its place in the table of pointers
-    declarations: dict[str, str] = field(default_factory=dict)
-    math: set[tuple[str, str]] = field(default_factory=set)
-    metadata: list[str] = field(default_factory=list)
-    functions: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)  # the text of a function, with registers numbered -> its name
-
-    def define(self, name: str, result: str, lines: list[str], outside: Mapping[str, str], nest: bool) -> tuple[str, list[str]]:
-        """Defines an internal function, unless an equal one exists. Its parameters are the registers that its lines use. Returns its name
-        and these registers.
-
-        `outside` gives the types of registers of the caller. `nest` tells whether the function is a loop nest, which needs `noalias`."""
-        if not nest and len(set(re.findall(POINTER, "\n".join(lines)))) > MANY:
-            lines = list(self.load_pointers(lines))
-        text = "\n".join(lines)
-        types = {**self.parameters, **outside}
-        used = list(dict.fromkeys(PARAMETER.findall(text)))
-        numbers: dict[str, str] = {}
-        numbered = NAMED.sub(lambda m: numbers.setdefault(m[0], f"%{len(numbers)}"), text)
-        key = f"{result} {', '.join(types[r] for r in used)} {numbered}"
-        if key not in self.names:
-            self.names[key] = name
-            parameters = ", ".join(f"{types[r]} {r}" for r in used)
-            self.functions.append(f"define internal {result} @{name}({parameters}) #1 {{\nentry:\n{text}\n}}")
-        return self.names[key], used
-
-    def load_pointers(self, lines: list[str]) -> Iterator[str]:
-        """The lines, with each pointer loaded from the table before the line that uses it."""
-        for n, line in enumerate(lines):
-            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in re.findall(POINTER, line)}
-            for register, name in loaded.items():
-                yield f"  {name}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
-                yield f"  {name} = load ptr, ptr {name}.at"
-            yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
+    entries: tuple[str, ...]
+    units: tuple[Unit, ...]
 
 
-def to_llvm(function: L.Function) -> str:
-    """The LLVM module of `function`, without target or triple."""
-    sizes = {f"%size.{s.name}": f"i64 range(i64 0, {2**62})" for s in function.sizes}
-    pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in function.arguments}
-    arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in function.locals}
+@dataclass(frozen=True)
+class _Made:
+    """A function that was made of statements. `used` are the registers that it takes: a prefix and the number of a name, or a register."""
+
+    name: str
+    used: tuple[tuple[str, int] | str, ...]
+
+
+class _Program:
+    """What the printers of one program share."""
+
+    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool) -> None:
+        self.functions, self.timed = functions, timed
+        self.reads = Counter(name for p in phases for name in reads(p.body))  # how often the program reads each scalar
+        self.made: dict[Any, _Made] = {}
+        self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
+        divided = [b for p in phases for b in (p.body, *(b for s in L.walk(p.body) for b in L.blocks(s))) if _is_long(b)]
+        for stmt in (s for b in divided for s in b if isinstance(s, L.For) and not (_has_long(s) or _runs_on_all(s))):
+            general = _general(stmt)
+            self.forms[id(stmt)] = general, *form((general,))
+        self.counts = Counter(key for _, key, _ in self.forms.values())
+
+    def form(self, piece: tuple[L.Stmt, ...]) -> tuple[tuple[L.Stmt, ...], Form, list[str]]:
+        """Statements that a function is made of, their form and its names."""
+        if len(piece) == 1 and self.is_repeated(piece[0]):
+            stmt, key, names = self.forms[id(piece[0])]
+            return (stmt,), key, names
+        return piece, *form(piece)
+
+    def is_repeated(self, stmt: L.Stmt) -> bool:
+        """Whether a loop nest of a divided block occurs more than once in the program."""
+        known = self.forms.get(id(stmt))
+        return known is not None and self.counts[known[1]] > 1
+
+
+def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False) -> Code:
+    """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`. If it is timed, the code calls
+    `mg_mark`."""
+    f = phases[0]
+    sizes = {f"%size.{s.name}": SIZE for s in f.sizes}
+    pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in f.arguments}
+    arena = {f"%ptr.{b.name}": f"ptr noalias align {L.ALIGNMENT}" for b in f.locals}
+    table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
-    module = _Module(
-        {**pointers, **arena, "%pointers": "ptr noalias readonly align 8", **sizes, "%error.slot": "ptr noalias", **REGION}, places
-    )
-    used = _Printer(module, function.name).body(function)
-    text = "\n".join(module.functions)
-    called = [(op, dtype, text.count(f"@{math_llvm.name(op, dtype)}(")) for op, dtype in sorted(module.math)]
-    math = [math_llvm.definition(*call, module.declarations) for call in called]
-    kept = [f"ptr @{symbol}" for call in called for symbol in math_llvm.versions(*call)]
-    if kept:  # the vectoriser calls them later
-        math.append(f'@llvm.compiler.used = appending global [{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"')
-    math += [INTEGER_POWER] if "mg_pow_int64" in module.declarations else []
-    math += [WAIT] if function.shared else []
-    entries = [_entry(function, used, module.declarations, *how) for how in (("", None), (".arrays", ARRAY_DATA))]
-    declarations = [d for name, d in sorted(module.declarations.items()) if name != "mg_pow_int64"]
-    return "\n".join([*declarations, *math, text, *entries, ATTRIBUTES, *module.metadata, ""])
-
-
-def _entry(f: L.Function, used: list[str], declarations: dict[str, str], suffix: str, through: int | None) -> str:
-    """The entry: it loads the pointers and sizes from their tables, gives each local its part of the arena, and calls the body.
-
-    `through` is the offset of the data pointer if the pointers are to array objects, else None."""
-    code = Expressions(Text(declarations), set())
-    text, emit = code.text, code.text.emit
-    for i, named in enumerate(f.sizes):
-        text.do(f"%size.{named.name} = load i64, ptr {emit(f'getelementptr i64, ptr %sizes, i64 {i}')}")
-    text.do(f"%error.slot = getelementptr i64, ptr %sizes, i64 {len(f.sizes)}")
-
-    def data(pointer: str) -> str:
-        at = emit(f"getelementptr i8, ptr {pointer}, i64 {through or 0}")
-        return at if through is None else emit(f"load ptr, ptr {at}")
-
-    registers, written = {}, "%pointers" in used
-    if written:
-        text.do(f"%pointers = alloca [{len(f.arguments) + len(f.locals)} x ptr], align 8")
-        with text.loop(str(len(f.arguments))) as at:
-            pointer = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {at}')}"))
-            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {at}')}")
-    for i, buffer in enumerate(f.arguments):
-        if f"%ptr.{buffer.name}" in used:
-            registers[f"%ptr.{buffer.name}"] = data(emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %table, i64 {i}')}"))
-    above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {L.ALIGNMENT - 1}")
-    arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-L.ALIGNMENT)))
-    end = str(L.ALIGNMENT)
-    for i, buffer in enumerate(f.locals, len(f.arguments)):
-        pointer = registers[f"%ptr.{buffer.name}"] = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
-        if written:
-            text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {i}')}")
-        size = code.index(L.as_index(buffer.size) * buffer.itemsize)
-        padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
-        end = emit(f"add i64 {end}, {padded}")
-    if "%region.board" in used:
-        own = emit(f"alloca [{CELLS} x i64], align 8")
-        text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * CELLS)), ("i1", "false"))
-        given, worker = ("null", "0") if through is None else ("%board", "%worker")
-        text.do(f"%region.board = select i1 {emit(f'icmp eq ptr {given}, null')}, ptr {own}, ptr {given}")
-        text.do(f"%region.worker = icmp ne i64 {worker}, 0")
-        text.do("%region.passed = alloca i64")
-        text.do("store i64 0, ptr %region.passed")
-        registers["%region.alone"] = "false"
-    operands = ", ".join(f"{REGION.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
-    result = emit(f"call i64 @{f.name}.body({operands})")
-    head = f'define i64 @"{f.name}{suffix}"(ptr %table, ptr %sizes, ptr %arena{"" if through is None else ", ptr %board, i64 %worker"}) {{'
-    return "\n".join([head, "entry:", *text.lines, f"  ret i64 {result}", "}"])
+    functions = Functions({**pointers, **arena, **table, **sizes, **REGION}, places)
+    program, entries = _Program(functions, phases, timed), Entries(functions, f, through, len(phases))
+    found = tuple(entries.entry(*_Printer(program).body(phase)) for phase in phases)
+    return Code(found, tuple(functions.units.values()))
 
 
 class _Printer(Expressions):
     """Generates the code of the statements of one LLVM function."""
 
-    def __init__(self, module: _Module, name: str) -> None:
-        super().__init__(Text(module.declarations), module.math)
-        self.module = module
-        self.name = name
+    def __init__(self, program: _Program) -> None:
+        super().__init__(Text(program.functions.declarations), program.functions.math)
+        self.program, self.functions = program, program.functions
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
-        self.board = WorkBoard(self.text)
+        self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
+        self.board = WorkBoard(self.text, program.timed)
 
-    def body(self, function: L.Function) -> list[str]:
+    def body(self, function: L.Function) -> tuple[str, list[str]]:
+        """Defines the function of all statements. Returns its name and the registers that it takes."""
         self.block(function.body)
-        return self.module.define(f"{self.name}.body", "i64", [*self.slots, *self.text.lines, "  ret i64 0"], {}, _is_nest(function.body))[
-            1
-        ]
+        lines = [*self.slots, *self.text.lines, "  ret i64 0"]
+        return self.functions.define("i64", lines, {}, _is_nest(function.body), not has_loops(lines))
 
     def block(self, body: tuple[L.Stmt, ...]) -> None:
-        if not any(map(_runs_on_both, body)):
-            self.statements(body)
+        long = _is_long(body)
+        if not any(map(_runs_on_all, body)):
+            self.statements(body, long)
             return
-        for on_both, group in itertools.groupby(body, _runs_on_both):
-            if on_both:
-                for stmt in group:
-                    self.stmt(stmt)
-            else:
+        for on_all, group in itertools.groupby(body, _runs_on_all):
+            if not on_all:
                 with self.board.by_main():
-                    self.statements(tuple(group))
+                    self.statements(tuple(group), long)
+                continue
+            for stmt in group:
+                if long and isinstance(stmt, L.Shared):
+                    self.outline((stmt,))
+                else:
+                    self.stmt(stmt)
 
-    def statements(self, body: tuple[L.Stmt, ...]) -> None:
+    def statements(self, body: tuple[L.Stmt, ...], long: bool) -> None:
+        """Statements of a block. If it is long, runs of them become functions of their own."""
         scalars, variables = self.scalars.copy(), self.variables.copy()
-        for piece, separate in _pieces(body):
+        for piece, separate in _pieces(body, self.program.is_repeated) if long else ((body, False),):
             if separate:
                 self.outline(piece)
             else:
@@ -193,29 +138,25 @@ class _Printer(Expressions):
         self.scalars, self.variables = scalars, variables
 
     def shared(self, stmt: L.Shared) -> None:
-        """A shared statement, in one of three ways. In general the two threads divide its positions into two parts. Inside a part of an
-        outer shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
-        itself, both threads run the whole body and divide those."""
+        """A shared statement, in one of three ways. In general the threads divide its positions into parts. Inside a part of an outer
+        shared statement, the thread of that part does all positions. If there are few positions and the body has shared statements
+        itself, all threads run the whole body and divide those."""
         text, emit = self.text, self.text.emit
         low, high, extent = f"%outer.{stmt.low.name}", f"%outer.{stmt.high.name}", self.index(stmt.extent)
         many = emit(f"icmp sge i64 {extent}, {L.SPLIT_FROM}")
-        above = emit(f"add i64 {emit(f'lshr i64 {extent}, 1')}, {stmt.grain - 1}")
-        half = emit(f"sub i64 {above}, {emit(f'urem i64 {above}, {stmt.grain}')}")
-        middle = text.call("i64", "llvm.umin.i64", ("i64", extent), ("i64", emit(f"select i1 {many}, i64 {half}, i64 {extent}")))
         work = self.define(stmt.body, (stmt.low.name, stmt.high.name))
-        in_step = any(map(_runs_on_both, stmt.body))
+        in_step = any(map(_runs_on_all, stmt.body))
         whole = emit(f"xor i1 {many}, true") if in_step else "%region.alone"
 
-        def part(number: int, error: str) -> str:
-            ends = {low: middle, high: extent} if number else {low: "0", high: middle}
-            return work(**ends, **{"%error.slot": error, "%region.alone": "true"})
+        def part(first: str, end: str, error: str) -> str:
+            return work(**{low: first, high: end, "%error.slot": error, "%region.alone": "true"})
 
         with text.when(whole):
             code = work(**{low: "0", high: extent, "%region.alone": "false" if in_step else "true"})
             if code:
                 self.stop_unless_zero(code)
         with text.when(emit(f"xor i1 {whole}, true")):
-            self.board.share(part)
+            self.board.divide(extent, many, stmt.grain, part)
 
     def outline(self, piece: tuple[L.Stmt, ...]) -> None:
         """Defines a function of the statements and calls it."""
@@ -224,38 +165,53 @@ class _Printer(Expressions):
             self.stop_unless_zero(code)
 
     def define(self, piece: tuple[L.Stmt, ...], given: Sequence[str] = ()) -> Callable[..., str]:
-        """Defines a function of the statements. Returns a Python function that generates a call.
+        """Defines a function of the statements, unless one of equal statements exists. Returns a Python function that generates a call.
 
         The caller passes values for the `given` loop variables, and for other parameters by register name. It gets the register of the
         returned code, or "" if the statements contain no check."""
-        module = self.module
-        inner = _Printer(module, self.name)
-        outside = {}
-        for names, taken, kind in (
-            ({**self.loops, **dict.fromkeys(given, "")}, inner.loops, "%outer."),
-            (self.scalars, inner.scalars, "%outer."),
-            (self.variables, inner.variables, "%slot."),
-        ):
-            for name, register in names.items():
-                taken[name] = kind + name
-                type = "i64" if taken is inner.loops else self.types[name] if names is self.scalars else "ptr noalias"
-                outside[kind + name] = (type, register)
-        inner.types = self.types
-        inner.block(piece)
+        outside = {  # the registers of names of this function in the defined one: their types, and the registers here
+            **{f"%outer.{n}": ("i64", r) for n, r in ({**self.loops, **dict.fromkeys(given, "")}).items()},
+            **{f"%outer.{n}": (self.types[n], r) for n, r in self.scalars.items()},
+            **{f"%slot.{n}": ("ptr noalias", r) for n, r in self.variables.items()},
+        }
+        types = self.functions.parameters
+        piece, key, names = self.program.form(piece)
+        kinds = [types.get(f"%ptr.{n}") or outside.get(f"%outer.{n}", ("", ""))[0] or f"%slot.{n}" in outside for n in names]
         checked = any(isinstance(s, L.Check) for s in L.walk(piece))
-        lines = [*inner.slots, *inner.text.lines, f"  ret {'i64 0' if checked else 'void'}"]
-        name, result = f"{self.name}.{len(module.functions)}", "i64" if checked else "void"
-        name, used = module.define(name, result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece))
-        registers = {r: (type, r) for r, type in module.parameters.items()} | outside
+        result = "i64" if checked else "void"
+        made = self.program.made.get((key, *kinds))
+        if made is None:
+            made = self.printed(piece, result, outside, given, names)
+            if "%pointers" not in made.used:  # else its text has the places of its buffers
+                self.program.made[key, *kinds] = made
+        used = [r if isinstance(r, str) else f"{r[0]}.{names[r[1]]}" for r in made.used]
 
         def call(**values: str) -> str:
-            operands = ", ".join(f"{registers[r][0].split()[0]} {values.get(r, registers[r][1])}" for r in used)
+            found = ((outside.get(r) or (types.get(r, SIZE), r.removeprefix(f"%size.{LENGTH}")), values.get(r)) for r in used)
+            operands = ", ".join(f"{type.split()[0]} {value or register}" for (type, register), value in found)
             if checked:
-                return self.text.emit(f"call {result} @{name}({operands})")
-            self.text.do(f"call {result} @{name}({operands})")
+                return self.text.emit(f"call {result} @{made.name}({operands})")
+            self.text.do(f"call {result} @{made.name}({operands})")
             return ""
 
         return call
+
+    def printed(
+        self, piece: tuple[L.Stmt, ...], result: str, outside: dict[str, tuple[str, str]], given: Sequence[str], names: list[str]
+    ) -> _Made:
+        """Defines a function of the statements, whose names these are."""
+        inner = _Printer(self.program)
+        inner.loops = {n: f"%outer.{n}" for n in (*self.loops, *given)}
+        inner.scalars = {n: f"%outer.{n}" for n in self.scalars}
+        inner.variables = {n: f"%slot.{n}" for n in self.variables}
+        inner.types = self.types
+        inner.block(piece)
+        lines = [*inner.slots, *inner.text.lines, f"  ret {'void' if result == 'void' else 'i64 0'}"]
+        plain = isinstance(piece[0], L.Shared) and not has_loops(lines)
+        name, used = self.functions.define(result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece), plain)
+        numbers = {n: i for i, n in enumerate(names)}
+        parts = [(r, *r.split(".", 1)) if "." in r else (r, r, "") for r in used]
+        return _Made(name, tuple((prefix, numbers[n]) if n in numbers and prefix in NAMES else r for r, prefix, n in parts))
 
     def stmt(self, stmt: L.Stmt) -> None:
         match stmt:
@@ -273,7 +229,10 @@ class _Printer(Expressions):
                     with self.text.when(self.text.emit(f"xor i1 {holds}, true")):
                         self.block(otherwise)
             case L.Let(name, expr):
-                self.scalars[name], self.types[name] = self.expr(expr), TYPES[expr.dtype]
+                value = self.expr(expr)
+                if self.program.reads[name] > 1:  # the rounded product is needed: x·y − x·y is 0
+                    self.products.pop(value, None)
+                self.scalars[name], self.types[name] = value, TYPES[expr.dtype]
             case L.Declare(name, expr):
                 value, slot, type = self.expr(expr), f"%var.{name}.{self.text.fresh()}", TYPES[expr.dtype]
                 self.slots.append(f"  {slot} = alloca {type}")
@@ -295,10 +254,13 @@ class _Printer(Expressions):
         extent = self.index(stmt.extent)
         last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
         start = self.index(stmt.start)
-        with self.text.loop(extent, stmt.var.name, self.unrolled(stmt)) as i:
+        unrolled, outside = self.unrolled(stmt), self.in_order
+        self.in_order = bool(unrolled)
+        with self.text.loop(extent, stmt.var.name, unrolled) as i:
             at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
             self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
             self.block(stmt.body)
+        self.in_order = outside
 
     def while_(self, stmt: L.While) -> None:
         with self.text.forever() as leave_unless:
@@ -311,20 +273,23 @@ class _Printer(Expressions):
         simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check) for s in stmt.body)
         if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
             return ""
-        n = len(self.module.metadata)
-        self.module.metadata += [f"!{n} = distinct !{{!{n}, !{n + 1}}}", f'!{n + 1} = !{{!"llvm.loop.unroll.full"}}']
-        return f", !llvm.loop !{n}"
+        return f", !llvm.loop {UNROLLED}"
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:
-            case L.Binary("add" | "mul" as op, L.Read(left), y) if left == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.x), self.expr(y), ACCUMULATE)
-            case L.Binary("add" | "mul" as op, x, L.Read(right)) if right == name and expr.dtype in L.FLOATS:
-                return self.binary(op, expr.dtype, self.expr(expr.y), self.expr(x), ACCUMULATE)
-        return self.expr(expr)
+            case L.Binary("add" | "mul", L.Read(left), _) if left == name:
+                x, y = expr.x, expr.y
+            case L.Binary("add" | "mul", _, L.Read(right)) if right == name:
+                x, y = expr.y, expr.x
+            case _:
+                return self.expr(expr)
+        if self.in_order or expr.dtype not in L.FLOATS:
+            return self.expr(expr)
+        return self.text.emit(f"f{expr.op} {ACCUMULATE} {TYPES[expr.dtype]} {self.expr(x)}, {self.expr(y)}")
 
     def gemm(self, stmt: L.Gemm) -> None:
-        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k)]
+        whole = stmt.m if stmt.rows is None else stmt.rows, stmt.n if stmt.columns is None else stmt.columns
+        sizes = [("i64", self.index(s)) for s in (stmt.m, stmt.n, stmt.k, *whole)]
         views = [part for view in (stmt.a, stmt.b, stmt.c) for part in self.view(view)]
         name = f"mg_gemm_{stmt.c.buffer.dtype}"
         self.text.call("void", name, *sizes, *views)
@@ -345,24 +310,31 @@ class _Printer(Expressions):
             self.text.do(f"ret i64 {code}")
 
 
-def _runs_on_both(stmt: L.Stmt) -> bool:
-    """Whether both threads run the statement: it is shared or contains a shared statement."""
+def _general(stmt: L.For) -> L.For:
+    """A single loop with a large literal length, with a size in place of the length. Such loops over arrays of other lengths are equal."""
+    single = not any(isinstance(s, L.For | L.While | L.If | L.Gemm | L.Argsort) for s in stmt.body)
+    if not (single and isinstance(stmt.extent, L.Literal) and stmt.extent.value >= LONG):
+        return stmt
+    return replace(stmt, extent=L.Size(f"{LENGTH}{stmt.extent.value}"))
+
+
+def _runs_on_all(stmt: L.Stmt) -> bool:
+    """Whether all threads run the statement: it is shared or contains a shared statement."""
     return any(isinstance(s, L.Shared) for s in L.walk((stmt,)))
 
 
-def _pieces(body: tuple[L.Stmt, ...]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
-    """Divides a long block into runs of statements. The flag tells whether a run becomes a function of its own."""
-    if not _is_long(body):
-        yield body, False
-        return
+def _pieces(body: tuple[L.Stmt, ...], is_repeated: Callable[[L.Stmt], bool]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
+    """Divides a long block into runs of statements. The flag tells whether a run becomes a function of its own. A loop nest that is
+    repeated is a run alone."""
     run: tuple[L.Stmt, ...] = ()
     for stmt in body:
-        alone = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _has_long(stmt)
+        inside = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _has_long(stmt)
+        alone = inside or is_repeated(stmt)
         if run and (alone or _weight((*run, stmt)) > PIECE):
             yield run, True
             run = ()
         if alone:
-            yield (stmt,), False
+            yield (stmt,), not inside
         else:
             run = (*run, stmt)
     if run:

@@ -1,11 +1,13 @@
-"""Which loops over time may be divided over the batch. If each row of the batch is computed from that row alone, each of two threads can
-run the loop for a range of rows."""
+"""Which loops over time may be divided over the batch. If each row of the batch is computed from that row alone, each thread can run the
+loop for a range of rows."""
 
 from __future__ import annotations
 
+import math
+
 from ...control.scan import split
 from ...graph.dims import Dim, Shape, Symbol, symbol_of
-from ...graph.ir import Node
+from ...graph.ir import Graph, Node
 from ...primitives import index, linalg, movement, reduce
 from .schedule import is_leaf, is_movement
 
@@ -40,8 +42,14 @@ def batch_of(node: Node) -> Symbol | None:
         elif any(inputs) or _mentions(n.type.shape, batch):
             return None
         elif not (is_movement(n) or is_leaf(n)):
-            return None  # a value stored at each step: two threads at different steps would overwrite each other's
+            return None  # a value stored at each step: threads at different steps would overwrite each other's
     return batch if all(o in rows for o in body.outputs) else None
+
+
+def row_work(body: Graph) -> int:
+    """The multiplications of a loop's matrix products in one step, without axes of run-time sizes, such as the batch."""
+    products = [(*n.type.shape, n.args[0].type.shape[-1]) for n in body.nodes if n.op is linalg.matmul]
+    return sum(math.prod(n for n in shape if isinstance(n, int)) for shape in products)
 
 
 def _leads(shape: Shape, batch: Symbol) -> bool:

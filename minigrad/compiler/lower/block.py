@@ -21,13 +21,14 @@ from .storage import Indices, Stored, extent
 
 COLUMNS = 64  # the columns of a shared matrix product are divided at a multiple of this
 COLUMNS_WORK = 2**17  # multiplications, about 5 µs: the columns of a product with one vector are shared from this size on
+PRODUCT_WORK = 2**20  # multiplications, about 20 µs: the columns of a product with any number of vectors are shared from this size on
 
 
 class Block:
     """Lowers one graph: the whole program, the body of a loop, or a branch."""
 
     shares = False  # whether its statements may be divided between threads
-    loop: Any = None  # the loop whose body this is, if two threads may run that loop
+    loop: Any = None  # the loop whose body this is, if several threads may run that loop
 
     def __init__(self, lowering: Lowering, graph: Graph, params: dict[Node, Stored | Inline], targets: dict[Node, Stored]):
         self.lowering, self.graph, self.targets = lowering, graph, targets
@@ -83,10 +84,10 @@ class Block:
         """Add the statements for the positions 0 … extent, which are independent."""
         self.out += part(L.Literal(0), extent)
 
-    def share_columns(self, columns: L.Index, depth: L.Index, part: Part) -> None:
+    def share_columns(self, rows: L.Index, columns: L.Index, depth: L.Index, part: Part) -> None:
         """Add the statements for the columns of a matrix product, each a sum of `depth` terms. In a loop, a large one is shared."""
-        size = columns * depth
-        if self.loop is not None and isinstance(size, L.Literal) and size.value >= COLUMNS_WORK:
+        m, n, k = (L.evaluate(size, self.lowering.typical) for size in (rows, columns, depth))
+        if self.loop is not None and (n * k >= COLUMNS_WORK or m * n * k >= PRODUCT_WORK):
             low, high = self.lowering.loop_var(), self.lowering.loop_var()
             self.out.append(L.Shared(columns, low, high, tuple(part(low, high)), grain=COLUMNS))
         else:
@@ -173,7 +174,9 @@ class Block:
             return L.Read(self.lets[node], str(node.type.dtype))
         value = self.values.get(node)
         if isinstance(value, Stored):
-            return value.load(indices) if not self.flat else value.load_flat(indices[0])
+            if not self.flat:
+                return value.load(indices)
+            return value.load_flat(indices[0]) if real_axes(value.shape) else value.load((L.Literal(0),) * len(value.shape))
         if value is not None:
             return value(indices)
         if node.is_constant:
@@ -241,7 +244,7 @@ class Block:
         return tuple(L.Literal(0) if is_one(n) else next(source) for n in node.type.shape)
 
     def is_flat(self, step: Cluster, targets: dict[Node, Stored]) -> bool:
-        """Whether all values are read and written in memory order, so that one loop over all elements suffices."""
+        """Whether all values are read and written in memory order, or have one element, so that one loop over all elements suffices."""
         if not all(t.is_dense for t in targets.values()):
             return False
         inside = set(step.nodes)
@@ -254,7 +257,8 @@ class Block:
                 if is_leaf(source) and source not in self.values and not source.type.shape:
                     continue
                 value = self.values.get(source)
-                if not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
+                one = isinstance(value, Stored) and not real_axes(value.shape)
+                if not one and not (same and isinstance(value, Stored) and value.is_dense and not _moved_by_slice(node, source)):
                     return False
         return True
 

@@ -13,7 +13,7 @@ from ...graph.types import TensorType
 from ...primitives import movement
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
-from .batch import batch_of
+from .batch import batch_of, row_work
 from .block import Block
 from .schedule import is_movement
 from .state import Inline, Rows, nest, note
@@ -21,6 +21,7 @@ from .storage import Stored, extent
 
 STEPS = 8  # a loop of more steps copies transposed matrices before it starts
 TRANSPOSED_FROM = 2**12  # a matrix of fewer elements is not copied
+NESTED_WORK = 2**12  # multiplications in a step for one row: a loop of less inside another loop is not shared
 
 
 def cond(block: Block, node: Node) -> None:
@@ -94,7 +95,9 @@ class Loop:
         self.copies: list[tuple[Stored, Node]] = []
         self.late: list[tuple[Stored, Stored]] = []
         self.results: list[Any] = [None] * len(self.body.outputs)
-        self.batch = batch_of(node) if block.shares else None
+        inside = block.loop is not None and block.lowering.rows is None and row_work(self.body) >= NESTED_WORK
+        self.shared = block.shares or inside
+        self.batch = batch_of(node) if self.shared else None
         self.copied: dict[Stored, Stored] = {}
 
     def lower(self) -> None:
@@ -116,7 +119,7 @@ class Loop:
         rows = Rows(batch, lowering.loop_var(), lowering.loop_var()) if batch is not None else None
         lowering.rows = rows or lowering.rows
         inner = Block(lowering, self.body, self.params_at, self.targets)
-        inner.loop = self if block.shares else None
+        inner.loop = self if self.shared else None
         inner.lower()
         for target, y in self.copies:
             inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), note(y))
@@ -165,7 +168,7 @@ class Loop:
         """Whether copies of transposed matrices are faster: the condition is that the loop has many rows and steps."""
         assert self.batch is not None
         rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
-        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", 2 * DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
+        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
 
     def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
         """The transposed copy, made before the loop, of a matrix that is the same at each step; and the condition for making it.

@@ -36,7 +36,7 @@ def matmul(block: Block, node: Node) -> None:
         def gemm(y: Stored) -> L.Gemm:
             first = (rows[0], L.Literal(0)), (L.Literal(0), columns[0]), (rows[0], columns[0])
             a, b, c = (L.View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
-            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, note=note(node))
+            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, m, n, note=note(node))
 
         if transposed is None:
             return [gemm(y)]
@@ -47,9 +47,9 @@ def matmul(block: Block, node: Node) -> None:
     if loops:
         block.emit(loops, product((L.Literal(0), m)), loops)
     elif some is not None and symbol_of(z.shape[0]) == some.batch:
-        block.share_columns(n, k, lambda low, high: product((some.low, some.high), (low, high)))
+        block.share_columns(L.Literal(1), n, k, lambda low, high: product((some.low, some.high), (low, high)))
     elif some is None and block.loop is not None:
-        block.share_columns(n, k, lambda low, high: product((L.Literal(0), m), (low, high)))
+        block.share_columns(m, n, k, lambda low, high: product((L.Literal(0), m), (low, high)))
     else:
         block.share(m, lambda low, high: product((low, high)))
 

@@ -27,7 +27,7 @@ ELEMENT = 4  # the work of one elementwise statement, in multiplications of a ma
 class Lowered:
     """A lowered program: phases that run one after the other on the same arguments, which are the graph's params, `constants` and outputs.
 
-    A phase may be a parallel region of two threads."""
+    A phase may be a parallel region of several threads."""
 
     phases: tuple[L.Function, ...]
     constants: tuple[np.ndarray, ...]
@@ -57,7 +57,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     targets = dict(reversed(list(zip(graph.outputs, outputs, strict=True))))
     found = tuple(dict.fromkeys([*symbols(n for p in graph.params for n in p.type.shape), *_derived(graph)]))
     main = Main(lowering, graph, params, targets)
-    main.shares, main.typical = split, {s.name: TYPICAL for s in found}
+    main.shares, lowering.typical = split, {s.name: TYPICAL for s in found}
     main.lower()
     for o, place in zip(graph.outputs, outputs, strict=True):
         if targets[o] is not place:
@@ -76,10 +76,9 @@ class Main(Block):
     def __init__(self, *args: Any):
         super().__init__(*args)
         self.phases: list[list[L.Stmt]] = []
-        self.typical: dict[str, int] = {}
 
     def emit_nest(self, loops: Sequence[Range], build: Build, free: Sequence[Range]) -> None:
-        divided = next((r for r in free if L.evaluate(r.extent, self.typical) >= L.SPLIT_FROM), None)
+        divided = next((r for r in free if L.evaluate(r.extent, self.lowering.typical) >= L.SPLIT_FROM), None)
         if divided is None:
             super().emit_nest(loops, build, free)
             return
@@ -92,7 +91,7 @@ class Main(Block):
     def share(self, extent: L.Index, part: Part) -> None:
         low, high = self.lowering.loop_var(), self.lowering.loop_var()
         shared = L.Shared(extent, low, high, tuple(part(low, high)))
-        if self.shares and work((shared,), self.typical) >= SHARED_WORK:
+        if self.shares and work((shared,), self.lowering.typical) >= SHARED_WORK:
             self.out.append(shared)
         else:
             super().share(extent, part)
@@ -113,7 +112,7 @@ class Main(Block):
 
 
 def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
-    """An estimate of the work that two threads would share, in multiplications: that of the shared statements that are divided."""
+    """An estimate of the work that threads would share, in multiplications: that of the shared statements that are divided."""
     total = 0
     for stmt in body:
         if isinstance(stmt, L.Shared):

@@ -7,10 +7,11 @@ another step reads it, or if its own step reads it at another index; all other v
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, takewhile
 
-from ...graph.dims import Shape
+from ...graph.dims import Dim, Shape
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import identical, is_one
@@ -108,10 +109,11 @@ def schedule(graph: Graph) -> Schedule:
     """The steps in order of execution, the nodes that are stored, and the last step that reads each node."""
     steps: list[Step] = []
     place: dict[Node, int] = {}
+    clusters: dict[Hashable, list[int]] = {}
     for node in graph.nodes:
         if is_leaf(node) or is_movement(node):
             continue
-        place[node] = _put(steps, node, place)
+        place[node] = _put(steps, node, place, clusters)
     steps = [part for step in steps for part in _parts(step)]
     place = {node: at for at, step in enumerate(steps) for node in (step.nodes if isinstance(step, Cluster) else [step.node])}
     stored = {o for o in graph.outputs if not is_leaf(o) and not is_movement(o)} | {n for n in place if isinstance(steps[place[n]], Single)}
@@ -138,8 +140,10 @@ def _holder(out: Node) -> Node:
     return Node(alias, (out,), {}, out.type, origin=out.origin)
 
 
-def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
-    """Add a node to a cluster that can take it, preferably that of an argument, else to a new step. Returns the position of the step."""
+def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[Hashable, list[int]]) -> int:
+    """Add a node to a cluster that can take it, preferably that of an argument, else to a new step. Returns the position of the step.
+
+    `clusters` has the positions of the clusters over each domain, so that the time does not grow with the square of their number."""
     pointwise, reduction = is_pointwise(node), node.op in REDUCTIONS
     earliest, preferred = 0, -1
     for source, same in sources(node):
@@ -154,18 +158,17 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int]) -> int:
     shape = node.args[0].type.shape if reduction else node.type.shape
     domain = domain_of(shape)
     axes = tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a])) if reduction else None
-    for at in (preferred, *range(len(steps) - 1, earliest - 1, -1)):
-        step = steps[at] if at >= earliest else None
-        if isinstance(step, Cluster) and _has_room(step, domain) and (axes is None or step.axes in (None, axes)):
+    alike = clusters.setdefault(tuple(n.terms if isinstance(n, Dim) else n for n in domain), [])
+    candidates = takewhile(lambda at: at >= earliest, reversed(alike))
+    for at in chain((preferred,), candidates) if preferred >= earliest and preferred in alike else candidates:
+        step = steps[at]
+        if isinstance(step, Cluster) and len(step.nodes) < LARGEST and (axes is None or step.axes in (None, axes)):
             step.axes = step.axes if axes is None else axes
             step.nodes.append(node)
             return at
     steps.append(Cluster(domain, axes, [node]))
-    return len(steps) - 1
-
-
-def _has_room(step: Cluster, domain: Shape) -> bool:
-    return len(step.nodes) < LARGEST and identical(step.domain, domain)
+    alike.append(len(steps) - 1)
+    return alike[-1]
 
 
 def _parts(step: Step) -> list[Step]:

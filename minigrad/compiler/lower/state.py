@@ -54,6 +54,7 @@ class Lowering:
     checks: list[tuple[Node, L.Index]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     constants: dict[Node, Stored] = field(default_factory=dict)
+    typical: Mapping[str, int] = field(default_factory=dict)  # a value of each size, for estimates
     rows: Rows | None = None  # set while a loop is lowered that is divided over the batch
 
     def name(self, prefix: str) -> str:

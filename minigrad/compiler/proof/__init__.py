@@ -1,1 +1,1 @@
-"""Proofs for all sizes that loops stay inside their buffers and that two threads have no data race. Used by tests."""
+"""Proofs for all sizes that loops stay inside their buffers and that threads have no data race. Used by tests."""

@@ -1,4 +1,4 @@
-"""The proof that a compiled program stays inside its buffers for all sizes, and that two threads have no data race.
+"""The proof that a compiled program stays inside its buffers for all sizes, and that threads have no data race.
 
 Assumptions: sizes are at least 1 and fulfil the guards of the trace; index arithmetic does not overflow int64; the kernels of matrix
 products and sorting access only what their statements say; no index depends on a float value.

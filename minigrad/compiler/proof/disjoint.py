@@ -1,6 +1,6 @@
-"""The proof that the two parts of a shared statement are disjoint: no part reads or writes an element that the other part writes.
+"""The proof that the parts of a shared statement are disjoint: no part reads or writes an element that another part writes.
 
-The first part has the positions below a middle, the second part the others. Two indices differ in one of two cases:
+Of any two parts, the positions of one are below a middle and those of the other are not. Two indices differ in one of two cases:
   One index is always less than the other.
   Both have the form t·T + d·S + r with 0 ≤ r < S and 0 ≤ d·S + r < T, which determines the digit d, and one d is always less than the
   other: they are in different rows of the matrix of any step.
@@ -19,13 +19,16 @@ Place = tuple[Polynomial, Facts]  # an index, and the facts known at that place
 
 
 class Part:
-    """One part of a shared statement. It has variables of its own for those that may differ between the threads."""
+    """One of two parts of a shared statement: any positions below a middle, or any others. It has variables of its own for those that may
+    differ between the threads."""
 
     def __init__(self, prover: Prover, region: Region, number: int):
         self.prover, self.number = prover, number
         middle = prover.variable(("middle", region.extent), lambda v: (v, region.extent - v))
-        self.middle = middle.last
-        low, high = ((ZERO, middle), (middle, region.extent))[number]
+        first, last = ((ZERO, middle), (middle, region.extent))[number]
+        low = prover.variable(("low", number, region.extent), lambda v: (v - first, last - v))
+        high = prover.variable(("high", number, region.extent), lambda v: (v - low, last - v))
+        self.ends = {low.last, high.last}
         self.values = {v: Polynomial.variable(v) for v in region.common} | {region.low.last: low, region.high.last: high}
 
     def copy(self, x: Polynomial) -> Polynomial:
@@ -59,13 +62,13 @@ def pairs(prover: Prover, region: Region) -> Iterator[tuple[Access, Access, Foun
         places = [(access, first.place(access), second.place(access)) for access in found.values()]
         for (x, here, _), (y, _, there) in itertools.product(places, repeat=2):
             if x.writes or y.writes:
-                yield x, y, _disjoint(prover, here, there, first.middle)
+                yield x, y, _disjoint(prover, here, there, first.ends | second.ends)
 
 
-def _disjoint(prover: Prover, first: Place, second: Place, middle: int) -> Found:
+def _disjoint(prover: Prover, first: Place, second: Place, ends: set[int]) -> Found:
     (x, known), (y, known_too) = first, second
     facts = known + known_too
-    if _differ(prover, x, y, facts) or _digits_differ(prover, first, second, middle):
+    if _differ(prover, x, y, facts) or _digits_differ(prover, first, second, ends):
         return Verdict.BY_INTERVALS, ""
     return prover.refute(x - y, y - x, *facts)
 
@@ -74,9 +77,9 @@ def _differ(prover: Prover, x: Polynomial, y: Polynomial, facts: Facts) -> bool:
     return any(prover.never_negative(difference - 1, facts) for difference in (y - x, x - y))
 
 
-def _digits_differ(prover: Prover, first: Place, second: Place, middle: int) -> bool:
+def _digits_differ(prover: Prover, first: Place, second: Place, ends: set[int]) -> bool:
     facts = first[1] + second[1]
-    found = [s for x, _ in (first, second) for s in _strides(prover, x, facts, middle)]
+    found = [s for x, _ in (first, second) for s in _strides(prover, x, facts, ends)]
     strides, divided = dict.fromkeys(s for s, _ in found), dict.fromkeys(s for s, of_part in found if of_part)
     for stride, above in itertools.product(divided, dict.fromkeys((None, *strides, *map(Polynomial.primitive, strides)))):
         if stride != above:
@@ -86,14 +89,14 @@ def _digits_differ(prover: Prover, first: Place, second: Place, middle: int) -> 
     return False
 
 
-def _strides(prover: Prover, index: Polynomial, facts: Facts, middle: int) -> Iterator[tuple[Polynomial, bool]]:
-    """The positive coefficients of an index's variables, and whether the range of the variable depends on the middle."""
+def _strides(prover: Prover, index: Polynomial, facts: Facts, ends: set[int]) -> Iterator[tuple[Polynomial, bool]]:
+    """The positive coefficients of an index's variables, and whether the range of the variable depends on an end of a part."""
     for v in sorted(index.variables):
         parts = index.split(v)
         if not prover.variables[v].size and parts is not None:
             for stride in (parts[0], -parts[0]):
                 if prover.never_negative(stride - 1, facts):
-                    yield stride, any(middle in c.variables for c in prover.variables[v].constraints)
+                    yield stride, any(ends & c.variables for c in prover.variables[v].constraints)
 
 
 def _digit(prover: Prover, place: Place, stride: Polynomial, above: Polynomial | None) -> Polynomial | None:

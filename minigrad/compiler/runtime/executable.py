@@ -1,10 +1,11 @@
-"""A lowered program as machine code. Its phases run one after the other, each on two threads if it has enough work to share."""
+"""A lowered program as machine code. Its phases run one after the other, each on as many threads as have enough work."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -15,23 +16,23 @@ from ...errors import BoundsError, RangeError, message
 from ...primitives.elementwise import fit
 from .. import loop_ir as L
 from ..index import evaluate
-from ..llvm.work_board import OPENED
+from ..llvm.work_board import MOST_THREADS, THREADS, TICKET
 from ..lower.program import Lowered, shared_work
 from .interrupt import LONG, interruptible
-from .link import Kernel
-from .worker import new_board, one_thread, submit
+from .link import kernels
+from .worker import new_board, submit, threads
 
-SUBMIT_FROM = 2**23  # multiplications that a phase must share for a second thread to be faster, some 100 µs
+THREAD_WORK = 2**22  # multiplications that a thread of a phase must have for one more to be faster, some 50 µs
 KEPT_ARENAS = 4
 KEPT_SIZES = 256
 
 
 @dataclass
 class Known:
-    """What is known of a program for given sizes: for each phase, whether a second thread is faster; the time of the last long call;
+    """What is known of a program for given sizes: for each phase, how many threads have enough work; the time of the last long call;
     the places of local buffers, for guarded calls."""
 
-    pays: list[bool]
+    threads: list[int]
     seconds: float = LONG
     locals: Any = None
 
@@ -41,7 +42,7 @@ class Executable:
 
     def __init__(self, lowered: Lowered):
         self.lowered = lowered
-        self.kernels = [Kernel(p) for p in lowered.phases]
+        self.kernels = kernels(lowered.phases)
         self.arenas: dict[tuple[int, ...], list[np.ndarray]] = {}
         self.endless = any(isinstance(s, L.While) for p in lowered.phases for s in L.walk(p.body))  # no earlier call tells its time
         self.known = lru_cache(KEPT_SIZES)(partial(_known, lowered))
@@ -79,10 +80,10 @@ class Executable:
         known = self.known(numbers)
         arrays = (*inputs, *outputs)
         if known.seconds < LONG and not self.endless:
-            code, value = self._phases(known.pays, arrays, numbers, arena)
+            code, value = self._phases(known.threads, arrays, numbers, arena)
         else:
             began = time.perf_counter()
-            code, value = interruptible(partial(self._phases, known.pays, arrays, numbers, arena))
+            code, value = interruptible(partial(self._phases, known.threads, arrays, numbers, arena))
             known.seconds = time.perf_counter() - began
         if not code:
             return None
@@ -93,39 +94,46 @@ class Executable:
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
         return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
-    def _phases(self, pays: Sequence[bool], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
+    def _phases(self, wanted: list[int], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
         """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0).
 
-        No call waits for the worker. Raises the worker's exception if it has ended with one by then."""
-        if not any(pays) or one_thread():
+        No call waits for a worker. Raises a worker's exception if one has ended with it by then."""
+        most = threads() if max(wanted) > 1 else 1
+        if most == 1:
             for kernel in self.kernels:
                 found = kernel.call(arrays, numbers, arena)
                 if found[0]:
                     return found
             return 0, 0
-        boards = {kernel: new_board() for kernel, some in zip(self.kernels, pays, strict=True) if some}
-        helper: Future[Any] = Future()
-        try:  # the worker may start after the call has returned: its job keeps the arrays alive
-            helper = submit(lambda: [k.call(arrays, numbers, arena, board, worker=True) for k, board in boards.items()])
-        except RuntimeError:  # no more threads can start
-            boards = {}
+        boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, wanted, strict=True) if n > 1}
+
+        def help(number: int) -> None:  # a worker may start after the call has returned: its job keeps the arrays alive
+            for kernel, board in boards.items():
+                if number < board[THREADS] and board[TICKET] != -1:
+                    kernel.call(arrays, numbers, arena, board, worker=True)
+
+        helpers: list[Future[Any]] = []
+        with suppress(RuntimeError):  # no thread can start: the main thread does all parts
+            helpers += (submit(partial(help, n), n) for n in range(1, max(board[THREADS] for board in boards.values())))
         try:
             for kernel in self.kernels:
                 found = kernel.call(arrays, numbers, arena, boards.get(kernel))
                 if found[0]:
                     return found
                 if kernel in boards:
-                    boards[kernel][OPENED] = -1
-            if helper.done():
-                helper.result()
+                    boards[kernel][TICKET] = -1
+            for helper in helpers:
+                if helper.done():
+                    helper.result()
             return 0, 0
         finally:
             for board in boards.values():
-                board[OPENED] = -1
+                board[TICKET] = -1
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
-    return Known([shared_work(p.body, named(lowered, numbers)) > SUBMIT_FROM for p in lowered.phases])
+    works = (shared_work(p.body, named(lowered, numbers)) for p in lowered.phases)
+    return Known([min(max(work // THREAD_WORK, 1), MOST_THREADS) for work in works])
 
 
 def named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:

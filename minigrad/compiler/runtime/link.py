@@ -1,33 +1,39 @@
-"""From a loop IR function to a callable `Kernel`: LLVM optimises it and emits object code, which the disk cache keeps."""
+"""From loop IR functions to callable `Kernel`s: object code is found in the process, found in the disk cache, or made by LLVM; and linked.
+
+The unit of all this is one LLVM function. A process compiles and links equal functions once, whichever programs have them. The disk cache
+has one entry a program, with the object code of all its functions.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import importlib.metadata
+import itertools
 import os
 import re
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite.binding import ffi
 
 from .. import loop_ir as L
+from ..llvm.functions import Unit
 from ..llvm.gemm import gemm_module
 from ..llvm.gemm_kernels import tile
-from ..llvm.to_llvm import to_llvm
+from ..llvm.to_llvm import Code, to_llvm
 from ..verify import verify
 from . import cache
+from .assemble import FLAGS, assemble_all, machine, target_machine
 from .memory import TUPLE_ITEMS
-from .worker import give_way
 
-_FLAGS = "O3 vectorize no-interleave no-unroll no-slp"
+GEMM = re.compile(r"^declare .*@(mg_gemm_\w+)\(", re.MULTILINE)
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
+_linked: dict[str, tuple[int, bytes]] = {}  # the address and the object code of each function of the process
 
 
 def _hold() -> None:
@@ -45,21 +51,30 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
 
 
+def compile_function(function: L.Function) -> Kernel:
+    """The machine code of a function."""
+    return kernels([function])[0]
+
+
+def kernels(functions: Sequence[L.Function], timed: bool = False) -> list[Kernel]:
+    """The machine code of functions that have the same arguments, sizes and locals. If it is timed, it calls `mg_mark`."""
+    for f in functions:
+        verify(f)
+    if not functions:
+        return []
+    code = to_llvm(functions, timed=timed)
+    addresses = link(code.units)
+    return [Kernel(f, code, addresses[name]) for f, name in zip(functions, code.entries, strict=True)]
+
+
 class Kernel:
-    """A loop IR function as machine code, compiled or loaded from the disk cache.
+    """A loop IR function as machine code.
 
     Calls release the GIL. They may run in parallel, each with its own arena and outputs."""
 
-    def __init__(self, function: L.Function) -> None:
-        verify(function)
-        self.function = function
-        self.llvm = to_llvm(function)
-        arrays = f"{function.name}.arrays"
-        addresses = link(self.llvm, (function.name, arrays))
-        pointers = [ctypes.c_void_p] * 3
-        self.address = addresses[function.name]
-        self.native = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers)(self.address)
-        self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *pointers, ctypes.c_void_p, ctypes.c_int64)(addresses[arrays])
+    def __init__(self, function: L.Function, code: Code, address: int) -> None:
+        self.function, self.code = function, code
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 4, ctypes.c_int64)(address)
         self._sizes = ctypes.c_int64 * (len(function.sizes) + 1)
         self._arena_size = functools.lru_cache(256)(self._layout_size)
 
@@ -70,7 +85,7 @@ class Kernel:
     def call(
         self, arrays: tuple[np.ndarray, ...], sizes: Sequence[int], arena: np.ndarray, board: Any = None, worker: bool = False
     ) -> tuple[int, int]:
-        """Calls the function: without a board on one thread, with a board as the main thread or the worker of a parallel region.
+        """Calls the function: without a board on one thread, with a board as the main thread or a worker of a parallel region.
 
         A tuple holds the addresses of its objects one after the other: it is the table that the function reads."""
         slots = self._sizes(*sizes)
@@ -96,11 +111,12 @@ class Kernel:
         `pointers` are the arrays' addresses; `sizes` has one more element, for the value of a failed check."""
         import numba
 
-        native = self.native
+        code = to_llvm([self.function], through=None)
+        native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(link(code.units)[code.entries[0]])
 
         @numba.njit(nogil=True)  # type: ignore[untyped-decorator]
         def entry(pointers: Any, sizes: Any, arena: Any) -> Any:
-            return native(pointers.ctypes, sizes.ctypes, arena.ctypes)
+            return native(pointers.ctypes, sizes.ctypes, arena.ctypes, 0, 0)
 
         return entry
 
@@ -109,64 +125,56 @@ class Kernel:
         return self.function.layout(dict(zip(names, sizes, strict=True)))[1]
 
 
-def link(text: str, names: Sequence[str]) -> dict[str, int]:
-    """Compiles a module, or loads it from the cache, links it, and returns the addresses of functions that it defines."""
+def link(units: Sequence[Unit]) -> dict[str, int]:
+    """The address of each function; of those that are new in the process after compiling, or loading from the disk cache, and linking."""
     with _lock:
-        for symbol in re.findall(r"^declare .*@(mg_gemm_\w+)\(", text, re.MULTILINE):
-            _provide(symbol)
-        name = cache.key(text, _FLAGS, *_machine(), *_versions())
-        code = cache.load(name)
-        if code is None:
-            code = _assemble(text)
-            cache.save(name, code)
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        _engines.append(engine)
-        return {name: engine.get_function_address(name) for name in names}
+        machine()
+        products = {name for u in units for name in GEMM.findall(u.text)}
+        groups = [*([_product(name)] for name in sorted(products - _linked.keys())), units]
+        found = _object_code(groups)
+        new = {u.name: c for u, c in zip(itertools.chain(*groups), itertools.chain(*found), strict=True) if u.name not in _linked}
+        if new:
+            engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+            for code in new.values():
+                engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+            engine.finalize_object()
+            _engines.append(engine)
+            for name, code in new.items():
+                address = engine.get_function_address(name)
+                llvm.add_symbol(name, address)
+                _linked[name] = address, code
+        return {u.name: _linked[u.name][0] for u in units}
 
 
-@functools.cache
-def _provide(symbol: str) -> None:
-    """Links a matrix product, once in a process, so that other modules can call it."""
-    text = gemm_module(tile(symbol.removeprefix("mg_gemm_"), _machine()[2].split(",")))
-    llvm.add_symbol(symbol, link(text, [symbol])[symbol])
+def _product(name: str) -> Unit:
+    return Unit(name, gemm_module(tile(name.removeprefix("mg_gemm_"), machine()[2].split(","))), plain=False)
 
 
-def _assemble(text: str) -> bytes:
-    return _target_machine().emit_object(optimized(text))
+def _object_code(groups: Sequence[Sequence[Unit]]) -> list[list[bytes]]:
+    """The object code of groups of functions. Each group is an entry of the disk cache."""
+    names = [cache.key(*(u.text for u in group), FLAGS, *machine(), *_versions()) for group in groups]
+    loaded = [cache.load(name) for name in names]
+    missing = [u for group, data in zip(groups, loaded, strict=True) if data is None for u in group if u.name not in _linked]
+    made = dict(zip((u.name for u in missing), assemble_all(missing), strict=True))
+    found = []
+    for name, group, data in zip(names, groups, loaded, strict=True):
+        if data is None:
+            codes = [made[u.name] if u.name in made else _linked[u.name][1] for u in group]
+            cache.save(name, b"".join(len(c).to_bytes(8, "little") + c for c in codes))
+        else:
+            codes = _parts(data)
+        found.append(codes)
+    return found
 
 
-def optimized(text: str) -> llvm.ModuleRef:
-    """The module after LLVM's passes."""
-    machine = _target_machine()
-    module = llvm.parse_assembly(text)
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
-    options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # each makes compiling and running slower
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
-    return module
+def _parts(data: bytes) -> list[bytes]:
+    """The parts of an entry, each after its length."""
+    found, at = [], 0
+    while at < len(data):
+        start, at = at + 8, at + 8 + int.from_bytes(data[at : at + 8], "little")
+        found.append(data[start:at])
+    return found
 
 
-def _target_machine() -> llvm.TargetMachine:
-    triple, cpu, features = _machine()
-    target = llvm.Target.from_triple(triple)
-    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True)
-
-
-@functools.cache
-def _machine() -> tuple[str, str, str]:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    llvm.add_symbol("mg_give_way", give_way())
-    if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
-        llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
-    return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-
-
-@functools.cache
 def _versions() -> tuple[str, ...]:
-    return tuple(importlib.metadata.version(package) for package in ("llvmlite", "numba"))
+    return llvmlite.__version__, ".".join(map(str, llvm.llvm_version_info))

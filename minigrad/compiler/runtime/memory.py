@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .. import loop_ir as L
-from ..llvm.to_llvm import ARRAY_DATA
+from ..llvm.entry import ARRAY_DATA
 
 KEPT_FROM = 2**12  # bytes; smaller arrays are not pooled, since their cost is the call of the allocator
 WAITING_AT_MOST = 2**24  # bytes of unused blocks that the pool keeps, or as many as are in use

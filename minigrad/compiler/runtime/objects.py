@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..llvm.entry import ARRAY_DATA
+from ..llvm.functions import Unit
 from ..llvm.llvm_text import Text
-from ..llvm.to_llvm import ARRAY_DATA
 from .link import link
 from .memory import TUPLE_ITEMS
 
@@ -41,7 +42,7 @@ def freeze(arrays: tuple[np.ndarray, ...]) -> None:
 
 @cache
 def _functions() -> tuple[Callable[..., int], Callable[..., None]]:
-    found = link(f"{_fit()}\n{_freeze()}", ("mg_fit", "mg_freeze"))
+    found = link([Unit("mg_fit", _fit(), plain=False), Unit("mg_freeze", _freeze(), plain=False)])
     fit = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(found["mg_fit"])
     return fit, ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(found["mg_freeze"])
 

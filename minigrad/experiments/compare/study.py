@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ... import module
 from ...errors import SettingError
 from ..config import model_settings, run_settings, task_settings
+from ..loading import brief, is_target
 from ..run import Run
 from ..sweep import Group, grid, groups, open_runs
 from . import answering, copying
@@ -69,21 +70,21 @@ MEASURES = {
 def runs_of(folder: Path, tasks: Sequence[str], models: Sequence[str], seeds: Sequence[int], quick: bool = False) -> dict[str, Run]:
     """{'copy/ntm-seed=0': its run in the folder} of every task, model and seed. Raises SettingError for a task that is none of RUNS."""
     settings = QUICK if quick else RUNS
-    unknown = [task for task in tasks if task not in settings]
+    unknown = [task for task in tasks if task not in settings and not is_target(task)]
     if unknown:
         raise SettingError(f"compare has no task {', '.join(unknown)}: take some of {', '.join(settings)}")
     every = {}
     for task in tasks:
         known = {*task_settings(task), *run_settings(), *(s for model in models for s in model_settings(model))}
-        of_some = {name: text for name, text in settings[task].items() if name in known}
-        every.update({f"{task}/{name}": config for name, config in grid(task, models, seeds, of_some).items()})
+        of_some = {name: text for name, text in settings.get(task, {}).items() if name in known}
+        every.update({f"{brief(task)}/{name}": config for name, config in grid(task, models, seeds, of_some).items()})
     return open_runs(folder, every)
 
 
 def by_model(runs: Iterable[Run]) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(run.config.model, []).append(run)
+        found.setdefault(brief(run.config.model), []).append(run)
     return found
 
 
@@ -108,7 +109,7 @@ def table(runs: Mapping[str, Run], figures: Mapping[str, Figure]) -> Rows:
     """The one table: every model's numbers, "–" where it has no such thing."""
     rows: Rows = {}
     for task in dict.fromkeys(run.config.task for run in runs.values()):
-        rows |= _training(task, {n: r for n, r in runs.items() if r.config.task == task})
+        rows |= _training(brief(task), {n: r for n, r in runs.items() if r.config.task == task})
     for words, name, panel, pick in _PICKED:
         if name in figures:
             rows[words] = {model: _short(pick(curve)) for model, curve in figures[name].panels[panel].curves.items()}

@@ -25,7 +25,7 @@ from .gradients import has_own, with_own
 from .rules import RULES
 from .trees import as_array, register
 
-HINTS = 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79  # the first sizes of symbolic axes: no guard depends on them, see _require
+FIRST_HINT = 31  # the first size of a symbolic axis, and of others a little more: no decision rests on them, see _require
 
 Sizes = Mapping[Symbol, Any]
 Run = Callable[..., list[Any]]
@@ -158,7 +158,7 @@ def _param(array: Any, name: str, sizes: dict[Symbol, Any]) -> Tensor:
         for symbol, known in sizes.items():
             if known is n or str(known) == str(n):
                 return Dim.of(symbol)
-        symbol = Symbol(str(n), HINTS[len(sizes)])
+        symbol = Symbol(str(n), FIRST_HINT + 10 * len(sizes))
         sizes[symbol] = n
         return Dim.of(symbol)
 

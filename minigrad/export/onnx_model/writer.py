@@ -10,7 +10,7 @@ import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from ...errors import GraphError, message
-from ...graph import dims
+from ...graph import derived, dims
 from ...graph.dims import Dim, Extent, Symbol
 from ...graph.ir import Graph, Node
 from ...graph.types import HALVES, INT, TensorType
@@ -218,4 +218,4 @@ def _root(w: Writer, n: str) -> str:
     return w.cast(w.op("Ceil", w.op("Sqrt", w.cast(n, np.float64))), INT)
 
 
-DERIVED: dict[Any, Rule] = {dims.quotient: _quotient, dims.least_root: _root}
+DERIVED: dict[Any, Rule] = {derived.quotient: _quotient, derived.least_root: _root}

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from minigrad.cli import app
-from minigrad.cli.loading import load
 from minigrad.errors import SettingError
+from minigrad.experiments.loading import load
 
 MINE = """
 from __future__ import annotations
