@@ -23,9 +23,9 @@ SMALL: dict[str, Any] = {"hidden": 8, "memory": (6, 4)}
 CELLS = {"rnn": RNN(3, 8, outputs=2), "lstm": LSTM(3, 8, outputs=2), "gru": GRU(3, 8, outputs=2)}
 MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
 PANELS = {
-    "ntm": ["x", "add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
-    "mann": ["x", "add", "w_least", "w_write", "w_read", "usage", "g", "r", "M", "y"],
-    "dnc": ["x", "add", "allocation", "w_write", "w_read", "usage", "forward", "backward", "links", "M", "y"],
+    "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
+    "mann": ["k", "w_least", "w_write", "w_read", "usage", "g", "r", "M", "y"],
+    "dnc": ["add", "allocation", "w_write", "w_read", "usage", "forward", "backward", "links", "M", "y"],
 }
 
 
@@ -59,7 +59,8 @@ def pictures() -> Iterator[tuple[str, Any]]:
     yield "spectral_norms", viz.spectral_norms({n.upper(): m for n, m in CELLS.items()}, LONG)
     yield "connectivity", viz.connectivity(losses(CELLS["lstm"]), LONG[:20], "an LSTM before training")
     for name, model in MEMORIES.items():
-        trace = viz.record(loss, model, np.repeat(XS, 3, 0), names=PANELS[name])
+        xs = np.repeat(XS, 3, 0)
+        trace = {"x": xs[:, 0], **viz.record(loss, model, xs, names=PANELS[name])}
         yield f"{name}_memory", viz.memory(trace, title=f"{name.upper()} before training")
 
 

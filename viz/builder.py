@@ -14,11 +14,10 @@ from minigrad.graph.types import TensorType
 from . import style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
-from .leaves import assigned, extent, is_element, leaf_kind, leaf_label, piece
+from .leaves import HIDDEN, assigned, extent, is_element, leaf_kind, leaf_label, piece
 from .timeline import BEFORE, Item, Timeline
 from .unrolling import LeafName
 
-HIDDEN = {"reshape", "broadcast", "alias", "item"}
 MOST, KEPT = 1500, 50  # of more than MOST operations in one column, the first and the last KEPT are drawn
 
 
@@ -91,6 +90,7 @@ class _Builder:
             item = self.items[self.alias[node]]
             if node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
+                item.at = "" if node.origin.vjp_of is not None and node.name.startswith("∂") else None  # of all steps, not of one
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""

@@ -46,7 +46,13 @@ def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
             start = first.setdefault((key.loop, key.gradient), key.step)
             if key.step != start:
                 found.setdefault((key.loop, key.gradient), key.step < start)
-    return {loop for loop in first if found.get(loop, loop[1])}
+    return {loop for loop in first if found.get(loop, _reverse_by_name(*loop))}
+
+
+def _reverse_by_name(loop: str, gradient: bool) -> bool:
+    """Whether a loop of one step runs backwards: the name of a reverse scan ends in an arrow, and a gradient runs against its loop."""
+    arrow = loop.endswith("←")
+    return arrow if loop.removesuffix("←").endswith(".vjp") else arrow != gradient
 
 
 def _shared(columns: list[Column], key: StepKey, after: int, backwards: bool) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import webbrowser
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -102,10 +103,13 @@ class Drawing:
         view: bool = False,
         engine: str | None = None,
     ) -> str:
-        """Write directory/filename.format, as the graphviz package does. Gives its path. `view` opens the file."""
+        """Write directory/filename.format, as the graphviz package does. Gives its path. `view` opens the file in the browser.
+
+        Raises DrawingError, also where there is nothing to open it with.
+        """
         found = self.save(Path(directory) / f"{filename}.{format}", engine)
-        if view:
-            graphviz.view(found, quiet=True)
+        if view and not webbrowser.open(found.resolve().as_uri()):
+            raise DrawingError(f"drawing: {found} is written, but no browser was found to show it")
         return str(found)
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import re
 from typing import Any
@@ -11,6 +12,7 @@ from minigrad.graph.ir import Node
 from . import text
 
 LEAVES = {"input", "parameter", "constant"}
+HIDDEN = {"reshape", "broadcast", "alias", "item"}  # a drawing shows the argument in place of these operations
 _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 
 
@@ -83,6 +85,17 @@ def piece(node: Node) -> Node | None:
 
 
 def assigned(filename: str, line: int) -> str | None:
-    """The variable that a source line assigns, if its name is short."""
-    match = _TARGET.match(linecache.getline(filename, line))
-    return match.group(1) if match and len(match.group(1)) <= 12 else None
+    """The variable that a source line assigns, if its name is short; None for a line of several statements."""
+    words = linecache.getline(filename, line)
+    match = _TARGET.match(words)
+    if not match or len(match.group(1)) > 12 or (";" in words and _statements(words.strip()) != 1):
+        return None
+    return match.group(1)
+
+
+def _statements(words: str) -> int:
+    """The number of statements of a source line; 0 where it is only a part of one."""
+    try:
+        return len(ast.parse(words).body)
+    except SyntaxError:
+        return 0

@@ -166,8 +166,36 @@ def _height(kind: str, array: np.ndarray) -> float:
     return min(1.7, max(0.3, 0.06 * (array.shape[1] if array.ndim > 1 else 1)))
 
 
+def pooled(array: np.ndarray, height: float, width: float) -> np.ndarray:
+    """The array (T, rows) with at most so many rows and steps. Of those that become one, the value farthest from zero stays.
+
+    An image with more rows than pixels would leave out some of them, and with them what they show.
+    """
+    for axis, most in ((0, width), (1, height)):
+        size, kept = array.shape[axis], max(int(min(most, array.shape[axis])), 1)
+        if kept < size:
+            starts = np.arange(kept) * size // kept
+            low, high = (f.reduceat(array, starts, axis=axis) for f in (np.minimum, np.maximum))  # NaN stays NaN
+            array = np.where(-low > high, low, high)
+    return array
+
+
+def heat_map(axis: Any, array: np.ndarray, **style: Any) -> Any:
+    """Show an array (T, rows) as an image, rows downwards, each value at least a point wide and high; gives the image."""
+    length, rows = array.shape
+    wide, tall = _points(axis)
+    shown = pooled(array, tall, wide)
+    extent = (-0.5, length - 0.5, rows - 0.5, -0.5)
+    return axis.imshow(np.ma.masked_invalid(shown.T), aspect="auto", interpolation="nearest", origin="upper", extent=extent, **style)
+
+
+def _points(axis: Any) -> tuple[float, float]:
+    """(width, height) of an axis in points, less what the layout may still take for labels."""
+    box, (width, height) = axis.get_position(), axis.figure.get_size_inches()
+    return 0.8 * 72 * box.width * width, 0.8 * 72 * box.height * height
+
+
 def _heat(figure: Any, axis: Any, array: np.ndarray, cmap: str, low: float, high: float) -> None:
-    finite = np.ma.masked_invalid(array.T)
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.ticker import MaxNLocator
@@ -175,7 +203,7 @@ def _heat(figure: Any, axis: Any, array: np.ndarray, cmap: str, low: float, high
     found = LinearSegmentedColormap.from_list("fade", ["#FFFFFF", cmap]) if cmap[0] == "#" else colormaps[cmap]
     colours = found.with_extremes(bad=style.NOT_FINITE)
     axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    image = axis.imshow(finite, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high, origin="upper")
+    image = heat_map(axis, array, cmap=colours, vmin=low, vmax=high)
     bar = figure.colorbar(image, ax=axis, pad=0.01, fraction=0.025, aspect=12)
     bar.ax.tick_params(labelsize=6, length=2, colors=style.MUTED)
     bar.outline.set_edgecolor(style.SPINE)
@@ -214,11 +242,12 @@ def _memory(figure: Any, axis: Any, array: np.ndarray, label: str) -> None:
     length, slots, _ = array.shape
     stride = max(1, math.ceil(length / 24))
     top = _largest(array)
+    tall = _points(axis)[1]
     for t in range(0, length, stride):
         left, right = t - 0.44, t - 0.44 + 0.88 * stride
         axis.imshow(
-            np.ma.masked_invalid(array[t]), extent=(left, right, slots - 0.5, -0.5), aspect="auto", cmap="RdBu_r", vmin=-top, vmax=top,
-            interpolation="nearest",
+            np.ma.masked_invalid(pooled(array[t].T, tall, math.inf).T), extent=(left, right, slots - 0.5, -0.5), aspect="auto",
+            cmap="RdBu_r", vmin=-top, vmax=top, interpolation="nearest",
         )  # fmt: skip
         axis.plot([left, right, right, left, left], [-0.5, -0.5, slots - 0.5, slots - 0.5, -0.5], color=style.SPINE, lw=0.6)
     axis.set_ylim(slots - 0.5, -0.5)

@@ -12,6 +12,7 @@ from minigrad.graph.ir import Node, ancestors
 from minigrad.ops.numbers import argument
 from minigrad.passes.specialize import evaluate_graph
 
+from . import text
 from .errors import DrawingError
 from .unrolling import graph_of, is_computed
 
@@ -25,7 +26,8 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
     names     only these, in this order; a name includes the values of inner scopes: "g" gives "write.g" and "read.g"
     example   the member of the batch, which is the first axis of each value; None keeps the whole batch
 
-    Only values that have a name, given by `.named(...)`, in every step are recorded. Raises DrawingError if there are none.
+    Only values that have a name, given by `.named(...)`, in every step are recorded. Raises DrawingError if there are none,
+    and for a name that none of them has.
     """
     found: Values = {}
 
@@ -70,8 +72,13 @@ def _in_every_step(found: Values, example: int | None) -> dict[str, np.ndarray]:
 def _chosen(whole: Mapping[str, np.ndarray], names: Sequence[str] | None) -> dict[str, np.ndarray]:
     """Those of these names, each called by the last part of its path where no other value has it."""
     stems = [k.rpartition(".")[2] for k in whole]
-    chosen = list(whole) if names is None else [k for n in names for k in whole if k == n or k.endswith("." + n)]
-    if not chosen:
+    if not whole:
         raise DrawingError("record: no value is named in every step; name them in the step with .named('w_read')")
+    found = {n: [k for k in whole if k == n or k.endswith("." + n)] for n in (whole if names is None else names)}
+    missing = [text.clean(n) for n, paths in found.items() if not paths]
+    if missing:
+        known = ", ".join(text.clean(k) for k in whole)
+        raise DrawingError(f"record: no value is named {', '.join(missing)} in every step; the names are {known}")
+    chosen = list(dict.fromkeys(k for paths in found.values() for k in paths))
     short = {k: stem for k, stem in zip(whole, stems, strict=True) if stems.count(stem) == 1}
     return {short.get(k, k): whole[k] for k in chosen}

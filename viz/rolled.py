@@ -1,8 +1,13 @@
-"""rolled(...): one step of a loop with its states as feedback edges, and beside it the same loop unrolled."""
+"""rolled(...): one step of each loop with its states as feedback edges, and beside it the same loop unrolled."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+from minigrad import Graph
 
 from . import legend, style, text
 from .aligned import scene_of
@@ -11,43 +16,58 @@ from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
 from .row import MARGIN
+from .rows import split
 from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
 from .steps import laid_out
 from .tiles import HEAVY, StepBox, surroundings, tile
-from .timeline import Timeline
+from .timeline import StepKey, Timeline, step_key
 from .unrolled import timeline_of
 from .unrolling import graph_of, is_computed
-from .wiring import Step
+from .wiring import Step, Wiring
 
 FIRST, PITCH = 26.0, 19.0  # from the box to the first feedback edge, and from there to the next
 DELAY = 15.0
 
 
 def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) -> Drawing:
-    """Draw a loop as one step, with a feedback edge for each state. The square on the edge is a delay of one step.
+    """Draw each loop as one step, with a feedback edge for each state. The square on the edge is a delay of one step.
+
+    Loops that run one after the other, or in opposite directions, are boxes below each other.
 
     what     as for `unrolled`: a Graph with a scan, a function and its arguments, or a tensor computed in scoped steps
     level    "box", "cell", "gate" or "op": how much of the step is shown
     steps    draw the same loop beside it, after an equals sign, unrolled over so many steps
 
-    Raises DrawingError where there is no loop in which a step reads the one before it.
+    Raises DrawingError where there is no loop in which a step reads the one before it, and where the steps of a loop differ.
     """
-    length = _length(what, args)
-    timeline, _ = timeline_of(what, args, 3, None, level)
-    scene = _RolledScene(timeline, level, length).scene()
+    whole = what if is_computed(what) else _with_all_results(graph_of(what, args))
+    lengths = {} if is_computed(what) else _lengths(whole)
+    given = args if is_computed(what) else ()
+    timeline, _ = timeline_of(whole, given, 3, None, level)
+    scene = _scene(timeline, level, lengths)
     if steps is None:
         return Drawing(scene)
-    unrolled_timeline, _ = timeline_of(what, args, steps, None, level)
+    unrolled_timeline, _ = timeline_of(whole, given, steps, None, level)
     return Drawing(_beside(scene, scene_of(_only_steps(unrolled_timeline), Colours(), 12, level)))
 
 
-def _length(what: Any, args: Any) -> int | None:
-    if is_computed(what):
-        return None
-    found = [n.attrs["length"] for n in graph_of(what, args).nodes if n.op.name == "scan"]
+def _with_all_results(graph: Graph) -> Graph:
+    """The graph with all results of its loops, so that no step looks emptier because only the last one's result is read."""
+    inner = {a for n in graph.nodes if n.op.name == "scan" for a in n.args}
+    results = [n for n in graph.nodes if n.op.name == "item" and n.args[0].op.name == "scan" and n not in inner]
+    return Graph(graph.params, (*graph.outputs, *results), graph.name)
+
+
+def _lengths(graph: Graph) -> dict[str, set[int]]:
+    """{name of a loop: how many steps the loops of this name have}."""
+    found: dict[str, set[int]] = {}
+    for node in graph.nodes:
+        if node.op.name == "scan":
+            name = node.attrs["body"].name + ("←" if node.attrs["reverse"] else "")
+            found.setdefault(name, set()).add(int(getattr(node.attrs["length"], "hint", node.attrs["length"])))
     if not found:
         raise DrawingError("rolled: the graph has no scan, so nothing is rolled up in it; draw it with viz.unrolled")
-    return int(getattr(found[0], "hint", found[0]))
+    return found
 
 
 def _only_steps(timeline: Timeline) -> Timeline:
@@ -58,63 +78,153 @@ def _only_steps(timeline: Timeline) -> Timeline:
     return Timeline(timeline.items, timeline.columns, timeline.before, [], outputs, timeline.title)
 
 
-class _RolledScene:
-    def __init__(self, timeline: Timeline, level: str, length: int | None):
-        self.timeline = _only_steps(timeline)
-        self.wiring = laid_out(self.timeline, level)
-        self.length = length or len(timeline.columns)
-        self.step = self._inner_step()
+def _scene(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> Scene:
+    """One box for each loop, or for loops that run together, below each other, with one legend."""
+    boxes: list[_Box] = []
+    for row in split(timeline):
+        if row.gradient or not row.timeline.columns:
+            continue
+        wiring = laid_out(_only_steps(row.timeline), level)
+        for steps in _together(wiring):
+            boxes.append(_Box(wiring, steps, lengths, f"r{len(boxes) or ''}_", row.backwards))
+    if not any(box.after for box in boxes):
+        raise DrawingError("rolled: no step reads the one before it, so there is no loop to draw; see viz.unrolled")
+    bottom, right, placed = 0.0, 0.0, []
+    for box in boxes:
+        parts, width, bottom = box.draw(bottom, several=len(boxes) > 1)
+        placed += parts
+        right = max(right, width)
+    kinds = [k for k in style.LOOKS if k in {s.look for p in placed for s in p.part.shapes} and k not in ("chip", "elided")]
+    marks, width, bottom = legend.kinds(kinds, MARGIN, bottom + 10, right)
+    placed.append(Placed(marks))
+    notes = timeline.notes + _left_out(timeline, {i for box in boxes for i in box.step.items})
+    return Scene(max(right, width) + MARGIN, bottom + 8, placed, text.clean(timeline.title, 60), notes)
+
+
+def _left_out(timeline: Timeline, drawn: Collection[int]) -> list[str]:
+    """Sentences about the operations that no box shows: those of no step, and gradients."""
+    rest = [i for i in timeline.items if not i.leaf and i.index not in drawn]
+    outside = dict.fromkeys(text.clean(i.label, 24) for i in rest if i.node.origin.vjp_of is None and step_key(i.node) is None)
+    found = [f"operations outside the steps are left out: {', '.join(outside)}"] if outside else []
+    found += ["the loops that compute gradients are left out"] if any(i.node.origin.vjp_of is not None for i in rest) else []
+    return [f"{note}; viz.unrolled draws them" for note in found]
+
+
+def _together(wiring: Wiring) -> list[list[Step]]:
+    """The steps of each loop. Loops that share columns, such as the layers of a stack, are together."""
+    found: list[tuple[set[str], list[Step]]] = []
+    seen: set[StepKey] = set()
+    for step in wiring.steps:
+        keys = {key for i in step.items if (key := step_key(wiring.items[i].node))} if step.label else set()
+        loops = {key.loop for key in keys}
+        if step.label and found and found[-1][0] & loops and not seen & keys:
+            found[-1][0].update(loops)
+            found[-1][1].append(step)
+        elif step.label:
+            found.append((loops, [step]))
+            seen = set()
+        seen |= keys
+    return [steps for _, steps in found]
+
+
+def _computes(wiring: Wiring, step: Step) -> Counter[Any]:
+    """What a step computes: for each operation its label, its weights, and the operations of the step that it reads."""
+    own = set(step.items)
+    return Counter(
+        (
+            label,
+            tuple(wiring.items[a].label for _, a in chips if wiring.items[a].leaf and wiring.items[a].at is None),
+            tuple(wiring.items[a].label for a in wiring.items[index].args if a in own),
+        )
+        for index, label, chips in zip(step.items, step.labels, step.chips, strict=True)
+        if step_key(wiring.items[index].node) is not None
+    )
+
+
+class _Box:
+    """One step for a loop, with its feedback edges. `after` is the step that reads it, None where no step does."""
+
+    def __init__(self, wiring: Wiring, steps: Sequence[Step], lengths: Mapping[str, set[int]], prefix: str, backwards: bool):
+        self.wiring, self.timeline, self.prefix = wiring, wiring.timeline, prefix
+        self.backwards, self.direction = backwards, "← backwards in time" if backwards else "forward →"
+        self.step, self.after = self._inner_step(steps)
+        self._require_alike(steps)
+        columns = [self.timeline.columns[s.number] for s in steps]
+        keys = (step_key(wiring.items[i].node) for s in steps for i in s.items)
+        counts = {n for key in keys if key for n in lengths.get(key.loop.rsplit("/", 1)[-1], ())}
+        first = min(c.step for c in columns)
+        ends = [(first, first + n - 1)[:: -1 if backwards else 1] for n in sorted(counts or {len(columns)}, reverse=True)]
+        self.times = ", ".join(f"t = {a} … {b}" for a, b in ends)
         self.part = Part()
 
-    def _inner_step(self) -> Step:
-        """The first step that reads the step before it and is read by the next one."""
-        for a, b in zip(self.wiring.steps, self.wiring.steps[1:], strict=False):
-            if any(kind in ("item", "start") for kind, _ in a.lanes) and a.exits and b.lanes:
-                self.after = b
-                return a
-        raise DrawingError("rolled: no step reads the one before it, so there is no loop to draw; see viz.unrolled")
+    def _inner_step(self, steps: Sequence[Step]) -> tuple[Step, Step | None]:
+        """Of the steps that read the step before them and are read by the next one, the first that computes the most, and the next."""
+        pairs = [
+            (a, b)
+            for a, b in pairwise(steps)
+            if any(kind in ("item", "start") for kind, _ in a.lanes) and any(lane == ("item", e) for e in a.exits for lane in b.lanes)
+        ]
+        return max(pairs or [(s, None) for s in steps], key=lambda pair: self._own(pair[0]))
 
-    def scene(self) -> Scene:
+    def _own(self, step: Step) -> tuple[int, int]:
+        """(how many operations belong to the step, minus how many only stand in it)."""
+        own = sum(step_key(self.wiring.items[i].node) is not None for i in step.items)
+        return own, own - len(step.items)
+
+    def _require_alike(self, steps: Sequence[Step]) -> None:
+        """Raises DrawingError where a step computes what the drawn step does not."""
+        drawn = _computes(self.wiring, self.step)
+        for step in (*steps[1:], steps[0]):  # the first one may differ in constants
+            more = [" ".join((label, *weights)) for label, weights, _ in _computes(self.wiring, step) - drawn]
+            if more:
+                words = ", ".join(f"'{text.clean(w, 24)}'" for w in more[:3]) + (" …" if len(more) > 3 else "")
+                raise DrawingError(
+                    f"rolled: the steps differ: {step.label} computes {words}, and {self.step.label} does not, so no one step stands "
+                    "for all; draw them with viz.unrolled"
+                )
+
+    def draw(self, top: float, several: bool) -> tuple[list[Placed], float, float]:
+        """(parts, right end, lower end) of the box below `top`; one of several boxes, or one backwards, says its direction."""
         step, layout = self.step, self.step.layout
-        lanes = [self.after.layout.lanes[self.after.lanes.index(("item", a))] for a in step.exits]
+        lanes = [self.after.layout.lanes[self.after.lanes.index(("item", a))] if self._fed_back(a) else 0.0 for a in step.exits]
         self.box = StepBox(layout.height)
-        upper, lower = self._sides(lanes)
+        upper, lower = self._sides([(k, y) for k, y in enumerate(lanes) if self._fed_back(step.exits[k])])
         up, down = (FIRST + PITCH * (len(side) - 1) + 14 if side else OUTSIDE for side in (upper, lower))
         self.box = StepBox(layout.height, max(up, OUTSIDE), max(down, OUTSIDE))
         reach = FIRST + PITCH * (max(len(upper), len(lower)) - 1)
         self.x = MARGIN + reach + 10
         above = max(-self.box.above() + 11 if step.outputs else 0, FIRST + PITCH * len(upper) if upper else 0)
-        self.top = MARGIN + 16 + above
+        self.top = top + MARGIN + 16 + above
         inner = tile(self.wiring, step, lanes, self.box, Colours())
         around = surroundings(self.wiring, step, self.box, Colours())
         around.shapes = [self._with_t(s) for s in around.shapes]
         loop = self.timeline.columns[step.number].loop.rsplit("/", 1)[-1]
         compact = step.fixed is not None and bool(step.fixed.entry)
         frame = Frame(self.x, self.top, layout.width, self.box.height, "" if compact else text.clean(loop, 24), *style.FRAME, style.GREEN)
-        placed = [Placed(around, self.x, self.top, "r_"), Placed(inner, self.x, self.top, "r_", frame)]
+        placed = [Placed(around, self.x, self.top, self.prefix), Placed(inner, self.x, self.top, self.prefix, frame)]
         for side, members in ((-1, upper), (1, lower)):
             for rank, (k, y) in enumerate(members):
                 self._loop(k, self.top + self.box.height - y, side, rank)
-        last = self.timeline.columns[0].step + self.length - 1
-        first = self.timeline.columns[0].step
         right = self.x + layout.width + reach + 34
-        self.part.words.append(Word(right - 10, MARGIN + 6, f"t = {min(first, last)} … {max(first, last)}", 10, style.MUTED, "end"))
+        self.part.words.append(Word(right - 10, top + MARGIN + 6, self.times, 10, style.MUTED, "end"))
+        if several or self.backwards:
+            self.part.words.append(Word(MARGIN, top + MARGIN + 6, self.direction, 10, style.MUTED, "start"))
+            right = max(right, MARGIN + text.width(f"{self.direction}  {self.times}", 10) + 24)
         bottom = (
             self.top
             + self.box.height
             + max(self.box.below() - self.box.height + 11 if step.inputs else 0, FIRST + PITCH * len(lower) if lower else 0)
         )
-        placed.append(Placed(self.part, prefix="r_"))
-        bottom = self._weights(bottom)
-        kinds = [k for k in style.LOOKS if k in {s.look for p in placed for s in p.part.shapes} and k not in ("chip", "elided")]
-        marks, width, bottom = legend.kinds(kinds, MARGIN, bottom + 10, right)
-        placed.append(Placed(marks))
-        return Scene(max(right, width) + MARGIN, bottom + 8, placed, text.clean(self.timeline.title, 60))
+        placed.append(Placed(self.part, prefix=self.prefix))
+        return placed, right, self._weights(bottom)
 
-    def _sides(self, lanes: list[float]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
+    def _fed_back(self, item: int) -> bool:
+        return self.after is not None and ("item", item) in self.after.lanes
+
+    def _sides(self, lanes: list[tuple[int, float]]) -> tuple[list[tuple[int, float]], list[tuple[int, float]]]:
         """(feedback edges above the box, those below it), the inner ones first. Each takes the nearer side."""
-        ranked = sorted(enumerate(lanes), key=lambda pair: -pair[1])
-        half = (len(ranked) + 1) // 2 if len(ranked) > 1 else int(lanes[0] * 2 > self.box.height) if lanes else 0
+        ranked = sorted(lanes, key=lambda pair: -pair[1])
+        half = (len(ranked) + 1) // 2 if len(ranked) > 1 else int(lanes[0][1] * 2 > self.box.height) if lanes else 0
         return ranked[:half], ranked[half:][::-1]
 
     def _loop(self, exit: int, y: float, side: int, rank: int) -> None:
@@ -125,6 +235,7 @@ class _RolledScene:
         level = edge + side * distance
         left, right = self.x - distance + 4, self.x + self.step.layout.width + distance - 4
         middle = self.x + 12.0 if side > 0 or compact else self.x + 64.0
+        assert self.after is not None
         lane = self.after.lanes.index(("item", self.step.exits[exit]))
         points: tuple[Point, ...] = ((right - distance + 4, y), (right, y), (right, level), (middle + DELAY / 2, level))
         back: tuple[Point, ...] = ((middle - DELAY / 2, level), (left, level), (left, y), (self.x, y))
@@ -168,4 +279,4 @@ def _beside(left: Scene, right: Scene) -> Scene:
             placed.append(Placed(p.part, p.dx + dx, p.dy + dy, p.prefix, frame))
     equals = Part(words=[Word(left.width + gap / 2, height / 2 - 10, "=", 40, style.TEXT)])
     placed.append(Placed(equals))
-    return Scene(left.width + gap + right.width, height, placed, right.title, right.notes)
+    return Scene(left.width + gap + right.width, height, placed, right.title, list(dict.fromkeys(left.notes + right.notes)))

@@ -139,8 +139,9 @@ class _Splitter:
             column = columns.pop() if len(columns) == 1 else None
             gradient = n < len(self.kinds) and self.kinds[n][0]
             if self.items[a].leaf == "start" and gradient:
-                first = min(c.step for c in timeline.columns) - 1
-                items[a] = replace(self.items[a], leaf="input", kind="reference", label=self.items[a].name or "start", at=str(first))
+                steps = [c.step for c in timeline.columns]
+                before = min(steps) - 1 if timeline.columns[0].backwards else max(steps) + 1
+                items[a] = replace(self.items[a], leaf="input", kind="reference", label=self.items[a].name or "start", at=str(before))
             elif self.items[a].leaf:
                 items[a] = replace(self.items[a], column=column)
             else:

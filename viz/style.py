@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import DrawingError
 
@@ -58,6 +60,22 @@ GRID = "#E6E8EB"
 PLOT = {"svg.hashsalt": "minigrad", "font.size": 9, "font.sans-serif": ["DejaVu Sans"], "image.interpolation": "nearest"}
 
 
+def _matplotlib() -> Any:
+    """matplotlib, also where a parent process, such as a notebook, has named a backend that is not installed here: we need none."""
+    try:
+        return importlib.import_module("matplotlib")
+    except ImportError:
+        raise DrawingError("plot: needs matplotlib: pip install 'minigrad[cli]'") from None
+    except ValueError:
+        backend = os.environ.pop("MPLBACKEND", None)
+        if backend is None:
+            raise
+        try:
+            return importlib.import_module("matplotlib")
+        finally:
+            os.environ["MPLBACKEND"] = backend
+
+
 @contextmanager
 def plotting(text: str = "path") -> Iterator[None]:
     """matplotlib in our style within this block, or within a function so decorated; a figure is made and saved in it.
@@ -66,10 +84,7 @@ def plotting(text: str = "path") -> Iterator[None]:
 
     Raises DrawingError where matplotlib is missing.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise DrawingError("plot: needs matplotlib: pip install 'minigrad[cli]'") from None
+    matplotlib = _matplotlib()
     with matplotlib.rc_context({**PLOT, "svg.fonttype": text}):
         yield
 

@@ -14,6 +14,7 @@ from .text import width, xml
 
 RADIUS = 6.0
 ARROW = 7.0
+FIT = 'style="max-width: 100%; height: auto"'  # a drawing wider than its page is made smaller, not cut
 FACE = f'font-family="{FONT}" font-size="11"'
 CHIP_GAP, CHIP_PAD = 4.0, 4.0
 
@@ -37,7 +38,7 @@ def write(scene: Scene) -> str:
             defs.append(f'<g id="{names[id(part)]}">{"".join(marks(part))}</g>')
         body.append(f'<use href="#{names[id(part)]}" x="{n(dx)}" y="{n(dy)}"/>')
     w, h = n(scene.width), n(scene.height)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" {FACE}>'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" height="{h}" viewBox="0 0 {w} {h}" {FIT} role="img" {FACE}>'
     title = f"<title>{xml(scene.title)}</title>" if scene.title else ""
     back = f'<rect width="{w}" height="{h}" fill="#FFFFFF"/>'
     inner = "\n".join(body)

@@ -21,7 +21,7 @@ class Item:
     whole    for an element of a sequence, the item of the sequence
     folded   whether the item stands for several operations
     named    whether its name comes from `.named(...)`
-    at       for a value of another row, the number of its step as text, "" where it has no step
+    at       for a value of another row, the number of its step as text; "" for a value that belongs to no step
     """
 
     index: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -13,18 +15,23 @@ from minigrad import Graph, Tensor, tree
 from minigrad.graph.ir import Node, ancestors, rebuild
 from minigrad.ops.numbers import argument
 from minigrad.origin import Origin, override
+from minigrad.primitives import movement
 from minigrad.tensor import abstract, inline
 from minigrad.transforms.reverse import pullback
 
 from . import text
 from .errors import DrawingError
+from .leaves import HIDDEN, assigned
+
+_KEY = re.compile(r"\['(\w+)'\]")
 
 
 class LeafName(NamedTuple):
-    """The name of a leaf. `start` is the value of an initial state ("0", or "" for an array), and None for any other leaf."""
+    """The name of a leaf. Of an initial state also its value ("0", or "" for an array), and the step before the first one."""
 
     name: str
     start: str | None = None
+    step: int = -1
 
 
 @dataclass
@@ -66,7 +73,9 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
         found = pullback([loss], [mg.ones_like(loss)], learned or ends)
     for leaf, gradient in zip(learned or ends, found, strict=True):
         if gradient is not None and gradient.node.name is None:
-            gradient.node.name = f"∂{text.pretty((leaf.node.name or 'x').rpartition('.')[2])}"
+            known = unrolling.leaves.get(leaf.node)
+            name = text.pretty((leaf.node.name or "x").rpartition(".")[2])
+            gradient.node.name = "∂" + (text.indexed(known.name, known.step) if known and known.start is not None else name)
     return Unrolling([loss, *(g for g in found if g is not None)], unrolling.title, unrolling.leaves)
 
 
@@ -85,11 +94,11 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     if is_computed(what):
         _require_history([what] if isinstance(what, Tensor) else what)
         return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
-    graph, starts = _separate_initial_states(graph_of(what, args))
+    marked = _marked(graph_of(what, args), steps)
+    graph, starts = marked.graph, marked.starts
     unrolled = mg.unroll(graph, steps, merge=False)
     count = len(graph.params) - len(starts)
-    names = [LeafName(p.name or "x") for p in graph.params[:count]]
-    names += [_start(p.name, v) for p, v in zip(graph.params[count:], starts, strict=True)]
+    names = [marked.states.get(p) or LeafName(p.name or "x") for p in graph.params]
     if not values:
         started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
         return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, started)
@@ -98,38 +107,87 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
     leaves += [mg.tensor(v) for v in starts]
     with override(Origin()):  # no source line creates these leaves
-        leaves = [mg.parameter(t, name=n.name) if t.type.is_float else t for t, n in zip(leaves, names, strict=True)]
+        leaves = [mg.parameter(t, name=p.name or "x") if t.type.is_float else t for t, p in zip(leaves, graph.params, strict=True)]
     return Unrolling(inline(unrolled, leaves), graph.name, {t.node: n for t, n in zip(leaves, names, strict=True)})
 
 
-def _start(name: str | None, value: np.ndarray) -> LeafName:
-    """The name and the value of an initial state."""
-    words = text.constant(value.flat[0]) if value.size and (value == value.flat[0]).all() else ""
-    return LeafName((name or "").rpartition(".")[2].rstrip("]"), words)
+class _Marked(NamedTuple):
+    """A graph whose loops show where their states begin.
+
+    starts   the values of its last params, which are the constant initial states
+    states   a node that starts a state and has no other reader -> the name of that state
+    """
+
+    graph: Graph
+    starts: list[np.ndarray]
+    states: dict[Node, LeafName]
 
 
-def _separate_initial_states(graph: Graph) -> tuple[Graph, list[np.ndarray]]:
-    """The graph with one more param for each constant initial state of a loop, and the values of these states.
+def _marked(graph: Graph, steps: int | None) -> _Marked:
+    """The graph with one more param for each constant initial state of a loop, and with x[0] as a slice also where x has one step.
 
-    A constant would be folded into the first step, which would then look unlike the other steps.
+    Without this the first step would look unlike the other steps: a constant is folded into it, and one step is all of x.
     """
     found: list[tuple[Node, np.ndarray]] = []
+    states: dict[Node, LeafName] = {}
+    readers = Counter(_shown(a) for n in graph.nodes if n.op.name not in HIDDEN for a in n.args)
+    readers.update(map(_shown, graph.outputs))
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op.name == "scan":
-            first, body = node.attrs["constants"], node.attrs["body"]
+            first, body, length = node.attrs["constants"], node.attrs["body"], int(node.attrs["length"])
+            last = first + node.attrs["carries"]
+            before = (length if steps is None else min(length, steps)) if node.attrs["reverse"] else -1
             new = list(args)
-            for i in range(first, first + node.attrs["carries"]):
+            for i in range(first, last):
+                name = _state_name(body, i, i - first)
                 if new[i].value is not None:
-                    leaf = abstract(new[i].type, body.params[i].name).node
+                    leaf = abstract(new[i].type, name).node
+                    states[leaf] = LeafName(name, _number(new[i].value), before)
                     found.append((leaf, new[i].value))
                     new[i] = leaf
+                elif readers[_shown(node.args[i])] == 1:
+                    states[_shown(node.args[i])] = LeafName(name, "", before)
+            if length == 1:
+                new[last:] = [x if _shown(x).args else _all_of(x) for x in new[last:]]
             args = tuple(new)
         return node if args == node.args else Node(node.op, args, node.attrs, node.type, name=node.name, origin=node.origin)
 
     new = rebuild(graph.outputs, {p: p for p in graph.params}, make)
     params = (*graph.params, *(leaf for leaf, _ in found))
-    return Graph(params, tuple(new[o] for o in graph.outputs), graph.name), [value for _, value in found]
+    return _Marked(Graph(params, tuple(new[o] for o in graph.outputs), graph.name), [value for _, value in found], states)
+
+
+def _number(value: np.ndarray) -> str:
+    """The number that all elements of an initial state are; "" where they differ."""
+    return text.constant(value.flat[0]) if value.size and (value == value.flat[0]).all() else ""
+
+
+def _shown(node: Node) -> Node:
+    """The node that a drawing shows in place of this one."""
+    while node.op.name in HIDDEN and node.args:
+        node = node.args[0]
+    return node
+
+
+def _all_of(x: Node) -> Node:
+    """The slice that takes all of an array."""
+    shape = tuple(x.type.shape)
+    attrs = {"start": (0,) * len(shape), "stop": shape, "step": (1,) * len(shape)}
+    return Node(movement.slice, (x,), attrs, x.type, name=x.name, origin=x.origin)
+
+
+def _state_name(body: Graph, param: int, output: int) -> str:
+    """The name of a state: of its new value, or of the variable that the step assigns, or else of the carry."""
+    node = body.outputs[output]
+    code, line = node.origin.code, node.origin.line
+    if node.args and node.name is None and code is not None:
+        last = [n for n in body.nodes if n.args and (n.origin.code, n.origin.line) == (code, line)][-1]
+        variable = assigned(code.co_filename, line) if last is node else None
+        if variable:
+            return variable
+    name = (node.name if node.args else None) or body.params[param].name or "state"
+    return _KEY.sub(r".\1", name).lstrip(".")
 
 
 __all__ = ["LeafName", "Unrolling", "graph_of", "is_computed", "unroll", "with_gradients"]

@@ -238,7 +238,7 @@ class Wiring:
         """The label of an output: y₃. `step` is as for `leaf_label`."""
         item = self.items[a]
         name = text.clean(item.name or item.label, 12)
-        if item.column is None or not 0 <= item.column < self.timeline.end:
+        if item.at == "" or item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
 
@@ -246,8 +246,8 @@ class Wiring:
         """The label of an initial state: h₋₁, or h₋₁ = 0 where it is a number."""
         leaf, state = self.items[start[0]], self.items[start[1]]
         column = self.timeline.columns[state.column or 0]
-        order = -1 if self.timeline.columns[min((state.column or 0) + 1, self.timeline.end - 1)].step > column.step else 1
-        name = text.indexed(text.clean(state.name, 10), column.step + order) if state.name else ""
+        before = column.step + (1 if column.backwards else -1)
+        name = text.indexed(text.clean(state.name, 10), before) if state.name else ""
         if leaf.leaf == "start":
             return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
         value = leaf.node.value

@@ -29,9 +29,10 @@ def main(folder: str = "pictures", steps: int = 3000) -> list[float]:
     for n, bits in zip(LENGTHS, wrong, strict=True):
         print(f"  length {n}{' (never trained)' if n > 10 else ''}: {bits:.2f} of {4 * n} bits wrong")
     xs = experiment.batch(experiment.keys.pictures, 0, 1, lengths=15)[0]
-    names = ["x", "add", "w_write", "w_read", "r", "M", "y"]
+    names = ["add", "w_write", "w_read", "r", "M", "y"]
     path = Path(folder) / "5_ntm.svg"
-    viz.memory(viz.record(lambda m, x: mg.sum(m(x)), model, xs, names=names), title="an NTM copies 15 vectors").save(path)
+    trace = {"x": xs[:, 0], **viz.record(lambda m, x: mg.sum(m(x)), model, xs, names=names)}
+    viz.memory(trace, title="an NTM copies 15 vectors").save(path)
     print(f"Look at {path}: w_write and w_read are two parallel lines, one slot a step.\nTurn its pages: minigrad inspect {folder}/5_ntm")
     return wrong
 

@@ -14,6 +14,7 @@ import minigrad as mg
 from .. import viz
 from ..models.tasks.draw import Range
 from ..train import Metrics
+from ..viz.plots import heat_map
 from ..viz.style import plotting
 from .loading import brief, is_target
 from .run import Experiment, Run
@@ -164,7 +165,7 @@ def answers(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
 # ---- inside the loop
 
 
-def record(model: Any, xs: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
+def record(model: Any, xs: Any, names: Sequence[str] | None) -> dict[str, np.ndarray]:
     """The named values of the model's loop at every step, (T, …), for the first sequence of a batch: see `viz.record`."""
     return viz.record(lambda model, xs: model(xs), model, xs, names=names)
 
@@ -178,8 +179,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     xs, ys, _ = (v[:LONGEST] for v in example(e))
     given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
     has_memory = e.config.model in INSIDE
-    names = [*(n for row in MEMORY_ROWS for n in row[:2]), "k"] if has_memory else ["h"]
-    recorded = record(model, xs, names)
+    recorded = record(model, xs, None if has_memory else ["h"])
     if has_memory and "add" not in recorded:
         recorded["add"] = recorded["k"]  # a MANN may write its key
     values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
@@ -196,7 +196,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     for a, name, found, unit in panels:
         signed = bool((found < 0).any())
         top = max(float(np.abs(found).max()), 1e-6) if signed else max(1.0, float(found.max()))
-        image = a.imshow(found, aspect="auto", cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
+        image = heat_map(a, found.T, cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
         several = heads.get(name, 1) > 1
         a.set(title=labels.get(name, name), ylabel=f"{unit}s of {heads[name]} heads" if several else unit, xlabel="time step")
         figure.colorbar(image, ax=a)

@@ -83,6 +83,30 @@ def test_clicking_a_strip_moves_the_cursor(browser, lstm):
     assert cursor(browser)[0] == "t = 9"
 
 
+@pytest.mark.parametrize(("steps", "slots"), [(16, 128), (16, 500), (1500, 6)])
+def test_every_slot_that_is_written_leaves_a_pixel(browser, steps, slots):
+    written = RNG.integers(0, slots, steps)
+    add = np.zeros((steps, slots))
+    add[np.arange(steps), written] = np.where(np.arange(steps) % 2, 1.0, -1.0)
+    panels = {"w_write": np.abs(add), "add": add}
+    page = viz.page(loss_fn, RNN(1, 1, 1, key=0), np.ones((steps, 1, 1), "float32"), panels=panels)
+    browser.open(page).settle()
+    for strip in ("w write", "add"):
+        width, height, shown_width, shown_height, lit = browser.run(
+            """const c = document.querySelector(`canvas[aria-label^="${arguments[0]} over"]`), w = c.width, h = c.height;
+            const data = c.getContext('2d').getImageData(0, 0, w, h).data, T = arguments[1].length, empty = [255, 255, 255];
+            const lit = arguments[1].map((s, t) => {
+              const o = 4 * (Math.floor(s * h / arguments[2]) * w + Math.floor(t * w / T));
+              return empty.reduce((sum, v, i) => sum + Math.abs(v - data[o + i]), 0) > 200;
+            });
+            return [w, h, c.clientWidth, c.clientHeight, lit]""",
+            strip, written.tolist(), slots,
+        )  # fmt: skip
+        assert all(lit)
+        assert width <= shown_width, "every pixel of the canvas has a pixel of the screen"
+        assert height <= shown_height
+
+
 def test_time_runs_and_stops(browser, lstm):
     browser.open(lstm).click("#play")
     assert browser.one("#play").get_attribute("aria-pressed") == "true"
@@ -291,3 +315,22 @@ def test_wires_between_open_and_closed_steps_meet_both_borders(browser, ntm):
     assert len(found) > 10
     assert np.abs(found[:, :2]).max() < 1
     assert found[:, 2].min() > 0
+
+
+def test_a_page_that_is_hidden_at_first_fits_when_it_is_shown(browser, ntm):
+    class Hidden:
+        def save(self, path):
+            path.write_text(f"<!doctype html><body><div id=tab style='display: none'>{ntm._repr_html_()}</div></body>")
+            return path
+
+    browser.open(Hidden()).settle()
+    browser.run("document.getElementById('tab').style.display = 'block'")
+    browser.driver.switch_to.frame(browser.one("iframe"))
+    browser.wait("document.querySelector('#graph .step')")
+    browser.settle()
+    pane, step = browser.one("#graph").rect, browser.one("#graph .step").rect
+    assert step["height"] > 40
+    assert pane["y"] <= step["y"]
+    assert step["y"] + step["height"] <= pane["y"] + pane["height"]
+    assert browser.run("return document.querySelector('.strip canvas.weights').width") == 8
+    browser.driver.switch_to.default_content()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from minigrad.models import GRU, LSTM
 from minigrad.viz import convert, style, text
+from minigrad.viz.leaves import assigned
 
 import minigrad as mg
 from minigrad import viz
@@ -292,3 +293,23 @@ def test_a_step_that_is_no_integer_is_refused(step: object) -> None:
         pass
     with mg.scope("rnn", step=np.int64(2)):
         assert mg.parameter(1.0).node.origin.step == 2
+
+
+def test_view_opens_the_file_in_the_browser_of_any_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda uri: opened.append(uri) is None)
+    written = viz.unrolled(eager()[0]).render("a b", tmp_path, view=True)
+    assert opened == [Path(written).as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda uri: False)
+    with pytest.raises(viz.DrawingError, match="no browser"):
+        viz.unrolled(eager()[0]).render("a", tmp_path, view=True)
+
+
+def test_a_wide_drawing_is_made_smaller_where_a_page_is_narrower() -> None:
+    assert "max-width: 100%" in ET.fromstring(viz.unrolled(eager()[0]).svg).attrib["style"]
+
+
+def test_a_line_of_several_statements_names_no_value(tmp_path: Path) -> None:
+    source = tmp_path / "lines.py"
+    source.write_text("a = 1; b = a + x\nc = x  # one; two\nd = f(';')\n")
+    assert [assigned(str(source), line) for line in (1, 2, 3)] == [None, "c", "d"]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from minigrad.viz.plots import pooled
 
 import minigrad as mg
 from minigrad import viz
 
 pytest.importorskip("matplotlib")
+Image = pytest.importorskip("PIL.Image", reason="needs pillow")
 RNG = np.random.default_rng(0)
 
 
@@ -34,6 +40,38 @@ def test_memory_has_a_labelled_panel_for_each_array_and_head():
     assert any(a.get_xlabel() == "time step t" for a in plot.figure.axes)
     assert plot.pipe("png")[:4] == b"\x89PNG"
     assert "image/svg+xml" in plot._repr_mimebundle_()
+
+
+def lit(plot: viz.Plot, label: str, cells: list[tuple[int, int]]) -> list[bool]:
+    """Whether each of these cells (step, row) of a panel has a dark pixel in the PNG."""
+    shown = np.asarray(Image.open(io.BytesIO(plot.pipe("png"))).convert("RGB")).min(-1)
+    figure = plot.figure
+    (axis,) = [a for a in figure.axes if a.get_ylabel().startswith(label)]
+    scale = shown.shape[1] / (figure.get_size_inches()[0] * figure.dpi)
+    found = []
+    for t, row in cells:
+        (left, low), (right, high) = axis.transData.transform([(t - 0.4, row + 0.5), (t + 0.4, row - 0.5)]) * scale
+        top, bottom = len(shown) - np.array([high, low])
+        found.append(bool((shown[int(top) - 1 : int(bottom) + 2, int(left) - 1 : int(right) + 2] < 150).any()))
+    return found
+
+
+@pytest.mark.parametrize(("steps", "slots"), [(20, 128), (20, 700), (2000, 8)])
+def test_every_slot_that_is_written_leaves_a_pixel(steps, slots):
+    written = RNG.integers(0, slots, steps)
+    w = np.eye(slots)[written]
+    w[::2] = 0
+    memory = -np.repeat(w[:, :, None], 3, axis=2)
+    cells = [(t, int(s)) for t, s in enumerate(written) if t % 2]
+    plot = viz.memory({"w_write": w, "add": -w, "M": memory})
+    assert all(lit(plot, "w write", cells))
+    assert all(lit(plot, "add", cells))
+    assert all(lit(plot, "M", [(t, s) for t, s in cells if t < 24 and steps <= 24]))
+
+
+def test_of_values_that_become_one_pixel_the_one_farthest_from_zero_stays():
+    np.testing.assert_array_equal(pooled(np.array([[1.0, -3.0, 0.0, 2.0, 0.5, 0.0]]), 3, 9), [[-3.0, 2.0, 0.5]])
+    assert np.isnan(pooled(np.array([[1.0], [np.nan], [0.0], [7.0]]), 1, 2)[0, 0])
 
 
 def test_memory_errors_and_values_that_are_not_finite(tmp_path):
@@ -77,7 +115,9 @@ def test_an_ntm_is_recorded_by_the_names_of_its_values():
     assert {"write.g", "read.g", "y"} <= set(found)
     np.testing.assert_allclose(found["w_write"].sum(-1), 1, rtol=1e-5)
     np.testing.assert_allclose(found["y"], model(np.ones((7, 2, 3), "float32")).numpy()[:, 0], rtol=1e-4, atol=1e-6)
-    with pytest.raises(viz.DrawingError, match="no value is named"):
+    with pytest.raises(viz.DrawingError, match=r"no value is named typo in every step; the names are .*write\.M"):
+        viz.record(lambda m, xs: m(xs), model, np.ones((7, 2, 3), "float32"), names=["w_read", "typo"])
+    with pytest.raises(viz.DrawingError, match="no value is named in every step"):
         viz.record(lambda x: mg.sum(x), np.ones(3, "float32"))
 
 
@@ -144,3 +184,12 @@ def test_a_format_that_there_is_not_is_refused_and_a_repr_never_raises(monkeypat
     found = plot._repr_mimebundle_()
     assert list(found) == ["text/plain"]
     assert found["text/plain"].endswith("(no fonts)")
+
+
+def test_a_backend_of_the_parent_process_that_is_not_here_is_not_needed():
+    code = "from minigrad import viz; import os; print(len(viz.memory({'x': [[1.0]]}).pipe('svg')), os.environ['MPLBACKEND'])"
+    names = {**os.environ, "MPLBACKEND": "module://no_such_package.backend_inline"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=names)
+    size, backend = run.stdout.split()
+    assert int(size) > 1000
+    assert backend == "module://no_such_package.backend_inline"

@@ -134,12 +134,12 @@ function showMemory() {
   if (!m) return;
   m.caption.textContent = `${m.label} at ${D.columns[S.at][0]}`;
   const from = S.at * m.slots * m.width;
-  heat(m.canvas, m.width, m.slots, (x, y) => m.values[from + y * m.width + x], palette(m));
+  heat(m.canvas, m.width, m.slots, (x, y) => m.values[from + y * m.width + x], palette(m), strengths(m));
   m.canvas.setAttribute('aria-label', `memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
   m.sides.forEach((list, n) => {
     if (!list.length) return;
     list.forEach(s => { s.values ||= bytes(s.data); });
-    heat(m.small[n], list.length, m.slots, (x, y) => list[x].values[S.at * m.slots + y], palette(list[0]));
+    heat(m.small[n], list.length, m.slots, (x, y) => list[x].values[S.at * m.slots + y], palette(list[0]), strengths(list[0]));
     m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, S.at)}`).join('; '));
   });
 }

@@ -234,11 +234,14 @@ function zoom(by, x = pane().w / 2, y = pane().h / 2) {
   schedule();
 }
 
+let fitted = false;  // whether the pane had a size then: a page that is not shown yet has none
+
 function fit() {
   const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40;
   S.k = Math.min(1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, 0.5))));
   S.y = (h - high * S.k) / 2 + (top_ + 30 + 10 * D.buses) * S.k;
   S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
+  fitted = w > 0 && h > 0;
   reveal(stepOf(S.at));
 }
 
@@ -293,5 +296,9 @@ function buildGraph() {
     const step = e.target.closest('.step');
     if (step && !e.target.closest('.node') && !e.target.closest('.head')) toggle(Number(step.dataset.step));
   });
-  new ResizeObserver(schedule).observe($('graph'));
+  new ResizeObserver(() => {
+    if (fitted) { schedule(); return; }
+    fit();
+    if (fitted) repaint();
+  }).observe($('graph'));
 }

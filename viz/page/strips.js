@@ -15,12 +15,22 @@ function palette(strip) {  // 256 colours, from the background colour upwards; f
   });
 }
 
+// How far each byte of a strip is from zero; no value is the least, a value that is not finite the most.
+const strengths = strip => Array.from({ length: 256 }, (_, v) =>
+  v === BAD_BYTE ? Infinity : v === MISSING ? -1 : strip.low < 0 ? Math.abs(v - LEVELS / 2) : v);
+
+// The size at which a canvas shows each of its pixels.
+const fitting = (canvas, width, height) => [Math.min(width, canvas.clientWidth || width), Math.min(height, canvas.clientHeight || height)];
+
 // Draw bytes (width × height, read by `at(x, y)`) onto a canvas, one pixel each. The style sheet enlarges the canvas.
-function heat(canvas, width, height, at, colours) {
-  canvas.width = width;
-  canvas.height = height;
-  const image = new ImageData(width, height);
-  for (let y = 0, o = 0; y < height; y++) for (let x = 0; x < width; x++, o += 4) image.data.set(colours[at(x, y)], o);
+// Where the canvas is smaller, a pixel is the strongest of its bytes, so that none is lost.
+function heat(canvas, width, height, at, colours, strong) {
+  [canvas.width, canvas.height] = fitting(canvas, width, height);
+  const w = canvas.width, h = canvas.height, image = new ImageData(w, h), most = new Float64Array(w * h).fill(-2);
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+    const o = Math.floor(y * h / height) * w + Math.floor(x * w / width), v = at(x, y);
+    if (strong[v] > most[o]) { most[o] = strong[v]; image.data.set(colours[v], 4 * o); }
+  }
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
@@ -32,9 +42,16 @@ function drawStrip(strip) {
   if (!strip.value.offsetParent) return;  // its group is closed
   strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
   const { canvas, values, rows, kind } = strip;
-  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]));
-  else if (kind !== 'curves') heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip));
+  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
+  else if (kind !== 'curves') heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
   read(strip);
+}
+
+// Whether the size of a strip's canvas calls for other pixels than it has.
+function outgrown({ canvas, kind, rows, values }) {
+  if (!values || kind === 'curves') return false;
+  const [w, h] = fitting(canvas, T, kind === 'gradient' ? 1 : rows);
+  return w !== canvas.width || h !== canvas.height;
 }
 
 const level = (strip, byte) => byte === BAD_BYTE ? NaN : strip.low + byte / LEVELS * (strip.high - strip.low);
@@ -94,7 +111,7 @@ function buildStrips() {
       el('summary', {}, name), ...list.map(buildStrip)));
   });
   $('strips').append(rows);
-  new ResizeObserver(cursor).observe(rows);
+  new ResizeObserver(() => { cursor(); strips.filter(outgrown).forEach(drawStrip); }).observe(rows);
 }
 
 function scrub(e, axis) {
