@@ -312,7 +312,7 @@ class RowScene:
         if not users:
             return self.bottom + 16
         left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
-        rows = self._rows(weights, right - left - 20)
+        rows = self._rows("shared" if len(users) > 1 else "parameters", weights, right - left - 20)
         top, height = self.bottom + 34, 16.0 * len(rows) + 10
         part = Part()
         part.shapes.append(Shape(bar, (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
@@ -327,9 +327,9 @@ class RowScene:
         self.right = max(self.right, right)
         return top + height + 18
 
-    def _rows(self, weights: Sequence[int], room: float) -> list[str]:
+    def _rows(self, first: str, weights: Sequence[int], room: float) -> list[str]:
         words = [f"{text.ending(self.items[a].label, 24)} ({text.shape(self.items[a].node.type.shape) or 'scalar'})" for a in weights]
-        rows, line = [], "shared"
+        rows, line = [], first
         for word in words:
             if text.width(f"{line}  ·  {word}", 11) > room and line:
                 rows.append(line)

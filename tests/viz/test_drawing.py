@@ -313,3 +313,10 @@ def test_a_line_of_several_statements_names_no_value(tmp_path: Path) -> None:
     source = tmp_path / "lines.py"
     source.write_text("a = 1; b = a + x\nc = x  # one; two\nd = f(';')\n")
     assert [assigned(str(source), line) for line in (1, 2, 3)] == [None, "c", "d"]
+
+
+def test_only_weights_that_several_steps_read_are_called_shared() -> None:
+    W = mg.parameter(np.eye(3, dtype="float32"), name="W")
+    words = [t for t in texts(viz.unrolled(mg.sum(mg.tanh(mg.tensor(XS[0]) @ W))).svg) if "(3×3)" in t]
+    assert words == ["parameters  ·  W (3×3)"]
+    assert any(t.startswith("shared  ·  W") for t in texts(viz.unrolled(eager()[0]).svg))
