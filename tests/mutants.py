@@ -161,7 +161,7 @@ ENGINE: dict[str, tuple[str, Callable[[Any], Any]]] = {
     ),
     "carries taken for constants": ("minigrad.control.scan._varying", lambda f: lambda *a: [False for _ in f(*a)]),
     "carries taken for unused": ("minigrad.control.scan._used", lambda f: lambda *a: [False for _ in f(*a)]),
-    "nothing kept": ("minigrad.control.scan._residuals", lambda f: lambda *a: []),
+    "nothing kept": ("minigrad.control.scan.residuals", lambda f: lambda *a: []),
     "cotangents of integers": ("minigrad.transforms.reverse._is_float", lambda f: lambda node: False),
 }
 

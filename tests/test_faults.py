@@ -152,7 +152,14 @@ def test_a_pickle_in_the_place_of_a_checkpoint_is_refused_and_not_run(tmp_path, 
 
 
 PICKLES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
-OWN_TEXT = {"straight.py", "tree_code.py", "to_python.py", "programs.py"}  # these run text that they have made themselves
+OWN_TEXT = {
+    "straight.py",
+    "tree_code.py",
+    "to_python.py",
+    "programs.py",
+    "numba.py",
+    "machine_code.py",
+}  # these run text that they have made themselves
 
 
 def test_the_package_neither_pickles_nor_evaluates_what_it_reads():

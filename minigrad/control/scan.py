@@ -369,7 +369,10 @@ def _remedy(old: TensorType, new: TensorType) -> str:
 
 def _checkpointed(f: Any, init: Any, xs: Any, steps: Extent, reverse: bool, chunk: Extent, save: str) -> tuple[Any, Any]:
     """A scan over chunks of steps, each a checkpoint, then a scan over the remaining steps."""
-    chunks = steps // chunk if isinstance(steps, int) else ceil_divide(steps, chunk) - 1
+    if isinstance(steps, int):
+        chunks: Extent = steps // chunk
+    else:  # the last chunk, which may be shorter, stays for the second scan
+        chunks = ceil_divide(steps, chunk) - 1 if steps > 0 else 0
     full = chunks * chunk
     rest, main = (slice(0, steps - full), slice(steps - full, steps)) if reverse else (slice(full, steps), slice(0, full))
 
