@@ -37,7 +37,7 @@ def function(f: Callable[..., Any], *args: Any) -> Any:
     lines += [f"    pointers = np.array([{', '.join(pointers)}], np.uint64)"]
     lines += [f"    sizes, arena = np.array({[*found.numbers, 0]}, np.int64), np.empty({_arena(executable, found.numbers)}, np.uint8)"]
     for i in range(len(executable.kernels)):
-        lines += [f"    if phase{i}(pointers, sizes, arena):", f'        raise RuntimeError("{compiled.__name__}: a check failed")']
+        lines += [f"    if phase{i}(pointers, sizes, arena):", f"        raise RuntimeError({f'{compiled.__name__}: a check failed'!r})"]
     scope = {"np": np, "fixed": fixed, **{f"phase{i}": k.entry for i, k in enumerate(executable.kernels)}}  # g keeps what it points to
     exec("\n".join(lines), scope)  # numba compiles functions with a fixed number of arguments
     signature = [_array(a.dtype, a.ndim, True) for a in inputs] + [_array(r.dtype, r.ndim, False) for r in results]
