@@ -168,6 +168,16 @@ def test_values_and_gradients_are_those_of_jax(name: str) -> None:
         np.testing.assert_allclose(a.numpy(), b, rtol=1e-12, atol=1e-13)
 
 
+def test_extreme_numbers_are_as_in_jax() -> None:
+    low, high = np.iinfo("int32").min, np.iinfo("int32").max
+    x, y = np.array([low, low, low, low, high, -7, low + 1], "int32"), np.array([3, -3, low, high, low, low, 5], "int32")
+    a = np.array([-5, 5, -1e-20, np.inf, 7, np.nan, -np.inf])
+    b = np.array([np.inf, -np.inf, 1, 3, -3, 1, 2])
+    for f, *args in ((lax.div, x, y), (lax.rem, x, y), (lax.rem, a, b), (lambda a: lax.top_k(a, 3), a), (lambda x: lax.top_k(x, 3), x)):
+        for found, expected in zip(mg.tree.leaves(from_jax(f)(*map(mg.tensor, args))), jax.tree.leaves(f(*args)), strict=True):
+            np.testing.assert_array_equal(found.numpy(), expected)
+
+
 REFUSED = {"copysign", "signbit", "kernel"}  # by their bits, which minigrad does not read; and what does not go to JAX
 
 

@@ -24,16 +24,22 @@ def div(x: Tensor, y: Tensor) -> Tensor:
     """Of integers, rounded towards zero."""
     if x.dtype.kind != "i":
         return ops.divide(x, y) if x.dtype.kind == "f" else ops.floor_divide(x, y)
-    found = ops.floor_divide(ops.abs(x), ops.abs(y))
-    return ops.where(ops.logical_xor(x < 0, y < 0), -found, found)
+    found = ops.floor_divide(x, y)
+    return ops.where(_other_sign(ops.remainder(x, y), x), found + 1, found)
 
 
 def rem(x: Tensor, y: Tensor) -> Tensor:
     """The remainder of a division rounded towards zero: it has the sign of x."""
-    if x.dtype.kind == "u":
-        return ops.remainder(x, y)
-    size = ops.abs(y)
-    return ops.where(x < 0, -ops.remainder(-x, size), ops.remainder(x, size))
+    if x.dtype.kind == "f":
+        size = ops.abs(y)
+        return ops.where(x < 0, -ops.remainder(-x, size), ops.remainder(x, size))
+    found = ops.remainder(x, y)
+    return found if x.dtype.kind == "u" else ops.where(_other_sign(found, x), found - y, found)
+
+
+def _other_sign(rest: Tensor, x: Tensor) -> Tensor:
+    """Whether a remainder is not 0 and has another sign than x."""
+    return ops.logical_and(ops.not_equal(rest, 0), ops.logical_xor(rest < 0, x < 0))
 
 
 def power(x: Tensor, y: Tensor) -> Tensor:
@@ -143,6 +149,9 @@ def sort(*xs: Tensor, dimension: int, num_keys: int) -> list[Tensor]:
 
 def top_k(x: Tensor, k: int, axis: int = -1) -> list[Tensor]:
     order = ops.argsort(x, axis=axis, descending=True)
+    if x.type.is_float:  # JAX has NaN first, argsort last
+        is_nan = ops.isnan(ops.take_along_axis(x, order, axis))
+        order = ops.take_along_axis(order, ops.argsort(is_nan, axis=axis, descending=True), axis)
     first = ops.take(order, ops.arange(k), axis)
     return [ops.take_along_axis(x, first, axis), ops.astype(first, "int32")]
 
