@@ -14,7 +14,6 @@ import numpy as np
 from .. import io, tree
 from ..control.call import importable
 from ..errors import dtype_error, require_callable
-from ..graph.nodes import PARAMETER
 from ..graph.types import BFLOAT16
 from ..tensor import Tensor, parameter, tensor
 from ..transforms.tracing import argument_names
@@ -164,13 +163,13 @@ class Wrapped(torch.nn.Module):
         leaves, self._structure = tree.flatten(model)
         self._names = io.names(self._structure)
         self._function = Function(f)
-        for name, leaf in zip(self._names, leaves, strict=True):
+        for name, leaf, is_trained in zip(self._names, leaves, tree.trained(self._structure), strict=True):
             *folders, last = name.split(".")
             holder: torch.nn.Module = self
             for folder in folders:  # not by add_module: a part may be called forward
                 holder = holder._modules.setdefault(folder, torch.nn.Module())  # type: ignore[assignment]
             value = as_torch(np.array(leaf))
-            if isinstance(leaf, Tensor) and leaf.node.op is PARAMETER:
+            if is_trained and isinstance(leaf, Tensor) and leaf.type.is_float:
                 holder._parameters[last] = torch.nn.Parameter(value)
             else:
                 holder._buffers[last] = value

@@ -62,6 +62,20 @@ def test_its_names_are_those_of_a_checkpoint_and_its_state_comes_back(wrapped: A
     assert other.minigrad().W_x.numpy().tolist() == model.W_x.numpy().tolist()
 
 
+def test_what_is_trained_is_as_in_minigrad_also_in_a_model_that_was_computed() -> None:
+    class Scaled(mg.Module):
+        def __init__(self) -> None:
+            self.weight, self.scale = mg.parameter(np.ones(2)), mg.buffer(np.ones(2))
+
+    model = Scaled()
+    for computed in (model, mg.tree.map(lambda t: 2 * t, model), mg.tree.map(lambda t: mg.parameter(t.numpy()), model)):
+        found = mg.export.torch.module(computed, lambda model, x: model.weight * model.scale * x)
+        assert [name for name, _ in found.named_parameters()] == ["weight"]
+        assert [name for name, _ in found.named_buffers()] == ["scale"]
+    leaves = {"W": mg.tensor(np.ones(2)), "at": mg.tensor(np.zeros(2, "int64")), "constant": np.ones(2)}
+    assert [name for name, _ in mg.export.torch.module(leaves, lambda leaves: leaves["W"]).named_parameters()] == ["W"]
+
+
 def test_parts_may_be_called_as_methods_of_a_module_are_and_constants_are_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIGRAD_JIT", "0")
     model = Bidirectional(LSTM(3, 4), GRU(3, 3))
