@@ -35,13 +35,16 @@ class TensorBoard:
             self.file.write(_record(_event(when, step, _bytes(7, b"\x08\x01"))))  # a session begins at this step
         named = {**event, **{f"evaluation/{k}": v for k, v in event.get("evaluation", {}).items()}}
         scalars = {k: float(v) for k, v in named.items() if k not in HELD and isinstance(v, (int, float)) and not isinstance(v, bool)}
-        values = b"".join(_bytes(1, _bytes(1, k.encode()) + b"\x15" + struct.pack("<f", _float32(v))) for k, v in scalars.items())
+        values = b"".join(_bytes(1, _bytes(1, k.encode()) + b"\x15" + _float32(v)) for k, v in scalars.items())
         self.file.write(_record(_event(when, step, _bytes(5, values))))
 
 
-def _float32(x: float) -> float:
+def _float32(x: float) -> bytes:
     """x, or infinity where float32 does not hold it."""
-    return x if not math.isfinite(x) or abs(x) < 3.4e38 else math.copysign(math.inf, x)
+    try:
+        return struct.pack("<f", x)
+    except OverflowError:
+        return struct.pack("<f", math.copysign(math.inf, x))
 
 
 # ---- protocol buffers: a field is its number and kind, then its value
