@@ -350,6 +350,11 @@ def _random_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool],
     return random(key, stream, **attrs)
 
 
+# Of Philox 4x64-10 (Salmon et al. 2011), for those who compute it without NumPy.
+PHILOX_ROUNDS = 10
+PHILOX_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+PHILOX_WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # added to the key from round to round
+
 # Philox 4x64-10 with counter (i, 0, stream, domain): a pure function of key and stream, the same on every machine.
 # As uint64 the raw bits; as a float the leading 24 or 53 bits as a uniform number in [0, 1).
 random: Primitive = Primitive(

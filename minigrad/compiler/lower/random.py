@@ -6,14 +6,11 @@ import numpy as np
 
 from ...graph.dims import product
 from ...graph.ir import Node
+from ...primitives.index import PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL
 from .. import loop_ir as L
 from .block import Block
 from .state import nest, note
 from .storage import extent
-
-MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-ROUNDS = 10
 
 
 def bits(value: int) -> L.Const:
@@ -45,12 +42,12 @@ class Rounds:
         return self.let(L.Binary("add", L.Binary("mul", ah, up), carries))
 
     def run(self, counter: list[L.Expr], key: list[L.Expr]) -> list[L.Expr]:
-        for r in range(ROUNDS):
+        for r in range(PHILOX_ROUNDS):
             if r:
-                key = [self.let(L.Binary("add", k, bits(w))) for k, w in zip(key, WEYL, strict=True)]
-            h0, h1 = self.high(counter[0], MULTIPLIERS[0]), self.high(counter[2], MULTIPLIERS[1])
-            l0 = self.let(L.Binary("mul", counter[0], bits(MULTIPLIERS[0])))
-            l1 = self.let(L.Binary("mul", counter[2], bits(MULTIPLIERS[1])))
+                key = [self.let(L.Binary("add", k, bits(w))) for k, w in zip(key, PHILOX_WEYL, strict=True)]
+            h0, h1 = self.high(counter[0], PHILOX_MULTIPLIERS[0]), self.high(counter[2], PHILOX_MULTIPLIERS[1])
+            l0 = self.let(L.Binary("mul", counter[0], bits(PHILOX_MULTIPLIERS[0])))
+            l1 = self.let(L.Binary("mul", counter[2], bits(PHILOX_MULTIPLIERS[1])))
             first = self.let(L.Binary("xor", L.Binary("xor", h1, counter[1]), key[0]))
             third = self.let(L.Binary("xor", L.Binary("xor", h0, counter[3]), key[1]))
             counter = [first, l1, third, l0]

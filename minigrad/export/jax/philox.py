@@ -7,9 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-ROUNDS = 10
-MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
-WEYL = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B  # added to the key from round to round
+from ...primitives.index import PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL
 
 
 def philox(key: Any, stream: Any, count: int, domain: int) -> Any:
@@ -18,10 +16,10 @@ def philox(key: Any, stream: Any, count: int, domain: int) -> Any:
     zero = jnp.zeros((*key.shape[:-1], numbers.size), "uint64")
     counter = [zero + numbers, zero, zero + stream[..., None], zero + np.uint64(domain)]
     keys = [key[..., i, None] for i in (0, 1)]
-    for i in range(ROUNDS):
+    for i in range(PHILOX_ROUNDS):
         if i:
-            keys = [k + np.uint64(w) for k, w in zip(keys, WEYL, strict=True)]
-        (high0, low0), (high1, low1) = (_product(counter[at], m) for at, m in zip((0, 2), MULTIPLIERS, strict=True))
+            keys = [k + np.uint64(w) for k, w in zip(keys, PHILOX_WEYL, strict=True)]
+        (high0, low0), (high1, low1) = (_product(counter[at], m) for at, m in zip((0, 2), PHILOX_MULTIPLIERS, strict=True))
         counter = [high1 ^ counter[1] ^ keys[0], low1, high0 ^ counter[3] ^ keys[1], low0]
     return jnp.stack(counter, -1).reshape(*key.shape[:-1], -1)[..., :count]
 

@@ -12,7 +12,7 @@ from ...graph import dims
 from ...graph.dims import Extent, Shape, product
 from ...graph.ir import Node
 from ...graph.types import BOOL, INT, TensorType
-from ...primitives.index import lowest
+from ...primitives.index import PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL, lowest
 from .elementwise import UINT64, simple, wide
 from .writer import Rule, Writer, info
 
@@ -220,23 +220,17 @@ def extent(w: Writer, node: Node, n: Extent) -> str:
     return w.scalar(n)
 
 
-# Philox 4x64-10 (Salmon et al. 2011): the multipliers of a round, and what the key grows by after it.
-MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
-WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
-ROUNDS = 10
-
-
 def random(w: Writer, node: Node, key: str, stream: str, shape: Sequence[Extent], dtype: np.dtype, domain: int) -> str:
-    """The bits that the interpreter gives, a row for each key; a float takes the leading 24 or 53."""
+    """Philox 4x64-10: the bits that the interpreter gives, a row for each key; a float takes the leading 24 or 53."""
     u, column = np.uint64, np.array([-1, 1])
     count = w.extent(product(shape))
     blocks = w.op("Div", w.op("Add", count, np.array([3])), np.array([4]))
     first = w.op("Range", np.array(1), w.op("Add", w.op("Squeeze", blocks, np.array([0])), np.array(1)), np.array(1))
     keys = [w.op("Reshape", w.op("Gather", key, np.array(i), axis=-1), column) for i in (0, 1)]
     c: list[Any] = [w.cast(first, u), np.zeros(1, u), w.op("Reshape", stream, column), np.array([domain], u)]
-    for r in range(ROUNDS):
-        keys = [w.op("Add", k, np.array([v], u)) for k, v in zip(keys, WEYL, strict=True)] if r else keys
-        (h0, l0), (h1, l1) = (_product(w, c[i], m) for i, m in zip((0, 2), MULTIPLIERS, strict=True))
+    for r in range(PHILOX_ROUNDS):
+        keys = [w.op("Add", k, np.array([v], u)) for k, v in zip(keys, PHILOX_WEYL, strict=True)] if r else keys
+        (h0, l0), (h1, l1) = (_product(w, c[i], m) for i, m in zip((0, 2), PHILOX_MULTIPLIERS, strict=True))
         c = [w.op("BitwiseXor", w.op("BitwiseXor", h, c[i]), k) for h, i, k in ((h1, 1, keys[0]), (h0, 3, keys[1]))]
         c = [c[0], l1, c[1], l0]
     rows = w.op("Concat", w.op("Shape", keys[0], end=1), blocks, np.array([1]), axis=0)
