@@ -128,8 +128,9 @@ def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
 
 def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:
     """Whether the lists, tuples and dicts among the parts have just the leaves with a role: no item was added or removed in place."""
-    found = [path for k in parts if isinstance(values[k], (list, tuple, dict)) for path, _ in _leaves(values[k], (k,))]
-    return len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found)
+    held = [k for k in parts if isinstance(values[k], (list, tuple, dict))]
+    found = [path for k in held for path, _ in _leaves(values[k], (k,))]
+    return not held or (len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found))
 
 
 def _keep_roles(model: Module, name: str, value: Any) -> None:
