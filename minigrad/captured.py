@@ -33,12 +33,14 @@ LIMIT = 20_000  # values that a search visits
 
 @dataclass(frozen=True, eq=False)
 class Root:
-    """A tensor or a model at a place. `arguments` are (position of the leaf, number of the argument), `constants` (position, node)."""
+    """A tensor or a model at a place. `arguments` are (position of the leaf, number of the argument), `constants` (position, node), and
+    `contents` (position, value) of leaves that are no tensors: arrays may be changed in place."""
 
     place: Place
     structure: tree.TreeDef
     arguments: tuple[tuple[int, int], ...]
-    constants: tuple[tuple[int, Any], ...]
+    constants: tuple[tuple[int, Node], ...]
+    contents: tuple[tuple[int, Any], ...]
 
     @cached_property
     def flatten(self) -> Callable[[Any], list[Any] | None]:
@@ -57,6 +59,8 @@ class Captured(NamedTuple):
         for root in self.roots:
             leaves = _leaves(f, root)
             if leaves is None or any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+                return None
+            if any(_content(leaves[i]) != content for i, content in root.contents):
                 return None
             for i, number in root.arguments:
                 leaf, before = leaves[i], found[number]
@@ -94,15 +98,15 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
 def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants: Collection[Node]) -> Captured | None:
     """The places of these nodes; None if f takes nothing from outside. Raises GraphError, which names an argument that is nowhere."""
     numbers = {node: i for i, node in enumerate(arguments)}
-    own = _owner(f)
     roots, missing = [], set(arguments)
-    for place, value in reachable(f) if arguments or constants else own:
+    for place, value in reachable(f):
         leaves, structure = tree.flatten(value)
         nodes = [leaf.node if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         found = tuple((i, numbers[n]) for i, n in enumerate(nodes) if isinstance(n, Node) and n in numbers)
-        kept = tuple((i, n) for i, n in enumerate(nodes) if not isinstance(n, Node) or n in constants)
-        if found or any(n in constants for _, n in kept if isinstance(n, Node)) or any(place == p for p, _ in own):
-            roots.append(Root(place, structure, found, kept))
+        kept = tuple((i, n) for i, n in enumerate(nodes) if isinstance(n, Node) and n in constants)
+        if found or kept or is_model(value):  # of a model, f may have read arrays and settings
+            contents = tuple((i, _content(n)) for i, n in enumerate(nodes) if not isinstance(n, Node))
+            roots.append(Root(place, structure, found, kept, contents))
             missing -= {nodes[i] for i, _ in found}
     if missing:
         problem = f"takes {next(iter(missing))!r} from a place where it can't look at the next call"
@@ -110,11 +114,9 @@ def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants:
     return Captured(tuple(roots), tuple(n.type for n in arguments)) if roots else None
 
 
-def _owner(f: Any) -> list[tuple[Place, Any]]:
-    """The model that f is, or whose method it is."""
-    if is_model(f):
-        return [((), f)]
-    return [((attrgetter("__self__"),), f.__self__)] if isinstance(f, MethodType) and is_model(f.__self__) else []
+def _content(leaf: Any) -> Any:
+    """What equals that of another leaf only if the leaves are equal."""
+    return (leaf.dtype, leaf.shape, leaf.tobytes()) if isinstance(leaf, np.ndarray) else tree.exact(leaf)
 
 
 def is_model(value: Any) -> bool:

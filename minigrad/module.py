@@ -27,7 +27,7 @@ class Module:
     Only what `mg.parameter` made is trained. All other arrays and tensors are buffers, such as constants and running statistics: they are
     saved, loaded and passed through every transformation, but mg.grad does not differentiate with respect to them (its result has zeros
     there, so that mg.tree.map goes through), and optimisers leave them as they are. An attribute that is set again keeps its role, unless
-    the new value is made by mg.parameter or mg.buffer.
+    the new value is made by mg.parameter or mg.buffer; an item that is set again in a list or dict keeps its role.
 
     A parameter at two places is tied: it is one leaf of the tree, has one gradient, the sum, is updated and saved once, and stays at both
     places. A setting that is a method of the model or of a part of it, compiled or not, belongs to each copy anew; any other function that
@@ -56,13 +56,13 @@ class Module:
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], _Settings]:
         values = self.__dict__
-        if "__split__" in values:  # no attribute was set since
-            parts, settings = values["__split__"]
-        else:
+        parts, settings = values.get("__split__", ((), None))  # known if no attribute was set since
+        if settings is None or not _has_leaves(values, parts, settings.roles):
             known = values.get("__parts__", ())
             parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
             plain = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
             settings = _Settings(plain, tuple(role for k in parts for role in _roles(self, k)))
+            values["__roles__"] = settings.roles
             if not settings.mutable:
                 values["__split__"] = parts, settings
         return parts, [values[k] for k in parts], settings
@@ -126,11 +126,19 @@ def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...]
             yield from _leaves(child, (*path, key))
 
 
+def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:
+    """Whether the lists, tuples and dicts among the parts have just the leaves with a role: no item was added or removed in place."""
+    held = [k for k in parts if isinstance(values[k], (list, tuple, dict))]
+    found = [path for k in held for path, _ in _leaves(values[k], (k,))]
+    return not held or (len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found))
+
+
 def _keep_roles(model: Module, name: str, value: Any) -> None:
     """Before the attribute is set: its leaves keep their roles, or get new ones where mg.parameter or mg.buffer says which."""
-    said = any(isinstance(leaf, Tensor) and (leaf.node.learned is False or _is_parameter(leaf)) for _, leaf in _leaves(value, ()))
+    leaves = ((path, leaf) for path, leaf in _leaves(value, (name,)) if isinstance(leaf, Tensor))
+    said = {path for path, leaf in leaves if leaf.node.learned is False or _is_parameter(leaf)}
     others = {path: role for path, role in model.__dict__.get("__roles__", {}).items() if path[0] != name}
-    model.__dict__["__roles__"] = others if said else {**others, **dict(_roles(model, name))}
+    model.__dict__["__roles__"] = {**others, **{path: role for path, role in _roles(model, name) if path not in said}}
 
 
 class _Method(NamedTuple):

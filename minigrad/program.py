@@ -162,8 +162,6 @@ class Specialization:
         return accounts(executable, (*arrays, *executable.lowered.constants, *outputs), self.numbers, threads)
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        if self.program.executable is None:
-            return tuple(self.program.interpret(arrays, self.sizes))
         outputs = self.memory()
         self.fill(arrays, outputs)
         return outputs

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from . import optim, tree
 from .compiled import jit
-from .errors import CheckpointError, MinigradError, NonFiniteError, dtype_error
+from .errors import CheckpointError, MinigradError, NonFiniteError, dtype_error, setting_error
 from .io import Checkpoints
 from .ops.numbers import argument
 from .random import as_key
@@ -113,6 +113,7 @@ def train(
             batch = data(key, step)
             new_model, new_state, found = fast(model, state, *batch)
             numbers = {k: float(v) for k, v in found.items()}
+            _require_free(numbers)
             if not np.isfinite([numbers["loss"], numbers["norm"]]).all():
                 raise _explained(step_function, (model, state, *batch), step + 1, numbers)
             model, state, step = new_model, new_state, step + 1
@@ -120,7 +121,7 @@ def train(
             if progress(step, numbers):
                 stop.append(0)
             if step % log_every == 0:
-                metrics.write({"step": step, **window.means(), "lr": _rate_of(optimizer, step)})
+                metrics.write({"step": step, "lr": _rate_of(optimizer, step), **window.means()})
             if evaluate is not None and _due(step, steps, evaluate_every):
                 result = _evaluated(evaluate, model, step)
                 metrics.write({"step": step, "evaluation": result})
@@ -135,6 +136,12 @@ def train(
 
 def _due(step: int, steps: int, every: int) -> bool:
     return step % every == 0 or step == steps
+
+
+def _require_free(names: Iterable[str]) -> None:
+    taken = [name for name in names if name in WRITTEN or name.startswith(EVALUATION)]
+    if taken:
+        raise setting_error("train", f"loss logs {', '.join(taken)}, which train writes into its lines itself", "Give another name")
 
 
 def _rate_of(optimizer: optim.Optimizer, step: int) -> float:
@@ -211,6 +218,7 @@ def _nested(line: dict[str, Any]) -> dict[str, Any]:
 
 
 EVALUATION = "evaluation."
+WRITTEN = frozenset(("step", "seconds", "time", "evaluation"))
 
 
 class Metrics:

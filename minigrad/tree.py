@@ -182,7 +182,7 @@ def _given(meta: Any) -> Any:
 
 def _split_dict(tree: dict[Any, Any]) -> Parts:
     keys = _ordered(tree)
-    meta = None if not keys or type(keys[0]) is str else Frozen(keys)  # sorted strings are equal only to strings
+    meta = None if all(type(k) is str for k in keys) else Frozen(keys)  # strings can be sorted, and are equal only to strings
     return keys, [tree[k] for k in keys], meta
 
 

@@ -202,6 +202,31 @@ def test_an_attribute_that_is_set_again_keeps_its_role() -> None:
         assert tree.trained(tree.flatten(model)[1]) == [True, True, False, False]
 
 
+def test_each_item_keeps_its_role_and_a_new_one_has_that_of_its_value() -> None:
+    class Listed(mg.Module):
+        def __init__(self) -> None:
+            self.parts, self.named = [mg.parameter(X[0]), mg.buffer(X[1])], {"w": mg.parameter(X[0])}
+
+    def trained(model: Any) -> list[bool]:
+        return tree.trained(tree.flatten(model)[1])
+
+    def updated(model: Any) -> Any:
+        model.parts = [model.parts[0], mg.buffer(model.parts[1] + 1)]
+        return model
+
+    assert trained(updated(copy.copy(Listed()))) == trained(mg.jit(updated)(Listed())) == [True, False, True]
+    for model in (Listed(), copy.copy(Listed())):
+        assert trained(model) == [True, False, True]
+        model.parts[0] = model.parts[0] * 2
+        model.parts.append(mg.buffer(X[0]))
+        model.named["z"] = mg.buffer(X[0])
+        assert trained(model) == trained(copy.copy(model)) == [True, False, False, True, False]
+        del model.parts[1:], model.named["z"]
+        assert trained(model) == [True, True]
+        model.parts.append(mg.parameter(X[0]))
+        assert trained(model) == [True, True, True]
+
+
 def test_a_model_that_a_compiled_function_makes_has_its_roles() -> None:
     class Twins(mg.Module):
         def __init__(self, x: Any) -> None:

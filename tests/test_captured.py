@@ -333,3 +333,27 @@ def test_other_lengths_use_the_same_program(n: int, m: int) -> None:
     fast = mg.jit(lambda x: mg.sum(x @ w))
     for length in (n + 1, m + 1):
         close(fast(np.ones((length, 3))), 3 * length)
+
+
+class Scaled(mg.Module):
+    def __init__(self) -> None:
+        self.table, self.weight, self.factor = np.ones(3), mg.parameter(np.ones(3)), 1
+
+    def __call__(self, x: Any) -> Any:
+        return mg.sum(x * self.table * self.weight) * self.factor
+
+
+@pytest.mark.parametrize("used", [lambda model, x: mg.sum(x * model.table) * model.factor, lambda model, x: model(x)])
+def test_arrays_and_settings_of_a_model_outside_are_read_anew(used: Any) -> None:
+    """Also where f takes no tensor from it, and where an array is changed in place."""
+    model, x = Scaled(), np.arange(1.0, 4.0)
+    fast = mg.jit(lambda x: used(model, x))
+    assert float(fast(x)) == 6
+    model.table *= 2
+    assert float(fast(x)) == 12
+    model.table = np.full(3, 5.0)
+    assert float(fast(x)) == 30
+    model.factor = 2
+    assert float(fast(x)) == 60
+    model = Scaled()
+    assert float(fast(x)) == 6

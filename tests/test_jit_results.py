@@ -103,3 +103,14 @@ def test_the_program_that_is_explained_is_the_newest() -> None:
     fast(mg.ones(5))  # of the first kind again: another length is a run-time size
     assert fast.graph.params[0].type.ndim == 1
     assert "run-time size" in fast.explain()
+
+
+@pytest.mark.parametrize("setting", ["0", "1"])
+def test_results_have_memory_of_their_own(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    """Also where the interpreter runs the program."""
+    monkeypatch.setenv("MINIGRAD_JIT", setting)
+    x = XS.copy()
+    found = mg.jit(lambda x: (x, x[1:]))(x)
+    x[...] = 0
+    np.testing.assert_array_equal(found[0], XS)
+    np.testing.assert_array_equal(found[1], XS[1:])

@@ -226,6 +226,22 @@ def test_a_loss_alone_is_refused_with_the_way_out(tmp_path):
         train(fresh(), mg.optim.SGD(0.1), lambda *batch: fit(*batch)[0], line, folder=tmp_path, steps=2, key=0)
 
 
+@pytest.mark.parametrize("name", ["step", "seconds", "time", "evaluation", "evaluation.error", "lr"])
+def test_a_number_that_a_loss_logs_is_written_as_it_is_or_refused(tmp_path, name):
+    def loss(model, *batch):
+        return fit(model, *batch)[0], {name: mg.tensor(7.0)}
+
+    def run():
+        train(fresh(), mg.optim.SGD(0.1), loss, line, folder=tmp_path, steps=1, key=0, log_every=1)
+        return Metrics.read(tmp_path / "metrics.jsonl")[-1][name]
+
+    if name == "lr":
+        assert run() == 7
+    else:
+        with pytest.raises(mg.errors.SettingError, match=rf"loss logs {name}, which train writes"):
+            run()
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path):
     with locked(tmp_path), pytest.raises(RunError, match="another process"), locked(tmp_path):
         pass

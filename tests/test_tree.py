@@ -70,6 +70,13 @@ def test_keys_that_have_no_order_stay_as_they_come() -> None:
     assert tree.unflatten(treedef, leaves) == given
 
 
+def test_a_compiled_function_sees_keys_that_have_no_order_as_they_come() -> None:
+    values = mg.jit(lambda d: list(d.values()))
+    for d in ({"a": 1.0, 1: 2.0}, {1: 2.0, "a": 1.0}):
+        assert [float(v) for v in values(d)] == list(d.values())
+    assert tree.flatten({"a": 1.0, 1: 2.0})[1] != tree.flatten({"a": 1.0, True: 2.0})[1]
+
+
 def test_dicts_with_the_same_keys_have_the_same_structure() -> None:
     assert tree.flatten({"b": 1, "a": 2})[1] == tree.flatten({"a": 3, "b": 4})[1]
     assert tree.map(lambda x, y: (x, y), {"b": 1, "a": 2}, {"a": 3, "b": 4}) == {"a": (2, 3), "b": (1, 4)}
