@@ -24,7 +24,7 @@ def places(parts: Sequence[Part]) -> dict[int, tuple[str, int]]:
 
 
 class View:
-    """The parts of each step, by its number.
+    """The parts of each step, by its number. Only items that know their part have them (`parts.assign`).
 
     slots    the slots that are shown: all, or those with the greatest weights in any step; None where no value is known
     tops     a scale, or the name of a value -> the number at the end of its colours
@@ -35,7 +35,8 @@ class View:
     """
 
     def __init__(self, wiring: Wiring):
-        found = {s.number: parts_of(wiring.items, s.items) for s in wiring.steps if s.label}
+        known = [s for s in wiring.steps if s.label and any(wiring.items[i].part for i in s.items)]
+        found = {s.number: parts_of(wiring.items, s.items) for s in known}
         self.parts: dict[int, tuple[Memory, list[Part]]] = {n: pair for n, pair in found.items() if pair[1]}
         self.slots: tuple[int, ...] | None = None
         self.tops: dict[str, float] = {}
