@@ -354,14 +354,18 @@ class RowScene:
 
     def _rates(self) -> str:
         """The factor by which one step back multiplies the gradient of each state along its lane: the geometric mean over all steps."""
-        found: dict[str, list[float]] = {}
+        found: dict[tuple[Any, ...], list[float]] = {}
         for left, right in pairwise(self.steps[i] for i in self.inner):
             for a in left.exits:
                 norm = self.colours.lanes.get((a, right.number))
                 if norm is not None and 0 < norm < math.inf:
-                    found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
-        rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
-        words = [f"‖∂L/∂{name}‖ × {rate:.2g}" for name, rate in sorted(rates.items())[:6]]
+                    found.setdefault(self.wiring.slot[a], []).append(norm)
+        names = [text.clean(name, 10) for _, name, _ in found]
+        labels = {
+            s: f"‖∂L/∂{name}‖" + ("" if names.count(name) == 1 else f" of layer {s[2] - 1}") for s, name in zip(found, names, strict=True)
+        }
+        rates = {labels[s]: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for s, norms in found.items() if len(norms) > 1}
+        words = [f"{label} × {rate:.2g}" for label, rate in sorted(rates.items())[:6]]
         return "a step back: " + "  ·  ".join(words) if words else ""
 
 
