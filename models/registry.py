@@ -20,10 +20,13 @@ from .gru import GRU
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
+from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .selective import S6
 from .settings import Layers, Size, annotation
 from .transformer import Transformer
+from .xlstm import MLSTM, SLSTM
 
 __all__ = ["MODELS", "Size", "builder"]
 
@@ -119,5 +122,12 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
+    "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
+    "mingru": _builder(MinGRU, "hidden layers chunk", _stacked, hidden=100),
+    "minlstm": _builder(MinLSTM, "hidden layers chunk", _stacked, hidden=100),
+    "s6": _builder(
+        S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
+    ),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -29,6 +29,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "ntm": {"hidden": 5, "memory": (6, 4)},
     "mann": {"hidden": 5, "memory": (6, 4), "heads": 2},
     "dnc": {"hidden": 5, "memory": (6, 4), "heads": 2},
+    "slstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mlstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mingru": {"hidden": 5},
+    "minlstm": {"hidden": 5},
+    "s6": {"hidden": 4, "states": 3, "convolution": True},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

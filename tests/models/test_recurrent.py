@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    MLSTM,
+    NTM,
+    RNN,
+    S6,
+    SLSTM,
+    AttentiveLSTM,
+    Bidirectional,
+    Encoded,
+    ImageEncoder,
+    MinGRU,
+    MinLSTM,
+    Stack,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.tensor import inline
@@ -28,6 +46,15 @@ MODELS = {
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+    "slstm": lambda: SLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "slstm-exp": lambda: SLSTM(3, 6, 2, heads=1, forget="exp", norm=False, convolution=True, dtype="float64"),
+    "mlstm": lambda: MLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "mlstm-chunks": lambda: MLSTM(3, 6, 2, 1, "exp", True, False, "silu", chunk=3, dtype="float64"),
+    "mingru": lambda: MinGRU(3, 6, 2, dtype="float64"),
+    "minlstm": lambda: MinLSTM(3, 6, 2, dtype="float64"),
+    "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
+    "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
+    "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -181,6 +208,11 @@ def test_every_intermediate_is_named():
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
+        SLSTM(3, 4, 2, heads=2): {"i'", "f'", "z", "o", "m", "c", "n", "h", "y"},
+        MLSTM(3, 4, 2, heads=2): {"q", "k", "v", "i'", "f'", "m", "C", "n", "o", "h", "y"},
+        MinGRU(3, 4, 2): {"z", "h", "y"},
+        MinLSTM(3, 4, 2): {"f'", "h", "y"},
+        S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
