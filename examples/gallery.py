@@ -16,13 +16,18 @@ from minigrad.models import (
     GRU,
     LSTM,
     MANN,
+    MLSTM,
     NTM,
     RNN,
+    S6,
+    SLSTM,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
     FastWeights,
     LinearAttention,
+    MinGRU,
+    MinLSTM,
     Transformer,
 )
 
@@ -41,6 +46,7 @@ MATRICES = {
     "fast_weights": FastWeights(3, 8, 2),
 }
 MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
+GATES = {"slstm": SLSTM(3, 8, 2), "mlstm": MLSTM(3, 8, 2), "mingru": MinGRU(3, 8, 2), "minlstm": MinLSTM(3, 8, 2), "s6": S6(3, 8, 2, 4)}
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
     "mann": ["k", "w_least", "w_write", "w_read", "usage", "g", "r", "M", "y"],
@@ -68,7 +74,7 @@ def pictures() -> Iterator[tuple[str, Any]]:
         yield f"{name}_rolled", viz.rolled(loss, model, XS, level="cell", steps=4)
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level=level)
         yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
-    for name, model in MATRICES.items():
+    for name, model in (MATRICES | GATES).items():
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)

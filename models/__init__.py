@@ -14,15 +14,19 @@ from .gru import GRU, GRUState
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
+from .minimal import MinGRU, MinimalState, MinLSTM
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
+from .selective import S6, S6State
 from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
+from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 
 __all__ = [
-    "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
-    "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded", "FastWeights", "FastWeightsState", "FeedForwardNetwork",
-    "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState",
-    "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
+    "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "S6", "SLSTM", "Attention", "AttentiveLSTM", "Bidirectional", "Block",
+    "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded", "FastWeights", "FastWeightsState",
+    "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear", "LinearAttention",
+    "LinearAttentionState", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm",
+    "RNNState", "S6State", "SLSTMState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
     "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

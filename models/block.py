@@ -31,6 +31,19 @@ class ShortConvolution(Module):
         return window[:, 1:].named("past"), mg.sum(self.W * window, 1)
 
 
+class SiluConvolution(ShortConvolution):
+    """SiLU of a short convolution with biases, as in the blocks of xLSTM and Mamba."""
+
+    def __init__(self, channels: int, key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 2)
+        super().__init__(channels, k[0], dtype)
+        self.b = mg.parameter(mg.init.uniform(k[1], (channels,), 0.5, dtype))
+
+    def __call__(self, past: Past, x: Tensor) -> tuple[Past, Tensor]:
+        past, y = super().__call__(past, x)
+        return past, mg.silu(y + self.b)
+
+
 class RMSNorm(Module):
     """RMS norm x / √(mean x² + ε) ⊙ scale over the last axis (Zhang and Sennrich 2019), in the shape of x."""
 

@@ -22,10 +22,13 @@ from .gru import GRU
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
+from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .selective import S6
 from .settings import Layers, Size, annotation
 from .transformer import Transformer
+from .xlstm import MLSTM, SLSTM
 
 __all__ = ["MODELS", "Size", "builder"]
 
@@ -128,5 +131,12 @@ MODELS: dict[str, Callable[..., Any]] = {
         _stacked,
     ),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
+    "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
+    "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
+    "mingru": _builder(MinGRU, "hidden layers chunk", _stacked, hidden=100),
+    "minlstm": _builder(MinLSTM, "hidden layers chunk", _stacked, hidden=100),
+    "s6": _builder(
+        S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
+    ),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

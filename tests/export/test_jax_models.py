@@ -32,6 +32,11 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear-attention": {"hidden": 4, "feature": "dpfp", "convolution": True},
     "deltanet": {"hidden": 4, "gated": True, "product": 2},
     "fast-weights": {"hidden": 5},
+    "slstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mlstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mingru": {"hidden": 5},
+    "minlstm": {"hidden": 5},
+    "s6": {"hidden": 4, "states": 3, "convolution": True},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

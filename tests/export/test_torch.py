@@ -6,7 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, DeltaNet, FastWeights, Stack, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    MLSTM,
+    NTM,
+    RNN,
+    S6,
+    SLSTM,
+    AttentiveLSTM,
+    Bidirectional,
+    DeltaNet,
+    FastWeights,
+    MinGRU,
+    MinLSTM,
+    Stack,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.errors import DTypeError, GraphError
@@ -158,6 +176,9 @@ MODELS: dict[str, Any] = {
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "dnc": lambda: DNC(3, 2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
+    "xlstm": lambda: Stack([SLSTM(3, 4, heads=1, convolution=True, dtype="float64"), MLSTM(4, 4, 2, heads=1, dtype="float64")]),
+    "minimal": lambda: Stack([MinGRU(3, 4, dtype="float64"), MinLSTM(4, 3, 2, dtype="float64")]),
+    "s6": lambda: S6(3, 4, 2, states=3, convolution=True, dtype="float64"),
     "attention": lambda: AttentiveLSTM(3, 4, 2, dtype="float64"),
     "deltanet": lambda: DeltaNet(3, 4, 2, gated=True, product=2, dtype="float64"),
     "fast weights": lambda: FastWeights(3, 4, 2, dtype="float64"),

@@ -9,8 +9,11 @@ from minigrad.models import (
     GRU,
     LSTM,
     MANN,
+    MLSTM,
     NTM,
     RNN,
+    S6,
+    SLSTM,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -18,6 +21,8 @@ from minigrad.models import (
     FastWeights,
     ImageEncoder,
     LinearAttention,
+    MinGRU,
+    MinLSTM,
     Stack,
     Transformer,
 )
@@ -58,6 +63,15 @@ MODELS = {
     ),
     "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
     "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
+    "slstm": lambda: SLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "slstm-exp": lambda: SLSTM(3, 6, 2, heads=1, forget="exp", norm=False, convolution=True, dtype="float64"),
+    "mlstm": lambda: MLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "mlstm-chunks": lambda: MLSTM(3, 6, 2, 1, "exp", True, False, "silu", chunk=3, dtype="float64"),
+    "mingru": lambda: MinGRU(3, 6, 2, dtype="float64"),
+    "minlstm": lambda: MinLSTM(3, 6, 2, dtype="float64"),
+    "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
+    "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
+    "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -214,6 +228,11 @@ def test_every_intermediate_is_named():
         DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
         LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
         FastWeights(3, 4, 2): {"h", "A", "y"},
+        SLSTM(3, 4, 2, heads=2): {"i'", "f'", "z", "o", "m", "c", "n", "h", "y"},
+        MLSTM(3, 4, 2, heads=2): {"q", "k", "v", "i'", "f'", "m", "C", "n", "o", "h", "y"},
+        MinGRU(3, 4, 2): {"z", "h", "y"},
+        MinLSTM(3, 4, 2): {"f'", "h", "y"},
+        S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
