@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .attention import Attention, AttentiveLSTM, Decoder, DecoderState, MultiHead, causal, scaled_dot_product
 from .cell import Cell, Linear
+from .cnn import CNN, CNNState
 from .dnc import DNC, DNCState
 from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
@@ -17,8 +18,8 @@ from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
-    "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
-    "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
+    "CNN", "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell",
+    "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
     "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product",
     "sinusoids", "to_torch",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ import minigrad as mg
 
 from .attention import AttentiveLSTM
 from .cell import keys
+from .cnn import CNN
 from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
@@ -119,5 +120,6 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

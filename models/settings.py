@@ -16,6 +16,7 @@ Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
 Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
+Kernel = Annotated[int, "steps that a convolution sees: the present one and those before it"]
 Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
 
 

@@ -58,6 +58,7 @@ OPTIONS = {
     "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
     "decay FLOAT 0.99, read after|before after",
     "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
+    "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
     "feedforward": "hidden INT 200",
 }
 
