@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .attention import Attention, AttentiveLSTM, Decoder, DecoderState, MultiHead, causal, scaled_dot_product
+from .block import RMSNorm, ShortConvolution
 from .cell import Cell, Linear
 from .cnn import CNN, CNNState
 from .dnc import DNC, DNCState
@@ -20,6 +21,6 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 __all__ = [
     "CNN", "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell",
     "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
-    "MANNState", "MultiHead", "NTMState", "RNNState", "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product",
-    "sinusoids", "to_torch",
+    "MANNState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
+    "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip
