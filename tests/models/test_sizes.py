@@ -18,6 +18,7 @@ from minigrad.models import (
     FeedForwardNetwork,
     MultiHead,
     Stack,
+    Titans,
     Transformer,
 )
 from minigrad.models.transformer import Block
@@ -29,6 +30,7 @@ SIZES: dict[type, dict[str, int]] = {
     GRU: {"inputs": 3, "hidden": 4, "outputs": 2},
     LSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
     CNN: {"inputs": 3, "hidden": 4, "outputs": 2, "kernel": 3, "layers": 1},
+    Titans: {"inputs": 3, "hidden": 4, "outputs": 2, "heads": 2, "depth": 2},
     NTM: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "write_heads": 1, "layers": 1},
     MANN: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 2},
     DNC: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "layers": 1},
