@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -28,6 +29,7 @@ from minigrad.models import (
     LinearAttention,
     MinGRU,
     MinLSTM,
+    Titans,
     Transformer,
 )
 
@@ -80,6 +82,8 @@ def pictures() -> Iterator[tuple[str, Any]]:
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")
     yield "bidirectional", viz.unrolled(loss, Bidirectional(LSTM(3, 8), GRU(3, 8)), XS[:4], level="cell")
+    yield "cnn", viz.unrolled(loss, CNN(3, 8, 2, kernel=3, layers=2), XS[:4], level="cell")
+    yield "titans", viz.unrolled(loss, Titans(3, 8, 2), XS[:4], level="cell")
     yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="gate")
     yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 1), XS[:4], level="gate")
     yield "gradient_flow", viz.gradient_flow({n: evaluated(m, LONG) for n, m in CELLS.items()})

@@ -13,6 +13,7 @@ import minigrad as mg
 
 from .attention import AttentiveLSTM
 from .cell import keys
+from .cnn import CNN
 from .deltanet import DeltaNet
 from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
@@ -27,6 +28,7 @@ from .ntm import NTM
 from .rnn import RNN
 from .selective import S6
 from .settings import Layers, Size, annotation
+from .titans import Titans
 from .transformer import Transformer
 from .xlstm import MLSTM, SLSTM
 
@@ -138,5 +140,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "s6": _builder(
         S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
     ),
+    "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

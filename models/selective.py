@@ -80,7 +80,7 @@ class S6(Cell):
         self.readout = readout(hidden, outputs, k[7], dtype)
 
     def initial_state(self, batch: Any) -> S6State:
-        past = () if self.convolution is None else self.convolution.initial_state(batch)
+        past = None if self.convolution is None else self.convolution.initial_state(batch)
         h = mg.zeros(self.A_log.shape, self.dtype) if self.h_0 is None else self.h_0
         return S6State(mg.broadcast_to(h, (batch, *h.shape)), past)
 

@@ -81,7 +81,7 @@ class SLSTM(Cell):
     def initial_state(self, batch: Any) -> SLSTMState:
         shape = (batch, self.heads, self.hidden // self.heads)
         zero, m = mg.zeros(shape, self.dtype), mg.full(shape, -math.inf, self.dtype)
-        past = () if self.convolution is None else self.convolution.initial_state(batch)
+        past = None if self.convolution is None else self.convolution.initial_state(batch)
         return SLSTMState(mg.zeros((batch, self.hidden), self.dtype), zero, zero, m, past)
 
     def step(self, state: SLSTMState, x: Tensor) -> tuple[SLSTMState, Tensor]:
@@ -162,7 +162,7 @@ class MLSTM(Chunked):
     def initial_state(self, batch: Any) -> MLSTMState:
         width = self.hidden // self.heads
         shapes = (batch, self.heads, width, width), (batch, self.heads, width), (batch, self.heads)
-        past = () if self.convolution is None else self.convolution.initial_state(batch)
+        past = None if self.convolution is None else self.convolution.initial_state(batch)
         return MLSTMState(*(mg.zeros(shape, self.dtype) for shape in shapes), past)
 
     def step(self, state: MLSTMState, x: Tensor) -> tuple[MLSTMState, Tensor]:

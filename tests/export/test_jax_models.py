@@ -37,6 +37,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "mingru": {"hidden": 5},
     "minlstm": {"hidden": 5},
     "s6": {"hidden": 4, "states": 3, "convolution": True},
+    "titans": {"hidden": 4},
+    "cnn": {"hidden": 5, "kernel": 3},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

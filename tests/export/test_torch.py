@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -23,6 +24,7 @@ from minigrad.models import (
     MinGRU,
     MinLSTM,
     Stack,
+    Titans,
     Transformer,
 )
 
@@ -173,6 +175,8 @@ MODELS: dict[str, Any] = {
     "rnn": lambda: RNN(3, 4, 2, dtype="float64"),
     "lstm": lambda: Stack([LSTM(3, 4, peephole=True, projection=3, dtype="float64"), GRU(3, 3, 2, dtype="float64")]),
     "both ways": lambda: Bidirectional(LSTM(3, 4, dtype="float64"), GRU(3, 3, dtype="float64")),
+    "cnn": lambda: CNN(3, 4, 2, 3, 2, dtype="float64"),
+    "titans": lambda: Titans(3, 4, 2, dtype="float64"),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "dnc": lambda: DNC(3, 2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),

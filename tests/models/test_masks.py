@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -30,6 +31,7 @@ from minigrad.models import (
     MinLSTM,
     MultiHead,
     Stack,
+    Titans,
     Transformer,
     scaled_dot_product,
 )
@@ -44,6 +46,8 @@ MODELS: dict[str, Any] = {
     "rnn-relu": lambda **d: RNN(INPUTS, 4, 2, activation="relu", start="identity", **d),
     "lstm": lambda **d: LSTM(INPUTS, 4, 2, peephole=True, projection=3, **d),
     "gru": lambda **d: GRU(INPUTS, 4, 2, **d),
+    "cnn": lambda **d: CNN(INPUTS, 4, 2, 3, 2, **d),
+    "titans": lambda **d: Titans(INPUTS, 4, 2, depth=1, **d),
     "stack": lambda **d: Stack([LSTM(INPUTS, 4, **d), GRU(4, 3, 2, **d)]),
     "bidirectional": lambda **d: Bidirectional(LSTM(INPUTS, 4, **d), GRU(INPUTS, 3, **d)),
     "ntm": lambda **d: NTM(INPUTS, 2, M_0="learned", **small, **d),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -24,6 +25,7 @@ from minigrad.models import (
     MinGRU,
     MinLSTM,
     Stack,
+    Titans,
     Transformer,
 )
 
@@ -48,6 +50,8 @@ MODELS = {
     "lstm-coupled": lambda: LSTM(3, 6, 2, peephole=True, coupled=True, projection=4, dtype="float64"),
     "gru": lambda: GRU(3, 6, 2, dtype="float64"),
     "gru-paper": lambda: GRU(3, 6, 2, reset_first=True, dtype="float64"),
+    "cnn": lambda: CNN(3, 6, 2, 4, 2, dtype="float64"),
+    "titans": lambda: Titans(3, 4, 2, heads=2, output_gate=True, dtype="float64"),
     "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "ntm-heads": lambda: NTM(3, 2, "feedforward", read_heads=2, write_heads=3, shift=2, w_0="focused", read="before", **small),
@@ -214,7 +218,9 @@ def test_every_intermediate_is_named():
     """The drawings find gates, heads and memory by name, with the head's scope."""
     expected = {
         RNN(3, 4, 2): {"h", "y"},
+        CNN(3, 4, 2): {"h", "y"},
         GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
+        Titans(3, 4, 2): {"q", "k", "v", "eta", "theta", "alpha", "S1", "S2", "M1", "M2", "r", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
         LSTM(3, 4, 2, projection=2): {"i", "f", "g", "o", "c", "h", "projected", "y"},
         AttentiveLSTM(3, 4, 2): {"scores", "weights", "context", "h", "y"},

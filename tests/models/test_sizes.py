@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -25,6 +26,7 @@ from minigrad.models import (
     MinLSTM,
     MultiHead,
     Stack,
+    Titans,
     Transformer,
 )
 from minigrad.models.transformer import Block
@@ -35,6 +37,8 @@ SIZES: dict[type, dict[str, int]] = {
     RNN: {"inputs": 3, "hidden": 4, "outputs": 2},
     GRU: {"inputs": 3, "hidden": 4, "outputs": 2},
     LSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
+    CNN: {"inputs": 3, "hidden": 4, "outputs": 2, "kernel": 3, "layers": 1},
+    Titans: {"inputs": 3, "hidden": 4, "outputs": 2, "heads": 2, "depth": 2},
     NTM: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "write_heads": 1, "layers": 1},
     MANN: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 2},
     DNC: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "layers": 1},
