@@ -23,6 +23,9 @@ from .mann import MANN
 from .ntm import NTM
 from .rnn import RNN
 from .settings import Layers, Size, annotation
+from .sparse_memory import SAM
+from .stack_rnn import StackRNN
+from .tape_rnn import TapeRNN
 from .transformer import Transformer
 
 __all__ = ["MODELS", "Size", "builder"]
@@ -119,5 +122,8 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "sam": _builder(SAM, "controller hidden memory heads nearest"),
+    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),
+    "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

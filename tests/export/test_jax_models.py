@@ -29,6 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "ntm": {"hidden": 5, "memory": (6, 4)},
     "mann": {"hidden": 5, "memory": (6, 4), "heads": 2},
     "dnc": {"hidden": 5, "memory": (6, 4), "heads": 2},
+    "sam": {"hidden": 5, "memory": (6, 4), "heads": 2, "nearest": 3},
+    "stack-rnn": {"hidden": 5, "stacks": 2, "cells": 5},
+    "tape-rnn": {"hidden": 5, "cells": 5, "cell_size": 2, "writer": 3},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

@@ -23,7 +23,7 @@ from minigrad.export import onnx_model
 from minigrad.testing.strategies import graphs
 
 SIZES = [(1, 1), (5, 3), (2, 4), (4, 2), (3, 5)]  # of T and B; the example has (3, 2)
-SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1}
+SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1, "cells": 5, "cell_size": 2, "writer": 3}
 
 
 def small(name: str, dtype: str) -> Any:

@@ -6,7 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    SAM,
+    AttentiveLSTM,
+    Bidirectional,
+    Stack,
+    StackRNN,
+    TapeRNN,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.errors import DTypeError, GraphError
@@ -158,6 +172,9 @@ MODELS: dict[str, Any] = {
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "dnc": lambda: DNC(3, 2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 4, 2, stacks=2, cells=5, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 4, 2, cells=5, cell_size=2, writer=3, dtype="float64"),
     "attention": lambda: AttentiveLSTM(3, 4, 2, dtype="float64"),
     "transformer": lambda: Transformer(3, 2, 4, 2, 1, dtype="float64"),
 }

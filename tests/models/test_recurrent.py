@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    SAM,
+    AttentiveLSTM,
+    Bidirectional,
+    Encoded,
+    ImageEncoder,
+    Stack,
+    StackRNN,
+    TapeRNN,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.tensor import inline
@@ -28,6 +44,9 @@ MODELS = {
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 6, 2, stacks=2, cells=5, cell_size=2, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 6, 2, cells=5, cell_size=2, writer=4, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -181,6 +200,11 @@ def test_every_intermediate_is_named():
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
+        SAM(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "add", "alpha", "gamma", "least", "w_write", "M", "rows", "w_read", "r", "accessed", "y"),
+        },
+        StackRNN(3, 4, 2): {"top", "h", "actions", "pushed", "s", "y"},
+        TapeRNN(3, 4, 2): {"h", "written", "moves", "tape", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),

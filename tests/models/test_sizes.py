@@ -13,10 +13,13 @@ from minigrad.models import (
     MANN,
     NTM,
     RNN,
+    SAM,
     AttentiveLSTM,
     FeedForwardNetwork,
     MultiHead,
     Stack,
+    StackRNN,
+    TapeRNN,
     Transformer,
 )
 from minigrad.models.transformer import Block
@@ -30,6 +33,9 @@ SIZES: dict[type, dict[str, int]] = {
     NTM: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "write_heads": 1, "layers": 1},
     MANN: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 2},
     DNC: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "layers": 1},
+    SAM: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 1, "nearest": 2},
+    StackRNN: {"inputs": 3, "hidden": 4, "outputs": 2, "stacks": 1, "cells": 3, "cell_size": 1, "top": 1},
+    TapeRNN: {"inputs": 3, "hidden": 4, "outputs": 2, "cells": 3, "cell_size": 1, "writer": 2},
     AttentiveLSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
     FeedForwardNetwork: {"inputs": 3, "hidden": 4, "outputs": 2},
     MultiHead: {"width": 4, "heads": 2},
