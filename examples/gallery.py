@@ -21,6 +21,7 @@ from minigrad.models import (
     NTM,
     RNN,
     S6,
+    SAM,
     SLSTM,
     AttentiveLSTM,
     Bidirectional,
@@ -29,6 +30,8 @@ from minigrad.models import (
     LinearAttention,
     MinGRU,
     MinLSTM,
+    StackRNN,
+    TapeRNN,
     Titans,
     Transformer,
 )
@@ -49,6 +52,7 @@ MATRICES = {
 }
 MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
 GATES = {"slstm": SLSTM(3, 8, 2), "mlstm": MLSTM(3, 8, 2), "mingru": MinGRU(3, 8, 2), "minlstm": MinLSTM(3, 8, 2), "s6": S6(3, 8, 2, 4)}
+SPARSE_AND_STACKS = {"sam": SAM(3, 2, **SMALL), "stack_rnn": StackRNN(3, 8, 2, cells=6), "tape_rnn": TapeRNN(3, 8, 2, cells=6)}
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
     "mann": ["k", "w_least", "w_write", "w_read", "usage", "g", "r", "M", "y"],
@@ -78,6 +82,8 @@ def pictures() -> Iterator[tuple[str, Any]]:
         yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
     for name, model in (MATRICES | GATES).items():
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
+    for name, model in SPARSE_AND_STACKS.items():
+        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:3], level="cell")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")

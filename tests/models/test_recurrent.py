@@ -14,6 +14,7 @@ from minigrad.models import (
     NTM,
     RNN,
     S6,
+    SAM,
     SLSTM,
     AttentiveLSTM,
     Bidirectional,
@@ -25,6 +26,8 @@ from minigrad.models import (
     MinGRU,
     MinLSTM,
     Stack,
+    StackRNN,
+    TapeRNN,
     Titans,
     Transformer,
 )
@@ -76,6 +79,9 @@ MODELS = {
     "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
     "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
     "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 6, 2, stacks=2, cells=5, cell_size=2, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 6, 2, cells=5, cell_size=2, writer=4, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -239,6 +245,11 @@ def test_every_intermediate_is_named():
         MinGRU(3, 4, 2): {"z", "h", "y"},
         MinLSTM(3, 4, 2): {"f'", "h", "y"},
         S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
+        SAM(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "add", "alpha", "gamma", "least", "w_write", "M", "rows", "w_read", "r", "accessed", "y"),
+        },
+        StackRNN(3, 4, 2): {"top", "h", "actions", "pushed", "s", "y"},
+        TapeRNN(3, 4, 2): {"h", "written", "moves", "tape", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
