@@ -1,12 +1,14 @@
-"""Networks with memory, one family a file: RNN, LSTM, GRU, attention, transformer, NTM, MANN, DNC."""
+"""Networks with memory, one family a file: from RNN, LSTM and GRU to attention, NTM, MANN, DNC, fast weights and DeltaNet."""
 
 from __future__ import annotations
 
 from .attention import Attention, AttentiveLSTM, Decoder, DecoderState, MultiHead, causal, scaled_dot_product
 from .block import RMSNorm, ShortConvolution
 from .cell import Cell, Linear
+from .deltanet import DeltaNet, DeltaNetState
 from .dnc import DNC, DNCState
 from .encoder import Encoded, ImageEncoder
+from .fast_weights import FastWeights, FastWeightsState, LinearAttention, LinearAttentionState
 from .feedforward import FeedForwardNetwork
 from .gru import GRU, GRUState
 from .layers import Bidirectional, Stack
@@ -21,8 +23,10 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 
 __all__ = [
-    "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "S6", "SLSTM", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell",
-    "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm",
-    "Linear", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "S6State",
-    "SLSTMState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "S6", "SLSTM", "Attention", "AttentiveLSTM", "Bidirectional", "Block",
+    "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded", "FastWeights", "FastWeightsState",
+    "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear", "LinearAttention",
+    "LinearAttentionState", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm",
+    "RNNState", "S6State", "SLSTMState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
+    "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

@@ -18,6 +18,8 @@ from minigrad.models import (
     SLSTM,
     AttentiveLSTM,
     Bidirectional,
+    DeltaNet,
+    FastWeights,
     MinGRU,
     MinLSTM,
     Stack,
@@ -178,6 +180,8 @@ MODELS: dict[str, Any] = {
     "minimal": lambda: Stack([MinGRU(3, 4, dtype="float64"), MinLSTM(4, 3, 2, dtype="float64")]),
     "s6": lambda: S6(3, 4, 2, states=3, convolution=True, dtype="float64"),
     "attention": lambda: AttentiveLSTM(3, 4, 2, dtype="float64"),
+    "deltanet": lambda: DeltaNet(3, 4, 2, gated=True, product=2, dtype="float64"),
+    "fast weights": lambda: FastWeights(3, 4, 2, dtype="float64"),
     "transformer": lambda: Transformer(3, 2, 4, 2, 1, dtype="float64"),
 }
 
