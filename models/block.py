@@ -39,7 +39,7 @@ class SiluConvolution(ShortConvolution):
         super().__init__(channels, k[0], dtype)
         self.b = mg.parameter(mg.init.uniform(k[1], (channels,), 0.5, dtype))
 
-    def __call__(self, past: Past, x: Tensor) -> tuple[Past, Tensor]:
+    def __call__(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         past, y = super().__call__(past, x)
         return past, mg.silu(y + self.b)
 

@@ -12,7 +12,7 @@ from minigrad import Tensor
 from minigrad.errors import setting_error
 
 from .attention import causal
-from .block import Past, SiluConvolution
+from .block import SiluConvolution
 from .cell import Cell, choose, keys, masked, over, read, readout
 from .chunked import Chunked
 from .settings import Chunk, Convolution, Heads, Hidden, Norm, require_at_least
@@ -22,13 +22,13 @@ Forget = Annotated[ForgetGate, "function of the forget gates"]
 
 
 class SLSTMState(NamedTuple):
-    """h (batch, hidden); by head (batch, heads, hidden / heads) the cell c, the normaliser n and the stabiliser m; past inputs."""
+    """h (batch, hidden); by head (batch, heads, hidden / heads) the cell c, the normaliser n and the stabiliser m."""
 
     h: Tensor
     c: Tensor
     n: Tensor
     m: Tensor
-    past: Past
+    past: Tensor | None  # (batch, 3, inputs)
 
 
 class SLSTM(Cell):
@@ -81,7 +81,7 @@ class SLSTM(Cell):
     def initial_state(self, batch: Any) -> SLSTMState:
         shape = (batch, self.heads, self.hidden // self.heads)
         zero, m = mg.zeros(shape, self.dtype), mg.full(shape, -math.inf, self.dtype)
-        past = () if self.convolution is None else self.convolution.initial_state(batch)
+        past = None if self.convolution is None else self.convolution.initial_state(batch)
         return SLSTMState(mg.zeros((batch, self.hidden), self.dtype), zero, zero, m, past)
 
     def step(self, state: SLSTMState, x: Tensor) -> tuple[SLSTMState, Tensor]:
@@ -106,7 +106,7 @@ class MLSTMState(NamedTuple):
     C: Tensor
     n: Tensor
     m: Tensor
-    past: Past  # inputs
+    past: Tensor | None  # (batch, 3, inputs)
 
 
 class MLSTM(Chunked):
@@ -162,7 +162,7 @@ class MLSTM(Chunked):
     def initial_state(self, batch: Any) -> MLSTMState:
         width = self.hidden // self.heads
         shapes = (batch, self.heads, width, width), (batch, self.heads, width), (batch, self.heads)
-        past = () if self.convolution is None else self.convolution.initial_state(batch)
+        past = None if self.convolution is None else self.convolution.initial_state(batch)
         return MLSTMState(*(mg.zeros(shape, self.dtype) for shape in shapes), past)
 
     def step(self, state: MLSTMState, x: Tensor) -> tuple[MLSTMState, Tensor]:
