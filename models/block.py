@@ -12,6 +12,8 @@ from minigrad.errors import setting_error
 from .cell import Linear, blocks, keys
 from .settings import require_at_least
 
+Past = Tensor | None  # the state of a short convolution, or of none
+
 
 class ShortConvolution(Module):
     """Causal convolution of width 4 over time, each channel by itself: y_t = Σ_a W_a ⊙ x_{t−3+a}, a = 0 … 3, zeros before the first step.

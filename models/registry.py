@@ -13,6 +13,7 @@ import minigrad as mg
 
 from .attention import AttentiveLSTM
 from .cell import keys
+from .cnn import CNN
 from .deltanet import DeltaNet
 from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
@@ -27,6 +28,10 @@ from .ntm import NTM
 from .rnn import RNN
 from .selective import S6
 from .settings import Layers, Size, annotation
+from .sparse_memory import SAM
+from .stack_rnn import StackRNN
+from .tape_rnn import TapeRNN
+from .titans import Titans
 from .transformer import Transformer
 from .xlstm import MLSTM, SLSTM
 
@@ -138,5 +143,10 @@ MODELS: dict[str, Callable[..., Any]] = {
     "s6": _builder(
         S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
     ),
+    "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
+    "sam": _builder(SAM, "controller hidden memory heads nearest"),
+    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),
+    "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

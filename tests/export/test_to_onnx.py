@@ -25,6 +25,7 @@ from minigrad.testing.strategies import graphs
 SIZES = [(1, 1), (5, 3), (2, 4), (4, 2), (3, 5)]  # of T and B; the example has (3, 2)
 SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1}
 OWN = {"mlstm": {"norm": False}}  # its norm makes the rounding errors of a read near 0 up to 300 times as large
+SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1, "cells": 5, "cell_size": 2, "writer": 3}
 
 
 def small(name: str, dtype: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -15,6 +16,7 @@ from minigrad.models import (
     NTM,
     RNN,
     S6,
+    SAM,
     SLSTM,
     Attention,
     AttentiveLSTM,
@@ -30,6 +32,9 @@ from minigrad.models import (
     MinLSTM,
     MultiHead,
     Stack,
+    StackRNN,
+    TapeRNN,
+    Titans,
     Transformer,
     scaled_dot_product,
 )
@@ -44,11 +49,16 @@ MODELS: dict[str, Any] = {
     "rnn-relu": lambda **d: RNN(INPUTS, 4, 2, activation="relu", start="identity", **d),
     "lstm": lambda **d: LSTM(INPUTS, 4, 2, peephole=True, projection=3, **d),
     "gru": lambda **d: GRU(INPUTS, 4, 2, **d),
+    "cnn": lambda **d: CNN(INPUTS, 4, 2, 3, 2, **d),
+    "titans": lambda **d: Titans(INPUTS, 4, 2, depth=1, **d),
     "stack": lambda **d: Stack([LSTM(INPUTS, 4, **d), GRU(4, 3, 2, **d)]),
     "bidirectional": lambda **d: Bidirectional(LSTM(INPUTS, 4, **d), GRU(INPUTS, 3, **d)),
     "ntm": lambda **d: NTM(INPUTS, 2, M_0="learned", **small, **d),
     "dnc": lambda **d: DNC(INPUTS, 2, **small, **d),
     "mann": lambda **d: MANN(INPUTS, 2, heads=2, **small, **d),
+    "sam": lambda **d: SAM(INPUTS, 2, heads=2, nearest=3, **small, **d),
+    "stack-rnn": lambda **d: StackRNN(INPUTS, 4, 2, stacks=2, cells=5, **d),
+    "tape-rnn": lambda **d: TapeRNN(INPUTS, 4, 2, cells=5, cell_size=2, writer=4, **d),
     "encoded": lambda **d: Encoded(ImageEncoder(1, (2,), 3, **d), LSTM(5, 4, 2, **d)),
     "encoded transformer": lambda **d: Encoded(ImageEncoder(1, (2,), 3, **d), Transformer(5, 2, 4, 2, 1, **d)),
     "linear-attention": lambda **d: LinearAttention(INPUTS, 4, 2, feature="dpfp", convolution=True, **d),

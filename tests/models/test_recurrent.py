@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -13,6 +14,7 @@ from minigrad.models import (
     NTM,
     RNN,
     S6,
+    SAM,
     SLSTM,
     AttentiveLSTM,
     Bidirectional,
@@ -24,6 +26,9 @@ from minigrad.models import (
     MinGRU,
     MinLSTM,
     Stack,
+    StackRNN,
+    TapeRNN,
+    Titans,
     Transformer,
 )
 
@@ -48,6 +53,8 @@ MODELS = {
     "lstm-coupled": lambda: LSTM(3, 6, 2, peephole=True, coupled=True, projection=4, dtype="float64"),
     "gru": lambda: GRU(3, 6, 2, dtype="float64"),
     "gru-paper": lambda: GRU(3, 6, 2, reset_first=True, dtype="float64"),
+    "cnn": lambda: CNN(3, 6, 2, 4, 2, dtype="float64"),
+    "titans": lambda: Titans(3, 4, 2, heads=2, output_gate=True, dtype="float64"),
     "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "ntm-heads": lambda: NTM(3, 2, "feedforward", read_heads=2, write_heads=3, shift=2, w_0="focused", read="before", **small),
@@ -72,6 +79,9 @@ MODELS = {
     "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
     "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
     "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 6, 2, stacks=2, cells=5, cell_size=2, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 6, 2, cells=5, cell_size=2, writer=4, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -224,7 +234,9 @@ def test_every_intermediate_is_named():
     """The drawings find gates, heads and memory by name, with the head's scope."""
     expected = {
         RNN(3, 4, 2): {"h", "y"},
+        CNN(3, 4, 2): {"h", "y"},
         GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
+        Titans(3, 4, 2): {"q", "k", "v", "eta", "theta", "alpha", "S1", "S2", "M1", "M2", "r", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
         LSTM(3, 4, 2, projection=2): {"i", "f", "g", "o", "c", "h", "projected", "y"},
         AttentiveLSTM(3, 4, 2): {"scores", "weights", "context", "h", "y"},
@@ -243,6 +255,11 @@ def test_every_intermediate_is_named():
         MinGRU(3, 4, 2): {"z", "h", "y"},
         MinLSTM(3, 4, 2): {"f'", "h", "y"},
         S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
+        SAM(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "add", "alpha", "gamma", "least", "w_write", "M", "rows", "w_read", "r", "accessed", "y"),
+        },
+        StackRNN(3, 4, 2): {"top", "h", "actions", "pushed", "s", "y"},
+        TapeRNN(3, 4, 2): {"h", "written", "moves", "tape", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),

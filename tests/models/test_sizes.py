@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    CNN,
     DNC,
     GRU,
     LSTM,
@@ -15,6 +16,7 @@ from minigrad.models import (
     NTM,
     RNN,
     S6,
+    SAM,
     SLSTM,
     AttentiveLSTM,
     DeltaNet,
@@ -25,6 +27,9 @@ from minigrad.models import (
     MinLSTM,
     MultiHead,
     Stack,
+    StackRNN,
+    TapeRNN,
+    Titans,
     Transformer,
 )
 from minigrad.models.transformer import Block
@@ -35,9 +40,14 @@ SIZES: dict[type, dict[str, int]] = {
     RNN: {"inputs": 3, "hidden": 4, "outputs": 2},
     GRU: {"inputs": 3, "hidden": 4, "outputs": 2},
     LSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
+    CNN: {"inputs": 3, "hidden": 4, "outputs": 2, "kernel": 3, "layers": 1},
+    Titans: {"inputs": 3, "hidden": 4, "outputs": 2, "heads": 2, "depth": 2},
     NTM: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "write_heads": 1, "layers": 1},
     MANN: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 2},
     DNC: {"inputs": 3, "outputs": 2, "hidden": 4, "read_heads": 1, "layers": 1},
+    SAM: {"inputs": 3, "outputs": 2, "hidden": 4, "heads": 1, "nearest": 2},
+    StackRNN: {"inputs": 3, "hidden": 4, "outputs": 2, "stacks": 1, "cells": 3, "cell_size": 1, "top": 1},
+    TapeRNN: {"inputs": 3, "hidden": 4, "outputs": 2, "cells": 3, "cell_size": 1, "writer": 2},
     AttentiveLSTM: {"inputs": 3, "hidden": 4, "outputs": 2},
     LinearAttention: {"inputs": 3, "hidden": 4, "outputs": 2, "heads": 2, "nu": 1},
     DeltaNet: {"inputs": 3, "hidden": 4, "outputs": 2, "heads": 2, "product": 1},
