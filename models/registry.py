@@ -138,8 +138,8 @@ MODELS: dict[str, Callable[..., Any]] = {
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
     "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
-    "mingru": _builder(MinGRU, "hidden layers chunk", _stacked, hidden=100),
-    "minlstm": _builder(MinLSTM, "hidden layers chunk", _stacked, hidden=100),
+    "mingru": _builder(MinGRU, "hidden layers longest chunk", _stacked, hidden=100),
+    "minlstm": _builder(MinLSTM, "hidden layers longest chunk", _stacked, hidden=100),
     "s6": _builder(
         S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
     ),

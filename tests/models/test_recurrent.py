@@ -132,6 +132,16 @@ def test_jit_checkpoint_and_steps_agree(name):
         close(y, ys[t])
 
 
+@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
+    model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
+    fast = mg.jit(f)
+    for T, batch in ((4, 2), (7, 1), (1, 3)):
+        xs = rng.standard_normal((T, batch, 3))
+        close(fast(model, xs), f(model, xs), 1e-10)
+    assert sum(map(len, fast.programs.values())) == 1
+
+
 @every
 def test_two_parts_equal_the_whole(name):
     model = MODELS[name]()

@@ -70,8 +70,8 @@ OPTIONS = {
     "W_h zeros|uniform zeros, b_f falling|high falling",
     "mlstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
     "output_gate sigmoid|silu|none sigmoid, chunk INT 0",
-    "mingru": "hidden INT 100, layers INT 1, chunk INT 0",
-    "minlstm": "hidden INT 100, layers INT 1, chunk INT 0",
+    "mingru": "hidden INT 100, layers INT 1, longest INT 0, chunk INT 0",
+    "minlstm": "hidden INT 100, layers INT 1, longest INT 0, chunk INT 0",
     "s6": "hidden INT 100, layers INT 1, states INT 16, expand INT 2, discretisation code|exact code, "
     "negative_eigenvalues yes|no no, h_0 zeros|learned zeros, convolution yes|no no, output_gate yes|no yes, skip yes|no yes",
     "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
