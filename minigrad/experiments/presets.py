@@ -38,6 +38,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0, "steps": 20_000,
         "evaluate_every": 1000, "easy": 3000,
     },
+    "parity": {
+        "until": 0.99, "model": "lstm", "batch": 64, "hidden": 32, "lr": 1e-2, "schedule": "cosine", "steps": 4000, "evaluate_every": 500,
+    },
+    "arithmetic": {"until": 0.99, "model": "lstm", "batch": 64},
+    "group-words": {"until": 0.99, "model": "lstm", "batch": 64},
 }  # fmt: skip
 
 UNTIL_HARDER: dict[str, dict[str, float]] = {
@@ -45,5 +50,8 @@ UNTIL_HARDER: dict[str, dict[str, float]] = {
     "recall": {"wrong": 0},
     "digits": {"accuracy": 0.9},
     "babi": {"accuracy": 0.95},  # Weston et al. call a task passed at 95 %
+    "parity": {"scaled": 0.95},
+    "arithmetic": {"scaled": 0.95},
+    "group-words": {"accuracy": 0.95},
     "glyphs": {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95},
 }

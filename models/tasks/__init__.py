@@ -15,16 +15,33 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import adding, babi, copy, copy_memory, coreference, delayed_recall, digits, glyphs, mqar, ngrams, recall, repeat_copy, sort
+from . import (
+    adding,
+    arithmetic,
+    babi,
+    copy,
+    copy_memory,
+    coreference,
+    delayed_recall,
+    digits,
+    glyphs,
+    group_words,
+    mqar,
+    ngrams,
+    parity,
+    recall,
+    repeat_copy,
+    sort,
+)
 
 TASKS: dict[str, ModuleType] = {
     "copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort, "adding": adding,
     "copy-memory": copy_memory, "delayed-recall": delayed_recall, "mqar": mqar, "digits": digits, "babi": babi,
-    "coreference": coreference, "glyphs": glyphs,
+    "coreference": coreference, "glyphs": glyphs, "parity": parity, "arithmetic": arithmetic, "group-words": group_words,
 }  # fmt: skip
 RENAMED = {"he": "coreference"}  # {a task's name in an earlier version: its name}: commands and run folders may have it
 
 __all__ = [
-    "RENAMED", "TASKS", "adding", "babi", "copy", "copy_memory", "coreference", "delayed_recall", "digits", "glyphs", "mqar", "ngrams",
-    "recall", "repeat_copy", "sort",
+    "RENAMED", "TASKS", "adding", "arithmetic", "babi", "copy", "copy_memory", "coreference", "delayed_recall", "digits", "glyphs",
+    "group_words", "mqar", "ngrams", "parity", "recall", "repeat_copy", "sort",
 ]  # fmt: skip
