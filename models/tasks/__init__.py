@@ -19,6 +19,7 @@ from . import (
     adding,
     arithmetic,
     babi,
+    chomsky,
     copy,
     copy_memory,
     coreference,
@@ -38,10 +39,11 @@ TASKS: dict[str, ModuleType] = {
     "copy": copy, "repeat-copy": repeat_copy, "recall": recall, "ngrams": ngrams, "sort": sort, "adding": adding,
     "copy-memory": copy_memory, "delayed-recall": delayed_recall, "mqar": mqar, "digits": digits, "babi": babi,
     "coreference": coreference, "glyphs": glyphs, "parity": parity, "arithmetic": arithmetic, "group-words": group_words,
+    "chomsky": chomsky,
 }  # fmt: skip
 RENAMED = {"he": "coreference"}  # {a task's name in an earlier version: its name}: commands and run folders may have it
 
 __all__ = [
-    "RENAMED", "TASKS", "adding", "arithmetic", "babi", "copy", "copy_memory", "coreference", "delayed_recall", "digits", "glyphs",
-    "group_words", "mqar", "ngrams", "parity", "recall", "repeat_copy", "sort",
+    "RENAMED", "TASKS", "adding", "arithmetic", "babi", "chomsky", "copy", "copy_memory", "coreference", "delayed_recall", "digits",
+    "glyphs", "group_words", "mqar", "ngrams", "parity", "recall", "repeat_copy", "sort",
 ]  # fmt: skip
