@@ -43,7 +43,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "group-words": {"until": 0.99, "model": "lstm", "batch": 64},
     "chomsky": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64},
     "key-reassignment": {"until": 0.001, "model": "lstm", "batch": 32},
-    "associative-retrieval": {"until": 0.99, "model": "attention", "batch": 64},
+    "associative-retrieval": {"until": 0.99, "model": "fast-weights", "batch": 64},
     "selective-copy": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
     "induction": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
 }  # fmt: skip
