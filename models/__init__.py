@@ -15,13 +15,14 @@ from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
+from .test_time import TTT, TTTState
 from .titans import Titans, TitansState
 from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
-    "CNN", "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell",
+    "CNN", "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "TTT", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell",
     "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
-    "MANNState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "Titans", "TitansState", "Transformer",
-    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "MANNState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "TTTState", "Titans", "TitansState",
+    "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

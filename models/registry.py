@@ -24,6 +24,7 @@ from .mann import MANN
 from .ntm import NTM
 from .rnn import RNN
 from .settings import Layers, Size, annotation
+from .test_time import TTT
 from .titans import Titans
 from .transformer import Transformer
 
@@ -121,6 +122,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),

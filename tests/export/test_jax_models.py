@@ -29,6 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "ntm": {"hidden": 5, "memory": (6, 4)},
     "mann": {"hidden": 5, "memory": (6, 4), "heads": 2},
     "dnc": {"hidden": 5, "memory": (6, 4), "heads": 2},
+    "ttt": {"hidden": 4, "mini_batch": 3},
     "titans": {"hidden": 4},
     "cnn": {"hidden": 5, "kernel": 3},
     "feedforward": {"hidden": 5},

@@ -58,6 +58,8 @@ OPTIONS = {
     "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
     "decay FLOAT 0.99, read after|before after",
     "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
+    "ttt": "hidden INT 32, layers INT 1, heads INT 1, network linear|mlp linear, mini_batch INT 16, dual yes|no no, plain yes|no no, "
+    "convolution yes|no yes, norm yes|no yes, output_gate yes|no no",
     "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
     "output_gate yes|no no",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
