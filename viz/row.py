@@ -311,7 +311,10 @@ class RowScene:
         users = [i for i in self.shown if any(self.items[a].label in named for row in self.steps[i].chips for _, a in row)]
         if not users:
             return self.bottom + 16
-        left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
+        left, right = (
+            self.x[users[0]],
+            max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + (160 if len(weights) < 9 else 420)),
+        )
         rows = self._rows("shared" if len(users) > 1 else "parameters", weights, right - left - 20)
         top, height = self.bottom + 34, 16.0 * len(rows) + 10
         part = Part()

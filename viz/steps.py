@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import cells, text
+from . import cells, fan, text
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
 from .slots import View
-from .svg import label_width
+from .tiles import size_of
 from .timeline import Timeline
 from .wiring import SIZE, Step, Wiring
 
@@ -30,15 +30,13 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
         step.layout = known[step.key]
     if view is not None:
         view.tell(wiring)
+        timeline.notes += [fan.NOTE] if any(fan.size(i) for i in timeline.items) else []
     return wiring
 
 
 def _graph(wiring: Wiring, step: Step) -> StepGraph:
     """The graph of a step for the layered algorithm."""
-    sizes = []
-    for label, chips in zip(step.labels, step.chips, strict=True):
-        words = tuple(wiring.chip(a) for _, a in chips)
-        sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
+    sizes = [size_of(wiring, step, k) for k in range(len(step.items))]
     args = [[s for s in row if s is not None] for row in step.sources]
     inputs = [(_width(wiring.leaf_label(i, "0")), 22.0) for i in step.inputs]
     outputs = [(_operation(step, i), (_width(wiring.value_label(i, "0")), 22.0)) for i in step.outputs]
@@ -64,5 +62,5 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(graph.exits),
         tuple(step.labels),
         tuple(wiring.items[i].kind for i in step.items),
-        tuple(tuple(wiring.chip(a) for _, a in row) for row in step.chips),
+        tuple(wiring.words(step, k) for k in range(len(step.items))),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import heat, style, text
+from . import fan, heat, style, text
 from .colours import Colours, describe
 from .geometry import Point
 from .layout import OUTSIDE, FixedLayout
@@ -94,19 +94,26 @@ def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours)
         item = wiring.items[index]
         x, y = step.layout.centres[k]
         look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
-        chips = step.chips[k]
+        chips = wiring.chips(step, k)
         fills = tuple(colours.wire(index, p) for p, _ in chips) if colours.gradient else ()
+        wide, tall = size_of(wiring, step, k)
+        lines = fan.drawn(item, x, box.height - y, colours)
+        if lines is not None:
+            part.fans.append(lines)
         part.shapes.append(
             Shape(
-                f"n{k}", x, box.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
-                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.timeline, colours),
+                f"n{k}", x, box.height - y, wide, tall, look if lines is None else "fan", step.labels[k], chips=wiring.words(step, k),
+                lift=0.0 if lines is None else tall / 2 - fan.TITLE / 2 - 2, title=describe(item, wiring.timeline, colours),
                 fill=colours.fill(item), stroke=colours.stroke(item), dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
             )
         )  # fmt: skip
 
 
-def width_of(wiring: Wiring, step: Step, k: int) -> float:
-    return max(label_width(step.labels[k], tuple(wiring.chip(a) for _, a in step.chips[k]), SIZE) + 14, 30.0)
+def size_of(wiring: Wiring, step: Step, k: int) -> tuple[float, float]:
+    """The width and height of an operation."""
+    wide = max(label_width(step.labels[k], wiring.words(step, k), SIZE) + 14, 30.0)
+    found = fan.size(wiring.items[step.items[k]])
+    return (wide, 19.0) if found is None else (max(wide, found[0]), found[1])
 
 
 def _inner_wires(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:

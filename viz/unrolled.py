@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import gradients, parts
+from . import blocks, gradients, parts
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -60,6 +60,7 @@ def timeline_of(
         timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
         if level == "cell":
             parts.assign(timeline)
+            blocks.assign(timeline)
         gradient = color == "grad" or (
             color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
         )
