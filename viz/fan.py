@@ -15,7 +15,7 @@ MOST = 64  # keys, and queries, of one fan
 HEADS = 8
 PITCH = (3.2, 16.0)  # the least and the greatest distance of two keys
 WIDE, TALL, TITLE, GAP, SIDE = 200.0, 70.0, 14.0, 20.0, 12.0
-NOTE = f"attention weights below {SEEN} have no line"
+NOTE = f"attention is a fan: keys below, queries above; weights below {SEEN} have no line"
 
 
 def weights_of(item: Item) -> np.ndarray | None:

@@ -235,9 +235,10 @@ def _label(s: Shape) -> str:
 
 
 def _chips(s: Shape) -> Iterator[str]:
+    y = s.y - s.lift
     for x, w, h, fill, colour, chip in chips_of(s):
         yield (
-            f'<rect x="{n(x)}" y="{n(s.y - s.lift - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
-            f'<text x="{n(x + w / 2)}" y="{n(s.y - s.lift + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
+            f'<rect x="{n(x)}" y="{n(y - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
+            f'<text x="{n(x + w / 2)}" y="{n(y + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
             f'fill="{colour}">{xml(chip)}</text>'
         )

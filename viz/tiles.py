@@ -97,16 +97,19 @@ def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours)
         chips = wiring.chips(step, k)
         fills = tuple(colours.wire(index, p) for p, _ in chips) if colours.gradient else ()
         wide, tall = size_of(wiring, step, k)
-        lines = fan.drawn(item, x, box.height - y, colours)
-        if lines is not None:
-            part.fans.append(lines)
         part.shapes.append(
             Shape(
-                f"n{k}", x, box.height - y, wide, tall, look if lines is None else "fan", step.labels[k], chips=wiring.words(step, k),
-                lift=0.0 if lines is None else tall / 2 - fan.TITLE / 2 - 2, title=describe(item, wiring.timeline, colours),
-                fill=colours.fill(item), stroke=colours.stroke(item), dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
+                f"n{k}", x, box.height - y, wide, tall, look, step.labels[k], chips=wiring.words(step, k),
+                title=describe(item, wiring.timeline, colours), fill=colours.fill(item), stroke=colours.stroke(item),
+                dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
             )
         )  # fmt: skip
+        lines = fan.drawn(item, x, box.height - y, colours)
+        if lines is not None:  # on white, with the colour of the gradient as its border
+            part.fans.append(lines)
+            stroke = colours.fill(item) or style.LOOKS["fan"].stroke
+            place = {"look": "fan", "fill": "#FFFFFF", "stroke": stroke, "lift": tall / 2 - fan.TITLE / 2 - 2}
+            part.shapes[-1] = part.shapes[-1]._replace(**place)
 
 
 def size_of(wiring: Wiring, step: Step, k: int) -> tuple[float, float]:
