@@ -34,7 +34,9 @@ def unrolled(
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
-             textbooks, a step with a memory by its heads, weightings and slots, any other step as one box;  "box": every step as one box
+             textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
+             with the values of the first member of the batch; any other step as one box, and what stands outside the steps as
+             blocks;  "box": every step as one box
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
