@@ -18,6 +18,7 @@ from minigrad.models import (
     MANN,
     NTM,
     RNN,
+    RWKV7,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -39,6 +40,7 @@ MATRICES = {
     "deltanet": DeltaNet(3, 8, 2, convolution=False),
     "gated_deltanet": DeltaNet(3, 8, 2, gated=True, output_gate=True),
     "fast_weights": FastWeights(3, 8, 2),
+    "rwkv7": RWKV7(3, 8, 2),
 }
 MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
 PANELS = {

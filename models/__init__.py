@@ -16,13 +16,14 @@ from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
+from .rwkv import RWKV7, RWKV7State
 from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
-    "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
+    "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "RWKV7", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "Cell", "DNCState",
     "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded", "FastWeights", "FastWeightsState", "FeedForwardNetwork",
     "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState",
-    "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
+    "MultiHead", "NTMState", "RMSNorm", "RNNState", "RWKV7State", "ShortConvolution", "Stack", "Transformer", "causal", "from_torch",
     "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

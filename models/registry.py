@@ -24,6 +24,7 @@ from .lstm import LSTM
 from .mann import MANN
 from .ntm import NTM
 from .rnn import RNN
+from .rwkv import RWKV7
 from .settings import Layers, Size, annotation
 from .transformer import Transformer
 
@@ -127,6 +128,7 @@ MODELS: dict[str, Callable[..., Any]] = {
         "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
         _stacked,
     ),
+    "rwkv7": _builder(RWKV7, "hidden layers heads", _stacked),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear-attention": {"hidden": 4, "feature": "dpfp", "convolution": True},
     "deltanet": {"hidden": 4, "gated": True, "product": 2},
     "fast-weights": {"hidden": 5},
+    "rwkv7": {"hidden": 4},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

@@ -11,6 +11,7 @@ from minigrad.models import (
     MANN,
     NTM,
     RNN,
+    RWKV7,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -58,6 +59,7 @@ MODELS = {
     ),
     "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
     "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
+    "rwkv7": lambda: RWKV7(3, 4, 2, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -214,6 +216,7 @@ def test_every_intermediate_is_named():
         DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
         LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
         FastWeights(3, 4, 2): {"h", "A", "y"},
+        RWKV7(3, 4, 2): {"r", "w", "k", "v", "a", "g", "kappa", "S", "h", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
