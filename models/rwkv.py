@@ -25,7 +25,7 @@ class RWKV7State(NamedTuple):
     """The matrices S, a row for each number of a key, and the last input."""
 
     S: Tensor  # (batch, heads, width, width)
-    x: Tensor  # (batch, inputs)
+    past: Tensor  # (batch, 1, inputs)
 
 
 class RWKV7(Cell):
@@ -52,7 +52,7 @@ class RWKV7(Cell):
             raise setting_error("RWKV7", f"hidden={hidden} is no multiple of heads={heads}")
         k = keys(key, 7)
         self.inputs, self.hidden, self.outputs, self.heads = inputs, hidden, outputs, heads
-        self.mu = mg.parameter(mg.full((6, inputs), 0.5, dtype))
+        self.mu_r, self.mu_w, self.mu_k, self.mu_v, self.mu_a, self.mu_g = (mg.parameter(mg.full(inputs, 0.5, dtype)) for _ in range(6))
         self.r, self.k, self.v = (Linear(inputs, hidden, k[i], dtype) for i in range(3))
         self.w, self.a, self.g = (LowRank(inputs, hidden, k[i], dtype) for i in range(3, 6))
         self.w.b = mg.parameter(mg.tensor(np.linspace(-6, -1, hidden), dtype))
@@ -64,10 +64,11 @@ class RWKV7(Cell):
 
     def initial_state(self, batch: Any) -> RWKV7State:
         width = self.hidden // self.heads
-        return RWKV7State(mg.zeros((batch, self.heads, width, width), self.dtype), mg.zeros((batch, self.inputs), self.dtype))
+        return RWKV7State(mg.zeros((batch, self.heads, width, width), self.dtype), mg.zeros((batch, 1, self.inputs), self.dtype))
 
     def step(self, state: RWKV7State, x: Tensor) -> tuple[RWKV7State, Tensor]:
-        x_r, x_w, x_k, x_v, x_a, x_g = (x + (state.x - x) * self.mu[i] for i in range(6))
+        change = state.past[:, 0] - x
+        x_r, x_w, x_k, x_v, x_a, x_g = (x + change * mu for mu in (self.mu_r, self.mu_w, self.mu_k, self.mu_v, self.mu_a, self.mu_g))
         r, k, v = self.r(x_r), self.k(x_k), self.v(x_v)
         w = mg.exp(-math.exp(-0.5) * mg.sigmoid(self.w(x_w, mg.tanh)))
         a, g = mg.sigmoid(self.a(x_a)), self.g(x_g, mg.sigmoid).named("g")
@@ -77,7 +78,7 @@ class RWKV7(Cell):
         S = update(state.S, w, kappa, a, k, v).named("S")
         y = mg.layer_norm(lookup(S, r), self.scale, self.shift, NORM_EPSILON) + mg.sum(r * self.r_k * k, -1, keepdims=True) * v
         h = (mg.reshape(y, (x.shape[0], self.hidden)) * g).named("h")
-        return RWKV7State(S, x), read(self.readout, h)
+        return RWKV7State(S, mg.expand_dims(x, 1).named("past")), read(self.readout, h)
 
     def _by_head(self, x: Tensor) -> Tensor:
         return mg.reshape(x, (x.shape[0], self.heads, self.hidden // self.heads))

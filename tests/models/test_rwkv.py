@@ -52,10 +52,10 @@ def test_eigenvalues_of_the_transition_are_above_minus_0_455(seed):
 def transcription(m, xs):
     """One sequence, with S as in the paper, (d_v, d_k)."""
     H, d = m.heads, m.hidden // m.heads
-    p = {name: getattr(m, name).numpy() for name in ("mu", "k_k", "k_a", "r_k", "scale", "shift")}
+    p = {name: getattr(m, name).numpy() for name in ("k_k", "k_a", "r_k", "scale", "shift")}
     S, last, ys = np.zeros((H, d, d)), np.zeros(xs.shape[1]), []
     for x in xs:
-        x_r, x_w, x_k, x_v, x_a, x_g = (x + (last - x) * mu for mu in p["mu"])
+        x_r, x_w, x_k, x_v, x_a, x_g = (x + (last - x) * mu.numpy() for mu in (m.mu_r, m.mu_w, m.mu_k, m.mu_v, m.mu_a, m.mu_g))
         last = x
         r, k, v = (z @ part.W.numpy() + part.b.numpy() for z, part in ((x_r, m.r), (x_k, m.k), (x_v, m.v)))
 
