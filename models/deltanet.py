@@ -12,7 +12,7 @@ from minigrad import Module, Tensor
 
 from .block import Output, Projections, lookup, outer, step_bias
 from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout, sequences
-from .settings import Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
+from .settings import Chunk, Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
 
 EPSILON = 1e-6  # under the root of a key's length, so that a key of zeros has a finite gradient
 StateStart = Literal["zeros", "learned"]
@@ -68,7 +68,7 @@ class DeltaNet(Cell):
         convolution: Convolution = True,
         norm: Norm = True,
         output_gate: OutputGate = False,
-        chunk: Annotated[int, "steps that are computed together, by matrix products; 0: one after the other"] = 0,
+        chunk: Chunk = 0,
         key: Any = 0,
         dtype: Any = "float32",
     ):
