@@ -53,11 +53,13 @@ def transcription(m, xs):
     """One sequence, with S as in the paper, (d_v, d_k)."""
     H, d = m.heads, m.hidden // m.heads
     p = {name: getattr(m, name).numpy() for name in ("k_k", "k_a", "r_k", "scale", "shift")}
-    S, last, ys = np.zeros((H, d, d)), np.zeros(xs.shape[1]), []
+    S, last, ys = np.zeros((H, d, d)), np.zeros(m.hidden), []
     for x in xs:
-        x_r, x_w, x_k, x_v, x_a, x_g = (x + (last - x) * mu.numpy() for mu in (m.mu_r, m.mu_w, m.mu_k, m.mu_v, m.mu_a, m.mu_g))
-        last = x
-        r, k, v = (z @ part.W.numpy() + part.b.numpy() for z, part in ((x_r, m.r), (x_k, m.k), (x_v, m.v)))
+        e = x @ m.embed.W.numpy() + m.embed.b.numpy()
+        e = (e - e.mean()) / np.sqrt(e.var() + 1e-5) * m.norm.scale.numpy() + m.norm.shift.numpy()
+        x_r, x_w, x_k, x_v, x_a, x_g = (e + (last - e) * mu.numpy() for mu in (m.mu_r, m.mu_w, m.mu_k, m.mu_v, m.mu_a, m.mu_g))
+        last = e
+        r, k, v = x_r @ m.W_r.numpy(), x_k @ m.W_k.numpy(), x_v @ m.W_v.numpy()
 
         def low_rank(part, z, f):
             return f(z @ part.A.numpy()) @ part.B.numpy() + part.b.numpy()
