@@ -258,7 +258,7 @@ class MultiHead(Module):
         self.width, self.heads, self.kv_heads = width, heads, kv_heads or heads
         self.rotary, self.dropout = bool(rotary), float(dropout)
         n = self.kv_heads * (width // heads)
-        self.parts = [width, n, n]
+        self.parts = (width, n, n)
         starts = [mg.init.glorot(key, (width, part), dtype) for key, part in zip(mg.random.split(k[0], 3), self.parts, strict=True)]
         self.W = mg.parameter(mg.concat(starts, axis=1))
         self.b = mg.parameter(mg.zeros(width + 2 * n, dtype)) if bias else None
