@@ -23,6 +23,7 @@ from minigrad.models import (
     S6,
     SAM,
     SLSTM,
+    TTT,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -59,6 +60,7 @@ OTHERS = {
     "stack_rnn": StackRNN(3, 8, 2, cells=6),
     "tape_rnn": TapeRNN(3, 8, 2, cells=6),
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
+    "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
 }
 PANELS = {

@@ -31,6 +31,7 @@ from .settings import Layers, Size, annotation
 from .sparse_memory import SAM
 from .stack_rnn import StackRNN
 from .tape_rnn import TapeRNN
+from .test_time import TTT
 from .titans import Titans
 from .transformer import Transformer
 from .xlstm import MLSTM, SLSTM
@@ -143,6 +144,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "s6": _builder(
         S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
     ),
+    "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),

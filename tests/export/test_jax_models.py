@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "mingru": {"hidden": 5},
     "minlstm": {"hidden": 5},
     "s6": {"hidden": 4, "states": 3, "convolution": True},
+    "ttt": {"hidden": 4, "mini_batch": 3},
     "titans": {"hidden": 4},
     "cnn": {"hidden": 5, "kernel": 3},
     "sam": {"hidden": 5, "memory": (6, 4), "heads": 2, "nearest": 3},

@@ -77,6 +77,8 @@ OPTIONS = {
     "minlstm": "hidden INT 100, layers INT 1, longest INT 0, chunk INT 0",
     "s6": "hidden INT 100, layers INT 1, states INT 16, expand INT 2, discretisation code|exact code, "
     "negative_eigenvalues yes|no no, h_0 zeros|learned zeros, convolution yes|no no, output_gate yes|no yes, skip yes|no yes",
+    "ttt": "hidden INT 32, layers INT 1, heads INT 1, network linear|mlp linear, mini_batch INT 16, dual yes|no no, plain yes|no no, "
+    "convolution yes|no yes, norm yes|no yes, output_gate yes|no no",
     "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
     "output_gate yes|no no",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
