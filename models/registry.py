@@ -127,7 +127,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "lstm": _builder(LSTM, "hidden layers longest peephole coupled projection W_h", _stacked, hidden=100),
     "gru": _builder(GRU, "hidden layers reset_first W_h", _stacked, hidden=100),
     "attention": _builder(AttentiveLSTM, "hidden score", hidden=100),
-    "transformer": _builder(Transformer, "hidden layers heads positions", longest=1024),
+    "transformer": _builder(Transformer, "hidden layers heads kv_heads positions norms", longest=1024),
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
