@@ -33,9 +33,10 @@ def one_box(wiring: Wiring, step: Step) -> FixedLayout:
     label = _title(wiring, step)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
-    width = max(84.0, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
+    beside = 2 * text.width(step.label, 11) + 28 if len(step.inputs) % 2 or len(step.outputs) % 2 else 0.0  # a line in the middle
+    width = max(84.0, beside, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
     height = max(58.0, 24.0 * lanes + 10)
-    ys = [height / 2 + 12 * (lanes - 1) - 24 * k for k in range(lanes)]
+    ys = [height / 2 - 12 * (lanes - 1) + 24 * k for k in range(lanes)]  # what is read first enters lowest, as in other layouts
     layout = Layout(width, height, lanes=ys[: len(step.lanes)])
     layout.inputs = [(x, BELOW) for x in _spread(len(step.inputs), width)]
     layout.outputs = [(x, height + OUTSIDE) for x in _spread(len(step.outputs), width)]

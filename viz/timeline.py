@@ -22,6 +22,8 @@ class Item:
     folded   whether the item stands for several operations
     named    whether its name comes from `.named(...)`
     at       for a value of another row, the number of its step as text; "" for a value that belongs to no step
+    prefix, suffix    what tells its name from equal names of its step;  several    the names of all values that it stands for
+    caption  the words of the line under its label
     """
 
     index: int
@@ -37,6 +39,15 @@ class Item:
     folded: bool = False
     named: bool = False
     at: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+    several: str = ""
+    caption: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str | None:
+        """Its name in the drawing, which no other value of its step has."""
+        return f"{self.prefix}{self.name}{self.suffix}" if self.name else None
 
 
 @dataclass

@@ -24,9 +24,14 @@ def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
     programs run and compile as loops. Without `merge`, an operation that two steps have in common stays in both.
     """
     with interning() if merge else nullcontext():
-        params = [abstract(p.type, p.name) for p in graph.params]
+        params = [_param(p) for p in graph.params]
         outputs = _unrolled(graph, params, steps)
     return Graph(tuple(p.node for p in params), tuple(o.node for o in outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
+def _param(param: Node) -> Tensor:
+    with override(param.place):
+        return abstract(param.type, param.name)
 
 
 def _unrolled(graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: tuple[Scope, ...] = ()) -> list[Tensor]:
