@@ -11,7 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    AttentiveLSTM,
+    Bidirectional,
+    DeltaNet,
+    FastWeights,
+    LinearAttention,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad import viz
@@ -21,6 +34,12 @@ XS = RNG.standard_normal((6, 2, 3), dtype="float32")
 LONG = RNG.standard_normal((40, 2, 3), dtype="float32")
 SMALL: dict[str, Any] = {"hidden": 8, "memory": (6, 4)}
 CELLS = {"rnn": RNN(3, 8, outputs=2), "lstm": LSTM(3, 8, outputs=2), "gru": GRU(3, 8, outputs=2)}
+MATRICES = {
+    "linear_attention": LinearAttention(3, 8, 2),
+    "deltanet": DeltaNet(3, 8, 2, convolution=False),
+    "gated_deltanet": DeltaNet(3, 8, 2, gated=True, output_gate=True),
+    "fast_weights": FastWeights(3, 8, 2),
+}
 MEMORIES = {"ntm": NTM(3, 2, **SMALL), "mann": MANN(3, 2, heads=1, **SMALL), "dnc": DNC(3, 2, **SMALL)}
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
@@ -49,6 +68,8 @@ def pictures() -> Iterator[tuple[str, Any]]:
         yield f"{name}_rolled", viz.rolled(loss, model, XS, level="cell", steps=4)
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level=level)
         yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
+    for name, model in MATRICES.items():
+        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")

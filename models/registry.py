@@ -13,8 +13,10 @@ import minigrad as mg
 
 from .attention import AttentiveLSTM
 from .cell import keys
+from .deltanet import DeltaNet
 from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
+from .fast_weights import FastWeights, LinearAttention
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
 from .layers import Stack, width
@@ -119,5 +121,12 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "linear-attention": _builder(LinearAttention, "hidden layers heads feature nu normalised rule convolution norm output_gate", _stacked),
+    "deltanet": _builder(
+        DeltaNet,
+        "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
+        _stacked,
+    ),
+    "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

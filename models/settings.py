@@ -17,6 +17,10 @@ Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
 Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
+Convolution = Annotated[bool, "a causal convolution of width 4 of what the inputs are mapped to"]
+Norm = Annotated[bool, "RMS norm of what each head reads"]
+OutputGate = Annotated[bool, "gate what is read by the input"]
+Negative = Annotated[bool, "eigenvalues of the transition from state to state in [−1, 1], else [0, 1]"]
 
 
 def annotation(parameter: inspect.Parameter) -> tuple[Any, ...]:

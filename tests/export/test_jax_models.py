@@ -29,6 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "ntm": {"hidden": 5, "memory": (6, 4)},
     "mann": {"hidden": 5, "memory": (6, 4), "heads": 2},
     "dnc": {"hidden": 5, "memory": (6, 4), "heads": 2},
+    "linear-attention": {"hidden": 4, "feature": "dpfp", "convolution": True},
+    "deltanet": {"hidden": 4, "gated": True, "product": 2},
+    "fast-weights": {"hidden": 5},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

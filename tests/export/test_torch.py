@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, DeltaNet, FastWeights, Stack, Transformer
 
 import minigrad as mg
 from minigrad.errors import DTypeError, GraphError
@@ -159,6 +159,8 @@ MODELS: dict[str, Any] = {
     "dnc": lambda: DNC(3, 2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "attention": lambda: AttentiveLSTM(3, 4, 2, dtype="float64"),
+    "deltanet": lambda: DeltaNet(3, 4, 2, gated=True, product=2, dtype="float64"),
+    "fast weights": lambda: FastWeights(3, 4, 2, dtype="float64"),
     "transformer": lambda: Transformer(3, 2, 4, 2, 1, dtype="float64"),
 }
 

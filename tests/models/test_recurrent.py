@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
+from minigrad.models import (
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    AttentiveLSTM,
+    Bidirectional,
+    DeltaNet,
+    Encoded,
+    FastWeights,
+    ImageEncoder,
+    LinearAttention,
+    Stack,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.tensor import inline
 from minigrad.transforms.interpret import run
+
+
+def slowly(model):
+    """The model with gates that forget little."""
+    model.decay.log_A = mg.parameter(model.decay.log_A.numpy() - 4)
+    return model
+
 
 small = {"hidden": 6, "memory": (7, 4), "dtype": "float64"}
 MODELS = {
@@ -28,6 +51,13 @@ MODELS = {
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+    "linear-attention": lambda: LinearAttention(3, 4, 2, dtype="float64"),
+    "linear-attention-delta": lambda: LinearAttention(3, 4, 2, feature="dpfp", rule="delta", convolution=True, dtype="float64"),
+    "deltanet-gated": lambda: slowly(
+        DeltaNet(3, 4, 2, gated=True, product=2, negative_eigenvalues=True, S_0="learned", output_gate=True, dtype="float64")
+    ),
+    "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
+    "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -181,6 +211,9 @@ def test_every_intermediate_is_named():
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
+        DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
+        LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
+        FastWeights(3, 4, 2): {"h", "A", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),

@@ -58,6 +58,11 @@ OPTIONS = {
     "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
     "decay FLOAT 0.99, read after|before after",
     "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
+    "linear-attention": "hidden INT 64, layers INT 1, heads INT 2, feature elu|dpfp elu, nu INT 1, normalised yes|no yes, "
+    "rule sum|delta sum, convolution yes|no no, norm yes|no no, output_gate yes|no no",
+    "deltanet": "hidden INT 64, layers INT 1, heads INT 2, gated yes|no no, product INT 1, negative_eigenvalues yes|no no, "
+    "S_0 zeros|learned zeros, convolution yes|no yes, norm yes|no yes, output_gate yes|no no, chunk INT 0",
+    "fast-weights": "hidden INT 100, layers INT 1, inner INT 1, A_decay FLOAT 0.95, A_rate FLOAT 0.5",
     "feedforward": "hidden INT 200",
 }
 
