@@ -5,6 +5,7 @@ It does not show reshapes and broadcasts. A slice of a stacked sequence is shown
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from minigrad.graph.ir import Node, ancestors
@@ -13,22 +14,27 @@ from minigrad.graph.types import TensorType
 from . import names, style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
-from .leaves import HIDDEN, declared, extent, is_element, leaf_kind, leaf_label, piece, rectified
+from .leaves import HIDDEN, cut, declared, extent, is_element, leaf_kind, leaf_label, piece, rectified
 from .timeline import BEFORE, Item, Timeline
-from .unrolling import LeafName
+from .unrolling import GradientName, LeafName
 
 MOST, KEPT = 1500, 50  # of more than MOST operations in one column, the first and the last KEPT are drawn
 
 
 def build(
-    outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, LeafName] | None = None, level: str = "op", whole: bool = False
+    outputs: Sequence[Node],
+    title: str = "",
+    leaves: Mapping[Node, LeafName] | None = None,
+    level: str = "op",
+    whole: bool = False,
+    gradients: Mapping[Node, GradientName] | None = None,
 ) -> Timeline:
-    """The timeline of the graph that computes these nodes. The names in `leaves` replace those of the nodes.
+    """The timeline of the graph that computes these nodes. The names in `leaves` and `gradients` replace those of the nodes.
 
     Of very many operations in one column only the first and the last are kept, unless `whole` is set.
     """
     nodes = ancestors(outputs, lambda n: False)
-    builder = _Builder(nodes, leaves or {}, set(outputs))
+    builder = _Builder(nodes, leaves or {}, gradients or {})
     names.shorten([i for i in builder.items if i.leaf and i.name])
     items, alias = builder.items, builder.alias
     if level == "gate":
@@ -79,7 +85,7 @@ def _elide(timeline: Timeline) -> None:
 class _Builder:
     """Makes the items of a graph. `alias` maps each node to the item that shows it."""
 
-    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName], results: set[Node]):
+    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName], gradients: Mapping[Node, GradientName]):
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
         self.leaves = leaves
@@ -88,9 +94,14 @@ class _Builder:
             found = self._shown_by(node)
             self.alias[node] = self._add(node) if found is None else found
             item = self.items[self.alias[node]]
-            if node.name and not item.leaf and not item.named:
+            known = gradients.get(node)
+            if known and known.one and not item.leaf:
+                item.given, item.time = known.name, known.step
+            elif known and not item.leaf:
+                item.name, item.named, item.part, item.time = known.name, True, known.part, known.step
+                item.at = "" if not known.part and known.step is None else None  # of all steps, not of one
+            elif node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
-                item.at = "" if node in results and node.name.startswith("∂") else None  # of all steps, not of one
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""
@@ -143,11 +154,17 @@ class _Builder:
         source = self.items[item.args[0]]
         if node.op.name == "slice" and source.leaf in ("argument", "parameter", "input", "constant") and source.node.type.shape:
             item.whole = source.index
-            if source.leaf == "parameter" and not is_element(node):
+            if source.leaf == "parameter" and ("." in (source.node.name or "") or not is_element(node)):
                 item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + extent(node), source.name
                 return
             item.leaf, item.kind = "input", "input"
             name = source.name or "x"
+            element = is_element(node) or re.fullmatch(r"\[\d+\]", extent(node))  # x[t], or x[:, t]
+            if source.whole is not None or not element:  # a part of an element, or of the whole
+                item.label, item.name, item.cut = source.label, source.name, source.cut + cut(node)
+                item.whole = source.whole if source.whole is not None else source.index
+                item.at = None if source.whole is not None else ""
+                return
             item.label = name[:-1] if len(name) > 1 and name.endswith("s") and name[:-1].isalpha() else name
             item.name = item.label
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from minigrad.graph.ir import Node
+
 from . import text
 from .geometry import Point
 from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, Layout
@@ -20,9 +22,25 @@ def draw(wiring: Wiring, step: Step, known: bool = True) -> FixedLayout:
         names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
         for cell in (_lstm, _gru, _rnn):
             found = cell(wiring, step, names)
-            if found is not None:
+            if found is not None and _is_whole(wiring, step, found):
                 return found
     return one_box(wiring, step)
+
+
+def _is_whole(wiring: Wiring, step: Step, fixed: FixedLayout) -> bool:
+    """Whether all that has no node of its own is what gates and readout stand for: products, sums and parts."""
+    drawn = {m.item: m.id for m in fixed.nodes if m.item is not None}
+    shown = {_squash(wiring.items[i].node) for i in drawn} | {wiring.items[i].node for i in drawn}
+    state = fixed.sources[min(step.items)]  # where what has no node is drawn
+    hidden = [wiring.items[i].node for i in step.items if i not in drawn and fixed.sources[i] == state]
+    return all(n in shown or n.op.kind in ("affine", "move") or n.op.name in ("add", "mul") for n in hidden)
+
+
+def _squash(node: Node) -> Node:
+    """The node of which a gate is a part."""
+    while node.op.name in ("slice", "reshape"):
+        node = node.args[0]
+    return node
 
 
 # ---- one box
@@ -79,10 +97,7 @@ class _CellBuilder:
         self.fixed = FixedLayout(Layout(width, height))
 
     def gate(self, x: float, y: float, item: Item, letter: str = "", side: float = 11.0) -> None:
-        node = item.node
-        while node.op.name in ("slice", "reshape"):
-            node = node.args[0]
-        label = node.op.symbol
+        label = _squash(item.node).op.symbol
         self.fixed.nodes.append(FixedNode(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
             self.fixed.words.append((x + side, y + 17, letter, self.fixed.nodes[-1].id))

@@ -28,10 +28,10 @@ def fold(items: Sequence[Item]) -> tuple[list[Item], list[int]]:
     for item in items:
         origin = item.node.origin
         key = (origin.code, origin.line, origin.scopes, origin.vjp_of is None, step_key(item.node))
-        apart = item.named and (item.name or "").startswith("∂")  # a result, or the part of one that some steps give
+        apart = item.part or item.at == ""  # a result that is a gradient, or the part of one that some steps give
         if item.leaf or origin.code is None or key != open_key or apart:
             copy = Item(len(new), item.node, item.kind, item.label, leaf=item.leaf, name=item.name, at=item.at)
-            copy.named = item.named
+            copy.named, copy.part, copy.time, copy.given, copy.cut = item.named, item.part, item.time, item.given, item.cut
             copy.whole = where[item.whole] if item.whole is not None else None
             new.append(copy)
             members.append([])
@@ -56,7 +56,7 @@ def _merge(target: Item, group: list[Item], where: list[int], items: Sequence[It
     target.args, target.edges = list(found), list(found.values())  # type: ignore[arg-type]
     if len(group) > 1:
         final = group[-1]
-        target.node, target.at = final.node, final.at
+        target.node, target.at, target.time, target.given = final.node, final.at, final.time, final.given
         target.name, target.named = final.name, final.named
         learned = any(i.kind == "affine" and any(items[a].leaf in ("parameter", "argument") for a in i.args) for i in group)
         kinds = {i.kind for i in group}

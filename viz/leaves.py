@@ -99,6 +99,17 @@ def extent(node: Node) -> str:
     return f"[{start}]" if stop == start + 1 else f"[{start}:{stop}]"
 
 
+def cut(node: Node) -> str:
+    """What a slice takes, as Python writes it: [1,:3]; without the axes at the end that it takes whole."""
+    start, stop, step, whole = *(node.attrs[k] for k in ("start", "stop", "step")), node.args[0].type.shape
+    words = []
+    for a, b, s, n in zip(start, stop, step, whole, strict=True):
+        words.append(f"{a}" if b == a + 1 < n + (a > 0) else f"{a or ''}:{b if b != n else ''}" + (f":{s}" if s != 1 else ""))
+    while words and words[-1] == ":":
+        words.pop()
+    return f"[{','.join(words)}]" if words else ""
+
+
 def piece(node: Node) -> Node | None:
     """The node whose value a slice of a concatenation takes, if it is exactly one of its parts (or a part of a part)."""
     source, at = node.args[0], node.attrs["start"][0] if node.attrs.get("start") else 0

@@ -31,6 +31,9 @@ def name_values(timeline: Timeline) -> None:
         for item in group:
             if item.folded and item.called:
                 item.label = item.called if not item.several else f"{item.prefix}{item.several}{item.suffix}"
+    starts = [i for i in timeline.items if i.leaf == "start" and i.name]
+    for column in dict.fromkeys(i.column for i in starts):
+        _distinguish([i for i in starts if i.column == column])
     _distinguish_leaves([i for i in timeline.items if i.leaf in ("argument", "input", "parameter", "constant")])
 
 

@@ -171,13 +171,15 @@ class RowScene:
         name = f"lane{len(self.corridor.wires)}"
         self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
         label = self.colours.exponent(value, reader.number) if self.colours.gradient else self._state_label(value)
-        if label and text.width(label, 8.5) <= min(x1 - x0, self.between) - 2:
+        room = self.between if any(kind == "start" for kind, _ in reader.lanes) else x1 - x0  # initial states stand in the rest
+        if label and text.width(label, 8.5) <= room - 2:
             ink = style.TEXT if self.colours.gradient else style.MUTED
-            self.corridor.words.append(Word(x0 + min(x1 - x0, self.between) / 2, y - 7, label, 8.5, ink, of=name))
+            self.corridor.words.append(Word(x0 + room / 2, y - 7, label, 8.5, ink, of=name))
 
     def _state_label(self, value: int) -> str:
         item = self.items[value]
-        return self.wiring.value_label(value) if item.called and len(item.called) < 12 and item.column != BEFORE else ""
+        name = item.called or item.given
+        return self.wiring.value_label(value) if name and len(name) < 12 and item.column != BEFORE else ""
 
     def _drop_covered_labels(self) -> None:
         """Remove the labels that would stand on another line between the same two steps."""

@@ -172,7 +172,7 @@ class _Splitter:
     def _reference(self, a: int, members: Sequence[int], column: int | None) -> Item:
         """The leaf that shows a value of another row, or all these members."""
         item = self.items[a]
-        name = text.clean(item.called or item.label, 16)
+        name = text.clean(item.called or item.given or item.label, 16)
         if item.called in self.both and self.kinds[min(self.stage[a] // 3, len(self.kinds) - 1)] == (False, True):
             name += "←"
         if len(members) > MANY:

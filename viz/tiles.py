@@ -166,7 +166,7 @@ def surroundings(wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> 
     part = Part()
     for k, index in enumerate(step.inputs):
         item = wiring.items[index]
-        look = "reference" if item.at is not None else "parameter" if item.leaf == "parameter" else "input"
+        look = "reference" if item.at is not None and item.kind == "reference" else "parameter" if item.leaf == "parameter" else "input"
         part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], box.below(), look, wiring.leaf_label(index), colours))
     for k, index in enumerate(step.outputs):
         x = step.layout.outputs[k][0]

@@ -76,7 +76,7 @@ def timeline_of(
     with _no_collection():
         unrolling = unroll(what, args, steps, values=color == "grad" or bool(words and args))
         unrolling = with_gradients(unrolling) if backward else unrolling
-        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
+        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients)
         if show is None and isinstance(what, Tensor) and level == "op" and not backward:
             words = captions.default(timeline, what)
         if words:

@@ -36,14 +36,27 @@ class LeafName(NamedTuple):
     step: int = -1
 
 
+class GradientName(NamedTuple):
+    """The name of a gradient, and the step of the value that it belongs to.
+
+    part    it is the sum over some steps;  one    it is what one reader of the value gives, and has the name only where it leaves its step
+    """
+
+    name: str
+    step: int | None = None
+    part: bool = False
+    one: bool = False
+
+
 @dataclass
 class Unrolling:
-    """The results of an unrolled graph, its title, the names of its leaves, and sentences about what is left out."""
+    """The results of an unrolled graph, its title, the names of leaves and gradients, and sentences about what is left out."""
 
     outputs: list[Tensor]
     title: str = ""
     leaves: Mapping[Node, LeafName] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    gradients: dict[Node, GradientName] = field(default_factory=dict)
 
 
 def is_computed(what: Any) -> bool:
@@ -75,25 +88,27 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     names = dict(zip(ends, shortened([n.name or "x" for n in ends]), strict=True))
     reverse_mode = _Reverse()
     with interning(), override(Origin()):  # equal operations are one, as they are computed
-        found = reverse([loss.node], [mg.ones_like(loss)], leaves, reverse_mode.rule, reverse_mode.sum)
+        found = reverse([loss.node], [mg.ones_like(loss)], leaves, reverse_mode.rule, reverse_mode.sum, reverse_mode.watch)
     for leaf, gradient in zip(leaves, found, strict=True):
         if gradient is not None:
             known = unrolling.leaves.get(leaf)
             name = text.indexed(known.name, known.step) if known and known.start is not None else text.pretty(names[leaf])
-            reverse_mode.name(gradient.node, f"∂{name}")
+            _name_sums(reverse_mode.names, gradient.node, f"∂{name}", reverse_mode.sums.__contains__)
     zeros = f"gradients that are zero everywhere are left out, and all that follows from them: {reverse_mode.zeros:,} slices"
     outputs = [loss, *(g for g in found if g is not None)]
-    return replace(unrolling, outputs=outputs, notes=[zeros] if reverse_mode.zeros else [])
+    names_ = unrolling.gradients | reverse_mode.names
+    return replace(unrolling, outputs=outputs, notes=[zeros] if reverse_mode.zeros else [], gradients=names_)
 
 
 class _Reverse:
     """Rules of reverse mode for drawings. A sum of cotangents belongs to the step of the last one, so that it runs from step to step.
 
-    sums    the sums of cotangents;  zeros    how many slices of cotangents are zero everywhere
+    sums    the sums of cotangents;  zeros    how many slices of cotangents are zero everywhere;  names    of cotangents of named values
     """
 
     def __init__(self) -> None:
         self.sums: set[Node] = set()
+        self.names: dict[Node, GradientName] = {}
         self.zeros = 0
 
     def sum(self, before: Tensor, new: Tensor) -> Tensor:
@@ -102,8 +117,17 @@ class _Reverse:
         self.sums.add(total.node)
         return total
 
+    def watch(self, reader: Node, position: int, ct: Tensor) -> None:
+        """Name what a reader of a named value gives to the gradient of that value."""
+        value = reader.args[position]
+        if value.name and value.args:
+            name = f"∂{text.pretty(value.name)} by {reader.op.symbol}"
+            self.names.setdefault(ct.node, GradientName(name, value.origin.step, one=True))
+
     def rule(self, node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence[Any]:
         """The cotangents of a node's arguments. Those of a concatenation are slices, and None where nothing but padding is sliced."""
+        if node.name and len(cts) == 1:
+            self.names[cts[0].node] = GradientName(f"∂{text.pretty(node.name)}", node.origin.step)
         if node.op.name != "concat":
             return vjp_of(node, cts, needs)
         axis, start, found = node.attrs["axis"], 0, []
@@ -130,10 +154,6 @@ class _Reverse:
                 return [ct]
         return found
 
-    def name(self, gradient: Node, name: str) -> None:
-        """Name a gradient, and what some of the steps contribute to it: the sums that it is made of, and the first that is summed."""
-        _name_sums(gradient, name, self.sums.__contains__)
-
 
 def _slice(ct: Tensor, axis: int, start: int, stop: int) -> Tensor | None:
     """The part of a cotangent from `start` to `stop` along an axis; None where it is padding everywhere."""
@@ -151,12 +171,18 @@ def _slice(ct: Tensor, axis: int, start: int, stop: int) -> Tensor | None:
     return ct[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def _name_sums(gradient: Node, name: str, is_sum: Callable[[Node], bool]) -> None:
-    """Name a gradient, and the sums over some steps that it is made of; of each sum the first term is what was summed before."""
-    node: Node | None = gradient
-    while node is not None and node.args and node.type == gradient.type:
-        node.name = node.name or name
-        node = next((a for a in node.args if node.op.name in HIDDEN or is_sum(node)), None)
+def _name_sums(names: dict[Node, GradientName], gradient: Node, name: str, is_sum: Callable[[Node], bool]) -> None:
+    """Name a gradient, and the sums over some steps that it is made of: each reads the one before, and the first one what one step gives.
+
+    Where the gradient is summed over a batch at last, the sums before are its rows.
+    """
+    names[gradient] = GradientName(name)
+    node, rows = gradient, ""
+    while node.args and (is_sum(node) or node.op.name in (*HIDDEN, "sum")):
+        rows = " rows" if node.op.name == "sum" else rows
+        node = node.args[0]
+        if is_sum(node) or not rows:
+            names.setdefault(node, GradientName(f"{name}{rows}", part=True))
 
 
 def _require_history(tensors: Sequence[Tensor]) -> None:
@@ -183,17 +209,19 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     count = len(graph.params) - len(starts)
     for param in unrolled.params[:count]:
         param.place = Origin()  # no source line of the user makes it
-    _name_results(graph, unrolled)
     names = [marked.states.get(p) or LeafName(p.name or "x") for p in graph.params]
     if not values:
         started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
-        return Unrolling([Tensor(o) for o in unrolled.outputs], graph.name, started)
+        outputs = [Tensor(o) for o in unrolled.outputs]
+        return Unrolling(outputs, graph.name, started, gradients=_results(graph, unrolled.outputs))
     leaves = [Tensor(argument(leaf).node) for leaf in tree.leaves(list(args))]
     if len(leaves) != count:
         raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
     leaves += [mg.tensor(v) for v in starts]
     leaves = [_parameter(t, p) if t.type.is_float else t for t, p in zip(leaves, unrolled.params, strict=True)]
-    return Unrolling(inline(unrolled, leaves), graph.name, {t.node: n for t, n in zip(leaves, names, strict=True)})
+    outputs = inline(unrolled, leaves)
+    known = {t.node: n for t, n in zip(leaves, names, strict=True)}
+    return Unrolling(outputs, graph.name, known, gradients=_results(graph, [o.node for o in outputs]))
 
 
 def _summed(loop: Node) -> dict[int, str]:
@@ -208,14 +236,16 @@ def _summed(loop: Node) -> dict[int, str]:
     return {i: text.pretty(a.name or "x") for i, a in zip(places, read, strict=True)}
 
 
-def _name_results(traced: Graph, unrolled: Graph) -> None:
-    """Name each result that is the sum of a gradient over the steps of a loop, and what single steps contribute to it."""
-    for output, node in zip(traced.outputs, unrolled.outputs, strict=True):
+def _results(traced: Graph, outputs: Sequence[Node]) -> dict[Node, GradientName]:
+    """The names of the results that are sums of a gradient over the steps of a loop, and of what single steps contribute to them."""
+    names: dict[Node, GradientName] = {}
+    for output, node in zip(traced.outputs, outputs, strict=True):
         if output.op.name == "item" and output.args[0].op.name == "scan":
             loop = output.args[0]
             name = _summed(loop).get(loop.attrs["constants"] + output.attrs["index"])
             if name is not None:
-                _name_sums(node, f"∂{name}", lambda n: n.op.name == "add")
+                _name_sums(names, node, f"∂{name}", lambda n: n.op.name == "add")
+    return names
 
 
 def _parameter(value: Tensor, param: Node) -> Tensor:

@@ -126,7 +126,7 @@ class Wiring:
                 continue
             for a, b in pairs:
                 for p, (x, y) in enumerate(zip(a.args, b.args, strict=True)):
-                    if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf:
+                    if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf and x not in b.args:
                         found[a.index, p] = y
             break
         return found
@@ -222,29 +222,30 @@ class Wiring:
         """The text of a chip."""
         item = self.items[a]
         if item.at:
-            return text.indexed(item.label, item.at)
-        return text.ending(item.label if item.leaf else item.called or item.label, 12)
+            return text.indexed(item.label, item.at) + item.cut
+        return text.ending(item.label + item.cut if item.leaf else item.called or item.label, 12)
 
     def leaf_label(self, a: int, step: str | None = None) -> str:
         """The label of an input: x₃. With `step` that digit stands for each digit of the step, so that equal steps give equal widths."""
         item = self.items[a]
         if item.at is not None:
-            return text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label
+            return (text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label) + item.cut
         name = text.clean(item.label, 12)
         if item.column is None or not 0 <= item.column < self.timeline.end:
-            return name
-        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
+            return name + item.cut
+        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item)))) + item.cut
 
     def value_label(self, a: int, step: str | None = None) -> str:
-        """The label of an output: y₃; of the part of a gradient that some steps give: ∂W[3:]. `step` is as for `leaf_label`."""
+        """The label of an output: y₃; of the part of a gradient that some steps give, ∂W[3:]. `step` is as for `leaf_label`."""
         item = self.items[a]
-        name = text.clean(item.called or item.label, 16)
+        name = text.clean(item.called or item.given or item.label, 16)
         if item.at == "" or item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         at = self._step(item)
-        if item.named and name.startswith("∂") and item.node.origin.vjp_of is not None:
+        if item.part:
             done = f"{at}:" if self.timeline.columns[item.column].backwards else f":{at + 1}"
             return f"{name}[{done if step is None else step * len(done)}]"
+        at = at if item.time is None else item.time
         return text.indexed(name, at if step is None else step * len(str(at)))
 
     def initial_label(self, start: tuple[int, int]) -> str:
