@@ -45,14 +45,24 @@ def write(timeline: Timeline, loss: Tensor, show: Collection[str]) -> None:
     if not loss.is_concrete and ("value" in show or "grad" in show):
         raise DrawingError("drawing: show='value' and show='grad' need values: draw a function and its arguments, or a computed tensor")
     totals = gradients.totals(timeline, loss) if "grad" in show else {}
+    timeline.key = key(show)
     for item in timeline.items:
         if item.leaf not in ("pruned", "number"):
             words = [shape_of(item)] if "shape" in show else []
             if "value" in show and isinstance(item.node.value, np.ndarray):
-                words.append(text.value(item.node.value))
+                words.append(_minus(text.value(item.node.value)))
             if "grad" in show and item.index in totals:
-                words.append("∂ " + _gradient(totals[item.index]))
+                words.append("∂ " + _minus(_gradient(totals[item.index])))
             item.caption = tuple(words)
+
+
+def key(show: Collection[str]) -> str:
+    """What a legend says of captions."""
+    return " · ".join(w for w in ("shape", "value", "∂ gradient") if w.split()[-1][:4] in {s[:4] for s in show})
+
+
+def _minus(number: str) -> str:
+    return number.replace("-", "−")
 
 
 def shape_of(item: Item) -> str:

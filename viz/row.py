@@ -368,4 +368,7 @@ def finished(placed: list[Placed], colours: Colours, right: float, bottom: float
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
     part, width, bottom = legend.gradient(MARGIN, bottom, colours.scale) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    if timeline.key:
+        part.words.append(Word(MARGIN, bottom + 10, timeline.key, 9.5, style.MUTED, "start"))
+        bottom += 16
     return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

@@ -73,7 +73,7 @@ class Column:
 class Timeline:
     """All items in the order of their creation, the columns of time, the items before and after the columns, and the results.
 
-    `notes` say in words what is left out.
+    `notes` say in words what is left out; `key` says what captions show.
     """
 
     items: list[Item]
@@ -83,6 +83,7 @@ class Timeline:
     outputs: list[int]
     title: str = ""
     notes: list[str] = field(default_factory=list)
+    key: str = ""
 
     @property
     def end(self) -> int:
