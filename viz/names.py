@@ -61,7 +61,8 @@ def _distinguish(items: Sequence[Item]) -> None:
             scopes = [_inner_scopes(item.node) for item in group]
             for n, (item, scope) in enumerate(zip(group, scopes, strict=True), 1):
                 if len(set(scopes)) == len(scopes):
-                    item.prefix = f"{scope}." if scope else ""
+                    last = n == len(group) and scope.endswith("]")  # the last step of an inner loop
+                    item.prefix = f"{scope}." if scope and not last else ""
                 else:
                     item.suffix = _primes(len(group) - n)
 

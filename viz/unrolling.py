@@ -93,7 +93,7 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
         if gradient is not None:
             known = unrolling.leaves.get(leaf)
             name = text.indexed(known.name, known.step) if known and known.start is not None else text.pretty(names[leaf])
-            _name_sums(reverse_mode.names, gradient.node, f"∂{name}", reverse_mode.sums.__contains__)
+            _name_sums(reverse_mode.names, gradient.node, f"∂{name}", lambda n, leaf=leaf: reverse_mode.sums.get(n) is leaf)
     zeros = f"gradients that are zero everywhere are left out, and all that follows from them: {reverse_mode.zeros:,} slices"
     outputs = [loss, *(g for g in found if g is not None)]
     names_ = unrolling.gradients | reverse_mode.names
@@ -103,23 +103,26 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
 class _Reverse:
     """Rules of reverse mode for drawings. A sum of cotangents belongs to the step of the last one, so that it runs from step to step.
 
-    sums    the sums of cotangents;  zeros    how many slices of cotangents are zero everywhere;  names    of cotangents of named values
+    sums    a sum of cotangents -> the leaf or operation whose they are;  names    of cotangents of named values
+    zeros   how many slices of cotangents are zero everywhere
     """
 
     def __init__(self) -> None:
-        self.sums: set[Node] = set()
+        self.sums: dict[Node, Node | None] = {}
+        self.value: Node | None = None  # the one whose cotangents are summed next
         self.names: dict[Node, GradientName] = {}
         self.zeros = 0
 
     def sum(self, before: Tensor, new: Tensor) -> Tensor:
         with override(new.node.place):
             total = before + new
-        self.sums.add(total.node)
+        self.sums[total.node] = self.value
         return total
 
     def watch(self, reader: Node, position: int, ct: Tensor) -> None:
         """Name what a reader of a named value gives to the gradient of that value."""
         value = reader.args[position]
+        self.value = shown(value)
         if value.name and value.args:
             name = f"∂{text.pretty(value.name)} by {reader.op.symbol}"
             self.names.setdefault(ct.node, GradientName(name, value.origin.step, one=True))
@@ -131,7 +134,7 @@ class _Reverse:
         if node.op.name != "concat":
             return vjp_of(node, cts, needs)
         axis, start, found = node.attrs["axis"], 0, []
-        terms = self._terms(cts[0])
+        terms, self.value = self._terms(cts[0]), None
         with override(node):
             for arg, need in zip(node.args, needs, strict=True):
                 stop = start + arg.type.shape[axis]
