@@ -12,6 +12,8 @@ from minigrad.errors import setting_error
 from .cell import Linear, blocks, keys
 from .settings import require_at_least
 
+Past = Tensor | None  # the state of a short convolution, or of none
+
 
 class ShortConvolution(Module):
     """Causal convolution of width 4 over time, each channel by itself: y_t = Σ_a W_a ⊙ x_{t−3+a}, a = 0 … 3, zeros before the first step.
@@ -29,6 +31,19 @@ class ShortConvolution(Module):
     def __call__(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         window = mg.concat([past, mg.expand_dims(x, 1)], 1)
         return window[:, 1:].named("past"), mg.sum(self.W * window, 1)
+
+
+class SiluConvolution(ShortConvolution):
+    """SiLU of a short convolution with biases, as in the blocks of xLSTM and Mamba."""
+
+    def __init__(self, channels: int, key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 2)
+        super().__init__(channels, k[0], dtype)
+        self.b = mg.parameter(mg.init.uniform(k[1], (channels,), 0.5, dtype))
+
+    def __call__(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        past, y = super().__call__(past, x)
+        return past, mg.silu(y + self.b)
 
 
 class RMSNorm(Module):

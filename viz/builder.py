@@ -98,7 +98,7 @@ class _Builder:
             if known and known.one and not item.leaf:
                 item.given, item.time = known.name, known.step
             elif known and not item.leaf:
-                item.name, item.named, item.part, item.time = known.name, True, known.part, known.step
+                item.name, item.named, item.partial, item.time = known.name, True, known.part, known.step
                 item.at = "" if not known.part and known.step is None else None  # of all steps, not of one
             elif node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True

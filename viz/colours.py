@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+
+import numpy as np
 
 from . import style, text
 from .timeline import Item, Timeline
@@ -20,6 +22,8 @@ class Colours:
     edges   (item, argument) -> the norm of the cotangent along that edge
     lanes   (item, column) -> the norm of the part of an item's gradient that comes from one column
     scale   the exponents of the norms at the two ends of the colours
+    parts   (item, part) -> the norm of what comes from one part of a step with a memory
+    arrays  item with a name -> its gradient
     """
 
     gradient: bool = False
@@ -27,6 +31,8 @@ class Colours:
     edges: dict[tuple[int, int], float] = field(default_factory=dict)
     lanes: dict[tuple[int, int], float] = field(default_factory=dict)
     scale: style.Scale = style.SCALE
+    parts: dict[tuple[int, str], float] = field(default_factory=dict)
+    arrays: dict[int, np.ndarray] = field(default_factory=dict)
 
     def all_norms(self) -> Iterator[float]:
         return chain(self.norms.values(), self.edges.values(), self.lanes.values())
@@ -63,6 +69,11 @@ class Colours:
         """The colour of the line from the bar of weights to a column: the norm of what comes from there to all these weights."""
         parts = [self.lanes[a, column] for a in weights if (a, column) in self.lanes]
         return self.of(math.hypot(*parts) if parts else None) if self.gradient else plain
+
+    def through(self, values: Sequence[int], parts: Sequence[str], plain: str = style.WIRE) -> str:
+        """The colour of a line by which values reach parts of a step."""
+        norms = [self.parts[a, p] for a in values for p in parts if (a, p) in self.parts]
+        return self.of(math.hypot(*norms) if norms else None) if self.gradient else plain
 
     def exponent(self, item: int, column: int) -> str:
         """The label of a lane: log10 of its norm, or "" where it has none."""

@@ -28,10 +28,10 @@ def fold(items: Sequence[Item]) -> tuple[list[Item], list[int]]:
     for item in items:
         origin = item.node.origin
         key = (origin.code, origin.line, origin.scopes, origin.vjp_of is None, step_key(item.node))
-        apart = item.part or item.at == ""  # a result that is a gradient, or the part of one that some steps give
+        apart = item.partial or item.at == ""  # a result that is a gradient, or the part of one that some steps give
         if item.leaf or origin.code is None or key != open_key or apart:
             copy = Item(len(new), item.node, item.kind, item.label, leaf=item.leaf, name=item.name, at=item.at)
-            copy.named, copy.part, copy.time, copy.given, copy.cut = item.named, item.part, item.time, item.given, item.cut
+            copy.named, copy.partial, copy.time, copy.given, copy.cut = item.named, item.partial, item.time, item.given, item.cut
             copy.whole = where[item.whole] if item.whole is not None else None
             new.append(copy)
             members.append([])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from . import style, text
-from .scene import Bar, Part, Shape, Word
+from . import heat, style, text
+from .scene import Bar, Heat, Part, Shape, Word
 
 WIDE, STRIPES = 300.0, 60  # of the colour scale
 
@@ -27,13 +27,24 @@ def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple
     return part, widest, y + 12
 
 
+def heats(present: Sequence[str], left: float, top: float) -> tuple[list[Heat], list[Word], float, float]:
+    """(scales, words, right end, lower end): the colour scales of heat maps, in one row."""
+    marks, words, x, y = [], [], left, top + 8
+    for scale in (s for s in heat.SCALES if s in present):
+        fills = tuple(heat.mixed(scale, n / 12) for n in range(13))
+        marks.append(Heat(f"c{scale}", x + 25, y, 50, 10, (fills,)))
+        words.append(Word(x + 55, y, heat.WORDS[scale], 9.5, style.MUTED, "start"))
+        x += 55 + text.width(heat.WORDS[scale], 9.5) + 26
+    return marks, words, x, y + 12
+
+
 def gradient(left: float, top: float, scale: style.Scale) -> tuple[Part, float, float]:
     """(part, right end, lower end): the colours between two exponents, and samples for no gradient, zero, and not finite."""
     part = Part()
     (low, high), x0, y = scale, left + 4, top + 16
     step, right = WIDE / STRIPES, x0 + WIDE
     for i in range(STRIPES):
-        part.bars.append(Bar(x0 + i * step, y, step + 0.2, 10, style.mixed((i + 0.5) / STRIPES)))
+        part.bars.append(Bar(x0 + i * step, y, step + 0.2, 10, style.colour_at((i + 0.5) / STRIPES)))
     for decade in range(math.ceil(low), math.floor(high) + 1, math.ceil((high - low) / 7)):
         part.words.append(Word(x0 + (decade - low) / (high - low) * WIDE, y + 18, "10" + _power(decade), 8.5, style.TEXT))
     part.words.append(Word(x0, y - 8, "← vanishing", 9, style.TEXT, "start"))

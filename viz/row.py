@@ -368,6 +368,10 @@ def finished(placed: list[Placed], colours: Colours, right: float, bottom: float
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
     part, width, bottom = legend.gradient(MARGIN, bottom, colours.scale) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    scales = {h.scale for p in placed for h in p.part.heats if h.scale}
+    if scales:
+        part.heats, words, wide, bottom = legend.heats(list(scales), MARGIN, bottom)
+        part.words, width = part.words + words, max(width, wide)
     if timeline.key:
         part.words.append(Word(MARGIN, bottom + 10, timeline.key, 9.5, style.MUTED, "start"))
         bottom += 16

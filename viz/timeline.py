@@ -24,9 +24,10 @@ class Item:
     at       for a value of another row, the number of its step as text; "" for a value that belongs to no step
     prefix, suffix    what tells its name from equal names of its step;  several    the names of all values that it stands for
     caption  the words of the line under its label
-    part     whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
+    partial  whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
     cut      which part of a value it is: [1:3]
     given    the name of what one reader gives to a gradient, where it leaves its step
+    part     the part of a step with a memory to which it belongs (`parts`); "" without one
     """
 
     index: int
@@ -42,11 +43,12 @@ class Item:
     folded: bool = False
     named: bool = False
     at: str | None = None
+    part: str = ""
     prefix: str = ""
     suffix: str = ""
     several: str = ""
     caption: tuple[str, ...] = ()
-    part: bool = False
+    partial: bool = False
     time: int | None = None
     given: str = ""
     cut: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import captions, gradients
+from . import captions, gradients, parts
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -37,7 +37,8 @@ def unrolled(
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
-             textbooks, any other step as one box;  "box": every step as one box. By default "op", and "cell" with `backward`
+             textbooks, a step with a memory by its heads, weightings and slots, any other step as one box;  "box": every step as one box.
+             By default "op", and "cell" with `backward`
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
@@ -74,9 +75,12 @@ def timeline_of(
         raise SettingError(f"scale={scale!r} must be two norms that rise from above 0, as (1e-8, 1e4)")
     words = captions.checked(show or (), level)
     with _no_collection():
-        unrolling = unroll(what, args, steps, values=color == "grad" or bool(words and args))
+        looked_at = bool(words) or (level == "cell" and not backward)  # the values are on the picture
+        unrolling = unroll(what, args, steps, values=color == "grad" or (looked_at and bool(args)))
         unrolling = with_gradients(unrolling) if backward else unrolling
         timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients)
+        if level == "cell":
+            parts.assign(timeline)
         if show is None and isinstance(what, Tensor) and level == "op" and not backward:
             words = captions.default(timeline, what)
         if words:

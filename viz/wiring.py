@@ -242,7 +242,7 @@ class Wiring:
         if item.at == "" or item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         at = self._step(item)
-        if item.part:
+        if item.partial:
             done = f"{at}:" if self.timeline.columns[item.column].backwards else f":{at + 1}"
             return f"{name}[{done if step is None else step * len(done)}]"
         at = at if item.time is None else item.time

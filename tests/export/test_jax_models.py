@@ -32,6 +32,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear-attention": {"hidden": 4, "feature": "dpfp", "convolution": True},
     "deltanet": {"hidden": 4, "gated": True, "product": 2},
     "fast-weights": {"hidden": 5},
+    "slstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mlstm": {"hidden": 6, "heads": 2, "convolution": True},
+    "mingru": {"hidden": 5},
+    "minlstm": {"hidden": 5},
+    "s6": {"hidden": 4, "states": 3, "convolution": True},
+    "ttt": {"hidden": 4, "mini_batch": 3},
+    "titans": {"hidden": 4},
+    "cnn": {"hidden": 5, "kernel": 3},
+    "sam": {"hidden": 5, "memory": (6, 4), "heads": 2, "nearest": 3},
+    "stack-rnn": {"hidden": 5, "stacks": 2, "cells": 5},
+    "tape-rnn": {"hidden": 5, "cells": 5, "cell_size": 2, "writer": 3},
     "feedforward": {"hidden": 5},
 }
 SIZES = [(7, 4), (3, 9), (1, 1)]

@@ -117,7 +117,7 @@ def test_every_operation_belongs_to_a_node_of_the_picture(name: str, level: str)
     timeline, _ = timeline_of(graph(name, 2), (), None, None, level)
     drawing = viz.unrolled(graph(name, 2), level=level)
     if name != "bidirectional":
-        nodes = {p.prefix + s.id for p in drawing.scene.placed for s in p.part.shapes}
+        nodes = {p.prefix + s.id for p in drawing.scene.placed for s in (*p.part.shapes, *p.part.heats)}
         for k, step in enumerate(laid_out(timeline, level).steps):
             assert {f"s{k}_{step.node(i)}" for i in step.items} <= nodes
     assert set().union(*(c.items for c in timeline.columns), timeline.before, timeline.after) == {
