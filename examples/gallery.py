@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from minigrad.models import CNN, DNC, GRU, LSTM, MANN, NTM, RNN, TTT, AttentiveLSTM, Bidirectional, Titans, Transformer
+from minigrad.models import CNN, DNC, GRU, LSTM, MANN, NTM, RNN, TTT, AttentiveLSTM, Bidirectional, HopfieldNetwork, Titans, Transformer
 
 import minigrad as mg
 from minigrad import viz
@@ -56,6 +56,7 @@ def pictures() -> Iterator[tuple[str, Any]]:
     yield "cnn", viz.unrolled(loss, CNN(3, 8, 2, kernel=3, layers=2), XS[:4], level="cell")
     yield "titans", viz.unrolled(loss, Titans(3, 8, 2), XS[:4], level="cell")
     yield "ttt", viz.unrolled(loss, TTT(3, 8, 2, mini_batch=2), XS[:4], level="cell")
+    yield "hopfield", viz.unrolled(loss, HopfieldNetwork(3, 8, 2, kernel=2), XS[:4], level="gate")
     yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="gate")
     yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 1), XS[:4], level="gate")
     yield "gradient_flow", viz.gradient_flow({n: evaluated(m, LONG) for n, m in CELLS.items()})

@@ -10,6 +10,7 @@ from .dnc import DNC, DNCState
 from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
 from .gru import GRU, GRUState
+from .hopfield import Hopfield, HopfieldNetwork
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
@@ -22,7 +23,7 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 
 __all__ = [
     "CNN", "DNC", "GRU", "LSTM", "MANN", "NTM", "RNN", "TTT", "Attention", "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell",
-    "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
-    "MANNState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack", "TTTState", "Titans", "TitansState",
-    "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "DNCState", "Decoder", "DecoderState", "Encoded", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder",
+    "LSTMState", "LayerNorm", "Linear", "MANNState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "ShortConvolution", "Stack",
+    "TTTState", "Titans", "TitansState", "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

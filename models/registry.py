@@ -18,6 +18,7 @@ from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
+from .hopfield import HopfieldNetwork
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
@@ -124,6 +125,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
     "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "hopfield": _builder(HopfieldNetwork, "hidden updates beta kernel", hidden=100),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -31,6 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "dnc": {"hidden": 5, "memory": (6, 4), "heads": 2},
     "ttt": {"hidden": 4, "mini_batch": 3},
     "titans": {"hidden": 4},
+    "hopfield": {"hidden": 4, "updates": 2},
     "cnn": {"hidden": 5, "kernel": 3},
     "feedforward": {"hidden": 5},
 }

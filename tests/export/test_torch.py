@@ -6,7 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import CNN, DNC, GRU, LSTM, MANN, NTM, RNN, TTT, AttentiveLSTM, Bidirectional, Stack, Titans, Transformer
+from minigrad.models import (
+    CNN,
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    NTM,
+    RNN,
+    TTT,
+    AttentiveLSTM,
+    Bidirectional,
+    HopfieldNetwork,
+    Stack,
+    Titans,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.errors import DTypeError, GraphError
@@ -156,6 +171,7 @@ MODELS: dict[str, Any] = {
     "lstm": lambda: Stack([LSTM(3, 4, peephole=True, projection=3, dtype="float64"), GRU(3, 3, 2, dtype="float64")]),
     "both ways": lambda: Bidirectional(LSTM(3, 4, dtype="float64"), GRU(3, 3, dtype="float64")),
     "cnn": lambda: CNN(3, 4, 2, 3, 2, dtype="float64"),
+    "hopfield": lambda: HopfieldNetwork(3, 4, 2, 2, dtype="float64"),
     "ttt": lambda: TTT(3, 4, 2, mini_batch=2, dtype="float64"),
     "titans": lambda: Titans(3, 4, 2, dtype="float64"),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
