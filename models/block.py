@@ -12,25 +12,38 @@ from minigrad.errors import setting_error
 from .cell import Linear, blocks, keys
 from .settings import require_at_least
 
-Past = tuple[Tensor, ...]
+Past = Tensor | None  # the state of a short convolution, or of none
 
 
 class ShortConvolution(Module):
     """Causal convolution of width 4 over time, each channel by itself: y_t = Σ_a W_a ⊙ x_{t−3+a}, a = 0 … 3, zeros before the first step.
 
-    x (batch, channels) -> y (batch, channels). Its state is the last three inputs, the oldest first.
+    x (batch, channels) -> y (batch, channels). Its state, past (batch, 3, channels), is the last three inputs.
     """
 
     def __init__(self, channels: int, key: Any = 0, dtype: Any = "float32"):
         require_at_least("ShortConvolution", 1, channels=channels)
         self.W = mg.parameter(mg.init.uniform(mg.random.as_key(key), (4, channels), 0.5, dtype))
 
-    def initial_state(self, batch: Any) -> Past:
-        return (mg.zeros((batch, self.W.shape[1]), self.W.dtype),) * 3
+    def initial_state(self, batch: Any) -> Tensor:
+        return mg.zeros((batch, 3, self.W.shape[1]), self.W.dtype)
 
-    def __call__(self, past: Past, x: Tensor) -> tuple[Past, Tensor]:
-        (a, b, c), W = past, self.W
-        return (b, c, x), W[0] * a + W[1] * b + W[2] * c + W[3] * x
+    def __call__(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        window = mg.concat([past, mg.expand_dims(x, 1)], 1)
+        return window[:, 1:].named("past"), mg.sum(self.W * window, 1)
+
+
+class SiluConvolution(ShortConvolution):
+    """SiLU of a short convolution with biases, as in the blocks of xLSTM and Mamba."""
+
+    def __init__(self, channels: int, key: Any = 0, dtype: Any = "float32"):
+        k = keys(key, 2)
+        super().__init__(channels, k[0], dtype)
+        self.b = mg.parameter(mg.init.uniform(k[1], (channels,), 0.5, dtype))
+
+    def __call__(self, past: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        past, y = super().__call__(past, x)
+        return past, mg.silu(y + self.b)
 
 
 class RMSNorm(Module):
@@ -59,12 +72,12 @@ class Projections(Module):
         self.b = mg.parameter(mg.init.normal(k[1], (n * hidden,), 0.02, dtype))
         self.convolution = ShortConvolution(n * hidden, k[2], dtype) if convolution else None
 
-    def initial_state(self, batch: Any) -> Past:
-        return () if self.convolution is None else self.convolution.initial_state(batch)
+    def initial_state(self, batch: Any) -> Tensor | None:
+        return None if self.convolution is None else self.convolution.initial_state(batch)
 
-    def __call__(self, past: Past, x: Tensor) -> tuple[Past, list[Tensor]]:
+    def __call__(self, past: Tensor | None, x: Tensor) -> tuple[Tensor | None, list[Tensor]]:
         y = x @ self.W + self.b
-        if self.convolution is not None:
+        if self.convolution is not None and past is not None:
             past, y = self.convolution(past, y)
         width = self.W.shape[1] // (self.n * self.heads)
         return past, [mg.reshape(v, (v.shape[0], self.heads, width)) for v in mg.split(y, self.n)]

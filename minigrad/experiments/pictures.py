@@ -182,7 +182,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     if has_memory and "add" not in recorded:
         recorded["add"] = recorded["k"]  # a MANN may write its key
     values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
-    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3}
+    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3 and has_memory}
     figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
     panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
     if has_memory:

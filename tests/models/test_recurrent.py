@@ -10,15 +10,26 @@ from minigrad.models import (
     GRU,
     LSTM,
     MANN,
+    MLSTM,
     NTM,
     RNN,
+    S6,
+    SAM,
+    SLSTM,
     TTT,
     AttentiveLSTM,
     Bidirectional,
+    DeltaNet,
     Encoded,
+    FastWeights,
     HopfieldNetwork,
     ImageEncoder,
+    LinearAttention,
+    MinGRU,
+    MinLSTM,
     Stack,
+    StackRNN,
+    TapeRNN,
     Titans,
     Transformer,
 )
@@ -26,6 +37,13 @@ from minigrad.models import (
 import minigrad as mg
 from minigrad.tensor import inline
 from minigrad.transforms.interpret import run
+
+
+def slowly(model):
+    """The model with gates that forget little."""
+    model.decay.log_A = mg.parameter(model.decay.log_A.numpy() - 4)
+    return model
+
 
 small = {"hidden": 6, "memory": (7, 4), "dtype": "float64"}
 MODELS = {
@@ -48,6 +66,25 @@ MODELS = {
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+    "linear-attention": lambda: LinearAttention(3, 4, 2, dtype="float64"),
+    "linear-attention-delta": lambda: LinearAttention(3, 4, 2, feature="dpfp", rule="delta", convolution=True, dtype="float64"),
+    "deltanet-gated": lambda: slowly(
+        DeltaNet(3, 4, 2, gated=True, product=2, negative_eigenvalues=True, S_0="learned", output_gate=True, dtype="float64")
+    ),
+    "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
+    "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
+    "slstm": lambda: SLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "slstm-exp": lambda: SLSTM(3, 6, 2, heads=1, forget="exp", norm=False, convolution=True, dtype="float64"),
+    "mlstm": lambda: MLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "mlstm-chunks": lambda: MLSTM(3, 6, 2, 1, "exp", True, False, "silu", chunk=3, dtype="float64"),
+    "mingru": lambda: MinGRU(3, 6, 2, dtype="float64"),
+    "minlstm": lambda: MinLSTM(3, 6, 2, dtype="float64"),
+    "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
+    "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
+    "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 6, 2, stacks=2, cells=5, cell_size=2, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 6, 2, cells=5, cell_size=2, writer=4, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -96,6 +133,16 @@ def test_jit_checkpoint_and_steps_agree(name):
     for t, x in enumerate(XS):
         state, y = model.step(state, mg.tensor(x))
         close(y, ys[t])
+
+
+@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
+    model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
+    fast = mg.jit(f)
+    for T, batch in ((4, 2), (7, 1), (1, 3)):
+        xs = rng.standard_normal((T, batch, 3))
+        close(fast(model, xs), f(model, xs), 1e-10)
+    assert sum(map(len, fast.programs.values())) == 1
 
 
 @every
@@ -205,6 +252,19 @@ def test_every_intermediate_is_named():
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
+        DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
+        LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
+        FastWeights(3, 4, 2): {"h", "A", "y"},
+        SLSTM(3, 4, 2, heads=2): {"i'", "f'", "z", "o", "m", "c", "n", "h", "y"},
+        MLSTM(3, 4, 2, heads=2): {"q", "k", "v", "i'", "f'", "m", "C", "n", "o", "h", "y"},
+        MinGRU(3, 4, 2): {"z", "h", "y"},
+        MinLSTM(3, 4, 2): {"f'", "h", "y"},
+        S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
+        SAM(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "add", "alpha", "gamma", "least", "w_write", "M", "rows", "w_read", "r", "accessed", "y"),
+        },
+        StackRNN(3, 4, 2): {"top", "h", "actions", "pushed", "s", "y"},
+        TapeRNN(3, 4, 2): {"h", "written", "moves", "tape", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),
