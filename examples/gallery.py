@@ -29,6 +29,7 @@ from minigrad.models import (
     Bidirectional,
     DeltaNet,
     FastWeights,
+    HopfieldNetwork,
     LinearAttention,
     MinGRU,
     MinLSTM,
@@ -64,6 +65,7 @@ OTHERS = {
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
     "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
+    "hopfield": HopfieldNetwork(3, 8, 2, kernel=2),
 }
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
