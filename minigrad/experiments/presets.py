@@ -38,11 +38,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0, "steps": 20_000,
         "evaluate_every": 1000, "easy": 3000,
     },
-    "parity": {
-        "until": 0.99, "model": "lstm", "batch": 64, "hidden": 32, "lr": 1e-2, "schedule": "cosine", "steps": 4000, "evaluate_every": 500,
-    },
+    "parity": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64, "lr": 3e-3, "steps": 8000, "evaluate_every": 500},
     "arithmetic": {"until": 0.99, "model": "lstm", "batch": 64},
     "group-words": {"until": 0.99, "model": "lstm", "batch": 64},
+    "chomsky": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64},
+    "key-reassignment": {"until": 0.001, "model": "lstm", "batch": 32},
+    "associative-retrieval": {"until": 0.99, "model": "fast-weights", "batch": 64},
+    "selective-copy": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
+    "induction": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
 }  # fmt: skip
 
 UNTIL_HARDER: dict[str, dict[str, float]] = {
@@ -53,5 +56,6 @@ UNTIL_HARDER: dict[str, dict[str, float]] = {
     "parity": {"scaled": 0.95},
     "arithmetic": {"scaled": 0.95},
     "group-words": {"accuracy": 0.95},
+    "chomsky": {"accuracy": 0.99},
     "glyphs": {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95},
 }

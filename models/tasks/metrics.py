@@ -52,6 +52,7 @@ MEASURES = {
     "wrong": Measure("wrong", ".3f", "wrong bits a sequence"),
     "nats": Measure("nats", ".4f", "cost (nats an answer)"),
     "error": Measure("squared error", ".4f", "mean squared error"),
+    "half-error": Measure("half squared error", ".4f", "half the squared error"),
     "accuracy": Measure("right", ".1%", "accuracy", rises=True),
     "scaled": Measure("scaled accuracy", ".3f", "scaled accuracy (0: guessing, 1: all right)", rises=True),
 }
