@@ -26,6 +26,7 @@ from .mann import MANN
 from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .rwkv import RWKV7
 from .selective import S6
 from .settings import Layers, Size, annotation
 from .sparse_memory import SAM
@@ -136,6 +137,7 @@ MODELS: dict[str, Callable[..., Any]] = {
         "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
         _stacked,
     ),
+    "rwkv7": _builder(RWKV7, "hidden layers heads", _stacked),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
     "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),

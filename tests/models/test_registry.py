@@ -69,6 +69,7 @@ OPTIONS = {
     "deltanet": "hidden INT 64, layers INT 1, heads INT 2, gated yes|no no, product INT 1, negative_eigenvalues yes|no no, "
     "S_0 zeros|learned zeros, convolution yes|no yes, norm yes|no yes, output_gate yes|no no, chunk INT 0",
     "fast-weights": "hidden INT 100, layers INT 1, inner INT 1, A_decay FLOAT 0.95, A_rate FLOAT 0.5",
+    "rwkv7": "hidden INT 64, layers INT 1, heads INT 2",
     "slstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
     "W_h zeros|uniform zeros, b_f falling|high falling",
     "mlstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
