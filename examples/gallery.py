@@ -20,6 +20,7 @@ from minigrad.models import (
     MLSTM,
     NTM,
     RNN,
+    RWKV7,
     S6,
     SAM,
     SLSTM,
@@ -28,6 +29,7 @@ from minigrad.models import (
     Bidirectional,
     DeltaNet,
     FastWeights,
+    HopfieldNetwork,
     LinearAttention,
     MinGRU,
     MinLSTM,
@@ -51,6 +53,7 @@ OTHERS = {
     "deltanet": DeltaNet(3, 8, 2, convolution=False),
     "gated_deltanet": DeltaNet(3, 8, 2, gated=True, output_gate=True),
     "fast_weights": FastWeights(3, 8, 2),
+    "rwkv7": RWKV7(3, 8, 2),
     "slstm": SLSTM(3, 8, 2),
     "mlstm": MLSTM(3, 8, 2),
     "mingru": MinGRU(3, 8, 2),
@@ -62,6 +65,7 @@ OTHERS = {
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
     "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
+    "hopfield": HopfieldNetwork(3, 8, 2, kernel=2),
 }
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
