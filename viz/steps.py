@@ -7,6 +7,7 @@ from typing import Any
 from . import cells
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
+from .scopes import inner
 from .slots import View
 from .tiles import leaf_size, operation_size
 from .timeline import Timeline
@@ -59,4 +60,5 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(wiring.items[i].kind for i in step.items),
         tuple(tuple(wiring.chip(a) for _, a in row) for row in step.chips),
         tuple(wiring.items[i].caption for i in (*step.items, *step.inputs)),
+        tuple(tuple(inner(wiring.items[i])[:1]) for i in step.items),
     )
