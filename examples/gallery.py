@@ -20,9 +20,11 @@ from minigrad.models import (
     MLSTM,
     NTM,
     RNN,
+    RWKV7,
     S6,
     SAM,
     SLSTM,
+    TTT,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -50,6 +52,7 @@ OTHERS = {
     "deltanet": DeltaNet(3, 8, 2, convolution=False),
     "gated_deltanet": DeltaNet(3, 8, 2, gated=True, output_gate=True),
     "fast_weights": FastWeights(3, 8, 2),
+    "rwkv7": RWKV7(3, 8, 2),
     "slstm": SLSTM(3, 8, 2),
     "mlstm": MLSTM(3, 8, 2),
     "mingru": MinGRU(3, 8, 2),
@@ -59,6 +62,7 @@ OTHERS = {
     "stack_rnn": StackRNN(3, 8, 2, cells=6),
     "tape_rnn": TapeRNN(3, 8, 2, cells=6),
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
+    "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
 }
 PANELS = {

@@ -18,21 +18,23 @@ from .mann import MANN, MANNState
 from .minimal import MinGRU, MinimalState, MinLSTM
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
+from .rwkv import RWKV7, RWKV7State
 from .selective import S6, S6State
 from .sparse_memory import SAM, SAMState
 from .stack_rnn import StackRNN, StackRNNState
 from .tape_rnn import TapeRNN, TapeRNNState
+from .test_time import TTT, TTTState
 from .titans import Titans, TitansState
 from .torch_layout import from_torch, to_torch
 from .transformer import Block, LayerNorm, Transformer, sinusoids
 from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 
 __all__ = [
-    "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "S6", "SAM", "SLSTM", "Attention", "AttentiveLSTM",
+    "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "RWKV7", "S6", "SAM", "SLSTM", "TTT", "Attention", "AttentiveLSTM",
     "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded",
     "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
     "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead",
-    "NTMState", "RMSNorm", "RNNState", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN",
-    "StackRNNState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch",
+    "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN",
+    "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch",
     "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

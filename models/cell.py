@@ -97,15 +97,15 @@ def masked(step: Any, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]
 
 
 class Linear(Module):
-    """Linear layer y = x W + b: (…, inputs) -> (…, outputs)."""
+    """Linear layer y = x W + b, or x W without bias: (…, inputs) -> (…, outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32", bias: bool = True):
         require_at_least("Linear", 1, inputs=inputs, outputs=outputs)
         self.W = mg.parameter(mg.init.glorot(mg.random.as_key(key), (inputs, outputs), dtype))
-        self.b = mg.parameter(mg.zeros(outputs, dtype))
+        self.b = mg.parameter(mg.zeros(outputs, dtype)) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x @ self.W + self.b
+        return x @ self.W if self.b is None else x @ self.W + self.b
 
 
 def readout(inputs: int, outputs: int | None, key: Any, dtype: Any) -> Linear | None:

@@ -12,7 +12,7 @@ from minigrad import Module, Tensor
 
 from .block import Output, Projections, lookup, outer, step_bias
 from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout, sequences
-from .settings import Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
+from .settings import Chunk, Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
 
 EPSILON = 1e-6  # under the root of a key's length, so that a key of zeros has a finite gradient
 StateStart = Literal["zeros", "learned"]
@@ -41,12 +41,12 @@ class DeltaNet(Cell):
     k, q, v   of every head: k = unit(SiLU(k̃)), q likewise, v = SiLU(ṽ), each of k̃, q̃, ṽ a linear map of x_t, or its short convolution
     β         σ(x_t W_β + b_β), with `negative_eigenvalues` 2 σ(·)
     state     S_t = S_{t−1} + β k (v − S_{t−1}ᵀ k)ᵀ = (I − β k kᵀ) S_{t−1} + β k vᵀ
-    output    r_t = S_tᵀ q;  y_t = [norm(r_t) ⊙ SiLU(x_t W_g + b_g)] W + b with `outputs`, else […]
+    output    r_t = S_tᵀ q;  y_t = [norm(r_t) ⊙ SiLU(x_t W_g + b_g)] W + b with `outputs`, else […]; [ ] joins the heads
 
     gated                  Gated DeltaNet (Yang et al. 2025): S_t = (I − β k kᵀ) α S_{t−1} + β k vᵀ, α = exp(−A softplus(x_t W_α + b_α))
     product                DeltaProduct (Siems et al. 2025): so many k, v and β a step, each correcting S after the one before; α once
     negative_eigenvalues   I − β k kᵀ has the eigenvalue 1 − β in [−1, 1], not [0, 1]: a reflection at β = 2. It takes that to tell odd
-                           from even; where S_0 is 0, the first symbol of a sequence must be one that only begins (Grazzi et al. 2025)
+                           from even, and an S_0 that is learned or a first symbol that only begins (Grazzi et al. 2025, App. A.4.1)
     chunk                  `run` takes so many steps at once, by matrix products (Yang et al. 2024, §3.2); 0: one after the other. Where
                            `truncate` or `checkpoint` is given, one after the other as well
 
@@ -68,7 +68,7 @@ class DeltaNet(Cell):
         convolution: Convolution = True,
         norm: Norm = True,
         output_gate: OutputGate = False,
-        chunk: Annotated[int, "steps that are computed together, by matrix products; 0: one after the other"] = 0,
+        chunk: Chunk = 0,
         key: Any = 0,
         dtype: Any = "float32",
     ):

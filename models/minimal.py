@@ -10,7 +10,7 @@ from minigrad import Tensor
 
 from .cell import blocks, keys, over, read, readout
 from .chunked import Chunked
-from .settings import Chunk, Hidden, require_at_least
+from .settings import Chunk, Hidden, Longest, require_at_least
 
 
 class MinimalState(NamedTuple):
@@ -25,15 +25,25 @@ class Minimal(Chunked):
     A subclass defines `step`, and `_logs` for many steps at once: x (…, inputs) -> log a, log b, h̃ (…, hidden).
     """
 
-    gates: int
+    signs: tuple[int, ...]  # of the gates, in the order of their blocks: 1 for one that keeps the state, −1 for one that writes
 
-    def __init__(self, inputs: int, hidden: Hidden, outputs: int | None = None, chunk: Chunk = 0, key: Any = 0, dtype: Any = "float32"):
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Hidden,
+        outputs: int | None = None,
+        longest: Longest = 0,
+        chunk: Chunk = 0,
+        key: Any = 0,
+        dtype: Any = "float32",
+    ):
         require_at_least(type(self).__name__, 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
-        require_at_least(type(self).__name__, 0, chunk=chunk)
-        k = keys(key, 2)
+        require_at_least(type(self).__name__, 0, longest=longest, chunk=chunk)
+        k = keys(key, 3)
         self.inputs, self.hidden, self.outputs, self.chunk = inputs, hidden, outputs, chunk
-        self.W = blocks(k[0], (inputs, hidden), self.gates + 1, "glorot", dtype)
-        self.b = mg.parameter(mg.zeros((self.gates + 1) * hidden, dtype))
+        self.W = blocks(k[0], (inputs, hidden), len(self.signs) + 1, "glorot", dtype)
+        keep = mg.init.chrono(k[2], hidden, longest, dtype) if longest else mg.ones(hidden, dtype)
+        self.b = mg.parameter(mg.concat([*(sign * keep for sign in self.signs), mg.zeros(hidden, dtype)]))
         self.readout = readout(hidden, outputs, k[1], dtype)
 
     def initial_state(self, batch: Any) -> MinimalState:
@@ -45,7 +55,8 @@ class Minimal(Chunked):
     def steps(self, state: MinimalState, xs: Tensor, keep: Tensor) -> tuple[MinimalState, Tensor]:
         """h_t = exp(a*_t) (h_0 + Σ_{s ≤ t} exp(log (b ⊙ g)_s − a*_s)) with a*_t = Σ_{s ≤ t} log a_s (Feng et al. 2024, App. B).
 
-        The sum is kept as a logarithm, so that nothing overflows. a* grows with the number of steps, and the result has its digits.
+        The sum is kept as a logarithm, so that nothing overflows. a* grows with the number of steps, and the result has its digits. On a
+        CPU single steps are faster: this form is for processors with more parallel units than there are sequences and numbers in h.
         """
         log_a, log_b, h = self._logs(xs)
         keep = over(keep, 3)
@@ -61,11 +72,12 @@ class MinGRU(Minimal):
     update gate, candidate   z = σ(z̃), [z̃; h̃] = x_t W + b
     state                    h_t = (1 − z) ⊙ h_{t−1} + z ⊙ g(h̃), with g(x) = x + ½ for x ≥ 0, else σ(x);  y_t = h_t W + b with `outputs`
 
-    chunk   `run` takes so many steps at once, in logarithms; 0: one after the other
+    longest   the longest dependency in steps: 1 − z is drawn for it at first (Tallec and Ollivier 2018); 0: it is σ(1)
+    chunk     `run` takes so many steps at once, in logarithms; 0: one after the other
     """
 
     label = "mingru"
-    gates = 1
+    signs = (-1,)
 
     def step(self, state: MinimalState, x: Tensor) -> tuple[MinimalState, Tensor]:
         z, h = mg.split(x @ self.W + self.b, 2)
@@ -86,11 +98,12 @@ class MinLSTM(Minimal):
 
     f' is computed as σ(log f − log i), which is no quotient of zeros where both gates are shut.
 
-    chunk   `run` takes so many steps at once, in logarithms; 0: one after the other
+    longest   the longest dependency in steps: f' is drawn for it at first (Tallec and Ollivier 2018); 0: it is σ(1)
+    chunk     `run` takes so many steps at once, in logarithms; 0: one after the other
     """
 
     label = "minlstm"
-    gates = 2
+    signs = (1, -1)
 
     def step(self, state: MinimalState, x: Tensor) -> tuple[MinimalState, Tensor]:
         f, i, h = mg.split(x @ self.W + self.b, 3)

@@ -26,11 +26,13 @@ from .mann import MANN
 from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .rwkv import RWKV7
 from .selective import S6
 from .settings import Layers, Size, annotation
 from .sparse_memory import SAM
 from .stack_rnn import StackRNN
 from .tape_rnn import TapeRNN
+from .test_time import TTT
 from .titans import Titans
 from .transformer import Transformer
 from .xlstm import MLSTM, SLSTM
@@ -125,7 +127,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "lstm": _builder(LSTM, "hidden layers longest peephole coupled projection W_h", _stacked, hidden=100),
     "gru": _builder(GRU, "hidden layers reset_first W_h", _stacked, hidden=100),
     "attention": _builder(AttentiveLSTM, "hidden score", hidden=100),
-    "transformer": _builder(Transformer, "hidden layers heads positions", longest=1024),
+    "transformer": _builder(Transformer, "hidden layers heads kv_heads positions norms", longest=1024),
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
@@ -135,14 +137,16 @@ MODELS: dict[str, Callable[..., Any]] = {
         "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
         _stacked,
     ),
+    "rwkv7": _builder(RWKV7, "hidden layers heads", _stacked),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
     "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
-    "mingru": _builder(MinGRU, "hidden layers chunk", _stacked, hidden=100),
-    "minlstm": _builder(MinLSTM, "hidden layers chunk", _stacked, hidden=100),
+    "mingru": _builder(MinGRU, "hidden layers longest chunk", _stacked, hidden=100),
+    "minlstm": _builder(MinLSTM, "hidden layers longest chunk", _stacked, hidden=100),
     "s6": _builder(
         S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
     ),
+    "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),

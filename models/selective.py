@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .block import Past, SiluConvolution, step_bias
+from .block import SiluConvolution, step_bias
 from .cell import Cell, blocks, choose, keys, read, readout
 from .settings import Convolution, Hidden, Negative, OutputGate, require_at_least
 
@@ -18,10 +18,10 @@ StateStart = Literal["zeros", "learned"]
 
 
 class S6State(NamedTuple):
-    """h (batch, channels, states), and past channels."""
+    """h (batch, channels, states), and the last three inputs of the convolution."""
 
     h: Tensor
-    past: Past
+    past: Tensor | None  # (batch, 3, channels)
 
 
 class S6(Cell):

@@ -78,7 +78,7 @@ class SAM(Cell):
         (slots, width), heads, nearest, dtype = self.memory, self.head_count, self.nearest, self.dtype
         M, r = mg.full((batch, slots, width), 1e-6, dtype), mg.zeros((batch, heads, width), dtype)
         w_read, rows = mg.zeros((batch, heads, nearest), dtype), mg.broadcast_to(mg.arange(nearest), (batch, heads, nearest))
-        accessed, t = mg.zeros((batch, slots), "int64"), mg.zeros((batch,), "int64")
+        accessed, t = mg.zeros((batch, slots), "int32"), mg.zeros((batch,), "int32")
         return SAMState(self.controller.initial_state(batch), M, r, w_read, rows, accessed, t)
 
     def step(self, state: SAMState, x: Tensor) -> tuple[SAMState, Tensor]:
@@ -102,7 +102,7 @@ class SAM(Cell):
             r = (w_read @ near)[:, :, 0].named("r")
             w_read = w_read[:, :, 0].named("w_read")
         t = state.t + 1
-        accessed = access(access(state.accessed, written, w_write, t), rows, w_read, t).named("accessed")
+        accessed = access(state.accessed, mg.concat([written, rows], -1), mg.concat([w_write, w_read], -1), t).named("accessed")
         y = self.readout(mg.concat([h, mg.reshape(r, (batch, heads * width))], -1)).named("y")
         return SAMState(inner, M, r, w_read, rows, accessed, t), y
 

@@ -46,7 +46,7 @@ class StackRNN(Cell):
         inputs: int,
         hidden: Hidden,
         outputs: int | None = None,
-        stacks: Annotated[int, "stacks, each with actions of its own"] = 1,
+        stacks: Annotated[int, "stacks, each with actions of its own"] = 2,
         cells: Annotated[int, "of a stack or tape"] = 100,
         cell_size: Annotated[int, "numbers in a cell of a stack or tape"] = 1,
         top: Annotated[int, "uppermost cells that the network sees"] = 2,

@@ -35,8 +35,8 @@ class TapeRNN(Cell):
     This is what the authors' code does. In the paper only the move "stay" and the moves by one cell write, and jumps leave the tape as it
     was. Jumps are by the length n of the input, which the authors give the model. Here `jump` says what n is:
 
-    jump     "counted", the steps until now whose input is not 0, so that the model sees no more than its inputs; or "given", by
-             initial_state(batch, n)
+    jump     "counted", the steps until now whose input is not 0 on all channels but the last, on which tasks end an input or ask for an
+             answer, so that the model is told no more than others; or "given", by initial_state(batch, n)
     cells    no weight depends on them: a trained model takes model.cells = 500 for longer sequences
     """
 
@@ -50,7 +50,7 @@ class TapeRNN(Cell):
         cells: Annotated[int, "of a stack or tape"] = 100,
         cell_size: Annotated[int, "numbers in a cell of a stack or tape"] = 8,
         writer: Annotated[int, "units in each layer of the network that writes on the tape"] = 64,
-        jump: Annotated[Literal["counted", "given"], "by the inputs seen that are not 0, or by a length given with the state"] = "counted",
+        jump: Annotated[Literal["counted", "given"], "by the inputs counted until now, or by a length given with the state"] = "counted",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -75,7 +75,7 @@ class TapeRNN(Cell):
 
     def step(self, state: TapeRNNState, x: Tensor) -> tuple[TapeRNNState, Tensor]:
         h = mg.tanh(mg.concat([x, state.tape[:, 0]], -1) @ self.W_x + state.h @ self.W_h + self.b).named("h")
-        jump = state.jump + mg.any(x != 0, -1) if self.jump == "counted" else state.jump
+        jump = state.jump + mg.any(x[:, :-1] != 0, -1) if self.jump == "counted" else state.jump
         with mg.scope("tape"):
             v = h
             for layer in self.write[:-1]:

@@ -12,7 +12,7 @@ from minigrad import Tensor
 from minigrad.errors import setting_error
 
 from .attention import causal
-from .block import Past, SiluConvolution
+from .block import SiluConvolution
 from .cell import Cell, choose, keys, masked, over, read, readout
 from .chunked import Chunked
 from .settings import Chunk, Convolution, Heads, Hidden, Norm, require_at_least
@@ -22,13 +22,13 @@ Forget = Annotated[ForgetGate, "function of the forget gates"]
 
 
 class SLSTMState(NamedTuple):
-    """h (batch, hidden); by head (batch, heads, hidden / heads) the cell c, the normaliser n and the stabiliser m; past inputs."""
+    """h (batch, hidden); by head (batch, heads, hidden / heads) the cell c, the normaliser n and the stabiliser m."""
 
     h: Tensor
     c: Tensor
     n: Tensor
     m: Tensor
-    past: Past
+    past: Tensor | None  # (batch, 3, inputs)
 
 
 class SLSTM(Cell):
@@ -106,7 +106,7 @@ class MLSTMState(NamedTuple):
     C: Tensor
     n: Tensor
     m: Tensor
-    past: Past  # inputs
+    past: Tensor | None  # (batch, 3, inputs)
 
 
 class MLSTM(Chunked):

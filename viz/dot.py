@@ -1,7 +1,4 @@
-"""A scene as a graphviz.Digraph, with positions.
-
-`neato -n2` keeps the positions and draws the same picture. Other engines compute their own layout.
-"""
+"""A scene as a graphviz.Digraph, with positions: `neato -n2` draws the same picture. The graph without a picture is in `logical`."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import graphviz
 
-from .scene import Bar, Frame, Placed, Point, Scene, Shape, Wire, Word
+from .scene import Bar, Frame, Heat, Placed, Point, Scene, Shape, Wire, Word
 from .style import FONT, LOOKS, TEXT, WIRE, ink
 from .svg import rounded
 from .text import number as n
@@ -29,6 +26,8 @@ def digraph(scene: Scene) -> graphviz.Digraph:
     """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text."""
     title = verbatim(scene.title or "minigrad")
     graph = graphviz.Digraph(title, filename="drawing.gv", graph_attr=GRAPH | PAGE, node_attr=NODE, edge_attr=EDGE)
+    for name, x, y in (("corner0", 0.0, 0.0), ("corner1", scene.width, scene.height)):  # Graphviz cuts what stands beyond all nodes
+        graph.node(name, **PORT, pos=f"{n(x)},{n(y)}")
     for index, placed in enumerate(scene.placed):
         _place(graph, placed, index, scene.height)
     return graph
@@ -52,6 +51,8 @@ def _place(graph: graphviz.Digraph, placed: Placed, index: int, height: float) -
     inside = graph if frame is None else graphviz.Digraph(f"cluster_{index}", graph_attr=_cluster(frame, height))
     for s in part.shapes:
         inside.node(prefix + s.id, **_differing(_shape(s, words.get(s.id, ()), at), NODE))
+    for m in part.heats:
+        inside.node(prefix + m.id, **_differing(_heat(m, at), NODE))
     for p in part.ports:
         inside.node(prefix + p.id, **PORT, pos=at(p.x, p.y))
     if frame is not None:
@@ -86,12 +87,21 @@ def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
     fill = s.fill or look.fill
     style = ("filled" if s.shape != "box" else "rounded,filled") + (",dashed" if s.dashed else "")
     inner = [w for w in words if abs(w.x - s.x) < s.w / 2 and abs(w.y - s.y) < s.h / 2]
-    label = verbatim(*filter(None, (" ".join([s.label, *(f"[{c}]" for c in s.chips)]), *(w.text for w in inner))))
+    label = verbatim(*filter(None, (" ".join([s.label, *(f"[{c}]" for c in s.chips)]), *(w.text for w in inner), s.caption)))
     return {
         "label": label, "shape": SHAPES[s.shape], "style": style, "fillcolor": fill, "color": s.stroke or look.stroke,
         "width": f"{s.w / 72:.3f}", "height": f"{s.h / 72:.3f}", "fixedsize": "true", "pos": at(s.x, s.y),
+        **({"tooltip": verbatim(s.title)} if s.title else {}),
         **_beside([w for w in words if w not in inner], at),
         **({"fontcolor": ink(fill), "fontsize": n(s.size)} if label else {}),
+    }  # fmt: skip
+
+
+def _heat(m: Heat, at: At) -> dict[str, str]:
+    """The attributes of a heat map: a white box, its title as tooltip."""
+    return {
+        "label": "", "shape": "box", "style": "filled", "fillcolor": "#FFFFFF", "color": m.stroke, "tooltip": verbatim(m.title),
+        "width": f"{m.w / 72:.3f}", "height": f"{m.h / 72:.3f}", "fixedsize": "true", "pos": at(m.x, m.y),
     }  # fmt: skip
 
 

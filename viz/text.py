@@ -9,6 +9,8 @@ from typing import Any
 LIMIT = 40  # the most characters of a label
 _SUBSCRIPTS = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _LETTERS = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
+SIGNS = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α"}  # how names of parameters are written
+_FULL = {ord(small): c for c, small in _LETTERS.items()}
 _WIDTHS = {
     278: " !,./:;I[]ft\\",
     222: "'ijl|",
@@ -54,6 +56,18 @@ def ending(text: str, limit: int) -> str:
     return clean(text if len(text) <= limit else "…" + text[1 - limit :], limit)
 
 
+def wrapped(words: Sequence[str], room: float, size: float) -> list[str]:
+    """The words with dots between them, in lines of this width; a line has one word at least."""
+    lines: list[str] = []
+    for word in words:
+        longer = f"{lines[-1]}  ·  {word}" if lines else word
+        if lines and width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def xml(text: str) -> str:
     """The text escaped for an SVG element or a quoted attribute."""
     if text.isalnum():
@@ -73,6 +87,12 @@ def pretty(name: str) -> str:
     return stem + "".join(_LETTERS[c] for c in tail)
 
 
+def plain(name: str) -> str:
+    """W_h for Wₕ: the name as it was before `pretty`."""
+    stem = name.rstrip("".join(_LETTERS.values()))
+    return f"{stem}_{name[len(stem) :].translate(_FULL)}" if stem and stem != name else name
+
+
 def indexed(name: str, step: int | str) -> str:
     """The name with an index: h₃, or name[3] where it is long or ends in a digit."""
     return f"{name}[{step}]" if len(name) > 8 or name[-1:].isdigit() or name[-1:] == "]" else name + subscript(step)
@@ -88,6 +108,15 @@ def number(value: float) -> str:
     short = round(value, 1)
     whole = int(short)
     return str(whole) if short == whole else str(short)
+
+
+def value(array: Any) -> str:
+    """A value in few words: a number as it is, of an array its range."""
+    if not array.size:
+        return "of no elements"
+    if array.size == 1:
+        return constant(array.reshape(-1)[0])
+    return f"{constant(array.min())} … {constant(array.max())}"
 
 
 def constant(value: Any) -> str:

@@ -10,6 +10,7 @@ from minigrad.models.minimal import MinimalState, g, log_g
 import minigrad as mg
 
 XS = 2 * np.random.default_rng(4).standard_normal((9, 2, 3))
+REAL = np.array([[1, 1, 1, 0, 1, 1, 0, 1, 1], [1, 1, 1, 1, 0, 0, 0, 0, 0]], bool).T
 each = pytest.mark.parametrize("make", [MinGRU, MinLSTM])
 
 
@@ -22,7 +23,7 @@ def transcription(model, xs, h):
     """The paper's Algorithms, vanilla but for g."""
     ys = []
     for x in xs:
-        *gates, new = np.split(x @ model.W.numpy() + model.b.numpy(), model.gates + 1, axis=1)
+        *gates, new = np.split(x @ model.W.numpy() + model.b.numpy(), len(model.signs) + 1, axis=1)
         gates = [1 / (1 + np.exp(-v)) for v in gates]
         forget, write = (1 - gates[0], gates[0]) if len(gates) == 1 else (v / sum(gates) for v in gates)
         h = forget * h + write * np.where(new >= 0, new + 0.5, 1 / (1 + np.exp(-new)))
@@ -43,7 +44,8 @@ def test_many_steps_at_once_give_what_single_steps_give(make, chunk, rotational)
 
     def found(chunk):
         model.chunk = chunk
-        return model.run(XS), mg.grad(lambda model, xs: mg.sum(mg.tanh(model(xs))), (0, 1))(model, XS)
+        ys, last = model.run(XS, mask=REAL, reverse=True)
+        return (model.run(XS), ys.numpy()[REAL], last), mg.grad(lambda model, xs: mg.sum(mg.tanh(model(xs))), (0, 1))(model, XS)
 
     (run, grads), (runs, all_grads) = found(0), found(chunk)
     close(runs, run, 1e-14)
@@ -66,6 +68,15 @@ def test_gates_of_any_size_are_finite(make, chunk):
         model, xs = make(3, 5, chunk=chunk), (scale * np.abs(XS)).astype("float32")
         found = mg.tree.leaves([model.run(xs), mg.grad(lambda xs, m=model: mg.sum(m(xs)))(xs)])
         assert all(np.isfinite(v.numpy()).all() for v in found)
+
+
+@each
+def test_gates_start_as_long_as_the_longest_dependency(make):
+    """What an input of zeros keeps of a state: σ(1), or 1 − 1/t with t in 1 … longest − 1 (chrono)."""
+    for longest, least, most in ((0, 0.731, 0.732), (50, 0.5, 1 - 1 / 50)):
+        model = make(3, 40, longest=longest, dtype="float64")
+        zero, one = (model.step(MinimalState(mg.full((1, 40), h, "float64")), mg.zeros((1, 3), "float64"))[1].numpy() for h in (0, 1))
+        assert ((one - zero >= least) & (one - zero <= most)).all()
 
 
 def test_g_is_positive_continuous_and_log_g_its_logarithm():

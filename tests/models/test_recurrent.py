@@ -13,9 +13,11 @@ from minigrad.models import (
     MLSTM,
     NTM,
     RNN,
+    RWKV7,
     S6,
     SAM,
     SLSTM,
+    TTT,
     AttentiveLSTM,
     Bidirectional,
     DeltaNet,
@@ -54,6 +56,7 @@ MODELS = {
     "gru": lambda: GRU(3, 6, 2, dtype="float64"),
     "gru-paper": lambda: GRU(3, 6, 2, reset_first=True, dtype="float64"),
     "cnn": lambda: CNN(3, 6, 2, 4, 2, dtype="float64"),
+    "ttt": lambda: TTT(3, 4, 2, mini_batch=2, output_gate=True, dtype="float64"),
     "titans": lambda: Titans(3, 4, 2, heads=2, output_gate=True, dtype="float64"),
     "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
@@ -70,6 +73,7 @@ MODELS = {
     ),
     "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
     "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
+    "rwkv7": lambda: RWKV7(3, 4, 2, dtype="float64"),
     "slstm": lambda: SLSTM(3, 6, 2, heads=2, dtype="float64"),
     "slstm-exp": lambda: SLSTM(3, 6, 2, heads=1, forget="exp", norm=False, convolution=True, dtype="float64"),
     "mlstm": lambda: MLSTM(3, 6, 2, heads=2, dtype="float64"),
@@ -130,6 +134,16 @@ def test_jit_checkpoint_and_steps_agree(name):
     for t, x in enumerate(XS):
         state, y = model.step(state, mg.tensor(x))
         close(y, ys[t])
+
+
+@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
+    model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
+    fast = mg.jit(f)
+    for T, batch in ((4, 2), (7, 1), (1, 3)):
+        xs = rng.standard_normal((T, batch, 3))
+        close(fast(model, xs), f(model, xs), 1e-10)
+    assert sum(map(len, fast.programs.values())) == 1
 
 
 @every
@@ -226,6 +240,7 @@ def test_every_intermediate_is_named():
         RNN(3, 4, 2): {"h", "y"},
         CNN(3, 4, 2): {"h", "y"},
         GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
+        TTT(3, 4, 2): {"q", "k", "v", "eta", "r", "h", "y"},
         Titans(3, 4, 2): {"q", "k", "v", "eta", "theta", "alpha", "S1", "S2", "M1", "M2", "r", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
         LSTM(3, 4, 2, projection=2): {"i", "f", "g", "o", "c", "h", "projected", "y"},
@@ -240,6 +255,7 @@ def test_every_intermediate_is_named():
         DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
         LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
         FastWeights(3, 4, 2): {"h", "A", "y"},
+        RWKV7(3, 4, 2): {"r", "w", "k", "v", "a", "g", "kappa", "S", "h", "y"},
         SLSTM(3, 4, 2, heads=2): {"i'", "f'", "z", "o", "m", "c", "n", "h", "y"},
         MLSTM(3, 4, 2, heads=2): {"q", "k", "v", "i'", "f'", "m", "C", "n", "o", "h", "y"},
         MinGRU(3, 4, 2): {"z", "h", "y"},

@@ -58,7 +58,7 @@ def transcription(model: StackRNN, xs: np.ndarray) -> np.ndarray:
 
 
 CASES: dict[str, dict[str, Any]] = {
-    "the paper's, without no-op": {"no_op": False},
+    "the paper's, without no-op": {"stacks": 1, "no_op": False},
     "several stacks": {"stacks": 3, "cell_size": 2, "top": 3},
     "rounded": {"stacks": 2, "rounded": True},
 }

@@ -124,3 +124,14 @@ def test_a_memory_that_is_an_mlp_against_pytorch():
 def test_a_bound_of_0_is_refused_by_name():
     with pytest.raises(SettingError, match="Titans: bound=0 must be above 0"):
         Titans(3, 4, bound=0)
+
+
+def test_the_gradient_that_a_step_takes_is_drawn_in_the_step():
+    """An unrolled step has it as its own operations; what mg.grad adds after the loop stays a gradient."""
+    model, xs = Titans(3, 4, 2), np.ones((2, 1, 3), "float32")
+
+    def gradients(f):
+        return sum(n.origin.vjp_of is not None for n in mg.unroll(mg.trace(f, model, xs)).nodes)
+
+    assert gradients(lambda m, xs: m(xs)) == 0
+    assert gradients(mg.grad(lambda m, xs: mg.sum(m(xs)))) > 100
