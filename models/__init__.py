@@ -16,6 +16,7 @@ from .hopfield import Hopfield, HopfieldNetwork
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
+from .memn2n import MemN2N, MemN2NState
 from .minimal import MinGRU, MinimalState, MinLSTM
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
@@ -33,8 +34,8 @@ __all__ = [
     "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "S6", "SAM", "SLSTM", "TTT", "Attention", "AttentiveLSTM", "Bidirectional",
     "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded", "FastWeights",
     "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
-    "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState",
-    "RMSNorm", "RNNState", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState",
-    "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids",
-    "to_torch",
+    "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MemN2N", "MemN2NState", "MinGRU", "MinLSTM", "MinimalState",
+    "MultiHead", "NTMState", "RMSNorm", "RNNState", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN",
+    "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch",
+    "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip
