@@ -85,9 +85,9 @@ class MemN2N(Cell):
         u, filled = sentence[:, 0].named("u"), mg.arange(self.sentences) < state.remembered[:, None]
         for n in range(self.hops):
             with mg.scope(f"hop{n}"):
-                scores = (state.M[:, n] @ u[:, :, None])[:, :, 0] + u @ self.T[n].T
+                scores = (state.M[:, n] @ u[:, :, None])[:, :, 0] + u @ mg.take(self.T, n, 0).T
                 p = mg.where(filled, scores, 0) if self.linear else masked_softmax(scores, filled)
-                o = (p[:, None] @ state.M[:, n + 1])[:, 0] + p @ self.T[n + 1]
+                o = (p[:, None] @ state.M[:, n + 1])[:, 0] + p @ mg.take(self.T, n + 1, 0)
                 u = (u + o).named("h" if n == self.hops - 1 else "u")
         y = self.readout(u).named("y")
         with mg.scope("remember"):
@@ -99,6 +99,6 @@ class MemN2N(Cell):
 
 def encoded(bag: Tensor, placed: Tensor, words: Tensor) -> Tensor:
     """Σ_j l_j ⊙ e_j (batch, …, d) with the position code l_kj = (1 − j/J) − (k/d)(1 − 2j/J), from Σ_j e_j, Σ_j j e_j and J (batch,)."""
-    share = mg.tensor(np.arange(1, bag.shape[-1] + 1) / bag.shape[-1], bag.dtype)
+    share = mg.tensor(np.arange(1, bag.shape[-1] + 1) / bag.shape[-1], bag.dtype).named("k/d")
     length = mg.reshape(mg.maximum(words, 1), (-1, *(1,) * (bag.ndim - 1)))
     return (1 - share) * bag + (2 * share - 1) * placed / length
