@@ -28,6 +28,7 @@ from .memn2n import MemN2N
 from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .rwkv import RWKV7
 from .selective import S6
 from .settings import Layers, Size, annotation
 from .sparse_memory import SAM
@@ -128,7 +129,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "lstm": _builder(LSTM, "hidden layers longest peephole coupled projection W_h", _stacked, hidden=100),
     "gru": _builder(GRU, "hidden layers reset_first W_h", _stacked, hidden=100),
     "attention": _builder(AttentiveLSTM, "hidden score", hidden=100),
-    "transformer": _builder(Transformer, "hidden layers heads positions", longest=1024),
+    "transformer": _builder(Transformer, "hidden layers heads kv_heads positions norms", longest=1024),
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
@@ -138,6 +139,7 @@ MODELS: dict[str, Callable[..., Any]] = {
         "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
         _stacked,
     ),
+    "rwkv7": _builder(RWKV7, "hidden layers heads", _stacked),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
     "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),

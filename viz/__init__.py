@@ -13,6 +13,7 @@ svg, dot, pdf                   write a scene; `page` writes a timeline as an in
 
 from __future__ import annotations
 
+from . import notebook as notebook  # it tells tensors how to draw themselves
 from .compare import compare
 from .convert import engines
 from .drawing import Drawing

@@ -9,7 +9,7 @@ from typing import Any
 from .errors import DrawingError
 from .scene import Frame, Heat, Part, Scene, Shape, Wire
 from .style import LOOKS, ink
-from .svg import arrow_head, chips_of, label_place, outlines, rounded
+from .svg import CAPTION, arrow_head, chips_of, label_line, label_place, outlines, rounded
 
 FACE = "DejaVu Sans"
 NARROW = 0.88  # the factor of font sizes: this font is wider than the one for which labels are measured
@@ -108,8 +108,11 @@ def _shape(s: Shape, dx: float, dy: float) -> Iterator[Any]:
         yield Ellipse((x, y), s.w, s.h, facecolor=fill, edgecolor=stroke, lw=1, linestyle=dash)
     else:
         yield _box(x - s.w / 2, y - s.h / 2, s.w, s.h, 0.0 if s.shape == "square" else min(6.0, s.h / 3), fill, stroke, dash)
+    y = label_line(s) + dy
     if s.label:
         yield _text(label_place(s) + dx, y, s.label, s.size, ink(fill))
+    if s.caption:
+        yield _text(x, y + 12, s.caption, CAPTION, ink(fill))
     for left, w, h, colour, words, chip in chips_of(s):
         yield _box(left + dx, y - h / 2, w, h, 4.0, colour, LOOKS["chip"].stroke)
         yield _text(left + dx + w / 2, y, chip, s.size - 2, words)

@@ -15,7 +15,7 @@ class Shape(NamedTuple):
     """A node. Its id comes from a counter, never from a user's name.
 
     look    a key of style.LOOKS, the colours by kind, unless `fill` and `stroke` are set
-    chips   the weights that it reads, as small labels;  title    its tooltip
+    chips   the weights that it reads, as small labels;  caption    the line under the label;  title    its tooltip
     """
 
     id: str
@@ -33,6 +33,7 @@ class Shape(NamedTuple):
     dashed: bool = False
     size: float = 11.0
     chip_fills: tuple[str, ...] = ()
+    caption: str = ""
 
 
 class Wire(NamedTuple):

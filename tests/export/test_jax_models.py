@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "linear-attention": {"hidden": 4, "feature": "dpfp", "convolution": True},
     "deltanet": {"hidden": 4, "gated": True, "product": 2},
     "fast-weights": {"hidden": 5},
+    "rwkv7": {"hidden": 4},
     "slstm": {"hidden": 6, "heads": 2, "convolution": True},
     "mlstm": {"hidden": 6, "heads": 2, "convolution": True},
     "mingru": {"hidden": 5},

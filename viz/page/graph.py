@@ -244,7 +244,7 @@ class _Exporter:
         where, source = _line(origin.code, origin.line) if origin.code else ("", "")
         operation = f"{item.node.op.name}{', with all of its line' if item.folded else ''}"
         look = "state" if self.wiring.slot.get(item.index) in self.wiring.stateful and item.kind != "loss" else item.kind
-        name = text.clean(item.name or item.label, 80)
+        name = text.clean(item.called or item.label, 80)
         return name, text.clean(item.label, 40), operation, str(item.node.type), text.clean(scope, 200), where, source, look, _size(item)
 
     def _slot(self, a: int) -> str:
