@@ -31,6 +31,7 @@ from minigrad.models import (
     FastWeights,
     HopfieldNetwork,
     LinearAttention,
+    MemN2N,
     MinGRU,
     MinLSTM,
     StackRNN,
@@ -65,6 +66,7 @@ OTHERS = {
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
     "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
+    "memn2n": MemN2N(3, 8, 2, hops=2, sentences=4),
     "hopfield": HopfieldNetwork(3, 8, 2, kernel=2),
 }
 PANELS = {

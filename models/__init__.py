@@ -16,6 +16,7 @@ from .hopfield import Hopfield, HopfieldNetwork
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
+from .memn2n import MemN2N, MemN2NState
 from .minimal import MinGRU, MinimalState, MinLSTM
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
@@ -31,12 +32,11 @@ from .transformer import Block, LayerNorm, Transformer, sinusoids
 from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 
 __all__ = [
-    "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "RWKV7", "S6", "SAM", "SLSTM", "TTT", "Attention",
-    "AttentiveLSTM", "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet",
-    "DeltaNetState", "Encoded", "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield",
-    "HopfieldNetwork", "ImageEncoder", "LSTMState", "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState",
-    "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState",
-    "RWKV7State", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState",
-    "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch", "scaled_dot_product",
-    "sinusoids", "to_torch",
+    "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "RWKV7", "S6", "SAM", "SLSTM", "TTT", "Attention", "AttentiveLSTM",
+    "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded",
+    "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder", "LSTMState",
+    "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MemN2N", "MemN2NState", "MinGRU",
+    "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState",
+    "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer",
+    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip
