@@ -1,6 +1,6 @@
 """Draw every model: rolled, unrolled, with its gradients; memories, maps and comparisons.
 
-python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients
+python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients cell
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ from minigrad.models import (
     MemN2N,
     MinGRU,
     MinLSTM,
+    Stack,
     StackRNN,
     TapeRNN,
     Titans,
     Transformer,
 )
+from minigrad.models.tasks import copy
 
 import minigrad as mg
 from minigrad import viz
@@ -91,19 +93,23 @@ def pictures() -> Iterator[tuple[str, Any]]:
     yield "rolled", viz.rolled(loss, LSTM(3, 8), XS, steps=5)
     yield "backward", viz.unrolled(loss, RNN(3, 8), XS[:3], backward=True)
     yield "gradients", viz.compare({"RNN": (loss, RNN(3, 8)), "LSTM": (loss, LSTM(3, 8))}, XS[:3], level="cell", color="grad")
+    for name, color in (("cell", None), ("cell_gradients", "grad")):
+        yield name, copied(color)
     for name, model in (CELLS | MEMORIES).items():
-        level = "cell" if name in CELLS else "gate"
         yield f"{name}_rolled", viz.rolled(loss, model, XS, level="cell", steps=4)
-        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level=level)
-        yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
+        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
+        yield f"{name}_gradients", viz.unrolled(loss, model, XS, level="cell", color="grad")
+    for name, model in MEMORIES.items():
+        yield f"{name}_lines", viz.unrolled(loss, model, XS[:4], level="gate")
     for name, model in OTHERS.items():
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")
     yield "bidirectional", viz.unrolled(loss, Bidirectional(LSTM(3, 8), GRU(3, 8)), XS[:4], level="cell")
-    yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="gate")
-    yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 1), XS[:4], level="gate")
+    yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="cell")
+    yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 2), XS, level="cell")
+    yield "stack", viz.unrolled(loss, Stack([LSTM(3, 8), LSTM(8, 8), LSTM(8, 4)]), XS[:4], level="cell", color="grad")
     yield "gradient_flow", viz.gradient_flow({n: evaluated(m, LONG) for n, m in CELLS.items()})
     yield "spectral_norms", viz.spectral_norms({n.upper(): m for n, m in CELLS.items()}, LONG)
     yield "connectivity", viz.connectivity(losses(CELLS["lstm"]), LONG[:20], "an LSTM before training")
@@ -111,6 +117,27 @@ def pictures() -> Iterator[tuple[str, Any]]:
         xs = np.repeat(XS, 3, 0)
         trace = {"x": xs[:, 0], **viz.record(loss, model, xs, names=PANELS[name])}
         yield f"{name}_memory", viz.memory(trace, title=f"{name.upper()} before training")
+
+
+def copied(color: str | None = None) -> viz.Drawing:
+    """An NTM that copies two vectors, at level cell. It learns this in some seconds."""
+    model = NTM(7, 6, hidden=40, memory=(20, 12), start="location", key=1)
+    optimizer = mg.optim.Adam(3e-3, clip_norm=10)
+
+    def cost(model: Any, xs: Any, ys: Any) -> Any:
+        return mg.binary_cross_entropy(model(xs)[ys.shape[0] // 2 + 1 :], ys[ys.shape[0] // 2 + 1 :])
+
+    @mg.jit
+    def update(model: Any, state: Any, xs: Any, ys: Any) -> Any:
+        return optimizer.update(model, mg.grad(cost)(model, xs, ys), state)
+
+    state = optimizer.init(model)
+    for step in range(1200):
+        length = (2, 4, 6)[step % 3]
+        xs, ys, _ = copy.batch(0, step, 32, (length, length), bits=6)
+        model, state = update(model, state, xs, ys)
+    xs, ys, _ = copy.batch(1, 0, 1, (2, 2), bits=6)
+    return viz.unrolled(cost, model, xs, ys, level="cell", color=color)
 
 
 def evaluated(model: Any, xs: Any) -> mg.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from minigrad.graph.ir import Node
 
-from . import memory_cell, text
+from . import grid, memory_cell, text
 from .geometry import Point
 from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, FixedWord, Layout
 from .slots import View
@@ -23,12 +23,16 @@ def draw(wiring: Wiring, step: Step, view: View | None = None) -> FixedLayout:
         drawn = memory_cell.draw(wiring, step, view)
         if drawn is not None:
             return drawn
-        names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
-        for cell in (_lstm, _gru, _rnn):
-            found = cell(wiring, step, names)
-            if found is not None and _is_whole(wiring, step, found):
-                return found
+        found = grid.draw(wiring, step, _known) or _known(wiring, step)
+        if found is not None:
+            return found
     return one_box(wiring, step)
+
+
+def _known(wiring: Wiring, step: Step) -> FixedLayout | None:
+    """The layout of a known cell; None for another step."""
+    names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
+    return next((found for cell in (_lstm, _gru, _rnn) if (found := cell(wiring, step, names)) and _is_whole(wiring, step, found)), None)
 
 
 def _is_whole(wiring: Wiring, step: Step, fixed: FixedLayout) -> bool:
@@ -153,7 +157,7 @@ class _CellBuilder:
         """Add one box above the cell for all operations after h. Gives the path from the box to the output."""
         layout, last = self.fixed.layout, self.head[-1]
         names = [self.wiring.items[a].name or "" for k in self.head for a in self.wiring.items[k].args if self.wiring.items[a].leaf]
-        stems = {n.rpartition(".")[0] for n in names}
+        stems = {n.rpartition(".")[0].rpartition(".")[2] for n in names}
         label = text.clean((stems.pop() if len(stems) == 1 else "") or self.wiring.items[last].name or "readout", 10)
         width = text.width(label, 11) + 14
         middle, y = layout.width - 16 - width / 2, layout.height + 10

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import DrawingError
-from .scene import Frame, Heat, Part, Scene, Shape, Wire
-from .style import LOOKS, ink
+from .scene import Fan, Frame, Heat, Part, Scene, Shape, Wire
+from .style import LOOKS, TEXT, ink
 from .svg import CAPTION, arrow_head, chips_of, label_line, label_place, outlines, rounded
 
 FACE = "DejaVu Sans"
@@ -61,6 +61,8 @@ def _marks(part: Part, dx: float, dy: float) -> Iterator[Any]:
         yield from _heat(m, dx, dy)
     for s in part.shapes:
         yield from _shape(s, dx, dy)
+    for fan in part.fans:
+        yield from _fan(fan, dx, dy)
     for t in part.words:
         yield _text(t.x + dx, t.y + dy, t.text, t.size, t.colour, {"start": "left", "middle": "center", "end": "right"}[t.anchor])
 
@@ -76,6 +78,16 @@ def _heat(m: Heat, dx: float, dy: float) -> Iterator[Any]:
     yield Rectangle((left, top), m.w, m.h, fill=False, edgecolor=m.stroke, lw=0.8)
     for x, y, w, h, colour in outlines(m):
         yield Rectangle((x + dx, y + dy), w, h, fill=False, edgecolor=colour, lw=1.6)
+
+
+def _fan(f: Fan, dx: float, dy: float) -> Iterator[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Circle
+
+    for ax, ay, bx, by, w, colour in f.lines:
+        yield Line2D((f.x + ax + dx, f.x + bx + dx), (f.y + ay + dy, f.y + by + dy), color=colour, lw=w)
+    for x, y in f.dots:
+        yield Circle((f.x + x + dx, f.y + y + dy), 1.6, facecolor=TEXT, edgecolor="none")
 
 
 def _wire(w: Wire, dx: float, dy: float) -> Iterator[Any]:

@@ -314,7 +314,10 @@ class RowScene:
         users = [i for i in self.shown if any(self.items[a].label in named for row in self.steps[i].chips for _, a in row)]
         if not users:
             return self.bottom + 16
-        left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
+        left, right = (
+            self.x[users[0]],
+            max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + (160 if len(weights) < 9 else 420)),
+        )
         first, top = "shared" if len(users) > 1 else "parameters", self.bottom + 34
         members = [self.items[a] for a in weights]
         if self.colours.gradient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import cells
+from . import cells, fan
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
 from .scopes import inner
@@ -31,6 +31,7 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
         step.layout = known[step.key]
     if view is not None:
         view.tell(wiring)
+        timeline.notes += [fan.NOTE] if any(fan.size(i) for i in timeline.items) else []
     return wiring
 
 
@@ -58,7 +59,7 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(graph.exits),
         tuple(step.labels),
         tuple(wiring.items[i].kind for i in step.items),
-        tuple(tuple(wiring.chip(a) for _, a in row) for row in step.chips),
+        tuple(wiring.words(step, k) for k in range(len(step.items))),
         tuple(wiring.items[i].caption for i in (*step.items, *step.inputs)),
         tuple(tuple(inner(wiring.items[i])[:1]) for i in step.items),
     )

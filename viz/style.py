@@ -45,6 +45,7 @@ LOOKS = {
     "delay": Look("#2F3B45", "#2F3B45", "square", "delay"),
     "cell": Look("#EEF6EE", "#7FB07F", "box", "cell"),
     "chip": Look("#F3E3C8", "#C8AE84", "box", "use of a weight"),
+    "fan": Look("#FFFFFF", "#9FBEDF", "box", "attention: keys below, queries above, a line for each weight"),
     "elided": Look("#FFFFFF", "#B9C2C8", "box", "left out"),
 }
 _KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter", "random": "move"}

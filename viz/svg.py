@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from .scene import Frame, Heat, Part, Point, Scene, Shape, Wire
+from .scene import Fan, Frame, Heat, Part, Point, Scene, Shape, Wire
 from .style import FONT, LOOKS, TEXT, ink
 from .text import number as n
 from .text import width, xml
@@ -62,6 +62,7 @@ def marks(part: Part) -> Iterator[str]:
         yield f'<circle cx="{n(d.x)}" cy="{n(d.y)}" r="{n(d.r)}" fill="{d.colour}"/>'
     yield from map(_heat, part.heats)
     yield from _shapes(part.shapes)
+    yield from map(_fan, part.fans)
     for t in part.words:
         anchor = "" if t.anchor == "start" else f' text-anchor="{t.anchor}"'
         yield f'<text x="{n(t.x)}" y="{n(t.y + t.size * 0.35)}" font-size="{n(t.size)}" fill="{t.colour}"{anchor}>{xml(t.text)}</text>'
@@ -86,6 +87,15 @@ def _heat(m: Heat) -> str:
     title = f"<title>{xml(m.title)}</title>" if m.title else ""
     edge = f'<rect {box} fill="none" stroke="{m.stroke}" stroke-width="0.8"/>'
     return f'<g>{title}<rect {box} fill="#FFFFFF"/><g shape-rendering="crispEdges">{inner}</g>{edge}{rows}</g>'
+
+
+def _fan(f: Fan) -> str:
+    lines = "".join(
+        f'<path d="M{n(f.x + ax)} {n(f.y + ay)}L{n(f.x + bx)} {n(f.y + by)}" stroke="{colour}" stroke-width="{w:.1f}"/>'
+        for ax, ay, bx, by, w, colour in f.lines
+    )
+    dots = "".join(f'<circle cx="{n(f.x + x)}" cy="{n(f.y + y)}" r="1.6"/>' for x, y in f.dots)
+    return f'<g fill="none">{lines}</g><g fill="{TEXT}">{dots}</g>'
 
 
 def outlines(m: Heat) -> Iterator[tuple[float, float, float, float, str]]:
@@ -212,8 +222,8 @@ def label_place(s: Shape) -> float:
 
 
 def label_line(s: Shape) -> float:
-    """The y of the middle of a label: higher where a caption stands below it."""
-    return s.y - LINE / 2 * bool(s.caption)
+    """The y of the middle of a label: higher where a caption stands below it, or by its lift."""
+    return s.y - s.lift - LINE / 2 * bool(s.caption)
 
 
 def chips_of(s: Shape) -> Iterator[tuple[float, float, float, str, str, str]]:

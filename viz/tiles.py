@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import heat, scopes, style, text
+from . import fan, heat, scopes, style, text
 from .colours import Colours, describe
 from .geometry import Point
 from .layout import OUTSIDE, FixedLayout
@@ -105,16 +105,22 @@ def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours)
         item = wiring.items[index]
         x, y = step.layout.centres[k]
         look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
-        chips = step.chips[k]
+        chips = wiring.chips(step, k)
         fills = tuple(colours.wire(index, p) for p, _ in chips) if colours.gradient else ()
         part.shapes.append(
             Shape(
                 f"n{k}", x, box.height - y, *operation_size(wiring, step, k), look, step.labels[k],
-                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.timeline, colours),
+                chips=wiring.words(step, k), title=describe(item, wiring.timeline, colours),
                 fill=colours.fill(item), stroke=colours.stroke(item), dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
                 caption=caption_of(item),
             )
         )  # fmt: skip
+        lines = fan.drawn(item, x, box.height - y, colours)
+        if lines is not None:  # on white, with the colour of the gradient as its border
+            part.fans.append(lines)
+            stroke = colours.fill(item) or style.LOOKS["fan"].stroke
+            place = {"look": "fan", "fill": "#FFFFFF", "stroke": stroke, "lift": part.shapes[-1].h / 2 - fan.TITLE / 2 - 2}
+            part.shapes[-1] = part.shapes[-1]._replace(**place)
 
 
 def caption_of(item: Item) -> str:
@@ -124,8 +130,9 @@ def caption_of(item: Item) -> str:
 def operation_size(wiring: Wiring, step: Step, k: int) -> tuple[float, float]:
     """(width, height) of the node of an operation."""
     caption = caption_of(wiring.items[step.items[k]])
-    chips = tuple(wiring.chip(a) for _, a in step.chips[k])
-    return max(label_width(step.labels[k], chips, SIZE, caption) + 14, 30.0), 19.0 + CAPTION_LINE * bool(caption)
+    wide = max(label_width(step.labels[k], wiring.words(step, k), SIZE, caption) + 14, 30.0)
+    found = fan.size(wiring.items[step.items[k]])
+    return (wide, 19.0 + CAPTION_LINE * bool(caption)) if found is None else (max(wide, found[0]), found[1])
 
 
 def leaf_size(wiring: Wiring, index: int, label: str) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import captions, gradients, parts
+from . import blocks, captions, gradients, parts
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -37,8 +37,9 @@ def unrolled(
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
-             textbooks, a step with a memory by its heads, weightings and slots, any other step as one box;  "box": every step as one box.
-             By default "op", and "cell" with `backward`
+             textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
+             with the values of the first member of the batch; any other step as one box, and what stands outside the steps as
+             blocks;  "box": every step as one box. By default "op", and "cell" with `backward`
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
@@ -81,6 +82,7 @@ def timeline_of(
         timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients)
         if level == "cell":
             parts.assign(timeline)
+            blocks.assign(timeline)
         if show is None and isinstance(what, Tensor) and level == "op" and not backward:
             words = captions.default(timeline, what)
         if words:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import text
+from .blocks import BLOCK
 from .layout import FixedLayout, Layout, Source
 from .timeline import BEFORE, Item, Timeline
 
@@ -218,6 +219,15 @@ class Wiring:
 
     # ---- labels
 
+    def chips(self, step: Step, k: int) -> list[tuple[int, int]]:
+        """The chips of an operation that are shown. The label of a block of many operations names its weights, so it has none for them."""
+        block = self.items[step.items[k]].part == BLOCK
+        return [(p, a) for p, a in step.chips[k] if not (block and self.items[a].leaf)]
+
+    def words(self, step: Step, k: int) -> tuple[str, ...]:
+        """The texts of these chips."""
+        return tuple(self.chip(a) for _, a in self.chips(step, k))
+
     def chip(self, a: int) -> str:
         """The text of a chip."""
         item = self.items[a]
@@ -271,7 +281,7 @@ class Wiring:
 
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
     """The label of an operation with the numbers that it reads: '1 −', '× 2'."""
-    label = text.clean(item.label, 24)
+    label = text.clean(item.label, 48 if item.part == BLOCK else 24)
     if item.called and (item.named or item.caption) and not item.folded:
         rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""
         first = f"{numbers[0]} " if 0 in numbers else ""

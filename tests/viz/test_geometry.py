@@ -27,6 +27,7 @@ MODELS = {
     "projected": lambda: LSTM(3, 4, projection=2),
     "reset": lambda: GRU(3, 4, reset_first=True),
     "stack": lambda: Stack([LSTM(3, 4), GRU(4, 4, outputs=2)]),
+    "deep": lambda: Stack([GRU(3, 4), LSTM(4, 4), LSTM(4, 3, peephole=True)]),
     "bidirectional": lambda: Bidirectional(LSTM(3, 4), RNN(3, 4)),
     "attention": lambda: AttentiveLSTM(3, 4, 2),
     "transformer": lambda: Transformer(3, 2, width=4, heads=2, layers=1),
