@@ -29,7 +29,9 @@ from minigrad.models import (
     Bidirectional,
     DeltaNet,
     FastWeights,
+    HopfieldNetwork,
     LinearAttention,
+    MemN2N,
     MinGRU,
     MinLSTM,
     Stack,
@@ -66,6 +68,8 @@ OTHERS = {
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
     "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
+    "memn2n": MemN2N(3, 8, 2, hops=2, sentences=4),
+    "hopfield": HopfieldNetwork(3, 8, 2, kernel=2),
 }
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],

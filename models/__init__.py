@@ -12,9 +12,11 @@ from .encoder import Encoded, ImageEncoder
 from .fast_weights import FastWeights, FastWeightsState, LinearAttention, LinearAttentionState
 from .feedforward import FeedForwardNetwork
 from .gru import GRU, GRUState
+from .hopfield import Hopfield, HopfieldNetwork
 from .layers import Bidirectional, Stack
 from .lstm import LSTM, LSTMState
 from .mann import MANN, MANNState
+from .memn2n import MemN2N, MemN2NState
 from .minimal import MinGRU, MinimalState, MinLSTM
 from .ntm import NTM, NTMState
 from .rnn import RNN, RNNState
@@ -32,9 +34,9 @@ from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 __all__ = [
     "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "RWKV7", "S6", "SAM", "SLSTM", "TTT", "Attention", "AttentiveLSTM",
     "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded",
-    "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "ImageEncoder", "LSTMState", "LayerNorm", "Linear",
-    "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MinGRU", "MinLSTM", "MinimalState", "MultiHead",
-    "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState", "ShortConvolution", "Stack", "StackRNN",
-    "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer", "causal", "from_torch",
-    "scaled_dot_product", "sinusoids", "to_torch",
+    "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder", "LSTMState",
+    "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MemN2N", "MemN2NState", "MinGRU",
+    "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState",
+    "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer",
+    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

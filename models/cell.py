@@ -34,6 +34,10 @@ class Cell(Module):
     def step(self, state: Any, x: Tensor) -> tuple[Any, Tensor]:
         raise NotImplementedError(f"{type(self).__name__}.step")
 
+    def masked_step(self, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]:
+        """One step that changes the state of only those sequences where `keep` (batch,) is True."""
+        return masked(self.step, state, x, keep)
+
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the parameters; inputs and states have it too."""
@@ -59,7 +63,7 @@ class Cell(Module):
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
 
         def step(state: Any, x: Any) -> tuple[Any, Tensor]:
-            return self.step(state, x) if mask is None else masked(self.step, state, *x)
+            return self.step(state, x) if mask is None else self.masked_step(state, *x)
 
         step.__name__ = self.label
         rows = xs if mask is None else (xs, mg.tensor(mask))

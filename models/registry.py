@@ -20,9 +20,11 @@ from .encoder import Encoded, ImageEncoder
 from .fast_weights import FastWeights, LinearAttention
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
+from .hopfield import HopfieldNetwork
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
+from .memn2n import MemN2N
 from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
@@ -148,6 +150,8 @@ MODELS: dict[str, Callable[..., Any]] = {
     ),
     "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "memn2n": _builder(MemN2N, "hidden hops sentences separator linear", hidden=20),
+    "hopfield": _builder(HopfieldNetwork, "hidden updates beta kernel", hidden=100),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),
     "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import graphviz
 import numpy as np
 
-from . import style, text
+from . import scopes, style, text
 from .colours import Colours, describe, source_line
 from .dot import EDGE, NODE, verbatim
 from .row import middle
@@ -132,7 +132,7 @@ class LogicalPart:
             self.name[index] = f"{prefix}s{self.wiring.position[step.number]}_n{step.local[index]}"
             stateful = self.wiring.slot[index] in self.wiring.stateful and step.label and item.kind != "loss"
             path = [self._cluster(step.number)] if column is not None else []
-            top.at([*path, *inner_scopes(item)]).nodes[self.name[index]] = self._shape(item, "state" if stateful else item.kind, label)
+            top.at([*path, *scopes.inner(item)]).nodes[self.name[index]] = self._shape(item, "state" if stateful else item.kind, label)
 
     def _source(self, top: _Cluster, a: int, reader: int, prefix: str) -> str:
         """The node of an argument. A leaf of many steps has one in each of them: edges from one node to all tie up Graphviz."""
@@ -189,13 +189,6 @@ class LogicalPart:
         elif source.column != reader.column and not source.leaf:
             shown["penwidth"] = "2.2"
         return shown
-
-
-def inner_scopes(item: Item) -> list[str]:
-    """The scopes within the step; all of them where there is no step."""
-    scopes = item.node.origin.scopes
-    at = next((k for k, s in enumerate(scopes) if s.step is not None), -1)
-    return [text.clean(s, 24) for s in scopes[at + 1 :]]
 
 
 def feedback(step: Step, after: Step | None) -> Iterator[tuple[int, int]]:

@@ -8,6 +8,7 @@ from minigrad.graph.ir import Node
 
 from . import text
 from .leaves import assigned, shortened
+from .scopes import inner
 from .timeline import Item, Timeline
 
 
@@ -58,7 +59,7 @@ def _distinguish(items: Sequence[Item]) -> None:
         alike.setdefault(item.several or item.name or "", []).append(item)
     for group in alike.values():
         if len(group) > 1:
-            scopes = [_inner_scopes(item.node) for item in group]
+            scopes = _differing([inner(item) for item in group])
             for n, (item, scope) in enumerate(zip(group, scopes, strict=True), 1):
                 if len(set(scopes)) == len(scopes):
                     last = n == len(group) and scope.endswith("]")  # the last step of an inner loop
@@ -67,11 +68,11 @@ def _distinguish(items: Sequence[Item]) -> None:
                     item.suffix = _primes(len(group) - n)
 
 
-def _inner_scopes(node: Node) -> str:
-    """The scopes within the step."""
-    scopes = node.origin.scopes
-    at = next((k for k, s in enumerate(scopes) if s.step is not None), -1)
-    return ".".join(text.clean(s, 16) for s in scopes[at + 1 :])
+def _differing(paths: Sequence[Sequence[str]]) -> list[str]:
+    """What tells these paths of scopes apart: block0 and block1 of block0.attention and block1.attention."""
+    alike = len({len(p) for p in paths}) == 1 and len(set(map(tuple, paths))) > 1
+    kept = [k for k in range(len(paths[0])) if len({p[k] for p in paths}) > 1] if alike else []
+    return [".".join([p[k] for k in kept] if kept else p) for p in paths]
 
 
 def _distinguish_leaves(leaves: Sequence[Item]) -> None:

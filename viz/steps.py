@@ -7,6 +7,7 @@ from typing import Any
 from . import cells, fan
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
+from .scopes import inner
 from .slots import View
 from .tiles import leaf_size, operation_size
 from .timeline import Timeline
@@ -60,4 +61,5 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(wiring.items[i].kind for i in step.items),
         tuple(wiring.words(step, k) for k in range(len(step.items))),
         tuple(wiring.items[i].caption for i in (*step.items, *step.inputs)),
+        tuple(tuple(inner(wiring.items[i])[:1]) for i in step.items),
     )

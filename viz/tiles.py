@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import fan, heat, style, text
+from . import fan, heat, scopes, style, text
 from .colours import Colours, describe
 from .geometry import Point
 from .layout import OUTSIDE, FixedLayout
@@ -52,6 +52,7 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], box: StepBox, colou
     if step.fixed is not None:
         _fixed(part, wiring, step.fixed, box, colours)
     else:
+        _scopes(part, wiring, step, box)
         _ops(part, wiring, step, box, colours)
         _inner_wires(part, wiring, step, box, colours)
     _risers(part, wiring, step, box, colours)
@@ -89,6 +90,14 @@ def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours
         part.panels.append(
             Frame(p.x, box.height - p.y - p.h, p.w, p.h, "", *(style.PANEL_GRADIENT if colours.gradient else (p.fill, p.stroke)), round=8.0)
         )
+
+
+def _scopes(part: Part, wiring: Wiring, step: Step, box: StepBox) -> None:
+    """Outline the scopes of a step, and write their names above."""
+    sizes = [operation_size(wiring, step, k) for k in range(len(step.items))]
+    for frame in scopes.outlines([wiring.items[i] for i in step.items], box.at(tuple(step.layout.centres)), sizes, "none"):
+        part.panels.append(frame._replace(label=""))
+        part.words.append(Word(frame.x + frame.at, frame.y - 5, frame.label, scopes.NAME, frame.ink, "start"))
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:

@@ -40,6 +40,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "s6": {"hidden": 4, "states": 3, "convolution": True},
     "ttt": {"hidden": 4, "mini_batch": 3},
     "titans": {"hidden": 4},
+    "memn2n": {"hidden": 4, "hops": 2, "sentences": 3},
+    "hopfield": {"hidden": 4, "updates": 2},
     "cnn": {"hidden": 5, "kernel": 3},
     "sam": {"hidden": 5, "memory": (6, 4), "heads": 2, "nearest": 3},
     "stack-rnn": {"hidden": 5, "stacks": 2, "cells": 5},

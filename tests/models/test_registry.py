@@ -82,6 +82,8 @@ OPTIONS = {
     "convolution yes|no yes, norm yes|no yes, output_gate yes|no no",
     "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
     "output_gate yes|no no",
+    "memn2n": "hidden INT 20, hops INT 3, sentences INT 50, separator INT -1, linear yes|no no",
+    "hopfield": "hidden INT 100, updates INT 1, beta FLOAT 0, kernel INT 4",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
     "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
     "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",

@@ -229,7 +229,7 @@ class _Exporter:
             head = svg.arrow(points, w.width) if w.arrow else ""
             view["wires"].append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
         view["dots"] += [_short([d.x, d.y - height]) for d in part.dots]
-        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words]
+        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words if w.of]  # names of scopes have no outline here
 
     def _width(self, a: int) -> float:
         label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
