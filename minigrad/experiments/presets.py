@@ -38,7 +38,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0, "steps": 20_000,
         "evaluate_every": 1000, "easy": 3000,
     },
-    "parity": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64, "lr": 3e-3, "steps": 8000, "clip_norm": 0.1, "evaluate_every": 500},
+    "parity": {
+        "until": 0.99, "model": "lstm", "batch": 64, "hidden": 64, "lr": 3e-3, "steps": 8000, "clip_norm": 0.1, "evaluate_every": 500,
+    },
     "arithmetic": {"until": 0.99, "model": "lstm", "batch": 64},
     "group-words": {"until": 0.99, "model": "lstm", "batch": 64},
     "chomsky": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64},
