@@ -45,7 +45,7 @@ def executed(name: str, kept: Path) -> NotebookNode:
         notebook = jupytext.read(source)
         sockets = Config({} if sys.platform == "win32" else {"KernelManager": {"transport": "ipc"}})  # no port that others could reach
         resources = {"metadata": {"path": str(ROOT)}}
-        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources, config=sockets).execute()
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources, config=sockets, coalesce_streams=True).execute()
         kept.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
     return nbformat.read(path, as_version=4)
@@ -65,7 +65,9 @@ def in_language(notebook: NotebookNode, language: str) -> NotebookNode:
             continue
         shown = {"tags": metadata["tags"]} if "tags" in metadata else {}
         if caption := metadata.get(language):
-            shown["mystnb"] = {"figure": {"caption": caption}, "image": {"alt": caption.replace("$", "")}}
+            drawn = any(o.get("data", {}).get("text/plain", "").startswith("<Drawing") for o in cell.outputs)
+            image = {"alt": caption.replace("$", ""), **({"classes": "drawing"} if drawn else {})}
+            shown["mystnb"] = {"figure": {"caption": caption}, "image": image}
         text = unwrapped(cell.source) if cell.cell_type == "markdown" else cell.source
         new = nbformat.v4.new_markdown_cell if cell.cell_type == "markdown" else nbformat.v4.new_code_cell
         found = new(text, metadata=shown, id=f"cell-{number}")

@@ -36,6 +36,7 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "minigrad"
 html_math_renderer = "mathml"
 html_static_path = ["_static"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import minigrad as mg
 from minigrad.experiments import MODELS, TASKS, Config, Experiment
 from minigrad.experiments.config import Setting, model_settings, run_settings, task_settings
 
@@ -17,9 +16,9 @@ from .docstrings import converted, escaped
 
 PAGES = {  # {page: [(heading, module, its names, or the module that has them; None: all its own)]}
     "tensors": [
-        ("Tensors and programs", "minigrad", "Tensor tensor parameter buffer Module Graph Node Primitive trace jit CompileWarning scope kernel"),
+        ("Tensors, programs", "minigrad", "Tensor tensor parameter buffer Module trace jit kernel scope Graph Node Primitive"),
         ("Gradients", "minigrad", "grad value_and_grad vjp jvp hvp jacobian hessian vmap no_grad checkpoint custom_vjp"),
-        ("Loops", "minigrad", "scan while_loop cond unroll reroll native_loops"),
+        ("Loops", "minigrad", "scan while_loop cond unroll reroll native_loops CompileWarning"),
     ],
     "functions": [("Functions of arrays", "minigrad", "minigrad.ops"), ("Functions of networks", "minigrad", "minigrad.functional")],
     "library": [
@@ -79,7 +78,11 @@ def settings(known: dict[str, Setting]) -> Iterator[str]:
     yield from (".. list-table::", "   :header-rows: 1", "   :widths: 20 25 55", "", "   * - setting", "     - default", "     -")
     for name, setting in known.items():
         shown = setting.show(setting.read(setting.default))
-        yield from (f"   * - ``--{name.replace('_', '-')}``", f"     - {f'``{shown}``' if shown else '–'}", f"     - {escaped(setting.help)}")
+        yield from (
+            f"   * - ``--{name.replace('_', '-')}``",
+            f"     - {f'``{shown}``' if shown else '–'}",
+            f"     - {escaped(setting.help)}",
+        )
     yield ""
 
 
@@ -102,7 +105,10 @@ def tasks() -> Iterator[str]:
         first, beside = experiment.measures[experiment.headline], experiment.baselines()
         yield from titled(name, "-")
         yield from converted(inspect.getdoc(task).splitlines())
-        yield from (f"With its usual settings guessing gives {first.show(beside['chance'])}, the optimum is {first.show(beside['optimum'])}.", "")
+        yield from (
+            f"With its usual settings guessing gives {first.show(beside['chance'])}, the optimum is {first.show(beside['optimum'])}.",
+            "",
+        )
         yield from settings(task_settings(name))
     yield from titled("The run", "-")
     yield from ("Every run has these settings, too.", "")
@@ -122,7 +128,10 @@ def commands() -> Iterator[str]:
             if not getattr(p, "hidden", False) and p.name != "help":
                 shown = p.metavar or p.human_readable_name if p.param_type_name == "argument" else ", ".join(p.opts + p.secondary_opts)
                 yield from (f"``{shown}``", f"    {escaped(getattr(p, 'help', None) or '')}", "")
-    yield from ("``minigrad train`` and ``minigrad train TASK --help`` list the settings, which :doc:`tasks` and :doc:`models` have as well.", "")
+    yield from (
+        "``minigrad train`` and ``minigrad train TASK --help`` list the settings, which :doc:`tasks` and :doc:`models` have as well.",
+        "",
+    )
 
 
 def write(folder: Path) -> None:

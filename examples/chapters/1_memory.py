@@ -59,7 +59,9 @@ def seconds(f, xs):
     return min(times)
 
 
-measured = {name: [seconds(f, np.zeros((n, 1, WIDTH), "float32")) for n in LENGTHS] for name, f in forward.items()}
+measured = {
+    name: [seconds(f, np.zeros((n, 1, WIDTH), "float32")) for n in LENGTHS] for name, f in forward.items()
+}
 for name, times in measured.items():
     print(f"{name:10}" + ", ".join(f"{n:,}: {1000 * t:.2f} ms" for n, t in zip(LENGTHS, times, strict=True)))
 
@@ -150,6 +152,7 @@ r"""
 **1.** 宽为 $d$ 的一层注意力，算权重和用权重大约要 $2 n^2 d$ 次乘法；$d$ 个单元的 RNN 大约要 $2 n d^2$ 次。$n$ 为多少时两者相等？$n = 4096$、$d = 64$ 时差多少倍？
 """
 
+
 # %% tags=["hide-cell"]
 def multiplications(n, d):
     return {"attention": 2 * n**2 * d, "rnn": 2 * n * d**2}
@@ -157,7 +160,11 @@ def multiplications(n, d):
 
 assert multiplications(64, 64)["attention"] == multiplications(64, 64)["rnn"]  # at n = d
 m = multiplications(4096, 64)
-print("equal at n = d; at 4,096 words attention multiplies", m["attention"] // m["rnn"], "times as often")
+print(
+    "equal at n = d; at 4,096 words attention multiplies",
+    m["attention"] // m["rnn"],
+    "times as often",
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -191,6 +198,8 @@ r"""
 # %% tags=["hide-cell"]
 D, H, k = 64, 64, 1000
 window, loop = k * D * H + H, mg.module.count(RNN(D, H))
-print(f"window of {k:,} words: {window:,} weights, each position learned apart; RNN: {loop:,}, for any length")
+print(
+    f"window of {k:,} words: {window:,} weights, each position learned apart; RNN: {loop:,}, for any length"
+)
 assert window == 4_096_064
 assert loop == 2 * 64 * 64 + 64

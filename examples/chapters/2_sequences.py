@@ -32,7 +32,9 @@ from minigrad import viz
 
 TEXT = "李华推开门走进教室。外面下着雨，风把树叶吹过院子。铃声响了，开始上课。他坐了下来。"
 characters = sorted(set(TEXT))
-xs = mg.one_hot(np.array([characters.index(c) for c in TEXT]), len(characters), "float32")[:, None]  # (T, 1, characters)
+xs = mg.one_hot(np.array([characters.index(c) for c in TEXT]), len(characters), "float32")[
+    :, None
+]  # (T, 1, characters)
 he = TEXT.index("他")
 print(f"{len(TEXT)} characters; 李华 are 0 and 1, 他 is {he}: {he - 1} steps in between")
 
@@ -87,13 +89,13 @@ assert influence(window)[:2].tolist() == [0, 0]
 
 # %% [markdown] lang="en"
 r"""
-The convolution's gradient at the name is not small, it is **exactly zero**. No training can change that: whatever the weights are, the answer is a function of nine characters, and the name is none of them. The RNN's gradient is small (and [chapter 4](4_forgetting.ipynb) is about how small), but
-it is there.
+The convolution's gradient at the name is not small, it is **exactly zero**. No training can change that: whatever the weights are, the answer is a function of nine characters, and the name is none of them. The RNN has a gradient at every character. It may fade with the
+distance, which is the subject of [chapter 4](4_forgetting.ipynb), but it is there.
 """
 
 # %% [markdown] lang="zh"
 r"""
-卷积在名字上的梯度不是小，而是**恰好为零**。怎么训练都没有用：不管权重是什么，答案只是九个字的函数，名字不在其中。RNN 的梯度很小（[第 4 章](4_forgetting.ipynb)就讲它有多小），可它在。
+卷积在名字上的梯度不是小，而是**恰好为零**。怎么训练都没有用：不管权重是什么，答案只是九个字的函数，名字不在其中。RNN 在每个字上都有梯度。梯度也许会随距离变小（那是[第 4 章](4_forgetting.ipynb)的话题），可它在。
 """
 
 # %% en="How much the answer at the last sentence's first character depends on each character." zh='末句"他"字处的答案对每个字的依赖程度。'
@@ -127,7 +129,9 @@ from minigrad.train import make_step
 
 STEPS = 500
 LAGS = tuple(range(1, 21))
-experiment = Experiment(Config.of("delayed-recall", "rnn", lag="1-20", hidden=64, lr=3e-3, schedule="cosine", steps=STEPS))
+experiment = Experiment(
+    Config.of("delayed-recall", "rnn", lag="1-20", hidden=64, lr=3e-3, schedule="cosine", steps=STEPS)
+)
 
 
 def trained(model):
@@ -139,8 +143,14 @@ def trained(model):
 
 
 inputs, outputs = experiment.sizes
-models = {"convolution, 9 taps": trained(Convolutions(inputs, 64, outputs)), "RNN": trained(experiment.model())}
-right = {name: [experiment.measure(model, 200, lag=lag).means["accuracy"] for lag in LAGS] for name, model in models.items()}
+models = {
+    "convolution, 9 taps": trained(Convolutions(inputs, 64, outputs)),
+    "RNN": trained(experiment.model()),
+}
+right = {
+    name: [experiment.measure(model, 200, lag=lag).means["accuracy"] for lag in LAGS]
+    for name, model in models.items()
+}
 
 # %% en="Right answers by distance. Guessing gives 12.5 %." zh="正确率随距离的变化。瞎猜是 12.5 %。"
 figure = Figure(figsize=(8, 2.6), layout="constrained")
@@ -180,7 +190,11 @@ for layers in (1, 2, 3, 5):
     assert (found > 0).sum() == min(1 + layers * (TAPS - 1), he + 1)
 needed = int(np.ceil((he - 1) / (TAPS - 1)))
 print(f"1 + L(k − 1) inputs, itself among them; {needed} layers reach 华, {he - 1} steps back")
-assert influence(Convolutions(len(characters), 16, 8, needed))[1] > 0 == influence(Convolutions(len(characters), 16, 8, needed - 1))[1]
+assert (
+    influence(Convolutions(len(characters), 16, 8, needed))[1]
+    > 0
+    == influence(Convolutions(len(characters), 16, 8, needed - 1))[1]
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -218,7 +232,9 @@ r"""
 # %% tags=["hide-cell"]
 def mean_of(words):
     vocabulary = ["dog", "bites", "man"]
-    return mg.mean(mg.one_hot(np.array([vocabulary.index(w) for w in words.split()]), 3, "float32"), 0).numpy()
+    return mg.mean(
+        mg.one_hot(np.array([vocabulary.index(w) for w in words.split()]), 3, "float32"), 0
+    ).numpy()
 
 
 a, b = mean_of("dog bites man"), mean_of("man bites dog")

@@ -2,14 +2,11 @@
 r"""
 # 3. A network with a loop
 
-A feed-forward network sees an input, answers, and forgets. Ask it about the next word of a sentence, and it has never heard of the words
-before. A **recurrent neural network** (RNN) keeps a note for itself. The note is a list of numbers, the *state*. This chapter builds one from
-nothing, unfolds its loop, and follows the gradient back through time.
+A feed-forward network sees an input, answers, and forgets. Ask it about the next word of a sentence, and it has never heard of the words before. A **recurrent neural network** (RNN) keeps a note for itself. The note is a list of numbers, the *state*. This chapter builds one from nothing, unfolds its loop, and follows the gradient back through time.
 
 ## From a state to a network
 
-Many things have a state that changes step by step: a bank account, a game of chess, the weather. Write $s^{(t)}$ for the state at time $t$.
-If the next state follows from the last one alone,
+Many things have a state that changes step by step: a bank account, a game of chess, the weather. Write $s^{(t)}$ for the state at time $t$. If the next state follows from the last one alone,
 
 $$s^{(t)} = f(s^{(t-1)})$$
 
@@ -21,21 +18,18 @@ The loop is gone: it has been **unfolded**. Usually something comes from outside
 
 $$s^{(t)} = f(s^{(t-1)}, x^{(t)})$$
 
-Now $s^{(t)}$ depends on *all* inputs up to $t$. It is a summary of the past, of a fixed size. What is worth keeping in the summary is what the
-network has to learn. The simplest function with something to learn in it gives the recurrent network:
+Now $s^{(t)}$ depends on *all* inputs up to $t$. It is a summary of the past, of a fixed size. What is worth keeping in the summary is what the network has to learn. The simplest function with something to learn in it gives the recurrent network:
 
 $$S_t = f(U X_t + W S_{t-1} + b)$$
 
-$U$ lets the input in, $W$ carries the old state over, $b$ is a bias, and $f$ is $\tanh$, which keeps every number between −1 and 1.
-The same $U$, $W$ and $b$ serve every step.
+$U$ lets the input in, $W$ carries the old state over, $b$ is a bias, and $f$ is $\tanh$, which keeps every number between −1 and 1. The same $U$, $W$ and $b$ serve every step.
 """
 
 # %% [markdown] lang="zh"
 r"""
 # 3. 会循环的网络
 
-前馈网络看一眼输入，给出答案，转头就忘。让它猜句子里的下一个词，它却从来不知道前面说过什么。**循环神经网络**（RNN）给自己留了一张字条：
-一串数字，叫做*状态*。这一章从零搭一个循环神经网络，把它的循环展开，再跟着梯度沿时间一路走回去。
+前馈网络看一眼输入，给出答案，转头就忘。让它猜句子里的下一个词，它却从来不知道前面说过什么。**循环神经网络**（RNN）给自己留了一张字条：一串数字，叫做*状态*。这一章从零搭一个循环神经网络，把它的循环展开，再跟着梯度沿时间一路走回去。
 
 ## 从状态到网络
 
@@ -51,8 +45,7 @@ $$s^{(3)} = f(s^{(2)}) = f(f(s^{(1)})) = f(f(f(s^{(0)})))$$
 
 $$s^{(t)} = f(s^{(t-1)}, x^{(t)})$$
 
-这样一来，$s^{(t)}$ 取决于到 $t$ 为止的*全部*输入。它是对过去的概括，而且大小固定。哪些值得留在概括里，正是网络要学的。
-里面有东西可学的函数，最简单的一个就是循环神经网络：
+这样一来，$s^{(t)}$ 取决于到 $t$ 为止的*全部*输入。它是对过去的概括，而且大小固定。哪些值得留在概括里，正是网络要学的。里面有东西可学的函数，最简单的一个就是循环神经网络：
 
 $$S_t = f(U X_t + W S_{t-1} + b)$$
 
@@ -103,7 +96,7 @@ def written_out(xs):
     for t, x in enumerate(xs):
         with mg.scope("rnn", step=t):
             state = S(state, mg.tensor(x))
-            print(f"S_{t + 1} =", state.numpy().round(3))
+        print(f"S_{t + 1} =", state.numpy().round(3))
     return mg.sum(state**2)
 
 
@@ -111,8 +104,7 @@ loss = written_out(xs)
 
 # %% [markdown] lang="en"
 r"""
-The loss is just something at the end to differentiate. Here is the network as a loop, and the same network unfolded. The dark square is a *delay* of
-one step: what goes in at step $t$ comes out at step $t+1$.
+The loss is just something at the end to differentiate. Here is the network as a loop, and the same network unfolded. The dark square is a *delay* of one step: what goes in at step $t$ comes out at step $t+1$.
 """
 
 # %% [markdown] lang="zh"
@@ -122,8 +114,12 @@ r"""
 
 
 # %% en="Left the loop, right the same loop unfolded over four steps." zh="左：循环。右：同一个循环，展开四步。"
+def rnn(state, x):
+    return S(state, x), None  # the next state; no other output
+
+
 def looped(xs):
-    last, _ = mg.scan(lambda state, x: (S(state, x), None), mg.zeros(3), xs)
+    last, _ = mg.scan(rnn, mg.zeros(3), xs)
     return mg.sum(last**2)
 
 
@@ -131,8 +127,7 @@ viz.rolled(mg.trace(looped, xs), steps=4)
 
 # %% [markdown] lang="en"
 r"""
-`mg.scan` is the loop as *one* operation: it takes a function of (state, input), a first state, and the inputs. Its graph has the same size for
-four steps and for four thousand:
+`mg.scan` is the loop as *one* operation: it takes a function of (state, input), a first state, and the inputs. Its graph has the same size for four steps and for four thousand:
 """
 
 # %% [markdown] lang="zh"
@@ -142,15 +137,13 @@ r"""
 
 # %%
 print(mg.trace(looped, xs))
-print("written out", written_out(xs).item(), " as a loop", looped(xs).item())
+print("written out", loss.item(), " as a loop", looped(xs).item())
 
 # %% [markdown] lang="en"
 r"""
 ## Backpropagation through time
 
-Unfolded, the network is deep: one layer a step. So it can be trained like any deep network, with one thing to mind: all layers share their
-weights. Let $\delta_t = \partial L / \partial S_t$ be what reaches the state at step $t$. It comes from the step after, through the $\tanh$, whose derivative is
-$1 - S^2$, and back through $W$:
+Unfolded, the network is deep: one layer a step. So it can be trained like any deep network, with one thing to mind: all layers share their weights. Let $\delta_t = \partial L / \partial S_t$ be what reaches the state at step $t$. It comes from the step after, through the $\tanh$, whose derivative is $1 - S^2$, and back through $W$:
 
 $$\delta_{t-1} = W^\top \big((1 - S_t^2) \odot \delta_t\big)$$
 
@@ -158,16 +151,14 @@ And since $W$ was used at every step, its gradient is a *sum* over the steps:
 
 $$\frac{\partial L}{\partial W} = \sum_{t=1}^{T} \big((1 - S_t^2) \odot \delta_t\big)\, S_{t-1}^\top$$
 
-This is **backpropagation through time** (BPTT). Here it is, drawn: above, the steps, from left to right; below, the gradient's own
-graph, from right to left. Each arrow down is a value of the forward pass that the gradient needs again.
+This is **backpropagation through time** (BPTT). Here it is, drawn: above, the steps, from left to right; below, the gradient's own graph, from right to left. Each arrow down is a value of the forward pass that the gradient needs again.
 """
 
 # %% [markdown] lang="zh"
 r"""
 ## 随时间反向传播
 
-展开之后，这是一个很深的网络：一步就是一层。所以它可以像任何深层网络一样训练，只有一点要留心：所有的层共用一套权重。
-记 $\delta_t = \partial L / \partial S_t$，也就是传到第 $t$ 步状态的梯度。它从后一步来，先穿过 $\tanh$（导数是 $1 - S^2$），再穿过 $W$：
+展开之后，这是一个很深的网络：一步就是一层。所以它可以像任何深层网络一样训练，只有一点要留心：所有的层共用一套权重。记 $\delta_t = \partial L / \partial S_t$，也就是传到第 $t$ 步状态的梯度。它从后一步来，先穿过 $\tanh$（导数是 $1 - S^2$），再穿过 $W$：
 
 $$\delta_{t-1} = W^\top \big((1 - S_t^2) \odot \delta_t\big)$$
 
@@ -183,7 +174,7 @@ viz.unrolled(looped, xs[:3], backward=True, level="gate")
 
 # %% [markdown] lang="en"
 r"""
-Two lines of NumPy do what the formulas say. The engine must agree, to the last digit that float32 has.
+A few lines of NumPy do what the formulas say. The engine must agree, to the last digit that float32 has.
 """
 
 # %% [markdown] lang="zh"
@@ -199,29 +190,30 @@ for x in xs:
     states.append(S(mg.tensor(states[-1]), mg.tensor(x)).numpy())
 
 delta, dW = 2 * states[-1], np.zeros((3, 3), "float32")  # the loss is the sum of S_4²
+print(f"‖δ_4‖ = {np.linalg.norm(delta):.4f}")
 for t in range(4, 0, -1):
     inner = (1 - states[t] ** 2) * delta
     dW += np.outer(states[t - 1], inner)
     delta = W.numpy() @ inner
-    print(f"t = {t}: this step adds {np.linalg.norm(np.outer(states[t - 1], inner)):.4f} to dL/dW; ‖δ_{t - 1}‖ = {np.linalg.norm(delta):.4f}")
+    print(
+        f"t = {t}: this step adds {np.linalg.norm(np.outer(states[t - 1], inner)):.4f} to dL/dW; ‖δ_{t - 1}‖ = {np.linalg.norm(delta):.4f}"
+    )
 
 print("largest difference from W.grad:", np.abs(dW - W.grad.numpy()).max())
 np.testing.assert_allclose(dW, W.grad.numpy(), atol=1e-6)
 
 # %% [markdown] lang="en"
 r"""
-Look at the numbers: the further back, the smaller. Four steps are few, and already half of the gradient is gone. That is the subject of the
-[next chapter](4_forgetting.ipynb).
+Look at the numbers: the further back, the smaller. Four steps are few, and only a tenth of the gradient is left. That is the subject of the [next chapter](4_forgetting.ipynb).
 
 ## It learns
 
-An echo: the network must say at each step what it heard three steps ago. It sees a new random number at each step, so it has to hold three
-numbers in its state, and hand them on. 32 units, 400 updates; a few seconds.
+An echo: the network must say at each step what it heard three steps ago. It sees a new random number at each step, so it has to hold three numbers in its state, and hand them on. 32 units, 400 updates; a few seconds.
 """
 
 # %% [markdown] lang="zh"
 r"""
-看这些数：越往回越小。才四步，梯度已经少了一大截。这正是[下一章](4_forgetting.ipynb)的主题。
+看这些数：越往回越小。才四步，梯度只剩十分之一。这正是[下一章](4_forgetting.ipynb)的主题。
 
 ## 它能学会
 
@@ -298,7 +290,9 @@ r"""
 H, D, T = 32, 3, 1000
 parameters, multiplications = D * H + H * H + H, T * (D * H + H * H)
 assert parameters == mg.module.count(RNN(D, H))
-print(f"{parameters:,} parameters, whatever T is; {multiplications:,} multiplications: twice the text, twice the work")
+print(
+    f"{parameters:,} parameters, whatever T is; {multiplications:,} multiplications: twice the text, twice the work"
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -310,6 +304,7 @@ r"""
 **2.** 去掉 $\tanh$、输入和偏置，只剩 $S_t = W S_{t-1}$。$S_T$ 是什么？$\partial S_T / \partial S_0$ 又是什么？
 """
 
+
 # %% tags=["hide-cell"]
 def linear(start):
     return mg.scan(lambda s, _: (s @ W, None), start, length=10)[0]
@@ -319,7 +314,12 @@ power = np.linalg.matrix_power(W.numpy(), 10)  # both are the tenth power of W
 start = rng.standard_normal(3, dtype="float32")
 np.testing.assert_allclose(linear(start).numpy(), start @ power, rtol=1e-4, atol=1e-6)
 np.testing.assert_allclose(mg.jacobian(linear)(start).numpy(), power.T, rtol=1e-4, atol=1e-6)
-print("eigenvalues of W:", np.abs(np.linalg.eigvals(W.numpy())).round(3), " their tenth powers:", np.abs(np.linalg.eigvals(power)).round(4))
+print(
+    "eigenvalues of W:",
+    np.abs(np.linalg.eigvals(W.numpy())).round(3),
+    " their tenth powers:",
+    np.abs(np.linalg.eigvals(power)).round(4),
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -335,7 +335,7 @@ r"""
 
 # %% tags=["hide-cell"]
 def truncated(xs):
-    last, _ = mg.scan(lambda state, x: (S(state, x), None), mg.zeros(3), xs, truncate=2)
+    last, _ = mg.scan(rnn, mg.zeros(3), xs, truncate=2)
     return mg.sum(last**2)
 
 

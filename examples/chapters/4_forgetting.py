@@ -104,12 +104,17 @@ r"""
 """
 
 
-# %% en="The same with 0.7 and 1.3, ten steps: colours are the gradient's norm, on one scale." zh="倍数 0.7 与 1.3，十步：颜色是梯度的范数，用同一把尺子。"
+# %% en="The same with 0.7 and 1.3, six steps: colours are the gradient's norm, on one scale." zh="倍数 0.7 与 1.3，六步：颜色是梯度的范数，用同一把尺子。"
 def loss(model, xs):
     return mg.sum(model(xs)[-1])
 
 
-viz.compare({"0.7": (loss, network(0.7)), "1.3": (loss, network(1.3))}, xs[:10], level="cell", color="grad")
+viz.compare(
+    {"0.7": (loss, network(0.7)), "1.3": (loss, network(1.3))},
+    xs[:6],
+    level="cell",
+    color="grad",
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -134,7 +139,10 @@ r"""
 small = xs
 for size in (1e-6, 0.1, 1.0):
     xs = size / 1e-6 * small
-    print(f"inputs of size {size:g}: " + ", ".join(f"{name.split(' ×')[0]}: {reach(model):.1e}" for name, model in networks.items()))
+    print(
+        f"inputs of size {size:g}: "
+        + ", ".join(f"{name.split(' ×')[0]}: {reach(model):.1e}" for name, model in networks.items())
+    )
 xs = small
 
 # %% [markdown] lang="en"
@@ -149,6 +157,7 @@ r"""
 第二件更深。一个状态要稳稳地记住一个比特，不怕噪声，就必须在被推开之后自己回到原处：它得是一个*吸引子*。在吸引子附近，小的扰动会消失，于是导数小于 1，而梯度正是靠导数传回去的。
 **记得牢，就意味着梯度消失**（Bengio 等 1994）。只有一个单元的网络就看得到：
 """
+
 
 # %%
 def hold(w, start, steps=40):
@@ -238,9 +247,13 @@ r"""
 gradient = mg.grad(lambda model: loss(model, xs))(networks["W = 1.3 × rotation"])
 norm = mg.optim.global_norm(gradient).item()
 clipped = mg.tree.map(lambda g: g * min(1.0, 1 / norm), gradient)
-flat, flat_clipped = (np.concatenate([leaf.numpy().ravel() for leaf in mg.tree.leaves(g)]) for g in (gradient, clipped))
+flat, flat_clipped = (
+    np.concatenate([leaf.numpy().ravel() for leaf in mg.tree.leaves(g)]) for g in (gradient, clipped)
+)
 cosine = flat @ flat_clipped / np.linalg.norm(flat) / np.linalg.norm(flat_clipped)
-print(f"norm before {norm:.3g}, after {np.linalg.norm(flat_clipped):.3g}; cosine of the angle between them {cosine:.6f}")
+print(
+    f"norm before {norm:.3g}, after {np.linalg.norm(flat_clipped):.3g}; cosine of the angle between them {cosine:.6f}"
+)
 assert abs(cosine - 1) < 1e-5
 
 # %% [markdown] lang="en"
@@ -259,5 +272,7 @@ irnn.W_x = mg.parameter(np.abs(irnn.W_x.numpy()))
 positive = np.abs(small)  # positive inputs and weights keep every state positive
 dx = mg.grad(lambda xs: mg.sum(irnn(xs)[-1]))(positive).numpy()
 norms = np.linalg.norm(dx[:, 0], axis=1)
-print("at the first input", norms[0], "and at the last", norms[-1])  # each step multiplies by the identity: nothing is lost
+print(
+    "at the first input", norms[0], "and at the last", norms[-1]
+)  # each step multiplies by the identity: nothing is lost
 np.testing.assert_allclose(norms, norms[-1], rtol=1e-5)

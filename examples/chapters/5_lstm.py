@@ -2,9 +2,7 @@
 r"""
 # 5. LSTM: a short-term memory that lasts
 
-A network has two kinds of memory. Its *weights* change slowly, over thousands of examples: that is its long-term memory. Its *state* changes at every
-step and is gone with the sequence: that is its short-term memory. The [last chapter](4_forgetting.ipynb) showed how short it is. Hochreiter and Schmidhuber
-(1997) built a short-term memory that lasts long, and gave it just that name: **long short-term memory**.
+A network has two kinds of memory. Its *weights* change slowly, over thousands of examples: that is its long-term memory. Its *state* changes at every step and is gone with the sequence: that is its short-term memory. The [last chapter](4_forgetting.ipynb) showed how short it is. Hochreiter and Schmidhuber (1997) built a short-term memory that lasts long, and gave it just that name: **long short-term memory**.
 
 ## The idea: add, do not multiply
 
@@ -27,8 +25,7 @@ A *gate* is a layer with a sigmoid: each of its numbers is between 0, shut, and 
 r"""
 # 5. LSTM：长久的短期记忆
 
-网络有两种记忆。*权重*变得很慢，要看成千上万个例子：这是长期记忆。*状态*每一步都在变，序列一结束就没了：这是短期记忆。[上一章](4_forgetting.ipynb)看到，它短得可怜。
-Hochreiter 与 Schmidhuber（1997）造出了一种能保持很久的短期记忆，名字说的就是这件事：**长短期记忆**（long short-term memory）。要这样断句：长的"短期记忆"。
+网络有两种记忆。*权重*变得很慢，要看成千上万个例子：这是长期记忆。*状态*每一步都在变，序列一结束就没了：这是短期记忆。[上一章](4_forgetting.ipynb)看到，它短得可怜。 Hochreiter 与 Schmidhuber（1997）造出了一种能保持很久的短期记忆，名字说的就是这件事：**长短期记忆**（long short-term memory）。要这样断句：长的"短期记忆"。
 
 ## 想法：用加，不用乘
 
@@ -49,7 +46,6 @@ $$\frac{\partial c_t}{\partial c_{t-1}} \ni f_t$$
 
 # %%
 import numpy as np
-from matplotlib.figure import Figure
 from minigrad.models import GRU, LSTM, RNN
 
 import minigrad as mg
@@ -151,8 +147,7 @@ viz.rolled(last, lstm, xs, level="cell", steps=3)
 r"""
 ## The cell keeps
 
-Open the forget gate wide and shut the input gate, by hand, through their biases. What is in the cell then stays there for a thousand steps, whatever the inputs, and so
-does the gradient.
+Open the forget gate wide and shut the input gate, by hand, through their biases. What is in the cell then stays there for a thousand steps, whatever the inputs, and so does the gradient.
 """
 
 # %% [markdown] lang="zh"
@@ -192,7 +187,12 @@ r"""
 """
 
 # %% en="Gradients on one scale: RNN above, LSTM below." zh="用同一把尺子看梯度：上面 RNN，下面 LSTM。"
-viz.compare({"RNN": (last, RNN(3, 8)), "LSTM": (last, LSTM(3, 8))}, rng.standard_normal((8, 1, 3), dtype="float32"), level="cell", color="grad")
+viz.compare(
+    {"RNN": (last, RNN(3, 8)), "LSTM": (last, LSTM(3, 8))},
+    rng.standard_normal((8, 1, 3), dtype="float32"),
+    level="cell",
+    color="grad",
+)
 
 # %% [markdown] lang="en"
 r"""
@@ -235,28 +235,31 @@ for name in ("rnn", "lstm", "gru"):
 
 # %% [markdown] lang="en"
 r"""
-What does the LSTM do? Its gates over one sequence: $i$ opens once, at the symbol with the mark; $f$ stays near 1; $o$ may stay low until the end, when it is asked.
+What has the LSTM learned? One would think: open $i$ once, at the symbol with the mark, then shut it, and keep $f$ at 1. Look below. It has found another way. The marked symbol sends each number of $c$ up or down, and from then on, with $f$ open, it goes on in that direction by itself. So $h$ is soon near +1 or −1 in every unit, and this pattern of signs *is* the symbol. What other symbols add does not matter any more.
 """
 
 # %% [markdown] lang="zh"
 r"""
-LSTM 究竟做了什么？看一段序列里的各个门：$i$ 在带记号的符号那里打开一次；$f$ 一直接近 1；$o$ 可以一直低着，到最后被问的时候才抬起来。
+LSTM 究竟学会了什么？照理应该是：$i$ 在带记号的符号那里打开一次，然后关上，$f$ 一直等于 1。看下图，它找到了另一个办法：带记号的符号把 $c$ 的每个数往上或往下推一把，此后 $f$ 开着，它就自己朝那个方向越走越远。于是每个单元的 $h$ 很快接近 +1 或 −1，这一排正负号*就是*那个符号。别的符号再加进来一点，已经无所谓了。
 """
 
 # %% en="The trained LSTM over one sequence: input, gates, cell and output." zh="训练好的 LSTM 走过一段序列：输入、各个门、细胞和输出。"
 experiment, model = found["lstm"]
 sequence = experiment.batch(experiment.keys.pictures, 0, 1, lag=20)[0]
-trace = viz.record(lambda model, xs: mg.sum(model(xs)), model, sequence, names=["i", "f", "o", "c", "h"])
+trace = viz.record(lambda model, xs: mg.sum(model(xs)), model, sequence, names=["i", "f", "c", "h"])
 viz.memory({"x": sequence[:, 0], **trace}, title="one symbol kept over 20 others")
 
 # %% [markdown] lang="en"
 r"""
 ## GRU: the same with less
 
-The **gated recurrent unit** (Cho et al. 2014) has one state and two gates. *Update* $z$ decides how much of the old state stays, and the rest is filled with the new: what the LSTM does with $f$ and $i$ is here $z$ and $1-z$. *Reset*
-$r$ decides how much of the past the candidate may see.
+The **gated recurrent unit** (Cho et al. 2014) has one state and two gates. *Update* $z$ decides how much of the old state stays, and the rest is filled with the new: what the LSTM does with $f$ and $i$ is here $z$ and $1-z$. *Reset* $r$ decides how much of the past the candidate may see.
 
-$$r, z = \sigma(x_t W + h_{t-1} U + b) \qquad n = \tanh\!\big(x_t W_n + b_n + r \odot (h_{t-1} U_n + c_n)\big) \qquad h_t = (1-z) \odot n + z \odot h_{t-1}$$
+$$r, z = \sigma(x_t W + h_{t-1} U + b)$$
+
+$$n = \tanh\big(x_t W_n + b_n + r \odot (h_{t-1} U_n + c_n)\big)$$
+
+$$h_t = (1-z) \odot n + z \odot h_{t-1}$$
 """
 
 # %% [markdown] lang="zh"
@@ -265,7 +268,11 @@ r"""
 
 **门控循环单元**（GRU，Cho 等 2014）只有一个状态、两个门。*更新门* $z$ 决定旧状态留下多少，空出来的由新内容填上：LSTM 用 $f$ 和 $i$ 做的事，这里是 $z$ 和 $1-z$。*重置门* $r$ 决定候选内容能看到多少过去。
 
-$$r, z = \sigma(x_t W + h_{t-1} U + b) \qquad n = \tanh\!\big(x_t W_n + b_n + r \odot (h_{t-1} U_n + c_n)\big) \qquad h_t = (1-z) \odot n + z \odot h_{t-1}$$
+$$r, z = \sigma(x_t W + h_{t-1} U + b)$$
+
+$$n = \tanh\big(x_t W_n + b_n + r \odot (h_{t-1} U_n + c_n)\big)$$
+
+$$h_t = (1-z) \odot n + z \odot h_{t-1}$$
 """
 
 # %%
@@ -305,7 +312,9 @@ f = 1 / (1 + np.exp(-1.0))
 print(f"f = {f:.3f}: half is gone after {np.log(0.5) / np.log(f):.1f} steps")
 wanted = 0.5 ** (1 / 100)
 bias = np.log(wanted / (1 - wanted))
-print(f"for 100 steps f = {wanted:.4f}, the bias {bias:.2f}")  # LSTM(longest=...) draws such biases: chrono initialisation
+print(
+    f"for 100 steps f = {wanted:.4f}, the bias {bias:.2f}"
+)  # LSTM(longest=...) draws such biases: chrono initialisation
 assert abs((1 / (1 + np.exp(-bias))) ** 100 - 0.5) < 1e-9
 
 # %% [markdown] lang="en"
@@ -327,8 +336,13 @@ def largest_cell(model, forget):
     return float(np.abs(model.run(np.ones((50, 1, 3), "float32"))[1].c.numpy()).max())
 
 
-coupled, ordinary = largest_cell(LSTM(3, 4, coupled=True), slice(0, 4)), largest_cell(LSTM(3, 4), slice(4, 8))
-print(f"largest |c| after 50 steps: coupled {coupled:.3f}, ordinary {ordinary:.1f}")  # a mean of values below 1; a sum of them
+coupled, ordinary = (
+    largest_cell(LSTM(3, 4, coupled=True), slice(0, 4)),
+    largest_cell(LSTM(3, 4), slice(4, 8)),
+)
+print(
+    f"largest |c| after 50 steps: coupled {coupled:.3f}, ordinary {ordinary:.1f}"
+)  # a mean of values below 1; a sum of them
 assert coupled <= 1 + 1e-6 < ordinary
 
 # %% [markdown] lang="en"

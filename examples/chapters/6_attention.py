@@ -35,7 +35,6 @@ Bahdanau、Cho 与 Bengio（2015）用一个小网络来打分：$v^\top \tanh(W
 
 # %%
 import numpy as np
-from matplotlib.figure import Figure
 from minigrad.models import MultiHead, causal, scaled_dot_product
 
 import minigrad as mg
@@ -82,7 +81,9 @@ DISTANCES = 0, 2, 4, 8, 12
 
 
 def trained(name, steps=700):
-    config = Config.of("coreference", name, distance="0-4", hidden=48, lr=5e-3, schedule="cosine", steps=steps)
+    config = Config.of(
+        "coreference", name, distance="0-4", hidden=48, lr=5e-3, schedule="cosine", steps=steps
+    )
     experiment = Experiment(config)
     model, optimizer = experiment.model(), experiment.optimizer()
     state, update = optimizer.init(model), mg.jit(make_step(experiment.loss, optimizer))
@@ -99,12 +100,12 @@ print("guessing among the names that agree with the pronoun: 12.5 %")
 
 # %% [markdown] lang="en"
 r"""
-Where does it look? One text, and the weights of every word to the words before it. The rows at the bottom are the question.
+Where does it look? One text, and the weights of every word to the words before it. The rows at the bottom are the question. They all look back to the first sentence, whatever came since; not to the name itself, but to the states a few words later: the LSTM below still knows the name there.
 """
 
 # %% [markdown] lang="zh"
 r"""
-它在看哪里？取一段文本，画出每个词对前面各词的权重。最下面几行就是问题。
+它在看哪里？取一段文本，画出每个词对前面各词的权重。最下面几行就是问题。不管后来说了什么，它们都回头看第一句；看的不是名字本身，而是名字后面几个词处的状态：下层的 LSTM 在那里还记得名字。
 """
 
 # %% en="Attention of each word (rows) to the words up to it (columns)." zh="每个词（行）对此前各词（列）的注意力。"
@@ -114,7 +115,12 @@ weights = model.attention(hs, hs, causal(len(xs)))[1][0]
 words = experiment.task.read(xs)[0]
 print(words if isinstance(words, str) else " ".join(words))
 answer = weights.numpy()[-1]
-print("at the last word it looks at words", np.argsort(-answer)[:3], "with weights", np.sort(answer)[::-1][:3].round(2))
+print(
+    "at the last word it looks at words",
+    np.argsort(-answer)[:3],
+    "with weights",
+    np.sort(answer)[::-1][:3].round(2),
+)
 viz.attention_map(weights, "who is he?", "word t", "word it looks at")
 
 # %% [markdown] lang="en"
@@ -146,8 +152,13 @@ $$\operatorname{Attention}(Q, K, V) = \operatorname{softmax}\!\Big(\frac{Q K^\to
 # %%
 for d in (4, 64, 1024):
     q, keys = rng.standard_normal(d), rng.standard_normal((20, d))
-    plain, scaled = mg.softmax(mg.tensor(keys @ q)).numpy(), mg.softmax(mg.tensor(keys @ q / np.sqrt(d))).numpy()
-    print(f"d = {d:4}: greatest of 20 weights {plain.max():.3f} without, {scaled.max():.3f} with the division")
+    plain, scaled = (
+        mg.softmax(mg.tensor(keys @ q)).numpy(),
+        mg.softmax(mg.tensor(keys @ q / np.sqrt(d))).numpy(),
+    )
+    print(
+        f"d = {d:4}: greatest of 20 weights {plain.max():.3f} without, {scaled.max():.3f} with the division"
+    )
 
 # %% [markdown] lang="en"
 r"""
@@ -164,7 +175,10 @@ r"""
 # %%
 def multi_head(layer, x, mask):
     T, width = x.shape
-    q, k, v = (mg.swapaxes(mg.reshape(part, (T, layer.heads, -1)), 0, 1) for part in mg.split(x @ layer.W + layer.b, 3))
+    q, k, v = (
+        mg.swapaxes(mg.reshape(part, (T, layer.heads, -1)), 0, 1)
+        for part in mg.split(x @ layer.W + layer.b, 3)
+    )
     scores = q @ mg.swapaxes(k, -1, -2) / np.sqrt(width / layer.heads)
     weights = mg.softmax(mg.where(mask, scores, -np.inf))
     return layer.out(mg.reshape(mg.swapaxes(weights @ v, 0, 1), (T, width)))
@@ -172,7 +186,9 @@ def multi_head(layer, x, mask):
 
 layer = MultiHead(width=8, heads=2, key=0)
 x = mg.tensor(rng.standard_normal((6, 8), dtype="float32"))
-difference = np.abs(multi_head(layer, x, causal(6)).numpy() - layer(x[:, None], mask=causal(6))[:, 0].numpy()).max()
+difference = np.abs(
+    multi_head(layer, x, causal(6)).numpy() - layer(x[:, None], mask=causal(6))[:, 0].numpy()
+).max()
 print("these lines and minigrad.models.MultiHead differ by", difference)
 assert difference < 1e-5
 
@@ -192,7 +208,9 @@ r"""
 
 # %%
 for n in (64, 1024, 16384):
-    print(f"{n:6,} words: {n * n:13,} weights of attention; an RNN of 64 units holds {64} numbers, attention {64 * n:,}")
+    print(
+        f"{n:6,} words: {n * n:13,} weights of attention; an RNN of 64 units holds {64} numbers, attention {64 * n:,}"
+    )
 
 # %% [markdown] lang="en"
 r"""
@@ -215,8 +233,13 @@ r"""
 # %% tags=["hide-cell"]
 every = np.ones((6, 6), bool)
 order = [1, 0, 2, 3, 4, 5]
-before, after = multi_head(layer, x, every).numpy(), multi_head(layer, x[mg.tensor(order)], every).numpy()
-np.testing.assert_allclose(after, before[order], atol=1e-5)  # the results are exchanged as well, and that is all
+before, after = (
+    multi_head(layer, x, every).numpy(),
+    multi_head(layer, x[mg.tensor(order)], every).numpy(),
+)
+np.testing.assert_allclose(
+    after, before[order], atol=1e-5
+)  # the results are exchanged as well, and that is all
 print("the same results, in the other order")
 
 # %% [markdown] lang="en"
@@ -248,6 +271,8 @@ r"""
 # %% tags=["hide-cell"]
 scale = np.log(99 * 99)  # e^s / (e^s + 99) = 0.99
 keys = np.eye(100, dtype="float32")
-_, weights = scaled_dot_product(mg.tensor(keys[:1] * scale * 10), mg.tensor(keys), mg.tensor(keys))  # it divides by √100 itself
+_, weights = scaled_dot_product(
+    mg.tensor(keys[:1] * scale * 10), mg.tensor(keys), mg.tensor(keys)
+)  # it divides by √100 itself
 print(f"scale {scale:.2f}: the right entry gets {weights.numpy()[0, 0]:.4f}")
 assert abs(weights.numpy()[0, 0] - 0.99) < 1e-4

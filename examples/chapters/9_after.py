@@ -48,7 +48,11 @@ def linked(writes, rows=6):
         L = (1 - column - row) * L + column * mg.expand_dims(p, 0)
         return (L, (1 - mg.sum(w)) * p + w), None
 
-    (L, _), _ = mg.scan(step, (mg.zeros((rows, rows)), mg.zeros(rows)), mg.one_hot(np.array(writes), rows, "float32"))
+    (L, _), _ = mg.scan(
+        step,
+        (mg.zeros((rows, rows)), mg.zeros(rows)),
+        mg.one_hot(np.array(writes), rows, "float32"),
+    )
     return L
 
 
@@ -175,7 +179,10 @@ errors = {rule: [error(rule, n) for n in COUNTS] for rule in ("sum", "delta")}
 for rule, found in errors.items():
     axis.plot(COUNTS, found, "o-", label=f"{rule} rule")
 axis.axvline(D, color="k", ls=":", lw=1)
-axis.set(xlabel="pairs stored (dotted: as many as the keys have numbers)", ylabel="squared error, relative")
+axis.set(
+    xlabel="pairs stored (dotted: as many as the keys have numbers)",
+    ylabel="squared error, relative",
+)
 axis.legend()
 viz.Plot(figure)
 
@@ -208,8 +215,7 @@ assert (parity(bits).item() < 0) == bool(bits.sum() % 2)
 r"""
 ## A memory that learns while it reads
 
-Where does the delta rule come from? Take as loss how badly $S$ answers now, $\lVert S^\top k - v \rVert^2$, and make *one step of gradient descent* on it. That is the delta rule, with $\beta = 2\eta$. Reading a text is training a small model on it. **Test-time training** (Sun et al. 2024) takes this at its word and
-makes the memory a network; **Titans** (Behrouz et al. 2025) add momentum, and a decay that forgets.
+Where does the delta rule come from? Take as loss how badly $S$ answers now, $\lVert S^\top k - v \rVert^2$, and make *one step of gradient descent* on it. That is the delta rule, with $\beta = 2\eta$. Reading a text is training a small model on it. **Test-time training** (Sun et al. 2024) takes this at its word and makes the memory a network; **Titans** (Behrouz et al. 2025) add momentum, and a decay that forgets.
 """
 
 # %% [markdown] lang="zh"
@@ -238,8 +244,7 @@ assert difference < 1e-12
 r"""
 ## And the LSTM
 
-The LSTM came back as well. **xLSTM** (Beck et al. 2024) gives it gates that are exponentials, so that something new can outweigh *everything* before it, and a second cell, the mLSTM, whose state is a matrix such as the above. An exponential overflows; so both cell and normaliser are kept relative to a
-running maximum $m$, which cancels in the end:
+The LSTM came back as well. **xLSTM** (Beck et al. 2024) gives it gates that are exponentials, so that something new can outweigh *everything* before it, and a second cell, the mLSTM, whose state is a matrix such as the above. An exponential overflows; so both cell and normaliser are kept relative to a running maximum $m$, which cancels in the end:
 
 $$m_t = \max(\log f_t + m_{t-1},\, \tilde i_t) \qquad c_t = e^{\log f_t + m_{t-1} - m_t} c_{t-1} + e^{\tilde i_t - m_t} z_t \qquad h_t = c_t / n_t$$
 """
@@ -268,12 +273,18 @@ def exponential_gates(i, log_f, z, stable):
     return mg.scan(step, (zero, zero, mg.tensor(-1e30) if stable else zero), (i, log_f, z))[1].numpy()
 
 
-gates = np.array([1.0, 2.0, -1.0, 0.5], "float32"), np.full(4, -0.1, "float32"), np.array([1.0, -1.0, 0.5, 2.0], "float32")
+gates = (
+    np.array([1.0, 2.0, -1.0, 0.5], "float32"),
+    np.full(4, -0.1, "float32"),
+    np.array([1.0, -1.0, 0.5, 2.0], "float32"),
+)
 print("plain: ", exponential_gates(*gates, stable=False))
 print("stable:", exponential_gates(*gates, stable=True), " the same")
 large = gates[0] + 100, *gates[1:]
 print("with gates of e^100, stable:", exponential_gates(*large, stable=True))
-np.testing.assert_allclose(exponential_gates(*gates, stable=True), exponential_gates(*gates, stable=False), rtol=1e-5)
+np.testing.assert_allclose(
+    exponential_gates(*gates, stable=True), exponential_gates(*gates, stable=False), rtol=1e-5
+)
 assert np.isfinite(exponential_gates(*large, stable=True)).all()
 
 # %% [markdown] lang="en"
@@ -342,7 +353,9 @@ r"""
 
 # %% tags=["hide-cell"]
 axes = [np.array([np.cos(a), np.sin(a)]) for a in (0, np.pi / 3)]
-turn = np.linalg.multi_dot([np.eye(2) - 2 * np.outer(u, u) for u in axes])  # two reflections are a rotation by 120°
+turn = np.linalg.multi_dot(
+    [np.eye(2) - 2 * np.outer(u, u) for u in axes]
+)  # two reflections are a rotation by 120°
 np.testing.assert_allclose(np.linalg.matrix_power(turn, 3), np.eye(2), atol=1e-12)
 assert np.abs(turn - np.eye(2)).max() > 0.5
 print(turn.round(3))

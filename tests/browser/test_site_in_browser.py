@@ -61,7 +61,9 @@ def test_axe_finds_no_serious_fault(scheme, chromium, visit):
 def test_the_search_finds_a_chapter(language, words, chromium, visit):
     visit(HTML / language / "search.html")
     chromium.get(f"{(HTML / language / 'search.html').as_uri()}?q={words}")
-    look = "const done = arguments[0]; (function look() { document.querySelector('#search-results li a') ? done() : setTimeout(look, 50) })()"
+    look = (
+        "const done = arguments[0]; (function look() { document.querySelector('#search-results li a') ? done() : setTimeout(look, 50) })()"
+    )
     chromium.execute_async_script(look)
     links = [a.get_attribute("href") for a in chromium.find_elements("css selector", "#search-results li a")]
     assert any("/chapters/" in link for link in links)
