@@ -26,7 +26,7 @@ def memory_size(model: str, memory: Any) -> tuple[int, int]:
 
 def similarity(k: Tensor, M: Tensor) -> Tensor:
     """Cosine similarity K[k, M(i)] = k·M(i) / √(|k|² |M(i)|² + ε), eq. 6: (batch, heads, slots)."""
-    squares = mg.sum(k * k, -1, keepdims=True) * mg.expand_dims(mg.sum(M * M, -1), 1)
+    squares = mg.sum(k * k, -1, keepdims=True) * mg.expand_dims(mg.sum(M * M, -1), -2)
     return (k @ M.mT) / mg.sqrt(squares + COSINE_EPSILON)
 
 

@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, keys, read, readout
-from .settings import Hidden, Weights, require_at_least
+from .settings import Hidden, Longest, Weights, require_at_least
 
 
 class LSTMState(NamedTuple):
@@ -40,7 +40,7 @@ class LSTM(Cell):
         inputs: int,
         hidden: Hidden,
         outputs: int | None = None,
-        longest: Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"] = 0,
+        longest: Longest = 0,
         peephole: Annotated[bool, "gates see the cell"] = False,
         coupled: Annotated[bool, "the input gate is 1 − the forget gate"] = False,
         projection: Annotated[int, "numbers that h is projected to; 0: it stays as it is"] = 0,

@@ -13,17 +13,28 @@ import minigrad as mg
 
 from .attention import AttentiveLSTM
 from .cell import keys
+from .cnn import CNN
+from .deltanet import DeltaNet
 from .dnc import DNC
 from .encoder import Encoded, ImageEncoder
+from .fast_weights import FastWeights, LinearAttention
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
+from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .selective import S6
 from .settings import Layers, Size, annotation
+from .sparse_memory import SAM
+from .stack_rnn import StackRNN
+from .tape_rnn import TapeRNN
+from .test_time import TTT
+from .titans import Titans
 from .transformer import Transformer
+from .xlstm import MLSTM, SLSTM
 
 __all__ = ["MODELS", "Size", "builder"]
 
@@ -119,5 +130,25 @@ MODELS: dict[str, Callable[..., Any]] = {
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
+    "linear-attention": _builder(LinearAttention, "hidden layers heads feature nu normalised rule convolution norm output_gate", _stacked),
+    "deltanet": _builder(
+        DeltaNet,
+        "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
+        _stacked,
+    ),
+    "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
+    "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
+    "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
+    "mingru": _builder(MinGRU, "hidden layers longest chunk", _stacked, hidden=100),
+    "minlstm": _builder(MinLSTM, "hidden layers longest chunk", _stacked, hidden=100),
+    "s6": _builder(
+        S6, "hidden layers states expand discretisation negative_eigenvalues h_0 convolution output_gate skip", _stacked, hidden=100
+    ),
+    "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
+    "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
+    "sam": _builder(SAM, "controller hidden memory heads nearest"),
+    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),
+    "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -16,7 +16,14 @@ Controller = Annotated[Literal["lstm", "ff"], "of a memory network"]
 Memory = Annotated[Size, "slots by width"]
 Heads = Annotated[int, "heads that attend, or read from a memory (the ntm has as many that write)"]
 Weights = Annotated[Literal["orthogonal", "identity", "glorot", "uniform"], "start of the weights from state to state"]
+Longest = Annotated[int, "start the forget gates for dependencies of up to so many steps (chrono); 0: their biases at 1"]
+Kernel = Annotated[int, "steps that a convolution sees: the present one and those before it"]
 Read = Annotated[Literal["after", "before"], "from the memory as it is after the step's write, or before it"]
+Convolution = Annotated[bool, "a causal convolution of width 4 of what the inputs are mapped to"]
+Norm = Annotated[bool, "normalise what each head reads"]
+OutputGate = Annotated[bool, "gate what is read by the input"]
+Negative = Annotated[bool, "eigenvalues of the transition from state to state in [−1, 1], else [0, 1]"]
+Chunk = Annotated[int, "steps that are computed together; 0: one after the other"]
 
 
 def annotation(parameter: inspect.Parameter) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Work as a number that is the same on every machine: calls of functions."""
+"""Work as a number that is the same on every machine: calls of functions, bytes of memory."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def calls(f: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+def working_memory(fast: Any, *sizes: int) -> int:
+    """The bytes of the working memory of a compiled function's newest program, at these run-time sizes or those that it was made at."""
+    lowered = fast._newest()[0].executable.lowered
+    given = sizes or [s.hint for s in lowered.sizes]
+    return lowered.phases[0].layout({s.name: n for s, n in zip(lowered.sizes, given, strict=True)})[1]  # all phases have the same buffers

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from minigrad.models import GRU, LSTM, MANN, NTM, RNN
+from minigrad.models import GRU, LSTM, MANN, NTM, RNN, DeltaNet
 
 import minigrad as mg
 from minigrad import tree
@@ -138,6 +138,7 @@ MODELS = [
     NTM(inputs=3, outputs=2, controller="lstm", hidden=5, memory=(6, 4), key=0),
     NTM(inputs=3, outputs=2, controller="ff", hidden=5, memory=(6, 4), key=0),
     MANN(inputs=3, outputs=2, hidden=5, memory=(6, 4), key=0),
+    DeltaNet(3, 4, outputs=2, key=0),
 ]
 
 

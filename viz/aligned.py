@@ -9,7 +9,7 @@ from . import text
 from .colours import Colours
 from .row import GAP_WIDTH, MARGIN, RowScene, finished, middle
 from .rows import Row, split
-from .scene import Bar, Dot, Part, Placed, Port, Scene, Word
+from .scene import Bar, Dot, Heat, Part, Placed, Port, Scene, Word
 from .steps import laid_out
 from .style import MUTED
 from .timeline import BEFORE, Timeline
@@ -153,4 +153,11 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
         [w._replace(x=sx * w.x, y=sy * w.y, anchor=anchors[w.anchor]) for w in part.words],
         [Port(q.id, sx * q.x, sy * q.y) for q in part.ports],
         [Bar(b.x if sx > 0 else -b.x - b.w, b.y if sy > 0 else -b.y - b.h, b.w, b.h, b.fill) for b in part.bars],
+        [_turned(m, sx, sy) for m in part.heats],
+        [f._replace(x=f.x if sx > 0 else -f.x - f.w, y=f.y if sy > 0 else -f.y - f.h) for f in part.panels],
     )
+
+
+def _turned(m: Heat, sx: int, sy: int) -> Heat:
+    """The heat map at its place in the mirror. It is not mirrored itself: slot 0 stays on top, the first number on the left."""
+    return m._replace(x=sx * m.x, y=sy * m.y)

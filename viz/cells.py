@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import text
+from . import memory_cell, text
 from .geometry import Point
-from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, Layout
+from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, FixedWord, Layout
+from .slots import View
 from .timeline import Item, step_key
 from .wiring import Step, Wiring
 
@@ -14,9 +15,12 @@ BELOW = -OUTSIDE
 Names = dict[str, Item]
 
 
-def draw(wiring: Wiring, step: Step, known: bool = True) -> FixedLayout:
-    """The layout of a known cell if the values of the step have the names of that cell, else one box."""
-    if known:
+def draw(wiring: Wiring, step: Step, view: View | None = None) -> FixedLayout:
+    """The layout of a known cell if the values of the step have the names of that cell, else one box; without a view, one box."""
+    if view is not None:
+        drawn = memory_cell.draw(wiring, step, view)
+        if drawn is not None:
+            return drawn
         names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
         for cell in (_lstm, _gru, _rnn):
             found = cell(wiring, step, names)
@@ -84,7 +88,7 @@ class _CellBuilder:
         label = node.op.symbol
         self.fixed.nodes.append(FixedNode(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
-            self.fixed.words.append((x + side, y + 17, letter, self.fixed.nodes[-1].id))
+            self.fixed.words.append(FixedWord(x + side, y + 17, letter, self.fixed.nodes[-1].id))
 
     def point(self, x: float, y: float, item: Item) -> None:
         if len(item.label) > 1:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from . import style, text
 from .timeline import Item, Timeline
@@ -17,12 +20,20 @@ class Colours:
     norms   item -> the norm of its gradient
     edges   (item, argument) -> the norm of the cotangent along that edge
     lanes   (item, column) -> the norm of the part of an item's gradient that comes from one column
+    parts   (item, part) -> the norm of what comes from one part of a step with a memory
+    arrays  item with a name -> its gradient
     """
 
     gradient: bool = False
     norms: dict[int, float] = field(default_factory=dict)
     edges: dict[tuple[int, int], float] = field(default_factory=dict)
     lanes: dict[tuple[int, int], float] = field(default_factory=dict)
+    parts: dict[tuple[int, str], float] = field(default_factory=dict)
+    arrays: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def of(self, norm: float | None) -> str:
+        """The colour of a gradient norm."""
+        return style.gradient_colour(norm)
 
     def fill(self, item: Item) -> str | None:
         return style.gradient_colour(self.norms.get(item.index)) if self.gradient else None
@@ -47,6 +58,11 @@ class Colours:
     def lane(self, item: int, column: int, plain: str = style.STATE) -> str:
         """The colour of a value's line to the operations of one column."""
         return style.gradient_colour(self.lanes.get((item, column))) if self.gradient else plain
+
+    def through(self, values: Sequence[int], parts: Sequence[str], plain: str = style.WIRE) -> str:
+        """The colour of a line by which values reach parts of a step."""
+        norms = [self.parts[a, p] for a in values for p in parts if (a, p) in self.parts]
+        return self.of(math.hypot(*norms) if norms else None) if self.gradient else plain
 
     def exponent(self, item: int, column: int) -> str:
         """The label of a lane: log10 of its norm, or "" where it has none."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import graphviz
 
-from .scene import Bar, Frame, Placed, Point, Scene, Shape, Wire, Word
+from .scene import Bar, Frame, Heat, Placed, Point, Scene, Shape, Wire, Word
 from .style import FONT, LOOKS, TEXT, WIRE, ink
 from .svg import rounded
 from .text import number as n
@@ -52,6 +52,8 @@ def _place(graph: graphviz.Digraph, placed: Placed, index: int, height: float) -
     inside = graph if frame is None else graphviz.Digraph(f"cluster_{index}", graph_attr=_cluster(frame, height))
     for s in part.shapes:
         inside.node(prefix + s.id, **_differing(_shape(s, words.get(s.id, ()), at), NODE))
+    for m in part.heats:
+        inside.node(prefix + m.id, **_differing(_heat(m, at), NODE))
     for p in part.ports:
         inside.node(prefix + p.id, **PORT, pos=at(p.x, p.y))
     if frame is not None:
@@ -92,6 +94,14 @@ def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
         "width": f"{s.w / 72:.3f}", "height": f"{s.h / 72:.3f}", "fixedsize": "true", "pos": at(s.x, s.y),
         **_beside([w for w in words if w not in inner], at),
         **({"fontcolor": ink(fill), "fontsize": n(s.size)} if label else {}),
+    }  # fmt: skip
+
+
+def _heat(m: Heat, at: At) -> dict[str, str]:
+    """The attributes of a heat map: a white box, its title as tooltip."""
+    return {
+        "label": "", "shape": "box", "style": "filled", "fillcolor": "#FFFFFF", "color": m.stroke, "tooltip": verbatim(m.title),
+        "width": f"{m.w / 72:.3f}", "height": f"{m.h / 72:.3f}", "fixedsize": "true", "pos": at(m.x, m.y),
     }  # fmt: skip
 
 

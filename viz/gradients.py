@@ -32,6 +32,8 @@ def colours(timeline: Timeline, loss: Tensor) -> Colours:
     one = mg.tensor(np.ones(loss.shape, loss.dtype))
     pullback([loss], [one], leaves, watch)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
+    parts: dict[tuple[int, str], list[np.ndarray]] = {}
+    known = any(item.part for item in timeline.items)
     own_gradients: set[int] = set()  # items that are themselves gradients
     for item in timeline.items:
         if (item.node.origin.vjp_of is not None or own_gradients & set(item.args)) and isinstance(item.node.value, np.ndarray):
@@ -40,12 +42,17 @@ def colours(timeline: Timeline, loss: Tensor) -> Colours:
             continue
         if item.node in totals:
             found.norms[item.index] = _norm(totals[item.node])
+            if item.part or (known and item.leaf == "input"):
+                found.arrays[item.index] = totals[item.node]
         for position, edges in enumerate(item.edges):
             arrived = [flows[e] for e in edges if e in flows]
             if arrived:
                 found.edges[item.index, position] = _norm_of_sum(arrived)
                 lanes.setdefault((item.args[position], item.column), []).extend(arrived)
+                if item.part:
+                    parts.setdefault((item.args[position], item.part), []).extend(arrived)
     found.lanes = {(a, column): _norm_of_sum(arrived) for (a, column), arrived in lanes.items() if column is not None}
+    found.parts = {key: _norm_of_sum(arrived) for key, arrived in parts.items()}
     return found
 
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from . import style
 from .geometry import Point
+from .heat import FixedHeat
 
 OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
 Source = tuple[str, int]  # where a value comes from: ("op", i), ("in", k) or ("state", s)
@@ -71,7 +73,10 @@ class FixedNode(NamedTuple):
 
 
 class FixedEdge(NamedTuple):
-    """An edge with a fixed path. Its colour is that of the value `item`, or with `position` of the gradient along that argument of it."""
+    """An edge with a fixed path. Its colour is that of the value `item`, or with `position` of the gradient along that argument of it.
+
+    into   (values, parts of the step): the colour of the gradient that comes to these values from these parts
+    """
 
     points: tuple[Point, ...]
     tail: str
@@ -80,13 +85,36 @@ class FixedEdge(NamedTuple):
     position: int | None = None
     heavy: bool = False
     arrow: bool = True
+    into: tuple[tuple[int, ...], tuple[str, ...]] | None = None
+
+
+class FixedWord(NamedTuple):
+    """A text at a fixed position; `of` is the id of the node that it belongs to."""
+
+    x: float
+    y: float
+    text: str
+    of: str = ""
+    size: float = 9.5
+    anchor: str = "middle"
+    colour: str = style.MUTED
+
+
+class Panel(NamedTuple):
+    """The rectangle behind the parts of a head, from its lower left corner."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    fill: str
+    stroke: str
 
 
 @dataclass
 class FixedLayout:
     """A step with fixed positions: a known cell, or one box.
 
-    words     (x, y, text, id of the node that it belongs to)
     entry     the node at which all states come in and leave; "" where each state has a port of its own
     sources   item -> the id of the node that computes it
     """
@@ -94,6 +122,8 @@ class FixedLayout:
     layout: Layout
     nodes: list[FixedNode] = field(default_factory=list)
     edges: list[FixedEdge] = field(default_factory=list)
-    words: list[tuple[float, float, str, str]] = field(default_factory=list)
+    words: list[FixedWord] = field(default_factory=list)
+    heats: list[FixedHeat] = field(default_factory=list)
+    panels: list[Panel] = field(default_factory=list)
     entry: str = ""
     sources: dict[int, str] = field(default_factory=dict)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import style, text
-from .scene import Bar, Part, Shape, Word
+from . import heat, style, text
+from .scene import Bar, Heat, Part, Shape, Word
 
 
 def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple[Part, float, float]:
@@ -22,6 +22,17 @@ def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple
         x += width
         widest = max(widest, x)
     return part, widest, y + 12
+
+
+def heats(present: Sequence[str], left: float, top: float) -> tuple[list[Heat], list[Word], float, float]:
+    """(scales, words, right end, lower end): the colour scales of heat maps, in one row."""
+    marks, words, x, y = [], [], left, top + 8
+    for scale in (s for s in heat.SCALES if s in present):
+        fills = tuple(heat.mixed(scale, n / 12) for n in range(13))
+        marks.append(Heat(f"c{scale}", x + 25, y, 50, 10, (fills,)))
+        words.append(Word(x + 55, y, heat.WORDS[scale], 9.5, style.MUTED, "start"))
+        x += 55 + text.width(heat.WORDS[scale], 9.5) + 26
+    return marks, words, x, y + 12
 
 
 def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Part, float, float]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import DrawingError
-from .scene import Part, Scene, Shape, Wire
+from .scene import Frame, Heat, Part, Scene, Shape, Wire
 from .style import LOOKS, ink
-from .svg import arrow_head, chips_of, label_place, rounded
+from .svg import arrow_head, chips_of, label_place, outlines, rounded
 
 FACE = "DejaVu Sans"
 NARROW = 0.88  # the factor of font sizes: this font is wider than the one for which labels are measured
@@ -36,26 +36,46 @@ def write(scene: Scene) -> bytes:
 
 def _artists(scene: Scene) -> Iterator[Any]:
     for p in scene.placed:
-        f = p.frame
-        if f is not None:
-            yield _box(f.x, f.y, f.w, f.h, 12.0, f.fill, f.stroke)
-            yield _text(f.x + f.at, f.y - 6, f.label, 11.0, f.ink, "left", "baseline")
+        if p.frame is not None:
+            yield from _frame(p.frame, 0.0, 0.0)
         yield from _marks(p.part, p.dx, p.dy)
+
+
+def _frame(f: Frame, dx: float, dy: float) -> Iterator[Any]:
+    yield _box(f.x + dx, f.y + dy, f.w, f.h, f.round, f.fill, f.stroke)
+    yield _text(f.x + f.at + dx, f.y + dy - 6, f.label, 11.0, f.ink, "left", "baseline")
 
 
 def _marks(part: Part, dx: float, dy: float) -> Iterator[Any]:
     from matplotlib.patches import Circle, Rectangle
 
+    for f in part.panels:
+        yield from _frame(f, dx, dy)
     for b in part.bars:
         yield Rectangle((b.x + dx, b.y + dy), b.w, b.h, facecolor=b.fill, edgecolor="none")
     for w in part.wires:
         yield from _wire(w, dx, dy)
     for d in part.dots:
         yield Circle((d.x + dx, d.y + dy), d.r, facecolor=d.colour, edgecolor="none")
+    for m in part.heats:
+        yield from _heat(m, dx, dy)
     for s in part.shapes:
         yield from _shape(s, dx, dy)
     for t in part.words:
         yield _text(t.x + dx, t.y + dy, t.text, t.size, t.colour, {"start": "left", "middle": "center", "end": "right"}[t.anchor])
+
+
+def _heat(m: Heat, dx: float, dy: float) -> Iterator[Any]:
+    from matplotlib.patches import Rectangle
+
+    left, top, tall = m.x - m.w / 2 + dx, m.y - m.h / 2 + dy, m.h / max(len(m.fills), 1)
+    for k, row in enumerate(m.fills):
+        wide = m.w / max(len(row), 1)
+        for j, fill in enumerate(row):
+            yield Rectangle((left + j * wide, top + k * tall), wide, tall, facecolor=fill, edgecolor="none")
+    yield Rectangle((left, top), m.w, m.h, fill=False, edgecolor=m.stroke, lw=0.8)
+    for x, y, w, h, colour in outlines(m):
+        yield Rectangle((x + dx, y + dy), w, h, fill=False, edgecolor=colour, lw=1.6)
 
 
 def _wire(w: Wire, dx: float, dy: float) -> Iterator[Any]:

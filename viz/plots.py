@@ -13,12 +13,10 @@ import numpy as np
 
 from . import style, text
 from .errors import DrawingError
+from .parts import MEMORY, is_weighting
 
 GATES = ("g", "gate", "β", "beta", "γ", "gamma", "f", "i", "o", "erase_gate", "alpha", "α")
-WEIGHTS = ("w", "usage", "least", "attention", "weight", "allocation", "precedence", "forward", "backward")
-MEMORY = ("M", "memory", "links")
 CLASSES = ("class", "classes", "label", "labels")
-_PRETTY = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α", "g": "g", "s": "s"}
 
 
 class Plot:
@@ -137,13 +135,13 @@ def _kind(name: str, array: np.ndarray) -> str:
         return "classes"
     if array.ndim == 1:
         return "curves"
-    if stem.startswith(("w_", "w ")) or any(stem == w or (len(w) > 1 and w in stem) for w in WEIGHTS):
+    if is_weighting(stem):
         return "weights"
     return "values"
 
 
 def _label(name: str) -> str:
-    words = [_PRETTY.get(w, w) for w in text.clean(name, 24).replace("$", r"\$").replace(".", "_").split("_")]
+    words = [text.SIGNS.get(w, w) for w in text.clean(name, 24).replace("$", r"\$").replace(".", "_").split("_")]
     return " ".join(words)
 
 

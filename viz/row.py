@@ -386,4 +386,8 @@ def finished(placed: list[Placed], colours: Colours, right: float, bottom: float
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
     part, width, bottom = legend.gradient(MARGIN, bottom) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    scales = {h.scale for p in placed for h in p.part.heats if h.scale}
+    if scales:
+        part.heats, words, wide, bottom = legend.heats(list(scales), MARGIN, bottom)
+        part.words, width = part.words + words, max(width, wide)
     return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

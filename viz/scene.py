@@ -51,8 +51,27 @@ class Wire(NamedTuple):
     id: str = ""
 
 
+class Heat(NamedTuple):
+    """A heat map with its centre at (x, y): rows of colours from the top, white without any.
+
+    frames   (row, colour) of each row with an outline;  scale    a key of heat.SCALES, which the legend explains; "" for gradients
+    """
+
+    id: str
+    x: float
+    y: float
+    w: float
+    h: float
+    fills: tuple[tuple[str, ...], ...]
+    stroke: str = "#8A949C"
+    title: str = ""
+    frames: tuple[tuple[int, str], ...] = ()
+    scale: str = ""
+    top: float = 1.0
+
+
 class Frame(NamedTuple):
-    """A rounded rectangle around a step. `at` is the distance of its label from the left border."""
+    """A rounded rectangle around a step, or around a head in it. `at` is the distance of its label from the left border."""
 
     x: float
     y: float
@@ -63,6 +82,7 @@ class Frame(NamedTuple):
     stroke: str = "#7FB07F"
     ink: str = "#5E9A5E"
     at: float = 8.0
+    round: float = 12.0
 
 
 class Word(NamedTuple):
@@ -115,6 +135,8 @@ class Part:
     words: list[Word] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
+    heats: list[Heat] = field(default_factory=list)
+    panels: list[Frame] = field(default_factory=list)
 
 
 class Placed(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 from . import cells, text
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
+from .slots import View
 from .svg import label_width
 from .timeline import Timeline
 from .wiring import SIZE, Step, Wiring
@@ -16,16 +17,19 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
     """The wiring of a timeline whose steps have their layouts. `level` is as for `unrolled`."""
     wiring = Wiring(timeline)
     known: dict[Any, Layout] = {}
+    view = View(wiring) if level == "cell" else None
     for step in wiring.steps:
         graph = _graph(wiring, step)
         step.key = _key(wiring, step, graph)
         if level in ("cell", "box") and step.label:
-            step.fixed = cells.draw(wiring, step, known=level == "cell")
+            step.fixed = cells.draw(wiring, step, view)
             step.layout = step.fixed.layout
             continue
         if step.key not in known:
             known[step.key] = lay_out(graph)
         step.layout = known[step.key]
+    if view is not None:
+        view.tell(wiring)
     return wiring
 
 

@@ -51,6 +51,7 @@ _KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter"
 
 FRAME = ("#EEF6EE", "#7FB07F")
 FRAME_GRADIENT = ("#F7F9FB", "#B9C2C8")
+PANEL_GRADIENT = ("#FFFFFF", "#B9C2C8")
 
 # ---- matplotlib
 
@@ -115,15 +116,19 @@ def _rgb(colour: str) -> tuple[int, ...]:
     return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
+def mixed(a: str, b: str, f: float) -> str:
+    """The colour between two others, at the fraction f of the way."""
+    parts = (round(x + f * (y - x)) for x, y in zip(_rgb(a), _rgb(b), strict=True))
+    return "#" + "".join(f"{v:02X}" for v in parts)
+
+
 def decade_colour(exponent: float) -> str:
     """The colour of a norm of 10^exponent. Beyond the scale it is that of the nearer end."""
     if exponent <= STOPS[0][0]:
         return STOPS[0][1]
     for (a, low), (b, high) in pairwise(STOPS):
         if exponent <= b:
-            f = (exponent - a) / (b - a)
-            mixed = (round(x + f * (y - x)) for x, y in zip(_rgb(low), _rgb(high), strict=True))
-            return "#" + "".join(f"{v:02X}" for v in mixed)
+            return mixed(low, high, (exponent - a) / (b - a))
     return STOPS[-1][1]
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from .scene import Frame, Part, Point, Scene, Shape, Wire
+from .scene import Frame, Heat, Part, Point, Scene, Shape, Wire
 from .style import FONT, LOOKS, TEXT, ink
 from .text import number as n
 from .text import width, xml
@@ -46,21 +46,53 @@ def write(scene: Scene) -> str:
 
 
 def _frame(f: Frame) -> str:
-    mark = f'<rect x="{n(f.x)}" y="{n(f.y)}" width="{n(f.w)}" height="{n(f.h)}" rx="12" fill="{f.fill}" stroke="{f.stroke}"/>'
+    mark = f'<rect x="{n(f.x)}" y="{n(f.y)}" width="{n(f.w)}" height="{n(f.h)}" rx="{n(f.round)}" fill="{f.fill}" stroke="{f.stroke}"/>'
     return mark + (f'<text x="{n(f.x + f.at)}" y="{n(f.y - 6)}" fill="{f.ink}">{xml(f.label)}</text>' if f.label else "")
 
 
 def marks(part: Part) -> Iterator[str]:
     """The SVG elements of one part, from the back to the front."""
+    yield from map(_frame, part.panels)
     for b in part.bars:
         yield f'<rect x="{n(b.x)}" y="{n(b.y)}" width="{n(b.w)}" height="{n(b.h)}" fill="{b.fill}"/>'
     yield from _wires(part.wires)
     for d in part.dots:
         yield f'<circle cx="{n(d.x)}" cy="{n(d.y)}" r="{n(d.r)}" fill="{d.colour}"/>'
+    yield from map(_heat, part.heats)
     yield from _shapes(part.shapes)
     for t in part.words:
         anchor = "" if t.anchor == "start" else f' text-anchor="{t.anchor}"'
         yield f'<text x="{n(t.x)}" y="{n(t.y + t.size * 0.35)}" font-size="{n(t.size)}" fill="{t.colour}"{anchor}>{xml(t.text)}</text>'
+
+
+def _heat(m: Heat) -> str:
+    """A heat map: for each colour one path around all its cells."""
+    left, top, tall = m.x - m.w / 2, m.y - m.h / 2, m.h / max(len(m.fills), 1)
+    cells: dict[str, list[str]] = {}
+    for k, row in enumerate(m.fills):
+        at, wide = left, m.w / max(len(row), 1)
+        for fill, group in groupby(row):
+            run = wide * len(list(group))
+            cells.setdefault(fill, []).append(f"M{at:.2f} {top + k * tall:.2f}h{run:.2f}v{tall:.2f}h{-run:.2f}z")
+            at += run
+    box = f'x="{n(left)}" y="{n(top)}" width="{n(m.w)}" height="{n(m.h)}"'
+    inner = "".join(f'<path fill="{fill}" d="{"".join(d)}"/>' for fill, d in cells.items() if fill != "#FFFFFF")
+    rows = "".join(
+        f'<rect x="{n(x)}" y="{n(y)}" width="{n(w)}" height="{n(h)}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+        for x, y, w, h, colour in outlines(m)
+    )
+    title = f"<title>{xml(m.title)}</title>" if m.title else ""
+    edge = f'<rect {box} fill="none" stroke="{m.stroke}" stroke-width="0.8"/>'
+    return f'<g>{title}<rect {box} fill="#FFFFFF"/><g shape-rendering="crispEdges">{inner}</g>{edge}{rows}</g>'
+
+
+def outlines(m: Heat) -> Iterator[tuple[float, float, float, float, str]]:
+    """(left, top, width, height, colour) of the outline of each marked row. A second one of the same row stands inside the first."""
+    tall = m.h / max(len(m.fills), 1)
+    for before, (k, colour) in enumerate(m.frames):
+        inset = 1.8 * sum(row == k for row, _ in m.frames[:before])
+        x, y = m.x - m.w / 2 - 1 + inset, m.y - m.h / 2 + k * tall - 0.5 + inset
+        yield x, y, m.w + 2 - 2 * inset, tall + 1 - 2 * inset, colour
 
 
 def _wires(wires: Iterable[Wire]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import Any
 LIMIT = 40  # the most characters of a label
 _SUBSCRIPTS = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _LETTERS = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
+SIGNS = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α"}  # how names of parameters are written
+_FULL = {ord(small): c for c, small in _LETTERS.items()}
 _WIDTHS = {
     278: " !,./:;I[]ft\\",
     222: "'ijl|",
@@ -71,6 +73,12 @@ def pretty(name: str) -> str:
     if not stem or not tail or stem.endswith("_") or any(c not in _LETTERS for c in tail):
         return name
     return stem + "".join(_LETTERS[c] for c in tail)
+
+
+def plain(name: str) -> str:
+    """W_h for Wₕ: the name as it was before `pretty`."""
+    stem = name.rstrip("".join(_LETTERS.values()))
+    return f"{stem}_{name[len(stem) :].translate(_FULL)}" if stem and stem != name else name
 
 
 def indexed(name: str, step: int | str) -> str:

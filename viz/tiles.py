@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from . import style, text
+from . import heat, style, text
 from .colours import Colours, describe
 from .geometry import Point
 from .layout import OUTSIDE, FixedLayout
-from .scene import Dot, Part, Port, Shape, Wire, Word
+from .scene import Dot, Frame, Part, Port, Shape, Wire, Word
 from .svg import label_width
 from .wiring import SIZE, Step, Wiring
 
@@ -74,9 +74,19 @@ def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours
         if line.tail[0] == "x":
             points = ((points[0][0], box.height - box.below() + 11.0), *points[1:])
         plain = style.STATE if line.heavy else style.WIRE
-        colour = colours.value(line.item, plain) if line.position is None else colours.wire(line.item, line.position, plain)
+        if line.into is not None:
+            colour = colours.through(*line.into, plain)
+        else:
+            colour = colours.value(line.item, plain) if line.position is None else colours.wire(line.item, line.position, plain)
         part.wires.append(Wire(box.at(points), line.tail, line.head, line.arrow, HEAVY if line.heavy else LINE, colour))
-    part.words = [Word(x, box.height - y, word, 9.5, style.MUTED, of=mark) for x, y, word, mark in fixed.words]
+    part.words = [Word(w.x, box.height - w.y, w.text, w.size, w.colour, w.anchor, w.of) for w in fixed.words]
+    for h in fixed.heats:
+        item = wiring.items[h.item]
+        part.heats.append(heat.drawn(h, item, box.height - h.y, describe(item, wiring.timeline, colours), colours))
+    for p in fixed.panels:
+        part.panels.append(
+            Frame(p.x, box.height - p.y - p.h, p.w, p.h, "", *(style.PANEL_GRADIENT if colours.gradient else (p.fill, p.stroke)), round=8.0)
+        )
 
 
 def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:

@@ -22,6 +22,7 @@ class Item:
     folded   whether the item stands for several operations
     named    whether its name comes from `.named(...)`
     at       for a value of another row, the number of its step as text; "" for a value that belongs to no step
+    part     the part of a step with a memory to which it belongs (`parts`); "" without one
     """
 
     index: int
@@ -37,6 +38,7 @@ class Item:
     folded: bool = False
     named: bool = False
     at: str | None = None
+    part: str = ""
 
 
 @dataclass

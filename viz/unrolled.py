@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import gradients
+from . import gradients, parts
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -34,7 +34,7 @@ def unrolled(
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
-             textbooks, any other step as one box;  "box": every step as one box
+             textbooks, a step with a memory by its heads, weightings and slots, any other step as one box;  "box": every step as one box
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
@@ -55,9 +55,11 @@ def timeline_of(
     if color not in (None, "kind", "grad"):
         raise SettingError(f"color={color!r} is unknown: take 'kind' or 'grad'")
     with _no_collection():
-        unrolling = unroll(what, args, steps, values=color == "grad")
+        unrolling = unroll(what, args, steps, values=color == "grad" or (level == "cell" and bool(args) and not backward))
         unrolling = with_gradients(unrolling) if backward else unrolling
         timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
+        if level == "cell":
+            parts.assign(timeline)
         gradient = color == "grad" or (
             color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
         )

@@ -21,7 +21,8 @@ def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
     """The graph with every loop unrolled. Each step has its own scope: lstm[3], or lstm←[3] in reverse.
 
     `steps` limits the outer loops to their first steps; the results of later steps repeat the last one. For drawings and tests only:
-    programs run and compile as loops. Without `merge`, an operation that two steps have in common stays in both.
+    programs run and compile as loops. Without `merge`, an operation that two steps have in common stays in both. A gradient that a step
+    of a loop takes of its own (a memory that learns) is part of that step, not of a backward pass.
     """
     with interning() if merge else nullcontext():
         params = [abstract(p.type, p.name) for p in graph.params]
@@ -29,7 +30,9 @@ def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
     return Graph(tuple(p.node for p in params), tuple(o.node for o in outputs), graph.name, graph.in_tree, graph.out_tree)
 
 
-def _unrolled(graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: tuple[Scope, ...] = ()) -> list[Tensor]:
+def _unrolled(
+    graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: tuple[Scope, ...] = (), backwards: bool = True
+) -> list[Tensor]:
     found: dict[Node, Any] = dict(zip(graph.params, args, strict=True))
     for node in graph.nodes:
         if node.is_constant:
@@ -37,13 +40,13 @@ def _unrolled(graph: Graph, args: Sequence[Tensor], steps: int | None, scopes: t
             continue
         inputs = [found[a] for a in node.args]
         place = node.origin
-        with override(Origin(place.code, place.line, scopes + place.scopes, place.vjp_of)):
+        with override(Origin(place.code, place.line, scopes + place.scopes, place.vjp_of if backwards else None)):
             if node.op is SCAN:
-                found[node] = _unrolled_scan(inputs, steps, scopes, **node.attrs)
+                found[node] = _unrolled_scan(inputs, steps, scopes, backwards and place.vjp_of is not None, **node.attrs)
             elif node.op is item:
                 found[node] = inputs[0][node.attrs["index"]]
             elif node.op is CALL:
-                found[node] = _unrolled(node.attrs["graph"], inputs, steps, scopes)
+                found[node] = _unrolled(node.attrs["graph"], inputs, steps, scopes, backwards)
             else:
                 found[node] = wrap(make(node.op, tuple(t.node for t in inputs), node.attrs))
                 if isinstance(found[node], Tensor) and node.name:
@@ -55,6 +58,7 @@ def _unrolled_scan(
     args: Sequence[Tensor],
     steps: int | None,
     scopes: tuple[Scope, ...],
+    backwards: bool,
     body: Graph,
     constants: int,
     carries: int,
@@ -70,7 +74,7 @@ def _unrolled_scan(
     carry: Sequence[Tensor] = parts.carries
     rows: dict[int, Sequence[Tensor]] = {}
     for t in order:
-        found = _unrolled(body, [*parts.constants, *carry, *(x[t] for x in parts.sequences)], None, (*scopes, Scope(name, t)))
+        found = _unrolled(body, [*parts.constants, *carry, *(x[t] for x in parts.sequences)], None, (*scopes, Scope(name, t)), backwards)
         carry, rows[t] = found[:carries], found[carries:]
     outs = enumerate(body.out_types[carries:])
     return [*carry, *(_stacked([rows[t][i] for t in range(count)], total, out) for i, out in outs)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..models.tasks.draw import Range
 from ..train import Metrics
 from ..viz.plots import heat_map
 from ..viz.style import plotting
-from .loading import brief, is_target
+from .loading import brief
 from .run import Experiment, Run
 
 MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
@@ -39,9 +39,8 @@ def draw(run: Run, model: Any) -> list[Path]:
         made.append(outputs(e, model, run.pictures / "outputs.svg"))
         if e.harder is not None:
             made.append(outputs(e, model, run.pictures / "outputs-harder.svg", **e.harder))
-    if run.config.model != "transformer":
-        with suppress(viz.DrawingError) if is_target(run.config.model) else nullcontext():  # a user's cell may name no h
-            made.append(memory(e, model, run.pictures / "memory.svg"))
+    with suppress(viz.DrawingError):  # a model without a loop over time, and a cell that names no h, have none
+        made.append(memory(e, model, run.pictures / "memory.svg"))
     if run.config.model in INSIDE:
         made.append(inside(e, model, run.pictures / "inside.svg"))
     return [*made, unrolled(e, model, run.pictures / "unrolled.svg")]
@@ -183,7 +182,7 @@ def memory(e: Experiment, model: Any, path: Path) -> Path:
     if has_memory and "add" not in recorded:
         recorded["add"] = recorded["k"]  # a MANN may write its key
     values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
-    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3}
+    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3 and has_memory}
     figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
     panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
     if has_memory:

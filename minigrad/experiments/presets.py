@@ -38,6 +38,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "batch": 16, "lr": 3e-3, "schedule": "cosine", "warmup": 200, "encoder_after": 2000, "clip_norm": 10.0, "steps": 20_000,
         "evaluate_every": 1000, "easy": 3000,
     },
+    "parity": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64, "lr": 3e-3, "steps": 8000, "evaluate_every": 500},
+    "arithmetic": {"until": 0.99, "model": "lstm", "batch": 64},
+    "group-words": {"until": 0.99, "model": "lstm", "batch": 64},
+    "chomsky": {"until": 0.99, "model": "lstm", "batch": 64, "hidden": 64},
+    "key-reassignment": {"until": 0.001, "model": "lstm", "batch": 32},
+    "associative-retrieval": {"until": 0.99, "model": "fast-weights", "batch": 64},
+    "selective-copy": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
+    "induction": {"until": 0.99, "model": "gru", "batch": 64, "hidden": 64},
 }  # fmt: skip
 
 UNTIL_HARDER: dict[str, dict[str, float]] = {
@@ -45,5 +53,9 @@ UNTIL_HARDER: dict[str, dict[str, float]] = {
     "recall": {"wrong": 0},
     "digits": {"accuracy": 0.9},
     "babi": {"accuracy": 0.95},  # Weston et al. call a task passed at 95 %
+    "parity": {"scaled": 0.95},
+    "arithmetic": {"scaled": 0.95},
+    "group-words": {"accuracy": 0.95},
+    "chomsky": {"accuracy": 0.9},  # Delétang et al. call a language learned from there
     "glyphs": {"accuracy@2": 0.8, "accuracy@5": 0.9, "accuracy@10": 0.95},
 }

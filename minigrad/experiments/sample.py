@@ -28,7 +28,7 @@ class Sample(NamedTuple):
         count = len(next(iter(values.values())))
         means = {k: float(np.mean(v, dtype=float)) for k, v in values.items()}
         faults = [int(is_fault(values[k]).sum()) for k, is_fault in FAULTS.items() if k in values]
-        return cls(means, {k: interval(v, measure(k).rises) for k, v in values.items()}, count, faults[0] if faults else None)
+        return cls(means, {k: interval(v, measure(k).is_fraction) for k, v in values.items()}, count, faults[0] if faults else None)
 
 
 def counted(sequences: int, faulty: int | None) -> str:

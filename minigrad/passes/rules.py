@@ -1,4 +1,4 @@
-"""Rewrite rules: identities that are exact for floats, movements without effect, a stable log of sigmoid; and the pass for transposes."""
+"""Rewrite rules: identities that are exact for floats, movements without effect, a stable log of sigmoid; passes for products and sums."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..control.call import CALL
 from ..graph.ir import Graph, Node
 from ..graph.nodes import behind_broadcast, item, make
 from ..graph.types import TensorType, identical, is_one
-from ..primitives import elementwise, linalg, movement, reduce
+from ..primitives import elementwise, index, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
 from ..tensor import Tensor, inline
 from .rewrite import Rule, in_bodies, rebuilt
@@ -98,7 +98,7 @@ def stable(node: Node, args: Sequence[Tensor]) -> Any:
 CLEANUP: tuple[Rule, ...] = (inline_calls, identities, movements, stable)
 
 
-# ---- a pass of its own
+# ---- passes of their own
 
 
 def transpose_products(graph: Graph) -> Graph:
@@ -114,6 +114,27 @@ def transpose_products(graph: Graph) -> Graph:
         return make(linalg.matmul, (y, x), {})
 
     return rebuilt(graph, construct)
+
+
+def add_rows(graph: Graph) -> Graph:
+    """Sums with scattered slices add the slices alone: x + scatter(v, i) becomes add_at(v, i, x), which reads no other slice of x."""
+    graph = in_bodies(graph, add_rows)
+    readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
+
+    def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        for i in (1, 0) if node.op is elementwise.add else ():
+            old, new = _behind_reshape(node.args[i]), _behind_reshape(args[i])
+            if new.op is index.scatter and readers[old] == readers[node.args[i]] == 1:
+                x = make(movement.reshape, (args[1 - i],), {"shape": new.type.shape})
+                found = make(index.add_at, (*new.args, x), {"axis": new.attrs["axis"]})
+                return make(movement.reshape, (found,), {"shape": node.type.shape})
+        return make(node.op, args, node.attrs)
+
+    return rebuilt(graph, construct)
+
+
+def _behind_reshape(node: Node) -> Node:
+    return node.args[0] if node.op is movement.reshape and not node.is_constant else node
 
 
 def _last_two_swapped(n: int) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from ..graph.types import BOOL, INT, TensorType, check_computed, check_dtype, un
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
-from .rules import each, like, repeat
+from .rules import each, like, repeat, same_operands
 
 UINT64 = np.dtype("uint64")
 JITTED_SCATTER = 2**14  # elements; from this size on a jitted loop is used, which is 24 times as fast as np.add.at but must be compiled
@@ -160,6 +160,32 @@ scatter: Primitive = Primitive(
         (((4, 3), np.array([0, 2, 2, -1])), {"axis": 0, "n": 5}),
         (((2, 2, 2), np.array([[1, 0], [2, 1]])), {"axis": 1, "n": 3}),
     ),
+)
+
+
+def _add_at_type(updates: TensorType, index: TensorType, x: TensorType, axis: int) -> TensorType:
+    return same_operands("add_at", x, _scatter_type(updates, index, axis, x.shape[axis]))
+
+
+def _add_at_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int) -> Tensor:
+    x = repeat(args[2], size, batched[2])
+    return add(x, _scatter_batch(lambda: scatter)(size, args[:2], batched[:2], axis, x.shape[axis + 1]))
+
+
+# x + scatter(updates, index), which the pass add_rows replaces by it; compiled, it may take the memory of x.
+add_at: Primitive = Primitive(
+    "add_at",
+    _add_at_type,
+    lambda updates, index, x, axis: x + _scattered(np.add, 0, updates, index, axis, x.shape[axis]),
+    vjp=each(
+        lambda ct, y, updates, index, x, axis: take(ct, index, axis=axis),
+        lambda ct, y, updates, index, x, axis: None,
+        lambda ct, y, updates, index, x, axis: ct,
+    ),
+    batch=_add_at_batch,
+    kind="index",
+    symbol="add at",
+    examples=((((4, 3), np.array([0, 2, 2, -1]), (5, 3)), {"axis": 0}), (((2, 2, 2), np.array([[1, 0], [2, 1]]), (2, 3)), {"axis": 1})),
 )
 
 

@@ -23,10 +23,15 @@ class Measure(NamedTuple):
     label: str  # the label of an axis
     rises: bool = False  # whether greater is better
 
+    @property
+    def is_fraction(self) -> bool:
+        """Whether it is a fraction of all, from 0 to 1."""
+        return self.form.endswith("%")
+
     def number(self, value: float) -> str:
         """The value as text, a dash for NaN. It has as many digits as it takes to tell it from 0, and a fraction from all."""
         digits, kind = int(self.form[1]), self.form[2]
-        unit, perfect = (100, 1.0) if kind == "%" else (1, 0.0)
+        unit, perfect = 100 if self.is_fraction else 1, 1.0 if self.rises else 0.0
         text = f"{value:.{digits}{kind}}"
         while digits < MOST_DIGITS and float(text.rstrip("%")) / unit in {0.0, perfect} - {value}:
             digits += 1
@@ -47,7 +52,9 @@ MEASURES = {
     "wrong": Measure("wrong", ".3f", "wrong bits a sequence"),
     "nats": Measure("nats", ".4f", "cost (nats an answer)"),
     "error": Measure("squared error", ".4f", "mean squared error"),
+    "half-error": Measure("half squared error", ".4f", "half the squared error"),
     "accuracy": Measure("right", ".1%", "accuracy", rises=True),
+    "scaled": Measure("scaled accuracy", ".3f", "scaled accuracy (0: guessing, 1: all right)", rises=True),
 }
 
 

@@ -6,7 +6,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
+from minigrad.models import (
+    CNN,
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    MLSTM,
+    NTM,
+    RNN,
+    S6,
+    SAM,
+    SLSTM,
+    TTT,
+    AttentiveLSTM,
+    Bidirectional,
+    DeltaNet,
+    FastWeights,
+    MinGRU,
+    MinLSTM,
+    Stack,
+    StackRNN,
+    TapeRNN,
+    Titans,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.errors import DTypeError, GraphError
@@ -155,10 +179,21 @@ MODELS: dict[str, Any] = {
     "rnn": lambda: RNN(3, 4, 2, dtype="float64"),
     "lstm": lambda: Stack([LSTM(3, 4, peephole=True, projection=3, dtype="float64"), GRU(3, 3, 2, dtype="float64")]),
     "both ways": lambda: Bidirectional(LSTM(3, 4, dtype="float64"), GRU(3, 3, dtype="float64")),
+    "cnn": lambda: CNN(3, 4, 2, 3, 2, dtype="float64"),
+    "ttt": lambda: TTT(3, 4, 2, mini_batch=2, dtype="float64"),
+    "titans": lambda: Titans(3, 4, 2, dtype="float64"),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "dnc": lambda: DNC(3, 2, **small),
     "mann": lambda: MANN(3, 2, heads=2, **small),
+    "xlstm": lambda: Stack([SLSTM(3, 4, heads=1, convolution=True, dtype="float64"), MLSTM(4, 4, 2, heads=1, dtype="float64")]),
+    "minimal": lambda: Stack([MinGRU(3, 4, dtype="float64"), MinLSTM(4, 3, 2, dtype="float64")]),
+    "s6": lambda: S6(3, 4, 2, states=3, convolution=True, dtype="float64"),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 4, 2, stacks=2, cells=5, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 4, 2, cells=5, cell_size=2, writer=3, dtype="float64"),
     "attention": lambda: AttentiveLSTM(3, 4, 2, dtype="float64"),
+    "deltanet": lambda: DeltaNet(3, 4, 2, gated=True, product=2, dtype="float64"),
+    "fast weights": lambda: FastWeights(3, 4, 2, dtype="float64"),
     "transformer": lambda: Transformer(3, 2, 4, 2, 1, dtype="float64"),
 }
 

@@ -4,11 +4,45 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Encoded, ImageEncoder, Stack, Transformer
+from minigrad.models import (
+    CNN,
+    DNC,
+    GRU,
+    LSTM,
+    MANN,
+    MLSTM,
+    NTM,
+    RNN,
+    S6,
+    SAM,
+    SLSTM,
+    TTT,
+    AttentiveLSTM,
+    Bidirectional,
+    DeltaNet,
+    Encoded,
+    FastWeights,
+    ImageEncoder,
+    LinearAttention,
+    MinGRU,
+    MinLSTM,
+    Stack,
+    StackRNN,
+    TapeRNN,
+    Titans,
+    Transformer,
+)
 
 import minigrad as mg
 from minigrad.tensor import inline
 from minigrad.transforms.interpret import run
+
+
+def slowly(model):
+    """The model with gates that forget little."""
+    model.decay.log_A = mg.parameter(model.decay.log_A.numpy() - 4)
+    return model
+
 
 small = {"hidden": 6, "memory": (7, 4), "dtype": "float64"}
 MODELS = {
@@ -20,6 +54,9 @@ MODELS = {
     "lstm-coupled": lambda: LSTM(3, 6, 2, peephole=True, coupled=True, projection=4, dtype="float64"),
     "gru": lambda: GRU(3, 6, 2, dtype="float64"),
     "gru-paper": lambda: GRU(3, 6, 2, reset_first=True, dtype="float64"),
+    "cnn": lambda: CNN(3, 6, 2, 4, 2, dtype="float64"),
+    "ttt": lambda: TTT(3, 4, 2, mini_batch=2, output_gate=True, dtype="float64"),
+    "titans": lambda: Titans(3, 4, 2, heads=2, output_gate=True, dtype="float64"),
     "stack": lambda: Stack([LSTM(3, 5, dtype="float64"), GRU(5, 4, 2, dtype="float64")]),
     "ntm": lambda: NTM(3, 2, M_0="learned", **small),
     "ntm-heads": lambda: NTM(3, 2, "feedforward", read_heads=2, write_heads=3, shift=2, w_0="focused", read="before", **small),
@@ -28,6 +65,25 @@ MODELS = {
     "mann": lambda: MANN(3, 2, heads=2, **small),
     "mann-encoded": lambda: Encoded(ImageEncoder(1, (2,), 3, dtype="float64"), MANN(5, 2, heads=1, **small)),
     "mann-strength": lambda: MANN(3, 2, "ff", heads=3, content="add", strength=True, read="before", **small),
+    "linear-attention": lambda: LinearAttention(3, 4, 2, dtype="float64"),
+    "linear-attention-delta": lambda: LinearAttention(3, 4, 2, feature="dpfp", rule="delta", convolution=True, dtype="float64"),
+    "deltanet-gated": lambda: slowly(
+        DeltaNet(3, 4, 2, gated=True, product=2, negative_eigenvalues=True, S_0="learned", output_gate=True, dtype="float64")
+    ),
+    "deltanet-chunk": lambda: slowly(DeltaNet(3, 4, 2, gated=True, chunk=3, dtype="float64")),
+    "fast-weights": lambda: FastWeights(3, 4, 2, inner=2, dtype="float64"),
+    "slstm": lambda: SLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "slstm-exp": lambda: SLSTM(3, 6, 2, heads=1, forget="exp", norm=False, convolution=True, dtype="float64"),
+    "mlstm": lambda: MLSTM(3, 6, 2, heads=2, dtype="float64"),
+    "mlstm-chunks": lambda: MLSTM(3, 6, 2, 1, "exp", True, False, "silu", chunk=3, dtype="float64"),
+    "mingru": lambda: MinGRU(3, 6, 2, dtype="float64"),
+    "minlstm": lambda: MinLSTM(3, 6, 2, dtype="float64"),
+    "mingru-chunks": lambda: MinGRU(3, 6, 2, chunk=3, dtype="float64"),
+    "s6": lambda: S6(3, 4, 2, states=3, dtype="float64"),
+    "s6-negative": lambda: S6(3, 4, 2, 3, 1, "exact", True, "learned", convolution=True, dtype="float64"),
+    "sam": lambda: SAM(3, 2, heads=2, nearest=3, **small),
+    "stack-rnn": lambda: StackRNN(3, 6, 2, stacks=2, cells=5, cell_size=2, dtype="float64"),
+    "tape-rnn": lambda: TapeRNN(3, 6, 2, cells=5, cell_size=2, writer=4, dtype="float64"),
 }
 every = pytest.mark.parametrize("name", MODELS)
 rng = np.random.default_rng(5)
@@ -76,6 +132,16 @@ def test_jit_checkpoint_and_steps_agree(name):
     for t, x in enumerate(XS):
         state, y = model.step(state, mg.tensor(x))
         close(y, ys[t])
+
+
+@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
+    model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
+    fast = mg.jit(f)
+    for T, batch in ((4, 2), (7, 1), (1, 3)):
+        xs = rng.standard_normal((T, batch, 3))
+        close(fast(model, xs), f(model, xs), 1e-10)
+    assert sum(map(len, fast.programs.values())) == 1
 
 
 @every
@@ -170,7 +236,10 @@ def test_every_intermediate_is_named():
     """The drawings find gates, heads and memory by name, with the head's scope."""
     expected = {
         RNN(3, 4, 2): {"h", "y"},
+        CNN(3, 4, 2): {"h", "y"},
         GRU(3, 4, 2): {"r", "z", "n", "h", "y"},
+        TTT(3, 4, 2): {"q", "k", "v", "eta", "r", "h", "y"},
+        Titans(3, 4, 2): {"q", "k", "v", "eta", "theta", "alpha", "S1", "S2", "M1", "M2", "r", "h", "y"},
         LSTM(3, 4, 2): {"i", "f", "g", "o", "c", "h", "y"},
         LSTM(3, 4, 2, projection=2): {"i", "f", "g", "o", "c", "h", "projected", "y"},
         AttentiveLSTM(3, 4, 2): {"scores", "weights", "context", "h", "y"},
@@ -181,6 +250,19 @@ def test_every_intermediate_is_named():
         },
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1): {"k", "g", "w_least", "w_read", "w_write", "usage", "M", "r", "y"},
         MANN(3, 2, hidden=4, memory=(5, 3), heads=1, content="add", strength=True): {"k", "g", "add", "beta"},
+        DeltaNet(3, 4, 2, gated=True, output_gate=True): {"q", "k", "v", "beta", "alpha", "S", "r", "gate", "h", "y"},
+        LinearAttention(3, 4, 2, rule="delta"): {"q", "k", "v", "beta", "S", "r", "h", "y"},
+        FastWeights(3, 4, 2): {"h", "A", "y"},
+        SLSTM(3, 4, 2, heads=2): {"i'", "f'", "z", "o", "m", "c", "n", "h", "y"},
+        MLSTM(3, 4, 2, heads=2): {"q", "k", "v", "i'", "f'", "m", "C", "n", "o", "h", "y"},
+        MinGRU(3, 4, 2): {"z", "h", "y"},
+        MinLSTM(3, 4, 2): {"f'", "h", "y"},
+        S6(3, 4, 2, 3): {"u", "delta", "A", "B", "h", "y"},
+        SAM(3, 2, hidden=4, memory=(5, 3)): {
+            *("k", "beta", "add", "alpha", "gamma", "least", "w_write", "M", "rows", "w_read", "r", "accessed", "y"),
+        },
+        StackRNN(3, 4, 2): {"top", "h", "actions", "pushed", "s", "y"},
+        TapeRNN(3, 4, 2): {"h", "written", "moves", "tape", "y"},
         DNC(3, 2, hidden=4, memory=(5, 3)): {
             *("k", "beta", "f", "usage", "allocation", "g_a", "g_w", "w_content", "w_write", "erase", "add", "M"),
             *("links", "precedence", "modes", "forward", "backward", "w_read", "r", "y"),

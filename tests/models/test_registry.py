@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, MANN, NTM
+from minigrad.models import DNC, MANN, NTM, SAM
 
 import minigrad as mg
 from minigrad.experiments import MODELS, Config, ConfigError, Experiment
@@ -31,6 +31,9 @@ VARIANTS = {
     "random memory": lambda: np.ptp(made("ntm", **MEMORY, M_0="random", w_0="uniform").initial_state(1).M.numpy(), 1).max() > 0,
     "nothing read": lambda: not made("ntm", **MEMORY, r_0="zeros").initial_state(1).r.numpy().any(),
     "faster decay": lambda: made("mann", **MEMORY, decay="0.95").decay == 0.95,
+    "R at random": lambda: made("slstm", heads="1", W_h="uniform").R.numpy().any(),
+    "exponential forget gates": lambda: made("mlstm", heads="1", forget="exp").forget == "exp",
+    "negative eigenvalues": lambda: [layer.negative for layer in made("s6", negative_eigenvalues="yes", layers="2").layers] == [True, True],
     "a deep controller": lambda: len(made("dnc", **MEMORY, layers="2").controller.layers) == 2,
 }
 
@@ -58,6 +61,27 @@ OPTIONS = {
     "mann": "controller lstm|ff lstm, hidden INT 200, memory SLOTSxWIDTH 128x40, heads INT 4, content key|add key, strength yes|no no, "
     "decay FLOAT 0.99, read after|before after",
     "dnc": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 64x20, heads INT 1, layers INT 1",
+    "linear-attention": "hidden INT 64, layers INT 1, heads INT 2, feature elu|dpfp elu, nu INT 1, normalised yes|no yes, "
+    "rule sum|delta sum, convolution yes|no no, norm yes|no no, output_gate yes|no no",
+    "deltanet": "hidden INT 64, layers INT 1, heads INT 2, gated yes|no no, product INT 1, negative_eigenvalues yes|no no, "
+    "S_0 zeros|learned zeros, convolution yes|no yes, norm yes|no yes, output_gate yes|no no, chunk INT 0",
+    "fast-weights": "hidden INT 100, layers INT 1, inner INT 1, A_decay FLOAT 0.95, A_rate FLOAT 0.5",
+    "slstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
+    "W_h zeros|uniform zeros, b_f falling|high falling",
+    "mlstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
+    "output_gate sigmoid|silu|none sigmoid, chunk INT 0",
+    "mingru": "hidden INT 100, layers INT 1, longest INT 0, chunk INT 0",
+    "minlstm": "hidden INT 100, layers INT 1, longest INT 0, chunk INT 0",
+    "s6": "hidden INT 100, layers INT 1, states INT 16, expand INT 2, discretisation code|exact code, "
+    "negative_eigenvalues yes|no no, h_0 zeros|learned zeros, convolution yes|no no, output_gate yes|no yes, skip yes|no yes",
+    "ttt": "hidden INT 32, layers INT 1, heads INT 1, network linear|mlp linear, mini_batch INT 16, dual yes|no no, plain yes|no no, "
+    "convolution yes|no yes, norm yes|no yes, output_gate yes|no no",
+    "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
+    "output_gate yes|no no",
+    "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
+    "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
+    "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",
+    "tape-rnn": "hidden INT 100, cells INT 100, cell_size INT 8, writer INT 64, jump counted|given counted",
     "feedforward": "hidden INT 200",
 }
 
@@ -77,7 +101,7 @@ def test_an_option_has_one_help_text_whichever_model_has_it():
     assert texts["positions"] == "how positions are told; learned: up to 1024"
 
 
-@pytest.mark.parametrize(("name", "constructor"), {"ntm": NTM, "mann": MANN, "dnc": DNC}.items())
+@pytest.mark.parametrize(("name", "constructor"), {"ntm": NTM, "mann": MANN, "dnc": DNC, "sam": SAM}.items())
 def test_a_model_made_by_name_is_what_its_constructor_makes(name, constructor):
     made, plain = MODELS[name](5, 3, 2), constructor(3, 2, key=5)
     assert mg.tree.flatten(made)[1] == mg.tree.flatten(plain)[1]
@@ -97,7 +121,7 @@ def test_the_heads_of_a_setting_read_and_write():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_an_output_depends_on_no_later_input_and_on_no_other_sequence(name):
-    settings = {"hidden": "8"} | ({"memory": "6x4"} if name in ("ntm", "mann", "dnc") else {})
+    settings = {"hidden": "8"} | ({"memory": "6x4"} if name in ("ntm", "mann", "dnc", "sam") else {})
     model = Experiment(Config.of("copy", name, bits=2, **settings)).model()
     xs = np.random.default_rng(0).standard_normal((6, 3, model.inputs), dtype="float32")
     other = xs.copy()

@@ -52,7 +52,7 @@ def rectangles(scene: Scene) -> list[tuple[str, float, float, float, float]]:
     return [
         (p.prefix + s.id, s.x + p.dx - s.w / 2, s.y + p.dy - s.h / 2, s.x + p.dx + s.w / 2, s.y + p.dy + s.h / 2)
         for p in scene.placed
-        for s in p.part.shapes
+        for s in (*p.part.shapes, *p.part.heats)
     ]
 
 

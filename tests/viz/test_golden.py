@@ -53,6 +53,8 @@ DRAWINGS: dict[str, Callable[[], viz.Drawing]] = {
     "gru rolled": lambda: viz.rolled(graph(GRU(3, 4)), level="cell", steps=3),
     "backward": lambda: viz.unrolled(graph(LSTM(3, 4)), backward=True),
     "bidirectional": lambda: viz.unrolled(graph(Bidirectional(RNN(3, 4), GRU(3, 4))), level="cell"),
+    "ntm cell": lambda: viz.unrolled(graph(NTM(3, 2, hidden=4, memory=(5, 3))), level="cell"),
+    "mann cell": lambda: viz.rolled(graph(MANN(3, 2, hidden=4, memory=(5, 3))), level="cell"),
     "ntm": lambda: viz.unrolled(graph(NTM(3, 2, hidden=4, memory=(5, 3))), level="gate"),
     "mann": lambda: viz.rolled(graph(MANN(3, 2, hidden=4, memory=(5, 3)))),
     "compared": lambda: viz.compare({"RNN": graph(RNN(3, 4)), "LSTM": graph(LSTM(3, 4))}, level="box"),

@@ -34,6 +34,9 @@ class Block:
         self.lowering, self.graph, self.targets = lowering, graph, targets
         self.values: dict[Node, Any] = {**lowering.constants, **params}
         self.owned: dict[Node, list[Stored]] = {}
+        self.replaced: set[Node] = set()  # the params whose memory may be written: carries that a step changes in a few places
+        self.last_use: dict[Node, int] = {}
+        self.now = 0  # the step of the schedule
         self.out: list[L.Stmt] = []
         self.lets: dict[Node, str] = {}
         self.here: Indices | None = None
@@ -44,10 +47,12 @@ class Block:
     def lower(self) -> None:
         """Add the statements of the graph. They store each output in its target."""
         plan = schedule(self.graph)
+        self.last_use = plan.last_use
         dying: dict[int, list[Node]] = {}
         for node, at in plan.last_use.items():
             dying.setdefault(at, []).append(node)
         for at, step in enumerate(plan.steps):
+            self.now = at
             if isinstance(step, Cluster):
                 self.cluster(step, plan)
             else:
@@ -113,6 +118,25 @@ class Block:
         value = self.lowering.pool.allocate(type)
         self.owned.setdefault(owner, []).append(value)
         return value
+
+    def take_over(self, x: Node, owner: Node) -> Stored | None:
+        """The memory of x for the value of `owner`, which is x with some elements changed. None if x is read later, or by another argument
+        of `owner`, or if its memory is not this block's to write."""
+        found, root = self.view(x), x
+        while root not in self.owned and root not in self.replaced and (is_movement(root) or root.op is movement.reshape):
+            root = root.args[0]
+        if found is None or not found.is_dense or self.last_use.get(root) != self.now:
+            return None
+        if [v.buffer for v in map(self.view, owner.args) if v is not None].count(found.buffer) > 1:
+            return None
+        if root in self.replaced:
+            self.replaced.add(owner)
+        elif any(v.buffer is found.buffer for v in self.owned.get(root, ())):
+            self.owned.setdefault(owner, []).extend(self.owned.pop(root))
+        else:
+            return None
+        self.values[owner] = found
+        return found
 
     def view(self, node: Node) -> Stored | None:
         """The node as strided memory if it is stored or a movement of a stored node, else None."""

@@ -10,7 +10,7 @@ from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType
-from ...primitives import movement
+from ...primitives import index, movement
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
@@ -79,7 +79,7 @@ def scan(block: Block, node: Node) -> None:
 
 class Loop:
     """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step; any other carry has two
-    buffers, for its value before and after a step."""
+    buffers, for its value before and after a step, or one if a step only adds some slices to it."""
 
     def __init__(self, block: Block, node: Node):
         attrs = node.attrs
@@ -94,6 +94,9 @@ class Loop:
         self.targets: dict[Node, Stored] = {}
         self.copies: list[tuple[Stored, Node]] = []
         self.late: list[tuple[Stored, Stored]] = []
+        self.changed: dict[Node, tuple[Stored, Node]] = {}
+        self.carried: dict[int, Stored] = {}  # the memory of carries that are no outputs
+        self.scratch: list[Stored] = []
         self.results: list[Any] = [None] * len(self.body.outputs)
         inside = block.loop is not None and block.lowering.rows is None and row_work(self.body) >= NESTED_WORK
         self.shared = block.shares or inside
@@ -120,7 +123,12 @@ class Loop:
         lowering.rows = rows or lowering.rows
         inner = Block(lowering, self.body, self.params_at, self.targets)
         inner.loop = self if self.shared else None
+        inner.replaced = set(self.changed)
         inner.lower()
+        for now, after in self.changed.values():
+            found = inner.view(after)
+            if found is not None and found.buffer is not now.buffer:
+                self.late.append((now, found))
         for target, y in self.copies:
             inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), note(y))
         for target, source in self.late:
@@ -136,6 +144,17 @@ class Loop:
             lowering.rows = None
             block.separate(L.Shared(extent(Dim.of(rows.batch)), rows.low, rows.high, (loop,)))
         block.values[self.node] = self.results
+        self.release()
+
+    def release(self) -> None:
+        """Give back the memory of carries that nobody reads after the loop."""
+        block = self.block
+        read = {n.attrs["index"] for n in block.graph.nodes if n.op is item and n.args[0] is self.node}
+        idle = {id(v) for v in self.scratch} | {id(v) for i, v in self.carried.items() if i not in read}
+        for value in (owned := block.owned.get(self.node, [])):
+            if id(value) in idle:
+                block.lowering.pool.release(value)
+        block.owned[self.node] = [v for v in owned if id(v) not in idle]
 
     def is_result(self, node: Node, index: int) -> bool:
         return node.op is item and node.args[0] is self.node and node.attrs["index"] == index
@@ -218,10 +237,20 @@ class Loop:
             self.params_at[p] = now
             self.write(after, goal)
         else:
-            now, goal = (block.temporary(p.type, self.node) for _ in range(2))
+            now = self.params_at[p] = self.results[i] = self.carried[i] = block.temporary(p.type, self.node)
             block.copy(now, inline(block, self.given.carries[i]), note(p))
-            self.params_at[p] = now
-            self.results[i] = now
-            if after is not p:
+            if adds_rows(after, p):
+                self.changed[p] = now, after
+            elif after is not p:
+                goal = block.temporary(p.type, self.node)
+                self.scratch.append(goal)
                 self.write(after, goal)
                 self.late.append((now, goal))
+
+
+def adds_rows(after: Node, before: Node) -> bool:
+    """Whether a value is another one with slices added."""
+    node = after
+    while node is not before and node.op in (index.add_at, movement.reshape):
+        node = node.args[-1]
+    return node is before and after is not before

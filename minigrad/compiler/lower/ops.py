@@ -120,12 +120,12 @@ def _checked(block: Block, node: Node, position: L.Expr, n: L.Index) -> tuple[li
 
 
 def take(block: Block, node: Node) -> None:
-    x, axis = block.memory(node.args[0], node), node.attrs["axis"]
-    target, picks = block.store(node), node.args[1]
+    (x, picks), axis = node.args, node.attrs["axis"]
+    target = block.store(node)
     loops, indices = block.loops(target.shape)
     k = picks.type.ndim
-    made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.shape[axis]))
-    value = x.load((*indices[:axis], position, *indices[axis + k :]))
+    made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.type.shape[axis]))
+    value = block.at(x, (*indices[:axis], position, *indices[axis + k :]))
     _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=note(node))])
 
 
@@ -139,8 +139,23 @@ def position(block: Block, node: Node) -> None:
 def scatter(block: Block, node: Node) -> None:
     axis, (updates, picks) = node.attrs["axis"], node.args
     op, start = ("add", 0) if node.op is index.scatter else ("maximum", index.lowest(node.type.dtype))
-    target, k = block.store(node), picks.type.ndim
+    target = block.store(node)
     block.copy(target, lambda i: const(start, node.type.dtype), note(node))
+    _scatter_into(block, node, target, op, updates, picks, axis)
+
+
+def add_at(block: Block, node: Node) -> None:
+    """In the memory of x if nobody reads x from now on, else in a copy."""
+    updates, picks, x = node.args
+    target = block.take_over(x, node)
+    if target is None:
+        target = block.store(node)
+        block.copy(target, inline(block, x), note(node))
+    _scatter_into(block, node, target, "add", updates, picks, node.attrs["axis"])
+
+
+def _scatter_into(block: Block, node: Node, target: Stored, op: str, updates: Node, picks: Node, axis: int) -> None:
+    k = picks.type.ndim
     loops, indices = block.loops(updates.type.shape)
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
     place = (*indices[:axis], position, *indices[axis + k :])
@@ -156,10 +171,10 @@ def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, mad
 
 
 def gather(block: Block, node: Node) -> None:
-    x, axis, target = block.memory(node.args[0], node), node.attrs["axis"], block.store(node)
+    (x, picks), axis, target = node.args, node.attrs["axis"], block.store(node)
     loops, indices = block.loops(target.shape)
-    made, position = _checked(block, node, block.at(node.args[1], indices), extent(x.shape[axis]))
-    value = x.load((*indices[:axis], position, *indices[axis + 1 :]))
+    made, position = _checked(block, node, block.at(picks, indices), extent(x.type.shape[axis]))
+    value = block.at(x, (*indices[:axis], position, *indices[axis + 1 :]))
     block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), value, note=note(node))])
 
 
@@ -232,6 +247,6 @@ def cumulative(block: Block, node: Node) -> None:
 
 
 CONTROL = (cond, while_loop, scan)
-ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, gather, scatter_along, argsort, argmax, fit, random, kernel)
+ALONE = (matmul, reshape, pad, concat, roll, take, position, scatter, add_at, gather, scatter_along, argsort, argmax, fit, random, kernel)
 OTHERS: dict[str, Callable[[Block, Node], None]] = {"scatter_max": scatter, "cumsum": cumulative, "cumprod": cumulative}
 LOWER: dict[str, Callable[[Block, Node], None]] = {f.__name__: f for f in (*ALONE, *CONTROL)} | OTHERS

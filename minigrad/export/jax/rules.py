@@ -141,6 +141,10 @@ def scatter(updates: Array, index: Array, axis: int, n: Any) -> Array:
     return _start(updates, axis, axis + index.ndim, n, 0).at[at].add(updates, mode="drop")
 
 
+def add_at(updates: Array, index: Array, x: Array, axis: int) -> Array:
+    return x.at[(*(slice(None),) * axis, _index(index, x.shape[axis]))].add(updates, mode="drop")
+
+
 def scatter_max(updates: Array, index: Array, axis: int, n: Any) -> Array:
     at = (*(slice(None),) * axis, _index(index, n))
     return _start(updates, axis, axis + index.ndim, n, lowest(updates.dtype)).at[at].max(updates, mode="drop")
@@ -300,6 +304,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "prod": lambda x, axes: jnp.prod(x, axes, dtype=x.dtype),
     "sum": lambda x, axes: jnp.sum(x, axes, dtype=x.dtype),
     # indices
+    "add_at": add_at,
     "argsort": argsort,
     "gather": gather,
     "one_hot": one_hot,

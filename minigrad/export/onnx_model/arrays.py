@@ -163,6 +163,10 @@ def scatter(w: Writer, node: Node, updates: str, index: str, axis: int, n: Exten
     return _scattered(w, node, "add", np.zeros((), node.type.dtype), updates, index, axis)
 
 
+def add_at(w: Writer, node: Node, updates: str, index: str, x: str, axis: int) -> str:
+    return w.op("Add", x, _scattered(w, node, "add", np.zeros((), node.type.dtype), updates, index, axis))
+
+
 def scatter_max(w: Writer, node: Node, updates: str, index: str, axis: int, n: Extent) -> str:
     dtype = node.type.dtype
     found = _scattered(w, node, "max", np.array(lowest(dtype), dtype), updates, index, axis)
@@ -260,6 +264,6 @@ ARRAYS: dict[str, Rule] = {
     "reshape": lambda w, node, x, shape: w.reshape(x, shape), "broadcast": broadcast, "permute": permute, "slice": slice_,
     "pad": wide(pad, "own"), "flip": flip, "roll": roll, "concat": lambda w, node, *xs, axis: w.op("Concat", *xs, axis=axis),
     "matmul": wide(simple("MatMul"), "as int64"), "take": take, "gather": gather, "position": position,
-    "scatter": scatter, "scatter_max": scatter_max, "scatter_along": scatter_along, "argsort": wide(argsort), "one_hot": one_hot,
-    "iota": iota, "extent": extent, "random": random,
+    "scatter": scatter, "add_at": add_at, "scatter_max": scatter_max, "scatter_along": scatter_along, "argsort": wide(argsort),
+    "one_hot": one_hot, "iota": iota, "extent": extent, "random": random,
 }  # fmt: skip

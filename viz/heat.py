@@ -1,0 +1,131 @@
+"""Heat maps in drawings: the values, or the gradients, of a memory, its weightings and its vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from . import style
+from .colours import Colours
+from .scene import Heat
+from .timeline import Item
+
+WRITE, READ, AMOUNT = "#B8402F", "#2C6AA6", "#59636B"
+SCALES = {  # the colours at the ends of a scale, and at its middle
+    "write": ("#FFFFFF", WRITE),
+    "read": ("#FFFFFF", READ),
+    "amount": ("#FFFFFF", AMOUNT),
+    "signed": (READ, "#FFFFFF", "#C4402F"),
+}
+WORDS = {
+    "write": "weights of a write head, 0 … 1",
+    "read": "weights of a read head, 0 … 1",
+    "amount": "other numbers from 0",
+    "signed": "below 0 · 0 · above 0",
+}
+LEVELS = 32  # different colours of one scale, so that equal ones can be written together
+STROKE = "#8A949C"
+
+
+class Field(NamedTuple):
+    """Which numbers of a value a heat map shows.
+
+    form    "weighting" (a column for each head), "memory" (a row for each slot), "links" (slots × slots), "vector" (a row for each head)
+            or "row" (its last axis, of an input or a result)
+    lead    1 where the first axis is the batch: its first member is shown, or the norm of a gradient over the batch
+    slots   the slots that are shown; None for all
+    """
+
+    form: str
+    lead: int
+    slots: tuple[int, ...] | None = None
+
+    def grid(self, array: np.ndarray, gradient: bool = False) -> np.ndarray:
+        """The numbers as rows and columns."""
+        if self.form == "row":
+            array = array.reshape(-1, array.shape[-1])
+            return np.sqrt((array.astype(np.float64) ** 2).sum(0))[None] if gradient else array[:1]
+        if self.lead:
+            array = np.sqrt((array.astype(np.float64) ** 2).sum(0)) if gradient else array[0]
+        rows = slice(None) if self.slots is None else list(self.slots)
+        if self.form == "weighting":
+            return np.atleast_2d(array).T[rows]
+        if self.form == "links":
+            return array[rows][:, rows]
+        return array[rows] if self.form == "memory" else np.atleast_2d(array)
+
+
+class FixedHeat(NamedTuple):
+    """A heat map at a fixed position of a step.
+
+    scale    a key of SCALES, and `top` the number at its end
+    frames   (row, colour) of each row with an outline
+    """
+
+    id: str
+    x: float
+    y: float
+    w: float
+    h: float
+    item: int
+    field: Field
+    scale: str
+    top: float
+    frames: tuple[tuple[int, str], ...] = ()
+
+
+def value_of(item: Item) -> np.ndarray | None:
+    """The value of an item, None for one without."""
+    value = item.node.value
+    return value if isinstance(value, np.ndarray) else None
+
+
+def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -> Heat:
+    """The heat map in a scene, at this height: of the value, or of the gradient in its colours; white without numbers."""
+    array = colours.arrays.get(item.index) if colours.gradient else value_of(item)
+    if array is None:
+        fills = ((style.NO_GRADIENT,),) if colours.gradient else ()
+    else:
+        grid = heat.field.grid(array, colours.gradient)
+        fills = by_gradient(grid, colours) if colours.gradient else by_value(grid, heat.scale, heat.top)
+        title = (
+            f"{title} · colours from {-heat.top if heat.scale == 'signed' else 0:.3g} to {heat.top:.3g}" * (not colours.gradient) or title
+        )
+    frames = tuple((row, style.TEXT if colours.gradient else colour) for row, colour in heat.frames)
+    return Heat(
+        heat.id, heat.x, y, heat.w, heat.h, fills, STROKE, title, frames, "" if colours.gradient or array is None else heat.scale, heat.top
+    )
+
+
+def by_value(grid: np.ndarray, scale: str, top: float) -> tuple[tuple[str, ...], ...]:
+    """The colour of each number on a scale that ends at `top`; not finite is magenta."""
+    low = -top if scale == "signed" else 0.0
+    with np.errstate(all="ignore"):
+        levels = np.clip(np.nan_to_num((grid - low) / (top - low) * LEVELS, nan=-1.0), -1, LEVELS).round().astype(int)
+    colours = [mixed(scale, n / LEVELS) for n in range(LEVELS + 1)]
+    finite = np.isfinite(grid)
+    return tuple(
+        tuple(colours[max(n, 0)] if ok else style.NOT_FINITE for n, ok in zip(row, good, strict=True))
+        for row, good in zip(levels.tolist(), finite.tolist(), strict=True)
+    )
+
+
+def by_gradient(grid: np.ndarray, colours: Colours) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(colours.of(abs(float(v))) for v in row) for row in grid)
+
+
+def mixed(scale: str, f: float) -> str:
+    """The colour at a fraction of a scale."""
+    stops = SCALES[scale]
+    at = f * (len(stops) - 1)
+    k = min(int(at), len(stops) - 2)
+    return style.mixed(stops[k], stops[k + 1], at - k)
+
+
+def greatest(arrays: Sequence[np.ndarray]) -> float:
+    """The greatest absolute value of finite numbers; 1 where all are 0."""
+    found = max((float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in arrays), default=0.0)
+    return found if found > 0 and math.isfinite(found) else 1.0
