@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
@@ -43,9 +44,10 @@ def executed(name: str, kept: Path) -> NotebookNode:
     path = kept / f"{name}-{digest(source)}.ipynb"
     if not path.exists():
         notebook = jupytext.read(source)
-        sockets = Config({} if sys.platform == "win32" else {"KernelManager": {"transport": "ipc"}})  # no port that others could reach
-        resources = {"metadata": {"path": str(ROOT)}}
-        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources, config=sockets, coalesce_streams=True).execute()
+        with TemporaryDirectory() as folder:
+            sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": str(Path(folder) / "kernel")}  # no port for others
+            given = {"resources": {"metadata": {"path": str(ROOT)}}, "config": Config({"KernelManager": sockets})}
+            NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True, **given).execute()
         kept.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
     return nbformat.read(path, as_version=4)

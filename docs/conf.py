@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import jieba
-
-from docs import docstrings, languages, mathml
-
-jieba.setLogLevel(logging.WARNING)  # it tells of its dictionary
+from docs import docstrings, languages, mathml, search
 
 chinese = tags.has("zh")  # noqa: F821  (Sphinx defines tags)
 
@@ -33,6 +28,7 @@ myst_enable_extensions = ["dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"
+autodoc_docstring_signature = False  # a docstring that begins with the name and ( is a sentence
 autodoc_member_order = "bysource"
 
 html_theme = "furo"
@@ -43,6 +39,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_search_summary = False  # a page from a disk may not read others
 html_theme_options = {
     "top_of_page_buttons": ["view", "edit"],  # docs/_templates/components: the other language, and the notebook
     "light_css_variables": {"color-brand-primary": "#2c6aa6", "color-brand-content": "#2c6aa6", "color-brand-visited": "#7a4e9e"},
@@ -51,6 +48,6 @@ html_theme_options = {
 
 
 def setup(app):
-    for part in (docstrings, languages, mathml):
+    for part in (docstrings, languages, mathml, search):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
