@@ -1,6 +1,6 @@
 """Draw every model: rolled, unrolled, with its gradients; memories, maps and comparisons.
 
-python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients
+python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients cell
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from minigrad.models import (
     MLSTM,
     NTM,
     RNN,
+    RWKV7,
     S6,
     SAM,
     SLSTM,
@@ -28,14 +29,18 @@ from minigrad.models import (
     Bidirectional,
     DeltaNet,
     FastWeights,
+    HopfieldNetwork,
     LinearAttention,
+    MemN2N,
     MinGRU,
     MinLSTM,
+    Stack,
     StackRNN,
     TapeRNN,
     Titans,
     Transformer,
 )
+from minigrad.models.tasks import copy
 
 import minigrad as mg
 from minigrad import viz
@@ -51,6 +56,7 @@ OTHERS = {
     "deltanet": DeltaNet(3, 8, 2, convolution=False),
     "gated_deltanet": DeltaNet(3, 8, 2, gated=True, output_gate=True),
     "fast_weights": FastWeights(3, 8, 2),
+    "rwkv7": RWKV7(3, 8, 2),
     "slstm": SLSTM(3, 8, 2),
     "mlstm": MLSTM(3, 8, 2),
     "mingru": MinGRU(3, 8, 2),
@@ -62,6 +68,8 @@ OTHERS = {
     "cnn": CNN(3, 8, 2, kernel=3, layers=2),
     "ttt": TTT(3, 8, 2, mini_batch=2),
     "titans": Titans(3, 8, 2),
+    "memn2n": MemN2N(3, 8, 2, hops=2, sentences=4),
+    "hopfield": HopfieldNetwork(3, 8, 2, kernel=2),
 }
 PANELS = {
     "ntm": ["add", "w_write", "w_read", "r", "g", "beta", "gamma", "s", "M", "y"],
@@ -85,19 +93,23 @@ def pictures() -> Iterator[tuple[str, Any]]:
     yield "rolled", viz.rolled(loss, LSTM(3, 8), XS, steps=5)
     yield "backward", viz.unrolled(loss, RNN(3, 8), XS[:3], backward=True)
     yield "gradients", viz.compare({"RNN": (loss, RNN(3, 8)), "LSTM": (loss, LSTM(3, 8))}, XS[:3], level="cell", color="grad")
+    for name, color in (("cell", None), ("cell_gradients", "grad")):
+        yield name, copied(color)
     for name, model in (CELLS | MEMORIES).items():
-        level = "cell" if name in CELLS else "gate"
         yield f"{name}_rolled", viz.rolled(loss, model, XS, level="cell", steps=4)
-        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level=level)
-        yield f"{name}_gradients", viz.unrolled(loss, model, XS, level=level, color="grad")
+        yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
+        yield f"{name}_gradients", viz.unrolled(loss, model, XS, level="cell", color="grad")
+    for name, model in MEMORIES.items():
+        yield f"{name}_lines", viz.unrolled(loss, model, XS[:4], level="gate")
     for name, model in OTHERS.items():
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")
     yield "bidirectional", viz.unrolled(loss, Bidirectional(LSTM(3, 8), GRU(3, 8)), XS[:4], level="cell")
-    yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="gate")
-    yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 1), XS[:4], level="gate")
+    yield "attention", viz.unrolled(loss, AttentiveLSTM(3, 8, 2), XS[:4], level="cell")
+    yield "transformer", viz.unrolled(loss, Transformer(3, 2, 8, 2, 2), XS, level="cell")
+    yield "stack", viz.unrolled(loss, Stack([LSTM(3, 8), LSTM(8, 8), LSTM(8, 4)]), XS[:4], level="cell", color="grad")
     yield "gradient_flow", viz.gradient_flow({n: evaluated(m, LONG) for n, m in CELLS.items()})
     yield "spectral_norms", viz.spectral_norms({n.upper(): m for n, m in CELLS.items()}, LONG)
     yield "connectivity", viz.connectivity(losses(CELLS["lstm"]), LONG[:20], "an LSTM before training")
@@ -105,6 +117,27 @@ def pictures() -> Iterator[tuple[str, Any]]:
         xs = np.repeat(XS, 3, 0)
         trace = {"x": xs[:, 0], **viz.record(loss, model, xs, names=PANELS[name])}
         yield f"{name}_memory", viz.memory(trace, title=f"{name.upper()} before training")
+
+
+def copied(color: str | None = None) -> viz.Drawing:
+    """An NTM that copies two vectors, at level cell. It learns this in some seconds."""
+    model = NTM(7, 6, hidden=40, memory=(20, 12), start="location", key=1)
+    optimizer = mg.optim.Adam(3e-3, clip_norm=10)
+
+    def cost(model: Any, xs: Any, ys: Any) -> Any:
+        return mg.binary_cross_entropy(model(xs)[ys.shape[0] // 2 + 1 :], ys[ys.shape[0] // 2 + 1 :])
+
+    @mg.jit
+    def update(model: Any, state: Any, xs: Any, ys: Any) -> Any:
+        return optimizer.update(model, mg.grad(cost)(model, xs, ys), state)
+
+    state = optimizer.init(model)
+    for step in range(1200):
+        length = (2, 4, 6)[step % 3]
+        xs, ys, _ = copy.batch(0, step, 32, (length, length), bits=6)
+        model, state = update(model, state, xs, ys)
+    xs, ys, _ = copy.batch(1, 0, 1, (2, 2), bits=6)
+    return viz.unrolled(cost, model, xs, ys, level="cell", color=color)
 
 
 def evaluated(model: Any, xs: Any) -> mg.Tensor:

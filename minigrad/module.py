@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple, Self
@@ -113,17 +113,18 @@ Role = tuple[tuple[Any, ...], bool]  # the path of a leaf, and whether it is tra
 def _roles(model: Module, name: str) -> list[Role]:
     """The role of each leaf of an attribute that is in no Module below: the one it has, or for a new leaf that of its value."""
     known = model.__dict__.get("__roles__", {})
-    return [(path, known[path] if path in known else _is_parameter(leaf)) for path, leaf in _leaves(model.__dict__[name], (name,))]
+    return [(path, known[path] if path in known else _is_parameter(leaf)) for path, leaf in _leaves(model.__dict__[name], (name,), known)]
 
 
-def _leaves(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+def _leaves(value: Any, path: tuple[Any, ...], known: Collection[tuple[Any, ...]] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The leaves with their paths. What is no list, tuple or dict at a known path is one: JAX puts dataclasses of its own there."""
     container = tree.containers[type(value)]
-    if container is None:
+    if container is None or (path in known and not isinstance(value, (list, tuple, dict, Module))):
         yield path, value
     elif not isinstance(value, Module):
         keys, children, _ = container.split(value)
         for key, child in zip(keys, children, strict=True):
-            yield from _leaves(child, (*path, key))
+            yield from _leaves(child, (*path, key), known)
 
 
 def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:

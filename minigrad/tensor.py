@@ -26,6 +26,8 @@ _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 # The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
 numpy_protocol: dict[str, Callable[..., Any]] = {}
+# Pictures of `Tensor._repr_mimebundle_`: a tensor -> {type of content: text}. minigrad.viz, which imports this file, sets it.
+notebook: dict[str, Callable[[Tensor], dict[str, str]]] = {}
 
 
 @contextmanager
@@ -201,6 +203,11 @@ class Tensor(Operators, ArrayMethods, Exchange):
             return f"Tensor({self.type}, abstract{label})"
         text = np.array2string(self.node.value, separator=", ", prefix="Tensor(", threshold=100)
         return f"Tensor({text}, dtype={self.dtype}{label})"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the text, and once minigrad.viz is imported the graph of a number that was computed from parameters."""
+        draw = notebook.get("picture")
+        return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
     __hash__ = object.__hash__
 

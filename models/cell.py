@@ -34,6 +34,10 @@ class Cell(Module):
     def step(self, state: Any, x: Tensor) -> tuple[Any, Tensor]:
         raise NotImplementedError(f"{type(self).__name__}.step")
 
+    def masked_step(self, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]:
+        """One step that changes the state of only those sequences where `keep` (batch,) is True."""
+        return masked(self.step, state, x, keep)
+
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the parameters; inputs and states have it too."""
@@ -59,7 +63,7 @@ class Cell(Module):
         state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
 
         def step(state: Any, x: Any) -> tuple[Any, Tensor]:
-            return self.step(state, x) if mask is None else masked(self.step, state, *x)
+            return self.step(state, x) if mask is None else self.masked_step(state, *x)
 
         step.__name__ = self.label
         rows = xs if mask is None else (xs, mg.tensor(mask))
@@ -97,15 +101,15 @@ def masked(step: Any, state: Any, x: Tensor, keep: Tensor) -> tuple[Any, Tensor]
 
 
 class Linear(Module):
-    """Linear layer y = x W + b: (…, inputs) -> (…, outputs)."""
+    """Linear layer y = x W + b, or x W without bias: (…, inputs) -> (…, outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32", bias: bool = True):
         require_at_least("Linear", 1, inputs=inputs, outputs=outputs)
         self.W = mg.parameter(mg.init.glorot(mg.random.as_key(key), (inputs, outputs), dtype))
-        self.b = mg.parameter(mg.zeros(outputs, dtype))
+        self.b = mg.parameter(mg.zeros(outputs, dtype)) if bias else None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return x @ self.W + self.b
+        return x @ self.W if self.b is None else x @ self.W + self.b
 
 
 def readout(inputs: int, outputs: int | None, key: Any, dtype: Any) -> Linear | None:

@@ -20,12 +20,15 @@ from .encoder import Encoded, ImageEncoder
 from .fast_weights import FastWeights, LinearAttention
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
+from .hopfield import HopfieldNetwork
 from .layers import Stack, width
 from .lstm import LSTM
 from .mann import MANN
+from .memn2n import MemN2N
 from .minimal import MinGRU, MinLSTM
 from .ntm import NTM
 from .rnn import RNN
+from .rwkv import RWKV7
 from .selective import S6
 from .settings import Layers, Size, annotation
 from .sparse_memory import SAM
@@ -126,7 +129,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "lstm": _builder(LSTM, "hidden layers longest peephole coupled projection W_h", _stacked, hidden=100),
     "gru": _builder(GRU, "hidden layers reset_first W_h", _stacked, hidden=100),
     "attention": _builder(AttentiveLSTM, "hidden score", hidden=100),
-    "transformer": _builder(Transformer, "hidden layers heads positions", longest=1024),
+    "transformer": _builder(Transformer, "hidden layers heads kv_heads positions norms", longest=1024),
     "ntm": _builder(NTM, "controller hidden memory heads layers start M_0 w_0 r_0 shifts read"),
     "mann": _builder(MANN, "controller hidden memory heads content strength decay read"),
     "dnc": _builder(DNC, "controller hidden memory heads layers"),
@@ -136,6 +139,7 @@ MODELS: dict[str, Callable[..., Any]] = {
         "hidden layers heads gated product negative_eigenvalues S_0 convolution norm output_gate chunk",
         _stacked,
     ),
+    "rwkv7": _builder(RWKV7, "hidden layers heads", _stacked),
     "fast-weights": _builder(FastWeights, "hidden layers inner A_decay A_rate", _stacked, hidden=100),
     "slstm": _builder(SLSTM, "hidden heads layers forget convolution norm W_h b_f", _stacked, hidden=100),
     "mlstm": _builder(MLSTM, "hidden heads layers forget convolution norm output_gate chunk", _stacked, hidden=100),
@@ -146,6 +150,8 @@ MODELS: dict[str, Callable[..., Any]] = {
     ),
     "ttt": _builder(TTT, "hidden layers heads network mini_batch dual plain convolution norm output_gate", _stacked),
     "titans": _builder(Titans, "hidden layers heads depth bound convolution norm output_gate", _stacked),
+    "memn2n": _builder(MemN2N, "hidden hops sentences separator linear", hidden=20),
+    "hopfield": _builder(HopfieldNetwork, "hidden updates beta kernel", hidden=100),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),
     "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),

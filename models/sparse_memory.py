@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
@@ -9,7 +10,7 @@ from minigrad import Tensor
 from minigrad.errors import SettingError
 
 from .addressing import content, memory_size, similarity
-from .cell import Cell, Linear, keys
+from .cell import Cell, Linear, keys, masked, over
 from .controllers import controller as make_controller
 from .settings import Controller, Heads, Hidden, Memory, require_at_least
 
@@ -82,6 +83,16 @@ class SAM(Cell):
         return SAMState(self.controller.initial_state(batch), M, r, w_read, rows, accessed, t)
 
     def step(self, state: SAMState, x: Tensor) -> tuple[SAMState, Tensor]:
+        return self._step(state, x, lambda values: values)
+
+    def masked_step(self, state: SAMState, x: Tensor, keep: Tensor) -> tuple[SAMState, Tensor]:
+        """As of every cell, without a copy of the memory: where a sequence has ended, 0 is added to its rows."""
+        after, y = self._step(state, x, lambda values: mg.where(over(keep, values.ndim), values, 0))
+        others, _ = masked(lambda *_: (after._replace(M=()), y), state._replace(M=()), x, keep)
+        return others._replace(M=after.M), y
+
+    def _step(self, state: SAMState, x: Tensor, added: Callable[[Tensor], Tensor]) -> tuple[SAMState, Tensor]:
+        """One step. `added` gives what is added to rows of the memory, from what is to be added."""
         batch, heads, width = x.shape[0], self.head_count, self.memory[1]
         with mg.scope("controller"):
             inner, h = self.controller(state.controller, x, mg.reshape(state.r, (batch, heads * width)))
@@ -90,10 +101,10 @@ class SAM(Cell):
         with mg.scope("write"):
             a, alpha, gamma = mg.tanh(a).named("add"), mg.sigmoid(alpha).named("alpha"), mg.sigmoid(gamma).named("gamma")
             least = mg.argsort(state.accessed)[:, :heads].named("least")
-            M = add_rows(state.M, least, -take_rows(state.M, least))
+            M = add_rows(state.M, least, added(-take_rows(state.M, least)))
             w_write = (alpha * mg.concat([gamma * state.w_read, 1 - gamma], -1)).named("w_write")
             written = mg.concat([state.rows, mg.expand_dims(least, -1)], -1)
-            M = add_rows(M, written, mg.expand_dims(w_write, -1) * mg.expand_dims(a, -2)).named("M")
+            M = add_rows(M, written, added(mg.expand_dims(w_write, -1) * mg.expand_dims(a, -2))).named("M")
         with mg.scope("read"):
             q, beta = mg.tanh(q).named("k"), (1 + mg.softplus(beta)).named("beta")
             rows = nearest(q, M, self.nearest).named("rows")

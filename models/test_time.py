@@ -168,10 +168,11 @@ def descend(
     """(W, G, i) after a step, and the weights W − c (G + η ∇ℓ(W)) that it reads with. The loss is summed over batch and heads."""
     gradient = mg.grad(lambda W: 0.5 * mg.sum(mg.square(f(W, k) - v)))(W)
     G = tuple(g + _over(eta, d.ndim) * d for g, d in zip(G, gradient, strict=True))
-    now = tuple((w - _over(c, w.ndim) * g).named(f"W{n}") for n, (w, g) in enumerate(zip(W, G, strict=True), 1))
+    now = tuple(w - _over(c, w.ndim) * g for w, g in zip(W, G, strict=True))
     last = i + 1 == size
-    after = tuple(mg.where(_over(last, w.ndim), n, w) for n, w in zip(now, W, strict=True))
-    return after, tuple(mg.where(_over(last, g.ndim), 0, g) for g in G), mg.where(last, 0, i + 1), now
+    after = tuple(mg.where(_over(last, w.ndim), new, w).named(f"W{n}") for n, (new, w) in enumerate(zip(now, W, strict=True)))
+    G = tuple(mg.where(_over(last, g.ndim), 0, g).named(f"G{n}") for n, g in enumerate(G))
+    return after, G, mg.where(last, 0, i + 1).named("i"), now
 
 
 def dual(f: Network, W: Weights, q: Tensor, k: Tensor, v: Tensor, eta: Tensor, c: Tensor) -> tuple[Weights, Tensor]:

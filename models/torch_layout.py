@@ -43,7 +43,7 @@ def from_torch(model: Any, weights: Mapping[str, Any]) -> Any:
 
     model    RNN, LSTM, GRU, a Stack or Bidirectional of them: of nn.RNN, nn.LSTM, nn.GRU;  Linear: of nn.Linear;
              LayerNorm: of nn.LayerNorm;  MultiHead: of nn.MultiheadAttention;
-             a transformer's Block: of nn.TransformerEncoderLayer(norm_first=True)
+             a transformer's Block: of nn.TransformerEncoderLayer, with norm_first=True where its norms are "pre"
 
     Raises KeyError for a missing weight, ValueError for one too many or of another shape.
     """
@@ -77,12 +77,18 @@ def _places(part: Any, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     if isinstance(part, Block):
         for ours, theirs in PARTS.items():
             yield from _places(getattr(part, ours), f"{prefix}{theirs}.")
-    elif isinstance(part, MultiHead):
-        yield from ((f"{prefix}in_proj_weight", part, "W"), (f"{prefix}in_proj_bias", part, "b"))
+        return
+    start, weight, bias = "", "W", "b"
+    if isinstance(part, MultiHead):
+        if part.kv_heads != part.heads or part.rotary:
+            raise ValueError("PyTorch's MultiheadAttention has neither shared heads of keys nor rotary positions")
         yield from _places(part.out, f"{prefix}out_proj.")
-    else:
-        weight, bias = ("scale", "shift") if isinstance(part, LayerNorm) else ("W", "b")
-        yield from ((f"{prefix}weight", part, weight), (f"{prefix}bias", part, bias))
+        start = "in_proj_"
+    elif isinstance(part, LayerNorm):
+        weight, bias = "scale", "shift"
+    yield f"{prefix}{start}weight", part, weight
+    if getattr(part, bias) is not None:
+        yield f"{prefix}{start}bias", part, bias
 
 
 def _exported_places(model: Any, prefix: str = "") -> dict[str, np.ndarray]:

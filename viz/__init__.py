@@ -3,16 +3,18 @@
 How a drawing is made, file by file:
 
 unrolling                       unrolls the loops of a graph
-builder -> timeline             selects the visible operations and sorts them into columns of time; `rows` splits it by direction of time
+builder -> timeline             selects the visible operations and sorts them into columns of time; `rows` splits it by direction of time,
+                                `names` and `captions` say what stands on them
 wiring                          decides how each value reaches the steps that read it
 steps -> layout                 gives each step a layout: `layered` computes one, `cells` has those of known cells, `memory_cell` that of a
                                 step with a memory, whose `parts` are found by scopes and names; `heat` colours its values
 tiles, row, aligned -> scene    put the steps beside each other as a scene: shapes, lines and words with positions and colours
-svg, dot, pdf                   write a scene; `page` writes a timeline as an interactive HTML file
+svg, dot, pdf                   write a scene; `logical` writes a timeline as a graph, `page` as an interactive HTML file
 """
 
 from __future__ import annotations
 
+from . import notebook as notebook  # it tells tensors how to draw themselves
 from .compare import compare
 from .convert import engines
 from .drawing import Drawing

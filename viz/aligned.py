@@ -155,6 +155,7 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
         [Bar(b.x if sx > 0 else -b.x - b.w, b.y if sy > 0 else -b.y - b.h, b.w, b.h, b.fill) for b in part.bars],
         [_turned(m, sx, sy) for m in part.heats],
         [f._replace(x=f.x if sx > 0 else -f.x - f.w, y=f.y if sy > 0 else -f.y - f.h) for f in part.panels],
+        [f._replace(x=sx * f.x, y=sy * f.y) for f in part.fans],
     )
 
 

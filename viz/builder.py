@@ -5,32 +5,37 @@ It does not show reshapes and broadcasts. A slice of a stacked sequence is shown
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from minigrad.graph.ir import Node, ancestors
 from minigrad.graph.types import TensorType
 
-from . import style, text
+from . import names, style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
-from .leaves import HIDDEN, assigned, extent, is_element, leaf_kind, leaf_label, piece
+from .leaves import HIDDEN, cut, declared, extent, is_element, leaf_kind, leaf_label, piece, rectified
 from .timeline import BEFORE, Item, Timeline
-from .unrolling import LeafName
+from .unrolling import GradientName, LeafName
 
 MOST, KEPT = 1500, 50  # of more than MOST operations in one column, the first and the last KEPT are drawn
 
 
 def build(
-    outputs: Sequence[Node], title: str = "", leaves: Mapping[Node, LeafName] | None = None, level: str = "op", whole: bool = False
+    outputs: Sequence[Node],
+    title: str = "",
+    leaves: Mapping[Node, LeafName] | None = None,
+    level: str = "op",
+    whole: bool = False,
+    gradients: Mapping[Node, GradientName] | None = None,
 ) -> Timeline:
-    """The timeline of the graph that computes these nodes. The names in `leaves` replace those of the nodes.
+    """The timeline of the graph that computes these nodes. The names in `leaves` and `gradients` replace those of the nodes.
 
     Of very many operations in one column only the first and the last are kept, unless `whole` is set.
     """
     nodes = ancestors(outputs, lambda n: False)
-    builder = _Builder(nodes, leaves or {})
-    _shorten([i for i in builder.items if i.leaf and i.name])
+    builder = _Builder(nodes, leaves or {}, gradients or {})
+    names.shorten([i for i in builder.items if i.leaf and i.name])
     items, alias = builder.items, builder.alias
     if level == "gate":
         items, where = fold(items)
@@ -50,7 +55,8 @@ def build(
             columns[item.column].items.append(item.index)
     timeline.outputs = list(dict.fromkeys(alias[o] for o in outputs))
     _unstack_results(timeline)
-    _name(timeline)
+    names.name_values(timeline)
+    _losses(timeline)
     if not whole:
         _elide(timeline)
     return timeline
@@ -79,7 +85,7 @@ def _elide(timeline: Timeline) -> None:
 class _Builder:
     """Makes the items of a graph. `alias` maps each node to the item that shows it."""
 
-    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName]):
+    def __init__(self, nodes: Sequence[Node], leaves: Mapping[Node, LeafName], gradients: Mapping[Node, GradientName]):
         self.items: list[Item] = []
         self.alias: dict[Node, int] = {}
         self.leaves = leaves
@@ -88,9 +94,14 @@ class _Builder:
             found = self._shown_by(node)
             self.alias[node] = self._add(node) if found is None else found
             item = self.items[self.alias[node]]
-            if node.name and not item.leaf and not item.named:
+            known = gradients.get(node)
+            if known and known.one and not item.leaf:
+                item.given, item.time = known.name, known.step
+            elif known and not item.leaf:
+                item.name, item.named, item.partial, item.time = known.name, True, known.part, known.step
+                item.at = "" if not known.part and known.step is None else None  # of all steps, not of one
+            elif node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
-                item.at = "" if node.origin.vjp_of is not None and node.name.startswith("∂") else None  # of all steps, not of one
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""
@@ -113,14 +124,16 @@ class _Builder:
         item = Item(index, node, style.kind_of(kind), symbol or node.op.name, name=node.name)
         if not node.args:
             known = self.leaves.get(node)
-            item.name = known.name if known else node.name
             item.leaf = leaf_kind(node, self.traced) if not known and node.op.name != "input" else "argument"
+            item.name = known.name if known else node.name or (declared(node) if item.leaf != "number" else None)
             if item.leaf == "argument" and "." in (item.name or ""):  # a leaf of a tree of arguments, such as a model
                 item.leaf = "parameter"
             item.label = item.name or leaf_label(node, self.traced)
             if known and known.start is not None:
                 item.leaf, item.label = "start", known.start
             item.kind = "parameter" if item.leaf == "parameter" else "input"
+        elif (position := rectified(node)) is not None:
+            item.label, item.args, item.edges = "relu", [self.alias[node.args[position]]], [[(node, position)]]
         else:
             for position, arg in enumerate(node.args):
                 item.args.append(self.alias[arg])
@@ -141,11 +154,17 @@ class _Builder:
         source = self.items[item.args[0]]
         if node.op.name == "slice" and source.leaf in ("argument", "parameter", "input", "constant") and source.node.type.shape:
             item.whole = source.index
-            if source.leaf == "parameter" and not is_element(node):
+            if source.leaf == "parameter" and ("." in (source.node.name or "") or not is_element(node)):
                 item.leaf, item.kind, item.label, item.name = source.leaf, source.kind, source.label + extent(node), source.name
                 return
             item.leaf, item.kind = "input", "input"
             name = source.name or "x"
+            element = is_element(node) or re.fullmatch(r"\[\d+\]", extent(node))  # x[t], or x[:, t]
+            if source.whole is not None or not element:  # a part of an element, or of the whole
+                item.label, item.name, item.cut = source.label, source.name, source.cut + cut(node)
+                item.whole = source.whole if source.whole is not None else source.index
+                item.at = None if source.whole is not None else ""
+                return
             item.label = name[:-1] if len(name) > 1 and name.endswith("s") and name[:-1].isalpha() else name
             item.name = item.label
 
@@ -170,20 +189,6 @@ def _prune(items: list[Item], outputs: Sequence[int]) -> None:
             item.leaf, item.args, item.edges = "pruned", [], []
 
 
-def _shorten(leaves: list[Item]) -> None:
-    """Shorten names: model.readout.b -> readout.b where all names begin alike; W_h -> Wₕ."""
-    names = [i.name or "" for i in leaves if "." in (i.name or "")]
-    head = names[0].split(".")[0] + "." if names else ""
-    for item in leaves:
-        name = item.name or ""
-        if head and name.startswith(head) and all(n.startswith(head) for n in names):
-            name = name[len(head) :]
-        if item.leaf != "start":
-            old = item.name or ""
-            item.label = text.pretty(name) + (item.label[len(old) :] if item.label.startswith(old) else "")
-        item.name = text.pretty(name)
-
-
 def _unstack_results(timeline: Timeline) -> None:
     """Replace each result that only stacks values of the steps by these values."""
     for output in list(timeline.outputs):
@@ -198,18 +203,8 @@ def _unstack_results(timeline: Timeline) -> None:
                     timeline.outputs[at : at + 1] = parts
 
 
-def _name(timeline: Timeline) -> None:
-    """Name each value that is the last one of its source line by the variable that the line assigns."""
-    for group in (*(c.items for c in timeline.columns), timeline.after, timeline.before):
-        last: dict[tuple[Any, int], int] = {}
-        for index in group:
-            origin = timeline.items[index].node.origin
-            if origin.code is not None:
-                last[origin.code, origin.line] = index
-        for (code, line), index in last.items():
-            item = timeline.items[index]
-            if item.name is None and item.node.origin.vjp_of is None:
-                item.name = assigned(code.co_filename, line)
+def _losses(timeline: Timeline) -> None:
+    """Draw each scalar result after the steps as a loss."""
     for output in timeline.outputs:
         item = timeline.items[output]
         if item.column == timeline.end and not item.leaf and isinstance(item.node.type, TensorType) and not item.node.type.shape:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import memory_cell, text
+from minigrad.graph.ir import Node
+
+from . import grid, memory_cell, text
 from .geometry import Point
 from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, FixedWord, Layout
 from .slots import View
@@ -21,12 +23,32 @@ def draw(wiring: Wiring, step: Step, view: View | None = None) -> FixedLayout:
         drawn = memory_cell.draw(wiring, step, view)
         if drawn is not None:
             return drawn
-        names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
-        for cell in (_lstm, _gru, _rnn):
-            found = cell(wiring, step, names)
-            if found is not None:
-                return found
+        found = grid.draw(wiring, step, _known) or _known(wiring, step)
+        if found is not None:
+            return found
     return one_box(wiring, step)
+
+
+def _known(wiring: Wiring, step: Step) -> FixedLayout | None:
+    """The layout of a known cell; None for another step."""
+    names = {i.name: i for i in (wiring.items[k] for k in step.items) if i.name}
+    return next((found for cell in (_lstm, _gru, _rnn) if (found := cell(wiring, step, names)) and _is_whole(wiring, step, found)), None)
+
+
+def _is_whole(wiring: Wiring, step: Step, fixed: FixedLayout) -> bool:
+    """Whether all that has no node of its own is what gates and readout stand for: products, sums and parts."""
+    drawn = {m.item: m.id for m in fixed.nodes if m.item is not None}
+    shown = {_squash(wiring.items[i].node) for i in drawn} | {wiring.items[i].node for i in drawn}
+    state = fixed.sources[min(step.items)]  # where what has no node is drawn
+    hidden = [wiring.items[i].node for i in step.items if i not in drawn and fixed.sources[i] == state]
+    return all(n in shown or n.op.kind in ("affine", "move") or n.op.name in ("add", "mul") for n in hidden)
+
+
+def _squash(node: Node) -> Node:
+    """The node of which a gate is a part."""
+    while node.op.name in ("slice", "reshape"):
+        node = node.args[0]
+    return node
 
 
 # ---- one box
@@ -37,9 +59,10 @@ def one_box(wiring: Wiring, step: Step) -> FixedLayout:
     label = _title(wiring, step)
     lanes = max(len(step.lanes), len(step.exits), 1)
     above, below = (max((text.width(f(i, "0"), 11) + 20 for i in group), default=0.0) for f, group in _around(wiring, step))
-    width = max(84.0, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
+    beside = 2 * text.width(step.label, 11) + 28 if len(step.inputs) % 2 or len(step.outputs) % 2 else 0.0  # a line in the middle
+    width = max(84.0, beside, text.width(label, 15) + 28, above * (len(step.outputs) + 1), below * (len(step.inputs) + 1))
     height = max(58.0, 24.0 * lanes + 10)
-    ys = [height / 2 + 12 * (lanes - 1) - 24 * k for k in range(lanes)]
+    ys = [height / 2 - 12 * (lanes - 1) + 24 * k for k in range(lanes)]  # what is read first enters lowest, as in other layouts
     layout = Layout(width, height, lanes=ys[: len(step.lanes)])
     layout.inputs = [(x, BELOW) for x in _spread(len(step.inputs), width)]
     layout.outputs = [(x, height + OUTSIDE) for x in _spread(len(step.outputs), width)]
@@ -82,10 +105,7 @@ class _CellBuilder:
         self.fixed = FixedLayout(Layout(width, height))
 
     def gate(self, x: float, y: float, item: Item, letter: str = "", side: float = 11.0) -> None:
-        node = item.node
-        while node.op.name in ("slice", "reshape"):
-            node = node.args[0]
-        label = node.op.symbol
+        label = _squash(item.node).op.symbol
         self.fixed.nodes.append(FixedNode(self._own(), x, y, 30 if len(label) < 3 else 36, 20, "layer", label, item.index))
         if letter:
             self.fixed.words.append(FixedWord(x + side, y + 17, letter, self.fixed.nodes[-1].id))
@@ -137,7 +157,7 @@ class _CellBuilder:
         """Add one box above the cell for all operations after h. Gives the path from the box to the output."""
         layout, last = self.fixed.layout, self.head[-1]
         names = [self.wiring.items[a].name or "" for k in self.head for a in self.wiring.items[k].args if self.wiring.items[a].leaf]
-        stems = {n.rpartition(".")[0] for n in names}
+        stems = {n.rpartition(".")[0].rpartition(".")[2] for n in names}
         label = text.clean((stems.pop() if len(stems) == 1 else "") or self.wiring.items[last].name or "readout", 10)
         width = text.width(label, 11) + 14
         middle, y = layout.width - 16 - width / 2, layout.height + 10

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class Colours:
     norms   item -> the norm of its gradient
     edges   (item, argument) -> the norm of the cotangent along that edge
     lanes   (item, column) -> the norm of the part of an item's gradient that comes from one column
+    scale   the exponents of the norms at the two ends of the colours
     parts   (item, part) -> the norm of what comes from one part of a step with a memory
     arrays  item with a name -> its gradient
     """
@@ -28,15 +30,19 @@ class Colours:
     norms: dict[int, float] = field(default_factory=dict)
     edges: dict[tuple[int, int], float] = field(default_factory=dict)
     lanes: dict[tuple[int, int], float] = field(default_factory=dict)
+    scale: style.Scale = style.SCALE
     parts: dict[tuple[int, str], float] = field(default_factory=dict)
     arrays: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def all_norms(self) -> Iterator[float]:
+        return chain(self.norms.values(), self.edges.values(), self.lanes.values())
+
     def of(self, norm: float | None) -> str:
         """The colour of a gradient norm."""
-        return style.gradient_colour(norm)
+        return style.gradient_colour(norm, self.scale)
 
     def fill(self, item: Item) -> str | None:
-        return style.gradient_colour(self.norms.get(item.index)) if self.gradient else None
+        return self.of(self.norms.get(item.index)) if self.gradient else None
 
     def stroke(self, item: Item) -> str | None:
         if not self.gradient:
@@ -49,15 +55,20 @@ class Colours:
 
     def wire(self, item: int, position: int, plain: str = style.WIRE) -> str:
         """The colour of an edge into an item; `plain` is its colour by kind."""
-        return style.gradient_colour(self.edges.get((item, position))) if self.gradient else plain
+        return self.of(self.edges.get((item, position))) if self.gradient else plain
 
     def value(self, item: int, plain: str = style.STATE) -> str:
         """The colour of an edge that shows a value as such."""
-        return style.gradient_colour(self.norms.get(item)) if self.gradient else plain
+        return self.of(self.norms.get(item)) if self.gradient else plain
 
     def lane(self, item: int, column: int, plain: str = style.STATE) -> str:
         """The colour of a value's line to the operations of one column."""
-        return style.gradient_colour(self.lanes.get((item, column))) if self.gradient else plain
+        return self.of(self.lanes.get((item, column))) if self.gradient else plain
+
+    def uses(self, weights: Iterable[int], column: int, plain: str) -> str:
+        """The colour of the line from the bar of weights to a column: the norm of what comes from there to all these weights."""
+        parts = [self.lanes[a, column] for a in weights if (a, column) in self.lanes]
+        return self.of(math.hypot(*parts) if parts else None) if self.gradient else plain
 
     def through(self, values: Sequence[int], parts: Sequence[str], plain: str = style.WIRE) -> str:
         """The colour of a line by which values reach parts of a step."""
@@ -78,18 +89,22 @@ class Colours:
             return ""
         first = timeline.items[max(bad)]
         step = timeline.columns[first.column].label if first.column is not None and 0 <= first.column < timeline.end else ""
-        origin = first.node.origin
-        line = f"{os.path.basename(origin.code.co_filename)}:{origin.line}" if origin.code else ""
-        where = ", ".join(w for w in (step, line) if w)
-        name = text.clean(first.name or first.label, 16)
+        where = ", ".join(w for w in (step, source_line(first)) if w)
+        name = text.clean(first.called or first.label, 16)
         return text.clean(f"NaN or ∞ in the gradient of {len(bad):,} values; it begins at {name}" + (f" ({where})" if where else ""), 140)
+
+
+def source_line(item: Item) -> str:
+    """The user's file and line: train.py:41; "" where no line makes the value."""
+    origin = item.node.origin
+    return f"{os.path.basename(origin.code.co_filename)}:{origin.line}" if origin.code else ""
 
 
 def describe(item: Item, timeline: Timeline, colours: Colours) -> str:
     """The tooltip of a node: operation and type, name, scope, gradient norm."""
     words = [f"{item.node.op.name} {item.node.type}"]
     if item.name:
-        words.append(text.clean(item.name))
+        words.append(text.clean(item.called))
     if item.node.origin.scopes:
         words.append(text.clean(item.node.origin.scope, 80))
     if colours.gradient:

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from . import style, text
+from .aligned import scene_of
 from .drawing import Drawing
 from .errors import DrawingError
+from .logical import LogicalPart
 from .row import MARGIN
 from .scene import Part, Placed, Scene, Word
-from .unrolled import unrolled
+from .unrolled import timeline_of
 
 HEAD = 24.0  # the height of a run's name
 
 
 def compare(
-    runs: Mapping[str, Any], *args: Any, steps: int | None = None, level: str = "op", color: str | None = None, limit: int | None = 12
+    runs: Mapping[str, Any],
+    *args: Any,
+    steps: int | None = None,
+    level: str = "op",
+    color: str | None = None,
+    limit: int | None = 12,
+    scale: tuple[float, float] | None = None,
 ) -> Drawing:
     """Draw several computations below each other, each unrolled and with its name: before and after training, RNN and LSTM.
 
     runs    {name: what}, each as for `unrolled`; a tuple is a function and its first arguments, which stand before `args`
-    steps, level, color, limit    as for `unrolled`; one colour means the same gradient norm in all of them
+    steps, level, color, limit, scale    as for `unrolled`; one colour means the same gradient norm in all of them
 
     Raises DrawingError for an empty dict, and where `unrolled` does.
     """
     if not runs:
         raise DrawingError("compare: takes a dict of at least one run, {'before': loss, 'after': other}")
-
-    def scene_of(what: Any) -> Scene:
+    found = {}
+    for name, what in runs.items():
         f, *first = what if isinstance(what, tuple) else (what,)
-        return unrolled(f, *first, *(args if callable(f) else ()), steps=steps, level=level, color=color, limit=limit).scene
-
-    return Drawing(lambda: _stacked({name: scene_of(what) for name, what in runs.items()}))
+        found[name] = timeline_of(f, (*first, *(args if callable(f) else ())), steps, color, level, whole=limit is None, scale=scale)
+    coloured = [colours for _, colours in found.values() if colours.gradient]
+    if scale is None and coloured:
+        shared = style.whole_decades(chain.from_iterable(c.all_norms() for c in coloured))
+        for colours in coloured:
+            colours.scale = shared
+    return Drawing(
+        lambda: _stacked({name: scene_of(*pair, limit, level) for name, pair in found.items()}),
+        lambda: {name: LogicalPart(*pair, level == "box", limit) for name, pair in found.items()},
+    )
 
 
 def _stacked(scenes: Mapping[str, Scene]) -> Scene:

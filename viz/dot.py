@@ -1,7 +1,4 @@
-"""A scene as a graphviz.Digraph, with positions.
-
-`neato -n2` keeps the positions and draws the same picture. Other engines compute their own layout.
-"""
+"""A scene as a graphviz.Digraph, with positions: `neato -n2` draws the same picture. The graph without a picture is in `logical`."""
 
 from __future__ import annotations
 
@@ -29,6 +26,8 @@ def digraph(scene: Scene) -> graphviz.Digraph:
     """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text."""
     title = verbatim(scene.title or "minigrad")
     graph = graphviz.Digraph(title, filename="drawing.gv", graph_attr=GRAPH | PAGE, node_attr=NODE, edge_attr=EDGE)
+    for name, x, y in (("corner0", 0.0, 0.0), ("corner1", scene.width, scene.height)):  # Graphviz cuts what stands beyond all nodes
+        graph.node(name, **PORT, pos=f"{n(x)},{n(y)}")
     for index, placed in enumerate(scene.placed):
         _place(graph, placed, index, scene.height)
     return graph
@@ -88,10 +87,11 @@ def _shape(s: Shape, words: Sequence[Word], at: At) -> dict[str, str]:
     fill = s.fill or look.fill
     style = ("filled" if s.shape != "box" else "rounded,filled") + (",dashed" if s.dashed else "")
     inner = [w for w in words if abs(w.x - s.x) < s.w / 2 and abs(w.y - s.y) < s.h / 2]
-    label = verbatim(*filter(None, (" ".join([s.label, *(f"[{c}]" for c in s.chips)]), *(w.text for w in inner))))
+    label = verbatim(*filter(None, (" ".join([s.label, *(f"[{c}]" for c in s.chips)]), *(w.text for w in inner), s.caption)))
     return {
         "label": label, "shape": SHAPES[s.shape], "style": style, "fillcolor": fill, "color": s.stroke or look.stroke,
         "width": f"{s.w / 72:.3f}", "height": f"{s.h / 72:.3f}", "fixedsize": "true", "pos": at(s.x, s.y),
+        **({"tooltip": verbatim(s.title)} if s.title else {}),
         **_beside([w for w in words if w not in inner], at),
         **({"fontcolor": ink(fill), "fontsize": n(s.size)} if label else {}),
     }  # fmt: skip

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import graphviz
 
-from . import convert, dot, pdf, svg
+from . import convert, dot, logical, pdf, svg
 from .errors import DrawingError
+from .logical import LogicalPart
 from .scene import Scene
 
 
@@ -24,14 +25,16 @@ class Drawing:
     .save("x.svg")                  writes a file; its suffix is the format: .svg .dot .gv .png .pdf
     .pipe("png")                    gives the bytes of a format
     .render("name", format="png")   writes name.png and gives its path
-    .digraph()                      gives a graphviz.Digraph, to edit and to render;  .dot and .source are its DOT text
+    .digraph()                      gives the graph as a graphviz.Digraph, to edit and to render;  .dot and .source are its DOT text
+    .digraph(positions=True)        gives the picture itself as a graphviz.Digraph, with positions and legend
 
     save, pipe and render take engine="dot", "neato", ...: then Graphviz computes the layout, and every format of Graphviz is possible.
     A notebook shows the drawing as SVG.
     """
 
-    def __init__(self, scene: Scene | Callable[[], Scene]):
+    def __init__(self, scene: Scene | Callable[[], Scene], parts: Callable[[], Mapping[str, LogicalPart]] | None = None):
         self._make = scene if callable(scene) else lambda: scene
+        self._parts = parts
 
     @cached_property
     def scene(self) -> Scene:
@@ -43,12 +46,14 @@ class Drawing:
         """The SVG text. It needs no other file."""
         return svg.write(self.scene)
 
-    def digraph(self) -> graphviz.Digraph:
-        """A new graphviz.Digraph, with positions, clusters and colours. Edit it, add to it, and render it with any engine.
+    def digraph(self, positions: bool = False) -> graphviz.Digraph:
+        """A new graphviz.Digraph: a node an operation, with a tooltip, in clusters of steps and scopes; edit it, extend it, render it.
 
-        `digraph().render("x", format="pdf", engine="neato", neato_no_op=2)` keeps the positions. Other engines compute their own layout.
+        With `positions` it is the picture itself, which `render("x", format="pdf", engine="neato", neato_no_op=2)` draws as it stands.
         """
-        return dot.digraph(self.scene)
+        if positions or self._parts is None:
+            return dot.digraph(self.scene)
+        return logical.digraph(self._parts())
 
     @cached_property
     def dot(self) -> str:
@@ -80,7 +85,7 @@ class Drawing:
             return pdf.write(self.scene)
         if format != "png":
             raise DrawingError(f"drawing: format {format!r} is unknown: take svg, dot, gv, png or pdf")
-        return convert.png(self.svg, self.dot)
+        return convert.png(self.svg, self.digraph(positions=True).source)
 
     def save(self, path: str | os.PathLike[str], engine: str | None = None) -> Path:
         """Write the drawing in the format of the path's suffix. Gives the path. Raises DrawingError, also where it cannot be written."""

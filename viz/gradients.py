@@ -1,6 +1,8 @@
-"""Gradient norms for drawings: the cotangent along each edge of the graph, before cotangents are added up."""
+"""Gradients for drawings: the cotangent along each edge of the graph, before cotangents are added up, and their norms."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -9,28 +11,19 @@ from minigrad import Tensor
 from minigrad.graph.ir import Node
 from minigrad.transforms.reverse import pullback
 
+from . import style
 from .colours import Colours
 from .errors import DrawingError
-from .timeline import Item, Timeline
+from .timeline import Edge, Item, Timeline
 
 
-def colours(timeline: Timeline, loss: Tensor) -> Colours:
-    """The colours of a timeline by the gradient of `loss`. Raises DrawingError unless it is a float scalar with a value."""
-    if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
-        raise DrawingError(f"drawing: color='grad' needs a float scalar with a value as first result, got {loss.type}")
+def colours(timeline: Timeline, loss: Tensor, scale: tuple[float, float] | None = None) -> Colours:
+    """The colours of a timeline by the gradient of `loss`, from one norm to another, or over the whole decades of all norms.
+
+    Raises DrawingError unless `loss` is a float scalar with a value.
+    """
     found = Colours(gradient=True)
-    flows: dict[tuple[Node, int], np.ndarray] = {}
-    totals: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
-
-    def watch(consumer: Node, position: int, ct: Tensor) -> None:
-        value = ct.numpy()
-        flows[consumer, position] = value
-        source = consumer.args[position]
-        totals[source] = totals[source] + value if source in totals else value
-
-    leaves = [Tensor(item.node) for item in timeline.items if not item.node.args and item.node.type.is_float]
-    one = mg.tensor(np.ones(loss.shape, loss.dtype))
-    pullback([loss], [one], leaves, watch)
+    flows, sums = _cotangents(timeline, loss)
     lanes: dict[tuple[int, int | None], list[np.ndarray]] = {}
     parts: dict[tuple[int, str], list[np.ndarray]] = {}
     known = any(item.part for item in timeline.items)
@@ -40,10 +33,10 @@ def colours(timeline: Timeline, loss: Tensor) -> Colours:
             own_gradients.add(item.index)
             _gradient_value(found, item)
             continue
-        if item.node in totals:
-            found.norms[item.index] = _norm(totals[item.node])
+        if item.node in sums:
+            found.norms[item.index] = _norm(sums[item.node])
             if item.part or (known and item.leaf == "input"):
-                found.arrays[item.index] = totals[item.node]
+                found.arrays[item.index] = sums[item.node]
         for position, edges in enumerate(item.edges):
             arrived = [flows[e] for e in edges if e in flows]
             if arrived:
@@ -52,8 +45,33 @@ def colours(timeline: Timeline, loss: Tensor) -> Colours:
                 if item.part:
                     parts.setdefault((item.args[position], item.part), []).extend(arrived)
     found.lanes = {(a, column): _norm_of_sum(arrived) for (a, column), arrived in lanes.items() if column is not None}
+    found.scale = style.whole_decades(found.all_norms()) if scale is None else (math.log10(scale[0]), math.log10(scale[1]))
     found.parts = {key: _norm_of_sum(arrived) for key, arrived in parts.items()}
     return found
+
+
+def totals(timeline: Timeline, loss: Tensor) -> dict[int, np.ndarray]:
+    """item -> the gradient of `loss` with respect to it. Raises DrawingError unless `loss` is a float scalar with a value."""
+    sums = _cotangents(timeline, loss)[1]
+    return {item.index: sums[item.node] for item in timeline.items if item.node in sums}
+
+
+def _cotangents(timeline: Timeline, loss: Tensor) -> tuple[dict[Edge, np.ndarray], dict[Node, np.ndarray]]:
+    """(the cotangent along each edge, their sum for each value)."""
+    if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
+        raise DrawingError(f"drawing: color='grad' and show='grad' need a float scalar with a value as first result, got {loss.type}")
+    flows: dict[Edge, np.ndarray] = {}
+    sums: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
+
+    def watch(consumer: Node, position: int, ct: Tensor) -> None:
+        value = ct.numpy()
+        flows[consumer, position] = value
+        source = consumer.args[position]
+        sums[source] = sums[source] + value if source in sums else value
+
+    leaves = [Tensor(item.node) for item in timeline.items if not item.node.args and item.node.type.is_float]
+    pullback([loss], [mg.tensor(np.ones(loss.shape, loss.dtype))], leaves, watch)
+    return flows, sums
 
 
 def _gradient_value(found: Colours, item: Item) -> None:

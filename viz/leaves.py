@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import linecache
 import re
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from minigrad.graph.ir import Node
 
@@ -14,6 +17,7 @@ from . import text
 LEAVES = {"input", "parameter", "constant"}
 HIDDEN = {"reshape", "broadcast", "alias", "item"}  # a drawing shows the argument in place of these operations
 _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
+_LEAF = re.compile(r"^\s*([^\W\d]\w{0,11})\s*(?::[^=]+)?=\s*(?:\w+\.)*(?:parameter|tensor|Tensor)\(")
 
 
 def leaf_kind(node: Node, traced: bool) -> str:
@@ -21,6 +25,8 @@ def leaf_kind(node: Node, traced: bool) -> str:
 
     The inputs of a `traced` graph are its params, so a constant array of equal numbers counts as one number there.
     """
+    if node.op.name == "compiled":
+        return "input"
     if node.op.name not in LEAVES:
         return ""
     if node.op.name == "constant" and node.name is None and _is_number(node.value, traced):
@@ -40,6 +46,42 @@ def leaf_label(node: Node, traced: bool) -> str:
     return node.op.symbol or node.op.name
 
 
+def shortened(names: Sequence[str]) -> list[str]:
+    """The names without their first part where all dotted ones begin alike: model.readout.b -> readout.b."""
+    heads = {n.partition(".")[0] for n in names if "." in n}
+    return [n.removeprefix(f"{min(heads)}.") if len(heads) == 1 else n for n in names]
+
+
+def declared(node: Node) -> str | None:
+    """The variable of the line that makes a leaf, as in `W = mg.parameter(...)`, if it is short."""
+    origin = node.origin
+    if origin.code is None or node.op.name not in ("constant", "parameter"):
+        return None
+    match = _LEAF.match(linecache.getline(origin.code.co_filename, origin.line))
+    return match.group(1) if match else None
+
+
+def rectified(node: Node) -> int | None:
+    """The position of the argument x of where(x ≤ 0, 0, x), which is relu; None for another operation."""
+    if node.op.name != "where":
+        return None
+    condition, zero, x = map(shown, node.args)
+    if condition.op.name != "less_equal" or [shown(a) for a in condition.args][:1] != [x]:
+        return None
+    return 2 if _is_zero(zero) and _is_zero(shown(condition.args[1])) else None
+
+
+def _is_zero(node: Node) -> bool:
+    return node.op.name == "constant" and not np.any(node.value)
+
+
+def shown(node: Node) -> Node:
+    """The node that a drawing shows in place of this one."""
+    while node.op.name in HIDDEN and node.args:
+        node = node.args[0]
+    return node
+
+
 def is_element(node: Node) -> bool:
     """Whether a slice takes one element of the first axis, x[t]."""
     start, stop = node.attrs["start"], node.attrs["stop"]
@@ -55,6 +97,17 @@ def extent(node: Node) -> str:
         return "slice"
     start, stop = cut[0]
     return f"[{start}]" if stop == start + 1 else f"[{start}:{stop}]"
+
+
+def cut(node: Node) -> str:
+    """What a slice takes, as Python writes it: [1,:3]; without the axes at the end that it takes whole."""
+    start, stop, step, whole = *(node.attrs[k] for k in ("start", "stop", "step")), node.args[0].type.shape
+    words = []
+    for a, b, s, n in zip(start, stop, step, whole, strict=True):
+        words.append(f"{a}" if b == a + 1 < n + (a > 0) else f"{a or ''}:{b if b != n else ''}" + (f":{s}" if s != 1 else ""))
+    while words and words[-1] == ":":
+        words.pop()
+    return f"[{','.join(words)}]" if words else ""
 
 
 def piece(node: Node) -> Node | None:

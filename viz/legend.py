@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from . import heat, style, text
 from .scene import Bar, Heat, Part, Shape, Word
+
+WIDE, STRIPES = 300.0, 60  # of the colour scale
 
 
 def kinds(present: Sequence[str], left: float, top: float, room: float) -> tuple[Part, float, float]:
@@ -35,16 +38,15 @@ def heats(present: Sequence[str], left: float, top: float) -> tuple[list[Heat], 
     return marks, words, x, y + 12
 
 
-def gradient(left: float, top: float, low: int = -8, high: int = 4) -> tuple[Part, float, float]:
-    """(part, right end, lower end): the colour scale, and samples for no gradient, zero, and not finite."""
+def gradient(left: float, top: float, scale: style.Scale) -> tuple[Part, float, float]:
+    """(part, right end, lower end): the colours between two exponents, and samples for no gradient, zero, and not finite."""
     part = Part()
-    step, x0, y = 5.0, left + 4, top + 16
-    count = (high - low) * 5
-    for i in range(count):
-        part.bars.append(Bar(x0 + i * step, y, step + 0.2, 10, style.decade_colour(low + (i + 0.5) / 5)))
-    right = x0 + count * step
-    for decade in range(low, high + 1, 2):
-        part.words.append(Word(x0 + (decade - low) * 5 * step, y + 18, "10" + _power(decade), 8.5, style.TEXT))
+    (low, high), x0, y = scale, left + 4, top + 16
+    step, right = WIDE / STRIPES, x0 + WIDE
+    for i in range(STRIPES):
+        part.bars.append(Bar(x0 + i * step, y, step + 0.2, 10, style.colour_at((i + 0.5) / STRIPES)))
+    for decade in range(math.ceil(low), math.floor(high) + 1, math.ceil((high - low) / 7)):
+        part.words.append(Word(x0 + (decade - low) / (high - low) * WIDE, y + 18, "10" + _power(decade), 8.5, style.TEXT))
     part.words.append(Word(x0, y - 8, "← vanishing", 9, style.TEXT, "start"))
     part.words.append(Word((x0 + right) / 2, y - 8, "‖∂L/∂·‖₂", 9, style.TEXT))
     part.words.append(Word(right, y - 8, "exploding →", 9, style.TEXT, "end"))

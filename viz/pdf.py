@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import DrawingError
-from .scene import Frame, Heat, Part, Scene, Shape, Wire
-from .style import LOOKS, ink
-from .svg import arrow_head, chips_of, label_place, outlines, rounded
+from .scene import Fan, Frame, Heat, Part, Scene, Shape, Wire
+from .style import LOOKS, TEXT, ink
+from .svg import CAPTION, arrow_head, chips_of, label_line, label_place, outlines, rounded
 
 FACE = "DejaVu Sans"
 NARROW = 0.88  # the factor of font sizes: this font is wider than the one for which labels are measured
@@ -61,6 +61,8 @@ def _marks(part: Part, dx: float, dy: float) -> Iterator[Any]:
         yield from _heat(m, dx, dy)
     for s in part.shapes:
         yield from _shape(s, dx, dy)
+    for fan in part.fans:
+        yield from _fan(fan, dx, dy)
     for t in part.words:
         yield _text(t.x + dx, t.y + dy, t.text, t.size, t.colour, {"start": "left", "middle": "center", "end": "right"}[t.anchor])
 
@@ -76,6 +78,16 @@ def _heat(m: Heat, dx: float, dy: float) -> Iterator[Any]:
     yield Rectangle((left, top), m.w, m.h, fill=False, edgecolor=m.stroke, lw=0.8)
     for x, y, w, h, colour in outlines(m):
         yield Rectangle((x + dx, y + dy), w, h, fill=False, edgecolor=colour, lw=1.6)
+
+
+def _fan(f: Fan, dx: float, dy: float) -> Iterator[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Circle
+
+    for ax, ay, bx, by, w, colour in f.lines:
+        yield Line2D((f.x + ax + dx, f.x + bx + dx), (f.y + ay + dy, f.y + by + dy), color=colour, lw=w)
+    for x, y in f.dots:
+        yield Circle((f.x + x + dx, f.y + y + dy), 1.6, facecolor=TEXT, edgecolor="none")
 
 
 def _wire(w: Wire, dx: float, dy: float) -> Iterator[Any]:
@@ -108,8 +120,11 @@ def _shape(s: Shape, dx: float, dy: float) -> Iterator[Any]:
         yield Ellipse((x, y), s.w, s.h, facecolor=fill, edgecolor=stroke, lw=1, linestyle=dash)
     else:
         yield _box(x - s.w / 2, y - s.h / 2, s.w, s.h, 0.0 if s.shape == "square" else min(6.0, s.h / 3), fill, stroke, dash)
+    y = label_line(s) + dy
     if s.label:
         yield _text(label_place(s) + dx, y, s.label, s.size, ink(fill))
+    if s.caption:
+        yield _text(x, y + 12, s.caption, CAPTION, ink(fill))
     for left, w, h, colour, words, chip in chips_of(s):
         yield _box(left + dx, y - h / 2, w, h, 4.0, colour, LOOKS["chip"].stroke)
         yield _text(left + dx + w / 2, y, chip, s.size - 2, words)

@@ -15,6 +15,7 @@ from .colours import Colours
 from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
+from .logical import LogicalPart, feedback
 from .row import MARGIN
 from .rows import split
 from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
@@ -44,11 +45,14 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     lengths = {} if is_computed(what) else _lengths(whole)
     given = args if is_computed(what) else ()
     timeline, _ = timeline_of(whole, given, 3, None, level)
-    scene = _scene(timeline, level, lengths)
+    boxes = _boxes(timeline, level, lengths)
+    scene = _scene(timeline, boxes)
+    parts = {f"{n + 1}. {box.name}" if len(boxes) > 1 else box.name: box.logical(level) for n, box in enumerate(boxes)}
     if steps is None:
-        return Drawing(scene)
-    unrolled_timeline, _ = timeline_of(whole, given, steps, None, level)
-    return Drawing(_beside(scene, scene_of(_only_steps(unrolled_timeline), Colours(), 12, level)))
+        return Drawing(scene, lambda: parts)
+    steps_alone = _only_steps(timeline_of(whole, given, steps, None, level)[0])
+    beside = _beside(scene, scene_of(steps_alone, Colours(), 12, level))
+    return Drawing(beside, lambda: {**parts, "unrolled": LogicalPart(steps_alone, Colours(), level == "box", 12)})
 
 
 def _with_all_results(graph: Graph) -> Graph:
@@ -78,8 +82,8 @@ def _only_steps(timeline: Timeline) -> Timeline:
     return Timeline(timeline.items, timeline.columns, timeline.before, [], outputs, timeline.title)
 
 
-def _scene(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> Scene:
-    """One box for each loop, or for loops that run together, below each other, with one legend."""
+def _boxes(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> list[_Box]:
+    """One box for each loop, or for loops that run together."""
     boxes: list[_Box] = []
     for row in split(timeline):
         if row.gradient or not row.timeline.columns:
@@ -89,6 +93,11 @@ def _scene(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> S
             boxes.append(_Box(wiring, steps, lengths, f"r{len(boxes) or ''}_", row.backwards))
     if not any(box.after for box in boxes):
         raise DrawingError("rolled: no step reads the one before it, so there is no loop to draw; see viz.unrolled")
+    return boxes
+
+
+def _scene(timeline: Timeline, boxes: Sequence[_Box]) -> Scene:
+    """The boxes below each other, with one legend."""
     bottom, right, placed = 0.0, 0.0, []
     for box in boxes:
         parts, width, bottom = box.draw(bottom, several=len(boxes) > 1)
@@ -183,6 +192,15 @@ class _Box:
                     "for all; draw them with viz.unrolled"
                 )
 
+    @property
+    def name(self) -> str:
+        """The name of the loop in the logical graph."""
+        return f"{self.timeline.columns[self.step.number].loop}, {self.times}"
+
+    def logical(self, level: str) -> LogicalPart:
+        again = list(feedback(self.step, self.after))
+        return LogicalPart(self.timeline, Colours(), level == "box", only={self.step.number}, feedback=again)
+
     def draw(self, top: float, several: bool) -> tuple[list[Placed], float, float]:
         """(parts, right end, lower end) of the box below `top`; one of several boxes, or one backwards, says its direction."""
         step, layout = self.step, self.step.layout
@@ -244,14 +262,14 @@ class _Box:
         self.part.shapes.append(Shape(f"d{exit}", middle, level, DELAY, DELAY, "delay", "1", "square", size=9.5))
         item = self.wiring.items[self.step.exits[exit]]
         if item.name:
-            self.part.words.append(Word(right - 9, level - 7, text.clean(item.name, 8), 10, style.TEXT, "end", f"loop{exit}"))
+            self.part.words.append(Word(right - 9, level - 7, text.clean(item.called, 16), 10, style.TEXT, "end", f"loop{exit}"))
 
     def _with_t(self, shape: Shape) -> Shape:
         """An input or an output with the index t: xₜ."""
         index = (self.step.inputs if shape.id[0] == "x" else self.step.outputs)[int(shape.id[1:])]
         item = self.wiring.items[index]
-        name = self.wiring.items[index].label if item.leaf else item.name or item.label
-        return shape._replace(label=text.indexed(text.clean(name, 12), "t") if item.column is not None else shape.label)
+        name = self.wiring.items[index].label if item.leaf else item.called or item.label
+        return shape._replace(label=text.indexed(text.clean(name, 16), "t") if item.column is not None else shape.label)
 
     def _weights(self, bottom: float) -> float:
         """Write the names of the weights below the box. Gives the lower end."""
@@ -272,11 +290,11 @@ def _beside(left: Scene, right: Scene) -> Scene:
     gap = 44.0
     height = max(left.height, right.height)
     placed = []
-    for scene, dx in ((left, 0.0), (right, left.width + gap)):
+    for scene, dx, side in ((left, 0.0, "a_"), (right, left.width + gap, "b_")):
         dy = (height - scene.height) / 2
         for p in scene.placed:
             frame = p.frame._replace(x=p.frame.x + dx, y=p.frame.y + dy) if p.frame else None
-            placed.append(Placed(p.part, p.dx + dx, p.dy + dy, p.prefix, frame))
+            placed.append(Placed(p.part, p.dx + dx, p.dy + dy, side + p.prefix, frame))
     equals = Part(words=[Word(left.width + gap / 2, height / 2 - 10, "=", 40, style.TEXT)])
     placed.append(Placed(equals))
     return Scene(left.width + gap + right.width, height, placed, right.title, list(dict.fromkeys(left.notes + right.notes)))

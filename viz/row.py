@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 from typing import Any
 
-from . import legend, style, text
+from . import below, legend, style, text
 from .colours import Colours
 from .geometry import place
 from .scene import Frame, Part, Placed, Port, Scene, Shape, Wire, Word
-from .tiles import HEAVY, STUB, USE, StepBox, surroundings, tile
+from .tiles import HEAVY, STUB, USE, StepBox, leaf_size, surroundings, tile
 from .timeline import BEFORE, Timeline
 from .wiring import SIZE, Step, Wiring
 
@@ -20,6 +18,7 @@ MARGIN = 18.0
 CORRIDOR = (30.0, 58.0)  # the least and the greatest width between two steps, where the names of states stand
 DROP = 9.0
 GAP_WIDTH = 70.0
+LEGEND = 460.0  # the width of the legend of gradients, at least
 HEAD, TAIL = 6, 5
 
 
@@ -37,7 +36,9 @@ class RowScene:
         self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.timeline.end]
         self.hide(middle(self.inner, limit))
         inner = [s.layout.height for s in self.steps if s.label]
-        self.box = StepBox(max(inner or [s.layout.height for s in self.steps]))
+        around = [a for s in self.steps for a in (*s.inputs, *s.outputs)]
+        leaf = max((leaf_size(wiring, a, "")[1] for a in around), default=22.0)
+        self.box = StepBox(max(inner or [s.layout.height for s in self.steps]), leaf=leaf)
         self.between = self._corridor()
         self.x: dict[int, float] = {}
         self.gap_x = 0.0
@@ -106,11 +107,11 @@ class RowScene:
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
         self.buses = list(self.wiring.buses)
-        self.top = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + (-self.box.above() + 11 if any_output else 6)
+        start = MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0)
         over = max((s.layout.height for s in self.steps), default=0.0) - self.box.height
-        self.top = max(self.top, MARGIN + 12 + (len(self.buses) * 10 + 8 if self.buses else 0) + over + 12)
+        self.top = start + max(self.box.leaf / 2 - self.box.above() if any_output else 6, over + 12)
         any_input = any(self.steps[i].inputs for i in self.shown)
-        self.bottom = self.top + (self.box.below() + 11 if any_input else self.box.height)
+        self.bottom = self.top + (self.box.below() + self.box.leaf / 2 if any_input else self.box.height)
 
     # ---- steps
 
@@ -170,13 +171,15 @@ class RowScene:
         name = f"lane{len(self.corridor.wires)}"
         self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
         label = self.colours.exponent(value, reader.number) if self.colours.gradient else self._state_label(value)
-        if label and text.width(label, 8.5) <= x1 - x0 - 2:
+        room = self.between if any(kind == "start" for kind, _ in reader.lanes) else x1 - x0  # initial states stand in the rest
+        if label and text.width(label, 8.5) <= room - 2:
             ink = style.TEXT if self.colours.gradient else style.MUTED
-            self.corridor.words.append(Word((x0 + x1) / 2, y - 7, label, 8.5, ink, of=name))
+            self.corridor.words.append(Word(x0 + room / 2, y - 7, label, 8.5, ink, of=name))
 
     def _state_label(self, value: int) -> str:
         item = self.items[value]
-        return self.wiring.value_label(value) if item.name and len(item.name) < 12 and item.column != BEFORE else ""
+        name = item.called or item.given
+        return self.wiring.value_label(value) if name and len(name) < 12 and item.column != BEFORE else ""
 
     def _drop_covered_labels(self) -> None:
         """Remove the labels that would stand on another line between the same two steps."""
@@ -185,10 +188,10 @@ class RowScene:
             lines.setdefault(round(w.points[0][0]), []).append(w.points[0][1])
         for ys in lines.values():
             ys.sort()
-        starts = {round((w.points[0][0] + w.points[-1][0]) / 2, 3): round(w.points[0][0]) for w in self.corridor.wires}
+        starts = {w.id: round(w.points[0][0]) for w in self.corridor.wires}
         kept = []
         for word in self.corridor.words:
-            ys = lines[starts[round(word.x, 3)]]
+            ys = lines[starts[word.of]]
             i = bisect_left(ys, word.y - 5)
             if i >= len(ys) or ys[i] > word.y + 5:
                 kept.append(word)
@@ -288,7 +291,7 @@ class RowScene:
             for k, a in enumerate(step.outputs):
                 if a in members:
                     x = self.x[i] + step.layout.outputs[k][0]
-                    y = self.top + self.box.above() - 11
+                    y = self.top + self.box.above() - self.box.leaf / 2
                     mine = self.colours.value(a, style.LOOKS["output"].stroke)
                     part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
         for i, k in ends:
@@ -311,32 +314,24 @@ class RowScene:
         users = [i for i in self.shown if any(self.items[a].label in named for row in self.steps[i].chips for _, a in row)]
         if not users:
             return self.bottom + 16
-        left, right = self.x[users[0]], max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + 160)
-        rows = self._rows("shared" if len(users) > 1 else "parameters", weights, right - left - 20)
-        top, height = self.bottom + 34, 16.0 * len(rows) + 10
-        part = Part()
-        part.shapes.append(Shape(bar, (left + right) / 2, top + height / 2, right - left, height, "parameter", ""))
-        for n, row in enumerate(rows):
-            part.words.append(Word((left + right) / 2, top + 13 + 16 * n, row, 11, style.TEXT, of=bar))
+        left, right = (
+            self.x[users[0]],
+            max(self.x[users[-1]] + self.steps[users[-1]].layout.width, self.x[users[0]] + (160 if len(weights) < 9 else 420)),
+        )
+        first, top = "shared" if len(users) > 1 else "parameters", self.bottom + 34
+        members = [self.items[a] for a in weights]
+        if self.colours.gradient:
+            part, frame = below.coloured_bar(bar, first, members, self.wiring, self.colours, left, right, top)
+        else:
+            part, frame = below.bar(bar, [first, *map(below.weight, members)], left, right, top), None
         for i in users:
-            x = self.x[i] + self.steps[i].layout.width - STUB
-            y = self.top + self.box.height
-            stroke = style.LOOKS["parameter"].stroke
-            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, stroke, True))
-        self.placed.append(Placed(part))
+            x, y = self.x[i] + self.steps[i].layout.width - STUB, self.top + self.box.height
+            read = {a for row in self.steps[i].chips for _, a in row if self.items[a].label in named}
+            colour = self.colours.uses(read, self.steps[i].number, style.LOOKS["parameter"].stroke)
+            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, colour, True))
+        self.placed.append(Placed(part, frame=frame))
         self.right = max(self.right, right)
-        return top + height + 18
-
-    def _rows(self, first: str, weights: Sequence[int], room: float) -> list[str]:
-        words = [f"{text.ending(self.items[a].label, 24)} ({text.shape(self.items[a].node.type.shape) or 'scalar'})" for a in weights]
-        rows, line = [], first
-        for word in words:
-            if text.width(f"{line}  ·  {word}", 11) > room and line:
-                rows.append(line)
-                line = word
-            else:
-                line = f"{line}  ·  {word}"
-        return [*rows, line]
+        return top + (frame or part.shapes[0]).h + 18
 
     def _arrow(self, bottom: float) -> float:
         """Draw an arrow from the loss back in time, the direction of gradients. Gives the lower end."""
@@ -347,22 +342,12 @@ class RowScene:
         self.corridor.wires.append(Wire(((right, bottom), (left, bottom)), "from", "to", True, 1.2, style.LOSS, True))
         self.corridor.words.append(Word(left - 6, bottom, "BPTT", 10, style.LOSS, "end", id="to"))
         self.corridor.words.append(Word(right + 6, bottom, "loss", 10, style.LOSS, "start", id="from"))
-        rates = self._rates()
-        if rates:
-            self.corridor.words.append(Word(left, bottom + 16, rates, 10, style.TEXT, "start"))
-        return bottom + (36 if rates else 20)
-
-    def _rates(self) -> str:
-        """The factor by which one step back multiplies the gradient of each state along its lane: the geometric mean over all steps."""
-        found: dict[str, list[float]] = {}
-        for left, right in pairwise(self.steps[i] for i in self.inner):
-            for a in left.exits:
-                norm = self.colours.lanes.get((a, right.number))
-                if norm is not None and 0 < norm < math.inf:
-                    found.setdefault(text.clean(self.items[a].name or self.items[a].label, 10), []).append(norm)
-        rates = {name: (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) for name, norms in found.items() if len(norms) > 1}
-        words = [f"‖∂L/∂{name}‖ × {rate:.2g}" for name, rate in sorted(rates.items())[:6]]
-        return "a step back: " + "  ·  ".join(words) if words else ""
+        rates = below.rates(self.wiring, [self.steps[i] for i in self.inner], self.colours)
+        lines = text.wrapped(rates, max(self.right - left, LEGEND), 10)
+        for n, line in enumerate(lines):
+            self.corridor.words.append(Word(left, bottom + 16 + 14 * n, line, 10, style.TEXT, "start"))
+        self.right = max(self.right, *(left + text.width(line, 10) for line in lines), 0.0)
+        return bottom + 22 + 14 * len(lines)
 
 
 def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
@@ -385,9 +370,12 @@ def finished(placed: list[Placed], colours: Colours, right: float, bottom: float
         notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
     found = {s.look for p in placed for s in p.part.shapes}
     kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
-    part, width, bottom = legend.gradient(MARGIN, bottom) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
+    part, width, bottom = legend.gradient(MARGIN, bottom, colours.scale) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
     scales = {h.scale for p in placed for h in p.part.heats if h.scale}
     if scales:
         part.heats, words, wide, bottom = legend.heats(list(scales), MARGIN, bottom)
         part.words, width = part.words + words, max(width, wide)
+    if timeline.key:
+        part.words.append(Word(MARGIN, bottom + 10, timeline.key, 9.5, style.MUTED, "start"))
+        bottom += 16
     return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

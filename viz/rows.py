@@ -40,8 +40,17 @@ class _Splitter:
         self.row: list[int] = []
         for n, (_, group) in enumerate(groupby((c.gradient, c.backwards) for c in timeline.columns)):
             self.row += [n] * len(list(group))
+        self.both = self._both_directions()
         self.stage = [-1] * len(self.items)
         self._stages()
+
+    def _both_directions(self) -> set[str | None]:
+        """The names that values of forward loops and of backward loops have."""
+        names: dict[bool, set[str | None]] = {False: set(), True: set()}
+        for c in self.timeline.columns:
+            if not c.gradient:
+                names[c.backwards].update(self.items[i].called for i in c.items)
+        return (names[False] & names[True]) - {None}
 
     def _stages(self) -> None:
         readers = self._first_readers()
@@ -154,7 +163,7 @@ class _Splitter:
             foreign = [a for a in self.items[index].args if not self.items[a].leaf and self.stage[a] // 3 != n]
             kinds: dict[object, list[int]] = {}
             for a in foreign:
-                kinds.setdefault((self.items[a].name or self.items[a].label, self.stage[a]), []).append(a)
+                kinds.setdefault((self.items[a].called or self.items[a].label, self.stage[a]), []).append(a)
             for group in kinds.values():
                 for a in group:
                     found.setdefault(a, group[0] if len(group) > MANY else a)
@@ -163,7 +172,9 @@ class _Splitter:
     def _reference(self, a: int, members: Sequence[int], column: int | None) -> Item:
         """The leaf that shows a value of another row, or all these members."""
         item = self.items[a]
-        name = text.clean(item.name or item.label, 12)
+        name = text.clean(item.called or item.given or item.label, 16)
+        if item.called in self.both and self.kinds[min(self.stage[a] // 3, len(self.kinds) - 1)] == (False, True):
+            name += "←"
         if len(members) > MANY:
             steps = sorted(self.timeline.columns[self.items[m].column or 0].step for m in members)
             return replace(item, leaf="input", kind="reference", label=f"{text.indexed(name, steps[0])} … {text.indexed(name, steps[-1])}",

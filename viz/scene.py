@@ -15,7 +15,8 @@ class Shape(NamedTuple):
     """A node. Its id comes from a counter, never from a user's name.
 
     look    a key of style.LOOKS, the colours by kind, unless `fill` and `stroke` are set
-    chips   the weights that it reads, as small labels;  title    its tooltip
+    chips   the weights that it reads, as small labels;  caption    the line under the label;  title    its tooltip
+    lift    the distance of the label above the middle
     """
 
     id: str
@@ -33,6 +34,8 @@ class Shape(NamedTuple):
     dashed: bool = False
     size: float = 11.0
     chip_fills: tuple[str, ...] = ()
+    caption: str = ""
+    lift: float = 0.0
 
 
 class Wire(NamedTuple):
@@ -68,6 +71,15 @@ class Heat(NamedTuple):
     frames: tuple[tuple[int, str], ...] = ()
     scale: str = ""
     top: float = 1.0
+
+
+class Fan(NamedTuple):
+    """Straight lines (x, y, x, y, width, colour), and points, about a centre at (x, y). They stand on a shape."""
+
+    x: float
+    y: float
+    lines: tuple[tuple[float, float, float, float, float, str], ...]
+    dots: tuple[Point, ...]
 
 
 class Frame(NamedTuple):
@@ -137,6 +149,7 @@ class Part:
     bars: list[Bar] = field(default_factory=list)
     heats: list[Heat] = field(default_factory=list)
     panels: list[Frame] = field(default_factory=list)
+    fans: list[Fan] = field(default_factory=list)
 
 
 class Placed(NamedTuple):

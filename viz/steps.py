@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import cells, text
+from . import cells, fan
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
+from .scopes import inner
 from .slots import View
-from .svg import label_width
+from .tiles import leaf_size, operation_size
 from .timeline import Timeline
-from .wiring import SIZE, Step, Wiring
+from .wiring import Step, Wiring
 
 
 def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
@@ -30,27 +31,21 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
         step.layout = known[step.key]
     if view is not None:
         view.tell(wiring)
+        timeline.notes += [fan.NOTE] if any(fan.size(i) for i in timeline.items) else []
     return wiring
 
 
 def _graph(wiring: Wiring, step: Step) -> StepGraph:
     """The graph of a step for the layered algorithm."""
-    sizes = []
-    for label, chips in zip(step.labels, step.chips, strict=True):
-        words = tuple(wiring.chip(a) for _, a in chips)
-        sizes.append((max(label_width(label, words, SIZE) + 14, 30.0), 19.0))
+    sizes = [operation_size(wiring, step, k) for k in range(len(step.items))]
     args = [[s for s in row if s is not None] for row in step.sources]
-    inputs = [(_width(wiring.leaf_label(i, "0")), 22.0) for i in step.inputs]
-    outputs = [(_operation(step, i), (_width(wiring.value_label(i, "0")), 22.0)) for i in step.outputs]
+    inputs = [leaf_size(wiring, i, wiring.leaf_label(i, "0")) for i in step.inputs]
+    outputs = [(_operation(step, i), leaf_size(wiring, i, wiring.value_label(i, "0"))) for i in step.outputs]
     return StepGraph(sizes, args, inputs, outputs, len(step.lanes), [_operation(step, i) for i in step.exits])
 
 
 def _operation(step: Step, item: int) -> Source:
     return "op", step.local[item]
-
-
-def _width(label: str) -> float:
-    return max(text.width(label, SIZE) + 16, 30.0)
 
 
 def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
@@ -64,5 +59,7 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(graph.exits),
         tuple(step.labels),
         tuple(wiring.items[i].kind for i in step.items),
-        tuple(tuple(wiring.chip(a) for _, a in row) for row in step.chips),
+        tuple(wiring.words(step, k) for k in range(len(step.items))),
+        tuple(wiring.items[i].caption for i in (*step.items, *step.inputs)),
+        tuple(tuple(inner(wiring.items[i])[:1]) for i in step.items),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ LOOKS = {
     "delay": Look("#2F3B45", "#2F3B45", "square", "delay"),
     "cell": Look("#EEF6EE", "#7FB07F", "box", "cell"),
     "chip": Look("#F3E3C8", "#C8AE84", "box", "use of a weight"),
+    "fan": Look("#FFFFFF", "#9FBEDF", "box", "attention: keys below, queries above, a line for each weight"),
     "elided": Look("#FFFFFF", "#B9C2C8", "box", "left out"),
 }
 _KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter", "random": "move"}
@@ -107,6 +108,8 @@ STOPS = (
     (2.0, "#DD5A3A"),
     (4.0, "#8E1B2E"),
 )
+Scale = tuple[float, float]  # two exponents
+SCALE: Scale = (STOPS[0][0], STOPS[-1][0])
 NO_GRADIENT = "#C9CED3"
 NOT_FINITE = "#D100D1"
 LOSS = "#B0315A"
@@ -132,13 +135,27 @@ def decade_colour(exponent: float) -> str:
     return STOPS[-1][1]
 
 
-def gradient_colour(norm: float | None) -> str:
-    """The colour of a gradient norm: grey for none and for zero, magenta for NaN and infinity."""
+def colour_at(part: float) -> str:
+    """The colour at this part, from 0 to 1, of the whole scale."""
+    return decade_colour(SCALE[0] + part * (SCALE[1] - SCALE[0]))
+
+
+def gradient_colour(norm: float | None, scale: Scale = SCALE) -> str:
+    """The colour of a gradient norm on a scale: grey for none and for zero, magenta for NaN and infinity."""
     if norm is None or norm == 0:
         return NO_GRADIENT
     if not math.isfinite(norm):
         return NOT_FINITE
-    return decade_colour(math.log10(norm))
+    return colour_at((math.log10(norm) - scale[0]) / (scale[1] - scale[0]))
+
+
+def whole_decades(norms: Iterable[float]) -> Scale:
+    """The whole decades around the norms, two of them at least; the least twentieth of the norms may lie below."""
+    found = sorted(math.log10(n) for n in norms if 0 < n < math.inf)
+    if not found:
+        return SCALE
+    high = math.ceil(found[-1])
+    return float(min(math.floor(found[len(found) // 20]), high - 2)), float(high)
 
 
 def ink(fill: str) -> str:

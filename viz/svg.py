@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from .scene import Frame, Heat, Part, Point, Scene, Shape, Wire
+from .scene import Fan, Frame, Heat, Part, Point, Scene, Shape, Wire
 from .style import FONT, LOOKS, TEXT, ink
 from .text import number as n
 from .text import width, xml
@@ -17,6 +17,8 @@ ARROW = 7.0
 FIT = 'style="max-width: 100%; height: auto"'  # a drawing wider than its page is made smaller, not cut
 FACE = f'font-family="{FONT}" font-size="11"'
 CHIP_GAP, CHIP_PAD = 4.0, 4.0
+CAPTION = 8.5  # the size of captions
+LINE = 11.0  # the height that a caption adds to a node
 
 
 def write(scene: Scene) -> str:
@@ -60,6 +62,7 @@ def marks(part: Part) -> Iterator[str]:
         yield f'<circle cx="{n(d.x)}" cy="{n(d.y)}" r="{n(d.r)}" fill="{d.colour}"/>'
     yield from map(_heat, part.heats)
     yield from _shapes(part.shapes)
+    yield from map(_fan, part.fans)
     for t in part.words:
         anchor = "" if t.anchor == "start" else f' text-anchor="{t.anchor}"'
         yield f'<text x="{n(t.x)}" y="{n(t.y + t.size * 0.35)}" font-size="{n(t.size)}" fill="{t.colour}"{anchor}>{xml(t.text)}</text>'
@@ -84,6 +87,15 @@ def _heat(m: Heat) -> str:
     title = f"<title>{xml(m.title)}</title>" if m.title else ""
     edge = f'<rect {box} fill="none" stroke="{m.stroke}" stroke-width="0.8"/>'
     return f'<g>{title}<rect {box} fill="#FFFFFF"/><g shape-rendering="crispEdges">{inner}</g>{edge}{rows}</g>'
+
+
+def _fan(f: Fan) -> str:
+    lines = "".join(
+        f'<path d="M{n(f.x + ax)} {n(f.y + ay)}L{n(f.x + bx)} {n(f.y + by)}" stroke="{colour}" stroke-width="{w:.1f}"/>'
+        for ax, ay, bx, by, w, colour in f.lines
+    )
+    dots = "".join(f'<circle cx="{n(f.x + x)}" cy="{n(f.y + y)}" r="1.6"/>' for x, y in f.dots)
+    return f'<g fill="none">{lines}</g><g fill="{TEXT}">{dots}</g>'
 
 
 def outlines(m: Heat) -> Iterator[tuple[float, float, float, float, str]]:
@@ -195,20 +207,29 @@ def chip_width(chip: str, size: float) -> float:
     return width(chip, size - 2) + 2 * CHIP_PAD
 
 
-def label_width(label: str, chips: tuple[str, ...], size: float) -> float:
-    """The width of a label with its chips beside it."""
+def label_width(label: str, chips: tuple[str, ...], size: float, caption: str = "") -> float:
+    """The width of a label with its chips beside it and its caption below it."""
+    return max(_line_width(label, chips, size), width(caption, CAPTION))
+
+
+def _line_width(label: str, chips: tuple[str, ...], size: float) -> float:
     return width(label, size) + sum(chip_width(c, size) + CHIP_GAP for c in chips)
 
 
 def label_place(s: Shape) -> float:
     """The x of the middle of a label. Its chips stand on the right."""
-    return s.x - (label_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
+    return s.x - (_line_width(s.label, s.chips, s.size) - width(s.label, s.size)) / 2
+
+
+def label_line(s: Shape) -> float:
+    """The y of the middle of a label: higher where a caption stands below it, or by its lift."""
+    return s.y - s.lift - LINE / 2 * bool(s.caption)
 
 
 def chips_of(s: Shape) -> Iterator[tuple[float, float, float, str, str, str]]:
     """(left, width, height, fill, text colour, text) of each chip."""
     plain = LOOKS["chip"].fill
-    x = s.x - label_width(s.label, s.chips, s.size) / 2 + width(s.label, s.size)
+    x = s.x - _line_width(s.label, s.chips, s.size) / 2 + width(s.label, s.size)
     for i, chip in enumerate(s.chips):
         x += CHIP_GAP
         fill = s.chip_fills[i] if i < len(s.chip_fills) else plain
@@ -221,13 +242,18 @@ def _label(s: Shape) -> str:
     if not s.label:
         return ""
     size = "" if s.size == 11.0 else f' font-size="{n(s.size)}"'
-    return f'<text x="{n(label_place(s))}" y="{n(s.y + s.size * 0.35)}"{size}>{xml(s.label)}</text>'
+    y = label_line(s)
+    mark = f'<text x="{n(label_place(s))}" y="{n(y + s.size * 0.35)}"{size}>{xml(s.label)}</text>'
+    if s.caption:
+        mark += f'<text x="{n(s.x)}" y="{n(y + 12 + CAPTION * 0.35)}" font-size="{n(CAPTION)}">{xml(s.caption)}</text>'
+    return mark
 
 
 def _chips(s: Shape) -> Iterator[str]:
+    y = label_line(s)
     for x, w, h, fill, colour, chip in chips_of(s):
         yield (
-            f'<rect x="{n(x)}" y="{n(s.y - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
-            f'<text x="{n(x + w / 2)}" y="{n(s.y + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
+            f'<rect x="{n(x)}" y="{n(y - h / 2)}" width="{n(w)}" height="{n(h)}" rx="4" fill="{fill}" stroke="{LOOKS["chip"].stroke}"/>'
+            f'<text x="{n(x + w / 2)}" y="{n(y + (s.size - 2) * 0.35)}" font-size="{n(s.size - 2)}" text-anchor="middle" '
             f'fill="{colour}">{xml(chip)}</text>'
         )

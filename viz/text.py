@@ -56,6 +56,18 @@ def ending(text: str, limit: int) -> str:
     return clean(text if len(text) <= limit else "…" + text[1 - limit :], limit)
 
 
+def wrapped(words: Sequence[str], room: float, size: float) -> list[str]:
+    """The words with dots between them, in lines of this width; a line has one word at least."""
+    lines: list[str] = []
+    for word in words:
+        longer = f"{lines[-1]}  ·  {word}" if lines else word
+        if lines and width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def xml(text: str) -> str:
     """The text escaped for an SVG element or a quoted attribute."""
     if text.isalnum():
@@ -96,6 +108,15 @@ def number(value: float) -> str:
     short = round(value, 1)
     whole = int(short)
     return str(whole) if short == whole else str(short)
+
+
+def value(array: Any) -> str:
+    """A value in few words: a number as it is, of an array its range."""
+    if not array.size:
+        return "of no elements"
+    if array.size == 1:
+        return constant(array.reshape(-1)[0])
+    return f"{constant(array.min())} … {constant(array.max())}"
 
 
 def constant(value: Any) -> str:

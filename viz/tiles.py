@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from . import heat, style, text
+from . import fan, heat, scopes, style, text
 from .colours import Colours, describe
 from .geometry import Point
 from .layout import OUTSIDE, FixedLayout
 from .scene import Dot, Frame, Part, Port, Shape, Wire, Word
-from .svg import label_width
+from .svg import CAPTION, label_width
+from .svg import LINE as CAPTION_LINE
+from .timeline import Item
 from .wiring import SIZE, Step, Wiring
 
 LINE = 1.2
@@ -21,11 +23,11 @@ USE = "use"  # the port at which that line ends
 class StepBox:
     """The box of a step. All boxes of a row have one height, and layouts stand on the lower edge.
 
-    up, down   the distances to the outputs above and to the inputs below
+    up, down   the distances to the outputs above and to the inputs below;  leaf    the height of these
     """
 
-    def __init__(self, height: float, up: float = OUTSIDE, down: float = OUTSIDE):
-        self.height, self.up, self.down = height, up, down
+    def __init__(self, height: float, up: float = OUTSIDE, down: float = OUTSIDE, leaf: float = 22.0):
+        self.height, self.up, self.down, self.leaf = height, up, down, leaf
 
     def at(self, points: tuple[Point, ...]) -> tuple[Point, ...]:
         """Points of a layout in coordinates of the box, where y runs downwards."""
@@ -33,11 +35,11 @@ class StepBox:
 
     def above(self) -> float:
         """The y of the centres of outputs, from the upper edge of the box."""
-        return -self.up - 11.0
+        return -self.up - self.leaf / 2
 
     def below(self) -> float:
         """The y of the centres of inputs, from the upper edge of the box."""
-        return self.height + self.down + 11.0
+        return self.height + self.down + self.leaf / 2
 
 
 def tile(wiring: Wiring, step: Step, lanes_out: list[float], box: StepBox, colours: Colours) -> Part:
@@ -50,6 +52,7 @@ def tile(wiring: Wiring, step: Step, lanes_out: list[float], box: StepBox, colou
     if step.fixed is not None:
         _fixed(part, wiring, step.fixed, box, colours)
     else:
+        _scopes(part, wiring, step, box)
         _ops(part, wiring, step, box, colours)
         _inner_wires(part, wiring, step, box, colours)
     _risers(part, wiring, step, box, colours)
@@ -72,7 +75,7 @@ def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours
     for line in fixed.edges:
         points = line.points
         if line.tail[0] == "x":
-            points = ((points[0][0], box.height - box.below() + 11.0), *points[1:])
+            points = ((points[0][0], -box.down), *points[1:])
         plain = style.STATE if line.heavy else style.WIRE
         if line.into is not None:
             colour = colours.through(*line.into, plain)
@@ -89,24 +92,54 @@ def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours
         )
 
 
+def _scopes(part: Part, wiring: Wiring, step: Step, box: StepBox) -> None:
+    """Outline the scopes of a step, and write their names above."""
+    sizes = [operation_size(wiring, step, k) for k in range(len(step.items))]
+    for frame in scopes.outlines([wiring.items[i] for i in step.items], box.at(tuple(step.layout.centres)), sizes, "none"):
+        part.panels.append(frame._replace(label=""))
+        part.words.append(Word(frame.x + frame.at, frame.y - 5, frame.label, scopes.NAME, frame.ink, "start"))
+
+
 def _ops(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
     for k, index in enumerate(step.items):
         item = wiring.items[index]
         x, y = step.layout.centres[k]
         look = "state" if step.label and wiring.slot[index] in wiring.stateful and item.kind != "loss" else item.kind
-        chips = step.chips[k]
+        chips = wiring.chips(step, k)
         fills = tuple(colours.wire(index, p) for p, _ in chips) if colours.gradient else ()
         part.shapes.append(
             Shape(
-                f"n{k}", x, box.height - y, width_of(wiring, step, k), 19.0, look, step.labels[k],
-                chips=tuple(wiring.chip(a) for _, a in chips), title=describe(item, wiring.timeline, colours),
+                f"n{k}", x, box.height - y, *operation_size(wiring, step, k), look, step.labels[k],
+                chips=wiring.words(step, k), title=describe(item, wiring.timeline, colours),
                 fill=colours.fill(item), stroke=colours.stroke(item), dashed=colours.dashed(item), size=SIZE, chip_fills=fills,
+                caption=caption_of(item),
             )
         )  # fmt: skip
+        lines = fan.drawn(item, x, box.height - y, colours)
+        if lines is not None:  # on white, with the colour of the gradient as its border
+            part.fans.append(lines)
+            stroke = colours.fill(item) or style.LOOKS["fan"].stroke
+            place = {"look": "fan", "fill": "#FFFFFF", "stroke": stroke, "lift": part.shapes[-1].h / 2 - fan.TITLE / 2 - 2}
+            part.shapes[-1] = part.shapes[-1]._replace(**place)
 
 
-def width_of(wiring: Wiring, step: Step, k: int) -> float:
-    return max(label_width(step.labels[k], tuple(wiring.chip(a) for _, a in step.chips[k]), SIZE) + 14, 30.0)
+def caption_of(item: Item) -> str:
+    return " · ".join(item.caption)
+
+
+def operation_size(wiring: Wiring, step: Step, k: int) -> tuple[float, float]:
+    """(width, height) of the node of an operation."""
+    caption = caption_of(wiring.items[step.items[k]])
+    wide = max(label_width(step.labels[k], wiring.words(step, k), SIZE, caption) + 14, 30.0)
+    found = fan.size(wiring.items[step.items[k]])
+    return (wide, 19.0 + CAPTION_LINE * bool(caption)) if found is None else (max(wide, found[0]), found[1])
+
+
+def leaf_size(wiring: Wiring, index: int, label: str) -> tuple[float, float]:
+    """(width, height) of the node of an input or an output."""
+    caption = caption_of(wiring.items[index])
+    bow = 0.25 * text.width(caption, CAPTION)  # an ellipse is narrower below its middle
+    return max(label_width(label, (), SIZE, caption) + 16 + bow, 30.0), 22.0 + CAPTION_LINE * bool(caption)
 
 
 def _inner_wires(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
@@ -125,7 +158,7 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: 
             seen.add((k, points))
             kind, number = source
             if kind == "in":
-                points = ((points[0][0], box.height - box.below() + 11.0), *points[1:])
+                points = ((points[0][0], -box.down), *points[1:])
             tail = {"op": "n", "in": "x", "state": "i"}[kind] + str(number)
             bus = kind == "state" and step.lanes[number][0] == "bus"
             width = BUS if bus else HEAVY if kind == "state" else LINE
@@ -138,7 +171,7 @@ def _inner_wires(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: 
 
 def _risers(part: Part, wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> None:
     for k, (index, points) in enumerate(zip(step.outputs, step.layout.risers, strict=True)):
-        flat = (*box.at(points)[:-1], (points[-1][0], box.above() + 11.0))
+        flat = (*box.at(points)[:-1], (points[-1][0], -box.up))
         part.wires.append(Wire(flat, step.node(index), f"y{k}", True, LINE, colours.value(index, style.WIRE)))
 
 
@@ -158,7 +191,8 @@ def surroundings(wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> 
     """The inputs below and the outputs above a step. Their labels name the step, so equal steps do not share them."""
     part = Part()
     for k, index in enumerate(step.inputs):
-        look = "reference" if wiring.items[index].at is not None else "input"
+        item = wiring.items[index]
+        look = "reference" if item.at is not None and item.kind == "reference" else "parameter" if item.leaf == "parameter" else "input"
         part.shapes.append(_leaf(wiring, index, f"x{k}", step.layout.inputs[k][0], box.below(), look, wiring.leaf_label(index), colours))
     for k, index in enumerate(step.outputs):
         x = step.layout.outputs[k][0]
@@ -168,8 +202,7 @@ def surroundings(wiring: Wiring, step: Step, box: StepBox, colours: Colours) -> 
 
 def _leaf(wiring: Wiring, index: int, name: str, x: float, y: float, look: str, label: str, colours: Colours) -> Shape:
     item = wiring.items[index]
-    width = max(text.width(label, SIZE) + 16, 30.0)
     return Shape(
-        name, x, y, width, 22.0, look, label, style.LOOKS[look].shape, (), describe(item, wiring.timeline, colours),
-        colours.fill(item), colours.stroke(item), colours.dashed(item), SIZE,
+        name, x, y, *leaf_size(wiring, index, label), look, label, style.LOOKS[look].shape, (), describe(item, wiring.timeline, colours),
+        colours.fill(item), colours.stroke(item), colours.dashed(item), SIZE, caption=caption_of(item),
     )  # fmt: skip

@@ -22,6 +22,11 @@ class Item:
     folded   whether the item stands for several operations
     named    whether its name comes from `.named(...)`
     at       for a value of another row, the number of its step as text; "" for a value that belongs to no step
+    prefix, suffix    what tells its name from equal names of its step;  several    the names of all values that it stands for
+    caption  the words of the line under its label
+    partial  whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
+    cut      which part of a value it is: [1:3]
+    given    the name of what one reader gives to a gradient, where it leaves its step
     part     the part of a step with a memory to which it belongs (`parts`); "" without one
     """
 
@@ -39,6 +44,19 @@ class Item:
     named: bool = False
     at: str | None = None
     part: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    several: str = ""
+    caption: tuple[str, ...] = ()
+    partial: bool = False
+    time: int | None = None
+    given: str = ""
+    cut: str = ""
+
+    @property
+    def called(self) -> str | None:
+        """Its name in the drawing, which no other value of its step has."""
+        return f"{self.prefix}{self.name}{self.suffix}" if self.name else None
 
 
 @dataclass
@@ -57,7 +75,7 @@ class Column:
 class Timeline:
     """All items in the order of their creation, the columns of time, the items before and after the columns, and the results.
 
-    `notes` say in words what is left out.
+    `notes` say in words what is left out; `key` says what captions show.
     """
 
     items: list[Item]
@@ -67,6 +85,7 @@ class Timeline:
     outputs: list[int]
     title: str = ""
     notes: list[str] = field(default_factory=list)
+    key: str = ""
 
     @property
     def end(self) -> int:

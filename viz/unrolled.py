@@ -10,11 +10,12 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import gradients, parts
+from . import blocks, captions, gradients, parts
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
 from .drawing import Drawing
+from .logical import LogicalPart
 from .timeline import Timeline
 from .unrolling import unroll, with_gradients
 
@@ -23,10 +24,12 @@ def unrolled(
     what: Any,
     *args: Any,
     steps: int | None = None,
-    level: str = "op",
+    level: str | None = None,
     color: str | None = None,
     backward: bool = False,
     limit: int | None = 12,
+    scale: tuple[float, float] | None = None,
+    show: str | Sequence[str] | None = None,
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
@@ -34,36 +37,60 @@ def unrolled(
              a traced Graph with scan loops; or a function and the arguments to trace it with
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
-             textbooks, a step with a memory by its heads, weightings and slots, any other step as one box;  "box": every step as one box
+             textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
+             with the values of the first member of the batch; any other step as one box, and what stands outside the steps as
+             blocks;  "box": every step as one box. By default "op", and "cell" with `backward`
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
     limit    of more steps than this the middle ones are left out; None draws all
+    scale    the norms at the two ends of the colours, as (1e-8, 1e4); by default the whole decades of the norms in the drawing
+    show     some of "value", "grad" and "shape", written under the label of each node; by default the values of a small graph of
+             numbers without time, and after `backward()` their gradients. Needs the level "op" or "gate"
 
-    Raises DrawingError for something that cannot be drawn, SettingError for an unknown level or colour.
+    Raises DrawingError for something that cannot be drawn, SettingError for an unknown level, colour or word of `show`, and for a
+    scale that does not rise.
     """
-    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None)
-    return Drawing(lambda: scene_of(timeline, colours, limit, level))
+    level = level or ("cell" if backward else "op")
+    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None, scale, show)
+    return Drawing(lambda: scene_of(timeline, colours, limit, level), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)})
 
 
 def timeline_of(
-    what: Any, args: Sequence[Any], steps: int | None, color: str | None, level: str, backward: bool = False, whole: bool = False
+    what: Any,
+    args: Sequence[Any],
+    steps: int | None,
+    color: str | None,
+    level: str,
+    backward: bool = False,
+    whole: bool = False,
+    scale: tuple[float, float] | None = None,
+    show: str | Sequence[str] | None = (),
 ) -> tuple[Timeline, Colours]:
     """The timeline of what is to be drawn, and its colours. The arguments are those of `unrolled`; `whole` is limit=None."""
     if level not in ("op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
     if color not in (None, "kind", "grad"):
         raise SettingError(f"color={color!r} is unknown: take 'kind' or 'grad'")
+    if scale is not None and not 0 < scale[0] < scale[1]:
+        raise SettingError(f"scale={scale!r} must be two norms that rise from above 0, as (1e-8, 1e4)")
+    words = captions.checked(show or (), level)
     with _no_collection():
-        unrolling = unroll(what, args, steps, values=color == "grad" or (level == "cell" and bool(args) and not backward))
+        looked_at = bool(words) or (level == "cell" and not backward)  # the values are on the picture
+        unrolling = unroll(what, args, steps, values=color == "grad" or (looked_at and bool(args)))
         unrolling = with_gradients(unrolling) if backward else unrolling
-        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole)
+        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients)
         if level == "cell":
             parts.assign(timeline)
-        gradient = color == "grad" or (
-            color is None and not backward and isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
-        )
-        colours = gradients.colours(timeline, unrolling.outputs[0]) if gradient else Colours()
+            blocks.assign(timeline)
+        if show is None and isinstance(what, Tensor) and level == "op" and not backward:
+            words = captions.default(timeline, what)
+        if words:
+            captions.write(timeline, unrolling.outputs[0], words)
+        differentiated = isinstance(what, Tensor) and what.size == 1 and _has_gradient(timeline)
+        gradient = color == "grad" or (color is None and not backward and "grad" not in words and differentiated)
+        timeline.notes += unrolling.notes
+        colours = gradients.colours(timeline, unrolling.outputs[0], scale) if gradient else Colours()
     return timeline, colours
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import text
+from .blocks import BLOCK
 from .layout import FixedLayout, Layout, Source
 from .timeline import BEFORE, Item, Timeline
 
@@ -126,7 +127,7 @@ class Wiring:
                 continue
             for a, b in pairs:
                 for p, (x, y) in enumerate(zip(a.args, b.args, strict=True)):
-                    if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf:
+                    if self.items[y].column == first.number and self.items[x].leaf and not self.items[y].leaf and x not in b.args:
                         found[a.index, p] = y
             break
         return found
@@ -179,7 +180,8 @@ class Wiring:
         if arg.leaf == "number":
             numbers[position] = arg.label
             return None
-        if arg.leaf and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "argument" and step.label)):
+        apart = arg.caption and not self.timeline.end  # a node of its own, because a chip has no caption
+        if arg.leaf and not apart and (arg.leaf == "parameter" or arg.column is None or (arg.leaf == "argument" and step.label)):
             chips.append((position, a))
             self.weights[a] = None
             return None
@@ -217,37 +219,53 @@ class Wiring:
 
     # ---- labels
 
+    def chips(self, step: Step, k: int) -> list[tuple[int, int]]:
+        """The chips of an operation that are shown. The label of a block of many operations names its weights, so it has none for them."""
+        block = self.items[step.items[k]].part == BLOCK
+        return [(p, a) for p, a in step.chips[k] if not (block and self.items[a].leaf)]
+
+    def words(self, step: Step, k: int) -> tuple[str, ...]:
+        """The texts of these chips."""
+        return tuple(self.chip(a) for _, a in self.chips(step, k))
+
     def chip(self, a: int) -> str:
         """The text of a chip."""
         item = self.items[a]
         if item.at:
-            return text.indexed(item.label, item.at)
-        return text.ending(item.label if item.leaf else item.name or item.label, 12)
+            return text.indexed(item.label, item.at) + item.cut
+        return text.ending(item.label + item.cut if item.leaf else item.called or item.label, 12)
 
     def leaf_label(self, a: int, step: str | None = None) -> str:
         """The label of an input: x₃. With `step` that digit stands for each digit of the step, so that equal steps give equal widths."""
         item = self.items[a]
         if item.at is not None:
-            return text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label
+            return (text.indexed(item.label, item.at if step is None else step * len(item.at)) if item.at else item.label) + item.cut
         name = text.clean(item.label, 12)
         if item.column is None or not 0 <= item.column < self.timeline.end:
-            return name
-        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
+            return name + item.cut
+        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item)))) + item.cut
 
     def value_label(self, a: int, step: str | None = None) -> str:
-        """The label of an output: y₃. `step` is as for `leaf_label`."""
+        """The label of an output: y₃; of the part of a gradient that some steps give, ∂W[3:]. `step` is as for `leaf_label`."""
         item = self.items[a]
-        name = text.clean(item.name or item.label, 12)
+        name = text.clean(item.called or item.given or item.label, 16)
         if item.at == "" or item.column is None or not 0 <= item.column < self.timeline.end:
             return name
-        return text.indexed(name, self._step(item) if step is None else step * len(str(self._step(item))))
+        at = self._step(item)
+        if item.partial:
+            done = f"{at}:" if self.timeline.columns[item.column].backwards else f":{at + 1}"
+            return f"{name}[{done if step is None else step * len(done)}]"
+        at = at if item.time is None else item.time
+        return text.indexed(name, at if step is None else step * len(str(at)))
 
     def initial_label(self, start: tuple[int, int]) -> str:
         """The label of an initial state: h₋₁, or h₋₁ = 0 where it is a number."""
         leaf, state = self.items[start[0]], self.items[start[1]]
         column = self.timeline.columns[state.column or 0]
         before = column.step + (1 if column.backwards else -1)
-        name = text.indexed(text.clean(state.name, 10), before) if state.name else ""
+        name = text.indexed(text.clean(state.called, 16), before) if state.called else ""
+        if column.gradient and (state.called or "").startswith("∂"):
+            name = f"{text.clean(state.called, 16)}[{f'{before}:' if column.backwards else f':{before + 1}'}]"
         if leaf.leaf == "start":
             return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
         value = leaf.node.value
@@ -263,11 +281,11 @@ class Wiring:
 
 def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
     """The label of an operation with the numbers that it reads: '1 −', '× 2'."""
-    label = text.clean(item.label, 24)
-    if item.named and not item.folded:
+    label = text.clean(item.label, 48 if item.part == BLOCK else 24)
+    if item.called and (item.named or item.caption) and not item.folded:
         rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""
         first = f"{numbers[0]} " if 0 in numbers else ""
-        return f"{text.clean(item.name, 12)} = {first}{label}{rest}"
+        return f"{text.clean(item.called, 16)} = {first}{label}{rest}"
     if not numbers or item.folded:
         return label
     if len(item.args) == 2 and 0 in numbers:

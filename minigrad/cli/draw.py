@@ -34,8 +34,9 @@ def draw(
     out: Annotated[Path | None, typer.Option(help="file to write; by default the name of what is drawn")] = None,
     steps: Annotated[int | None, typer.Option(help="time steps of the graph", min=1)] = None,
     level: Annotated[
-        Level, typer.Option(help="op: every operation; gate: one box a line; cell: as textbooks draw it; box: one box a step")
-    ] = "op",
+        Level | None,
+        typer.Option(help="op: every operation; gate: one box a line; cell: as textbooks draw it, by default with --backward; box: a step"),
+    ] = None,
     color: Annotated[
         Literal["kind", "grad"] | None, typer.Option(help="grad: by the gradient's norm; by default so after backward()")
     ] = None,
@@ -69,14 +70,14 @@ def draw(
         console.print(note, markup=False)
 
 
-def _drawing(what: Any, steps: int | None, level: str, color: str | None, rolled: bool, backward: bool) -> Any:
+def _drawing(what: Any, steps: int | None, level: str | None, color: str | None, rolled: bool, backward: bool) -> Any:
     from .. import viz
 
     if hasattr(what, "pipe"):
         return what
     what, *args = what if isinstance(what, tuple) else (what,)
     if rolled:
-        return viz.rolled(what, *args, level=level, steps=steps or 3)
+        return viz.rolled(what, *args, level=level or "op", steps=steps or 3)
     return viz.unrolled(what, *args, steps=steps, level=level, color=color, backward=backward)
 
 

@@ -25,9 +25,14 @@ def unroll(graph: Graph, steps: int | None = None, merge: bool = True) -> Graph:
     of a loop takes of its own (a memory that learns) is part of that step, not of a backward pass.
     """
     with interning() if merge else nullcontext():
-        params = [abstract(p.type, p.name) for p in graph.params]
+        params = [_param(p) for p in graph.params]
         outputs = _unrolled(graph, params, steps)
     return Graph(tuple(p.node for p in params), tuple(o.node for o in outputs), graph.name, graph.in_tree, graph.out_tree)
+
+
+def _param(param: Node) -> Tensor:
+    with override(param.place):
+        return abstract(param.type, param.name)
 
 
 def _unrolled(

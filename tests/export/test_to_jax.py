@@ -73,6 +73,19 @@ def test_leaves_of_a_model_may_be_anything_to_jax() -> None:
     assert jax.tree.structure(jax.tree.map(lambda x: {"w": x}, arrays(Net()))).num_leaves == 2
 
 
+def test_a_model_with_lists_compiles_ahead_of_time() -> None:
+    """JAX puts dataclasses of its own in place of the leaves: these keep their roles, in a list and where a setting is a list."""
+
+    class Sized(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes, self.mean = [3, 3], mg.buffer(X[0])
+
+    model = arrays(Sized())
+    compiled = jax.jit(to_jax(mg.grad(loss))).lower(model, X).compile()
+    assert jax.tree.structure(compiled(model, X)) == jax.tree.structure(model)
+
+
 def test_tied_parameters_are_refused() -> None:
     model = Net()
     model.again = model.layers[0]

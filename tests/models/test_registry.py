@@ -25,6 +25,8 @@ VARIANTS = {
     "the paper's gru": lambda: made("gru", reset_first="yes").c_n is None,
     "learned positions": lambda: made("transformer", hidden="8", positions="learned").table.shape == (1024, 8),
     "no positions": lambda: made("transformer", hidden="8", positions="none").table is None,
+    "shared keys": lambda: made("transformer", hidden="8", kv_heads="2").blocks[0].attention.kv_heads == 2,
+    "norms after": lambda: made("transformer", hidden="8", norms="post").norm is None,
     "wider shifts": lambda: made("ntm", **MEMORY, shifts="2").shifts == 5,
     "read before": lambda: made("ntm", **MEMORY, read="before").order == made("mann", **MEMORY, read="before").order == "before",
     "learned start": lambda: all(v is not None for v in vars(made("ntm", **MEMORY, M_0="learned", w_0="learned", r_0="learned")).values()),
@@ -54,7 +56,8 @@ OPTIONS = {
     "lstm": f"hidden INT 100, layers INT 1, longest INT 0, peephole yes|no no, coupled yes|no no, projection INT 0, {WEIGHTS}",
     "gru": f"hidden INT 100, layers INT 1, reset_first yes|no no, {WEIGHTS}",
     "attention": "hidden INT 100, score general|dot|concat|bahdanau general",
-    "transformer": "hidden INT 64, layers INT 2, heads INT 4, positions sinusoids|learned|none sinusoids",
+    "transformer": "hidden INT 64, layers INT 2, heads INT 4, kv_heads INT 0, positions sinusoids|learned|rotary|none sinusoids, "
+    "norms pre|post pre",
     "ntm": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, layers INT 1, "
     "start plain|location|weak-location plain, M_0 constant|learned|random constant, w_0 focused|learned|uniform focused, "
     "r_0 learned|zeros learned, shifts INT 1, read after|before after",
@@ -66,6 +69,7 @@ OPTIONS = {
     "deltanet": "hidden INT 64, layers INT 1, heads INT 2, gated yes|no no, product INT 1, negative_eigenvalues yes|no no, "
     "S_0 zeros|learned zeros, convolution yes|no yes, norm yes|no yes, output_gate yes|no no, chunk INT 0",
     "fast-weights": "hidden INT 100, layers INT 1, inner INT 1, A_decay FLOAT 0.95, A_rate FLOAT 0.5",
+    "rwkv7": "hidden INT 64, layers INT 1, heads INT 2",
     "slstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
     "W_h zeros|uniform zeros, b_f falling|high falling",
     "mlstm": "hidden INT 100, heads INT 4, layers INT 1, forget sigmoid|exp sigmoid, convolution yes|no no, norm yes|no yes, "
@@ -78,6 +82,8 @@ OPTIONS = {
     "convolution yes|no yes, norm yes|no yes, output_gate yes|no no",
     "titans": "hidden INT 32, layers INT 1, heads INT 1, depth INT 2, bound FLOAT 0.5, convolution yes|no yes, norm yes|no yes, "
     "output_gate yes|no no",
+    "memn2n": "hidden INT 20, hops INT 3, sentences INT 50, separator INT -1, linear yes|no no",
+    "hopfield": "hidden INT 100, updates INT 1, beta FLOAT 0, kernel INT 4",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
     "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
     "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",

@@ -108,6 +108,13 @@ def test_training_keeps_one_memory_however_many_steps_there_are() -> None:
         assert used[2**11, T] - used[2**11, 2] == used[2**10, T] - used[2**10, 2] < 3000 * T
 
 
+def test_a_mask_needs_no_second_memory() -> None:
+    fast = mg.jit(mg.value_and_grad(lambda model, xs, mask: mg.mean(model(xs, mask=mask) ** 2)))
+    slots, mask = 2**11, np.array([[True], [True], [False]])
+    fast(SAM(3, 2, hidden=5, memory=(slots, 32)), np.ones((3, 1, 3), "float32"), mask)
+    assert working_memory(fast) < 1.5 * (slots * 32 * 4)
+
+
 def test_what_it_reads_and_writes_fits_the_memory() -> None:
     with pytest.raises(SettingError, match="heads=2 and nearest=8, but the memory has only 7 slots"):
         made(nearest=8)

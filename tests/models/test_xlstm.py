@@ -11,6 +11,7 @@ import minigrad as mg
 
 rng = np.random.default_rng(3)
 XS = rng.standard_normal((7, 2, 3))
+REAL = np.array([[1, 1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 0, 0, 0]], bool).T
 OPTIONS = [{}, {"forget": "exp"}, {"norm": False, "convolution": True}]
 
 
@@ -145,13 +146,14 @@ def test_published_starts():
 @pytest.mark.parametrize("chunk", [3, 7, 20])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_an_mlstm_in_chunks_is_the_recurrent_one(options, chunk, rotational):
-    """Values, states, and gradients; of a model with a part of its own for the first steps, since a chunk begins with a state."""
+    """Values, states and gradients, also from a state, backward in time, and where steps are masked."""
     model = rotational(MLSTM(3, 6, 2, heads=2, dtype="float64", **options))
 
     def parts(chunk):
         model.chunk = chunk
         ys, state = model.run(XS[:2])
-        return ys, model.run(XS[2:], state)
+        reverse, last = model.run(XS, mask=REAL, reverse=True)
+        return ys, model.run(XS[2:], state), reverse.numpy()[REAL], last
 
     def grads(chunk):
         model.chunk = chunk

@@ -146,14 +146,14 @@ def test_dot_keeps_positions_through_an_engine():
     if engine is None:
         pytest.skip("no Graphviz engine here")
     loss, _ = eager()
-    out = convert.run([engine, "-Kneato", "-n2", "-Tplain"], viz.unrolled(loss).dot.encode()).decode()
+    out = convert.run([engine, "-Kneato", "-n2", "-Tplain"], viz.unrolled(loss).digraph(positions=True).source.encode()).decode()
     nodes = {line.split()[1]: tuple(map(float, line.split()[2:4])) for line in out.splitlines() if line.startswith("node")}
     scene = viz.unrolled(loss).scene
     drawn = {p.prefix + s.id: (s.x + p.dx, s.y + p.dy) for p in scene.placed for s in p.part.shapes if p.prefix.startswith("s")}
     a, b = next(iter(drawn)), list(drawn)[-1]
     assert math.isclose((nodes[b][0] - nodes[a][0]) * 72, drawn[b][0] - drawn[a][0], abs_tol=1)
     assert math.isclose((nodes[a][1] - nodes[b][1]) * 72, drawn[b][1] - drawn[a][1], abs_tol=1)
-    plain = convert.run([engine, "-Kdot", "-Tplain"], viz.unrolled(loss).dot.encode()).decode()
+    plain = convert.run([engine, "-Kdot", "-Tplain"], viz.unrolled(loss).digraph(positions=True).source.encode()).decode()
     assert plain.count("\nnode") == out.count("\nnode")
 
 

@@ -85,6 +85,6 @@ def test_a_loop_from_the_end_begins_after_its_last_step() -> None:
 def test_a_gradient_is_called_by_what_it_belongs_to(T: int) -> None:
     xs = np.ones((T, 3), "float32")
     for reverse, start in ((False, "h₋₁"), (True, f"h{'₀₁₂'[T]}")):
-        found = labels(viz.unrolled(lambda xs, W, reverse=reverse: loop(W, xs, reverse=reverse), xs, W, backward=True))
+        found = labels(viz.unrolled(lambda xs, W, reverse=reverse: loop(W, xs, reverse=reverse), xs, W, level="op", backward=True))
         assert {f"∂{start}", start} <= set(found), "the gradient of the initial state, and the state where the gradient reads it"
         assert not any(name in found for name in ("∂W₀", "∂h₀", "carry₋₁")), "no step owns the gradient of a whole"

@@ -27,6 +27,7 @@ MODELS = {
     "projected": lambda: LSTM(3, 4, projection=2),
     "reset": lambda: GRU(3, 4, reset_first=True),
     "stack": lambda: Stack([LSTM(3, 4), GRU(4, 4, outputs=2)]),
+    "deep": lambda: Stack([GRU(3, 4), LSTM(4, 4), LSTM(4, 3, peephole=True)]),
     "bidirectional": lambda: Bidirectional(LSTM(3, 4), RNN(3, 4)),
     "attention": lambda: AttentiveLSTM(3, 4, 2),
     "transformer": lambda: Transformer(3, 2, width=4, heads=2, layers=1),
@@ -114,6 +115,12 @@ def outside(scene: Scene) -> list[str]:
     return found
 
 
+def cut(scene: Scene) -> list[str]:
+    """What stands beyond the border of the picture."""
+    found = [*rectangles(scene), *words(scene)]
+    return [n for n, x0, y0, x1, y1 in found if min(x0, y0) < -TOLERANCE or x1 > scene.width + TOLERANCE or y1 > scene.height + TOLERANCE]
+
+
 def check(scene: Scene) -> None:
     frames = [
         (f"frame {i}", p.frame.x, p.frame.y, p.frame.x + p.frame.w, p.frame.y + p.frame.h) for i, p in enumerate(scene.placed) if p.frame
@@ -124,6 +131,7 @@ def check(scene: Scene) -> None:
     assert covered(scene) == []
     assert outside(scene) == []
     assert crossed(scene) == []
+    assert cut(scene) == []
 
 
 def labels(scene: Scene) -> list[str]:
@@ -156,6 +164,12 @@ def test_gradients_stand_mirrored_under_their_steps(name: str, level: str) -> No
         (x, y), (below, lower) = middle[f"t = {t}"], middle[f"∂ t = {t}"]
         assert abs(x - below) < TOLERANCE
         assert lower > y
+
+
+@pytest.mark.parametrize("level", ["cell", "gate"])
+@pytest.mark.parametrize("name", ["lstm", "ntm", "dnc"])
+def test_colours_of_gradients_change_no_place(name: str, level: str) -> None:
+    check(viz.unrolled(last, MODELS[name](), np.ones((4, 1, 3), "float32"), level=level, color="grad").scene)
 
 
 @pytest.mark.parametrize("T", [2, 5, 30])

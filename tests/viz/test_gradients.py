@@ -95,3 +95,44 @@ def test_compared_runs_share_one_legend_and_keep_their_names() -> None:
     assert len(set(names)) == len(names)
     with pytest.raises(viz.DrawingError, match="at least one run"):
         viz.compare({})
+
+
+def nodes(drawing: viz.Drawing) -> dict[str, Any]:
+    return {s.label: s for p in drawing.scene.placed for s in p.part.shapes if s.label}
+
+
+@pytest.mark.parametrize("level", ["op", "gate", "cell", "box"])
+def test_each_weight_has_the_colour_of_its_gradient(level: str) -> None:
+    model = RNN(3, 4)
+    grads = mg.grad(last)(model, XS)
+    found = nodes(viz.unrolled(last, model, XS, color="grad", level=level, scale=(1e-6, 1e2)))
+    for label, gradient in (("Wₓ (3×4)", grads.W_x), ("Wₕ (4×4)", grads.W_h), ("b (4)", grads.b)):
+        assert found[label].fill == style.gradient_colour(float(np.linalg.norm(gradient.numpy())), (-6, 2))
+
+
+def test_the_line_from_the_weights_has_the_colour_of_what_a_step_adds_to_their_gradients() -> None:
+    timeline, colours = timeline_of(last, (RNN(3, 4), XS), None, "grad", "op")
+    weights = [i.index for i in timeline.items if i.leaf == "parameter"]
+    expected = {style.gradient_colour(float(np.linalg.norm([colours.lanes[w, t] for w in weights])), colours.scale) for t in range(6)}
+    lines = {w.colour for p in viz.unrolled(last, RNN(3, 4), XS, color="grad").scene.placed for w in p.part.wires if w.tail == "weights"}
+    assert lines == expected
+    assert len(lines) > 3
+
+
+@pytest.mark.parametrize("T", [4, 400])
+def test_the_colours_reach_over_the_norms_that_are_drawn(T: int) -> None:
+    xs = np.random.default_rng(0).standard_normal((T, 1, 3), dtype="float32")
+    _, colours = timeline_of(last, (LSTM(3, 4), xs), None, "grad", "gate")
+    exponents = np.log10([n for n in colours.all_norms() if n > 0])
+    low, high = colours.scale
+    assert high - 1 < max(exponents) <= high
+    assert np.mean(exponents < low) <= 0.05 < np.mean(exponents < low + 1), "the least of all may lie below"
+    with pytest.raises(mg.errors.SettingError, match="two norms that rise"):
+        viz.unrolled(last, LSTM(3, 4), xs, color="grad", scale=(1, 0.1))
+
+
+def test_runs_beside_each_other_have_one_scale_and_a_fixed_one_where_it_is_given() -> None:
+    runs = {"short": (last, RNN(3, 4), XS), "long": (last, RNN(3, 4), np.repeat(XS, 4, 0))}
+    single, both = (viz.compare({k: runs[k] for k in names}, color="grad") for names in (["short"], runs))
+    assert {w for w in words(single) if w.startswith("10")} != {w for w in words(both) if w.startswith("10")}
+    assert {"10⁻⁸", "10⁴"} <= set(words(viz.compare(runs, color="grad", scale=(1e-8, 1e4))))

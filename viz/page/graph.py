@@ -229,7 +229,7 @@ class _Exporter:
             head = svg.arrow(points, w.width) if w.arrow else ""
             view["wires"].append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
         view["dots"] += [_short([d.x, d.y - height]) for d in part.dots]
-        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words]
+        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words if w.of]  # names of scopes have no outline here
 
     def _width(self, a: int) -> float:
         label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
@@ -244,7 +244,7 @@ class _Exporter:
         where, source = _line(origin.code, origin.line) if origin.code else ("", "")
         operation = f"{item.node.op.name}{', with all of its line' if item.folded else ''}"
         look = "state" if self.wiring.slot.get(item.index) in self.wiring.stateful and item.kind != "loss" else item.kind
-        name = text.clean(item.name or item.label, 80)
+        name = text.clean(item.called or item.label, 80)
         return name, text.clean(item.label, 40), operation, str(item.node.type), text.clean(scope, 200), where, source, look, _size(item)
 
     def _slot(self, a: int) -> str:

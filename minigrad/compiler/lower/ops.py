@@ -20,7 +20,7 @@ from .storage import Indices, Stored, extent
 
 Span = tuple[L.Index, L.Index]
 
-FEW = 8  # at most so many first positions of an argsort are found by selection, without sorting the rest
+FEW = 32  # at most so many first positions of an argsort are found by selection, without sorting the rest
 
 
 def matmul(block: Block, node: Node) -> None:

@@ -1,0 +1,24 @@
+"""What a notebook shows of a tensor: a number that was computed from parameters shows its graph."""
+
+from __future__ import annotations
+
+from minigrad import Tensor
+from minigrad.graph.ir import ancestors
+from minigrad.tensor import notebook
+
+from .unrolled import unrolled
+
+MOST = 400  # nodes of a graph that is drawn without being asked
+
+
+def picture(tensor: Tensor) -> dict[str, str]:
+    """{"image/svg+xml": its graph}; empty for a tensor without a history, for an array and for a large graph. It never raises."""
+    try:
+        if tensor.node.args and tensor.size == 1 and len(ancestors([tensor.node], lambda n: False)) <= MOST:
+            return {"image/svg+xml": unrolled(tensor).svg}
+    except Exception:  # a repr never raises
+        pass
+    return {}
+
+
+notebook["picture"] = picture
