@@ -83,7 +83,8 @@ def _corpus(data: str, facts: int, split: str) -> Corpus:
     """The questions of a split, numbered by the vocabulary of both splits."""
     both = {s: _questions(data, facts, s) for s in ("train", "test")}
     every = [q for questions in both.values() for q in questions]
-    vocabulary, classes = sorted({w for q in every for w in q.words}), sorted({q.answer for q in every})
+    vocabulary = [".", *sorted({w for q in every for w in q.words} - {"."})]  # the full stop is the first, whatever the words are
+    classes = sorted({q.answer for q in every})
     number, questions = {w: i for i, w in enumerate(vocabulary)}, both[split]
     words = np.full((len(questions), max(len(q.words) for q in questions)), -1)
     for row, q in zip(words, questions, strict=True):

@@ -154,6 +154,12 @@ def test_files_of_the_format_make_a_task(tmp_path):
         assert babi.baselines(data=data)["chance"] == pytest.approx(1 / 3)
 
 
+def test_the_full_stop_is_the_first_word_whatever_the_words_are(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"qa1_{split}.txt").write_text("1 'Twas -ish Zoe.\n2 Where is Zoe?\tattic\t1\n")
+    assert babi._corpus(str(tmp_path), 1, "train").vocabulary[0] == "."
+
+
 def test_folders_without_such_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no file \*_train.txt"):
         babi.sizes(data=str(tmp_path))

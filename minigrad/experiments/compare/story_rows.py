@@ -162,6 +162,7 @@ def _coreference() -> Row:
         Entry("transformer", "transformer", {}, None, True),
         Entry("NTM", "ntm", {"memory": (32, 16)}, None, True),
         Entry("MANN", "mann", {"memory": (32, 16)}, None, True),
+        Entry("MemN2N", "memn2n", {}, None, True),
         Entry("DeltaNet", "deltanet", {}, None, None),
     )
     settings = {"distance": (0, 10), "hidden": 64, "lr": 5e-3, "schedule": "cosine", "steps": 2500, "evaluate_every": 250}
@@ -175,6 +176,7 @@ def _recall() -> Row:
     entries = (
         Entry("attention", "attention", {"hidden": 64}, None, True),
         Entry("transformer", "transformer", {"hidden": 64, "layers": 2}, None, True),
+        Entry("Hopfield", "hopfield", {"hidden": 64}, None, True),
         Entry("linear attention, d_k 16", "linear-attention", {"hidden": 16, "convolution": True, **ONE_HEAD}, None, False),
         Entry("linear attention, d_k 64", "linear-attention", {"hidden": 64, "convolution": True, **ONE_HEAD}, None, None),
         Entry("DeltaNet, d_k 16", "deltanet", {"hidden": 16, **ONE_HEAD}, None, False),
