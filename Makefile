@@ -1,6 +1,7 @@
 # make demo   train a Neural Turing Machine on copy until it has learned, and draw it
 # make test   lint, types, and the tests, with every optional witness
-# Both make .venv here first. PYTHON chooses the interpreter (3.11 or later).
+# make docs   build the site, in English and Chinese, into site/html
+# All three make .venv here first. PYTHON chooses the interpreter (3.11 or later).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RUN    ?= runs/demo
 # What learns copy in the fewest sequences: examples/results/copy
@@ -8,7 +9,7 @@ FASTEST := --controller ff --start location --M-0 random --batch 1 --lr 3e-3 --s
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo test lint slow checked fuzz soak array-api coverage portable wheel clean
+.PHONY: demo test docs lint slow checked fuzz soak array-api coverage portable wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
@@ -16,6 +17,10 @@ demo: .venv/.cli
 
 test: .venv/.dev lint
 	$(BIN)/python -m pytest -n 2
+
+# Sphinx's warnings are errors, and so is a link that leads nowhere. Nothing is fetched once the packages are there.
+docs: .venv/.docs
+	$(BIN)/python -m docs.build
 
 slow: .venv/.dev
 	$(BIN)/python -m pytest -m slow
@@ -62,7 +67,7 @@ wheel: .venv/.dev
 	$(BIN)/python -m build --wheel --installer pip
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv build dist site *.egg-info
 
 .venv/.made:
 	$(PYTHON) -m venv .venv
@@ -71,6 +76,10 @@ clean:
 
 .venv/.cli: .venv/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[cli]'
+	@touch $@
+
+.venv/.docs: .venv/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 .venv/.dev: .venv/.made pyproject.toml

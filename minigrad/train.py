@@ -93,7 +93,7 @@ def train(
     key       a seed or a key, from which `data` draws
     evaluate  (model, step) -> {name: number}, called every `evaluate_every` steps and at the end
     report    gets every line of metrics.jsonl as it is written, but what `evaluate` gave as the dict event["evaluation"]; `flat(event)` has
-              one name for each number. mg.export.TensorBoard(folder) is a report; docs/logs.md shows others
+              one name for each number. mg.export.TensorBoard(folder) is a report; docs/en/howto/logs.md shows others
     progress  gets (step, numbers) after every step; True from it asks to stop, as a signal does
 
     Goes on from the newest checkpoint in folder/checkpoints if there is one: killed at any moment, a run ends with the same bits.

@@ -93,13 +93,26 @@ def test_drawings_of_a_loop(W):
     assert len(unrolled.svg) > len(rolled.svg)
 
 
-def test_the_readme_runs(tmp_path, monkeypatch, capsys):
-    text = (Path(__file__).parent.parent / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
+def run_blocks(page, folder, monkeypatch):
+    """The names that the page's Python defines, run in a folder."""
+    blocks = re.findall(r"```python\n(.*?)```", (Path(__file__).parent.parent / page).read_text(), re.DOTALL)
+    monkeypatch.chdir(folder)
     names: dict[str, object] = {}
     for number, block in enumerate(blocks):
-        exec(compile(block, f"README block {number}", "exec"), names)
+        exec(compile(block, f"{page}, block {number}", "exec"), names)
+    return names
+
+
+def test_the_readme_runs(tmp_path, monkeypatch, capsys):
+    names = run_blocks("README.md", tmp_path, monkeypatch)
+    assert (tmp_path / "rolled.svg").exists()
+    assert "scan" in capsys.readouterr().out
+    eager = names["loss"](names["W"], names["xs"])
+    np.testing.assert_allclose(names["value"], eager, rtol=1e-5)
+
+
+def test_the_page_on_programs_runs(tmp_path, monkeypatch, capsys):
+    names = run_blocks("docs/en/howto/write.md", tmp_path, monkeypatch)
     assert {"unrolled.svg", "rolled.svg"} <= {p.name for p in tmp_path.iterdir()}
     assert "scan" in capsys.readouterr().out
     names["test_swish"]()

@@ -41,7 +41,7 @@ class Recorder(ModuleType):
 def run(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for library in PAGES[page]:
         pytest.importorskip(library)
-    text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "en" / "howto" / f"{page}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) > 1
     monkeypatch.chdir(folder)
