@@ -103,6 +103,11 @@ class View:
                 f"a step has {many} operations; drawn are the {len(self.parts[drawn[0].number][1])} parts to which they belong"
             )
             wiring.timeline.notes += [self.note] if self.note else []
+            if self.slots is not None and self.parts[drawn[0].number][0].lead:
+                wiring.timeline.notes.append("values are those of the first member of the batch, gradients those of the whole batch")
+            before = {wiring.chip(a): None for s in drawn for row in s.chips for _, a in row if not wiring.items[a].leaf}
+            if before:
+                wiring.timeline.notes.append(f"what stands before the steps is read in each step without a line: {', '.join(before)}")
 
     def top(self, part: Part) -> float:
         """The number at the end of the colours of a value. A weighting has 1 there, where no weight is greater."""

@@ -73,3 +73,18 @@ def test_the_gradient_of_each_layer_has_its_own_rate() -> None:
     (words,) = [w.text for p in scene.placed for w in p.part.words if w.text.startswith("a step back")]
     assert words.count("×") == 2
     assert "‖∂L/∂h‖ ×" in words
+
+
+def test_a_layer_that_reads_more_than_the_layer_below_is_in_no_grid() -> None:
+    """The grid has no line for a skip connection, so the step stays one box."""
+    layers = LSTM(3, 4), LSTM(7, 4)
+
+    def loss(layers: Any, xs: Any) -> Any:
+        def step(state: Any, x: Any) -> Any:
+            below, h = layers[0].step(state[0], x)
+            above, y = layers[1].step(state[1], mg.concat([h, x], -1))
+            return (below, above), y
+
+        return mg.mean(mg.scan(step, tuple(layer.initial_state(2) for layer in layers), xs)[1] ** 2)
+
+    assert set(map(len, cells(viz.unrolled(loss, layers, XS, level="cell").scene).values())) == {0}

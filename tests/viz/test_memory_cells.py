@@ -174,6 +174,14 @@ def test_the_slots_in_use_are_shown_and_the_notes_tell_of_the_others() -> None:
     assert f"{128 - len(shown)} of 128 slots" in note
 
 
+def test_what_has_no_line_is_in_the_notes() -> None:
+    """The DNC reads 1 − I, computed before the steps, in each of them."""
+    notes = viz.unrolled(every, MODELS["dnc"], XS[:2], level="cell").notes
+    assert any("before the steps is read in each step without a line" in n for n in notes)
+    assert any("first member of the batch" in n for n in notes)
+    assert not any("without a line" in n for n in viz.unrolled(every, MODELS["mann"], XS[:2], level="cell").notes)
+
+
 def test_a_value_that_is_not_finite_is_seen() -> None:
     assert heat.by_value(np.array([[np.nan, np.inf, 0.0]]), "signed", 1.0) == ((style.NOT_FINITE, style.NOT_FINITE, "#FFFFFF"),)
 
