@@ -78,7 +78,7 @@ class SAM(Cell):
     def initial_state(self, batch: Any) -> SAMState:
         (slots, width), heads, nearest, dtype = self.memory, self.head_count, self.nearest, self.dtype
         M, r = mg.full((batch, slots, width), 1e-6, dtype), mg.zeros((batch, heads, width), dtype)
-        w_read, rows = mg.zeros((batch, heads, nearest), dtype), mg.broadcast_to(mg.arange(nearest), (batch, heads, nearest))
+        w_read, rows = (mg.zeros((batch, heads, nearest), d) for d in (dtype, "int64"))
         accessed, t = mg.zeros((batch, slots), "int32"), mg.zeros((batch,), "int32")
         return SAMState(self.controller.initial_state(batch), M, r, w_read, rows, accessed, t)
 

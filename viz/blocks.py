@@ -23,6 +23,7 @@ def assign(timeline: Timeline) -> None:
         members[:] = [i for i in members if folded.root[i] == i]
         for root in members:
             folded.merge(root)
+        folded.close()
     few = len(timeline.before) + len(timeline.after)
     if few < many:
         timeline.notes.append(f"{many} operations outside the steps are drawn as {few} blocks; level='gate' or 'op' draws them")
@@ -100,6 +101,12 @@ class _Folder:
         item.folded, item.part = True, BLOCK
         item.kind = "layer" if any(self.items[i].kind == "affine" for i in group) else item.kind
         item.label = self._label(item, group)
+
+    def close(self) -> None:
+        """Take the operations for which blocks stand out of the drawing."""
+        for i in self.members:
+            if self.root[i] != i:
+                self.items[i].leaf, self.items[i].args, self.items[i].edges = "block", [], []
 
     def _label(self, item: Item, group: Sequence[int]) -> str:
         names = [self.items[a].label for i in group for a in self.items[i].args if self.items[a].leaf == "parameter"]

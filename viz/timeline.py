@@ -17,7 +17,7 @@ class Item:
 
     args     the items whose values it reads;  edges    for each of them, the edges of the graph by which the value arrives
     leaf     "" for an operation, else "argument" (of the graph), "input" (of one step), "start" (an initial state), "parameter",
-             "constant", "number", or "pruned": no result needs it
+             "constant", "number", "pruned": no result needs it, or "block": it is an operation for which a block stands
     whole    for an element of a sequence, the item of the sequence
     folded   whether the item stands for several operations
     named    whether its name comes from `.named(...)`

@@ -171,7 +171,7 @@ def test_a_run_stops_when_it_has_learned(tmp_path):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--model", "gpt"], "model 'gpt' is unknown: take one of rnn, lstm, gru, attention, transformer, ntm, mann, dnc, sam"),
+        (["--model", "gpt"], "model 'gpt' is unknown: take one of rnn, lstm, gru, attention, transformer, ntm, mann, dnc"),
         (["--controller", "x"], "controller 'x' is unknown"),
         (["--memory", "128"], "memory is written 128x20"),
         (["--memory", "0x3"], "memory must be at least 1"),

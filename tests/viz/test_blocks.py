@@ -67,6 +67,9 @@ def test_a_block_is_computed_from_what_its_value_is_computed_from(name: str) -> 
 def test_blocks_have_the_gradients_of_their_values(name: str) -> None:
     (_, op), (cell, colours) = timelines(name)
     assert all(colours.norms.get(i) == op.norms.get(i) for i in outside(cell))
+    lanes = {key: norm for key, norm in colours.lanes.items() if key in op.lanes and cell.items[key[0]].leaf != "block"}
+    assert {key: op.lanes[key] for key in lanes} == pytest.approx(lanes, rel=1e-4)
+    assert len(lanes) > 5
 
 
 def test_residual_connections_are_sums_beside_sublayers() -> None:
