@@ -311,9 +311,8 @@ r"""
 
 # %% en="Copying 15 vectors: input, what is added, where it is written, where it is read, what is read, the output." zh="抄写 15 个向量：输入、写入的内容、写在哪里、从哪里读、读到什么、输出。"
 sequence = experiment.batch(experiment.keys.pictures, 0, 1, lengths=15)[0]
-trace = viz.record(
-    lambda m, xs: mg.sum(m(xs)), model, sequence, names=["add", "w_write", "w_read", "r", "y", "g"]
-)
+names = ["add", "w_write", "w_read", "r", "y", "write.g", "read.g"]
+trace = viz.record(lambda m, xs: mg.sum(m(xs)), model, sequence, names=names)
 viz.memory({"x": sequence[:, 0], **trace}, title="an NTM copies 15 vectors")
 
 # %% [markdown] lang="en"

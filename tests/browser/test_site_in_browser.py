@@ -41,20 +41,23 @@ def test_a_page_fits_the_window_and_leads_to_the_other_language(width, chromium,
         assert not link.get_attribute("hreflang").startswith(language[:2])
 
 
+AXE = """
+const done = arguments[0];
+axe.run({resultTypes: ["violations"]}).then(({violations}) => done(violations.map((v) => [v.impact, v.id, v.nodes[0].html])));
+"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(scheme, chromium, visit):
+    """On a page of each kind."""
     axe = pytest.importorskip("axe_selenium_python")
+    (source,) = Path(axe.__file__).parent.rglob("axe.min.js")
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-    found = {}
-    for page in PAGES:
-        visit(page)
-        tool = axe.Axe(chromium)
-        tool.inject()
-        serious = [v for v in tool.run()["violations"] if v["impact"] in ("serious", "critical")]
-        if serious:
-            found[str(page.relative_to(HTML))] = [(v["id"], v["nodes"][0]["html"][:200]) for v in serious]
+    for page in ("en/index", "zh/index", "en/chapters/7_ntm", "zh/chapters/3_rnn", "en/howto/train", "en/reference/viz"):
+        visit(HTML / f"{page}.html")
+        chromium.execute_script(source.read_text(encoding="utf-8"))
+        assert [v for v in chromium.execute_async_script(AXE) if v[0] in ("serious", "critical")] == [], page
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    assert found == {}
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "forget gate"), ("zh", "梯度消失")])
