@@ -12,6 +12,7 @@ from minigrad.errors import setting_error
 from .cell import Linear, blocks, keys
 from .settings import require_at_least
 
+EPSILON = 1e-6  # under the root of a key's length, so that a key of zeros has a finite gradient
 Past = Tensor | None  # the state of a short convolution, or of none
 
 
@@ -104,6 +105,11 @@ def step_bias(key: Any, shape: tuple[int, ...], dtype: Any = "float32") -> Tenso
     """Biases b with softplus(b) log-uniform in [0.001, 0.1], as the sizes of time steps start (Gu and Dao 2023, §3.6)."""
     size = mg.exp(mg.random.uniform(key, shape, math.log(0.001), math.log(0.1), dtype))
     return mg.parameter(mg.log(mg.expm1(size)))
+
+
+def unit(x: Tensor) -> Tensor:
+    """x / √(Σ x² + ε) over the last axis."""
+    return x / mg.sqrt(mg.sum(x * x, -1, keepdims=True) + EPSILON)
 
 
 def lookup(S: Tensor, k: Tensor) -> Tensor:

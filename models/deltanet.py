@@ -10,11 +10,10 @@ import numpy as np
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .block import Output, Projections, lookup, outer, step_bias
+from .block import Output, Projections, lookup, outer, step_bias, unit
 from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout, sequences
 from .settings import Chunk, Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
 
-EPSILON = 1e-6  # under the root of a key's length, so that a key of zeros has a finite gradient
 StateStart = Literal["zeros", "learned"]
 
 
@@ -145,11 +144,6 @@ class Decay(Module):
 
     def __call__(self, x: Tensor) -> Tensor:
         return -mg.exp(self.log_A) * mg.softplus(x @ self.W + self.b)
-
-
-def unit(x: Tensor) -> Tensor:
-    """x / √(Σ x² + ε) over the last axis."""
-    return x / mg.sqrt(mg.sum(x * x, -1, keepdims=True) + EPSILON)
 
 
 def delta_rule(S: Tensor, k: Tensor, v: Tensor, beta: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ import minigrad as mg
 from minigrad import Module, Tensor
 from minigrad.errors import setting_error
 
-from .block import lookup, outer
+from .block import lookup, outer, unit
 from .cell import Cell, Linear, blocks, keys, read, readout
-from .deltanet import unit
 from .settings import Heads, Hidden, require_at_least
 from .transformer import LayerNorm
 

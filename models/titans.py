@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.errors import setting_error
 
-from .block import Output, Past, Projections, lookup
+from .block import Output, Past, Projections, lookup, unit
 from .cell import Cell, Linear, keys, read, readout
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
 
@@ -87,7 +86,7 @@ class Titans(Cell):
 
     def step(self, state: TitansState, x: Tensor) -> tuple[TitansState, Tensor]:
         past, (q, k, v) = self.projections(state.past, x)
-        q, k = (_unit(mg.silu(p)).named(name) for p, name in ((q, "q"), (k, "k")))
+        q, k = (unit(mg.silu(p)).named(name) for p, name in ((q, "q"), (k, "k")))
         eta, theta, alpha = mg.split(mg.sigmoid(self.rates(x)), 3)
         rates = Rates(eta.named("eta"), (self.bound * theta).named("theta"), alpha.named("alpha"))
         with mg.scope("learn"):
@@ -112,8 +111,3 @@ def learn(M: Weights, S: Weights, k: Tensor, v: Tensor, rates: Rates) -> tuple[W
     S = tuple((eta * s - theta * g).named(f"S{i}") for i, (s, g) in enumerate(zip(S, gradient, strict=True), 1))
     M = tuple(((1 - alpha) * m + s).named(f"M{i}") for i, (m, s) in enumerate(zip(M, S, strict=True), 1))
     return M, S
-
-
-def _unit(x: Tensor) -> Tensor:
-    """x at length 1, or 0."""
-    return mg.rms_norm(x) / math.sqrt(x.shape[-1])
