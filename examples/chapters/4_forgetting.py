@@ -2,41 +2,41 @@
 r"""
 # 4. Why it forgets
 
-A recurrent network has the whole past in its state. So why can it not tell you the name that stood at the beginning of the page?
-Because nobody could teach it to keep the name. To learn to keep something, the error at the end must reach the step where it came in. This chapter
-watches the error on its way back, and sees it die, or blow up.
+The state of a recurrent network depends on the whole past. So why can it not tell you the name that stood at the beginning of the page?
+Because it has not learned to keep the name. To learn this, the gradient of the error at the end must reach the step where the name came in. This chapter
+watches the gradient on its way back, and sees it vanish, or explode.
 
 ## A product of many matrices
 
-The [last chapter](3_rnn.ipynb) had $\delta_{t-1} = W^\top((1-S_t^2) \odot \delta_t)$. Over many steps this is a product:
+The [last chapter](3_rnn.ipynb) had $\delta_{t-1} = W^\top((1-S_t^2) \odot \delta_t)$. From the last step to an early one this is done many times, so the derivative is a product of many matrices (the last step's stands on the left):
 
 $$\frac{\partial S_T}{\partial S_t} = \prod_{k=t+1}^{T} \operatorname{diag}(1 - S_k^2)\, W$$
 
-One number makes it plain. $0.7^{40} \approx 0.0000006$, and $1.3^{40} \approx 36{,}000$. A product of forty equal factors is *nothing* or
-*enormous*, unless the factor is very nearly 1. With matrices it is the same, with their norms in place of the number
-(Hochreiter 1991; Bengio, Simard and Frasconi 1994).
+Take one number in place of each matrix. $0.7^{40} \approx 0.0000006$, and $1.3^{40} \approx 36{,}000$. A product of forty equal factors is *nothing* or
+*enormous*, unless the factor is very nearly 1. It is much the same with matrices: if the norm of each stays below a number less than 1, the product must vanish; if the norms are above 1, it can explode
+(Hochreiter 1991; Bengio, Simard and Frasconi 1994). These are the **vanishing** and the **exploding gradient**.
 
-To see it purely, let $W$ be a rotation times a scale. A rotation changes no length, so each step back multiplies the gradient by just that scale, as long as
-the $\tanh$ is near its middle, where its slope is 1. Small inputs keep it there.
+To see this alone, let $W$ be a rotation times a scale. A rotation changes no length. So each step back multiplies the gradient's norm by just that scale, as long as
+the $\tanh$ is near its middle, where its slope is 1. Tiny inputs keep it there. The loss $L$ is the sum of the last state.
 """
 
 # %% [markdown] lang="zh"
 r"""
 # 4. 它为什么会忘
 
-循环神经网络的状态里装着全部的过去。那它为什么说不出这一页开头的那个名字？因为没有人教得会它留住那个名字。要学会留住一样东西，末尾的误差必须传回到
-这样东西进来的那一步。这一章就盯着误差往回走，看它怎样消失，又怎样爆炸。
+循环神经网络的状态取决于全部的过去。那它为什么说不出这一页开头的那个名字？因为它没有学会留住那个名字。要学会这一点，末尾误差的梯度必须传回到
+名字进来的那一步。这一章就盯着梯度往回走，看它怎样消失，又怎样爆炸。
 
 ## 许多矩阵相乘
 
-[上一章](3_rnn.ipynb)得到 $\delta_{t-1} = W^\top((1-S_t^2) \odot \delta_t)$。走很多步，就是连乘：
+[上一章](3_rnn.ipynb)得到 $\delta_{t-1} = W^\top((1-S_t^2) \odot \delta_t)$。从最后一步走回很早的一步，要乘很多次，所以导数是许多矩阵的连乘（最后一步的矩阵在最左边）：
 
 $$\frac{\partial S_T}{\partial S_t} = \prod_{k=t+1}^{T} \operatorname{diag}(1 - S_k^2)\, W$$
 
-拿一个数来看就明白了：$0.7^{40} \approx 0.0000006$，$1.3^{40} \approx 36{,}000$。四十个相同的因子乘起来，不是*几乎没有*，就是*大得惊人*，除非因子恰好很接近 1。
-换成矩阵也一样，只是用范数代替那个数（Hochreiter 1991；Bengio、Simard 与 Frasconi 1994）。这就是**梯度消失**与**梯度爆炸**。
+先把每个矩阵换成一个数：$0.7^{40} \approx 0.0000006$，$1.3^{40} \approx 36{,}000$。四十个相同的因子乘起来，不是*几乎没有*，就是*大得惊人*，除非因子恰好很接近 1。
+换成矩阵也差不多：如果每个矩阵的范数都不超过某个小于 1 的数，连乘必定消失；范数大于 1，就可能爆炸（Hochreiter 1991；Bengio、Simard 与 Frasconi 1994）。这就是**梯度消失**与**梯度爆炸**。
 
-为了看得干净，让 $W$ 等于一个旋转乘一个倍数。旋转不改变长度，所以只要 $\tanh$ 停在中间（那里斜率是 1），每往回一步，梯度就恰好乘上这个倍数。输入取得很小，它就停在中间。
+为了单看这一点，让 $W$ 等于一个旋转乘一个倍数。旋转不改变长度，所以只要 $\tanh$ 停在中间（那里斜率是 1），每往回一步，梯度的范数就恰好乘上这个倍数。输入取得极小，它就停在中间。损失 $L$ 是最后一个状态各数之和。
 """
 
 # %%
@@ -47,37 +47,37 @@ import minigrad as mg
 from minigrad import viz
 
 T, HIDDEN = 40, 16
-xs = 1e-6 * np.random.default_rng(0).standard_normal((T, 1, 3), dtype="float32")
+xs = 1e-8 * np.random.default_rng(0).standard_normal((T, 1, 3), dtype="float32")
 
 
 def network(scale):
-    model = RNN(inputs=3, hidden=HIDDEN, key=0)  # its W_h starts as a rotation
+    model = RNN(inputs=3, hidden=HIDDEN, key=0)  # its W_h starts orthogonal: it changes no length
     model.W_h = mg.parameter(scale * model.W_h.numpy())
     return model
 
 
-def reach(model):
-    """How much of the gradient at the last input is left at the first: ‖∂L/∂x_1‖ ÷ ‖∂L/∂x_T‖."""
-    dx = mg.grad(lambda xs: mg.sum(model(xs)[-1]))(xs).numpy()
-    return np.linalg.norm(dx[0]) / np.linalg.norm(dx[-1])
+def reach(model, xs):
+    """How much of the gradient at the last state is left at the first, T steps before: ‖∂L/∂S_0‖ ÷ ‖∂L/∂S_T‖."""
+    start = mg.grad(lambda state: mg.sum(model(xs, state)[-1]))(model.initial_state(1)).h.numpy()
+    return np.linalg.norm(start) / np.sqrt(HIDDEN)  # L is the sum of S_T, so ∂L/∂S_T is all ones
 
 
 networks = {f"W = {scale} × rotation": network(scale) for scale in (0.7, 1.0, 1.3)}
 for name, model in networks.items():
-    print(f"{name}: after {T} steps back {reach(model):.1e} of the gradient is left")
+    print(f"{name}: {T} steps back, {reach(model, xs):.1e} of the gradient is left")
 
 # %% [markdown] lang="en"
 r"""
-## Seen
+## Step by step
 
-The norm of the gradient at each state, on a logarithmic scale. A straight line here means: each step multiplies by the same number.
+Above, the norm of the gradient at each state, on a logarithmic scale. A straight line here means: each step multiplies by the same number. Below, what each step adds to the gradient of each weight: where the state's gradient is small, the step teaches the weights next to nothing.
 """
 
 # %% [markdown] lang="zh"
 r"""
-## 看见它
+## 一步一步看
 
-下图是每个状态上梯度的范数，纵轴取对数。在这里，直线的意思是：每一步乘上同一个数。
+上图是每个状态上梯度的范数，纵轴取对数；直线的意思是：每一步乘上同一个数。下图是每一步对各个权重的梯度贡献多少：状态上的梯度很小的那些步，权重几乎什么也学不到。
 """
 
 
@@ -95,12 +95,12 @@ viz.gradient_flow({name: last_loss(model) for name, model in networks.items()})
 
 # %% [markdown] lang="en"
 r"""
-And as a graph over time, each arrow coloured by the gradient that flows back along it. Yellow is about 1, blue is next to nothing.
+The same as a graph over time, six steps of it. Each arrow has the colour of the gradient that flows back along it, and the number beside it is the power of ten: $-0.2$ is $10^{-0.2} = 0.63$. From right to left the colours go from red to yellow above, with 0.7, and to a darker red below, with 1.3.
 """
 
 # %% [markdown] lang="zh"
 r"""
-再画成沿时间展开的图，每根箭头的颜色就是沿它流回去的梯度。黄色大约是 1，蓝色几乎没有。
+再画成沿时间展开的图，只画六步。每根箭头的颜色表示沿它流回去的梯度，旁边的数是 10 的指数：$-0.2$ 就是 $10^{-0.2} = 0.63$。从右往左看，上面（0.7）由红变黄，下面（1.3）红得越来越深。
 """
 
 
@@ -118,9 +118,9 @@ viz.compare(
 
 # %% [markdown] lang="en"
 r"""
-## No way out by turning the knob
+## Why no scale is right
 
-Could we not choose the scale 1 and be done? Two things stand against it.
+Could we not choose the scale 1 and be done? No, for two reasons.
 
 The first is the $\tanh$ itself. Its slope is 1 only at 0. Feed the network inputs of an ordinary size, and the states move away from 0, to where the slope is small. Then
 even the scale 1 loses the gradient, and 1.3 need not explode any more:
@@ -128,40 +128,35 @@ even the scale 1 loses the gradient, and 1.3 need not explode any more:
 
 # %% [markdown] lang="zh"
 r"""
-## 拧旋钮也没有用
+## 没有哪个倍数正好
 
-把倍数定为 1，不就行了吗？有两件事挡在前面。
+把倍数定为 1，不就行了吗？不行，有两个原因。
 
-第一件是 $\tanh$ 自己。它只在 0 处斜率为 1。给它正常大小的输入，状态就离开 0，走到斜率小的地方。这时倍数是 1 也会丢掉梯度，倍数 1.3 也不一定爆炸：
+第一个是 $\tanh$ 自己。它只在 0 处斜率为 1。给它正常大小的输入，状态就离开 0，走到斜率小的地方。这时倍数是 1 也会丢掉梯度，倍数 1.3 也不一定爆炸：
 """
 
 # %%
-small = xs
-for size in (1e-6, 0.1, 1.0):
-    xs = size / 1e-6 * small
-    print(
-        f"inputs of size {size:g}: "
-        + ", ".join(f"{name.split(' ×')[0]}: {reach(model):.1e}" for name, model in networks.items())
-    )
-xs = small
+for size in (1e-8, 0.1, 1.0):
+    found = {name: reach(model, size / 1e-8 * xs) for name, model in networks.items()}
+    print(f"inputs of size {size:g}: " + ", ".join(f"{name}: {left:.1e}" for name, left in found.items()))
 
 # %% [markdown] lang="en"
 r"""
-The second is deeper. A state that keeps a bit safely, against noise, must pull back to where it was: it is an *attractor*. Near an attractor a small change dies
-out, and so its derivative, the very thing that carries the gradient, is below 1. **To remember safely is to have a vanishing gradient** (Bengio et al. 1994). You can
-see it in a network with one unit:
+The second reason is deeper. A state that keeps a bit (yes or no) safely must come back by itself when noise pushes it away: it is an *attractor*. Near an attractor a small change dies
+out. So the derivative of a step, which is what carries the gradient back, is below 1. **To remember safely is to have a vanishing gradient** (Bengio et al. 1994). You can
+see it in a network with one unit, $s \leftarrow \tanh(w s + n)$ with noise $n$. It starts at +0.5 or at −0.5, and this sign is the bit:
 """
 
 # %% [markdown] lang="zh"
 r"""
-第二件更深。一个状态要稳稳地记住一个比特，不怕噪声，就必须在被推开之后自己回到原处：它得是一个*吸引子*。在吸引子附近，小的扰动会消失，于是导数小于 1，而梯度正是靠导数传回去的。
-**记得牢，就意味着梯度消失**（Bengio 等 1994）。只有一个单元的网络就看得到：
+第二个更深。一个状态要稳稳地记住一个比特，不怕噪声，就必须在被推开之后自己回到原处：它得是一个*吸引子*。在吸引子附近，小的扰动会消失，于是导数小于 1，而梯度正是靠导数传回去的。
+**记得牢，就意味着梯度消失**（Bengio 等 1994）。只有一个单元的网络就看得到：每一步 $s \leftarrow \tanh(w s + n)$，$n$ 是噪声。它从 +0.5 或 −0.5 出发，这个正负号就是要记的比特：
 """
 
 
 # %%
 def hold(w, start, steps=40):
-    """s ← tanh(w s), a hundred pushes of noise on the way; gives the last state and its derivative by the first."""
+    """s ← tanh(w s + noise), many times: the last state, and its derivative by the first."""
 
     def run(start):
         noise = mg.tensor(0.1 * np.random.default_rng(1).standard_normal(steps))
@@ -178,23 +173,23 @@ for w in (0.9, 1.0, 2.0):
 
 # %% [markdown] lang="en"
 r"""
-With $w = 2$ the bit is held: plus stays plus, minus stays minus, for as long as you like. And the derivative is gone. With $w = 0.9$ and 1 it is
-forgotten, whatever it was.
+With $w = 2$ the bit is kept: after 40 steps of noise plus is still plus, and minus is minus. And the derivative is gone. With $w = 0.9$ both starts end at the same number: the bit is
+forgotten. With $w = 1$ what is left of it is about as large as the noise. Their derivatives fall more slowly, but they fall.
 
 ## What it costs
 
-Vanishing does not make a long memory impossible; it makes it hard to *learn*. The *adding* task asks for the sum of two marked numbers among 200. These are recorded results
-(`examples/results/adding`; one seed each, minutes of training, not made by this page):
+Vanishing does not make a long memory impossible; it makes it hard to *learn*. The *adding* task asks for the sum of two marked numbers among 200. The error is the mean squared error; always answering 1, the mean, costs 0.167. These are recorded results
+(`examples/results/adding`; one seed each, minutes of training, not made by this page). They were trained with 200 numbers, and tested with 100 and 400 as well:
 """
 
 # %% [markdown] lang="zh"
 r"""
-$w = 2$ 时这个比特留住了：正的一直是正的，负的一直是负的，多久都行。而导数没有了。$w$ 取 0.9 或 1 时，不管原来是什么，都忘了。
+$w = 2$ 时这个比特留住了：受了 40 步噪声，正的还是正的，负的还是负的。而导数没有了。$w = 0.9$ 时，两个起点走到同一个数，比特忘掉了；$w = 1$ 时，剩下的和噪声差不多大。它们的导数减得慢一些，但也在减。
 
 ## 代价
 
-梯度消失并不是说长久的记忆不可能，而是说它很难*学到*。*adding* 任务要在 200 个数里找出做了记号的两个，求它们的和。下面是事先记录的结果（`examples/results/adding`，各一个种子，
-训练要几分钟，不是这一页现算的）：
+有梯度消失，并不等于长久的记忆不可能，只是很难*学到*。*加法*（adding）任务要在 200 个数里找出做了记号的两个，求它们的和。误差是均方误差；一律回答 1（平均值），代价是 0.167。下面是事先记录的结果（`examples/results/adding`，各一个种子，
+训练要几分钟，不是这一页现算的）；训练时是 200 个数，测试时还用了 100 个和 400 个：
 """
 
 # %%
@@ -206,10 +201,10 @@ for line in Path("examples/results/adding/README.md").read_text(encoding="utf-8"
 
 # %% [markdown] lang="en"
 r"""
-Guessing costs 0.167: the RNN never left it. LSTM and GRU did; [the next chapter](5_lstm.ipynb) says how.
+The RNN never did better than always answering 1. LSTM and GRU did; [the next chapter](5_lstm.ipynb) says how.
 
-Explosion is the lesser evil. It is loud, and there is a simple cure: if the gradient's norm is above a limit, scale the whole gradient down to it
-(Pascanu, Mikolov and Bengio 2013). Its direction stays. In minigrad: `mg.optim.Adam(1e-3, clip_norm=1)`. There is no such cure for what has vanished.
+The exploding gradient is the smaller problem. It is seen at once, as the loss jumps or becomes NaN, and there is a simple cure, *clipping*: if the gradient's norm is above a limit, scale the whole gradient down to it
+(Pascanu, Mikolov and Bengio 2013). Its direction stays. In minigrad: `mg.optim.Adam(1e-3, clip_norm=1)`. What has vanished cannot be brought back by scaling: the direction is lost, too, among the gradients of the last few steps.
 
 ## Exercises
 
@@ -218,10 +213,10 @@ Explosion is the lesser evil. It is loud, and there is a simple cure: if the gra
 
 # %% [markdown] lang="zh"
 r"""
-一律瞎猜的代价是 0.167，RNN 始终没有离开它。LSTM 和 GRU 做到了，[下一章](5_lstm.ipynb)讲它们凭什么。
+RNN 始终没有胜过“一律回答 1”。LSTM 和 GRU 做到了，[下一章](5_lstm.ipynb)讲它们凭什么。
 
-爆炸反倒好办。它来得很响，药方也简单：梯度的范数超过上限，就把整个梯度按比例缩小到上限（Pascanu、Mikolov 与 Bengio 2013），方向不变。在 minigrad 里写作
-`mg.optim.Adam(1e-3, clip_norm=1)`。消失了的东西却无药可救。
+梯度爆炸反倒好办。一爆炸马上看得见：损失猛跳，甚至变成 NaN。办法也简单，就是*梯度裁剪*：梯度的范数超过上限，就把整个梯度按比例缩小到上限（Pascanu、Mikolov 与 Bengio 2013），方向不变。在 minigrad 里写作
+`mg.optim.Adam(1e-3, clip_norm=1)`。消失了的梯度却不能靠放大找回来：它的方向也已经淹没在最后几步的梯度里了。
 
 ## 练习
 
@@ -269,7 +264,7 @@ r"""
 # %% tags=["hide-cell"]
 irnn = RNN(inputs=3, hidden=HIDDEN, activation="relu", start="identity", key=0)
 irnn.W_x = mg.parameter(np.abs(irnn.W_x.numpy()))
-positive = np.abs(small)  # positive inputs and weights keep every state positive
+positive = np.abs(xs)  # positive inputs and weights keep every state positive
 dx = mg.grad(lambda xs: mg.sum(irnn(xs)[-1]))(positive).numpy()
 norms = np.linalg.norm(dx[:, 0], axis=1)
 print(
