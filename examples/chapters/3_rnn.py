@@ -151,7 +151,7 @@ And since $W$ was used at every step, its gradient is a *sum* over the steps:
 
 $$\frac{\partial L}{\partial W} = \sum_{t=1}^{T} \big((1 - S_t^2) \odot \delta_t\big)\, S_{t-1}^\top$$
 
-This is **backpropagation through time** (BPTT). Here it is, drawn for three steps: above, the steps, from left to right; below, the gradient's own graph, from right to left. Each arrow down is a value of the forward pass that the gradient needs again.
+This is **backpropagation through time** (BPTT). Here it is, drawn for three steps: above, the steps, from left to right; below, the gradient's own graph, from right to left. The small boxes inside the lower operations (tanh₀, Wᵀ) are values of the forward pass that the gradient needs again. $\partial W$ goes from step to step and grows by a term at each: this is the sum.
 """
 
 # %% [markdown] lang="zh"
@@ -166,7 +166,7 @@ $W$ 每一步都用到，所以它的梯度是各步之*和*：
 
 $$\frac{\partial L}{\partial W} = \sum_{t=1}^{T} \big((1 - S_t^2) \odot \delta_t\big)\, S_{t-1}^\top$$
 
-这就是**随时间反向传播**（BPTT）。画出三步来是这样：上面是前向的各步，从左到右；下面是梯度自己的图，从右到左。每一根向下的箭头，都是反向计算还要再用一次的前向值。
+这就是**随时间反向传播**（BPTT）。画出三步来是这样：上面是前向的各步，从左到右；下面是梯度自己的图，从右到左。下面各个运算里的小方框（tanh₀、Wᵀ）是反向计算还要再用一次的前向值。$\partial W$ 从一步传到下一步，每步加上一项：这就是上面的那个和。
 """
 
 # %% en="Backpropagation through time: the steps above, their gradients below, running back." zh="随时间反向传播：上面是各步，下面是它们的梯度，时间倒着走。"
@@ -310,9 +310,7 @@ def linear(start):
     return mg.scan(lambda s, _: (s @ W, None), start, length=10)[0]
 
 
-power = np.linalg.matrix_power(
-    W.numpy(), 10
-)  # the state is multiplied by it; the Jacobian is it, transposed for rows
+power = np.linalg.matrix_power(W.numpy(), 10)  # multiplies the state, and is the Jacobian
 start = rng.standard_normal(3, dtype="float32")
 np.testing.assert_allclose(linear(start).numpy(), start @ power, rtol=1e-4, atol=1e-6)
 np.testing.assert_allclose(mg.jacobian(linear)(start).numpy(), power.T, rtol=1e-4, atol=1e-6)
