@@ -128,7 +128,7 @@ even the scale 1 loses the gradient, and 1.3 need not explode any more:
 
 # %% [markdown] lang="zh"
 r"""
-## 没有哪个倍数正好
+## 为什么没有合适的倍数
 
 把倍数定为 1，不就行了吗？不行，有两个原因。
 

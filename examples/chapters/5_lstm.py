@@ -101,7 +101,7 @@ def accept(x, h):
 # %% [markdown] lang="en"
 r"""
 **What to say.** $h_t = o_t \odot \tanh(c_t)$ with $o_t = \sigma(\cdot)$. This is the difference between the two states: $c$ is what is *known*, $h$ is what is *said now*. While $o$ is shut, the cell keeps its content to itself,
-and does not disturb the gates and the layers above.
+and does not disturb the gates and the layers above until the time has come.
 """
 
 # %% [markdown] lang="zh"
@@ -185,7 +185,7 @@ LSTMs follow the upper line, $c$. With the bias 1 it fades almost as fast as in 
 # %% [markdown] lang="zh"
 r"""
 可见起决定作用的是遗忘门。下图是三个都没有训练过、各有八个单元的网络，颜色是最后一个输出的梯度：一个 RNN，一个遗忘门偏置为 1 的 LSTM，一个按最长 100 步的依赖来取偏置的 LSTM（*chrono* 初始化，Tallec 与 Ollivier 2018：$f$ 的偏置大，$i$ 的偏置小）。
-看 LSTM 上面那条线，也就是 $c$：偏置为 1 时，它变得几乎和 RNN 一样快；偏置大时，颜色几乎不变。每个网络下面写着一步的倍数：大约 0.6、0.7 和 0.95。
+看 LSTM 上面那条线，也就是 $c$：偏置为 1 时，它的颜色变得几乎和 RNN 一样快；偏置大时，颜色几乎不变。每个网络下面写着一步的倍数：大约 0.6、0.7 和 0.95。
 """
 
 
