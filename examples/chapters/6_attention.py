@@ -74,7 +74,7 @@ r"""
 
 ## "他"是谁？
 
-这个任务的文本在第一句里提到一个人，接着是别的句子，讲火车、讲狗、讲异性的人，最后几个词问这个人是谁。比较两个模型：一个是 LSTM，另一个是同样的 LSTM，上面加一层注意力，看自己的各个状态（`attention`：问题 $q$ 就是当前的状态，得分是 $q^\top W h_j$）。训练时中间最多隔 4 句，各更新 700 次，然后拿隔得更远的来考。
+这个任务的文本在第一句里提到一个人，接着是别的句子，讲火车、讲狗、讲另一种性别的人，最后几个词问这个人是谁。比较两个模型：一个是 LSTM，另一个是同样的 LSTM，上面加一层注意力，看自己的各个状态（`attention`：问题 $q$ 就是当前的状态，得分是 $q^\top W h_j$）。训练时中间最多隔 4 句，各更新 700 次，然后拿隔得更远的来考。
 """
 
 # %%
@@ -104,11 +104,15 @@ print("guessing among the names that agree with the pronoun: 12.5 %")
 
 # %% [markdown] lang="en"
 r"""
+The LSTM takes some names for others, and more of them at distances that it was not trained with. For attention the distance makes no difference.
+
 Where does it look? Take one text, and draw the weights of each word for the words up to it. The rows at the bottom are the question. Whatever came in between, they look back to the beginning of the text: not at the name itself, which is word 0, but at the states some words after it. The LSTM has read the name by then, and its state still holds it.
 """
 
 # %% [markdown] lang="zh"
 r"""
+LSTM 会把一些名字记混，隔得比训练时远，还会错得更多。对注意力来说，远近没有分别。
+
 它在看哪里？取一段文本，画出每个词对此前各词的权重。最下面几行就是问题。不管中间说了什么，它们看的都是文本的开头：不是名字本身（第 0 个词），而是名字之后若干个词处的状态。那时 LSTM 已经读过名字，状态里还记着它。
 """
 
@@ -231,7 +235,7 @@ So there are two ways to remember: keep everything and look it up, at a price th
 
 # %% [markdown] lang="zh"
 r"""
-所以有两种记法：全都留着，要用再查，代价越来越大；或者只留一份大小固定的摘要，难免丢掉一些。[下一章](7_ntm.ipynb)寻找第三种：大小固定，但写起来*小心挑地方*的记忆。
+所以有两种记法：全都留着，要用再查，代价越来越大；或者只留一份大小固定的摘要，难免丢掉一些。[下一章](7_ntm.ipynb)寻找第三种：大小固定，但写什么、写在哪里，都*仔细挑选*的记忆。
 
 ## 练习
 
