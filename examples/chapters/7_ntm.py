@@ -2,7 +2,7 @@
 r"""
 # 7. The Neural Turing Machine
 
-A computer has a processor and a memory, and they are two things. A larger memory needs no larger processor. In an RNN or an LSTM they are one thing, the state: a state of twice the size needs about four times the weights. The **Neural Turing Machine** (Graves, Wayne and Danihelka 2014) takes them apart. It has a network, the *controller*, and beside it an **external memory**: a table of $N$ rows with $W$ numbers each. A *write head* writes to the table, and a *read head* reads from it. (A head is the small set of numbers that the controller gives at each step to say where and what.)
+A computer has a processor and a memory, and they are two things. A larger memory needs no larger processor. In an RNN or an LSTM they are one thing, the state: a state of twice the size needs about four times the weights. The **Neural Turing Machine** (Graves, Wayne and Danihelka 2014) takes them apart. It has a network, the *controller*, and beside it an **external memory**: a table of $N$ rows with $W$ numbers each. A *write head* writes to the table, and a *read head* reads from it. (At each step the controller gives each head a few numbers, which say what and where.)
 
 To use a memory one must answer three questions at every step:
 
@@ -17,8 +17,8 @@ Nobody tells the network. It learns the answers by gradient descent. "Row 3" has
 r"""
 # 7. 神经图灵机
 
-计算机有处理器，有内存，这是两样东西：内存加大，处理器不必跟着变大。在 RNN 和 LSTM 里它们是一样东西，就是状态：状态大一倍，权重大约就是四倍。
-**神经图灵机**（Graves、Wayne 与 Danihelka 2014）把它们拆开：一个网络做*控制器*，旁边放一块**外部记忆**，也就是一张表，$N$ 行，每行 $W$ 个数。*写头*往里写，*读头*从里读。（所谓"头"，就是控制器每一步给出的一小组数，说明写什么、在哪里写、从哪里读。）
+计算机有处理器，有内存，这是两样东西：内存加大，处理器不必跟着变大。在 RNN 和 LSTM 里它们是一样东西，就是状态：状态大一倍，网络的权重大约就是四倍。
+**神经图灵机**（Graves、Wayne 与 Danihelka 2014）把它们拆开：一个网络做*控制器*，旁边放一块**外部记忆**，也就是一张表，$N$ 行，每行 $W$ 个数。*写头*往里写，*读头*从里读。（每一步，控制器给每个头一小组数，告诉它写什么、在哪里写、从哪里读。）
 
 要用一块记忆，每一步都得回答三个问题：
 
@@ -44,7 +44,7 @@ from minigrad import viz
 r"""
 ## Which: reading and writing
 
-A weighting $w$ says how much attention each row gets: $N$ numbers, none negative, that sum to 1. **Reading** is a weighted mean of the rows (eq. 2 of the paper):
+A *weighting* $w$ says how much attention each row gets: $N$ numbers, none negative, that sum to 1. It changes at each step, unlike the weights of the network. **Reading** is a weighted mean of the rows (eq. 2 of the paper):
 
 $$r_t = \sum_i w_t(i)\, M_t(i)$$
 
@@ -59,7 +59,7 @@ With $w = 1$ and $e = 1$ a row is replaced. With $w = 0$ it stays exactly as it 
 r"""
 ## 什么：读与写
 
-权重 $w$ 说明每一行得到多少注意：$N$ 个非负的数，总和为 1。**读**就是各行的加权平均（论文式 2）：
+*寻址权重* $w$ 说明每一行得到多少注意：$N$ 个非负的数，总和为 1。它每一步都在变，不要与网络自己的权重混淆。**读**就是各行的加权平均（论文式 2）：
 
 $$r_t = \sum_i w_t(i)\, M_t(i)$$
 
@@ -270,7 +270,7 @@ Below, *bits* is the loss of a whole sequence: 22, one for each bit of a mean se
 r"""
 ## 学会抄写
 
-任务很简单：先看若干个随机向量，再看到一个记号，然后把它们按顺序全部还回来。向量每次都是新的，靠权重是背不下来的。每个向量 4 个比特，训练时长度为 1 到 10；然后用从来没有训练过的长度来考它。
+任务很简单：先看若干个随机向量，再看到一个记号，然后把它们按顺序全部还回来。向量每次都是新的，靠网络的权重是背不下来的。每个向量 4 个比特，训练时长度为 1 到 10；然后用从来没有训练过的长度来考它。
 输出里的 bits 是整个序列的损失，以比特计：22 就是瞎猜（平均一个序列有 22 个比特），0 就是全对，而且有十足的把握。wrong 是错了几个比特。
 """
 
@@ -322,11 +322,11 @@ viz.memory({"x": sequence[:, 0], **trace}, title="an NTM copies 15 vectors")
 r"""
 * **Which?** `add` shows what is written: for each input vector a code of 12 numbers. In the second half `r`, what is read, shows the same codes again, in the same order.
 * **Where?** The write head draws a diagonal: it moves on by one row at each step, so each vector has a row of its own. After the mark the read head draws the same diagonal.
-* **When?** At the mark. Until then the read head rests on no row in particular; at the mark it is at the first row, and then moves on as well. The last lines are the gates $g$ of both heads. That of the write head stays near 0: it always goes on from where it was. That of the read head is near 1 until the mark, which is a search by content; then it falls, and the head goes on from where it was. (The write head does not stop at the mark. It writes to rows that are not read.)
+* **When?** At the mark. Until then the read head rests on no row in particular; at the mark it is at the first row, and then moves on as well. The last lines are the gates $g$ of both heads. That of the write head stays near 0: it always goes on from where it was. That of the read head is near 1 until the mark, which is a search by content; then it falls to a half or less, and the head mainly goes on from where it was. (The write head does not stop at the mark. It writes to rows that are not read.)
 
 This is a program: *write, next; at the mark go back; read, next*. Nobody wrote it. A program does not depend on the length, so it also works, with a few wrong bits, on lengths that were not in training. The weights hold the program; **the memory is state**, and starts empty with every sequence.
 
-`make demo` trains the paper's own setting (8 bits, lengths 1 to 20, memory 128 × 20) with a feed-forward controller. Recorded in `examples/results/copy`, not computed by this page: five of five seeds are below 0.05 bits a sequence after at most 2,500 sequences, and then make no mistake at length 40.
+`make demo` trains the paper's own setting (8 bits, lengths 1 to 20, memory 128 × 20) with a feed-forward controller. Recorded in `examples/results/copy`, not computed by this page: five of five seeds are below 0.05 bits a sequence after at most 2,500 sequences, and at the end of the training make no mistake at length 40.
 
 ## Exercises
 
@@ -337,9 +337,9 @@ This is a program: *write, next; at the mark go back; read, next*. Nobody wrote 
 r"""
 * **什么？** `add` 是写入的内容：每个输入向量变成 12 个数的编码。到了后半段，`r`（读到的内容）按同样的顺序再现这些编码。
 * **哪里？** 写头画出一条斜线：一步一行，每个向量住一行。记号之后，读头画出同一条斜线。
-* **什么时候？** 看记号。记号之前，读头没有停在哪一行上；记号一到，它就在第一行，然后也一步步往前走。最下面两条线是两个头的门 $g$。写头的门一直接近 0：总是从原地接着走。读头的门在记号之前接近 1，是在按内容找；之后降下来，就从原地接着走了。（写头见到记号并不停下，只是接着写的那些行没有人去读。）
+* **什么时候？** 看记号。记号之前，读头没有停在哪一行上；记号一到，它就在第一行，然后也一步步往前走。最下面两条线是两个头的门 $g$。写头的门一直接近 0：总是从原地接着走。读头的门在记号之前接近 1，是在按内容找；之后降到一半以下，就主要从原地接着走了。（写头见到记号并不停下，只是接着写的那些行没有人去读。）
 
-这是一段程序：*写，下一行；见到记号，回到开头；读，下一行*。没有人编写过它。程序不管序列有多长，所以换成没训练过的长度也管用，只错几个比特。权重里存的是程序；**记忆是状态**，每来一个新序列都从空白开始。
+这是一段程序：*写，下一行；见到记号，回到开头；读，下一行*。没有人编写过它。程序不管序列有多长，所以换成没训练过的长度也管用，只错几个比特。网络的权重里存的是程序；**记忆是状态**，每来一个新序列都从空白开始。
 
 `make demo` 训练的是论文原来的设置（8 个比特，长度 1 到 20，记忆 128 × 20），控制器用前馈网络。事先记录在 `examples/results/copy` 里的结果（不是这一页现算的）：5 个种子最多用 2,500 个序列就全部降到每个序列 0.05 比特以下，训练完之后，长度 40 时没有一个比特出错。
 
