@@ -22,7 +22,7 @@ learn them; they must be held in the state or the memory. The characters of the 
 r"""
 # 8. 看一个例子就学会
 
-给孩子看一只长颈鹿，他就认得长颈鹿了。给网络看一只，它几乎没有变化：权重靠许多小步来学，要看几千张图。步子迈大些，新学的又把旧的冲掉了。就好比两个学生：一个刷题，刷了几千道，会的就是那几千道；
+给孩子看一只长颈鹿，他就认得长颈鹿了。给网络看一只，它几乎没有变化：网络的权重靠许多小步来学，要看几千张图。步子迈大些，新学的又把旧的冲掉了。就好比两个学生：一个刷题，刷了几千道，会的就是那几千道；
 另一个是**不用刷题的学霸**，他学会的是*怎样学*，新题型看一个例子就够了。
 
 Santoro 等（2016）用带外部记忆的网络造出了这样的学霸：**记忆增强神经网络**（MANN）。它用两种速度学习：
@@ -34,7 +34,7 @@ Santoro 等（2016）用带外部记忆的网络造出了这样的学霸：**记
 
 一个回合给出几个字符（也就是*类别*），每个字符画好几遍，顺序随机；每个字符有一个标签，是*这一回合*随机定的一个号码。每一步来一张图，同时给出*上一张*图的标签，网络要说出眼前这张图的标签。
 
-一个字符头一次出现时只能猜；第二次出现时就可以知道了，前提是上次把图记了下来，等到标签，再把两者放到一起。标签每个回合都重新定，权重学不到它，只能靠状态或记忆。考试用的字符来自训练中没有用过的字母表。（这里的字符是程序画的；人手画的，见下文事先记录的结果。）
+一个字符头一次出现时只能猜；第二次出现时就可以知道了，前提是上次把图记了下来，等到标签，再把两者放到一起。标签每个回合都重新定，网络的权重学不到它，只能靠状态或记忆。考试用的字符来自训练中没有用过的字母表。（这里的字符是程序画的；人手画的，见下文事先记录的结果。）
 """
 
 # %% en="One episode: three characters, each drawn five times, in random order." zh="一个回合：三个字符，每个画五遍，顺序随机。"
@@ -183,7 +183,7 @@ Recorded, not computed by this page (`examples/results/one-shot`): characters dr
 
 # %% [markdown] lang="zh"
 r"""
-要看的是从第一次到第二次的那一步：只用*一个*例子，就比瞎猜强得多，而这中间权重一个也没有变。LSTM 也做得到：只有三个类别，它的状态装得下。最近邻在第一次出现时比瞎猜还差，因为它只会说已经用掉的标签；到第五次，它和只练了这么一会儿的两个网络一样好。
+要看的是从第一次到第二次的那一步：只用*一个*例子，就比瞎猜强得多，而这中间网络的权重一个也没有变。LSTM 也做得到：只有三个类别，它的状态装得下。最近邻在第一次出现时比瞎猜还差，因为它只会说已经用掉的标签；到第五次，它和只练了这么一会儿的两个网络一样好。
 
 下面是事先记录的结果，不是这一页现算的（`examples/results/one-shot`）：人手画的字符，五个类别，各十张图。训练用六种字母表的 185 个字符，考试用另外两种字母表的 57 个；模型前面都加了图像编码器，训练了 24 到 35 分钟。前四行是论文里的数字，论文用的字符不同，也更多；后两行是我们的：
 """
@@ -205,14 +205,14 @@ print("\n".join(dict.fromkeys(line for line in lines if line.startswith(wanted))
 
 # %% [markdown] lang="en"
 r"""
-Read it with care. Both are far better than the nearest neighbour (56, 79 and 86 % at the 2nd, 5th and 10th). But with the same encoder the LSTM is as good as the MANN. The paper's LSTM is not. Perhaps five classes simply fit into its state; with many more things to hold at once, an external memory should help. That was not measured here.
+Read it with care. Both are far better than the nearest neighbour (56, 79 and 86 % at the 2nd, 5th and 10th). But with the same encoder the LSTM is as good as the MANN. The paper's LSTM is far behind; it had no such encoder, and a third of the episodes. Five classes may be too few to need an external memory; more were not tried here.
 
 And here is the memory at work over one episode of this page's MANN: where it writes, where it reads, and how much each row has been used. Each drawing goes to a new row, since with 16 rows for 15 drawings the least used one is always empty. Reading finds several rows at once, each with a part of the weight.
 """
 
 # %% [markdown] lang="zh"
 r"""
-读这张表要小心。两个模型都远远胜过最近邻（第 2、5、10 次：56、79、86 %）。可是用了同样的编码器，LSTM 与 MANN 不相上下，论文里的 LSTM 却差得远。也许是因为只有五个类别，它的状态装得下；要同时记的东西多得多时，外部记忆应当有好处，但这里没有量过。
+读这张表要小心。两个模型都远远胜过最近邻（第 2、5、10 次：56、79、86 %）。可是用了同样的编码器，LSTM 与 MANN 不相上下，论文里的 LSTM 却差得远：它没有这样的编码器，看过的回合也只有三分之一。五个类别也许太少，还用不着外部记忆；更多的类别，这里没有试过。
 
 再看这一页的 MANN 在一个回合里怎样用记忆：写在哪里，从哪里读，每一行用了多少。每张图都写进新的一行，因为 15 张图有 16 行可用，用得最少的总是一个空行。读的时候，几行各分到一部分权重。
 """
