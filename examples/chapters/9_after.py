@@ -24,7 +24,7 @@ r"""
 
 **可微神经计算机**（DNC，Graves 等 2016）弥补了 NTM 的两个缺陷。NTM 不知道哪一行*空着*，可能盖掉还要用的东西；写头一旦跳走，它也不再知道各行是按什么顺序写的。
 
-DNC 记下每一行的*用量*，写到用得最少的那一行（见练习 3）。它还记一个*链接*矩阵：如果第 $i$ 行是紧接着第 $j$ 行写的，$L[i, j]$ 就接近 1。拿 $L$ 去乘读头的权重，权重就移到接着写的那一行，不管那一行在哪里。下面 $w_t$ 是写头的权重，$p_t$ 记着最后写的是哪一行（论文还令 $L[i, i] = 0$）：
+DNC 记下每一行的*用量*，写到用得最少的那一行（以软的方式，见练习 3）。它还记一个*链接*矩阵：如果第 $i$ 行是紧接着第 $j$ 行写的，$L[i, j]$ 就接近 1。拿 $L$ 去乘读头的权重，权重就移到接着写的那一行，不管那一行在哪里。下面 $w_t$ 是写头的权重，$p_t$ 记着最后写的是哪一行（论文还令 $L[i, i] = 0$）：
 
 $$p_t = \Big(1 - \sum_i w_t(i)\Big) p_{t-1} + w_t \qquad L_t[i, j] = \big(1 - w_t(i) - w_t(j)\big) L_{t-1}[i, j] + w_t(i)\, p_{t-1}(j)$$
 """
@@ -75,7 +75,7 @@ Here is a memory without addresses and heads: a matrix $S$. To store a value $v$
 
 $$S_t = S_{t-1} + k_t v_t^\top \qquad y_t = S_t^\top q_t$$
 
-Schmidhuber (1992) called these **fast weights**: weights that another network changes at every step. Ba et al. (2016) put such a matrix, which also decays, into an RNN. *Linear attention* (Katharopoulos et al. 2020) came to the same thing from the other side. Attention without its softmax is $y_t = \sum_{s \le t} (q_t \cdot k_s)\, v_s$. The sum can be made before $q_t$ is known, and then it is the matrix: $\big(\sum_s k_s v_s^\top\big)^{\!\top} q_t$. (In practice a positive function is applied to $q$ and $k$ first.)
+Schmidhuber (1992) called these **fast weights**: weights that another network changes at every step. Ba et al. (2016) put such a matrix, which also decays, into an RNN. *Linear attention* (Katharopoulos et al. 2020) came to the same thing from the other side. Attention without its softmax is $y_t = \sum_{s \le t} (q_t \cdot k_s)\, v_s$. The sum can be made before $q_t$ is known, and then it is the matrix: $\big(\sum_s k_s v_s^\top\big)^\top q_t$. (In practice a positive function is applied to $q$ and $k$ first.)
 """
 
 # %% [markdown] lang="zh"
@@ -88,7 +88,7 @@ r"""
 
 $$S_t = S_{t-1} + k_t v_t^\top \qquad y_t = S_t^\top q_t$$
 
-Schmidhuber（1992）把它叫做**快权重**：由另一个网络每一步去改的权重。Ba 等（2016）把这样一个矩阵放进 RNN，让它还会衰减。*线性注意力*（Katharopoulos 等 2020）从另一头走到了同一个地方：去掉 softmax 的注意力是 $y_t = \sum_{s \le t} (q_t \cdot k_s)\, v_s$，这个和不必等到 $q_t$ 来了再求，先求出来就是那个矩阵：$\big(\sum_s k_s v_s^\top\big)^{\!\top} q_t$。（实际使用时，先让 $q$ 和 $k$ 经过一个取正值的函数。）
+Schmidhuber（1992）把它叫做**快权重**：由另一个网络每一步去改的权重。Ba 等（2016）把这样一个矩阵放进 RNN，让它还会衰减。*线性注意力*（Katharopoulos 等 2020）从另一头走到了同一个地方：去掉 softmax 的注意力是 $y_t = \sum_{s \le t} (q_t \cdot k_s)\, v_s$，这个和不必等到 $q_t$ 来了再求，先求出来就是那个矩阵：$\big(\sum_s k_s v_s^\top\big)^\top q_t$。（实际使用时，先让 $q$ 和 $k$ 经过一个取正值的函数。）
 """
 
 
@@ -201,7 +201,7 @@ r"""
 
 ## 一个负号的用处：数数
 
-只会衰减的记忆，$S_t = \alpha_t S_{t-1} + \dots$，$\alpha$ 在 0 和 1 之间，1 一多，连"见过的 1 是奇数个还是偶数个"都说不出（Grazzi 等 2024）。它会淡去，却不会变号。让 $\beta$ 可以大到 2，Delta 规则就会了：$\beta = 2$ 而键的长度为 1 时，$I - \beta k k^\top$ 是一个反射，把存在 $k$ 之下的内容乘以 −1。这样一个数就够了：
+只会衰减的记忆，$S_t = \alpha_t S_{t-1} + \dots$，$\alpha$ 在 0 和 1 之间，1 一多，连"见过的 1 是奇数个还是偶数个"都说不出（Grazzi 等 2024）。它会淡去，却不会变号。让 $\beta$ 可以大到 2，Delta 规则就能变号：$\beta = 2$ 而键的长度为 1 时，$I - \beta k k^\top$ 是一个反射，把存在 $k$ 之下的内容乘以 −1。这样一个数就够了：
 """
 
 
@@ -226,7 +226,7 @@ Where does the delta rule come from? Take as a loss how wrong the answer of $S$ 
 r"""
 ## 边读边学的记忆
 
-Delta 规则是从哪里来的？$S$ 现在答得有多差，就拿这个做损失，$\lVert S^\top k - v \rVert^2$，以学习率 $\eta$ 走*一步梯度下降*，得到的正是 $\beta = 2\eta$ 的 Delta 规则。所以 $S$ 是一个小模型，一边读一边在受训练。**测试时训练**（TTT，Sun 等 2024）索性让记忆成为一个网络，就这样训练它，哪怕整个模型已经训练好，只是在用；**Titans**（Behrouz 等 2025）再加上动量，以及用来遗忘的衰减。
+Delta 规则是从哪里来的？$S$ 现在答得有多差，就拿这个做损失，$\lVert S^\top k - v \rVert^2$，以学习率 $\eta$ 走*一步梯度下降*，得到的正是 $\beta = 2\eta$ 的 Delta 规则。所以 $S$ 是一个小模型，一边读一边在受训练。**测试时训练**（TTT，Sun 等 2024）索性让记忆成为一个网络，就用这个办法训练它，哪怕整个模型早已训练好、只是在使用，也照样训练；**Titans**（Behrouz 等 2025）再加上动量，以及用来遗忘的衰减。
 """
 
 
@@ -260,7 +260,7 @@ Others took things away. In **minGRU** and **minLSTM** (Feng et al. 2024) the ga
 r"""
 ## 还有 LSTM
 
-LSTM 也回来了。**xLSTM**（Beck 等 2024）有两种细胞。sLSTM 的输入门是指数，$i_t = e^{\tilde i_t}$，新来的东西可以压过之前的*一切*；细胞要除以归一化量 $n$，也就是同样的权重不乘内容 $z$ 的和。mLSTM 也有这样的门，状态则是前面那样的矩阵。
+LSTM 也回来了。**xLSTM**（Beck 等 2024）有两种细胞。sLSTM 的输入门是指数，$i_t = e^{\tilde i_t}$，新来的东西可以压过之前的*一切*；细胞要除以归一化量 $n$，它是同样加权、但不乘内容 $z$ 的和。mLSTM 也有这样的门，状态则是前面那样的矩阵。
 指数很快就溢出，所以 $c$ 和 $n$ 都除以 $e^{m}$ 来存，$m$ 是随时更新的最大值，到 $c_t / n_t$ 里就约掉了（这里省去输出门）：
 
 $$m_t = \max(\log f_t + m_{t-1},\, \tilde i_t) \qquad c_t = e^{\log f_t + m_{t-1} - m_t} c_{t-1} + e^{\tilde i_t - m_t} z_t \qquad n_t = e^{\log f_t + m_{t-1} - m_t} n_{t-1} + e^{\tilde i_t - m_t}$$
@@ -300,7 +300,7 @@ assert np.isfinite(exponential_gates(*large, stable=True)).all()
 
 # %% [markdown] lang="en"
 r"""
-## The story in one line each
+## The story in a few lines
 
 * RNN: one state, replaced at each step. LSTM, GRU, sLSTM: gates decide what stays. minGRU, minLSTM, S6: the gates see only the input.
 * Attention, transformer: everything stays. The price is $n^2$. MemN2N (Sukhbaatar et al. 2015) keeps sentences and reads them several times before it answers; a Hopfield network (Ramsauer et al. 2021) repeats the look-up, and a single one is attention.
@@ -314,7 +314,7 @@ r"""
 
 # %% [markdown] lang="zh"
 r"""
-## 一行一个，回头看
+## 回头看：几行话
 
 * RNN：一个状态，每一步换掉。LSTM、GRU、sLSTM：由门决定什么留下。minGRU、minLSTM、S6：门只看输入。
 * 注意力、Transformer：全都留下，代价是 $n^2$。MemN2N（Sukhbaatar 等 2015）留下的是句子，回答之前要读上几遍；Hopfield 网络（Ramsauer 等 2021）把查找重复几次，只查一次就是注意力。
