@@ -192,7 +192,7 @@ r"""
 
 ## What a sign can do: counting
 
-A memory that only decays, $S_t = \alpha_t S_{t-1} + \dots$ with $\alpha$ between 0 and 1, cannot even tell whether it has seen an even or an odd number of ones, if there are many (Grazzi et al. 2024). It can fade, but it cannot change its sign. The delta rule can, if $\beta$ goes up to 2. For $\beta = 2$ and a key of length 1, $I - \beta k k^\top$ is a reflection: it multiplies what is stored at $k$ by −1. Then one number is enough:
+Take a memory that only decays: $S_t = \alpha_t S_{t-1} + \dots$ with $\alpha$ between 0 and 1. In a long sequence it cannot even tell whether the number of ones is odd or even (Grazzi et al. 2024). It can fade, but it cannot change its sign. The delta rule can, if $\beta$ goes up to 2. For $\beta = 2$ and a key of length 1, $I - \beta k k^\top$ is a reflection: it multiplies what is stored at $k$ by −1. Then one number is enough:
 """
 
 # %% [markdown] lang="zh"
@@ -201,7 +201,7 @@ r"""
 
 ## 一个负号的用处：数数
 
-只会衰减的记忆，$S_t = \alpha_t S_{t-1} + \dots$，$\alpha$ 在 0 和 1 之间，1 一多，连"见过的 1 是奇数个还是偶数个"都说不出（Grazzi 等 2024）。它会淡去，却不会变号。让 $\beta$ 可以大到 2，Delta 规则就能变号：$\beta = 2$ 而键的长度为 1 时，$I - \beta k k^\top$ 是一个反射，把存在 $k$ 之下的内容乘以 −1。这样一个数就够了：
+只会衰减的记忆，$S_t = \alpha_t S_{t-1} + \dots$，$\alpha$ 在 0 和 1 之间，序列一长，连"见过的 1 是奇数个还是偶数个"都说不出（Grazzi 等 2024）。它会淡去，却不会变号。让 $\beta$ 可以大到 2，Delta 规则就能变号：$\beta = 2$ 而键的长度为 1 时，$I - \beta k k^\top$ 是一个反射，把存在 $k$ 之下的内容乘以 −1。这样一个数就够了：
 """
 
 
