@@ -104,14 +104,14 @@ print("guessing among the names that agree with the pronoun: 12.5 %")
 
 # %% [markdown] lang="en"
 r"""
-The LSTM takes some names for others, and more of them at distances that it was not trained with. For attention the distance makes no difference.
+The LSTM takes some names for others, and more of them at the greatest distance. For attention the distance makes no difference.
 
 Where does it look? Take one text, and draw the weights of each word for the words up to it. The rows at the bottom are the question. Whatever came in between, they look back to the beginning of the text: not at the name itself, which is word 0, but at the states some words after it. The LSTM has read the name by then, and its state still holds it.
 """
 
 # %% [markdown] lang="zh"
 r"""
-LSTM 会把一些名字记混，隔得比训练时远，还会错得更多。对注意力来说，远近没有分别。
+LSTM 会把一些名字记混，隔得最远时错得更多。对注意力来说，远近没有分别。
 
 它在看哪里？取一段文本，画出每个词对此前各词的权重。最下面几行就是问题。不管中间说了什么，它们看的都是文本的开头：不是名字本身（第 0 个词），而是名字之后若干个词处的状态。那时 LSTM 已经读过名字，状态里还记着它。
 """
