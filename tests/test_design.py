@@ -123,12 +123,17 @@ def test_the_page_on_programs_runs(tmp_path, monkeypatch, capsys):
     check_epoch(names["epoch"], names["train_step"], names["optimizer"])
 
 
-PAGES = ["howto/wrong-gradient", "howto/nan", "howto/slow-loop"]
+PROBLEMS = ["howto/wrong-gradient", "howto/nan", "howto/slow-loop"]
+MECHANISMS = ["explain/scan-gradient", "explain/machine-code", "explain/determinism"]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_about_a_problem_or_a_mechanism_runs(page, tmp_path, monkeypatch):
-    assert run_blocks(f"docs/en/{page}.md", tmp_path, monkeypatch)
+@pytest.mark.parametrize("page", [*PROBLEMS, *MECHANISMS])
+def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch, capsys):
+    run_blocks(f"docs/en/{page}.md", tmp_path, monkeypatch)
+    text = (Path(__file__).parent.parent / "docs" / "en" / f"{page}.md").read_text(encoding="utf-8")
+    shown = [line.strip() for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    printed = capsys.readouterr().out
+    assert [line for line in shown if line not in printed] == []
 
 
 def test_the_command_that_finds_a_wrong_gradient(tmp_path, monkeypatch):
