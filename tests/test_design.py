@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from minigrad.models import LSTM, NTM
+from typer.testing import CliRunner
 
 import minigrad as mg
 from minigrad import viz
+from minigrad.cli import app
 from minigrad.testing import check_grads, tensors
 
 rng = np.random.default_rng(0)
@@ -118,6 +121,29 @@ def test_the_page_on_programs_runs(tmp_path, monkeypatch, capsys):
     names["test_swish"]()
     names["train_step"](names["model"], names["state"], np.zeros((3, 2, 10), "float32"), np.zeros((3, 2, 8), "float32"))
     check_epoch(names["epoch"], names["train_step"], names["optimizer"])
+
+
+PROBLEMS = ["howto/wrong-gradient", "howto/nan", "howto/slow-loop"]
+MECHANISMS = ["explain/scan-gradient", "explain/machine-code", "explain/determinism"]
+
+
+@pytest.mark.parametrize("page", [*PROBLEMS, *MECHANISMS])
+def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch, capsys):
+    run_blocks(f"docs/en/{page}.md", tmp_path, monkeypatch)
+    text = (Path(__file__).parent.parent / "docs" / "en" / f"{page}.md").read_text(encoding="utf-8")
+    shown = [line.strip() for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    printed = capsys.readouterr().out
+    assert [line for line in shown if line not in printed] == []
+
+
+def test_the_command_that_finds_a_wrong_gradient(tmp_path, monkeypatch):
+    text = (Path(__file__).parent.parent / "docs/en/howto/wrong-gradient.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mine.py").write_text(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 1
+    assert "the gradient times 2 is right" in " ".join(result.output.split())
 
 
 def check_epoch(epoch, train_step, optimizer):
