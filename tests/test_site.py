@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,10 @@ def test_a_chapter_says_everything_in_both_languages_and_ends_with_three_exercis
     assert prose == ['# %% [markdown] lang="en"', '# %% [markdown] lang="zh"'] * (len(prose) // 2)
     assert all(("en=" in line) == ("zh=" in line) for line in heads)
     assert [line for line in heads if "hide-cell" in line] == ['# %% tags=["hide-cell"]'] * 3
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_chinese_prose_has_chinese_quotation_marks(chapter: Path) -> None:
+    cells = re.findall(r'# %% \[markdown\] lang="zh"\nr?"""(.*?)"""', chapter.read_text(encoding="utf-8"), re.DOTALL)
+    assert cells
+    assert [line for cell in cells for line in re.sub(r"`[^`]*`|\$[^$]*\$", "", cell).splitlines() if '"' in line] == []

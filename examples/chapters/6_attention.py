@@ -22,7 +22,7 @@ Bahdanau, Cho and Bengio (2015) let a small network give the score: $v^\top \tan
 r"""
 # 6. 注意力机制：查一查
 
-"*Peter opened the letter. The train passed the bridge. … Then he closed the door. Who is he?*"（彼得拆开了信。火车过了桥。……后来他关上了门。"他"是谁？）RNN 和 LSTM 只读一遍，非得在状态里一直留着 Peter，直到有人问起。可是换了人来读，
+“*Peter opened the letter. The train passed the bridge. … Then he closed the door. Who is he?*”（彼得拆开了信。火车过了桥。……后来他关上了门。“他”是谁？）RNN 和 LSTM 只读一遍，非得在状态里一直留着 Peter，直到有人问起。可是换了人来读，
 回头看一眼就行了。**注意力机制**做的正是这件事：读过*每个*词之后的状态都留着，问题来了，就拿它和所有状态比一比。
 
 ## 软的查找
@@ -72,7 +72,7 @@ The texts of this task name a person in the first sentence. Then come sentences 
 r"""
 问题与它要找的东西相隔多远，公式里没有出现，梯度里也没有出现：从答案回到状态 $h_j$，只有*一*步，只经过一个权重 $\alpha_j$，而不是走 $T$ 步、乘 $T$ 个矩阵。全部的秘密就在这里。
 
-## "他"是谁？
+## “他”是谁？
 
 这个任务的文本在第一句里提到一个人，接着是别的句子，讲火车、讲狗、讲另一种性别的人，最后几个词问这个人是谁。比较两个模型：一个是 LSTM，另一个是同样的 LSTM，上面加一层注意力，看自己的各个状态（`attention`：问题 $q$ 就是当前的状态，得分是 $q^\top W h_j$）。训练时中间最多隔 4 句，各更新 700 次，然后拿隔得更远的来考。
 """

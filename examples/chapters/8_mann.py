@@ -132,7 +132,7 @@ A MANN and an LSTM are trained on the same episodes, with 2,500 updates each. Be
 
 # %% [markdown] lang="zh"
 r"""
-第 1 行和第 3 行用得一样少，就取序号小的：规矩定死，同样的程序再跑一遍才得到同样的数。"选哪一行"这一步没有梯度；梯度走的是 $\alpha$、键和读到的内容。
+第 1 行和第 3 行用得一样少，就取序号小的：规矩定死，同样的程序再跑一遍才得到同样的数。“选哪一行”这一步没有梯度；梯度走的是 $\alpha$、键和读到的内容。
 
 ## 学会学习
 
