@@ -1,7 +1,7 @@
 """Random numbers as pure functions of explicit keys: the same key gives the same numbers, eager, traced or compiled.
 
-A key is used once; `split` and `fold_in` make new ones. The bits are Philox 4x64-10's (Salmon et al. 2011). Numbers of `normal` are functions of
-these bits that NumPy and compiled code may round differently in the last place.
+A key is used once; `split` and `fold_in` make new ones. The bits are Philox 4x64-10's (Salmon et al. 2011). Numbers of `normal`
+are functions of these bits that NumPy and compiled code may round differently in the last place.
 """
 
 from __future__ import annotations
