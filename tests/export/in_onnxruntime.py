@@ -26,12 +26,12 @@ def exported(f: Any, args: tuple[Any, ...], folder: Path, **more: Any) -> Any:
     return onnxruntime.InferenceSession(folder / "f.onnx")
 
 
-def close(found: np.ndarray, expected: Any, scale: float | None = None, what: str = "") -> None:
-    """Equal types, and numbers that differ by a rounding error, in relation to the number or to a scale."""
+def close(found: np.ndarray, expected: Any, scale: float | None = None, what: str = "", rounding: float = 0.0) -> None:
+    """Equal types, and numbers that differ by a rounding error, in relation to the number or to a scale. `rounding` is added to it."""
     expected = np.asarray(expected)
     assert (found.dtype, found.shape) == (expected.dtype, expected.shape), what
     tolerance = TOLERANCE.get(expected.dtype, 0)
-    atol = tolerance * (scale or 0) + (np.finfo(expected.dtype).tiny if tolerance else 0)
+    atol = rounding + tolerance * (scale or 0) + (np.finfo(expected.dtype).tiny if tolerance else 0)
     np.testing.assert_allclose(found, expected, 0 if scale else tolerance, atol, equal_nan=True, err_msg=what)
 
 
