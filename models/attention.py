@@ -64,7 +64,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Any = None, dropout: float = 0
 def rotated(x: Tensor, positions: Tensor) -> Tensor:
     """Rotary position embedding (Su et al. 2021, eq. 34) of x (…, T, d), d even, for positions (T,) or (…, T).
 
-    Channels 2i and 2i + 1 are turned by the angle position / 10000^(2i / d), so that q_t · k_s depends on t − s.
+    Channels 2i and 2i + 1 are rotated by the angle position / 10000^(2i / d), so that q_t · k_s depends on t − s.
     """
     pairs = x.shape[-1] // 2
     rates = mg.tensor(10000.0 ** (-np.arange(pairs) / pairs), "float64")

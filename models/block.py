@@ -65,8 +65,7 @@ class Projections(Module):
     """
 
     def __init__(self, inputs: int, hidden: int, heads: int, n: int, convolution: bool = False, key: Any = 0, dtype: Any = "float32"):
-        if hidden % heads:
-            raise setting_error("Projections", f"hidden={hidden} is no multiple of heads={heads}")
+        head_width("Projections", hidden, heads)
         k = keys(key, 3)
         self.heads, self.n = heads, n
         self.W = blocks(k[0], (inputs, hidden), n, "glorot", dtype)
@@ -80,8 +79,7 @@ class Projections(Module):
         y = x @ self.W + self.b
         if self.convolution is not None and past is not None:
             past, y = self.convolution(past, y)
-        width = self.W.shape[1] // (self.n * self.heads)
-        return past, [mg.reshape(v, (v.shape[0], self.heads, width)) for v in mg.split(y, self.n)]
+        return past, [by_head(v, self.heads) for v in mg.split(y, self.n)]
 
 
 class Output(Module):
@@ -96,8 +94,7 @@ class Output(Module):
         self.gate = Linear(inputs, hidden, key, dtype) if gate else None
 
     def __call__(self, x: Tensor, r: Tensor) -> Tensor:
-        r = r if self.norm is None else self.norm(r)
-        y = mg.reshape(r, (*r.shape[:-2], r.shape[-2] * r.shape[-1]))
+        y = joined(r if self.norm is None else self.norm(r))
         return y if self.gate is None else y * mg.silu(self.gate(x)).named("gate")
 
 
@@ -120,3 +117,20 @@ def lookup(S: Tensor, k: Tensor) -> Tensor:
 def outer(k: Tensor, v: Tensor) -> Tensor:
     """k vᵀ (…, d_k, d_v) for k (…, d_k) and v (…, d_v)."""
     return mg.expand_dims(k, -1) * mg.expand_dims(v, -2)
+
+
+def head_width(model: str, hidden: int, heads: int) -> int:
+    """The units of a head. Raises SettingError if the heads do not divide them."""
+    if hidden % heads:
+        raise setting_error(model, f"hidden={hidden} is no multiple of heads={heads}")
+    return hidden // heads
+
+
+def by_head(x: Tensor, heads: int) -> Tensor:
+    """x (…, heads · width) as (…, heads, width)."""
+    return mg.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))
+
+
+def joined(x: Tensor) -> Tensor:
+    """x (…, heads, width) as (…, heads · width)."""
+    return mg.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))

@@ -31,18 +31,24 @@ class Chunked(Cell):
         T, batch = xs.shape[:2]
         state = self.initial_state(batch) if state is None else self._checked(state, batch)
         keep = mg.ones((T, batch), "bool") if mask is None else mg.astype(mg.tensor(mask), "bool")
-        n = -(-T // self.chunk)
+        rows = (mg.flip(x, 0) if reverse else x for x in (xs, keep))
 
         def step(state: Any, rows: Any) -> tuple[Any, Tensor]:
             return self.steps(state, *rows)
 
-        def cut(x: Tensor) -> Tensor:
-            """x (T, …) in n chunks, of which the last is filled with zeros: (n, chunk, …)."""
-            x = mg.flip(x, 0) if reverse else x
-            x = mg.concat([x, mg.zeros((n * self.chunk - T, *x.shape[1:]), x.dtype)])
-            return mg.reshape(x, (n, self.chunk, *x.shape[1:]))
-
         step.__name__ = self.label
-        last, found = mg.scan(step, state, (cut(xs), cut(keep)))
-        ys = mg.reshape(found, (n * self.chunk, *found.shape[2:]))[:T]
+        last, found = mg.scan(step, state, tuple(cut(x, self.chunk) for x in rows))
+        ys = connected(found, T)
         return mg.flip(ys, 0) if reverse else ys, last
+
+
+def cut(x: Tensor, size: int) -> Tensor:
+    """x (T, …) in chunks, of which the last is filled with zeros: (⌈T / size⌉, size, …)."""
+    T = x.shape[0]
+    n = -(-T // size)
+    return mg.reshape(mg.concat([x, mg.zeros((n * size - T, *x.shape[1:]), x.dtype)]), (n, size, *x.shape[1:]))
+
+
+def connected(chunks: Tensor, T: Any) -> Tensor:
+    """The T rows of chunks (⌈T / size⌉, size, …): (T, …)."""
+    return mg.reshape(chunks, (chunks.shape[0] * chunks.shape[1], *chunks.shape[2:]))[:T]

@@ -12,6 +12,7 @@ from minigrad import Module, Tensor
 
 from .block import Output, Projections, lookup, outer, step_bias, unit
 from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout, sequences
+from .chunked import connected, cut
 from .settings import Chunk, Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
 
 StateStart = Literal["zeros", "learned"]
@@ -165,8 +166,8 @@ def in_chunks(S: Tensor, given: Inputs, size: int) -> tuple[Tensor, Tensor]:
     if given.log_alpha is not None:
         rows.append(_in_line([given.log_alpha] + [mg.zeros_like(given.log_alpha)] * (n - 1)))
     T = q.shape[0]
-    S, found = mg.scan(_chunk, S, tuple(_cut(x, T, size) for x in rows))
-    r = mg.reshape(mg.moveaxis(found, 3, 1), (-1, *q.shape[1:]))[:T]
+    S, found = mg.scan(_chunk, S, tuple(mg.moveaxis(cut(x, size), 1, 3) for x in rows))
+    r = connected(mg.moveaxis(found, 3, 1), T)
     return S, r[n - 1 :: n]
 
 
@@ -174,13 +175,6 @@ def _in_line(parts: Sequence[Tensor]) -> Tensor:
     """n tensors (T, …), each of one correction a step, as one (T · n, …)."""
     x = mg.stack(parts, 1)
     return mg.reshape(x, (x.shape[0] * x.shape[1], *x.shape[2:]))
-
-
-def _cut(x: Tensor, T: int, size: int) -> Tensor:
-    """x (T, batch, heads, …) in chunks (⌈T / size⌉, batch, heads, size, …), the last one filled with zeros."""
-    chunks = -(-T // size)
-    x = mg.concat([x, mg.zeros((chunks * size - T, *x.shape[1:]), x.dtype)])
-    return mg.moveaxis(mg.reshape(x, (chunks, size, *x.shape[1:])), 1, 3)
 
 
 def _chunk(S: Tensor, rows: Any) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,8 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Module, Tensor
-from minigrad.errors import setting_error
 
-from .block import lookup, outer, unit
+from .block import by_head, head_width, joined, lookup, outer, unit
 from .cell import Cell, Linear, blocks, keys, read, readout
 from .settings import Heads, Hidden, require_at_least
 from .transformer import LayerNorm
@@ -48,8 +47,7 @@ class RWKV7(Cell):
         self, inputs: int, hidden: Hidden = 64, outputs: int | None = None, heads: Heads = 2, key: Any = 0, dtype: Any = "float32"
     ):
         require_at_least("RWKV7", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs, heads=heads)
-        if hidden % heads:
-            raise setting_error("RWKV7", f"hidden={hidden} is no multiple of heads={heads}")
+        head_width("RWKV7", hidden, heads)
         k = keys(key, 9)
         self.inputs, self.hidden, self.outputs, self.heads = inputs, hidden, outputs, heads
         self.embed = Linear(inputs, hidden, k[7], dtype)
@@ -76,15 +74,12 @@ class RWKV7(Cell):
         w = mg.exp(-math.exp(-0.5) * mg.sigmoid(self.w(e_w, mg.tanh)))
         a, g = mg.sigmoid(self.a(e_a)), self.g(e_g, mg.sigmoid).named("g")
         kappa, k = k * self.k_k, k * (1 + (a - 1) * self.k_a)
-        r, w, k, v, a, kappa = (self._by_head(p) for p in (r, w, k, v, a, kappa))
+        r, w, k, v, a, kappa = (by_head(p, self.heads) for p in (r, w, k, v, a, kappa))
         r, w, k, v, a, kappa = r.named("r"), w.named("w"), k.named("k"), v.named("v"), a.named("a"), unit(kappa).named("kappa")
         S = update(state.S, w, kappa, a, k, v).named("S")
         y = mg.layer_norm(lookup(S, r), self.scale, self.shift, NORM_EPSILON) + mg.sum(r * self.r_k * k, -1, keepdims=True) * v
-        h = (mg.reshape(y, (x.shape[0], self.hidden)) * g).named("h")
+        h = (joined(y) * g).named("h")
         return RWKV7State(S, e), read(self.readout, h)
-
-    def _by_head(self, x: Tensor) -> Tensor:
-        return mg.reshape(x, (x.shape[0], self.heads, self.hidden // self.heads))
 
 
 class LowRank(Module):

@@ -10,6 +10,7 @@ from minigrad import Module, Tensor
 
 from .block import Output, Past, Projections, lookup
 from .cell import Cell, Linear, choose, keys, read, readout, sequences
+from .chunked import connected, cut
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
 
 Kind = Literal["linear", "mlp"]
@@ -106,22 +107,21 @@ class TTT(Cell):
     def _in_mini_batches(self, xs: Any) -> Tensor:
         """ys (T, batch, outputs) from the initial state. What fills the last mini-batch comes after all steps, so nothing depends on it."""
         xs = sequences(self, xs, self.dtype)
-        T, start = xs.shape[0], self.initial_state(xs.shape[1])
+        start = self.initial_state(xs.shape[1])
 
         def inputs(past: Past, x: Tensor) -> tuple[Past, tuple[Tensor, ...]]:
             past, *given = self._inputs(past, x)
             return past, tuple(given)
 
         inputs.__name__ = self.label
-        q, k, v, eta = (_cut(rows, T, self.mini_batch) for rows in mg.scan(inputs, start.past, xs)[1])
+        q, k, v, eta = (mg.moveaxis(cut(rows, self.mini_batch), 1, 3) for rows in mg.scan(inputs, start.past, xs)[1])
         c = self.coefficients()
 
         def mini_batch(W: Weights, rows: Any) -> tuple[Weights, Tensor]:
             return dual(self.network, W, *rows, c)
 
         r = mg.scan(mini_batch, start.W, (q, k, v, eta))[1]  # (mini-batches, batch, heads, steps, width)
-        r = mg.moveaxis(r, 3, 1)
-        return self._outputs(xs, mg.reshape(r, (r.shape[0] * self.mini_batch, *r.shape[2:]))[:T])
+        return self._outputs(xs, connected(mg.moveaxis(r, 3, 1), xs.shape[0]))
 
 
 class Network(Module):
@@ -208,10 +208,3 @@ def dual(f: Network, W: Weights, q: Tensor, k: Tensor, v: Tensor, eta: Tensor, c
 def _over(x: Tensor, ndim: int) -> Tensor:
     """x (batch,) or (batch, heads) in a shape that broadcasts with `ndim` axes."""
     return mg.reshape(x, (*x.shape, *(1,) * (ndim - x.ndim)))
-
-
-def _cut(x: Tensor, T: Any, size: int) -> Tensor:
-    """x (T, batch, heads, …) in parts (⌈T / size⌉, batch, heads, size, …), the last one filled with zeros."""
-    parts = -(-T // size)
-    x = mg.concat([x, mg.zeros((parts * size - T, *x.shape[1:]), x.dtype)])
-    return mg.moveaxis(mg.reshape(x, (parts, size, *x.shape[1:])), 1, 3)

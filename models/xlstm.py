@@ -9,10 +9,9 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.errors import setting_error
 
 from .attention import causal
-from .block import SiluConvolution
+from .block import SiluConvolution, by_head, head_width, joined
 from .cell import Cell, choose, keys, masked, over, read, readout
 from .chunked import Chunked
 from .settings import Chunk, Convolution, Heads, Hidden, Norm, require_at_least
@@ -237,20 +236,3 @@ def log_forget(kind: str, f: Tensor) -> Tensor:
 def small(key: Any, inputs: int, outputs: int, dtype: Any) -> Tensor:
     """Initial weights (inputs, outputs) from N(0, 2 / (5 · inputs)) (Nguyen and Salazar 2019), as in the published blocks."""
     return mg.parameter(mg.init.normal(key, (inputs, outputs), math.sqrt(0.4 / inputs), dtype))
-
-
-def head_width(model: str, hidden: int, heads: int) -> int:
-    """The units of a head. Raises SettingError if the heads do not divide them."""
-    if hidden % heads:
-        raise setting_error(model, f"hidden={hidden} is no multiple of heads={heads}")
-    return hidden // heads
-
-
-def by_head(x: Tensor, heads: int) -> Tensor:
-    """x (…, heads · width) as (…, heads, width)."""
-    return mg.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))
-
-
-def joined(x: Tensor) -> Tensor:
-    """x (…, heads, width) as (…, heads · width)."""
-    return mg.reshape(x, (*x.shape[:-2], x.shape[-2] * x.shape[-1]))

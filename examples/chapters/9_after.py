@@ -207,7 +207,7 @@ r"""
 
 # %%
 def parity(bits):
-    """A state of one number, turned by each 1: (1 − 2 bit)."""
+    """A state of one number, multiplied by −1 at each 1: (1 − 2 bit)."""
     return mg.scan(lambda s, bit: ((1 - 2 * bit) * s, None), mg.tensor(1.0), bits)[0]
 
 

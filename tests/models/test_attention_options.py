@@ -91,10 +91,10 @@ def test_rotary_positions_turn_pairs_of_channels():
     angle = np.arange(T)[:, None] / 10000 ** (np.arange(3) / 3)
 
     def theirs(x):
-        turned = torch.view_as_complex(x.unflatten(-1, (3, 2)).contiguous()) * torch.polar(
+        rotated = torch.view_as_complex(x.unflatten(-1, (3, 2)).contiguous()) * torch.polar(
             torch.ones(T, 3, dtype=x.dtype), torch.tensor(angle)
         )
-        return torch.view_as_real(turned).flatten(-2)
+        return torch.view_as_real(rotated).flatten(-2)
 
     ct = numbers(B, 3, T, 6)
     close(here(lambda x: rotated(x, mg.arange(T)) * ct, x), in_torch(lambda x: theirs(x) * torch.tensor(ct), x))

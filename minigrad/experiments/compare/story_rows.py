@@ -115,7 +115,7 @@ def _reassignment() -> Row:
 
 
 def _strings() -> Row:
-    memories: dict[str, Mapping[str, Any]] = {"stack-rnn": {"cell_size": 8, "cells": 128}, "tape-rnn": {"cell_size": 8, "cells": 128}}
+    memories = {model: {"cell_size": 8, "cells": 128} for model in ("stack-rnn", "tape-rnn")}
     models = {"RNN": "rnn", "LSTM": "lstm", "transformer": "transformer", "Stack-RNN": "stack-rnn", "Tape-RNN": "tape-rnn"}
     published = {
         "reverse-string": {"RNN": 0.620, "LSTM": 0.609, "transformer": 0.623, "Stack-RNN": 1.0, "Tape-RNN": 1.0},
