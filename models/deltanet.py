@@ -47,7 +47,8 @@ class DeltaNet(Cell):
     product                DeltaProduct (Siems et al. 2025): so many k, v and β a step, each correcting S after the one before; α once
     negative_eigenvalues   I − β k kᵀ has the eigenvalue 1 − β in [−1, 1], not [0, 1]: a reflection at β = 2. It takes that to tell odd
                            from even, and an S_0 that is learned or a first symbol that only begins (Grazzi et al. 2025, App. A.4.1)
-    chunk                  `run` takes so many steps at once, by matrix products (Yang et al. 2024, §3.2); 0: one after the other. Where
+    chunk                  `run` takes so many steps (with `product`, so many corrections) at once, by matrix products (Yang et al. 2024,
+                           §3.2); 0: one after the other. Where
                            `truncate` or `checkpoint` is given, one after the other as well
 
     Keys and values of a head have hidden / heads numbers. A key of length 1 and β = 1: S holds v at k, whatever it held there before.
