@@ -115,7 +115,9 @@ def test_curves_are_broken_where_a_value_is_not_finite(browser):
     browser.open(viz.page(loss, example=None))
     (curve,) = browser.run("return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] path')].map(p => p.getAttribute('d'))")
     assert curve == "M0.5 31.0L1.5 17.0M3.5 31.0L4.5 3.0"
-    assert browser.run("return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] rect')].map(r => r.getAttribute('x'))") == ["2"]
+    assert browser.run(
+        "return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] rect')].map(r => r.getAttribute('x'))"
+    ) == ["2"]
 
 
 def test_time_runs_and_stops(browser, lstm):
