@@ -14,7 +14,9 @@ from typing import Any
 
 from .. import style, text
 
-SCRIPTS = ("tools.js", "values.js", "graph.js", "strips.js", "details.js", "main.js")
+SCRIPTS = (
+    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "strips.js", "details.js", "main.js",
+)  # fmt: skip
 _DARK = "#171C21"
 
 

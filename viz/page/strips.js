@@ -89,15 +89,20 @@ function buildStrip(strip) {
   strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
   strip.value = el('span', { class: 'value' });
+  const cell = e => {
+    const box = strip.canvas.getBoundingClientRect(), at = (share, n) => Math.min(n - 1, Math.max(0, Math.floor(share * n)));
+    return [at((e.clientX - box.left) / box.width, T), at((e.clientY - box.top) / box.height, strip.rows)];
+  };
   const hover = e => {
-    const box = strip.canvas.getBoundingClientRect(), t = Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T)));
+    const [t, row] = cell(e);
     if (e.buttons === 1) moveTo(t);
-    const row = Math.min(strip.rows - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * strip.rows)));
     strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
   };
   strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
   strip.canvas.addEventListener('pointerleave', () => read(strip));
+  const n = strips.length;
+  strip.canvas.addEventListener('click', e => { const [t, row] = cell(e); aimAtCell(strip.label, P => P.strips[n], t, row); });
   strips.push(strip);
   return el('div', { class: 'strip' }, el('span', { class: 'label' }, strip.label, size ? el('small', {}, size) : null), strip.canvas, strip.value);
 }
