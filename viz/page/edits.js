@@ -48,7 +48,7 @@ const aimAtCell = (name, find, t, row) => aim(P => {
   const source = find(P);
   if (!source || Array.isArray(source) || source.values[t] === null) return target;
   const found = { name, column: t, numbers: source.values, element: '' };
-  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t, row)[0] - start;
+  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(row * (source.width || 1)) - start;
   const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
   return { ...found, element: index.slice(0, source.width ? -1 : index.length).join(', ') };
 });
