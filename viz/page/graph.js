@@ -168,17 +168,20 @@ function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label
   const all = chips.reduce((sum, [, width]) => sum + width + 4, 0), shared = row < 0;
   const words = svg('text', { x: x - all / 2, y: y + size * 0.35, 'font-size': size, 'text-anchor': 'middle' }, label);
   const [name, , op] = shared ? D.shared[-2 - row].node : template(i).nodes[row];
-  const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': `${name}, ${op}` }, body, words);
+  const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': named([label, ...chips.map(([text]) => text)].join(' '), `${name}, ${op}`) }, body, words);
   mark(body, i, row, -1, words);
   let at = x - all / 2 + wide / 2;
   for (const [text, width, argument] of chips) {
     const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
     const word = svg('text', { x: at + 4 + width / 2, y: y + (size - 2) * 0.35, 'font-size': size - 2, 'text-anchor': 'middle' }, text);
-    node.append(mark(chip, i, row, argument, word), word);
+    node.append(mark(chip, i, row, argument, word), ' ', word);
     at += width + 4;
   }
   return decorate(node, i, row);
 }
+
+// The name of a control contains the words that it shows: who speaks to a page says what stands there.
+const named = (words, name) => name.includes(words) ? name : `${words}: ${name}`;
 
 function decorate(node, i, row) {
   const p = S.picked;
