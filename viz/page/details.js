@@ -10,6 +10,7 @@ function pick(what, moved = false) {
     if (g) g.querySelectorAll(`.node[data-row="${what.row}"]`).forEach(n => n.classList.add('picked'));
   }
   showDetails();
+  remember();
   if (what && !moved) say($('details').dataset.words);
 }
 
@@ -34,7 +35,7 @@ function showDetails() {
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
   const known = !Number.isNaN(numbers[NORM]);
   box.append(
-    el('h2', {}, name, el('small', {}, ` ${where}`), el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) }, '×')),
+    el('h2', {}, name, el('small', {}, ` ${where}`), el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) })),
     facts([['operation', label === name || label === op ? op : `${label} · ${op}`], ['type', type], ['scope', scope], ['line', place]]));
   if (source) box.append(el('pre', {}, source));
   if (known) {
@@ -125,7 +126,7 @@ function buildMemory() {
   m.caption = el('h3', {});
   $('memory').append(m.caption, el('div', { class: 'plates' },
     m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null));
-  [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots))}px`; });
+  [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots)) / 13}rem`; });
   $('memory').hidden = false;
 }
 

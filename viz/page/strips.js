@@ -78,7 +78,7 @@ function buildStrip(strip) {
   strip.canvas = strip.kind === 'curves' ? curves(strip) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
   strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
-  strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
+  strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const hover = e => {
     const box = strip.canvas.getBoundingClientRect(), t = Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T)));
@@ -107,11 +107,11 @@ function buildStrips() {
   const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }));
   D.groups.forEach(([name, list]) => {
     const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));
-    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); cursor(); } },
+    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); } },
       el('summary', {}, name), ...list.map(buildStrip)));
   });
   $('strips').append(rows);
-  new ResizeObserver(() => { cursor(); strips.filter(outgrown).forEach(drawStrip); }).observe(rows);
+  new ResizeObserver(() => strips.filter(outgrown).forEach(drawStrip)).observe(rows);
 }
 
 function scrub(e, axis) {
@@ -120,10 +120,10 @@ function scrub(e, axis) {
 }
 
 function cursor() {
-  const axis = document.querySelector('.scale'), bar = $('cursor');
-  if (!axis || !T) return;
-  bar.style.left = `${axis.offsetLeft + S.at / T * axis.clientWidth}px`;
-  bar.style.width = `${Math.max(2, axis.clientWidth / T)}px`;
+  const bar = $('cursor');
+  if (!T) return;
+  bar.style.setProperty('--at', S.at / T);
+  bar.style.setProperty('--width', 1 / T);
   $('here').textContent = D.columns[S.at][0];
 }
 
