@@ -29,7 +29,7 @@ function showDetails() {
   box.replaceChildren();
   if (!p) { overview(box); return; }
   const shared = p.shared !== undefined, [name, label, op, type, scope, place, source] = shared ? D.shared[p.shared].node : template(p.step).nodes[p.row];
-  const numbers = shared ? D.shared[p.shared].numbers : Array.from({ length: STATS }, (_, s) => number(p.step, p.row, s));
+  const numbers = Array.from({ length: STATS }, (_, s) => shared ? ofShared(p.shared, s) : number(p.step, p.row, s));
   const where = shared ? kindOf(p.shared) : D.steps[p.step][1];
   const norm = numbers[GRAD];
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
@@ -118,7 +118,6 @@ function overview(box) {
 function buildMemory() {
   const m = D.memory;
   if (!m) return;
-  m.values = bytes(m.data);
   m.sides = ['write', 'read'].map(word => strips.filter(s => s.kind === 'weights' && s.label.startsWith('w ' + word)));
   const column = (canvas, words) => el('figure', {}, canvas, el('figcaption', {}, words));
   m.canvas = el('canvas', { role: 'img', class: 'whole' });
@@ -135,12 +134,11 @@ function showMemory() {
   if (!m) return;
   m.caption.textContent = `${m.label} at ${D.columns[S.at][0]}`;
   const from = S.at * m.slots * m.width;
-  heat(m.canvas, m.width, m.slots, (x, y) => m.values[from + y * m.width + x], palette(m), strengths(m));
+  heat(m.canvas, m.width, m.slots, (x, y) => valuesOf(m)[from + y * m.width + x], palette(m), strengths(m));
   m.canvas.setAttribute('aria-label', `memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
   m.sides.forEach((list, n) => {
     if (!list.length) return;
-    list.forEach(s => { s.values ||= bytes(s.data); });
-    heat(m.small[n], list.length, m.slots, (x, y) => list[x].values[S.at * m.slots + y], palette(list[0]), strengths(list[0]));
+    heat(m.small[n], list.length, m.slots, (x, y) => valuesOf(list[x])[S.at * m.slots + y], palette(list[0]), strengths(list[0]));
     m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, S.at)}`).join('; '));
   });
 }

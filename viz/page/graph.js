@@ -89,12 +89,12 @@ function mark(node, i, row, argument = -1, words = null) {
 
 function colour([i, row, argument]) {
   if (S.mode === 'kind') return null;
-  const numbers = i < 0 ? D.shared[row].numbers : null;
-  if (S.mode === 'gradient') return decade(numbers ? numbers[GRAD] : argument < 0 ? number(i, row, GRAD) : flow(i, row, argument));
+  const read = i < 0 ? which => ofShared(row, which) : which => number(i, row, which);
+  if (S.mode === 'gradient') return decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
   if (argument >= 0) return null;
   const size = i < 0 ? D.shared[row].node[8] : template(i).nodes[row][8];
   if (!size) return null;
-  return decade((numbers ? numbers[BAD] : number(i, row, BAD)) > 0 ? NaN : rms(numbers ? numbers[NORM] : number(i, row, NORM), size));
+  return decade(read(BAD) > 0 ? NaN : rms(read(NORM), size));
 }
 
 function tint(node) {

@@ -136,32 +136,16 @@ def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None)
 
 
 def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32 and SVG paths; heat maps are bytes."""
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes."""
     flat = array.reshape(len(array), -1)
     strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
     if kind == "curves":
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
-        return {
-            **strip,
-            **_curves(np.where(present[:, None], flat, 0.0), present),
-            "data": packed(np.where(present[:, None], known, np.nan)),
-        }
+        return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
     if flat.shape[1] > WIDEST:
         notes.append(f"{strip['label']}: the first {WIDEST} of {flat.shape[1]} rows are shown")
         flat, strip["rows"] = flat[:, :WIDEST], WIDEST
     return {**strip, **_bytes(flat, present, kind)}
-
-
-def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
-    """{"paths": one for each column, "bad": steps that are not finite}. x counts steps; y runs from 3 (greatest) to 31 (least)."""
-    good = np.isfinite(flat) & present[:, None]
-    low, high = (float(f(flat[good])) if good.any() else 0.0 for f in (np.min, np.max))
-    height = 31 - 28 * (np.where(good, flat, low) - low) / ((high - low) or 1.0)
-    paths = []
-    for y, known in zip(height.T, good.T, strict=True):
-        starts = known & ~np.concatenate([[False], known[:-1]])
-        paths.append("".join(f"{'M' if starts[t] else 'L'}{t + 0.5:g} {y[t]:.1f}" for t in np.flatnonzero(known)))
-    return {"paths": paths, "bad": np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist()}
 
 
 def _order(label: str) -> int:

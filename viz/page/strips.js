@@ -34,16 +34,25 @@ function heat(canvas, width, height, at, colours, strong) {
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
-const curves = strip => svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' },
-  ...strip.bad.map(t => svg('rect', { fill: D.bad, x: t, width: 1, height: 34 })),
-  ...strip.paths.map((d, n) => svg('path', { d, stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4] })));
+// Curves from the greatest value (y = 3) to the least one (y = 31). A step without a value interrupts them; one that is not finite is marked.
+function drawCurves({ canvas, values, rows }) {
+  const known = [...values].filter(Number.isFinite), high = known.reduce((a, b) => Math.max(a, b), -Infinity), low = known.reduce((a, b) => Math.min(a, b), Infinity);
+  const lines = Array.from({ length: rows }, (_, n) => D.columns.map((_, t) => values[t * rows + n]));
+  const bad = D.columns.flatMap((_, t) => lines.some(line => line[t] === Infinity) ? [t] : []);
+  canvas.replaceChildren(
+    ...bad.map(t => svg('rect', { fill: D.bad, x: t, width: 1, height: 34 })),
+    ...lines.map((line, n) => svg('path', {
+      d: line.map((v, t) => Number.isFinite(v) ? `${Number.isFinite(line[t - 1]) ? 'L' : 'M'}${t + 0.5} ${(31 - 28 * (v - low) / (high - low || 1)).toFixed(1)}` : '').join(''),
+      stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4],
+    })));
+}
 
 function drawStrip(strip) {
   if (!strip.value.offsetParent) return;  // its group is closed
-  strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
-  const { canvas, values, rows, kind } = strip;
+  const values = valuesOf(strip), { canvas, rows, kind } = strip;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
-  else if (kind !== 'curves') heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
+  else if (kind === 'curves') drawCurves(strip);
+  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
   read(strip);
 }
 
@@ -75,7 +84,7 @@ const read = strip => { strip.value.textContent = reading(strip, S.at); };
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
   const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
-  strip.canvas = strip.kind === 'curves' ? curves(strip) : el('canvas', { class: strip.kind });
+  strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
   strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;

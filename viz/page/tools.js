@@ -30,16 +30,9 @@ const floats = text => new Float32Array(bytes(text).buffer);
 
 const columnStep = [];  // column -> step; steps before and after the loop have no column
 D.steps.forEach(([column], i) => { if (column >= 0) columnStep[column] = i; });
-D.templates.forEach(t => { t.numbers = floats(t.numbers); t.edges = floats(t.edges); });
-D.shared.forEach(s => { s.numbers = floats(s.numbers); });
 
 const template = i => D.templates[D.steps[i][2]];
 const stepOf = column => columnStep[column] ?? 0;
-const number = (i, row, which) => template(i).numbers[(D.steps[i][3] * template(i).nodes.length + row) * STATS + which];
-const flow = (i, row, argument) => {
-  const t = template(i);
-  return t.edges[D.steps[i][3] * t.first[t.first.length - 1] + t.first[row] + argument];
-};
 const rms = (norm, size) => norm / Math.sqrt(size || 1);
 
 function short(value) {
