@@ -105,7 +105,7 @@ function overview(box) {
   const steps = D.columns.length, ops = D.steps.reduce((sum, _, i) => sum + template(i).args.length, 0);
   box.dataset.words = '';
   box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
-  const states = strips.filter(s => s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
+  const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
   if (states.length) {
     box.append(el('h3', {}, `‖∂L/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
       facts(states.map(s => [s.label, el('span', {}, swatch(s.values[0] / s.values[T - 1]), short(s.values[0] / s.values[T - 1]))])));

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..errors import DrawingError
 from ..plots import rows_of
 from ..timeline import step_key
 from ..wiring import Wiring
-from .graph import packed
+from .graph import packed, slot
 
 MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
 WIDEST = 512  # the most rows of a strip
@@ -31,6 +31,15 @@ _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
 
 
+class Series(NamedTuple):
+    """A value over time: the columns first, which of them have a value, its slot in the graph ("": it has none), whether it is a state."""
+
+    array: np.ndarray
+    present: np.ndarray
+    slot: str = ""
+    state: bool = False
+
+
 def panels(
     outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
 ) -> dict[str, Any]:
@@ -40,21 +49,21 @@ def panels(
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for label, kind, array in rows_of(_checked(given, timeline.end)) if given else []:
-        groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
+        groups[INPUTS].append(_strip(label, kind, Series(array, everywhere), notes))
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
     outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
-    for path, (array, present) in recorded.items():
+    for path, series in recorded.items():
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
             continue
-        for label, kind, values in rows_of({path: array}):
+        for label, kind, values in rows_of({path: series.array}):
             if kind == "memory":
-                memory = _memory(label, values, present, notes) if memory is None or stem == "M" else memory
+                memory = _memory(label, values, series.present, notes) if memory is None or stem == "M" else memory
                 label, kind, values = f"‖{label}‖ of each slot", "values", np.linalg.norm(values, axis=2)
             group = INPUTS if stem in outer else _group(path, stem, kind)
-            groups[group].append(_strip(label, kind, values, present, notes))
+            groups[group].append(_strip(label, kind, series._replace(array=values), notes))
     groups[MEMORY].sort(key=lambda s: s["order"])
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
 
@@ -79,21 +88,25 @@ def _checked(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
 # ---- values
 
 
-def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The named values, inputs and states of the steps: {"write.g": (array with the columns first, which columns have a value)}."""
+def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, Series]:
+    """The named values, inputs and states of the steps: {"write.g": its series}."""
     timeline = wiring.timeline
+    items = {i.node: i.index for i in timeline.items}
     column = {step_key(i.node): i.column for i in timeline.items if i.column is not None and not i.leaf}
     found: dict[str, dict[int, np.ndarray]] = {}
+    of: dict[str, int] = {}  # path -> one of its items
 
-    def add(path: str, at: int | None, value: Any) -> None:
+    def add(path: str, at: int | None, value: Any, index: int | None = None) -> None:
         if at is not None and 0 <= at < timeline.end and isinstance(value, np.ndarray | np.generic):
             found.setdefault(path, {})[at] = np.asarray(value)
+            if index is not None:
+                of.setdefault(path, index)
 
     for step in wiring.steps:
         for index in step.inputs:
             item = timeline.items[index]
             value = item.node.value
-            add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value)
+            add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value, index)
     for node in ancestors(outputs, lambda n: False):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
@@ -103,15 +116,20 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
             continue
         if node.name:
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
-            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node.value)
-    for slot in wiring.stateful:
-        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == slot):
+            path = ".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name])
+            add(path, column.get(key), node.value, items.get(node))
+    for state in wiring.stateful:
+        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == state):
             item = timeline.items[index]
             if item.name and not item.named:
-                add(item.name, item.column, item.node.value)
+                add(item.name, item.column, item.node.value, index)
     stems = [k.rsplit(".", 1)[-1] for k in found]
     short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
-    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, timeline.end, example)) is not None}
+    return {
+        short[k]: Series(*pair, *((slot(wiring, of[k]), wiring.slot.get(of[k]) in wiring.stateful) if k in of else ()))
+        for k, v in found.items()
+        if (pair := _stacked(v, timeline.end, example)) is not None
+    }
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
@@ -135,10 +153,11 @@ def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None)
     return out, present
 
 
-def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
+def _strip(label: str, kind: str, series: Series, notes: list[str]) -> dict[str, Any]:
     """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes."""
-    flat = array.reshape(len(array), -1)
-    strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
+    flat, present = series.array.reshape(len(series.array), -1), series.present
+    words = {"label": label.replace("\\$", "$"), "kind": kind, "slot": series.slot, "state": series.state}
+    strip: dict[str, Any] = {**words, "rows": flat.shape[1], "order": _order(label)}
     if kind == "curves":
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
         return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
@@ -182,9 +201,11 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
     """Gradient norms over time: of states, inputs and named values, and of the part of each weight's gradient that one step adds."""
     timeline = wiring.timeline
     rows: dict[tuple[int, str], np.ndarray] = {}
+    slots: dict[tuple[int, str], str] = {}
 
-    def add(rank: int, label: str, at: int, norm: float | None) -> None:
+    def add(rank: int, label: str, at: int, norm: float | None, slot: str = "") -> None:
         if norm is not None:
+            slots.setdefault((rank, label), slot)
             row = rows.setdefault((rank, label), np.full(timeline.end, -1.0))
             row[at] = norm if row[at] < 0 else math.hypot(row[at], norm)
 
@@ -200,6 +221,7 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
                     text.clean(item.name or item.label, 16),
                     step.number,
                     colours.norms.get(index),
+                    slot(wiring, index),
                 )
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
@@ -208,9 +230,9 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
-    return [_row(label, rank, rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
+    return [_row(*key, rows[key], slots[key]) for key in found[:GRADIENT_ROWS]]
 
 
-def _row(label: str, rank: int, norms: np.ndarray) -> dict[str, Any]:
+def _row(rank: int, label: str, norms: np.ndarray, slot: str) -> dict[str, Any]:
     words = f"{label} at t" if rank == WEIGHT else label
-    return {"label": words, "kind": "gradient", "rows": 1, "state": rank == STATE, "data": packed(norms)}
+    return {"label": words, "kind": "gradient", "slot": slot, "state": rank == STATE, "rows": 1, "data": packed(norms)}
