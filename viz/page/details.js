@@ -14,6 +14,13 @@ function pick(what, moved = false) {
   if (what && !moved) say($('details').dataset.words);
 }
 
+function pickSlot(slot) {  // the value of the step under the cursor, or of the first step that has it
+  const here = stepOf(S.at), i = template(here).slots.includes(slot) ? here : D.steps.findIndex((_, n) => template(n).slots.includes(slot));
+  if (i < 0) return;
+  pick({ step: i, row: template(i).slots.indexOf(slot) });
+  reveal(i);
+}
+
 function follow() {  // select the same value in the step under the cursor
   const p = S.picked;
   if (!p || p.step === undefined || D.steps[p.step][0] < 0) return;
@@ -26,6 +33,7 @@ const facts = pairs => el('dl', {}, ...pairs.filter(([, v]) => v !== '' && v !==
 
 function showDetails() {
   const p = S.picked, box = $('details');
+  unlinkCharts(box);
   box.replaceChildren();
   if (!p) { overview(box); return; }
   const shared = p.shared !== undefined, [name, label, op, type, scope, place, source] = shared ? D.shared[p.shared].node : template(p.step).nodes[p.row];
@@ -98,6 +106,7 @@ function course(box, { step, row }) {
     const d = points.map((q, t) => q && `${t && points[t - 1] ? 'L' : 'M'}${q[0].toFixed(1)} ${q[1].toFixed(1)}`).filter(Boolean).join('');
     chart.append(svg('path', { class: look, d }), svg('text', { class: look, x: 34 + 80 * n, y: 97 }, `— ${words}`));
   });
+  linkChart(chart, 296, t => place(t, low)[0]);
   box.append(el('h3', {}, 'over time'), chart);
 }
 
@@ -119,12 +128,12 @@ function buildMemory() {
   const m = D.memory;
   if (!m) return;
   m.sides = ['write', 'read'].map(word => strips.filter(s => s.kind === 'weights' && s.label.startsWith('w ' + word)));
-  const column = (canvas, words) => el('figure', {}, canvas, el('figcaption', {}, words));
+  const column = (canvas, words) => el('figure', {}, el('div', { class: 'plate' }, canvas, rowFrame(m.slots)), el('figcaption', {}, words));
   m.canvas = el('canvas', { role: 'img', class: 'whole' });
   m.small = m.sides.map(() => el('canvas', { role: 'img', class: 'side' }));
   m.caption = el('h3', {});
   $('memory').append(m.caption, el('div', { class: 'plates' },
-    m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null));
+    m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null), el('div', { id: 'cell' }));
   [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots)) / 13}rem`; });
   $('memory').hidden = false;
 }
@@ -132,13 +141,13 @@ function buildMemory() {
 function showMemory() {
   const m = D.memory;
   if (!m) return;
-  m.caption.textContent = `${m.label} at ${D.columns[S.at][0]}`;
-  const from = S.at * m.slots * m.width;
+  const at = shownAt(), from = at * m.slots * m.width;
+  m.caption.textContent = `${m.label} at ${D.columns[at][0]}`;
   heat(m.canvas, m.width, m.slots, (x, y) => valuesOf(m)[from + y * m.width + x], palette(m), strengths(m));
-  m.canvas.setAttribute('aria-label', `memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
+  m.canvas.setAttribute('aria-label', `slots of the memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
   m.sides.forEach((list, n) => {
     if (!list.length) return;
-    heat(m.small[n], list.length, m.slots, (x, y) => valuesOf(list[x])[S.at * m.slots + y], palette(list[0]), strengths(list[0]));
-    m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, S.at)}`).join('; '));
+    heat(m.small[n], list.length, m.slots, (x, y) => valuesOf(list[x])[at * m.slots + y], palette(list[0]), strengths(list[0]));
+    m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, at)}`).join('; '));
   });
 }

@@ -14,7 +14,18 @@ from typing import Any
 
 from .. import style, text
 
-SCRIPTS = ("tools.js", "values.js", "graph.js", "strips.js", "details.js", "panes.js", "address.js", "main.js")
+SCRIPTS = (
+    "tools.js",
+    "values.js",
+    "graph.js",
+    "strips.js",
+    "details.js",
+    "pointing.js",
+    "provenance.js",
+    "panes.js",
+    "address.js",
+    "main.js",
+)
 _DARK = "#171C21"
 
 

@@ -125,6 +125,7 @@ function drawStep(i) {
   if (!open || !far) drawMarks(g, i);
   g.querySelectorAll('*').forEach(tint);
   if (column === S.at) g.classList.add('now');
+  if (S.over && S.over.step === i) markOver(g, i);
   return g;
 }
 

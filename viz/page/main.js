@@ -11,6 +11,7 @@ function moveTo(column, show = true) {
   cursor();
   strips.forEach(read);
   showMemory();
+  markCell(true);
   follow();
   controls();
 }
@@ -165,7 +166,7 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showMemory(); remember(); }
+function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); remember(); }
 wanted.addEventListener('change', repaint);
 
 let firstOpen;
@@ -193,10 +194,12 @@ function start() {
   buildMemory();
   buildIndex();
   buildPanes();
+  linkGraph();
+  linkMemory();
   layout();
   colourBy(S.mode);
   fit();
-  strips.forEach(drawStrip);
+  repaint();
   moveTo(0);
   showDetails();
   buildAddress();
