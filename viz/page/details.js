@@ -43,7 +43,8 @@ function showDetails() {
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
   const known = !Number.isNaN(numbers[NORM]);
   box.append(
-    el('h2', {}, name, el('small', {}, ` ${where}`), el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) })),
+    el('h2', {}, name, el('small', {}, ` ${where}`), D.live ? el('button', { id: 'edit', title: 'change this value (e)', onclick: () => aimAtPick(p) }, 'change') : null,
+      el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) })),
     facts([['operation', label === name || label === op ? op : `${label} · ${op}`], ['type', type], ['scope', scope], ['line', place]]));
   if (source) box.append(el('pre', {}, source));
   if (known) {
@@ -77,6 +78,7 @@ function inputsOf(box, { step, row }) {
     }
     const norm = flow(step, row, argument);
     list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
+      D.live ? el('button', { 'aria-label': `cut the connection from ${words}`, title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, '✂') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
@@ -135,6 +137,10 @@ function buildMemory() {
   $('memory').append(m.caption, el('div', { class: 'plates' },
     m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null), el('div', { id: 'cell' }));
   [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots)) / 13}rem`; });
+  m.canvas.addEventListener('click', e => {
+    const box = m.canvas.getBoundingClientRect(), slot = Math.min(m.slots - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * m.slots)));
+    aimAtCell(m.label, P => ({ ...P.memory, width: m.width }), S.at, slot);
+  });
   $('memory').hidden = false;
 }
 

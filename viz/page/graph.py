@@ -271,7 +271,7 @@ class _Exporter:
         item = self.items[a]
         row = _summary(np.asarray(item.node.value)[None])[0] if _known(item) else np.full(5, np.nan)
         numbers = packed([*row, _norm(self.colours, a)])
-        return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers}
+        return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers, "item": a}
 
     # ---- numbers
 

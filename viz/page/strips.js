@@ -86,11 +86,6 @@ function reading(strip, t, row = -1) {
 }
 const read = strip => { strip.value.textContent = reading(strip, shownAt()); };
 
-function rowAt(e, strip) {
-  const box = strip.canvas.getBoundingClientRect();
-  return Math.min(strip.rows - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * strip.rows)));
-}
-
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
   const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
@@ -100,17 +95,25 @@ function buildStrip(strip) {
   strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
+  const cell = e => {
+    const box = strip.canvas.getBoundingClientRect(), at = (share, n) => Math.min(n - 1, Math.max(0, Math.floor(share * n)));
+    return [at((e.clientX - box.left) / box.width, T), at((e.clientY - box.top) / box.height, strip.rows)];
+  };
   const hover = e => {
-    const box = strip.canvas.getBoundingClientRect(), t = Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T)));
+    const [t, row] = cell(e);
     if (e.buttons === 1) moveTo(t);
-    const row = rowAt(e, strip);
     point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
     strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
   };
   strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
   strip.canvas.addEventListener('pointerleave', () => point(null));
-  if (hasCells(strip)) strip.canvas.addEventListener('click', e => { keepCell(rowAt(e, strip)); });
+  const n = strips.length;
+  strip.canvas.addEventListener('click', e => {
+    const [t, row] = cell(e);
+    aimAtCell(strip.label, P => P.strips[n], t, row);
+    if (hasCells(strip)) keepCell(row);
+  });
   strips.push(strip);
   const words = [strip.label, strip.extent = size ? el('small', {}, size) : null], known = inGraph.has(strip.slot);
   const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words) : el('span', { class: 'label' }, ...words);
