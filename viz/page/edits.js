@@ -4,7 +4,7 @@ let target = null;
 
 // ---- targets
 
-async function aim(find) {
+async function aim(find, focus = true) {
   if (!D.live) return;
   try {
     await ready();
@@ -18,7 +18,7 @@ async function aim(find) {
     return;
   }
   drawChanges();
-  $(target?.edges ? 'apply' : 'value')?.focus();
+  if (focus) $(target?.edges ? 'apply' : 'value')?.focus();
 }
 
 // For the slot of a row: (step, row of that slot) -> what it is there, in each column.
@@ -51,7 +51,7 @@ const aimAtCell = (name, find, t, row) => aim(P => {
   const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(row * (source.width || 1)) - start;
   const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
   return { ...found, element: index.slice(0, source.width ? -1 : index.length).join(', ') };
-});
+}, false);  // a click on a strip is for the cursor first: keys go on to move it
 
 const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
 
@@ -125,7 +125,7 @@ function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
   const option = (value, words) => el('option', { value }, words);
   const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
-  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); } }, '×');
+  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); } });
   const apply = el('button', { id: 'apply', type: 'submit' }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
   const form = el('form', { onsubmit: applyBox, onkeydown: e => { if (e.key === 'Escape') close.click(); } }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
   if (edges) { form.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return form; }
@@ -148,7 +148,7 @@ function drawChanges() {
   if (target?.numbers) $('current').textContent = currentWords();
   if (live.changes.length) {
     box.append(el('h3', {}, 'changes', el('small', {}, ` ${lossWords()}`)), el('ul', {}, ...live.changes.map((one, k) => el('li', {}, one.words,
-      el('button', { 'aria-label': `take back: ${one.words}`, title: 'take back', onclick: () => changeTo(live.changes.filter((_, n) => n !== k)) }, '×')))));
+      el('button', { class: 'cross', 'aria-label': `take back: ${one.words}`, title: 'take back', onclick: () => changeTo(live.changes.filter((_, n) => n !== k)) })))));
   }
   box.append(el('p', {}, el('label', {}, el('input', { id: 'difference', type: 'checkbox', checked: live.difference, onchange: e => changeTo(live.changes, e.target.checked) }), ' difference from the recording'),
     live.changes.length ? el('button', { id: 'reset', onclick: () => changeTo([], false) }, 'reset') : null));

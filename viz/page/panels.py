@@ -20,7 +20,7 @@ from ..errors import DrawingError
 from ..plots import rows_of
 from ..timeline import step_key
 from ..wiring import Wiring
-from .graph import packed
+from .graph import packed, slot
 
 MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
 WIDEST = 512  # the most rows of a strip
@@ -94,7 +94,21 @@ def panels(
             group = INPUTS if stem in outer else _group(path, stem, kind)
             groups[group].append(_strip(label, kind, values, present, notes, source))
     groups[MEMORY].sort(key=lambda s: s["order"])
+    items = {i.node: i.index for i in timeline.items}
+    for strip in (s for strips in groups.values() for s in strips):
+        index = _item(strip["source"], items)
+        strip["slot"] = "" if index is None else slot(wiring, index)
+        strip["state"] = index is not None and wiring.slot.get(index) in wiring.stateful
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
+
+
+def _item(source: Series | Parts | None, items: Mapping[Node, int]) -> int | None:
+    """An item whose value, or whose gradient, a strip shows; None where it has none."""
+    if source is None:
+        return None
+    if isinstance(source, Series):
+        return next((items[n] for n in source.nodes if n in items), None)
+    return next((part for parts in source for part in parts if isinstance(part, int)), None)
 
 
 def _group(path: str, stem: str, kind: str) -> str:
@@ -142,8 +156,8 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         if node.name:
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
             add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node)
-    for slot in wiring.stateful:
-        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == slot):
+    for state in wiring.stateful:
+        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == state):
             item = timeline.items[index]
             if item.name and not item.named:
                 add(item.name, item.column, item.node)
@@ -256,4 +270,4 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
 
 def _row(label: str, rank: int, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
     words = f"{label} at t" if rank == WEIGHT else label
-    return {"label": words, "kind": "gradient", "rows": 1, "state": rank == STATE, "source": parts, "data": packed(norms)}
+    return {"label": words, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}
