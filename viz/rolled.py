@@ -16,9 +16,8 @@ from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
 from .logical import LogicalPart, feedback
-from .row import MARGIN
 from .rows import split
-from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
+from .scene import MARGIN, Frame, Part, Placed, Point, Scene, Shape, Wire, Word
 from .steps import laid_out
 from .tiles import HEAVY, StepBox, surroundings, tile
 from .timeline import StepKey, Timeline, step_key
