@@ -22,7 +22,7 @@ from minigrad.transforms.reverse import reverse, vjp_of
 
 from . import foreign, text
 from .errors import DrawingError
-from .leaves import HIDDEN, assigned, shortened, shown
+from .leaves import assigned, is_hidden, shortened, shown
 
 _KEY = re.compile(r"\['(\w+)'\]")
 
@@ -185,9 +185,9 @@ def _name_sums(names: dict[Node, GradientName], gradient: Node, name: str, is_su
     """
     names[gradient] = GradientName(name)
     node, rows = gradient, ""
-    while node.args and (is_sum(node) or node.op.name in (*HIDDEN, "sum")):
+    while node.args and (is_sum(node) or is_hidden(node) or node.op.name == "sum"):
         rows = " rows" if node.op.name == "sum" else rows
-        node = node.args[0]
+        node = node.args[-1 if node.op.name == "add_at" else 0]
         if is_sum(node) or not rows:
             names.setdefault(node, GradientName(f"{name}{rows}", part=True))
 
@@ -236,7 +236,7 @@ def _summed(loop: Node) -> dict[int, str]:
         return {}
     read = [shown(a) for a in forward.args[: forward.attrs["constants"]] if a.type.is_float]
     places = range(last - len(read), last)
-    if places.start < loop.attrs["constants"] or any(loop.args[i].type != a.type for i, a in zip(places, read, strict=True)):
+    if places.start < loop.attrs["constants"] or any(loop.args[i].type.shape != a.type.shape for i, a in zip(places, read, strict=True)):
         return {}
     return {i: text.pretty(a.name or "x") for i, a in zip(places, read, strict=True)}
 
@@ -245,11 +245,12 @@ def _results(traced: Graph, outputs: Sequence[Node]) -> dict[Node, GradientName]
     """The names of the results that are sums of a gradient over the steps of a loop, and of what single steps contribute to them."""
     names: dict[Node, GradientName] = {}
     for output, node in zip(traced.outputs, outputs, strict=True):
+        output = output.args[0] if output.op.name == "cast" else output
         if output.op.name == "item" and output.args[0].op.name == "scan":
             loop = output.args[0]
             name = _summed(loop).get(loop.attrs["constants"] + output.attrs["index"])
             if name is not None:
-                _name_sums(names, node, f"∂{name}", lambda n: n.op.name == "add")
+                _name_sums(names, node, f"∂{name}", lambda n: n.op.name in ("add", "add_at"))
     return names
 
 
@@ -279,7 +280,7 @@ def _marked(graph: Graph, steps: int | None) -> _Marked:
     found: list[tuple[Node, np.ndarray]] = []
     states: dict[Node, LeafName] = {}
     leaves: dict[Any, Node] = {}  # one for a loop that runs again to keep what its gradient reads
-    readers = Counter(shown(a) for n in graph.nodes if n.op.name not in HIDDEN for a in n.args)
+    readers = Counter(shown(a) for n in graph.nodes if not is_hidden(n) for a in n.args)
     readers.update(map(shown, graph.outputs))
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:
