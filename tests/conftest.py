@@ -23,6 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a 
 plain_run = Executable.run
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("markexpr") == "not slow":  # JAX compiles to compare values, and most of that time is optimisation
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
     """The objects that stay to the end are no garbage: to look through them takes a sixth of collecting, and a tenth of a test's time."""
