@@ -34,8 +34,8 @@ def unrolled(
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
-    what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
-             a traced Graph with scan loops; or a function and the arguments to trace it with
+    what     a tensor (or list of tensors) computed eagerly; a traced Graph; or a function and the arguments to trace it with.
+             Steps are those of scan loops and of `with mg.scope("rnn", step=t)`; those of other loops in Python are found by their lines
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
              textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
