@@ -123,6 +123,7 @@ def test_only_what_requires_a_gradient_has_one() -> None:
 
 
 def test_without_a_gradient_nothing_is_kept_for_one() -> None:
+    shared(*arguments())
     with torch.no_grad():
         found = shared(*arguments())
     assert not any(t.requires_grad for t in found.values())

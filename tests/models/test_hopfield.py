@@ -50,7 +50,7 @@ def test_one_update_at_one_over_the_root_of_the_width_is_attention():
 
 def test_a_small_beta_gives_the_mean_of_the_patterns_and_a_large_one_retrieves():
     """Ten patterns of 32 numbers and length 1, each asked for by itself: the cosine with what is found after twenty updates."""
-    X = rng.standard_normal((10, 32))
+    X = np.random.default_rng(5).standard_normal((10, 32))
     X = mg.tensor(X / np.linalg.norm(X, axis=1, keepdims=True))
 
     def cosine(beta):
