@@ -93,10 +93,10 @@ function statistics(value) {  // as STATISTICS of graph.py
   return [low, high, sum / Math.max(value.data.length - bad, 1), Math.sqrt(squares), bad];
 }
 
-// The norm of a sum of cotangents; an estimate where their sizes differ, as those of views do; −1 of none.
+// The norm of a sum of cotangents; an estimate where their shapes differ, as those of views do; −1 of none.
 function normOf(parts) {
   if (!parts.length) return -1;
-  if (parts.some(p => p.data.length !== parts[0].data.length)) return lengthOf(parts.map(p => normOf([p])));
+  if (parts.some(p => p.shape.join() !== parts[0].shape.join())) return lengthOf(parts.map(p => normOf([p])));
   const [{ data }, ...others] = parts;
   let squares = 0;
   for (let i = 0; i < data.length; i++) {
