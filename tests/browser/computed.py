@@ -54,11 +54,11 @@ def question(f: Any, arrays: Sequence[np.ndarray]) -> dict[str, Any]:
     return {"program": program.data(), "graph": graph, "args": [_array(np.asarray(a)) for a in arrays]}
 
 
-def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], leaves: Sequence[Node], also: Sequence[Node] = ()) -> dict[str, Any]:
-    """The loss and the gradients of these leaves, and of other nodes, after changes of the script's form in which nodes stand for numbers."""
+def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], wrt: Sequence[Node]) -> dict[str, Any]:
+    """The loss and the gradients of these nodes after changes, which have the script's form with nodes in place of numbers."""
     program = Program([loss.node], loss.node)
     given = [{**c, **{k: [[program.number(n), x] for n, x in c[k]] for k in ("values", "cuts") if k in c}} for c in changes]
-    cotangents = [program.number(n) for n in (*leaves, *also)]
+    cotangents = [program.number(n) for n in wrt]
     return {"program": program.data(), "changes": given, "values": [program.number(loss.node)], "cotangents": cotangents}
 
 
@@ -67,7 +67,8 @@ def leaves_of(loss: mg.Tensor) -> list[Node]:
 
 
 def _array(a: np.ndarray) -> list[Any]:
-    return [a.dtype.name, list(a.shape), [str(v).replace("inf", "Infinity") for v in (a.astype(int) if a.dtype == bool else a).ravel().tolist()]]
+    numbers = (a.astype(int) if a.dtype == bool else a).ravel().tolist()
+    return [a.dtype.name, list(a.shape), [str(v).replace("inf", "Infinity") for v in numbers]]
 
 
 def read(values: list[str] | None, like: np.ndarray) -> np.ndarray:

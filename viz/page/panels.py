@@ -172,7 +172,7 @@ def _places(value: Any) -> np.ndarray:
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
-    """The places of attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row for an array of another shape."""
+    """The places of attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row for another shape."""
     one = _places(value)[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
     return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
 
