@@ -122,7 +122,7 @@ def test_strips_hold_every_step_of_named_values_to_a_part_in_250():
     for label, name in {"w write": "w_write", "w read": "w_read", "add": "add"}.items():
         strip = strips[label]
         shown = np.frombuffer(base64.b64decode(strip["data"]), "u1").reshape(6, -1)
-        values = strip["low"] + shown / 253 * (strip["high"] - strip["low"])
+        values = strip["low"] + shown / 252 * (strip["high"] - strip["low"])
         np.testing.assert_allclose(values, truth[name].reshape(6, -1), atol=(strip["high"] - strip["low"]) / 250)
     np.testing.assert_allclose(floats(strips["write g"]["data"]), truth["write.g"].ravel(), rtol=1e-6)
     memory = data_of(page)["memory"]

@@ -71,6 +71,12 @@ def page(
               there is no batch
 
     Gradients are shown where the first result is a float scalar. The file needs no network.
+
+    The page carries the graph with its weights and inputs, and computes it forward and in reverse. A click on a value (a bit of an input, a
+    slot of the memory, a gate, a weight) opens a box: set it or multiply it, at a step, in every step, or from a step on; or cut a
+    connection, so that 0 is read there. All that follows from it changes, and the gradients before it. What is set is a constant: it has a
+    gradient, and none passes back through it. The gradient of a value that is multiplied is that of the product. "Difference from the
+    recording" shows in all panes what the changes did. Where the script cannot compute a graph, the notes say why.
     Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):

@@ -1,4 +1,4 @@
-// The box in which a reader changes values, and the list of changes.
+// The box in which a reader changes values, and the list of changes. It is no form: a frame in a notebook submits none.
 // A target is what the box changes: { name, numbers: one in each column (null for none) or a single one, column, block }, or with `edges` a connection.
 let target = null;
 
@@ -55,11 +55,11 @@ const aimAtCell = (name, find, t, row) => aim(P => {
 
 const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
 
-// The part of a value that is shown: that of one member of the batch.
+// The part of a value that is shown: that of one member of the batch, without axes of length 1.
 function blockOf({ whole }, n) {
   const { shape } = live.base.at(n), { example, slices } = live.program;
   const own = slices.includes(n) ? shape.slice(1) : shape, inner = whole || example === null || own.length < 2 ? own : own.slice(1);
-  return { start: inner === own ? 0 : example * count(inner), shape: inner };
+  return { start: inner === own ? 0 : example * count(inner), shape: inner.filter(n => n !== 1) };
 }
 
 // The places of an element such as "3" or "2, 5" in a value; those of the whole block for "". Raises an error for what it does not have.
@@ -94,7 +94,7 @@ function changeTo(changes, difference = live.difference) {
     return error.message;
   }
   drawChanges();
-  say(`${changes.length} changes; ${lossWords()}`);
+  say(`${changes.length === 1 ? '1 change' : `${changes.length} changes`}; ${lossWords()}`);
   return '';
 }
 
@@ -103,10 +103,12 @@ function lossWords() {
   return loss === null ? '' : `L = ${short(at(live.now))}${live.changes.length ? `, recorded ${short(at(live.base))}` : ''}`;
 }
 
-function applyBox(e) {
-  e.preventDefault();
+function applyBox() {
   let problem;
-  try { problem = changeTo([...live.changes, described()]); } catch (error) { problem = error.message; }
+  try {
+    Object.assign(target, { element: $('element')?.value, how: $('how')?.value, when: $('when')?.value });
+    problem = changeTo([...live.changes, described()]);
+  } catch (error) { problem = error.message; }
   if (problem) { $('problem').textContent = problem; $('problem').hidden = false; }
 }
 
@@ -138,30 +140,34 @@ function showPointed() {
 
 function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
-  const option = (value, words) => el('option', { value }, words);
+  const option = (value, words) => el('option', { value, selected: value === target.how || value === target.when }, words);
   const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
-  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); $('graph').focus(); } });
-  const apply = el('button', { id: 'apply', type: 'submit' }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
-  const form = el('form', { onsubmit: applyBox, onkeydown: e => { if (e.key === 'Escape') { e.stopPropagation(); close.click(); } } }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
-  if (edges) { form.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return form; }
+  const close = el('button', { class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; $('graph').focus(); drawChanges(); } });
+  const apply = el('button', { id: 'apply', onclick: applyBox }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
+  const keys = e => {
+    if (e.key === 'Escape') close.click(); else if (e.key === 'Enter' && e.target.tagName === 'INPUT') applyBox(); else return;
+    e.stopPropagation();
+  };
+  const box = el('div', { onkeydown: keys }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
+  if (edges) { box.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return box; }
   const { shape } = blockOf(target, valueHere(target)), one = count(shape) === 1;
   const which = el('input', { id: 'element', type: one ? 'hidden' : 'text', value: one ? '' : element, placeholder: 'all', size: 7, autocomplete: 'off', oninput: showPointed });
-  form.append(
-    el('p', {}, one ? which : el('label', {}, 'element ', which, ` of (${shape.join(', ')})`), el('small', { id: 'current' }), el('button', { id: 'flip', type: 'button', onclick: flip }, 'flip')),
+  box.append(
+    el('p', {}, one ? which : el('label', {}, 'element ', which, ` of (${shape.join(', ')})`), el('small', { id: 'current' }), el('button', { id: 'flip', onclick: flip }, 'flip')),
     el('p', {}, el('select', { id: 'how', 'aria-label': 'how' }, option('set', 'set to'), option('scale', 'multiply by')), ' ',
       el('input', { id: 'value', type: 'number', step: 'any', 'aria-label': 'number' }), ' ', when, ' ', apply),
     problem);
-  return form;
+  return box;
 }
 
 function drawChanges() {
-  const box = $('changes'), state = $('state');
+  const box = $('changes'), state = $('state'), focus = box.contains(document.activeElement) && document.activeElement.id;
   state.hidden = !live.changes.length && !live.difference;
   state.textContent = live.difference ? 'difference from the recording' : 'changed';
   document.body.classList.toggle('differs', live.difference);
   box.hidden = !target && !live.changes.length && !live.difference;
   box.replaceChildren();
-  if (box.hidden) return;
+  if (box.hidden) { if (focus !== false) $('graph').focus(); return; }
   if (target) box.append(drawBox());
   if (target?.numbers) showPointed();
   if (live.changes.length) {
@@ -170,14 +176,18 @@ function drawChanges() {
   }
   box.append(el('p', {}, el('label', {}, el('input', { id: 'difference', type: 'checkbox', checked: live.difference, onchange: e => changeTo(live.changes, e.target.checked) }), ' difference from the recording'),
     live.changes.length ? el('button', { id: 'reset', onclick: () => changeTo([], false) }, 'reset') : null));
+  if (focus !== false) ($(focus) ?? $('difference')).focus();
 }
 
 // ---- marks of what is changed
 
+const isSet = n => live.changes.some(c => c.values?.some(([m]) => m === n));
+const hasChanges = i => live.changes.length > 0 && live.program.rows[i].some(isSet);
+
 function isChanged([i, row, argument]) {
   if (!live.changes.length) return false;
   const { rows, shared, edges } = live.program;
-  if (argument < 0) return live.changes.some(c => c.values?.some(([n]) => n === (i < 0 ? shared[row] : rows[i][row])));
+  if (argument < 0) return isSet(i < 0 ? shared[row] : rows[i][row]);
   const found = edges[i][template(i).first[row] + argument], [[n, k]] = found.length ? pairs(found) : [[rows[i][row], argument]];
   return live.changes.some(c => c.cuts?.some(([m, l]) => m === n && l === k));
 }

@@ -118,7 +118,7 @@ function drawStep(i) {
   const head = svg('g', { class: 'head', role: 'button', 'aria-expanded': open, 'aria-label': `${label}, ${open ? 'close' : 'open'}` },
     svg('rect', { class: 'ghost', x: 0, y: -h - 20, width: Math.max(w, 40), height: 20 }),
     svg('text', { x: 4, y: -h - 6 }, `${open ? '▾' : '▸'} ${label}`));
-  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
+  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}${hasChanges(i) ? ' changed' : ''}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
   drawCorridor(g, i);
   if (t.weights) g.append(svg('path', { class: 'stub', d: `M${w - 9} ${barY}V6` }), svg('path', { class: 'stub tip', d: `M${w - 9} 0l-3 8h6z` }));
   for (const [x, row, bus] of shape(i).outputs) if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));

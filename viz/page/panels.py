@@ -22,7 +22,8 @@ from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed, slot
 
-MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
+# The bytes in a strip for no value, for one that is not finite, and for the greatest one. An even number, so that 0 between −x and x has a byte.
+MISSING, BAD, LEVELS = 254, 255, 252
 WIDEST = 512  # the most rows of a strip
 HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24

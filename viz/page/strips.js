@@ -1,5 +1,5 @@
 // Values over time: one row for each value, all on the same time axis, with one cursor.
-const MISSING = 254, BAD_BYTE = 255, LEVELS = 253;
+const MISSING = 254, BAD_BYTE = 255, LEVELS = 252;
 const strips = [];
 const T = D.columns.length;
 
