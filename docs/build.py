@@ -43,7 +43,8 @@ def collect() -> None:
         if original.exists():
             page.write_text(with_code(page.read_text(encoding="utf-8"), original.read_text(encoding="utf-8")), encoding="utf-8")
     chapters.write(SOURCES, SITE / "executed", chapters.names())
-    reference.write(SOURCES / "en" / "reference")
+    for language in LANGUAGES:
+        reference.write(SOURCES / language / "reference", language)
     results(SOURCES / "en" / "results")
 
 

@@ -30,11 +30,12 @@ def unrolled(
     limit: int | None = 12,
     scale: tuple[float, float] | None = None,
     show: str | Sequence[str] | None = None,
+    wrap: float | None = None,
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
-    what     a tensor (or list of tensors) computed eagerly, its steps marked by `with mg.scope("rnn", step=t)`;
-             a traced Graph with scan loops; or a function and the arguments to trace it with
+    what     a tensor (or list of tensors) computed eagerly; a traced Graph; or a function and the arguments to trace it with.
+             Steps are those of scan loops and of `with mg.scope("rnn", step=t)`; those of other loops in Python are found by their lines
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
              textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
@@ -47,13 +48,17 @@ def unrolled(
     scale    the norms at the two ends of the colours, as (1e-8, 1e4); by default the whole decades of the norms in the drawing
     show     some of "value", "grad" and "shape", written under the label of each node; by default the values of a small graph of
              numbers without time, and after `backward()` their gradients. Needs the level "op" or "gate"
+    wrap     steps that take more than this width go on in a line below, with the names of the states that go over; by default 2,400
+             points, or 2.5 times the height of a line; math.inf: one line
 
     Raises DrawingError for something that cannot be drawn, SettingError for an unknown level, colour or word of `show`, and for a
     scale that does not rise.
     """
     level = level or ("cell" if backward else "op")
     timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None, scale, show)
-    return Drawing(lambda: scene_of(timeline, colours, limit, level), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)})
+    return Drawing(
+        lambda: scene_of(timeline, colours, limit, level, wrap), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)}
+    )
 
 
 def timeline_of(
