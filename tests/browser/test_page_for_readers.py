@@ -127,16 +127,16 @@ def test_the_address_restores_what_was_shown(browser, pages):
     browser.press(Keys.ARROW_DOWN)
     browser.run("document.getElementById('bar-wide').focus()")
     browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    state = """return [document.getElementById('now').textContent, document.getElementById('mode').value, document.documentElement.dataset.theme,
-        document.querySelector('#details h2').textContent, document.querySelector('#cell h3').textContent, Math.round(document.getElementById('side').clientWidth / 4),
-        [...document.querySelectorAll('.head[aria-expanded=true]')].map(h => h.ariaLabel)]"""
-    browser.wait("location.hash.includes('wide=')")
-    shown, scale = browser.run(state), browser.one("#graph svg > g").get_attribute("transform").split("scale")[1]
+    texts = ["#now", "#details h2", "#cell h3", "#mode option:checked", ".head[aria-expanded=true]"]
+    state = """return [document.documentElement.dataset.theme, document.getElementById('bar-wide').ariaValueNow,
+        ...arguments[0].flatMap(s => [...document.querySelectorAll(s)].map(e => e.textContent))]"""
+    browser.wait("Math.round(/wide=([\\d.]+)/.exec(location.hash)?.[1]) === Number(document.getElementById('bar-wide').ariaValueNow)")
+    shown, scale = browser.run(state, texts), browser.one("#graph svg > g").get_attribute("transform").split("scale")[1]
     address = browser.driver.current_url
     browser.driver.get("about:blank")
     browser.driver.get(address)
     browser.settle()
-    assert browser.run(state) == shown
+    assert browser.run(state, texts) == shown
     assert float(scale[1:-1]) == pytest.approx(
         float(browser.one("#graph svg > g").get_attribute("transform").split("scale(")[1][:-1]), abs=0.01
     )
