@@ -50,7 +50,7 @@ function drawCurves({ canvas, values, rows }) {
 
 function drawStrip(strip) {
   if (!strip.value.offsetParent) return;  // its group is closed
-  const values = valuesOf(strip), { canvas, rows, kind } = strip;
+  const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
   else if (kind === 'curves') drawCurves(strip);
   else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
