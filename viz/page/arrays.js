@@ -19,6 +19,7 @@ const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
 
 // y[i] = x[start + index · strides], and its reverse, y[start + index · strides] = x[i]
 function pickFrom(y, x, strides, start = 0) {
+  if (x.data.length === 1) { y.data.fill(x.data[0]); return; }
   const at = offsets(y.shape, strides, start);
   for (let i = 0; i < at.length; i++) y.data[i] = x.data[at[i]];
 }
@@ -101,14 +102,14 @@ function argmax(y, [x], { axis }) {
 }
 
 function matmul(z, [x, y]) {
-  const k = x.shape[x.shape.length - 1], [rows, columns] = z.shape.slice(-2), zero = zeroOf(numeral(z.dtype)(0)), times = product(z.dtype);
+  const k = x.shape[x.shape.length - 1], [rows, columns] = z.shape.slice(-2), zero = numeral(z.dtype)(0), multiply = product(z.dtype);
   const plain = isFloat(z.dtype), row = new (exact(z.dtype))(columns);
   for (let b = 0; b < count(z.shape.slice(0, -2)); b++) for (let i = 0; i < rows; i++) {
     row.fill(zero);
     for (let j = 0; j < k; j++) {
       const a = x.data[(b * rows + i) * k + j], from = (b * k + j) * columns;
       if (plain) for (let c = 0; c < columns; c++) row[c] += a * y.data[from + c];
-      else for (let c = 0; c < columns; c++) row[c] += times(a, y.data[from + c]);
+      else for (let c = 0; c < columns; c++) row[c] += multiply(a, y.data[from + c]);
     }
     z.data.set(row, (b * rows + i) * columns);
   }

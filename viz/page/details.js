@@ -79,7 +79,7 @@ function inputsOf(box, { step, row }) {
     }
     const norm = flow(step, row, argument);
     list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
-      D.live ? el('button', { 'aria-label': `cut the connection from ${words}`, title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, '✂') : null,
+      D.live ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
@@ -118,7 +118,7 @@ function overview(box) {
   box.dataset.words = '';
   box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
   const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
-  if (states.length) {
+  if (states.length && !live.difference) {
     box.append(el('h3', {}, `‖∂${lossName()}/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
       facts(states.map(s => [s.label, el('span', {}, swatch(s.values[0] / s.values[T - 1]), short(s.values[0] / s.values[T - 1]))])));
   }

@@ -43,14 +43,14 @@ const aimAtEdge = (p, argument, words) => aim(P => {
   return column < 0 ? { name, column: 0, edges: [edges(p.step, p.row)] } : { name, column, edges: inColumns(p, edges) };
 });
 
-// A cell of a strip, or of the memory: source is where its values come from.
+// A cell of a strip, or of the memory; all rows of a step where `row` is −1. `find` gives the source of its values.
 const aimAtCell = (name, find, t, row) => aim(P => {
   const source = find(P);
   if (!source || Array.isArray(source) || source.values[t] === null) return target;
   const found = { name, column: t, numbers: source.values, element: '' };
-  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t, row)[0] - start;
+  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(Math.max(row, 0) * (source.width || 1)) - start;
   const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
-  return { ...found, element: index.slice(0, source.width ? -1 : index.length).join(', ') };
+  return { ...found, element: row < 0 ? '' : index.slice(0, source.width ? -1 : index.length).join(', ') };
 }, false);  // a click on a strip is for the cursor first: keys go on to move it
 
 const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
@@ -110,29 +110,44 @@ function applyBox(e) {
   if (problem) { $('problem').textContent = problem; $('problem').hidden = false; }
 }
 
-// The number that the box points at, now and as it was recorded.
-function currentWords() {
-  const { numbers, column } = target, n = numbers.length === 1 ? numbers[0] : numbers[column];
+function flip() {
+  $('how').value = 'set';
+  $('value').value = 1 - pointed().now;
+  $('apply').click();
+}
+
+const valueHere = ({ numbers, column }) => numbers.length === 1 ? numbers[0] : numbers[column];
+
+// The number that the box points at, now and as it was recorded; of several numbers, how many they are.
+function pointed() {
+  const n = valueHere(target), places = elementsOf(target, n, $('element').value.trim());
+  const [now, before] = [live.now, live.base].map(run => Number(run.at(n).data[places[0]]));
+  return places.length === 1 ? { many: 1, now, before } : { many: places.length };
+}
+
+function showPointed() {
+  let words, bit = false;
   try {
-    const places = elementsOf(target, n, $('element').value.trim());
-    if (places.length > 1) return `${places.length} numbers`;
-    const [now, before] = [live.now, live.base].map(run => Number(run.at(n).data[places[0]]));
-    return `now ${short(now)}${now === before ? '' : `, recorded ${short(before)}`}`;
-  } catch (error) { return error.message; }
+    const { many, now, before } = pointed();
+    words = many !== 1 ? `${many} numbers` : `now ${short(now)}${now === before ? '' : `, recorded ${short(before)}`}`;
+    bit = now === 0 || now === 1;
+  } catch (error) { words = error.message; }
+  $('current').textContent = words;
+  $('flip').hidden = !bit;
 }
 
 function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
   const option = (value, words) => el('option', { value }, words);
   const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
-  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); } });
+  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); $('graph').focus(); } });
   const apply = el('button', { id: 'apply', type: 'submit' }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
-  const form = el('form', { onsubmit: applyBox, onkeydown: e => { if (e.key === 'Escape') close.click(); } }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
+  const form = el('form', { onsubmit: applyBox, onkeydown: e => { if (e.key === 'Escape') { e.stopPropagation(); close.click(); } } }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
   if (edges) { form.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return form; }
-  const { shape } = blockOf(target, numbers.length === 1 ? numbers[0] : numbers[column]), current = el('small', { id: 'current' });
-  const which = el('input', { id: 'element', value: element, placeholder: 'all', size: 7, autocomplete: 'off', oninput: () => { current.textContent = currentWords(); } });
+  const { shape } = blockOf(target, valueHere(target)), one = count(shape) === 1;
+  const which = el('input', { id: 'element', type: one ? 'hidden' : 'text', value: one ? '' : element, placeholder: 'all', size: 7, autocomplete: 'off', oninput: showPointed });
   form.append(
-    shape.length ? el('p', {}, el('label', {}, 'element ', which), ` of (${shape.join(', ')}) `, current) : el('p', {}, el('input', { id: 'element', type: 'hidden', value: '' }), current),
+    el('p', {}, one ? which : el('label', {}, 'element ', which, ` of (${shape.join(', ')})`), el('small', { id: 'current' }), el('button', { id: 'flip', type: 'button', onclick: flip }, 'flip')),
     el('p', {}, el('select', { id: 'how', 'aria-label': 'how' }, option('set', 'set to'), option('scale', 'multiply by')), ' ',
       el('input', { id: 'value', type: 'number', step: 'any', 'aria-label': 'number' }), ' ', when, ' ', apply),
     problem);
@@ -140,12 +155,15 @@ function drawBox() {
 }
 
 function drawChanges() {
-  const box = $('changes');
+  const box = $('changes'), state = $('state');
+  state.hidden = !live.changes.length && !live.difference;
+  state.textContent = live.difference ? 'difference from the recording' : 'changed';
+  document.body.classList.toggle('differs', live.difference);
   box.hidden = !target && !live.changes.length && !live.difference;
   box.replaceChildren();
   if (box.hidden) return;
   if (target) box.append(drawBox());
-  if (target?.numbers) $('current').textContent = currentWords();
+  if (target?.numbers) showPointed();
   if (live.changes.length) {
     box.append(el('h3', {}, 'changes', el('small', {}, ` ${lossWords()}`)), el('ul', {}, ...live.changes.map((one, k) => el('li', {}, one.words,
       el('button', { class: 'cross', 'aria-label': `take back: ${one.words}`, title: 'take back', onclick: () => changeTo(live.changes.filter((_, n) => n !== k)) })))));

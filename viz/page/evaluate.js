@@ -40,8 +40,11 @@ function readProgram(data) {
   return { ...data, leaves };
 }
 
+const SAME = new Set(['reshape', 'alias', 'detach']);  // these give the numbers of their argument, in the same memory: no array is written to later
+
 function apply(P, signature, args) {
   const [name, attrs, types] = P.signatures[signature];
+  if (SAME.has(name)) return { ...args[0], shape: types[1] };
   const found = typeof types[0] === 'string' ? zeros(types) : types.map(zeros);
   OPERATIONS[name](found, args, attrs, P);
   return found;
@@ -50,9 +53,10 @@ function apply(P, signature, args) {
 // The outputs of a graph. The number of a leaf is negative.
 function run(P, graph, params) {
   const values = [...params];
-  for (const [signature, ...args] of graph.nodes) {
-    const here = values.length;
-    values.push(apply(P, signature, args.map(a => a < 0 ? P.leaves[-1 - a] : values[here - a])));
+  for (const node of graph.nodes) {
+    const args = [];
+    for (let k = 1; k < node.length; k++) args.push(node[k] < 0 ? P.leaves[-1 - node[k]] : values[values.length - node[k]]);
+    values.push(apply(P, node[0], args));
   }
   return graph.outputs.map(o => o < 0 ? P.leaves[-1 - o] : values[o]);
 }
@@ -91,12 +95,11 @@ function forward(P, { values: edits, cuts }) {
 // Where a value was overwritten it is a constant: it has a cotangent, and nothing passes on from there. Nothing passes along what was cut.
 function backward(P, { at, given }, { values: edits, cuts }, from = P.loss, seed = null) {
   const totals = new Map(), flows = [];
+  const own = new Set();  // the numbers whose cotangent is a sum made here
   const deposit = (n, ct) => {
-    const held = totals.get(n);
-    if (!held) { totals.set(n, ct); return; }
-    const sum = zeros([held.dtype, held.shape]);
-    ELEMENTWISE.add(sum, [held, ct]);
-    totals.set(n, sum);
+    const held = totals.get(n), sum = own.has(n) ? held : held && zeros([held.dtype, held.shape]);
+    if (held) { add(sum, [held, ct]); own.add(n); }
+    totals.set(n, sum ?? ct);
   };
   const several = new Map();  // node with several results -> their cotangents
   const ones = zeros([at(from).dtype, at(from).shape]);

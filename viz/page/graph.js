@@ -101,7 +101,7 @@ function tint(node) {
   if (!node.m) return;
   const found = colour(node.m), lines = node.classList.contains('wire');
   node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
-  node.classList.toggle('changed', isChanged(node.m));
+  node.classList.toggle('changed', isChanged(node.m) && !(lines && node.m[2] < 0));
   if (node.m[3]) node.m[3].style.fill = found ? ink(found) : '';
 }
 

@@ -93,45 +93,50 @@ function statistics(value) {  // as STATISTICS of graph.py
   return [low, high, sum / Math.max(value.data.length - bad, 1), Math.sqrt(squares), bad];
 }
 
-// The norm of a sum of cotangents; an estimate where their sizes differ, as those of views do; −1 of none.
+// The norm of a sum of cotangents; an estimate where their shapes differ, as those of views do; −1 of none.
 function normOf(parts) {
   if (!parts.length) return -1;
-  const equal = parts.every(p => p.data.length === parts[0].data.length);
-  if (!equal) return lengthOf(parts.map(p => normOf([p])));
+  if (parts.some(p => p.shape.join() !== parts[0].shape.join())) return lengthOf(parts.map(p => normOf([p])));
+  const [{ data }, ...others] = parts;
   let squares = 0;
-  for (let i = 0; i < parts[0].data.length; i++) { let v = 0; for (const p of parts) v += p.data[i]; squares += v * v; }
+  for (let i = 0; i < data.length; i++) {
+    let v = data[i];
+    for (let k = 0; k < others.length; k++) v += others[k].data[i];
+    squares += v * v;
+  }
   return Math.sqrt(squares);
 }
 const lengthOf = norms => norms.some(n => n >= 0 || Number.isNaN(n)) ? Math.hypot(...norms.filter(n => !(n < 0))) : -1;
 
 // ---- values over time
 
-// The places of one row of a strip at one time in the value that has it.
-function placesOf({ from, width }, t, row) {
-  const start = Array.isArray(from) ? from[t] : from, wide = width || 1;
-  return Array.from({ length: wide }, (_, k) => Array.isArray(start) ? start[row * wide + k] : start + row * wide + k);
+// Where the numbers of a strip at one time stand in the value that has them: a function of the number's place in the strip.
+function placesOf({ from }, t) {
+  const start = Array.isArray(from) ? from[t] : from;
+  return Array.isArray(start) ? k => start[k] : k => start + k;
 }
 
 function overTime(source, rows, value) {  // T × rows numbers; NaN where there is no value, infinity where one is not finite
-  const found = new Float64Array(T * rows).fill(NaN);
+  const found = new Float64Array(T * rows).fill(NaN), wide = source.width || 1;
   source.values.forEach((n, t) => {
     if (n === null) return;
-    const { data } = value(n);
+    const { data } = value(n), place = placesOf(source, t);
     for (let r = 0; r < rows; r++) {
-      const given = placesOf(source, t, r).map(i => Number(data[i])), v = source.width ? Math.hypot(...given) : given[0];
+      let v = Number(data[place(r * wide)]);
+      if (source.width) { v *= v; for (let k = 1; k < wide; k++) v += Number(data[place(r * wide + k)]) ** 2; v = Math.sqrt(v); }
       found[t * rows + r] = Number.isFinite(v) ? v : Infinity;
     }
   });
   return found;
 }
 
-function asBytes(found, source, panel, recorded, base) {
-  const known = found.filter(Number.isFinite), most = known.reduce((a, v) => Math.max(a, Math.abs(v)), 0);
-  const high = Math.max(most, base || !recorded ? 0 : recorded.high) || 1;
-  const signed = (base || panel.kind !== 'weights') && (known.some(v => v < 0) || (!base && recorded?.low < 0)), low = signed ? -high : 0;
-  const rows = found.length / T;
-  return {
-    low, high,
-    values: Uint8Array.from(found, (v, k) => source.values[Math.floor(k / rows)] === null ? MISSING : Number.isFinite(v) ? Math.round((v - low) / (high - low) * LEVELS) : BAD_BYTE),
-  };
+function asBytes(found, source, panel, recorded, base) {  // as _bytes of panels.py; the scale holds what was recorded too
+  let most = base || !recorded ? 0 : recorded.high, signed = !base && recorded?.low < 0;
+  for (const v of found) if (Number.isFinite(v)) { most = Math.max(most, Math.abs(v)); signed ||= v < 0 && (base || panel.kind !== 'weights'); }
+  const high = most || 1, low = signed ? -high : 0, rows = found.length / T, values = new Uint8Array(found.length);
+  for (let k = 0; k < found.length; k++) {
+    const v = found[k];
+    values[k] = source.values[Math.floor(k / rows)] === null ? MISSING : Number.isFinite(v) ? Math.round((Math.max(v, low) - low) / (high - low) * LEVELS) : BAD_BYTE;
+  }
+  return { low, high, values };
 }

@@ -15,6 +15,9 @@ const numeral = dtype => isBig(dtype) ? BigInt : Number;
 
 const unary = f => (y, [x]) => { for (let i = 0; i < y.data.length; i++) y.data[i] = f(x.data[i]); };
 const binary = f => (z, [x, y]) => { for (let i = 0; i < z.data.length; i++) z.data[i] = f(x.data[i], y.data[i]); };
+const add = (z, [{ data: a }, { data: b }]) => { for (let i = 0; i < z.data.length; i++) z.data[i] = a[i] + b[i]; };  // these three are met most often
+const subtract = (z, [{ data: a }, { data: b }]) => { for (let i = 0; i < z.data.length; i++) z.data[i] = a[i] - b[i]; };
+const times = (z, [{ data: a }, { data: b }]) => { for (let i = 0; i < z.data.length; i++) z.data[i] = a[i] * b[i]; };
 const byDtype = (floats, integers) => (y, args, attrs) => (isFloat(args[0].dtype) ? floats : integers)(y, args, attrs);
 const copy = (y, [x]) => y.data.set(x.data);
 
@@ -62,7 +65,7 @@ function wholePower(z, [x, y]) {
 }
 
 const product = dtype => /^u?int32$/.test(dtype) ? Math.imul : (a, b) => a * b;
-const multiply = (z, args) => binary(product(z.dtype))(z, args);
+const multiply = byDtype(times, (z, args) => binary(product(z.dtype))(z, args));
 
 function shifted(left) {
   return (z, [x, y]) => {
@@ -107,7 +110,7 @@ const ELEMENTWISE = {
   floor: unary(Math.floor), ceil: unary(Math.ceil), trunc: unary(Math.trunc), round: unary(rounded),
   asin: unary(Math.asin), acos: unary(Math.acos), atan: unary(Math.atan), sinh: unary(Math.sinh), cosh: unary(Math.cosh),
   asinh: unary(Math.asinh), acosh: unary(Math.acosh), atanh: unary(Math.atanh), exp2: unary(a => 2 ** a), log2: unary(Math.log2), log10: unary(Math.log10),
-  add: binary((a, b) => a + b), sub: binary((a, b) => a - b), mul: multiply, div: binary((a, b) => a / b),
+  add, sub: subtract, mul: multiply, div: binary((a, b) => a / b),
   floor_divide: byDtype(binary(floored), binary(wholeFloored)), remainder: byDtype(binary(modulo), binary(wholeModulo)),
   pow: byDtype(binary(power), wholePower), maximum: binary(greater), minimum: binary(smaller),
   hypot: binary(Math.hypot), atan2: binary(Math.atan2), logaddexp: binary(logaddexp),

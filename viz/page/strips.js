@@ -105,13 +105,13 @@ function buildStrip(strip) {
     point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
     strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
   };
-  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
+  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); [strip.pressed] = cell(e); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
   strip.canvas.addEventListener('pointerleave', () => point(null));
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
-    const [t, row] = cell(e);
-    aimAtCell(strip.label, P => P.strips[n], t, row);
+    const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
+    if (t === strip.pressed) aimAtCell(strip.label, P => P.strips[n], t, curved ? -1 : row);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
