@@ -67,7 +67,11 @@ def leaves_of(loss: mg.Tensor) -> list[Node]:
 
 
 def _array(a: np.ndarray) -> list[Any]:
-    return [a.dtype.name, list(a.shape), [str(v).replace("inf", "Infinity") for v in (a.astype(int) if a.dtype == bool else a).ravel().tolist()]]
+    return [
+        a.dtype.name,
+        list(a.shape),
+        [str(v).replace("inf", "Infinity") for v in (a.astype(int) if a.dtype == bool else a).ravel().tolist()],
+    ]
 
 
 def read(values: list[str] | None, like: np.ndarray) -> np.ndarray:

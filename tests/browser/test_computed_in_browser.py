@@ -101,7 +101,11 @@ def changes() -> Iterator[Checked]:
         half = np.arange(node.value.size // 2)
 
         def flipped(n: Node, xs: Node = xs) -> np.ndarray:
-            return np.where(np.arange(xs.value.size) == 5, 1.0, xs.value.ravel()).reshape(xs.value.shape).astype("float32") if n is xs else n.value
+            return (
+                np.where(np.arange(xs.value.size) == 5, 1.0, xs.value.ravel()).reshape(xs.value.shape).astype("float32")
+                if n is xs
+                else n.value
+            )
 
         def scaled(n: Node, weight: Node = weight) -> np.ndarray:
             return n.value * np.float32(1.5) if n is weight else n.value

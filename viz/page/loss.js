@@ -10,11 +10,12 @@ function nameOf(p) {
 }
 
 function cotangents(P, values, given) {
-  if (P.loss === null) return { of: () => undefined, along: () => undefined };
+  const none = { of: () => undefined, along: () => undefined };
+  if (P.loss === null) return none;
   const whole = () => backward(P, values, given);
   if (!chosen.what) return whole();
-  const n = P.rows[chosen.what.step][chosen.what.row];
-  return backward(P, values, given, n, chosen.through ? whole().of(n) : undefined);
+  const n = P.rows[chosen.what.step][chosen.what.row], seed = chosen.through ? whole().of(n) : null;
+  return seed === undefined ? none : backward(P, values, given, n, seed);
 }
 
 // Show the gradients of a value instead of those of the loss; of the loss again for null.
@@ -22,8 +23,8 @@ async function differentiate(what, through = false) {
   if (!D.live || !D.gradient || (what && what.step === undefined)) return;
   try {
     await ready();
-    const P = live.program, n = what && P.rows[what.step][what.row], array = what && live.base.at(n);
-    if (what && (n < 0 || P.rules[n] < 0 || !isFloat(array.dtype ?? ''))) throw Error(`L does not depend on ${nameOf(what)}: no gradient passes there`);
+    const P = live.program, n = what && P.rows[what.step][what.row], array = what && live.base.at(n), passes = what && n >= 0 && (P.rules[n] >= 0 || P.signatures[P.graph.nodes[n][0]][0] === 'item');
+    if (what && (!passes || !isFloat(array.dtype ?? ''))) throw Error(`L does not depend on ${nameOf(what)}: no gradient passes there`);
     Object.assign(chosen, { what, through, name: !what ? 'L' : through ? `L(${nameOf(what)})` : `${array.data.length > 1 ? 'Σ' : ''}${nameOf(what)}` });
     live.base = computed(P, []);
     change(live.changes);
