@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minigrad.models import LSTM, MANN, NTM
+from minigrad.models import LSTM, MANN, NTM, RNN
 
 import minigrad as mg
 from minigrad import viz
@@ -255,6 +255,20 @@ def test_the_entries_of_a_value_and_of_its_gradient(browser, lstm):
     browser.run("document.querySelector('#weights .node').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
     browser.wait("document.querySelector('canvas.numbers')")
     assert browser.one("canvas.numbers").get_attribute("aria-label") == "48 numbers, 3 × 16"
+
+
+def test_a_stretch_of_time_finds_those_whose_states_are_like_it(browser):
+    xs = np.tile(np.random.default_rng(3).standard_normal((4, 1, 3), dtype="float32"), (5, 1, 1))
+    browser.open(viz.page(loss_fn, RNN(3, 4, 2, key=0), xs)).press(*[Keys.ARROW_RIGHT] * 9, "[", Keys.ARROW_RIGHT, "]")
+    assert browser.text("#similar h3").startswith("steps like t = 9 – 10")
+    found = [e.text for e in browser.all("#similar li button")]
+    assert set(found[:3]) == {"t = 5 – 6", "t = 13 – 14", "t = 17 – 18"}
+    assert float(browser.text("#similar .flow").split()[1]) > 0.95
+    assert len(browser.all(".scale .band")) == 1 + len(found)
+    browser.click("#similar li button")
+    assert browser.text("#now") == found[0].split(" –")[0]
+    browser.click("#similar .close")
+    assert not browser.all(".scale .band")
 
 
 AXE = """
