@@ -130,7 +130,7 @@ function overview(box) {
 function buildMemory() {
   const m = D.memory;
   if (!m) return;
-  m.sides = ['write', 'read'].map(word => strips.filter(s => s.kind === 'weights' && s.label.startsWith('w ' + word)));
+  m.sides = ['write', 'read'].map(word => strips.filter(s => !s.second && s.kind === 'weights' && s.label.startsWith('w ' + word)));
   const column = (canvas, words) => el('figure', {}, el('div', { class: 'plate' }, canvas, rowFrame(m.slots)), el('figcaption', {}, words));
   m.canvas = el('canvas', { role: 'img', class: 'whole' });
   m.small = m.sides.map(() => el('canvas', { role: 'img', class: 'side' }));

@@ -145,5 +145,3 @@ def _array(leaf: Node) -> list[Any]:
     one = array.size > 1 and array.dtype.kind != "V" and array.tobytes() == array.ravel()[:1].tobytes() * array.size
     kept = np.ascontiguousarray(array.ravel()[:1] if one else array, array.dtype.newbyteorder("<"))
     return [*_types(leaf.type), b64encode(kept.tobytes()).decode()]
-
-

@@ -3,7 +3,7 @@
 const LIKE = 5;  // stretches that are named
 const compared = { name: '' };  // the state that is compared; '' for all
 
-const states = () => strips.filter(s => s.state && s.kind !== 'gradient' && !s.label.startsWith('‖'));
+const states = () => strips.filter(s => s.state && !s.second && s.kind !== 'gradient' && !s.label.startsWith('‖'));
 
 // T vectors of all numbers of these strips, centred and scaled; numbers that do not change are left out.
 function stateVectors(list) {

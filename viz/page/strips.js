@@ -92,7 +92,7 @@ function buildStrip(strip) {
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const cell = e => {
@@ -111,12 +111,13 @@ function buildStrip(strip) {
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
     const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
-    if (t === strip.pressed) aimAtCell(strip.label, P => P.strips[n], t, curved ? -1 : row);
+    if (t === strip.pressed && !strip.second) aimAtCell(strip.label, P => P.strips[n], t, curved ? -1 : row);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
-  const words = [strip.label, strip.extent = size ? el('small', {}, size) : null], known = inGraph.has(strip.slot);
-  const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words) : el('span', { class: 'label' }, ...words);
+  const member = strip.member === undefined ? null : el('small', {}, `member ${strip.member}`);
+  const words = [strip.label, member, strip.extent = size ? el('small', {}, size) : null], known = inGraph.has(strip.slot);
+  const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words.filter(Boolean)) : el('span', { class: 'label' }, ...words.filter(Boolean));
   strip.line = el('div', { class: 'strip' }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
   return strip.line;
 }
