@@ -45,7 +45,7 @@ function showChosen() {
 function offers(p) {
   if (!D.live || p.step === undefined || D.steps[p.step][0] < 0) return null;
   const name = nameOf(p);
-  return el('p', {}, el('button', { title: 'how everything before it moves this value (g)', onclick: () => differentiate(p) }, `gradients of ${name}`), ' ',
+  return el('p', { class: 'offers' }, el('button', { title: 'how everything before it moves this value (g)', onclick: () => differentiate(p) }, `gradients of ${name}`), ' ',
     el('button', { title: 'the loss at this step: what of L comes through this value', onclick: () => differentiate(p, true) }, `of L through ${name}`));
 }
 

@@ -116,9 +116,10 @@ function buildStrip(strip) {
   });
   strips.push(strip);
   const member = strip.member === undefined ? null : el('small', {}, `member ${strip.member}`);
-  const words = [strip.label, member, strip.extent = size ? el('small', {}, size) : null], known = inGraph.has(strip.slot);
+  strip.extent = size && !strip.second ? el('small', {}, size) : null;
+  const words = strip.second ? [member] : [strip.label, member, strip.extent], known = inGraph.has(strip.slot);
   const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words.filter(Boolean)) : el('span', { class: 'label' }, ...words.filter(Boolean));
-  strip.line = el('div', { class: 'strip' }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
+  strip.line = el('div', { class: `strip${strip.second ? ' second' : ''}` }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
   return strip.line;
 }
 
