@@ -70,7 +70,14 @@ def page(
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
               two members, one below the other; None where there is no batch
 
-    Gradients are shown where the first result is a float scalar. The file needs no network.
+    Gradients are shown where the first result is a float scalar. The file needs no network. On it readers
+
+    * point at a slot of the memory: when it was written, from which input, and when it is read
+    * take the gradients of any value, or what the loss gets through it, in place of those of the loss, and play them back in time
+    * see the entries of a value and of its gradient, change them, cut connections, and have all computed again
+    * select a stretch of time and find those whose states are like it
+    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown
+
     Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):
