@@ -80,9 +80,10 @@ def changes() -> Iterator[Checked]:
         flipped.ravel()[5] = 1
         whole = np.arange(node.value.size)
         half = whole[: node.value.size // 2]
+        twice = {"values": [(weight, None)], "number": 2, "scaled": True}
         for what, change, truth in (
             ("an input", {"values": [(xs, [5])], "number": 1}, recomputed(loss, leaf=with_leaf(xs, flipped))),
-            ("a weight", {"values": [(weight, None)], "number": 2, "scaled": True}, recomputed(loss, leaf=with_leaf(weight, 2 * weight.value))),
+            ("a weight", twice, recomputed(loss, leaf=with_leaf(weight, 2 * weight.value))),
             ("half a state", {"values": [(node, half.tolist())], "number": 0.25}, recomputed(loss, with_value(node, half, 0.25))),
             ("a state", {"values": [(node, None)], "number": 0.25}, recomputed(loss, with_value(node, whole, 0.25))),
             ("a connection", {"cuts": [(node, 0)]}, recomputed(loss, without_first(node))),

@@ -90,7 +90,7 @@ function mark(node, i, row, argument = -1, words = null) {
 function colour([i, row, argument]) {
   if (S.mode === 'kind') return null;
   const read = i < 0 ? which => ofShared(row, which) : which => number(i, row, which);
-  if (S.mode === 'gradient') return decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
+  if (S.mode === 'gradient') return waiting(i) ? rgb(D.none) : decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
   if (argument >= 0) return null;
   const size = i < 0 ? D.shared[row].node[8] : template(i).nodes[row][8];
   if (!size) return null;

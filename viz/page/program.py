@@ -18,6 +18,7 @@ from minigrad.graph.nodes import interning
 from minigrad.graph.types import TensorType
 from minigrad.origin import override
 from minigrad.primitives.rules import cotangent_type
+from minigrad.table import TABLE
 from minigrad.tensor import abstract, wrap
 from minigrad.transforms.reverse import gradient_rule, reverse
 
@@ -32,8 +33,8 @@ class NotComputed(Exception):
 class Program:
     """The nodes on which outputs depend, as data.
 
-    A node is [signature, *arguments]. An argument is how many values it stands before the node, or −1 − k for leaf k; the params stand before
-    the nodes. `number` gives the number of a node, or −1 − k.
+    A node is [signature, *arguments]. An argument is how many values it stands before the node, or −1 − k for leaf k. The params stand
+    before the nodes. `number` gives the number of a node, or −1 − k.
 
     Raises NotComputed where the script lacks an operation or a dtype.
     """
@@ -87,7 +88,7 @@ class Program:
     def _signature(self, node: Node) -> int:
         """The number of [operation, attributes, types of the results]."""
         name = node.op.name
-        if name in REFUSED:
+        if name in REFUSED or name not in TABLE:
             raise NotComputed(f"the page has no rule for {name}")
         return _index(self.signatures, [name, {k: self._plain(v) for k, v in node.attrs.items()}, _types(node.type)])
 
