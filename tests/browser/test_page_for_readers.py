@@ -17,7 +17,7 @@ from minigrad import viz
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="needs selenium").Keys
 XS = np.random.default_rng(0).standard_normal((8, 2, 3), dtype="float32")
 MODELS = {
-    "ntm": NTM(3, 2, hidden=6, memory=(6, 4), start="location", write_heads=2, key=1),
+    "ntm": NTM(3, 2, hidden=6, memory=(6, 4), write_heads=2, key=1),
     "mann": MANN(3, 2, hidden=6, memory=(6, 4), key=1),
 }
 
