@@ -16,7 +16,6 @@ class Chunked(Cell):
     model.steps(state, xs, keep) -> (state, ys)    xs (n, batch, inputs), ys (n, batch, outputs), n > 0
 
     keep (n, batch) is False where a step leaves the state as it is. Where `truncate` or `checkpoint` is given, `run` takes single steps.
-    A program compiled with chunks is for one number of steps.
     """
 
     chunk: int

@@ -41,7 +41,7 @@ class TTT(Cell):
     All gradients of a mini-batch are taken at the same W, which is learned for the first.
 
     dual    a call without a state, mask or options of the loop takes one gradient and a few matrix products a mini-batch (the dual form,
-            §2.5), which gives the same as step by step. A compiled function then has a program for each length
+            §2.5), which gives the same as step by step
     plain   f(x) = x W, or gelu(x W¹) W², without b, LN and x: with c_i = 1 and W = 0 before the first step, one mini-batch of a linear f
             at η = 1 is causal linear attention, and mini-batches of 1 are the delta rule with β = η
     """
@@ -57,7 +57,7 @@ class TTT(Cell):
         network: Annotated[Kind, "that learns at test time"] = "linear",
         mini_batch: Annotated[int, "steps whose gradients are taken at the same weights"] = 16,
         plain: Annotated[bool, "a network without bias, normalisation and residual"] = False,
-        dual: Annotated[bool, "a mini-batch at once, by matrix products: faster, but compiled for each length anew"] = False,
+        dual: Annotated[bool, "a mini-batch at once, by matrix products, which is faster"] = False,
         convolution: Convolution = True,
         norm: Norm = True,
         output_gate: OutputGate = False,
