@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .block import Output, Past, Projections, lookup
+from .block import Output, Past, Projections, head_width, lookup
 from .cell import Cell, Linear, choose, keys, read, readout, sequences
 from .chunked import connected, cut
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
@@ -66,11 +66,12 @@ class TTT(Cell):
     ):
         require_at_least("TTT", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         require_at_least("TTT", 1, heads=heads, mini_batch=mini_batch)
+        width = head_width("TTT", hidden, heads)
         k = keys(key, 5)
         self.inputs, self.hidden, self.outputs, self.mini_batch, self.dual = inputs, hidden, outputs, mini_batch, bool(dual)
         self.projections = Projections(inputs, hidden, heads, 3, convolution, k[0], dtype)
         self.rate = Linear(inputs, heads, k[1], dtype)
-        self.network = Network(choose("network", network, get_args(Kind)), heads, hidden // heads, plain, k[2], dtype)
+        self.network = Network(choose("network", network, get_args(Kind)), heads, width, plain, k[2], dtype)
         self.c = mg.parameter(mg.zeros(mini_batch, dtype))
         self.output = Output(inputs, hidden, heads, norm, output_gate, k[3], dtype)
         self.readout = readout(hidden, outputs, k[4], dtype)
