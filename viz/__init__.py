@@ -8,7 +8,8 @@ builder -> timeline             selects the visible operations and sorts them in
 wiring                          decides how each value reaches the steps that read it
 steps -> layout                 gives each step a layout: `layered` computes one, `cells` has those of known cells, `memory_cell` that of a
                                 step with a memory, whose `parts` are found by scopes and names; `heat` colours its values
-tiles, row, aligned -> scene    put the steps beside each other as a scene: shapes, lines and words with positions and colours
+tiles, row, aligned -> scene    put the steps beside each other as a scene: shapes, lines and words with positions and colours; a row
+                                that is too wide goes on below (`lines`)
 svg, dot, pdf                   write a scene; `logical` writes a timeline as a graph, `page` as an interactive HTML file
 """
 

@@ -14,7 +14,7 @@ from minigrad.graph.types import TensorType
 from . import names, style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
-from .leaves import HIDDEN, cut, declared, extent, is_element, leaf_kind, leaf_label, piece, rectified
+from .leaves import cut, declared, extent, is_element, is_hidden, leaf_kind, leaf_label, piece, rectified
 from .timeline import BEFORE, Item, Timeline
 from .unrolling import GradientName, LeafName
 
@@ -105,7 +105,7 @@ class _Builder:
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""
-        if node.op.name in HIDDEN and node.args:
+        if is_hidden(node):
             return self.alias[node.args[0]]
         if node.op.name == "permute" and self.items[self.alias[node.args[0]]].leaf in ("number",):
             return self.alias[node.args[0]]

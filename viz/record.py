@@ -9,10 +9,9 @@ import numpy as np
 
 from minigrad import tree
 from minigrad.graph.ir import Node, ancestors
-from minigrad.ops.numbers import argument
 from minigrad.passes.specialize import evaluate_graph
 
-from . import text
+from . import foreign, text
 from .errors import DrawingError
 from .unrolling import graph_of, is_computed
 
@@ -40,10 +39,8 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
         for node in ancestors([t.node for t in tree.leaves(what)], lambda n: False):
             note(node, node.value, ())
     else:
-        graph, arrays = graph_of(what, args), [argument(leaf).numpy() for leaf in tree.leaves(list(args))]
-        if len(arrays) != len(graph.params):
-            raise DrawingError(f"record: {graph.name} takes {len(graph.params)} arrays, got {len(arrays)}")
-        evaluate_graph(graph, arrays, note)
+        graph = graph_of(what, args)
+        evaluate_graph(graph, [t.numpy() for t in foreign.leaves(what, graph, args)], note)
     return _chosen(_in_every_step(found, example), names)
 
 

@@ -9,16 +9,15 @@ from typing import Any
 
 from minigrad import Graph
 
-from . import legend, style, text
+from . import foreign, legend, style, text
 from .aligned import scene_of
 from .colours import Colours
 from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
 from .logical import LogicalPart, feedback
-from .row import MARGIN
 from .rows import split
-from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
+from .scene import MARGIN, Frame, Part, Placed, Point, Scene, Shape, Wire, Word
 from .steps import laid_out
 from .tiles import HEAVY, StepBox, surroundings, tile
 from .timeline import StepKey, Timeline, step_key
@@ -45,6 +44,7 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     lengths = {} if is_computed(what) else _lengths(whole)
     given = args if is_computed(what) else ()
     timeline, _ = timeline_of(whole, given, 3, None, level)
+    timeline.notes += foreign.notes(what)
     boxes = _boxes(timeline, level, lengths)
     scene = _scene(timeline, boxes)
     parts = {f"{n + 1}. {box.name}" if len(boxes) > 1 else box.name: box.logical(level) for n, box in enumerate(boxes)}
@@ -69,7 +69,7 @@ def _lengths(graph: Graph) -> dict[str, set[int]]:
         if node.op.name == "scan":
             name = node.attrs["body"].name + ("←" if node.attrs["reverse"] else "")
             found.setdefault(name, set()).add(int(getattr(node.attrs["length"], "hint", node.attrs["length"])))
-    if not found:
+    if not found and not any(step_key(node) for node in graph.nodes):
         raise DrawingError("rolled: the graph has no scan, so nothing is rolled up in it; draw it with viz.unrolled")
     return found
 

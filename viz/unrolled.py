@@ -30,6 +30,7 @@ def unrolled(
     limit: int | None = 12,
     scale: tuple[float, float] | None = None,
     show: str | Sequence[str] | None = None,
+    wrap: float | None = None,
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
@@ -47,13 +48,17 @@ def unrolled(
     scale    the norms at the two ends of the colours, as (1e-8, 1e4); by default the whole decades of the norms in the drawing
     show     some of "value", "grad" and "shape", written under the label of each node; by default the values of a small graph of
              numbers without time, and after `backward()` their gradients. Needs the level "op" or "gate"
+    wrap     steps that take more than this width go on in a line below, with the names of the states that go over; by default 2,400
+             points, or 2.5 times the height of a line; math.inf: one line
 
     Raises DrawingError for something that cannot be drawn, SettingError for an unknown level, colour or word of `show`, and for a
     scale that does not rise.
     """
     level = level or ("cell" if backward else "op")
     timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None, scale, show)
-    return Drawing(lambda: scene_of(timeline, colours, limit, level), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)})
+    return Drawing(
+        lambda: scene_of(timeline, colours, limit, level, wrap), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)}
+    )
 
 
 def timeline_of(

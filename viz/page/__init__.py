@@ -21,6 +21,7 @@ from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
 from .graph import graph
+from .live import live
 from .panels import panels as panels_of
 
 FEW = 16  # the level "op" is chosen for steps of at most so many operations
@@ -94,6 +95,7 @@ def page(
         **panels_of(outputs, wiring, colours, panels or {}, example, notes),
         "notes": notes,
     }
+    data["live"] = live(outputs, first.node if differentiable else None, wiring, data, example, notes)
     return Page(document(data), words, notes)
 
 

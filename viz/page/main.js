@@ -11,6 +11,7 @@ function moveTo(column, show = true) {
   cursor();
   strips.forEach(read);
   showMemory();
+  markCell(true);
   follow();
   controls();
 }
@@ -146,7 +147,8 @@ const KEYS = {
   ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
   Enter: () => toggle(stepOf(S.at)), ' ': play, '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
   c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
-  d: theme, '/': () => $('query').focus(), Escape: () => { pick(null); S.hits.clear(); redraw(); },
+  e: () => { if (S.picked) aimAtPick(S.picked); },
+  d: theme, p: () => present(), 1: () => showPane('graph'), 2: () => showPane('strips'), 3: () => showPane('side'), '/': () => $('query').focus(), Escape: () => { pick(null); S.hits.clear(); redraw(); },
 };
 
 document.addEventListener('keydown', e => {
@@ -165,9 +167,10 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showMemory(); }
+function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); remember(); }
 wanted.addEventListener('change', repaint);
 
+let firstOpen;
 function start() {
   $('title').textContent = D.title;
   $('time').max = Math.max(0, T - 1);
@@ -186,15 +189,20 @@ function start() {
   const low = i => !T || template(i).open.size[1] <= 300;
   D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
   if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
+  firstOpen = new Set(S.open);
   buildGraph();
   buildStrips();
   buildMemory();
   buildIndex();
+  buildPanes();
+  linkGraph();
+  linkMemory();
   layout();
   colourBy(S.mode);
   fit();
-  strips.forEach(drawStrip);
+  repaint();
   moveTo(0);
   showDetails();
+  buildAddress();
 }
 start();

@@ -1,4 +1,4 @@
-"""minigrad's functions and models inside PyTorch programs: `mg.export.torch.function(f)` and `mg.export.torch.module(model)`.
+"""Functions and models as PyTorch's: `mg.export.torch.function(f)` and `mg.export.torch.module(model)`.
 
 Forward and backward are two compiled programs of one trace. Arrays are shared with PyTorch, not copied.
 """
@@ -10,22 +10,15 @@ from functools import update_wrapper
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from .. import io, tree
-from ..control.call import importable
-from ..errors import dtype_error, require_callable
-from ..graph.types import BFLOAT16
-from ..tensor import Tensor, parameter, tensor
-from ..transforms.tracing import argument_names
-from . import missing
-from .pair import Pairs, Sized
-
-try:
-    import torch
-except ModuleNotFoundError as error:
-    raise missing("torch", error) from None
-
-__all__ = ["Function", "Wrapped", "function", "module"]
+from ... import io, tree
+from ...control.call import importable
+from ...errors import dtype_error, require_callable
+from ...tensor import Tensor, parameter, tensor
+from ...transforms.tracing import argument_names
+from ..pair import Pairs, Sized
+from .arrays import as_array, as_torch
 
 
 class Function:
@@ -138,21 +131,6 @@ class Native(torch.autograd.Function):
             found = map(as_torch, call.sized.gradients([*(held[p] for p in pair.reads), *map(as_array, varying)]))
         connected = iter(pair.connected)
         return None, *(next(found) if call.wanted[i] and next(connected) else None for i in places)
-
-
-def as_array(t: torch.Tensor) -> np.ndarray:
-    """The memory of a PyTorch tensor as an array; a copy where it is not contiguous."""
-    t = t.detach().contiguous()
-    if t.dtype is torch.bfloat16:
-        return t.view(torch.int16).numpy().view(BFLOAT16)
-    return t.resolve_conj().resolve_neg().numpy()
-
-
-def as_torch(array: np.ndarray) -> torch.Tensor:
-    """The memory of an array as a PyTorch tensor."""
-    if array.dtype == BFLOAT16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
 
 
 class Wrapped(torch.nn.Module):

@@ -1,0 +1,77 @@
+"""The page's interpreter without the page: the scripts that compute, and programs for them, in one document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from minigrad.viz.page.program import Program
+
+import minigrad as mg
+from minigrad.graph.ir import Node, ancestors
+
+SCRIPTS = ("tools.js", "primitives.js", "arrays.js", "evaluate.js", "live.js")
+NO_PAGE = {"stops": [], "steps": [], "gradient": False}
+RUN = """
+const plain = y => y ? Array.from(y.data, String) : null;
+const array = ([dtype, shape, values]) => {
+  const x = zeros([dtype, shape]);
+  values.forEach((v, i) => { x.data[i] = isBig(dtype) ? BigInt(v) : Number(v); });
+  return x;
+};
+const answer = ({ program, graph, args, changes, values, cotangents }) => {
+  const P = readProgram(program);
+  if (graph) return run(P, graph, args.map(array)).map(plain);
+  const now = computed(P, changes);
+  return [...values.map(n => plain(now.at(n))), ...cotangents.map(n => plain(now.of(n)))];
+};
+const answers = questions.map(q => { try { return answer(q); } catch (error) { return String(error.stack); } });
+"""
+
+
+class Document:
+    """A file with the scripts and some questions; `save` is as that of a page."""
+
+    def __init__(self, questions: Sequence[dict[str, Any]]):
+        texts = [(files("minigrad.viz.page") / name).read_text("utf-8") for name in SCRIPTS]
+        given = {"data": NO_PAGE, "questions": questions}
+        parts = [f'<script type="application/json" id="{k}">{json.dumps(v)}</script>' for k, v in given.items()]
+        parts.append(f"<script>{chr(10).join(texts)}\nconst questions = JSON.parse($('questions').textContent);{RUN}</script>")
+        self.html = '<!doctype html><meta charset="utf-8"><title>computed</title>' + "".join(parts)
+
+    def save(self, path: Any) -> Any:
+        path.write_text(self.html, "utf-8")
+        return path
+
+
+def question(f: Any, arrays: Sequence[np.ndarray]) -> dict[str, Any]:
+    """The value of a function at these arguments: the script runs its graph."""
+    program = Program((), None)
+    graph = program.closed(mg.trace(f, *arrays))
+    return {"program": program.data(), "graph": graph, "args": [_array(np.asarray(a)) for a in arrays]}
+
+
+def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], leaves: Sequence[Node], also: Sequence[Node] = ()) -> dict[str, Any]:
+    """The loss and the gradients of these leaves, and of other nodes, after changes of the script's form in which nodes stand for numbers."""
+    program = Program([loss.node], loss.node)
+    given = [{**c, **{k: [[program.number(n), x] for n, x in c[k]] for k in ("values", "cuts") if k in c}} for c in changes]
+    cotangents = [program.number(n) for n in (*leaves, *also)]
+    return {"program": program.data(), "changes": given, "values": [program.number(loss.node)], "cotangents": cotangents}
+
+
+def leaves_of(loss: mg.Tensor) -> list[Node]:
+    return [n for n in ancestors([loss.node], lambda n: False) if n.op.name == "parameter" and n.type.is_float]
+
+
+def _array(a: np.ndarray) -> list[Any]:
+    return [a.dtype.name, list(a.shape), [str(v).replace("inf", "Infinity") for v in (a.astype(int) if a.dtype == bool else a).ravel().tolist()]]
+
+
+def read(values: list[str] | None, like: np.ndarray) -> np.ndarray:
+    """An answer as an array of this shape; zeros for no cotangent."""
+    assert values is None or isinstance(values, list), values
+    found = np.zeros(like.size) if values is None else np.array([float(v.replace("Infinity", "inf")) for v in values])
+    return found.reshape(like.shape)
