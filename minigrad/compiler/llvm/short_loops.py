@@ -10,33 +10,30 @@ from .expressions import every
 
 VECTOR = 16  # elements: no vector has more floats
 UNROLLED_TO = VECTOR // 2  # loops of at most so many elements are unrolled
+FEW = 8  # statements
 
 
 def vectors(loop: L.For) -> tuple[L.For, ...]:
     """A loop without loops inside as loops that fill vectors, one after the other.
 
-    20 elements are 16 and 4. The last loop begins earlier where it would not fill a vector: 31 elements are 16 and 16, of which it leaves
-    one as it is. A short loop that keeps a sum or changes memory in place has vectors of falling length: 14 elements are 8, 4 and 2. A long
-    loop that keeps a sum stays whole: to add up one more vector takes longer than to add the elements."""
+    14 elements are 8, 4 and 2, and 20 are 16 and 4. In a long loop the last vector begins earlier where it would not be full: 31 elements
+    are 16 and 16, of which it leaves one as it is. A sum stays whole in a long loop, where to add up one more vector takes longer than to
+    add the elements, and beside much other work, which takes as long for a small vector as for a masked one."""
     n, start = L.as_index(loop.extent), L.as_index(loop.start)
     if not isinstance(n, L.Literal) or n.value <= UNROLLED_TO or n.value % VECTOR == 0 or loop.reverse:
         return (loop,)
-    long, sums, again = n.value > VECTOR, any(isinstance(s, L.Assign) for s in loop.body), _may_run_twice(loop)
-    if long and sums:
-        return (loop,)
-    rest = n.value % (VECTOR if long else UNROLLED_TO)
-    done = n.value - rest
 
     def part(at: int, length: int) -> L.For:
         return replace(loop, extent=L.Literal(length), start=start + at)
 
-    if not long and (sums or not again):
-        return part(0, done), *(part(n.value - rest % (2 * m), m) for m in (4, 2, 1) if rest & m)
-    if not rest:
+    if any(isinstance(s, L.Assign) for s in loop.body) and (n.value > VECTOR or len(loop.body) > FEW):
         return (loop,)
-    length = 1 << (rest - 1).bit_length()
+    if n.value < VECTOR:
+        return tuple(part(n.value - n.value % (2 * m), m) for m in (8, 4, 2, 1) if n.value & m)
+    rest = n.value % VECTOR
+    done, length = n.value - rest, 1 << (rest - 1).bit_length()
     last = part(n.value - length, length)
-    return part(0, done), last if length == rest or again else _from(start + done, last)
+    return part(0, done), last if length == rest or _may_run_twice(loop) else _from(start + done, last)
 
 
 def _may_run_twice(loop: L.For) -> bool:
