@@ -254,3 +254,38 @@ def test_bars_are_ratios_and_who_disagrees_is_infinitely_far():
     assert score[1:4] == ["1 of 2", "2", "6.5 [1–12]"]
     assert session.difference({"a": [1.0, 2.0]}, {"a": [1.0, 4.0]}) == pytest.approx(1 / 3)
     assert session.difference([1.0], [[1.0]]) == session.difference({"a": 1.0}, {"b": 1.0}) == np.inf
+
+
+class Answers:
+    """A tool that gives this output, and these nanoseconds one turn after the other."""
+
+    def __init__(self, output, *turns):
+        self.output, self.turns, self.asked = output, iter(turns), []
+
+    def ask(self, message, patience):
+        self.asked.append(message["input"])
+        timings = [{"name": "prepare", "nanoseconds": 1}, *({"name": "evaluate", "nanoseconds": t} for t in next(self.turns))]
+        return {"success": True, "output": self.output, "timings": timings}
+
+
+def test_tools_take_turns_and_who_disagrees_is_not_timed():
+    slow = 2 * session.SLOW
+    tools = {
+        "minigrad": Answers([2.0], [90, 5, 3, 4], [90, 3], [90, 7]), "same": Answers([2.00001], [9], [8], [90, 7]),
+        "other": Answers([2.1], [1]), "slow": Answers([2.0], [slow]),
+    }  # fmt: skip
+    message = {"kind": "evaluate", "module": "lse", "function": "primal", "input": {"x": [1.0], "min_runs": 9}}
+    row, output = session.evaluated(message, tools, threads=1, rounds=3, seconds=0.5)
+    assert (row.times, row.without) == ({"minigrad": 3, "same": 7, "slow": slow}, {"other": "another result"})
+    assert output == [2.0]
+    assert tools["same"].asked == [{"x": [1.0], "min_runs": 1, "min_seconds": 0.5}] * 3
+
+
+def test_numeric_differentiation_only_stands_in_for_the_hand_written(tmp_path):
+    for tool, evals in (("manual", "lstm\n"), ("finite", "lstm\nsaddle\ngmm timeout\n")):
+        (tmp_path / "tools" / tool).mkdir(parents=True)
+        (tmp_path / "tools" / tool / "evals.txt").write_text(evals)
+    found = {
+        (tool, e) for tool in ("minigrad", "manual", "finite") for e in ("lstm", "saddle", "gmm") if session.supports(tmp_path, tool, e)
+    }
+    assert found == {("minigrad", "lstm"), ("minigrad", "saddle"), ("minigrad", "gmm"), ("manual", "lstm"), ("finite", "saddle")}

@@ -1,4 +1,4 @@
-"""ode: y₀' = x₀, yᵢ' = xᵢ yᵢ₋₁ from 0 to time 2, by s steps of Runge and Kutta."""
+"""ode: yᵢ' = xᵢ yᵢ₋₁, with 1 before y₀, from 0 to time 2, by s steps of Runge and Kutta."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def solution(s: int) -> Callable[[Any], Any]:
 
     def function(x: Any) -> Any:
         def slope(y: Any) -> Any:
-            return mg.concat([x[:1], x[1:] * y[:-1]])
+            return x * mg.concat([mg.ones(1, dtype="float64"), y[:-1]])
 
         def step(y: Any, _: None) -> tuple[Any, None]:
             k1 = slope(y)
