@@ -14,7 +14,7 @@ from .captured import reachable
 from .errors import GraphError, message
 from .graph.nodes import INPUT, PARAMETER, is_tracing
 from .ops import detach
-from .tensor import Tensor
+from .tensor import Tensor, notebook
 
 
 class Module:
@@ -102,6 +102,11 @@ class Module:
         leaves, treedef = tree.flatten(self)
         shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the text, and once minigrad.viz is imported a tree that opens and closes."""
+        draw = notebook.get("model")
+        return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
 
 # What a model knows of itself: the names of its parts, its ties, whether each leaf is trained, and its parts and settings while no
