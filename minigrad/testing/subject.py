@@ -32,6 +32,7 @@ EPS = float(np.finfo("float64").eps)
 SIDE = 1e-5  # one-sided differences step this far
 ULPS = (64, 8)  # where the derivative is exact, its changes are looked at this near
 AROUND = 16  # points near a kink at which slopes are taken
+LONG = np.longdouble if np.finfo(np.longdouble).nmant > np.finfo(float).nmant else None  # on Windows and Apple's ARM it is a double
 VANISHING = 256  # a difference that is this much smaller in long double, which has 11 more bits, is rounding
 
 
@@ -191,15 +192,15 @@ class Subject:
         return sum(float(np.sum(np.abs(c * y))) for c, y in zip(cts, self.value(self.xs), strict=True))
 
     def in_long_double(self) -> Arrays | None:
-        """The value in long double; None where f has no graph or an operation no such rule."""
+        """The value in long double; None where that is double, f has no graph, or an operation no such rule."""
         try:
-            return self.value([x.astype(np.longdouble) for x in self.xs]) if self.graph is not None else None
+            return self.value([x.astype(LONG) for x in self.xs]) if LONG is not None and self.graph is not None else None
         except TypeError:
             return None
 
     def compared_in_long_double(self, vs: Sequence[np.ndarray], cts: Sequence[np.ndarray], mode: str = "rev") -> tuple[Any, Any] | None:
-        """(slope by this mode, derivative), ctᵀ·∂f·v both, in long double; None where an operation has no such rule."""
-        tangents = self.complex_step([x.astype(np.longdouble) for x in self.xs], vs)
+        """(slope by this mode, derivative), ctᵀ·∂f·v both, in long double; None where `in_long_double` is."""
+        tangents = None if LONG is None else self.complex_step([x.astype(LONG) for x in self.xs], vs)
         values = (self.differentiated(cts) if mode == "rev" else self.pushed(vs)).in_long_double() if tangents is not None else None
         if tangents is None or values is None:
             return None
