@@ -2,7 +2,7 @@
 
 How a drawing is made, file by file:
 
-unrolling                       unrolls the loops of a graph
+unrolling                       unrolls the loops of a graph; `loops` finds those that Python wrote out
 builder -> timeline             selects the visible operations and sorts them into columns of time; `rows` splits it by direction of time,
                                 `names` and `captions` say what stands on them
 wiring                          decides how each value reaches the steps that read it

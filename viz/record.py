@@ -13,6 +13,7 @@ from minigrad.passes.specialize import evaluate_graph
 
 from . import foreign, text
 from .errors import DrawingError
+from .loops import with_steps
 from .unrolling import graph_of, is_computed
 
 Values = dict[str, dict[int, np.ndarray]]  # {path: {step: value}}
@@ -36,7 +37,9 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
             found.setdefault(place[0], {})[place[1]] = np.asarray(value)
 
     if is_computed(what):
-        for node in ancestors([t.node for t in tree.leaves(what)], lambda n: False):
+        ends = [t.node for t in tree.leaves(what)]
+        found_steps, _ = with_steps(ends)
+        for node in ancestors([found_steps.get(n, n) for n in ends], lambda n: False):
             note(node, node.value, ())
     else:
         graph = graph_of(what, args)

@@ -69,8 +69,6 @@ def _lengths(graph: Graph) -> dict[str, set[int]]:
         if node.op.name == "scan":
             name = node.attrs["body"].name + ("←" if node.attrs["reverse"] else "")
             found.setdefault(name, set()).add(int(getattr(node.attrs["length"], "hint", node.attrs["length"])))
-    if not found and not any(step_key(node) for node in graph.nodes):
-        raise DrawingError("rolled: the graph has no scan, so nothing is rolled up in it; draw it with viz.unrolled")
     return found
 
 
@@ -91,6 +89,8 @@ def _boxes(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> l
         wiring = laid_out(_only_steps(row.timeline), level)
         for steps in _together(wiring):
             boxes.append(_Box(wiring, steps, lengths, f"r{len(boxes) or ''}_", row.backwards))
+    if not boxes:
+        raise DrawingError("rolled: the graph has no scan and no loop in Python, so nothing is rolled up in it; draw it with viz.unrolled")
     if not any(box.after for box in boxes):
         raise DrawingError("rolled: no step reads the one before it, so there is no loop to draw; see viz.unrolled")
     return boxes

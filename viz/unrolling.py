@@ -23,6 +23,7 @@ from minigrad.transforms.reverse import reverse, vjp_of
 from . import foreign, text
 from .errors import DrawingError
 from .leaves import assigned, is_hidden, shortened, shown
+from .loops import with_steps
 
 _KEY = re.compile(r"\['(\w+)'\]")
 
@@ -101,7 +102,8 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     zeros = f"gradients that are zero everywhere are left out, and all that follows from them: {reverse_mode.zeros:,} slices"
     outputs = [loss, *(g for g in found if g is not None)]
     names_ = unrolling.gradients | reverse_mode.names
-    return replace(unrolling, outputs=outputs, notes=unrolling.notes + [zeros] * (reverse_mode.zeros > 0), gradients=names_)
+    notes = [*unrolling.notes, zeros] if reverse_mode.zeros else unrolling.notes
+    return replace(unrolling, outputs=outputs, notes=notes, gradients=names_)
 
 
 class _Reverse:
@@ -208,10 +210,14 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     With `values` every node has its value for these arguments. Raises DrawingError for anything else, and for wrong arguments.
     """
     if is_computed(what):
-        _require_history([what] if isinstance(what, Tensor) else what)
-        return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
+        tensors, title = ([what], what.name or "") if isinstance(what, Tensor) else (list(what), "")
+        _require_history(tensors)
+        found, notes = with_steps([t.node for t in tensors])
+        return Unrolling([Tensor(found.get(t.node, t.node)) for t in tensors], title, notes=notes)
     given = graph_of(what, args)
-    marked = _marked(given, steps)
+    found, notes = with_steps(given.outputs)
+    notes += foreign.notes(what)
+    marked = _marked(Graph(given.params, tuple(found.get(o, o) for o in given.outputs), given.name), steps)
     graph, starts = marked.graph, marked.starts
     unrolled = _merged(mg.unroll(graph, steps, merge=False))
     count = len(graph.params) - len(starts)
@@ -221,12 +227,12 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     if not values:
         started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
         outputs = [Tensor(o) for o in unrolled.outputs]
-        return Unrolling(outputs, graph.name, started, foreign.notes(what), _results(graph, unrolled.outputs))
+        return Unrolling(outputs, graph.name, started, notes, _results(graph, unrolled.outputs))
     leaves = [*foreign.leaves(what, given, args), *map(mg.tensor, starts)]
     leaves = [_parameter(t, p) if t.type.is_float else t for t, p in zip(leaves, unrolled.params, strict=True)]
     outputs = inline(unrolled, leaves)
     known = {t.node: n for t, n in zip(leaves, names, strict=True)}
-    return Unrolling(outputs, graph.name, known, foreign.notes(what), _results(graph, [o.node for o in outputs]))
+    return Unrolling(outputs, graph.name, known, notes, _results(graph, [o.node for o in outputs]))
 
 
 def _summed(loop: Node) -> dict[int, str]:

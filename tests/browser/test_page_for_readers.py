@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from minigrad.models import LSTM, MANN, NTM
+from minigrad.models import LSTM, MANN, NTM, RNN
 
 import minigrad as mg
 from minigrad import viz
@@ -16,7 +17,7 @@ from minigrad import viz
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="needs selenium").Keys
 XS = np.random.default_rng(0).standard_normal((8, 2, 3), dtype="float32")
 MODELS = {
-    "ntm": NTM(3, 2, hidden=6, memory=(6, 4), start="location", write_heads=2, key=1),
+    "ntm": NTM(3, 2, hidden=6, memory=(6, 4), write_heads=2, key=1),
     "mann": MANN(3, 2, hidden=6, memory=(6, 4), key=1),
 }
 
@@ -127,16 +128,16 @@ def test_the_address_restores_what_was_shown(browser, pages):
     browser.press(Keys.ARROW_DOWN)
     browser.run("document.getElementById('bar-wide').focus()")
     browser.press(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    state = """return [document.getElementById('now').textContent, document.getElementById('mode').value, document.documentElement.dataset.theme,
-        document.querySelector('#details h2').textContent, document.querySelector('#cell h3').textContent, Math.round(document.getElementById('side').clientWidth / 4),
-        [...document.querySelectorAll('.head[aria-expanded=true]')].map(h => h.ariaLabel)]"""
-    browser.wait("location.hash.includes('wide=')")
-    shown, scale = browser.run(state), browser.one("#graph svg > g").get_attribute("transform").split("scale")[1]
+    texts = ["#now", "#details h2", "#cell h3", "#mode option:checked", ".head[aria-expanded=true]"]
+    state = """return [document.documentElement.dataset.theme, document.getElementById('bar-wide').ariaValueNow,
+        ...arguments[0].flatMap(s => [...document.querySelectorAll(s)].map(e => e.textContent))]"""
+    browser.wait("Math.round(/wide=([\\d.]+)/.exec(location.hash)?.[1]) === Number(document.getElementById('bar-wide').ariaValueNow)")
+    shown, scale = browser.run(state, texts), browser.one("#graph svg > g").get_attribute("transform").split("scale")[1]
     address = browser.driver.current_url
     browser.driver.get("about:blank")
     browser.driver.get(address)
     browser.settle()
-    assert browser.run(state) == shown
+    assert browser.run(state, texts) == shown
     assert float(scale[1:-1]) == pytest.approx(
         float(browser.one("#graph svg > g").get_attribute("transform").split("scale(")[1][:-1]), abs=0.01
     )
@@ -179,22 +180,114 @@ def test_paper_is_white_and_has_every_pane(browser, pages):
     assert min(browser.run(corner)) < 60
 
 
+def gradient_rows(page):
+    """{label: norms over time} of the strips of gradients, as recorded."""
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.html, re.S)[1])
+    strips = next(strips for name, strips in data["groups"] if name == "gradient")
+    return {s["label"]: np.frombuffer(base64.b64decode(s["data"]), "<f4") for s in strips}
+
+
+def shown_rows(browser):
+    """{label: norms over time} of the strips of gradients, as a reader sees them."""
+    rows = """const time = document.getElementById('time'), lines = [...document.querySelectorAll('.strip:has(canvas.gradient)')];
+        return Array.from({ length: Number(time.max) + 1 }, (_, t) => {
+          time.value = t;
+          time.dispatchEvent(new Event('input'));
+          return lines.map(s => [s.querySelector('.label').textContent, s.querySelector('.value').textContent]);
+        })"""
+    found: dict[str, list[float]] = {}
+    for column in browser.run(rows):
+        for label, words in column:
+            found.setdefault(label, []).append(0.0 if words == "none" else float(words.replace("−", "-")))
+    return found
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_gradients_of_a_chosen_step_are_those_of_the_engine(browser, lstm, through):
+    size = XS.shape[0] * XS.shape[1] * 2
+    truth = gradient_rows(viz.page(lambda m, xs: mg.sum(m(xs)[5] ** 2) / size if through else mg.sum(m(xs)[5]), LSTM(3, 4, 2, key=0), XS))
+    browser.open(lstm).press(*[Keys.ARROW_RIGHT] * 5)
+    browser.run("[...document.querySelectorAll('button.label')].find(b => b.textContent.startsWith('y')).click()")
+    if through:
+        browser.run("[...document.querySelectorAll('#details button')].find(b => b.textContent === 'of L through y₅').click()")
+    else:
+        browser.press("g")
+    browser.wait("document.querySelector('#chosen b')")
+    assert browser.text("#chosen b") == ("L(y₅)" if through else "Σy₅")
+    shown = shown_rows(browser)
+    assert set(truth) <= set(shown)
+    for label, norms in truth.items():
+        np.testing.assert_allclose(shown[label], np.pad(np.maximum(norms, 0), (0, 2)), rtol=6e-3, atol=1e-5)
+    browser.click("#chosen button")
+    browser.wait("!document.querySelector('#chosen b')")
+    recorded = gradient_rows(lstm)
+    np.testing.assert_allclose(shown_rows(browser)["c"], recorded["c"], rtol=6e-3, atol=1e-5)
+
+
+def test_the_gradient_arrives_from_the_end_of_time(browser, lstm):
+    grey = """return [...document.querySelectorAll('.step')].filter(s => s.querySelector('.input'))
+        .map(s => getComputedStyle(s.querySelector('.input')).fill === 'rgb(201, 206, 211)')"""
+    browser.open(lstm).press("b")
+    browser.wait("Number(document.getElementById('time').value) < 6")
+    browser.press("b")
+    at = int(browser.one("#time").get_property("value"))
+    assert 0 < at < 6
+    assert browser.run(grey) == [t < at for t in range(len(XS))]
+    browser.press(Keys.ARROW_LEFT)
+    assert browser.run(grey) == [t < at - 1 for t in range(len(XS))]
+    browser.press(Keys.ESCAPE)
+    assert not any(browser.run(grey))
+
+
+def test_the_entries_of_a_value_and_of_its_gradient(browser, lstm):
+    c = viz.record(loss_fn, LSTM(3, 4, 2, key=0), XS)["c"]
+    browser.open(lstm).press(*[Keys.ARROW_RIGHT] * 2)
+    browser.run("[...document.querySelectorAll('button.label')].find(b => b.textContent.startsWith('c')).click()")
+    browser.click("#details details summary")
+    browser.wait("document.querySelector('.matrix td')")
+    numbers = "return [...document.querySelectorAll('.matrix td')].map(td => td.title.replaceAll('−', '-'))"
+    np.testing.assert_allclose([float(v) for v in browser.run(numbers)], c[2], rtol=6e-3)
+    browser.press(Keys.ARROW_RIGHT)
+    browser.wait("document.querySelector('.matrix td')")
+    np.testing.assert_allclose([float(v) for v in browser.run(numbers)], c[3], rtol=6e-3)
+    browser.click(".entries button:nth-of-type(2)")
+    assert np.linalg.norm([float(v) for v in browser.run(numbers)]) < gradient_rows(lstm)["c"][3]
+    browser.run("document.querySelector('#weights .node').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
+    browser.wait("document.querySelector('canvas.numbers')")
+    assert browser.one("canvas.numbers").get_attribute("aria-label") == "48 numbers, 3 × 16"
+
+
+def test_a_stretch_of_time_finds_those_whose_states_are_like_it(browser):
+    xs = np.tile(np.random.default_rng(3).standard_normal((4, 1, 3), dtype="float32"), (5, 1, 1))
+    browser.open(viz.page(loss_fn, RNN(3, 4, 2, key=0), xs)).press(*[Keys.ARROW_RIGHT] * 9, "[", Keys.ARROW_RIGHT, "]")
+    assert browser.text("#similar h3").startswith("steps like t = 9 – 10")
+    found = [e.text for e in browser.all("#similar li button")]
+    assert set(found[:3]) == {"t = 5 – 6", "t = 13 – 14", "t = 17 – 18"}
+    assert float(browser.text("#similar .flow").split()[1]) > 0.95
+    assert len(browser.all(".scale .band")) == 1 + len(found)
+    browser.click("#similar li button")
+    assert browser.text("#now") == found[0].split(" –")[0]
+    browser.click("#similar .close")
+    assert not browser.all(".scale .band")
+
+
 AXE = """
 const done = arguments[0], rules = {'label-content-name-mismatch': {enabled: true}};
 axe.run({resultTypes: ['violations'], rules}).then(({violations}) => done(violations.map(v => [v.impact, v.id, v.nodes[0].html])));
 """
 
 
-def test_axe_finds_no_fault(browser, pages, lstm):
+@pytest.mark.parametrize(("name", "theme"), [("ntm", "light"), ("lstm", "dark")])
+def test_axe_finds_no_fault(browser, name, theme):
     axe = pytest.importorskip("axe_core_python", reason="accessibility is tested with axe: pip install axe-core-python")
-    source = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    for page, theme in ((pages["ntm"], "light"), (lstm, "dark")):
-        browser.open(page).press(Keys.ARROW_RIGHT, Keys.ENTER, Keys.ARROW_UP)
-        browser.run(
-            "document.documentElement.dataset.theme = arguments[0]; document.querySelectorAll('details').forEach(d => { d.open = true; })",
-            theme,
-        )
-        browser.settle()
-        browser.run(source)
-        assert browser.driver.execute_async_script(AXE) == []
-        browser.driver.get_log("browser")  # axe reads canvases, which Chromium remarks on
+    model = MODELS["ntm"] if name == "ntm" else LSTM(3, 4, 2, key=0)
+    browser.open(viz.page(loss_fn, model, XS[:2])).press(Keys.ARROW_UP)
+    everything = (
+        "document.documentElement.dataset.theme = arguments[0]; document.querySelectorAll('details').forEach(d => { d.open = true; })"
+    )
+    browser.run(everything, theme)
+    browser.wait("document.querySelector('.matrix, .numbers')")
+    browser.run((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = browser.driver.execute_async_script(AXE)
+    browser.driver.get_log("browser")  # axe reads canvases, which Chromium remarks on
+    assert found == []

@@ -275,10 +275,10 @@ def test_a_reader_without_a_mouse_or_a_screen_can_use_it(browser, ntm):
         .filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)"""
     assert browser.run(nameless) == []
     order = []
-    for _ in range(15):
+    for _ in range(16):
         browser.press(Keys.TAB)
         order.append(browser.driver.switch_to.active_element.get_attribute("id"))
-    wanted = ["previous", "time", "next", "play", "mode", "open", "all", "out", "fit", "in", "query", "theme", "present", "graph"]
+    wanted = ["previous", "time", "next", "play", "back", "mode", "open", "all", "out", "fit", "in", "query", "theme", "present", "graph"]
     assert order[: len(wanted)] == wanted
     browser.run("document.getElementById('graph').focus()")
     browser.press(Keys.ARROW_UP)

@@ -122,7 +122,7 @@ def test_strips_hold_every_step_of_named_values_to_a_part_in_250():
     for label, name in {"w write": "w_write", "w read": "w_read", "add": "add"}.items():
         strip = strips[label]
         shown = np.frombuffer(base64.b64decode(strip["data"]), "u1").reshape(6, -1)
-        values = strip["low"] + shown / 253 * (strip["high"] - strip["low"])
+        values = strip["low"] + shown / 252 * (strip["high"] - strip["low"])
         np.testing.assert_allclose(values, truth[name].reshape(6, -1), atol=(strip["high"] - strip["low"]) / 250)
     np.testing.assert_allclose(floats(strips["write g"]["data"]), truth["write.g"].ravel(), rtol=1e-6)
     memory = data_of(page)["memory"]
@@ -246,4 +246,21 @@ def test_save_and_repr(tmp_path):
     page = viz.page(eager()[0], title="a run")
     assert page.save(tmp_path / "x.html").read_text() == page.html
     assert list(tmp_path.iterdir()) == [tmp_path / "x.html"]
-    assert repr(page) == "<Page a run: 0.1 MB>"
+    assert repr(page) == f"<Page a run: {len(page.html) / 1e6:.1f} MB>"
+
+
+def test_two_members_of_the_batch_stand_below_each_other_on_one_scale():
+    model = NTM(3, 2, hidden=4, memory=(6, 3), key=0)
+    strips = [s for name, group in data_of(viz.page(loss_fn, model, XS, example=(0, 1)))["groups"] if name == "memory" for s in group]
+    for label in ("w write", "add"):
+        one, two = (s for s in strips if s["label"] == label)
+        assert strips.index(two) == strips.index(one) + 1
+        assert [(s["member"], s["second"]) for s in (one, two)] == [(0, False), (1, True)]
+        assert (one["low"], one["high"]) == (two["low"], two["high"])
+        for strip in (one, two):
+            truth = viz.record(loss_fn, model, XS, example=strip["member"])[label.replace(" ", "_")].reshape(6, -1)
+            shown = np.frombuffer(base64.b64decode(strip["data"]), "u1").reshape(6, -1)
+            values = strip["low"] + shown / 252 * (strip["high"] - strip["low"])
+            np.testing.assert_allclose(values, truth, atol=(strip["high"] - strip["low"]) / 250)
+    with pytest.raises(ValueError, match=r"example=\(\) names no member"):
+        viz.page(loss_fn, model, XS, example=())

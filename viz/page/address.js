@@ -30,7 +30,9 @@ const PARTS = {
   t: [() => S.at ? String(S.at) : null, v => moveTo(Number(v) || 0)],
   present: [() => S.pane, v => { if (!presented()) present(v); else showPane(v); }],
   view: [() => S.own ? [(pane().w / 2 - S.x) / S.k, (pane().h / 2 - S.y) / S.k, S.k].map(v => v.toFixed(2)).join(',') : null, lookAt],
+  stretch: [() => S.stretch && S.stretch.join('-'), v => { const two = v.split('-').map(Number); if (two.length === 2 && two.every(n => n >= 0 && n < T)) chooseStretch(two); }],
   slot: [() => S.cell === null ? null : String(S.cell), v => { if (D.memory && /^\d+$/.test(v)) keepCell(Number(v)); }],
+  of: [() => chosen.what && `${chosen.what.step}.${chosen.what.row}${chosen.through ? '.L' : ''}`, v => { const what = unpick(v.replace('.L', '')); if (what) differentiate(what, v.endsWith('.L')); }],
   pick: [pickText, v => { const what = unpick(v); if (what) pick(what, true); }],
 };
 

@@ -51,7 +51,8 @@ function showDetails() {
     const row = el('tr', {}, ...NAMES.map((_, s) => el('td', { class: s === BAD && numbers[s] > 0 ? 'bad' : null }, s === BAD ? String(numbers[s]) : short(numbers[s]))));
     box.append(el('table', {}, el('thead', {}, el('tr', {}, ...NAMES.map(n => el('th', { scope: 'col' }, n)))), el('tbody', {}, row)));
   }
-  if (D.gradient) box.append(el('p', { class: 'norm' }, swatch(norm), `‖∂L/∂${name}‖ = ${normText(norm)}`));
+  if (D.gradient) box.append(el('p', { class: 'norm' }, swatch(norm), `‖∂${lossName()}/∂${name}‖ = ${normText(norm)}`), offers(p) ?? '');
+  if (known) entriesOf(box, p);
   if (!shared) { inputsOf(box, p); course(box, p); }
 }
 
@@ -78,7 +79,7 @@ function inputsOf(box, { step, row }) {
     }
     const norm = flow(step, row, argument);
     list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
-      D.live ? el('button', { 'aria-label': `cut the connection from ${words}`, title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, '✂') : null,
+      D.live && kind !== 'number' ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
@@ -117,8 +118,8 @@ function overview(box) {
   box.dataset.words = '';
   box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
   const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
-  if (states.length) {
-    box.append(el('h3', {}, `‖∂L/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
+  if (states.length && !live.difference) {
+    box.append(el('h3', {}, `‖∂${lossName()}/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
       facts(states.map(s => [s.label, el('span', {}, swatch(s.values[0] / s.values[T - 1]), short(s.values[0] / s.values[T - 1]))])));
   }
   box.append(el('p', { class: 'hint' }, 'Click an operation for its type, numbers, gradient and line; a step’s name opens it. Drag to move, wheel to zoom.'));
@@ -129,7 +130,7 @@ function overview(box) {
 function buildMemory() {
   const m = D.memory;
   if (!m) return;
-  m.sides = ['write', 'read'].map(word => strips.filter(s => s.kind === 'weights' && s.label.startsWith('w ' + word)));
+  m.sides = ['write', 'read'].map(word => strips.filter(s => !s.second && s.kind === 'weights' && s.label.startsWith('w ' + word)));
   const column = (canvas, words) => el('figure', {}, el('div', { class: 'plate' }, canvas, rowFrame(m.slots)), el('figcaption', {}, words));
   m.canvas = el('canvas', { role: 'img', class: 'whole' });
   m.small = m.sides.map(() => el('canvas', { role: 'img', class: 'side' }));

@@ -16,7 +16,7 @@ from .. import style, text
 
 SCRIPTS = (
     "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "strips.js", "details.js",
-    "pointing.js", "provenance.js", "panes.js", "address.js", "main.js",
+    "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
 )  # fmt: skip
 _DARK = "#171C21"
 

@@ -1,4 +1,4 @@
-// The box in which a reader changes values, and the list of changes.
+// The box in which a reader changes values, and the list of changes. It is no form: a frame in a notebook submits none.
 // A target is what the box changes: { name, numbers: one in each column (null for none) or a single one, column, block }, or with `edges` a connection.
 let target = null;
 
@@ -43,23 +43,24 @@ const aimAtEdge = (p, argument, words) => aim(P => {
   return column < 0 ? { name, column: 0, edges: [edges(p.step, p.row)] } : { name, column, edges: inColumns(p, edges) };
 });
 
-// A cell of a strip, or of the memory: source is where its values come from.
-const aimAtCell = (name, find, t, row) => aim(P => {
+// A cell of a strip, or of the memory; all rows of a step where `row` is −1. `find` gives the source of its values,
+// `member` the one of the batch that is not the first shown.
+const aimAtCell = (name, find, t, row, member) => aim(P => {
   const source = find(P);
   if (!source || Array.isArray(source) || source.values[t] === null) return target;
-  const found = { name, column: t, numbers: source.values, element: '' };
-  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(row * (source.width || 1)) - start;
+  const found = { name, column: t, numbers: source.values, element: '', member };
+  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(Math.max(row, 0) * (source.width || 1)) - start;
   const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
-  return { ...found, element: index.slice(0, source.width ? -1 : index.length).join(', ') };
+  return { ...found, element: row < 0 ? '' : index.slice(0, source.width ? -1 : index.length).join(', ') };
 }, false);  // a click on a strip is for the cursor first: keys go on to move it
 
 const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
 
-// The part of a value that is shown: that of one member of the batch.
-function blockOf({ whole }, n) {
-  const { shape } = live.base.at(n), { example, slices } = live.program;
+// The part of a value that is shown: that of one member of the batch, without axes of length 1.
+function blockOf({ whole, member }, n) {
+  const { shape } = live.base.at(n), { slices } = live.program, example = member ?? live.program.example;
   const own = slices.includes(n) ? shape.slice(1) : shape, inner = whole || example === null || own.length < 2 ? own : own.slice(1);
-  return { start: inner === own ? 0 : example * count(inner), shape: inner };
+  return { start: inner === own ? 0 : example * count(inner), shape: inner.filter(n => n !== 1) };
 }
 
 // The places of an element such as "3" or "2, 5" in a value; those of the whole block for "". Raises an error for what it does not have.
@@ -94,7 +95,7 @@ function changeTo(changes, difference = live.difference) {
     return error.message;
   }
   drawChanges();
-  say(`${changes.length} changes; ${lossWords()}`);
+  say(`${changes.length === 1 ? '1 change' : `${changes.length} changes`}; ${lossWords()}`);
   return '';
 }
 
@@ -103,63 +104,91 @@ function lossWords() {
   return loss === null ? '' : `L = ${short(at(live.now))}${live.changes.length ? `, recorded ${short(at(live.base))}` : ''}`;
 }
 
-function applyBox(e) {
-  e.preventDefault();
+function applyBox() {
   let problem;
-  try { problem = changeTo([...live.changes, described()]); } catch (error) { problem = error.message; }
+  try {
+    Object.assign(target, { element: $('element')?.value, how: $('how')?.value, when: $('when')?.value });
+    problem = changeTo([...live.changes, described()]);
+  } catch (error) { problem = error.message; }
   if (problem) { $('problem').textContent = problem; $('problem').hidden = false; }
 }
 
-// The number that the box points at, now and as it was recorded.
-function currentWords() {
-  const { numbers, column } = target, n = numbers.length === 1 ? numbers[0] : numbers[column];
+function flip() {
+  $('how').value = 'set';
+  $('value').value = 1 - pointed().now;
+  $('apply').click();
+}
+
+const valueHere = ({ numbers, column }) => numbers.length === 1 ? numbers[0] : numbers[column];
+
+// The number that the box points at, now and as it was recorded; of several numbers, how many they are.
+function pointed() {
+  const n = valueHere(target), places = elementsOf(target, n, $('element').value.trim());
+  const [now, before] = [live.now, live.base].map(run => Number(run.at(n).data[places[0]]));
+  return places.length === 1 ? { many: 1, now, before } : { many: places.length };
+}
+
+function showPointed() {
+  let words, bit = false;
   try {
-    const places = elementsOf(target, n, $('element').value.trim());
-    if (places.length > 1) return `${places.length} numbers`;
-    const [now, before] = [live.now, live.base].map(run => Number(run.at(n).data[places[0]]));
-    return `now ${short(now)}${now === before ? '' : `, recorded ${short(before)}`}`;
-  } catch (error) { return error.message; }
+    const { many, now, before } = pointed();
+    words = many !== 1 ? `${many} numbers` : `now ${short(now)}${now === before ? '' : `, recorded ${short(before)}`}`;
+    bit = now === 0 || now === 1;
+  } catch (error) { words = error.message; }
+  $('current').textContent = words;
+  $('flip').hidden = !bit;
 }
 
 function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
-  const option = (value, words) => el('option', { value }, words);
+  const option = (value, words) => el('option', { value, selected: value === target.how || value === target.when }, words);
   const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
-  const close = el('button', { type: 'button', class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; drawChanges(); } });
-  const apply = el('button', { id: 'apply', type: 'submit' }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
-  const form = el('form', { onsubmit: applyBox, onkeydown: e => { if (e.key === 'Escape') close.click(); } }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
-  if (edges) { form.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return form; }
-  const { shape } = blockOf(target, numbers.length === 1 ? numbers[0] : numbers[column]), current = el('small', { id: 'current' });
-  const which = el('input', { id: 'element', value: element, placeholder: 'all', size: 7, autocomplete: 'off', oninput: () => { current.textContent = currentWords(); } });
-  form.append(
-    shape.length ? el('p', {}, el('label', {}, 'element ', which), ` of (${shape.join(', ')}) `, current) : el('p', {}, el('input', { id: 'element', type: 'hidden', value: '' }), current),
+  const close = el('button', { class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; $('graph').focus(); drawChanges(); } });
+  const apply = el('button', { id: 'apply', onclick: applyBox }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
+  const keys = e => {
+    if (e.key === 'Escape') close.click(); else if (e.key === 'Enter' && e.target.tagName === 'INPUT') applyBox(); else return;
+    e.stopPropagation();
+  };
+  const box = el('div', { onkeydown: keys }, el('h3', {}, edges ? 'cut ' : 'change ', el('b', {}, name), close));
+  if (edges) { box.append(el('p', { class: 'hint' }, 'What is read there becomes 0, and no gradient passes.'), el('p', {}, when, ' ', apply), problem); return box; }
+  const { shape } = blockOf(target, valueHere(target)), one = count(shape) === 1;
+  const which = el('input', { id: 'element', type: one ? 'hidden' : 'text', value: one ? '' : element, placeholder: 'all', size: 7, autocomplete: 'off', oninput: showPointed });
+  box.append(
+    el('p', {}, one ? which : el('label', {}, 'element ', which, ` of (${shape.join(', ')})`), el('small', { id: 'current' }), el('button', { id: 'flip', onclick: flip }, 'flip')),
     el('p', {}, el('select', { id: 'how', 'aria-label': 'how' }, option('set', 'set to'), option('scale', 'multiply by')), ' ',
       el('input', { id: 'value', type: 'number', step: 'any', 'aria-label': 'number' }), ' ', when, ' ', apply),
     problem);
-  return form;
+  return box;
 }
 
 function drawChanges() {
-  const box = $('changes');
+  const box = $('changes'), state = $('state'), focus = box.contains(document.activeElement) && document.activeElement.id;
+  state.hidden = !live.changes.length && !live.difference;
+  state.textContent = live.difference ? 'difference from the recording' : 'changed';
+  document.body.classList.toggle('differs', live.difference);
   box.hidden = !target && !live.changes.length && !live.difference;
   box.replaceChildren();
-  if (box.hidden) return;
+  if (box.hidden) { if (focus !== false) $('graph').focus(); return; }
   if (target) box.append(drawBox());
-  if (target?.numbers) $('current').textContent = currentWords();
+  if (target?.numbers) showPointed();
   if (live.changes.length) {
     box.append(el('h3', {}, 'changes', el('small', {}, ` ${lossWords()}`)), el('ul', {}, ...live.changes.map((one, k) => el('li', {}, one.words,
       el('button', { class: 'cross', 'aria-label': `take back: ${one.words}`, title: 'take back', onclick: () => changeTo(live.changes.filter((_, n) => n !== k)) })))));
   }
   box.append(el('p', {}, el('label', {}, el('input', { id: 'difference', type: 'checkbox', checked: live.difference, onchange: e => changeTo(live.changes, e.target.checked) }), ' difference from the recording'),
     live.changes.length ? el('button', { id: 'reset', onclick: () => changeTo([], false) }, 'reset') : null));
+  if (focus !== false) ($(focus) ?? $('difference')).focus();
 }
 
 // ---- marks of what is changed
 
+const isSet = n => live.changes.some(c => c.values?.some(([m]) => m === n));
+const hasChanges = i => live.changes.length > 0 && live.program.rows[i].some(isSet);
+
 function isChanged([i, row, argument]) {
   if (!live.changes.length) return false;
   const { rows, shared, edges } = live.program;
-  if (argument < 0) return live.changes.some(c => c.values?.some(([n]) => n === (i < 0 ? shared[row] : rows[i][row])));
+  if (argument < 0) return isSet(i < 0 ? shared[row] : rows[i][row]);
   const found = edges[i][template(i).first[row] + argument], [[n, k]] = found.length ? pairs(found) : [[rows[i][row], argument]];
   return live.changes.some(c => c.cuts?.some(([m, l]) => m === n && l === k));
 }

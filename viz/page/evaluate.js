@@ -91,9 +91,9 @@ function forward(P, { values: edits, cuts }) {
   return { at, given };
 }
 
-// Cotangents of the loss: { of(number): of a value, along(node, argument): that reaches it by one reader }; undefined for none.
+// Cotangents of the loss, or of the sum of a value (of its product with a seed): { of(number): of a value, along(node, argument): that reaches it by one reader }; undefined for none.
 // Where a value was overwritten it is a constant: it has a cotangent, and nothing passes on from there. Nothing passes along what was cut.
-function backward(P, { at, given }, { values: edits, cuts }) {
+function backward(P, { at, given }, { values: edits, cuts }, from = P.loss, seed = null) {
   const totals = new Map(), flows = [];
   const own = new Set();  // the numbers whose cotangent is a sum made here
   const deposit = (n, ct) => {
@@ -102,9 +102,9 @@ function backward(P, { at, given }, { values: edits, cuts }) {
     totals.set(n, sum ?? ct);
   };
   const several = new Map();  // node with several results -> their cotangents
-  const one = zeros([at(P.loss).dtype, at(P.loss).shape]);
-  one.data.fill(1);
-  totals.set(P.loss, one);
+  const ones = zeros([at(from).dtype, at(from).shape]);
+  ones.data.fill(1);
+  totals.set(from, seed ?? ones);
   for (let node = P.graph.nodes.length - 1; node >= 0; node--) {
     const [name, attrs] = P.signatures[P.graph.nodes[node][0]], args = sources(P, node);
     if (name === 'item' && totals.has(node)) {

@@ -90,7 +90,7 @@ function mark(node, i, row, argument = -1, words = null) {
 function colour([i, row, argument]) {
   if (S.mode === 'kind') return null;
   const read = i < 0 ? which => ofShared(row, which) : which => number(i, row, which);
-  if (S.mode === 'gradient') return decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
+  if (S.mode === 'gradient') return waiting(i) ? rgb(D.none) : decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
   if (argument >= 0) return null;
   const size = i < 0 ? D.shared[row].node[8] : template(i).nodes[row][8];
   if (!size) return null;
@@ -101,7 +101,7 @@ function tint(node) {
   if (!node.m) return;
   const found = colour(node.m), lines = node.classList.contains('wire');
   node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
-  node.classList.toggle('changed', isChanged(node.m));
+  node.classList.toggle('changed', isChanged(node.m) && !(lines && node.m[2] < 0));
   if (node.m[3]) node.m[3].style.fill = found ? ink(found) : '';
 }
 
@@ -118,7 +118,7 @@ function drawStep(i) {
   const head = svg('g', { class: 'head', role: 'button', 'aria-expanded': open, 'aria-label': `${label}, ${open ? 'close' : 'open'}` },
     svg('rect', { class: 'ghost', x: 0, y: -h - 20, width: Math.max(w, 40), height: 20 }),
     svg('text', { x: 4, y: -h - 6 }, `${open ? '▾' : '▸'} ${label}`));
-  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
+  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}${hasChanges(i) ? ' changed' : ''}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
   drawCorridor(g, i);
   if (t.weights) g.append(svg('path', { class: 'stub', d: `M${w - 9} ${barY}V6` }), svg('path', { class: 'stub tip', d: `M${w - 9} 0l-3 8h6z` }));
   for (const [x, row, bus] of shape(i).outputs) if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));

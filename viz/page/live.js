@@ -24,15 +24,15 @@ function computed(P, changes) {
     for (const [n, elements] of values ?? []) given.values.set(n, [...given.values.get(n) ?? [], { elements, number, scaled }]);
     for (const [n, argument] of cuts ?? []) given.cuts.set(n, (given.cuts.get(n) ?? new Set()).add(argument));
   }
-  const values = forward(P, given), none = { of: () => undefined, along: () => undefined };
-  return { ...values, ...P.loss === null ? none : backward(P, values, given) };
+  const values = forward(P, given);
+  return { ...values, ...cotangents(P, values, given) };
 }
 
 // Put these changes in the place of all others. Raises what the computation raises, and then keeps the old ones.
 function change(changes, difference = live.difference) {
   const now = changes.length ? computed(live.program, changes) : live.base;
   Object.assign(live, { now, changes, difference });
-  show(changes.length || difference ? figures(live.program, now, difference ? live.base : null) : live.recorded);
+  show(changes.length || difference || chosen.what ? figures(live.program, now, difference ? live.base : null) : live.recorded);
 }
 
 // Norms of values and gradients, of the page's own computation against those recorded: rounding is all that may differ.
@@ -93,10 +93,10 @@ function statistics(value) {  // as STATISTICS of graph.py
   return [low, high, sum / Math.max(value.data.length - bad, 1), Math.sqrt(squares), bad];
 }
 
-// The norm of a sum of cotangents; an estimate where their sizes differ, as those of views do; −1 of none.
+// The norm of a sum of cotangents; an estimate where their shapes differ, as those of views do; −1 of none.
 function normOf(parts) {
   if (!parts.length) return -1;
-  if (parts.some(p => p.data.length !== parts[0].data.length)) return lengthOf(parts.map(p => normOf([p])));
+  if (parts.some(p => p.shape.join() !== parts[0].shape.join())) return lengthOf(parts.map(p => normOf([p])));
   const [{ data }, ...others] = parts;
   let squares = 0;
   for (let i = 0; i < data.length; i++) {

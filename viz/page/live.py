@@ -24,30 +24,32 @@ WHY = "values cannot be changed on this page"
 def live(outputs: Sequence[Node], loss: Node | None, wiring: Wiring, shown: dict[str, Any], example: int | None, notes: list[str]) -> str:
     """The program and the sources of all numbers, as JSON, deflated, as base64; "" for what the script cannot compute, and a note says why.
 
-    `shown` are the data of the page. What only this function reads of them is taken out: the "source" of strips, the "item" of shared values.
+    `shown` are the data of the page. What is read here alone is taken out of them: the "source" of strips, the "item" of shared values.
     """
-    strips = [strip for _, group in shown["groups"] for strip in group]
-    series = [strip.pop("source") for strip in strips]
+    strips = [strip.pop("source") for _, group in shown["groups"] for strip in group]
     memory = shown["memory"].pop("source") if shown["memory"] else None
     shared = [s.pop("item") for s in shown["shared"]]
     try:
-        values = [n.value for n in ancestors(outputs, lambda n: False) if isinstance(n.value, np.ndarray)]
-        if (total := sum(v.size for v in values)) > MOST:
-            raise NotComputed(f"they are {total / 1e6:.0f} million numbers")
-        if any(i.node.origin.vjp_of is not None for i in wiring.timeline.items):
-            raise NotComputed("some of them are gradients")
+        _require_few(outputs)
         found = _Sources(Program(outputs, loss), wiring)
+        program = found.program.data()
     except NotComputed as reason:
         notes.append(f"{WHY}: {reason}")
         return ""
     data = {
-        **found.program.data(),
+        **program,
         **found.steps(shared),
-        "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in series],
+        "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in strips],
         "memory": found.series(memory),
         "example": example,
     }
     return b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
+
+
+def _require_few(outputs: Sequence[Node]) -> None:
+    values = [n.value for n in ancestors(outputs, lambda n: False) if isinstance(n.value, np.ndarray)]
+    if (total := sum(v.size for v in values)) > MOST:
+        raise NotComputed(f"they are {total / 1e6:.0f} million numbers")
 
 
 class _Sources:
@@ -55,6 +57,8 @@ class _Sources:
 
     def __init__(self, program: Program, wiring: Wiring):
         self.program, self.wiring, self.items = program, wiring, wiring.timeline.items
+        if any(i.node.origin.vjp_of is not None for i in self.items):
+            raise NotComputed("some of them are gradients")
 
     def steps(self, shared: Sequence[int]) -> dict[str, Any]:
         """{"rows": the value of each row of each step; "edges": the edges of each argument, [] for that of the operation itself; "shared";

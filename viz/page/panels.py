@@ -6,9 +6,9 @@ A strip is one panel: one value over all steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed, slot
 
-MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
+# The bytes in a strip for no value, for one that is not finite, and for the greatest one. The last is even, so that 0 has a byte.
+MISSING, BAD, LEVELS = 254, 255, 252
 WIDEST = 512  # the most rows of a strip
 HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
@@ -65,34 +66,35 @@ Parts = list[list[int | tuple[int, int]]]
 
 
 def panels(
-    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
+    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], examples: Sequence[int | None], notes: list[str]
 ) -> dict[str, Any]:
     """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
     timeline = wiring.timeline
-    recorded = _recorded(outputs, wiring, example)
+    recorded = [_recorded(outputs, wiring, e) for e in examples]
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for name, array in _checked(given, timeline.end).items():
-        same = next((r for r in recorded.values() if np.array_equal(r.values(), array)), None)
+        same = next((r for r in recorded[0].values() if np.array_equal(r.values(), array)), None)
         for k, (label, kind, values) in enumerate(rows_of({name: array})):
             source = same.rows(rows_of({name: same.places})[k][2]) if same is not None else None
-            groups[INPUTS].append(_strip(label, kind, values, everywhere, notes, source))
+            groups[INPUTS].append(_strip(Row(label, kind, values, everywhere, source), values, notes))
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
     outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
-    for path, series in recorded.items():
-        stem, array, present = path.rsplit(".", 1)[-1], series.values(), series.present
+    for path in recorded[0]:
+        stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
             continue
-        for (label, kind, values), (_, _, places) in zip(rows_of({path: array}), rows_of({path: series.places}), strict=True):
-            source = series.rows(places)
-            if kind == "memory":
-                memory = _memory(label, values, present, notes, source) if memory is None or stem == "M" else memory
-                source = series.rows(places.reshape(len(places), -1), values.shape[2])
-                label, kind, values = f"‖{label}‖ of each slot", "values", np.linalg.norm(values, axis=2)
-            group = INPUTS if stem in outer else _group(path, stem, kind)
-            groups[group].append(_strip(label, kind, values, present, notes, source))
+        for rows in zip(*(_rows(path, r[path]) for r in recorded), strict=True):
+            if rows[0].kind == "memory":
+                memory = _memory(rows[0], notes) if memory is None or stem == "M" else memory
+                rows = tuple(_norms(row) for row in rows)
+            group = INPUTS if stem in outer else _group(path, stem, rows[0].kind)
+            whole = np.concatenate([row.values for row in rows])
+            for k, row in enumerate(rows):
+                member = {"member": examples[k], "second": k > 0} if len(rows) > 1 else {}
+                groups[group].append({**_strip(row, whole, [] if k else notes), **member})
     groups[MEMORY].sort(key=lambda s: s["order"])
     items = {i.node: i.index for i in timeline.items}
     for strip in (s for strips in groups.values() for s in strips):
@@ -100,6 +102,29 @@ def panels(
         strip["slot"] = "" if index is None else slot(wiring, index)
         strip["state"] = index is not None and wiring.slot.get(index) in wiring.stateful
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
+
+
+class Row(NamedTuple):
+    """What a strip shows: the values of one member of the batch, which columns have one, and where they come from."""
+
+    label: str
+    kind: str
+    values: np.ndarray
+    present: np.ndarray
+    source: Series | None
+
+
+def _rows(path: str, series: Series) -> Iterator[Row]:
+    array = series.values()
+    for (label, kind, values), (_, _, places) in zip(rows_of({path: array}), rows_of({path: series.places}), strict=True):
+        yield Row(label, kind, values, series.present, series.rows(places))
+
+
+def _norms(row: Row) -> Row:
+    """The norms of the slots of a memory."""
+    assert row.source is not None
+    source = row.source.rows(row.source.places.reshape(len(row.values), -1), row.values.shape[2])
+    return Row(f"‖{row.label}‖ of each slot", "values", np.linalg.norm(row.values, axis=2), row.present, source)
 
 
 def _item(source: Series | Parts | None, items: Mapping[Node, int]) -> int | None:
@@ -172,7 +197,7 @@ def _places(value: Any) -> np.ndarray:
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
-    """The places of attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row for an array of another shape."""
+    """The places of attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row for another shape."""
     one = _places(value)[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
     return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
 
@@ -190,17 +215,18 @@ def _stacked(found: Mapping[int, tuple[Node, np.ndarray]], length: int, example:
     return Series([found[t][0] if t in found else None for t in range(length)], places)
 
 
-def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str], source: Series | None) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes."""
-    flat = array.reshape(len(array), -1)
-    strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label), "source": source}
-    if kind == "curves":
+def _strip(row: Row, whole: np.ndarray, notes: list[str]) -> dict[str, Any]:
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes, on the scale of `whole`."""
+    flat, present = row.values.reshape(len(row.values), -1), row.present
+    label = row.label.replace("\\$", "$")
+    strip = {"label": label, "kind": row.kind, "rows": flat.shape[1], "order": _order(row.label), "source": row.source}
+    if row.kind == "curves":
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
         return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
     if flat.shape[1] > WIDEST:
-        notes.append(f"{strip['label']}: the first {WIDEST} of {flat.shape[1]} rows are shown")
+        notes.append(f"{label}: the first {WIDEST} of {flat.shape[1]} rows are shown")
         flat, strip["rows"] = flat[:, :WIDEST], WIDEST
-    return {**strip, **_bytes(flat, present, kind)}
+    return {**strip, **_bytes(flat, present, row.kind, whole)}
 
 
 def _order(label: str) -> int:
@@ -210,8 +236,8 @@ def _order(label: str) -> int:
     return next((ranks[w] for w in words if w in ranks), 7)
 
 
-def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[str, Any]:
-    finite = flat[np.isfinite(flat)]
+def _bytes(flat: np.ndarray, present: np.ndarray, kind: str, whole: np.ndarray) -> dict[str, Any]:
+    finite = whole[np.isfinite(whole)]
     high = float(np.abs(finite).max()) if finite.size else 1.0
     high = high or 1.0
     low = -high if kind != "weights" and finite.size and float(finite.min()) < 0 else 0.0
@@ -221,13 +247,15 @@ def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[
     return {"low": low, "high": high, "data": packed(level, "u1")}
 
 
-def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str], source: Series) -> dict[str, Any] | None:
+def _memory(row: Row, notes: list[str]) -> dict[str, Any] | None:
     """The memory (columns, slots, width) as bytes; None where it is too large."""
-    length, slots, width = array.shape
-    if array.size > HEAVIEST:
-        notes.append(f"{label}: {array.size / 1e6:.0f} million numbers over all steps are too many; the norms of its slots are shown")
+    length, slots, width = row.values.shape
+    if row.values.size > HEAVIEST:
+        size = f"{row.values.size / 1e6:.0f} million numbers"
+        notes.append(f"{row.label}: {size} over all steps are too many; the norms of its slots are shown")
         return None
-    return {"label": label, "slots": slots, "width": width, "source": source, **_bytes(array.reshape(length, -1), present)}
+    data = _bytes(row.values.reshape(length, -1), row.present, "values", row.values)
+    return {"label": row.label, "slots": slots, "width": width, "source": row.source, **data}
 
 
 # ---- gradients

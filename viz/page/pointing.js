@@ -41,7 +41,7 @@ function linkGraph() {
   sheet.addEventListener('pointerleave', () => point(null));
 }
 
-const hasCells = strip => D.memory && strip.rows === D.memory.slots && (strip.kind === 'weights' || strip.label.startsWith('‖'));
+const hasCells = strip => D.memory && !strip.second && strip.rows === D.memory.slots && (strip.kind === 'weights' || strip.label.startsWith('‖'));
 
 // The frame around one of so many rows of a heat map.
 function rowFrame(rows) {

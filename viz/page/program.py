@@ -1,7 +1,7 @@
 """A graph as data for the script of the page, which computes it again, forward and in reverse.
 
-Gradient rules travel as graphs: the rule of each operation is traced, so the script needs a rule of NumPy's meaning for each primitive and no
-other. Equal operations share their types, attributes and gradient rule.
+Gradient rules travel as graphs: that of each operation is traced. So the script has for each primitive a rule of its meaning, and no other.
+Equal operations share their types, attributes and gradient rule.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from minigrad.graph.nodes import interning
 from minigrad.graph.types import TensorType
 from minigrad.origin import override
 from minigrad.primitives.rules import cotangent_type
+from minigrad.table import TABLE
 from minigrad.tensor import abstract, wrap
 from minigrad.transforms.reverse import gradient_rule, reverse
 
@@ -32,8 +33,8 @@ class NotComputed(Exception):
 class Program:
     """The nodes on which outputs depend, as data.
 
-    A node is [signature, *arguments]. An argument is how many values it stands before the node, or −1 − k for leaf k. Before the nodes stand
-    the params. `number` gives the number of a node of the program, or of a leaf.
+    A node is [signature, *arguments]. An argument is how many values it stands before the node, or −1 − k for leaf k. The params stand
+    before the nodes. `number` gives the number of a node, or −1 − k.
 
     Raises NotComputed where the script lacks an operation or a dtype.
     """
@@ -87,7 +88,7 @@ class Program:
     def _signature(self, node: Node) -> int:
         """The number of [operation, attributes, types of the results]."""
         name = node.op.name
-        if name in REFUSED:
+        if name in REFUSED or name not in TABLE:
             raise NotComputed(f"the page has no rule for {name}")
         return _index(self.signatures, [name, {k: self._plain(v) for k, v in node.attrs.items()}, _types(node.type)])
 
@@ -145,5 +146,3 @@ def _array(leaf: Node) -> list[Any]:
     one = array.size > 1 and array.dtype.kind != "V" and array.tobytes() == array.ravel()[:1].tobytes() * array.size
     kept = np.ascontiguousarray(array.ravel()[:1] if one else array, array.dtype.newbyteorder("<"))
     return [*_types(leaf.type), b64encode(kept.tobytes()).decode()]
-
-

@@ -12,7 +12,7 @@ function stored(t, cell, j) {
 }
 
 function vectorsOf(word) {  // the strips of this name, one for each write head; null unless each head has one
-  const found = strips.filter(s => new RegExp(`^${word}( \\d+)?$`).test(s.label) && s.rows === D.memory.width && s.kind === 'values');
+  const found = strips.filter(s => !s.second && new RegExp(`^${word}( \\d+)?$`).test(s.label) && s.rows === D.memory.width && s.kind === 'values');
   return found.length && found.length === D.memory.sides[0].length ? found : null;
 }
 

@@ -1,5 +1,5 @@
 // Values over time: one row for each value, all on the same time axis, with one cursor.
-const MISSING = 254, BAD_BYTE = 255, LEVELS = 253;
+const MISSING = 254, BAD_BYTE = 255, LEVELS = 252;
 const strips = [];
 const T = D.columns.length;
 
@@ -50,7 +50,7 @@ function drawCurves({ canvas, values, rows }) {
 
 function drawStrip(strip) {
   if (!strip.value.offsetParent) return;  // its group is closed
-  const values = valuesOf(strip), { canvas, rows, kind } = strip;
+  const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
   else if (kind === 'curves') drawCurves(strip);
   else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
@@ -92,7 +92,7 @@ function buildStrip(strip) {
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const cell = e => {
@@ -105,19 +105,21 @@ function buildStrip(strip) {
     point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
     strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
   };
-  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
+  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); [strip.pressed] = cell(e); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
   strip.canvas.addEventListener('pointerleave', () => point(null));
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
-    const [t, row] = cell(e);
-    aimAtCell(strip.label, P => P.strips[n], t, row);
+    const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
+    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
-  const words = [strip.label, strip.extent = size ? el('small', {}, size) : null], known = inGraph.has(strip.slot);
-  const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words) : el('span', { class: 'label' }, ...words);
-  strip.line = el('div', { class: 'strip' }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
+  const member = strip.member === undefined ? null : el('small', {}, `member ${strip.member}`);
+  strip.extent = size && !strip.second ? el('small', {}, size) : null;
+  const words = strip.second ? [member] : [strip.label, member, strip.extent], known = inGraph.has(strip.slot);
+  const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words.filter(Boolean)) : el('span', { class: 'label' }, ...words.filter(Boolean));
+  strip.line = el('div', { class: `strip${strip.second ? ' second' : ''}` }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
   return strip.line;
 }
 
@@ -129,8 +131,8 @@ function buildStrips() {
     axis.append(tick);
   }
   axis.addEventListener('pointerdown', e => { axis.setPointerCapture(e.pointerId); });
-  axis.addEventListener('pointermove', e => { if (e.buttons === 1) scrub(e, axis); });
-  axis.addEventListener('click', e => scrub(e, axis));
+  axis.addEventListener('pointermove', e => { if (e.buttons === 1 && !e.shiftKey) scrub(e, axis); });
+  axis.addEventListener('click', e => { if (!e.shiftKey) scrub(e, axis); });
   $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, 'time step t'), axis, el('span', { class: 'value', id: 'here' })));
   const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }), el('div', { id: 'ghost', hidden: true }));
   D.groups.forEach(([name, list]) => {
