@@ -8,6 +8,7 @@ RUN    ?= runs/demo
 FASTEST := --controller ff --start location --M-0 random --batch 1 --lr 3e-3 --schedule cosine --steps 10000 --evaluate-every 500
 BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test docs lint slow checked fuzz soak array-api coverage portable wheel clean
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from . import chapters, links, reference
-from .languages import LANGUAGES
+from .languages import LANGUAGES, with_code
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -21,12 +21,14 @@ SOURCES, HTML = SITE / "sources", SITE / "html"
 
 
 def results(folder: Path) -> None:
-    """The recorded results as pages: their texts and pictures."""
+    """The recorded results as pages: their texts, below these their tables, and their pictures."""
     for page in sorted((ROOT / "examples" / "results").glob("*/README.md")):
         target = folder / page.parent.name
         shutil.copytree(page.parent, target, ignore=shutil.ignore_patterns("*.json", "*.txt", "table.md"))
         text = re.sub(r"\]\((\.\./[\w-]+)/\)", r"](\1/README.md)", page.read_text(encoding="utf-8"))
-        (target / page.name).write_text(text, encoding="utf-8")
+        table = page.with_name("table.md")
+        more = "\n\n" + table.read_text(encoding="utf-8") if table.exists() else ""
+        (target / page.name).write_text(text + more, encoding="utf-8")
 
 
 def collect() -> None:
@@ -36,8 +38,13 @@ def collect() -> None:
         shutil.copytree(DOCS / language, SOURCES / language)
         for picture in DOCS.glob("*.svg"):
             shutil.copy(picture, SOURCES / language)
+    for page in SOURCES.glob("zh/*/*.md"):
+        original = SOURCES / "en" / page.relative_to(SOURCES / "zh")
+        if original.exists():
+            page.write_text(with_code(page.read_text(encoding="utf-8"), original.read_text(encoding="utf-8")), encoding="utf-8")
     chapters.write(SOURCES, SITE / "executed", chapters.names())
-    reference.write(SOURCES / "en" / "reference")
+    for language in LANGUAGES:
+        reference.write(SOURCES / language / "reference", language)
     results(SOURCES / "en" / "results")
 
 

@@ -1,7 +1,11 @@
-"""The link from a page to the same page in the other language, and from a chapter to its notebook."""
+"""The link from a page to the same page in the other language, and from a chapter to its notebook; code that both pages share.
+
+A page in Chinese has `<!-- code -->` where the English page of its name has a block of code: each block is written once.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +13,17 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 LANGUAGES = {"en": "English", "zh": "中文"}
+MARK = "<!-- code -->"
+BLOCK = re.compile(r"^```\w+\n.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def with_code(page: str, english: str) -> str:
+    """The page with the blocks of code of the English one in the places marked. Raises ValueError where there are more or fewer of them."""
+    blocks = BLOCK.findall(english)
+    if page.count(MARK) != len(blocks):
+        raise ValueError(f"{page.partition(chr(10))[0]}: {page.count(MARK)} places for {len(blocks)} blocks of code")
+    parts = page.split(MARK)
+    return "".join(part + block for part, block in zip(parts, [*blocks, ""], strict=True))
 
 
 def counterpart(page: str, sources: Path) -> str:

@@ -1,4 +1,4 @@
-"""The pages of the reference that are made from the code: public names, models, tasks, commands. In English alone."""
+"""The pages of the reference that are made from the code: public names, models, tasks, commands, all in English alone, and bridges."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from minigrad.experiments import MODELS, TASKS, Config, Experiment
 from minigrad.experiments.config import Setting, model_settings, run_settings, task_settings
 
+from . import bridges
 from .docstrings import converted, escaped
 
 PAGES = {  # {page: [(heading, module, its names, or the module that has them; None: all its own)]}
@@ -29,6 +30,10 @@ PAGES = {  # {page: [(heading, module, its names, or the module that has them; N
     "models-api": [("Models", "minigrad.models", None)],
     "viz": [("Drawings", "minigrad.viz", None)],
     "testing": [("Testing", "minigrad.testing", None)],
+    "export-api": [
+        ("Bridges", "minigrad.export", "TensorBoard"), ("PyTorch", "minigrad.export.torch", "function module Wrapped graph leaves notes"),
+        ("JAX", "minigrad.export.jax", None), ("ONNX", "minigrad.export.onnx_model", "onnx"), ("numba", "minigrad.export.numba", None),
+    ],
 }  # fmt: skip
 
 
@@ -134,8 +139,11 @@ def commands() -> Iterator[str]:
     )
 
 
-def write(folder: Path) -> None:
-    """Write all pages into a folder."""
+def write(folder: Path, language: str) -> None:
+    """Write the pages of a language into a folder."""
+    (folder / "bridges.rst").write_text("\n".join(bridges.page(language)) + "\n", encoding="utf-8")
+    if language != "en":
+        return
     made = {**{name: api(parts) for name, parts in PAGES.items()}, "models": models(), "tasks": tasks(), "commands": commands()}
     for name, lines in made.items():
         (folder / f"{name}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -29,6 +29,7 @@ from .passes.rewrite import apply_rules
 from .passes.rules import stable
 from .passes.specialize import specialize
 from .primitives import elementwise, index, linalg, reduce, trigonometry
+from .primitives.rows import add_at
 from .transforms import interpret
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ Sizes = dict[Symbol, int]
 PERTURBATIONS = (2, 8, 32) * 8  # the size of the perturbation of each run, in ulps
 SLACK = 8  # a difference may be so many times that of a perturbed run
 NOISE = 64  # ulps of 1
-SUMS = {reduce.sum, reduce.prod, reduce.cumsum, reduce.cumprod, linalg.matmul, index.scatter, index.scatter_along}  # each term is perturbed
+SUMS = {  # each term is perturbed
+    reduce.sum, reduce.prod, reduce.cumsum, reduce.cumprod, linalg.matmul, index.scatter, index.scatter_along, add_at,
+}  # fmt: skip
 ROUNDED = {  # not + − × ÷ √
     *SUMS, elementwise.pow, trigonometry.hypot, trigonometry.atan2, trigonometry.logaddexp,
     *(getattr(module, name) for module in (elementwise, trigonometry) for name in module.__all__ if name != "sqrt"),

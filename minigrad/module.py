@@ -12,9 +12,9 @@ import numpy as np
 from . import tree
 from .captured import reachable
 from .errors import GraphError, message
-from .graph.nodes import PARAMETER
+from .graph.nodes import INPUT, PARAMETER, is_tracing
 from .ops import detach
-from .tensor import Tensor
+from .tensor import Tensor, notebook
 
 
 class Module:
@@ -27,7 +27,8 @@ class Module:
     Only what `mg.parameter` made is trained. All other arrays and tensors are buffers, such as constants and running statistics: they are
     saved, loaded and passed through every transformation, but mg.grad does not differentiate with respect to them (its result has zeros
     there, so that mg.tree.map goes through), and optimisers leave them as they are. An attribute that is set again keeps its role, unless
-    the new value is made by mg.parameter or mg.buffer; an item that is set again in a list or dict keeps its role.
+    the new value is a parameter, or comes from mg.buffer at once: then it has that role, in a transformation as outside. An item that is
+    set again in a list or dict keeps its role.
 
     A parameter at two places is tied: it is one leaf of the tree, has one gradient, the sum, is updated and saved once, and stays at both
     places. A setting that is a method of the model or of a part of it, compiled or not, belongs to each copy anew; any other function that
@@ -39,6 +40,9 @@ class Module:
             value.named(name)
         if name in self.__dict__:
             _keep_roles(self, name, value)
+        for _, leaf in _leaves(value, (name,)):
+            if isinstance(leaf, Tensor) and leaf.node.learned is False:
+                leaf.node.learned = None  # it has its role; the next place is not told
         self.__dict__.pop("__split__", None)
         object.__setattr__(self, name, value)
 
@@ -73,6 +77,8 @@ class Module:
         values = made.__dict__
         values.update(settings.thaw() if settings.mutable else settings.plain)
         values.update(zip(parts, children, strict=True))
+        if is_tracing():
+            _mark_parameters(children, parts, settings.roles)
         for name, method in settings.methods:
             values[name] = method.of(made)
         values["__parts__"], values["__roles__"] = parts, settings.roles
@@ -97,6 +103,11 @@ class Module:
         shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the text, and once minigrad.viz is imported a tree that opens and closes."""
+        draw = notebook.get("model")
+        return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
+
 
 # What a model knows of itself: the names of its parts, its ties, whether each leaf is trained, and its parts and settings while no
 # attribute is set. No attribute of a user has such a name.
@@ -105,6 +116,14 @@ _OWN = ("__parts__", "__ties__", "__roles__", "__split__")
 
 def _is_parameter(leaf: Any) -> bool:
     return isinstance(leaf, Tensor) and (leaf.node.op is PARAMETER or bool(leaf.node.learned))
+
+
+def _mark_parameters(children: Sequence[Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> None:
+    """What stands for a parameter in a trace is one: another place that is set to it becomes a parameter, as outside."""
+    for name, child in zip(parts, children, strict=True):
+        for path, leaf in _leaves(child, (name,), roles):
+            if isinstance(leaf, Tensor) and leaf.node.op is INPUT and roles.get(path):
+                leaf.node.learned = True
 
 
 Role = tuple[tuple[Any, ...], bool]  # the path of a leaf, and whether it is trained

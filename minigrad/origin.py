@@ -28,12 +28,13 @@ class Scope(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """The origin of a node. Two nodes may be merged although their origins differ."""
+    """The origin of a node. Two nodes may be merged although their origins differ. `at` is the instruction within the code."""
 
     code: CodeType | None = None
     line: int = 0
     scopes: tuple[Scope, ...] = ()
     vjp_of: Node | None = None
+    at: int = 0
 
     def describe(self) -> str:
         """'train.py:41 `h = x @ W`, in rnn[3]'."""
@@ -97,7 +98,7 @@ def located(place: Place) -> Origin:
     if type(place) is tuple:
         code, at, open_scopes = place
         line = next((n for start, end, n in code.co_lines() if start <= at < end and n is not None), code.co_firstlineno)
-        return Origin(code, line, open_scopes)
+        return Origin(code, line, open_scopes, at=at)
     return place.origin._replace(vjp_of=place)
 
 

@@ -26,8 +26,8 @@ _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False
 reverse_mode: dict[str, Callable[[Tensor, Any], None]] = {}
 # The implementations of `Tensor.__array_function__` and `Tensor.__array_ufunc__`. numpy_protocol, which imports this file, sets them.
 numpy_protocol: dict[str, Callable[..., Any]] = {}
-# Pictures of `Tensor._repr_mimebundle_`: a tensor -> {type of content: text}. minigrad.viz, which imports this file, sets it.
-notebook: dict[str, Callable[[Tensor], dict[str, str]]] = {}
+# Displays for `_repr_mimebundle_`: of a "tensor", "model" or "run" -> {type of content: text}. viz and experiments set them.
+notebook: dict[str, Callable[[Any], dict[str, str]]] = {}
 
 
 @contextmanager
@@ -206,7 +206,7 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the text, and once minigrad.viz is imported the graph of a number that was computed from parameters."""
-        draw = notebook.get("picture")
+        draw = notebook.get("tensor")
         return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
     __hash__ = object.__hash__

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -261,3 +261,59 @@ def test_models_with_other_roles_have_other_structures() -> None:
     b.scale = mg.buffer(b.scale)
     with pytest.raises(mg.errors.GraphError, match="buffers scale, mean, steps"):
         tree.map(lambda x, y: x, a, b)
+
+
+class Roles(mg.Module):
+    """A parameter, a buffer, a plain array, and a list with a parameter."""
+
+    def __init__(self) -> None:
+        self.w, self.b, self.c, self.listed = mg.parameter(X[0]), mg.buffer(X[1]), X[0] + 7, [mg.parameter(X[1]), X[0]]
+
+
+SETTINGS: dict[str, Any] = {
+    "b is w": lambda m: setattr(m, "b", m.w),
+    "c is w": lambda m: setattr(m, "c", m.w),
+    "w is b": lambda m: setattr(m, "w", m.b),
+    "w is c": lambda m: setattr(m, "w", m.c),
+    "w is computed": lambda m: setattr(m, "w", m.w * 2),
+    "w becomes a buffer": lambda m: setattr(m, "w", mg.buffer(m.w)),
+    "b becomes a parameter": lambda m: setattr(m, "b", mg.parameter(m.b + 1)),
+    "b is in the list": lambda m: setattr(m, "b", m.listed[0]),
+    "the list is b and w": lambda m: setattr(m, "listed", [m.b, m.w]),
+    "b and w change places": lambda m: (lambda w, b: (setattr(m, "w", b), setattr(m, "b", w)))(m.w, m.b),
+}
+INSIDE: dict[str, Any] = {  # transformations that call f(model), which returns a number
+    "jit": lambda f, m: mg.jit(f)(m),
+    "grad": lambda f, m: mg.grad(f)(m),
+    "jit of grad": lambda f, m: mg.jit(mg.grad(f))(m),
+    "scan": lambda f, m: mg.scan(lambda c, _: (c, f(copy.copy(c))), m, length=1),
+    "vmap": lambda f, m: mg.vmap(f)(tree.map(lambda p: mg.tensor(p)[None], m)),
+    "cond": lambda f, m: mg.cond(mg.tensor(True), f, lambda m: mg.sum(m.w), m),
+}
+
+
+@settings(max_examples=40)
+@given(names=st.lists(st.sampled_from(list(SETTINGS)), min_size=1, max_size=3), inside=st.sampled_from(list(INSIDE)))
+def test_what_is_set_has_one_role_in_a_transformation_and_outside(names: list[str], inside: str) -> None:
+    seen = []
+
+    def f(model: Roles) -> Any:
+        for name in names:
+            SETTINGS[name](model)
+        seen.append(tree.flatten(model)[1])
+        return mg.sum(model.w * model.b)
+
+    f(Roles())
+    INSIDE[inside](f, Roles())
+    assert seen[0] == seen[-1]
+
+
+def test_a_compiled_function_ties_and_trains_what_it_sets() -> None:
+    def tied(model: Roles) -> Roles:
+        model.b = model.w
+        return model
+
+    fast, slow = mg.jit(tied)(Roles()), tied(Roles())
+    assert tree.flatten(fast)[1] == tree.flatten(slow)[1]
+    mg.sum(fast.b * fast.w).backward()
+    np.testing.assert_array_equal(fast.w.grad, 2 * X[0])

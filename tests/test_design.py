@@ -123,7 +123,7 @@ def test_the_page_on_programs_runs(tmp_path, monkeypatch, capsys):
     check_epoch(names["epoch"], names["train_step"], names["optimizer"])
 
 
-PROBLEMS = ["howto/wrong-gradient", "howto/nan", "howto/slow-loop"]
+PROBLEMS = ["howto/train", "howto/page", "howto/wrong-gradient", "howto/nan", "howto/slow-loop"]
 MECHANISMS = ["explain/scan-gradient", "explain/machine-code", "explain/determinism"]
 
 

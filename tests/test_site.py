@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import docstrings, links
+from docs import docstrings, languages, links
 
 
 def test_rows_of_a_name_and_its_text_become_definitions() -> None:
@@ -43,6 +43,23 @@ def test_a_link_that_leads_nowhere_is_found(body: str, problem: str | None, tmp_
     found = list(links.problems(tmp_path))
     assert len(found) == (problem is not None)
     assert all(str(problem) in sentence for sentence in found)
+
+
+PAGES = Path(__file__).parents[1] / "docs"
+
+
+def test_a_page_in_chinese_has_a_place_for_each_block_of_code_of_the_english_one() -> None:
+    for page in PAGES.glob("zh/*/*.md"):
+        original = PAGES / "en" / page.relative_to(PAGES / "zh")
+        text, english = page.read_text(encoding="utf-8"), original.read_text(encoding="utf-8")
+        found = languages.with_code(text, english)
+        assert languages.BLOCK.findall(found) == languages.BLOCK.findall(english)
+
+
+def test_a_block_of_code_without_a_place_is_refused() -> None:
+    assert languages.with_code("页\n<!-- code -->\n", "page\n```python\nx = 1\n```\n") == "页\n```python\nx = 1\n```\n"
+    with pytest.raises(ValueError, match="0 places for 1 blocks"):
+        languages.with_code("页\n", "```python\nx = 1\n```\n")
 
 
 CHAPTERS = sorted((Path(__file__).parents[1] / "examples" / "chapters").glob("[0-9]_*.py"))

@@ -42,6 +42,30 @@ LAYOUTS: dict[str, tuple[tuple[int, ...], Function]] = {  # a shape of MANY elem
 }
 
 
+# Losses of a loop over rows x, whose gradient with respect to the constant w is the sum of all rows; the loops keep these sums.
+CARRIED: dict[str, Callable[[Any, Any], Any]] = {  # what a step gives for w and a row
+    "a factor": lambda w, x: mg.sum(w * x),
+    "a batch of products": lambda w, x: mg.sum(mg.reshape(x, (1, 1, -1)) @ w[None, :, None]),
+    "rows": lambda w, x: mg.sum(w[[1, 0]] * x[[1, 0]]),
+    "an inner loop": lambda w, x: mg.scan(lambda c, i: (c + mg.sum(w * x), None), mg.zeros(()), length=1)[0],
+}
+
+
+def carried(name: str) -> Function:
+    return lambda w, xs: mg.sum(mg.scan(lambda c, x: (c, CARRIED[name](w, x)), mg.zeros(()), xs)[1])
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_gradients_that_a_loop_adds_up_are_right_to_a_millionth(name: str, unguarded: None) -> None:
+    gradient = mg.grad(carried(name))
+    fast = mg.jit(gradient)
+    for f, steps in ((fast, 3), (fast, 10**6), (gradient, 500)):
+        xs = np.full((steps, 2), 0.1, "float32")
+        found = f(np.ones(2, "float32"), xs)
+        assert found.dtype == "float32"
+        assert off(found, mg.sum(xs.astype("float64"), 0)) <= (PRECISION if f is fast else 1e-7)
+
+
 def off(found: Any, exact: Any) -> float:
     return float(np.max(np.abs(found.numpy().astype("float64") / exact.numpy().astype("float64") - 1)))
 

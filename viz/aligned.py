@@ -5,11 +5,14 @@ Rows that run backwards in time are mirrored from left to right. Gradients stand
 
 from __future__ import annotations
 
-from . import text
+from collections.abc import Sequence
+
+from . import lines, text
 from .colours import Colours
-from .row import GAP_WIDTH, MARGIN, RowScene, finished, middle
+from .legend import finished
+from .row import GAP_WIDTH, RowScene, middle
 from .rows import Row, split
-from .scene import Bar, Dot, Heat, Part, Placed, Port, Scene, Word
+from .scene import MARGIN, Bar, Dot, Heat, Part, Placed, Port, Scene, Word
 from .steps import laid_out
 from .style import MUTED
 from .timeline import BEFORE, Timeline
@@ -18,12 +21,12 @@ Key = tuple[int, int]  # the column of a step: (pass over the steps, step)
 FIRST, LAST = (-1, 0), (1 << 30, 0)
 
 
-def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level: str = "op") -> Scene:
-    """The scene of a timeline. Of more than `limit` steps the middle ones are left out."""
+def scene_of(timeline: Timeline, colours: Colours, limit: int | None = 12, level: str = "op", wrap: float | None = None) -> Scene:
+    """The scene of a timeline, in lines up to `wrap` wide (`lines.greatest`). Of more than `limit` steps the middle ones are left out."""
     rows = split(timeline)
     if len(rows) == 1 and not rows[0].backwards:
-        return RowScene(laid_out(timeline, level), colours, limit).scene()
-    return _AlignedRows(timeline, rows, colours, limit, level).scene()
+        return lines.scene(RowScene(laid_out(timeline, level), colours, limit), wrap)
+    return _AlignedRows(timeline, rows, colours, limit, level).scene(wrap)
 
 
 class _AlignedRows:
@@ -71,14 +74,14 @@ class _AlignedRows:
 
     # ---- from left to right
 
-    def _columns(self) -> float:
-        """Compute the places and the widths of the columns. Gives the right end."""
-        at = [{k: i for i, k in keys.items()} for keys in self.keys]
-        before: list[int | None] = [None] * len(self.units)
-        x = MARGIN
-        for key in self.order:
+    def _columns(self, order: Sequence[Key], units: Sequence[RowScene]) -> float:
+        """Compute the places and the widths of columns. Gives the right end."""
+        at = [{keys[i]: i for i in unit.shown} for unit, keys in zip(units, self.keys, strict=True)]
+        before: list[int | None] = [None] * len(units)
+        x = MARGIN + max(u.edges[1] if r.backwards else 0.0 for r, u in zip(self.rows, units, strict=True))
+        for key in order:
             room = width = 0.0
-            for n, (row, unit) in enumerate(zip(self.rows, self.units, strict=True)):
+            for n, (row, unit) in enumerate(zip(self.rows, units, strict=True)):
                 i = at[n].get(key)
                 if i is None:
                     continue
@@ -89,43 +92,64 @@ class _AlignedRows:
             self.left[key], self.width[key] = x + room, width
             x += room + width
             if key == self.gap:
-                between = max(u.between for u in self.units)
+                between = max(u.between for u in units)
                 self.gap_x = x + between
                 x += between + GAP_WIDTH
-        rest = [u.room(i) for r, u, i in zip(self.rows, self.units, before, strict=True) if r.backwards and i is not None]
+        ends = zip(self.rows, units, before, strict=True)
+        rest = [(u.room(i) if i is not None else 0.0) if r.backwards else u.edges[1] for r, u, i in ends]
         return x + max(rest, default=0.0) + MARGIN
 
-    def scene(self) -> Scene:
-        right = self._columns()
+    def scene(self, wrap: float | None) -> Scene:
+        self._columns(self.order, self.units)
+        ends = {k: self.left[k] + self.width[k] for k in self.order}
+        start = dict(zip(self.order, [MARGIN, *ends.values()], strict=False))
+        found = lines.broken(self.order, lambda k: ends[k] - start[k], lambda a, b: a != self.gap, lines.greatest(wrap, self.units))
         placed: list[Placed] = []
-        bottom, notes = 0.0, []
-        for row, unit, keys in zip(self.rows, self.units, self.keys, strict=True):
+        right = bottom = top = 0.0
+        for n, order in enumerate(found):
+            units, top = self.units, bottom + lines.BETWEEN * bool(n)
+            if len(found) > 1:
+                wanted = set(order)
+                units = [lines.part_of(u, [i for i in u.shown if k[i] in wanted]) for u, k in zip(self.units, self.keys, strict=True)]
+            if n < len(found) - 1:
+                for unit in units:
+                    unit.known = {*unit.known, *(unit.items[a].label for a in unit.wiring.weights)}
+            wide, bottom = self._line(order, units, placed, top)
+            right = max(right, wide)
+        notes = next((u.notes for u in self.units if u.notes), [])
+        for row in self.last:
+            right, bottom = self._beside(row, placed, wide, top, bottom, right)
+        return finished(placed, self.colours, right, bottom, self.timeline, notes)
+
+    def _line(self, order: Sequence[Key], units: Sequence[RowScene], placed: list[Placed], bottom: float) -> tuple[float, float]:
+        """Draw these columns of all rows below each other. Gives the right and the lower end."""
+        right = self._columns(order, units)
+        for row, unit, keys in zip(self.rows, units, self.keys, strict=True):
+            if not unit.shown:
+                continue
             for i in unit.shown:
                 x = self.left[keys[i]] + (self.width[keys[i]] - unit.steps[i].layout.width) / 2
                 unit.x[i] = right - x - unit.steps[i].layout.width if row.backwards else x
             if unit.gap is not None:
                 unit.gap_x = right - self.gap_x - GAP_WIDTH if row.backwards else self.gap_x
             unit.right = right - MARGIN
-            height = unit.draw()
+            height = lines.draw(unit)
             placed += [
                 _mirrored(p, right if row.backwards else None, height + MARGIN if row.gradient else None, bottom) for p in unit.placed
             ]
             label = "gradients ←" if row.gradient else "← backwards in time" if row.backwards else "forward →"
             placed.append(Placed(Part(words=[Word(MARGIN, bottom + 14, label, 10, MUTED, "start")])))
             bottom += height + 14
-            notes = notes or unit.notes
-        for row in self.last:
-            right, bottom = self._beside(row, placed, right, bottom)
-        return finished(placed, self.colours, right, bottom, self.timeline, notes)
+        return right, bottom
 
-    def _beside(self, row: Row, placed: list[Placed], right: float, bottom: float) -> tuple[float, float]:
-        """Draw the operations after all rows, on their right. Gives the new right and lower ends."""
+    def _beside(self, row: Row, placed: list[Placed], at: float, top: float, bottom: float, right: float) -> tuple[float, float]:
+        """Draw the operations after all rows at the end of the last line, which begins at `top`. Gives the right and the lower end."""
         unit = RowScene(laid_out(row.timeline, self.level), self.colours, None, "z_")
         unit.columns()
         height = unit.draw()
-        lift = max((bottom - height) / 2, 0.0)
-        placed += [_mirrored(p, None, None, lift, right) for p in unit.placed]
-        return right + unit.right + MARGIN, max(bottom, lift + height)
+        lift = max((top + bottom - height) / 2, top)
+        placed += [_mirrored(p, None, None, lift, at) for p in unit.placed]
+        return max(right, at + unit.right + MARGIN), max(bottom, lift + height)
 
 
 def _mirrored(p: Placed, width: float | None, height: float | None, down: float, across: float = 0.0) -> Placed:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from minigrad.graph.ir import Node, ancestors
 from minigrad.graph.types import TensorType
 
-from . import names, style, text
+from . import names, repeats, style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
-from .leaves import HIDDEN, cut, declared, extent, is_element, leaf_kind, leaf_label, piece, rectified
+from .leaves import cut, declared, extent, is_element, is_hidden, leaf_kind, leaf_label, piece, rectified
 from .timeline import BEFORE, Item, Timeline
 from .unrolling import GradientName, LeafName
 
@@ -28,10 +28,12 @@ def build(
     level: str = "op",
     whole: bool = False,
     gradients: Mapping[Node, GradientName] | None = None,
+    least: int | None = None,
 ) -> Timeline:
     """The timeline of the graph that computes these nodes. The names in `leaves` and `gradients` replace those of the nodes.
 
-    Of very many operations in one column only the first and the last are kept, unless `whole` is set.
+    Of very many operations in one column only the first and the last are kept, unless `whole` is set. At least so many equal blocks
+    are one.
     """
     nodes = ancestors(outputs, lambda n: False)
     builder = _Builder(nodes, leaves or {}, gradients or {})
@@ -55,6 +57,8 @@ def build(
             columns[item.column].items.append(item.index)
     timeline.outputs = list(dict.fromkeys(alias[o] for o in outputs))
     _unstack_results(timeline)
+    if least is not None:
+        repeats.fold(timeline, least)
     names.name_values(timeline)
     _losses(timeline)
     if not whole:
@@ -105,7 +109,7 @@ class _Builder:
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""
-        if node.op.name in HIDDEN and node.args:
+        if is_hidden(node):
             return self.alias[node.args[0]]
         if node.op.name == "permute" and self.items[self.alias[node.args[0]]].leaf in ("number",):
             return self.alias[node.args[0]]

@@ -265,7 +265,7 @@ def _lstm(wiring: Wiring, step: Step, names: Names) -> FixedLayout | None:
 def _peepholes(cell: _CellBuilder, step: Step, old: int, kept: Item, c: Item, tanh: Item, f: Item, i: Item, o: Item, port: str) -> None:
     """Add the peephole connections: the gates f and i read the old state, o the new one."""
     items = cell.wiring.items
-    readers = [items[k] for k in step.items if old in items[k].args and k != kept.index]
+    readers = [items[k] for k in step.items if old in items[k].args and k != kept.index and items[k].kind != "affine"]
     for user in readers:
         gate = f if _leads(cell.wiring, step, user, f) else i
         if gate is f:

@@ -11,8 +11,7 @@ from .aligned import scene_of
 from .drawing import Drawing
 from .errors import DrawingError
 from .logical import LogicalPart
-from .row import MARGIN
-from .scene import Part, Placed, Scene, Word
+from .scene import MARGIN, Part, Placed, Scene, Word
 from .unrolled import timeline_of
 
 HEAD = 24.0  # the height of a run's name
@@ -26,11 +25,12 @@ def compare(
     color: str | None = None,
     limit: int | None = 12,
     scale: tuple[float, float] | None = None,
+    wrap: float | None = None,
 ) -> Drawing:
     """Draw several computations below each other, each unrolled and with its name: before and after training, RNN and LSTM.
 
     runs    {name: what}, each as for `unrolled`; a tuple is a function and its first arguments, which stand before `args`
-    steps, level, color, limit, scale    as for `unrolled`; one colour means the same gradient norm in all of them
+    steps, level, color, limit, scale, wrap    as for `unrolled`; one colour means the same gradient norm in all of them
 
     Raises DrawingError for an empty dict, and where `unrolled` does.
     """
@@ -46,7 +46,7 @@ def compare(
         for colours in coloured:
             colours.scale = shared
     return Drawing(
-        lambda: _stacked({name: scene_of(*pair, limit, level) for name, pair in found.items()}),
+        lambda: _stacked({name: scene_of(*pair, limit, level, wrap) for name, pair in found.items()}),
         lambda: {name: LogicalPart(*pair, level == "box", limit) for name, pair in found.items()},
     )
 

@@ -11,7 +11,7 @@ from minigrad import Tensor
 from minigrad.graph.ir import Node
 from minigrad.transforms.reverse import pullback
 
-from . import style
+from . import foreign, style
 from .colours import Colours
 from .errors import DrawingError
 from .timeline import Edge, Item, Timeline
@@ -60,6 +60,7 @@ def _cotangents(timeline: Timeline, loss: Tensor) -> tuple[dict[Edge, np.ndarray
     """(the cotangent along each edge, their sum for each value)."""
     if not loss.is_concrete or loss.size != 1 or not loss.type.is_float:
         raise DrawingError(f"drawing: color='grad' and show='grad' need a float scalar with a value as first result, got {loss.type}")
+    foreign.require_real(item.node for item in timeline.items)
     flows: dict[Edge, np.ndarray] = {}
     sums: dict[Node, np.ndarray] = {loss.node: np.ones(loss.shape, loss.dtype)}
 

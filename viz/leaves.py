@@ -15,7 +15,7 @@ from minigrad.graph.ir import Node
 from . import text
 
 LEAVES = {"input", "parameter", "constant"}
-HIDDEN = {"reshape", "broadcast", "alias", "item"}  # a drawing shows the argument in place of these operations
+HIDDEN = {"reshape", "broadcast", "alias", "item"}  # a drawing shows the argument in place of these operations; see `is_hidden`
 _TARGET = re.compile(r"^\s*([^\W\d]\w*)\s*(?:[-+*/@]?=)[^=]")
 _LEAF = re.compile(r"^\s*([^\W\d]\w{0,11})\s*(?::[^=]+)?=\s*(?:\w+\.)*(?:parameter|tensor|Tensor)\(")
 
@@ -75,9 +75,15 @@ def _is_zero(node: Node) -> bool:
     return node.op.name == "constant" and not np.any(node.value)
 
 
+def is_hidden(node: Node) -> bool:
+    """Whether a drawing shows the argument in place of this operation. Sums of gradients are casts of floats: they are float64."""
+    name = node.op.name
+    return bool(node.args) and (name in HIDDEN or (name == "cast" and node.type.is_float and node.args[0].type.is_float))
+
+
 def shown(node: Node) -> Node:
     """The node that a drawing shows in place of this one."""
-    while node.op.name in HIDDEN and node.args:
+    while is_hidden(node):
         node = node.args[0]
     return node
 

@@ -1,4 +1,4 @@
-"""Legends: the kinds of node, and the colour scale of gradient norms."""
+"""Legends: the kinds of node, and the colour scale of gradient norms; and the scene that ends with one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 from . import heat, style, text
-from .scene import Bar, Heat, Part, Shape, Word
+from .colours import Colours
+from .scene import MARGIN, Bar, Heat, Part, Placed, Scene, Shape, Word
+from .timeline import Timeline
 
 WIDE, STRIPES = 300.0, 60  # of the colour scale
 
@@ -64,3 +66,26 @@ def gradient(left: float, top: float, scale: style.Scale) -> tuple[Part, float, 
 
 def _power(n: int) -> str:
     return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def finished(placed: list[Placed], colours: Colours, right: float, bottom: float, timeline: Timeline, notes: list[str]) -> Scene:
+    """The scene of these parts with a legend, and with a warning where a gradient is NaN or infinite."""
+    alarm = colours.alarm(timeline)
+    if alarm:
+        wide = text.width(alarm, 12) * 1.12 + 24
+        box = Shape(
+            "alarm", MARGIN + wide / 2, bottom + 8, wide, 22.0, "loss", alarm, fill=style.NOT_FINITE, stroke=style.NOT_FINITE, size=12
+        )
+        placed = [*placed, Placed(Part(shapes=[box]))]
+        notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
+    found = {s.look for p in placed for s in p.part.shapes}
+    present = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
+    part, width, bottom = gradient(MARGIN, bottom, colours.scale) if colours.gradient else kinds(present, MARGIN, bottom, right)
+    scales = {h.scale for p in placed for h in p.part.heats if h.scale}
+    if scales:
+        part.heats, words, wide, bottom = heats(list(scales), MARGIN, bottom)
+        part.words, width = part.words + words, max(width, wide)
+    if timeline.key:
+        part.words.append(Word(MARGIN, bottom + 10, timeline.key, 9.5, style.MUTED, "start"))
+        bottom += 16
+    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

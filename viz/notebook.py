@@ -1,11 +1,12 @@
-"""What a notebook shows of a tensor: a number that was computed from parameters shows its graph."""
+"""What a notebook shows: of a number that was computed from parameters its graph, of a model a tree that opens and closes."""
 
 from __future__ import annotations
 
-from minigrad import Tensor
+from minigrad import Module, Tensor
 from minigrad.graph.ir import ancestors
 from minigrad.tensor import notebook
 
+from .model_tree import model_html
 from .unrolled import unrolled
 
 MOST = 400  # nodes of a graph that is drawn without being asked
@@ -21,4 +22,12 @@ def picture(tensor: Tensor) -> dict[str, str]:
     return {}
 
 
-notebook["picture"] = picture
+def tree(model: Module) -> dict[str, str]:
+    """{"text/html": its tree}. It never raises."""
+    try:
+        return {"text/html": model_html(model)}
+    except Exception:  # a repr never raises
+        return {}
+
+
+notebook["tensor"], notebook["model"] = picture, tree

@@ -9,11 +9,11 @@ import numpy as np
 
 from minigrad import tree
 from minigrad.graph.ir import Node, ancestors
-from minigrad.ops.numbers import argument
 from minigrad.passes.specialize import evaluate_graph
 
-from . import text
+from . import foreign, text
 from .errors import DrawingError
+from .loops import with_steps
 from .unrolling import graph_of, is_computed
 
 Values = dict[str, dict[int, np.ndarray]]  # {path: {step: value}}
@@ -37,13 +37,13 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
             found.setdefault(place[0], {})[place[1]] = np.asarray(value)
 
     if is_computed(what):
-        for node in ancestors([t.node for t in tree.leaves(what)], lambda n: False):
+        ends = [t.node for t in tree.leaves(what)]
+        found_steps, _ = with_steps(ends)
+        for node in ancestors([found_steps.get(n, n) for n in ends], lambda n: False):
             note(node, node.value, ())
     else:
-        graph, arrays = graph_of(what, args), [argument(leaf).numpy() for leaf in tree.leaves(list(args))]
-        if len(arrays) != len(graph.params):
-            raise DrawingError(f"record: {graph.name} takes {len(graph.params)} arrays, got {len(arrays)}")
-        evaluate_graph(graph, arrays, note)
+        graph = graph_of(what, args)
+        evaluate_graph(graph, [t.numpy() for t in foreign.leaves(what, graph, args)], note)
     return _chosen(_in_every_step(found, example), names)
 
 

@@ -9,16 +9,15 @@ from typing import Any
 
 from minigrad import Graph
 
-from . import legend, style, text
+from . import foreign, legend, style, text
 from .aligned import scene_of
 from .colours import Colours
 from .drawing import Drawing
 from .errors import DrawingError
 from .layout import OUTSIDE
 from .logical import LogicalPart, feedback
-from .row import MARGIN
 from .rows import split
-from .scene import Frame, Part, Placed, Point, Scene, Shape, Wire, Word
+from .scene import MARGIN, Frame, Part, Placed, Point, Scene, Shape, Wire, Word
 from .steps import laid_out
 from .tiles import HEAVY, StepBox, surroundings, tile
 from .timeline import StepKey, Timeline, step_key
@@ -45,6 +44,7 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     lengths = {} if is_computed(what) else _lengths(whole)
     given = args if is_computed(what) else ()
     timeline, _ = timeline_of(whole, given, 3, None, level)
+    timeline.notes += foreign.notes(what)
     boxes = _boxes(timeline, level, lengths)
     scene = _scene(timeline, boxes)
     parts = {f"{n + 1}. {box.name}" if len(boxes) > 1 else box.name: box.logical(level) for n, box in enumerate(boxes)}
@@ -69,8 +69,6 @@ def _lengths(graph: Graph) -> dict[str, set[int]]:
         if node.op.name == "scan":
             name = node.attrs["body"].name + ("←" if node.attrs["reverse"] else "")
             found.setdefault(name, set()).add(int(getattr(node.attrs["length"], "hint", node.attrs["length"])))
-    if not found:
-        raise DrawingError("rolled: the graph has no scan, so nothing is rolled up in it; draw it with viz.unrolled")
     return found
 
 
@@ -91,6 +89,8 @@ def _boxes(timeline: Timeline, level: str, lengths: Mapping[str, set[int]]) -> l
         wiring = laid_out(_only_steps(row.timeline), level)
         for steps in _together(wiring):
             boxes.append(_Box(wiring, steps, lengths, f"r{len(boxes) or ''}_", row.backwards))
+    if not boxes:
+        raise DrawingError("rolled: the graph has no scan and no loop in Python, so nothing is rolled up in it; draw it with viz.unrolled")
     if not any(box.after for box in boxes):
         raise DrawingError("rolled: no step reads the one before it, so there is no loop to draw; see viz.unrolled")
     return boxes

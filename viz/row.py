@@ -6,15 +6,14 @@ from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import below, legend, style, text
+from . import below, style, text
 from .colours import Colours
 from .geometry import place
-from .scene import Frame, Part, Placed, Port, Scene, Shape, Wire, Word
+from .scene import MARGIN, Frame, Part, Placed, Port, Shape, Wire, Word
 from .tiles import HEAVY, STUB, USE, StepBox, leaf_size, surroundings, tile
-from .timeline import BEFORE, Timeline
+from .timeline import BEFORE
 from .wiring import SIZE, Step, Wiring
 
-MARGIN = 18.0
 CORRIDOR = (30.0, 58.0)  # the least and the greatest width between two steps, where the names of states stand
 DROP = 9.0
 GAP_WIDTH = 70.0
@@ -26,11 +25,16 @@ class RowScene:
     """Draws one row of steps.
 
     names   the prefix of all ids;  known    weights that the bar of another row shows already
+    edges   the room for what comes from the line above, and what goes on in the line below, if the row is one of several lines
+    earlier, later    the steps of those lines
     """
 
     def __init__(self, wiring: Wiring, colours: Colours, limit: int | None = None, names: str = "", known: Collection[str] = ()):
         self.wiring, self.colours, self.names, self.known = wiring, colours, names, known
         self.ends, self.upside_down = ("before", "after"), False
+        self.edges = (0.0, 0.0)
+        self.earlier: list[int] = []
+        self.later: list[int] = []
         self.items, self.timeline = wiring.items, wiring.timeline
         self.steps = wiring.steps
         self.inner = [i for i, s in enumerate(self.steps) if 0 <= s.number < self.timeline.end]
@@ -54,13 +58,6 @@ class RowScene:
         self.gap = min(hidden) - 1 if hidden else None
 
     # ---- the whole
-
-    def scene(self) -> Scene:
-        """The scene of this row alone, with a legend."""
-        self.columns()
-        bottom = self.draw()
-        bottom = self._arrow(bottom) if self.colours.gradient else bottom
-        return finished(self.placed, self.colours, self.right + MARGIN, bottom, self.timeline, self.notes)
 
     def draw(self) -> float:
         """Make all parts of the row. Gives its lower end."""
@@ -88,12 +85,12 @@ class RowScene:
             if i == self.gap:
                 self.gap_x = x + self.between
                 x += self.between + GAP_WIDTH
-        self.right = x
+        self.right = x + self.edges[1]
 
     def _corridor(self) -> float:
         """The width between two steps, enough for the names of states."""
         names = {lane[1] for i in self.shown for lane in self.steps[i].lanes if lane[0] == "item"}
-        widest = max((text.width(self._state_label(a), 8.5) for a in names), default=0.0)
+        widest = max((text.width(self.state_label(a), 8.5) for a in names), default=0.0)
         return min(max(widest + 6, CORRIDOR[0]), CORRIDOR[1])
 
     def room(self, i: int) -> float:
@@ -102,7 +99,8 @@ class RowScene:
         leaves = [a for kind, a in step.lanes if kind == "start"]
         drops = DROP * sum(kind == "bus" for kind, _ in step.lanes)
         wide = max((text.width(self.wiring.initial_label(a), SIZE) + 16 for a in leaves), default=0.0)
-        return (self.between if i != self.shown[0] else 0.0) + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
+        between = self.between if i != self.shown[0] else self.edges[0]
+        return between + drops + (max(wide, 30.0) + 14 + 6 * len(leaves) if leaves else 0.0)
 
     def _vertical(self) -> None:
         any_output = any(self.steps[i].outputs for i in self.shown)
@@ -121,7 +119,7 @@ class RowScene:
         key = (id(step.fixed) if step.fixed else None, step.key, tuple(lanes))
         if self.colours.gradient or key not in self.tiles:
             self.tiles[key] = tile(self.wiring, step, lanes, self.box, self.colours)
-        x, prefix = self.x[i], self._prefix(i)
+        x, prefix = self.x[i], self.prefix(i)
         around = surroundings(self.wiring, step, self.box, self.colours)
         if around.shapes:
             self.placed.append(Placed(around, x, self.top, prefix))
@@ -144,7 +142,7 @@ class RowScene:
         fits = (at for at in (8.0, *(x + 4 for x in sorted(risers))) if not any(at - 3 < x < at + wide + 3 for x in risers))
         return next((at for at in fits if at + wide <= step.layout.width), 8.0)
 
-    def _prefix(self, i: int) -> str:
+    def prefix(self, i: int) -> str:
         return f"{self.names}s{i}_"
 
     def _lanes_out(self, i: int) -> list[float]:
@@ -164,19 +162,19 @@ class RowScene:
                 y = self.top + self.box.height - right.layout.lanes[k]
                 e = left.exits.index(lane[1])
                 x0, x1 = self.x[a] + left.layout.width, self.x[b]
-                self._lane(x0, x1, y, f"{self._prefix(a)}{left.exit(e)}", f"{self._prefix(b)}{right.entry(k)}", lane[1], right)
+                self._lane(x0, x1, y, f"{self.prefix(a)}{left.exit(e)}", f"{self.prefix(b)}{right.entry(k)}", lane[1], right)
 
     def _lane(self, x0: float, x1: float, y: float, tail: str, head: str, value: int, reader: Step) -> None:
         colour = self.colours.lane(value, reader.number)
         name = f"lane{len(self.corridor.wires)}"
         self.corridor.wires.append(Wire(((x0, y), (x1, y)), tail, head, head.endswith("cell"), HEAVY, colour, id=name))
-        label = self.colours.exponent(value, reader.number) if self.colours.gradient else self._state_label(value)
+        label = self.colours.exponent(value, reader.number) if self.colours.gradient else self.state_label(value)
         room = self.between if any(kind == "start" for kind, _ in reader.lanes) else x1 - x0  # initial states stand in the rest
         if label and text.width(label, 8.5) <= room - 2:
             ink = style.TEXT if self.colours.gradient else style.MUTED
             self.corridor.words.append(Word(x0 + room / 2, y - 7, label, 8.5, ink, of=name))
 
-    def _state_label(self, value: int) -> str:
+    def state_label(self, value: int) -> str:
         item = self.items[value]
         name = item.called or item.given
         return self.wiring.value_label(value) if name and len(name) < 12 and item.column != BEFORE else ""
@@ -214,7 +212,7 @@ class RowScene:
                 self.x[left] + self.steps[left].layout.width,
                 x,
                 y,
-                f"{self._prefix(left)}{self.steps[left].exit(k)}",
+                f"{self.prefix(left)}{self.steps[left].exit(k)}",
                 f"{self.names}gap_gap",
                 self.steps[left].exits[k],
                 first,
@@ -223,7 +221,7 @@ class RowScene:
         for k, lane in enumerate(right.lanes):
             if lane[0] == "item":
                 y = self.top + h - right.layout.lanes[k]
-                self._lane(x + w, self.x[after], y, f"{self.names}gap_gap", f"{self._prefix(after)}{right.entry(k)}", lane[1], right)
+                self._lane(x + w, self.x[after], y, f"{self.names}gap_gap", f"{self.prefix(after)}{right.entry(k)}", lane[1], right)
         count = after - left - 1
         nodes = sum(len(s.items) for s in self.steps[left + 1 : after])
         self.notes.append(f"{label}: {count} steps ({nodes:,} operations) are left out; limit=None draws all")
@@ -257,7 +255,7 @@ class RowScene:
                 part.wires.append(
                     Wire(points, f"h{k}", step.entry(k), bool(step.fixed and step.fixed.entry), HEAVY, self.colours.value(a[0]))
                 )
-            self.placed.append(Placed(part, 0.0, 0.0, self._prefix(i)))
+            self.placed.append(Placed(part, 0.0, 0.0, self.prefix(i)))
 
     def _spots(self, step: Step) -> dict[int, float]:
         """The heights of initial states: each as near to its lane as the other lanes allow."""
@@ -272,19 +270,23 @@ class RowScene:
 
     def _buses(self) -> None:
         for n, slot in enumerate(self.buses):
-            level = MARGIN + 12 + 10 * n
-            members = self.wiring.buses[slot]
-            ends = [(i, k) for i in self.shown for k, lane in enumerate(self.steps[i].lanes) if lane == ("bus", slot)]
-            if not ends:
-                continue
-            self._bus(n, slot, level, members, ends)
+            members, ends = self.wiring.buses[slot], self._ends(slot, self.shown)
+            onwards = bool(self._ends(slot, self.later)) and any(
+                a in self.steps[i].local for i in (*self.earlier, *self.shown) for a in members
+            )
+            if ends or onwards:
+                self._bus(n, MARGIN + 12 + 10 * n, members, ends, onwards)
 
-    def _bus(self, n: int, slot: Any, level: float, members: Sequence[int], ends: Sequence[tuple[int, int]]) -> None:
-        name = f"{self.names}bus{n}"
+    def _ends(self, slot: Any, steps: Sequence[int]) -> list[tuple[int, int]]:
+        """(step, lane) where a bus ends in these steps."""
+        return [(i, k) for i in steps for k, lane in enumerate(self.steps[i].lanes) if lane == ("bus", slot)]
+
+    def _bus(self, n: int, level: float, members: Sequence[int], ends: Sequence[tuple[int, int]], onwards: bool) -> None:
+        """Draw a bus over the steps of this line: from where it begins, or from the left; to where it ends, or to the right."""
+        name = f"{self.names}bus{n}" + (f"line{self.shown[0]}" if self.earlier else "")
         part = Part()
-        last_i, _ = ends[-1]
         colour = self.colours.value(members[-1], style.LOOKS["output"].stroke)
-        reach = self._bus_x(last_i, ends[-1][1])
+        reach = self.right - self.edges[1] + 14 if onwards else self._bus_x(*ends[-1])
         part.ports.append(Port(name, reach, level))
         for i in self.shown:
             step = self.steps[i]
@@ -293,11 +295,19 @@ class RowScene:
                     x = self.x[i] + step.layout.outputs[k][0]
                     y = self.top + self.box.above() - self.box.leaf / 2
                     mine = self.colours.value(a, style.LOOKS["output"].stroke)
-                    part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self._prefix(i)}y{k}", name, False, 1.4, mine))
+                    part.wires.append(Wire(((x, y), (x, level), (reach, level)), f"{self.prefix(i)}y{k}", name, False, 1.4, mine))
+        before = [a for i in self.earlier for a in self.steps[i].outputs if a in members]
+        if before:
+            part.words.append(Word(MARGIN + 4, level, self.state_label(before[-1]), 8.5, style.MUTED, "start", id=f"{name}from"))
+            left = MARGIN + 8 + text.width(part.words[-1].text, 8.5)
+            part.wires.append(Wire(((left, level), (reach, level)), f"{name}from", name, False, 1.4, colour))
+        if onwards:
+            now = [a for i in (*self.earlier, *self.shown) for a in self.steps[i].outputs if a in members]
+            part.words.append(Word(reach + 4, level, self.state_label(now[-1]), 8.5, style.MUTED, "start"))
         for i, k in ends:
             x, y = self._bus_x(i, k), self.top + self.box.height - self.steps[i].layout.lanes[k]
             points = ((reach, level), (x, level), (x, y), (self.x[i], y)) if x != reach else ((x, level), (x, y), (self.x[i], y))
-            part.wires.append(Wire(points, name, f"{self._prefix(i)}{self.steps[i].entry(k)}", False, 1.4, colour))
+            part.wires.append(Wire(points, name, f"{self.prefix(i)}{self.steps[i].entry(k)}", False, 1.4, colour))
         self.placed.append(Placed(part))
 
     def _bus_x(self, i: int, k: int) -> float:
@@ -328,12 +338,12 @@ class RowScene:
             x, y = self.x[i] + self.steps[i].layout.width - STUB, self.top + self.box.height
             read = {a for row in self.steps[i].chips for _, a in row if self.items[a].label in named}
             colour = self.colours.uses(read, self.steps[i].number, style.LOOKS["parameter"].stroke)
-            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self._prefix(i)}{USE}", True, 1.0, colour, True))
+            part.wires.append(Wire(((x, top), (x, y)), bar, f"{self.prefix(i)}{USE}", True, 1.0, colour, True))
         self.placed.append(Placed(part, frame=frame))
         self.right = max(self.right, right)
         return top + (frame or part.shapes[0]).h + 18
 
-    def _arrow(self, bottom: float) -> float:
+    def arrow(self, bottom: float) -> float:
         """Draw an arrow from the loss back in time, the direction of gradients. Gives the lower end."""
         inner = [i for i in self.shown if 0 <= self.steps[i].number < self.timeline.end]
         if len(inner) < 2:
@@ -356,26 +366,3 @@ def middle(steps: Sequence[int], limit: int | None) -> Sequence[int]:
         return []
     tail = min(TAIL, (limit - 1) // 2)
     return steps[min(HEAD, limit - tail) : -tail]
-
-
-def finished(placed: list[Placed], colours: Colours, right: float, bottom: float, timeline: Timeline, notes: list[str]) -> Scene:
-    """The scene of these parts with a legend, and with a warning where a gradient is NaN or infinite."""
-    alarm = colours.alarm(timeline)
-    if alarm:
-        wide = text.width(alarm, 12) * 1.12 + 24
-        box = Shape(
-            "alarm", MARGIN + wide / 2, bottom + 8, wide, 22.0, "loss", alarm, fill=style.NOT_FINITE, stroke=style.NOT_FINITE, size=12
-        )
-        placed = [*placed, Placed(Part(shapes=[box]))]
-        notes, bottom, right = [alarm, *notes], bottom + 28, max(right, MARGIN + wide)
-    found = {s.look for p in placed for s in p.part.shapes}
-    kinds = [k for k in style.LOOKS if k in found and k not in ("elided", "chip")]
-    part, width, bottom = legend.gradient(MARGIN, bottom, colours.scale) if colours.gradient else legend.kinds(kinds, MARGIN, bottom, right)
-    scales = {h.scale for p in placed for h in p.part.heats if h.scale}
-    if scales:
-        part.heats, words, wide, bottom = legend.heats(list(scales), MARGIN, bottom)
-        part.words, width = part.words + words, max(width, wide)
-    if timeline.key:
-        part.words.append(Word(MARGIN, bottom + 10, timeline.key, 9.5, style.MUTED, "start"))
-        bottom += 16
-    return Scene(max(right, width + MARGIN), bottom + 8, [*placed, Placed(part)], text.clean(timeline.title, 60), notes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Point = tuple[float, float]
+MARGIN = 18.0  # around a drawing
 
 
 class Shape(NamedTuple):

@@ -41,6 +41,7 @@ LOOKS = {
     "state": Look("#EADFF3", "#7A4E9E", "box", "state"),
     "output": Look("#EADFF3", "#7A4E9E", "ellipse", "output"),
     "parameter": Look("#F5EFE6", "#A08A6C", "box", "parameter, initial state"),
+    "foreign": Look("#EDEEF6", "#6B74A8", "box", "operation of another library"),
     "loss": Look("#F6D6DF", "#B0315A", "box", "loss"),
     "delay": Look("#2F3B45", "#2F3B45", "square", "delay"),
     "cell": Look("#EEF6EE", "#7FB07F", "box", "cell"),

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from minigrad import Graph, Tensor, tree
+from minigrad import Graph, Tensor
 from minigrad.graph.ir import Node, ancestors, rebuild
 from minigrad.graph.nodes import interning, make
-from minigrad.ops.numbers import argument
 from minigrad.origin import Origin, override
 from minigrad.primitives import movement
 from minigrad.tensor import abstract, inline
 from minigrad.transforms.reverse import reverse, vjp_of
 
-from . import text
+from . import foreign, text
 from .errors import DrawingError
-from .leaves import HIDDEN, assigned, shortened, shown
+from .leaves import assigned, is_hidden, shortened, shown
+from .loops import with_steps
 
 _KEY = re.compile(r"\['(\w+)'\]")
 
@@ -65,9 +65,12 @@ def is_computed(what: Any) -> bool:
 
 
 def graph_of(what: Any, args: Sequence[Any]) -> Graph:
-    """The graph itself, or the trace of a function with these arguments. Raises DrawingError for anything else."""
+    """The graph itself, also that of another library, or the trace of a function with these arguments. Raises DrawingError for others."""
     if isinstance(what, Graph):
         return what
+    library = foreign.bridge(what)
+    if library is not None:
+        return library.graph(what)
     if isinstance(what, Node):
         raise DrawingError("drawing: takes a tensor, a Graph, or a function and its arguments; got a Node: wrap it in mg.Tensor")
     if isinstance(what, Callable):  # type: ignore[arg-type]
@@ -83,7 +86,9 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     loss = unrolling.outputs[0]
     if loss.shape or not loss.type.is_float:
         raise DrawingError(f"drawing: backward=True needs a float scalar as first result, got {loss.type}")
-    ends = [n for n in ancestors([loss.node], lambda n: False) if not n.args and n.type.is_float and n.op.name != "constant"]
+    below = ancestors([loss.node], lambda n: False)
+    foreign.require_real(below)
+    ends = [n for n in below if not n.args and n.type.is_float and n.op.name != "constant"]
     leaves = [n for n in ends if n.op.name == "parameter" or "." in (n.name or "")] or ends
     names = dict(zip(ends, shortened([n.name or "x" for n in ends]), strict=True))
     reverse_mode = _Reverse()
@@ -97,7 +102,8 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     zeros = f"gradients that are zero everywhere are left out, and all that follows from them: {reverse_mode.zeros:,} slices"
     outputs = [loss, *(g for g in found if g is not None)]
     names_ = unrolling.gradients | reverse_mode.names
-    return replace(unrolling, outputs=outputs, notes=[zeros] if reverse_mode.zeros else [], gradients=names_)
+    notes = [*unrolling.notes, zeros] if reverse_mode.zeros else unrolling.notes
+    return replace(unrolling, outputs=outputs, notes=notes, gradients=names_)
 
 
 class _Reverse:
@@ -181,9 +187,9 @@ def _name_sums(names: dict[Node, GradientName], gradient: Node, name: str, is_su
     """
     names[gradient] = GradientName(name)
     node, rows = gradient, ""
-    while node.args and (is_sum(node) or node.op.name in (*HIDDEN, "sum")):
+    while node.args and (is_sum(node) or is_hidden(node) or node.op.name == "sum"):
         rows = " rows" if node.op.name == "sum" else rows
-        node = node.args[0]
+        node = node.args[-1 if node.op.name == "add_at" else 0]
         if is_sum(node) or not rows:
             names.setdefault(node, GradientName(f"{name}{rows}", part=True))
 
@@ -204,9 +210,14 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     With `values` every node has its value for these arguments. Raises DrawingError for anything else, and for wrong arguments.
     """
     if is_computed(what):
-        _require_history([what] if isinstance(what, Tensor) else what)
-        return Unrolling([what], what.name or "") if isinstance(what, Tensor) else Unrolling(list(what))
-    marked = _marked(graph_of(what, args), steps)
+        tensors, title = ([what], what.name or "") if isinstance(what, Tensor) else (list(what), "")
+        _require_history(tensors)
+        found, notes = with_steps([t.node for t in tensors])
+        return Unrolling([Tensor(found.get(t.node, t.node)) for t in tensors], title, notes=notes)
+    given = graph_of(what, args)
+    found, notes = with_steps(given.outputs)
+    notes += foreign.notes(what)
+    marked = _marked(Graph(given.params, tuple(found.get(o, o) for o in given.outputs), given.name), steps)
     graph, starts = marked.graph, marked.starts
     unrolled = _merged(mg.unroll(graph, steps, merge=False))
     count = len(graph.params) - len(starts)
@@ -216,15 +227,12 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
     if not values:
         started = {p: n for p, n in zip(unrolled.params, names, strict=True) if n.start is not None}
         outputs = [Tensor(o) for o in unrolled.outputs]
-        return Unrolling(outputs, graph.name, started, gradients=_results(graph, unrolled.outputs))
-    leaves = [Tensor(argument(leaf).node) for leaf in tree.leaves(list(args))]
-    if len(leaves) != count:
-        raise DrawingError(f"drawing: {graph.name} takes {count} arrays, got {len(leaves)}: gradients need example arguments")
-    leaves += [mg.tensor(v) for v in starts]
+        return Unrolling(outputs, graph.name, started, notes, _results(graph, unrolled.outputs))
+    leaves = [*foreign.leaves(what, given, args), *map(mg.tensor, starts)]
     leaves = [_parameter(t, p) if t.type.is_float else t for t, p in zip(leaves, unrolled.params, strict=True)]
     outputs = inline(unrolled, leaves)
     known = {t.node: n for t, n in zip(leaves, names, strict=True)}
-    return Unrolling(outputs, graph.name, known, gradients=_results(graph, [o.node for o in outputs]))
+    return Unrolling(outputs, graph.name, known, notes, _results(graph, [o.node for o in outputs]))
 
 
 def _summed(loop: Node) -> dict[int, str]:
@@ -234,7 +242,7 @@ def _summed(loop: Node) -> dict[int, str]:
         return {}
     read = [shown(a) for a in forward.args[: forward.attrs["constants"]] if a.type.is_float]
     places = range(last - len(read), last)
-    if places.start < loop.attrs["constants"] or any(loop.args[i].type != a.type for i, a in zip(places, read, strict=True)):
+    if places.start < loop.attrs["constants"] or any(loop.args[i].type.shape != a.type.shape for i, a in zip(places, read, strict=True)):
         return {}
     return {i: text.pretty(a.name or "x") for i, a in zip(places, read, strict=True)}
 
@@ -243,11 +251,12 @@ def _results(traced: Graph, outputs: Sequence[Node]) -> dict[Node, GradientName]
     """The names of the results that are sums of a gradient over the steps of a loop, and of what single steps contribute to them."""
     names: dict[Node, GradientName] = {}
     for output, node in zip(traced.outputs, outputs, strict=True):
+        output = output.args[0] if output.op.name == "cast" else output
         if output.op.name == "item" and output.args[0].op.name == "scan":
             loop = output.args[0]
             name = _summed(loop).get(loop.attrs["constants"] + output.attrs["index"])
             if name is not None:
-                _name_sums(names, node, f"∂{name}", lambda n: n.op.name == "add")
+                _name_sums(names, node, f"∂{name}", lambda n: n.op.name in ("add", "add_at"))
     return names
 
 
@@ -277,7 +286,7 @@ def _marked(graph: Graph, steps: int | None) -> _Marked:
     found: list[tuple[Node, np.ndarray]] = []
     states: dict[Node, LeafName] = {}
     leaves: dict[Any, Node] = {}  # one for a loop that runs again to keep what its gradient reads
-    readers = Counter(shown(a) for n in graph.nodes if n.op.name not in HIDDEN for a in n.args)
+    readers = Counter(shown(a) for n in graph.nodes if not is_hidden(n) for a in n.args)
     readers.update(map(shown, graph.outputs))
 
     def make(node: Node, args: tuple[Node, ...]) -> Node:

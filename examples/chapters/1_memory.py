@@ -60,10 +60,14 @@ def seconds(f, xs):
 
 
 measured = {
-    name: [seconds(f, np.zeros((n, 1, WIDTH), "float32")) for n in LENGTHS] for name, f in forward.items()
+    name: [seconds(f, np.zeros((n, 1, WIDTH), "float32")) for n in LENGTHS]
+    for name, f in forward.items()
 }
 for name, times in measured.items():
-    print(f"{name:10}" + ", ".join(f"{n:,}: {1000 * t:.2f} ms" for n, t in zip(LENGTHS, times, strict=True)))
+    print(
+        f"{name:10}"
+        + ", ".join(f"{n:,}: {1000 * t:.2f} ms" for n, t in zip(LENGTHS, times, strict=True))
+    )
 
 # %% en="Time for a text of n words, on logarithmic scales: a slope of 1 is n, a slope of 2 is n². Measured when this page was built." zh="走完 n 个词的时间，两轴都取对数：斜率为 1 就是按 n 增长，斜率为 2 就是按 n² 增长。建站时实测。"
 figure = Figure(figsize=(7, 3.2), layout="constrained")
@@ -71,7 +75,9 @@ axis = figure.subplots()
 for name, times in measured.items():
     axis.plot(LENGTHS, [1000 * t for t in times], "o-", label=name)
 at = np.array(LENGTHS[-3:])
-axis.plot(at, 1000 * measured["attention"][-1] * (at / at[-1]) ** 2 * 1.6, "k--", lw=1, label="∝ n²")
+axis.plot(
+    at, 1000 * measured["attention"][-1] * (at / at[-1]) ** 2 * 1.6, "k--", lw=1, label="∝ n²"
+)
 axis.plot(at, 1000 * measured["RNN"][-1] * (at / at[-1]) * 0.5, "k:", lw=1, label="∝ n")
 axis.set(xscale="log", yscale="log", xlabel="n, words", ylabel="milliseconds")
 axis.legend()
@@ -103,7 +109,9 @@ cost = json.loads(Path("examples/results/story/cost.json").read_text(encoding="u
 held = cost["panels"][1]
 print(held["ylabel"])
 for name in ("rnn", "lstm", "attention", "ntm"):
-    print(f"{name:10}" + ", ".join(f"n = {n}: {value:g}" for n, value in held["curves"][name].items()))
+    print(
+        f"{name:10}" + ", ".join(f"n = {n}: {value:g}" for n, value in held["curves"][name].items())
+    )
 
 # %% [markdown] lang="en"
 r"""
@@ -206,7 +214,8 @@ r"""
 D, H, k = 64, 64, 1000
 window, loop = k * D * H + H, mg.module.count(RNN(D, H))
 print(
-    f"window of {k:,} words: {window:,} parameters, each position learned apart; RNN: {loop:,}, for any length"
+    f"window of {k:,} words: {window:,} parameters, each position learned apart;"
+    f" RNN: {loop:,}, for any length"
 )
 assert window == 4_096_064
 assert loop == 2 * 64 * 64 + 64

@@ -79,7 +79,7 @@ def influence(model):
 for name, model in {"convolution": window, "RNN": loop}.items():
     found = influence(model)
     reached = "".join(c for c, g in zip(TEXT, found, strict=True) if g > 0)
-    print(f"{name:12} gradient at 李: {found[0]:.1e}, at 华: {found[1]:.1e};  it depends on: {reached}")
+    print(f"{name:12} gradient at 李: {found[0]:.1e}, at 华: {found[1]:.1e};  it needs: {reached}")
 assert influence(window)[:2].tolist() == [0, 0]
 
 # %% [markdown] lang="en"
@@ -127,7 +127,9 @@ LAGS = tuple(range(1, 21))
 
 def accuracies(name, lr, steps=1000):
     """The share of right answers at each lag, after training."""
-    config = Config.of("delayed-recall", name, lag="1-20", hidden=128, lr=lr, schedule="cosine", steps=steps)
+    config = Config.of(
+        "delayed-recall", name, lag="1-20", hidden=128, lr=lr, schedule="cosine", steps=steps
+    )
     experiment = Experiment(config)
     model, optimizer = experiment.model(), experiment.optimizer()
     state, update = optimizer.init(model), mg.jit(make_step(experiment.loss, optimizer))
@@ -176,7 +178,8 @@ for layers in (1, 2, 3, 5):
 needed = int(np.ceil((he - 1) / 8))
 reached = {layers: bool(influence(cnn(layers))[1] > 0) for layers in (needed - 1, needed)}
 print(
-    f"1 + L(k − 1) inputs, the present one among them. Is 华, {he - 1} steps back, reached? By layers: {reached}"
+    f"1 + L(k − 1) inputs, the present one among them."
+    f" Is 华, {he - 1} steps back, reached? By layers: {reached}"
 )
 assert reached == {needed - 1: False, needed: True}
 

@@ -196,7 +196,8 @@ for t in range(4, 0, -1):
     dW += np.outer(states[t - 1], inner)
     delta = W.numpy() @ inner
     print(
-        f"t = {t}: this step adds {np.linalg.norm(np.outer(states[t - 1], inner)):.4f} to dL/dW; ‖δ_{t - 1}‖ = {np.linalg.norm(delta):.4f}"
+        f"t = {t}: this step adds {np.linalg.norm(np.outer(states[t - 1], inner)):.4f} to dL/dW;"
+        f" ‖δ_{t - 1}‖ = {np.linalg.norm(delta):.4f}"
     )
 
 print("largest difference from W.grad:", np.abs(dW - W.grad.numpy()).max())
@@ -235,7 +236,7 @@ def echo(length, batch):
 
 
 def error(model, heard, wanted):
-    return mg.mse(model(heard)[DELAY:], wanted[DELAY:])  # in the first steps there is nothing to say yet
+    return mg.mse(model(heard)[DELAY:], wanted[DELAY:])  # at first there is nothing to say yet
 
 
 @mg.jit
@@ -291,7 +292,8 @@ H, D, T = 32, 3, 1000
 parameters, multiplications = D * H + H * H + H, T * (D * H + H * H)
 assert parameters == mg.module.count(RNN(D, H))
 print(
-    f"{parameters:,} parameters, whatever T is; {multiplications:,} multiplications: twice the text, twice the work"
+    f"{parameters:,} parameters, whatever T is; {multiplications:,} multiplications:"
+    " twice the text, twice the work"
 )
 
 # %% [markdown] lang="en"
@@ -341,4 +343,4 @@ def truncated(xs):
 norms = np.linalg.norm(mg.grad(truncated)(xs).numpy(), axis=1)
 print("gradient norms of the four inputs:", norms.round(4))
 assert (norms[:2] == 0).all()
-assert (norms[2:] > 0).all()  # only the last two: what it learns cannot span more than the cut allows
+assert (norms[2:] > 0).all()  # only the last two: no more than the cut allows

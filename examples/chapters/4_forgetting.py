@@ -57,7 +57,7 @@ def network(scale):
 
 
 def reach(model, xs):
-    """How much of the gradient at the last state is left at the first, T steps before: ‖∂L/∂S_0‖ ÷ ‖∂L/∂S_T‖."""
+    """How much of the last state's gradient is left T steps before: ‖∂L/∂S_0‖ ÷ ‖∂L/∂S_T‖."""
     start = mg.grad(lambda state: mg.sum(model(xs, state)[-1]))(model.initial_state(1)).h.numpy()
     return np.linalg.norm(start) / np.sqrt(HIDDEN)  # L is the sum of S_T, so ∂L/∂S_T is all ones
 
@@ -138,7 +138,10 @@ r"""
 # %%
 for size in (1e-8, 0.1, 1.0):
     found = {name: reach(model, size / 1e-8 * xs) for name, model in networks.items()}
-    print(f"inputs of size {size:g}: " + ", ".join(f"{name}: {left:.1e}" for name, left in found.items()))
+    print(
+        f"inputs of size {size:g}: "
+        + ", ".join(f"{name}: {left:.1e}" for name, left in found.items())
+    )
 
 # %% [markdown] lang="en"
 r"""
@@ -243,11 +246,13 @@ gradient = mg.grad(lambda model: loss(model, xs))(networks["W = 1.3 × rotation"
 norm = mg.optim.global_norm(gradient).item()
 clipped = mg.tree.map(lambda g: g * min(1.0, 1 / norm), gradient)
 flat, flat_clipped = (
-    np.concatenate([leaf.numpy().ravel() for leaf in mg.tree.leaves(g)]) for g in (gradient, clipped)
+    np.concatenate([leaf.numpy().ravel() for leaf in mg.tree.leaves(g)])
+    for g in (gradient, clipped)
 )
 cosine = flat @ flat_clipped / np.linalg.norm(flat) / np.linalg.norm(flat_clipped)
 print(
-    f"norm before {norm:.3g}, after {np.linalg.norm(flat_clipped):.3g}; cosine of the angle between them {cosine:.6f}"
+    f"norm before {norm:.3g}, after {np.linalg.norm(flat_clipped):.3g};"
+    f" cosine of the angle between them {cosine:.6f}"
 )
 assert abs(cosine - 1) < 1e-5
 

@@ -229,7 +229,9 @@ LAGS = 5, 10, 20, 40, 60, 120
 
 
 def trained(name, steps=1500):
-    config = Config.of("delayed-recall", name, lag="1-60", hidden=32, lr=1e-2, schedule="cosine", steps=steps)
+    config = Config.of(
+        "delayed-recall", name, lag="1-60", hidden=32, lr=1e-2, schedule="cosine", steps=steps
+    )
     experiment = Experiment(config)
     model, optimizer = experiment.model(), experiment.optimizer()
     state, update = optimizer.init(model), mg.jit(make_step(experiment.loss, optimizer))
@@ -242,7 +244,9 @@ found = {}
 for name in ("rnn", "lstm", "gru"):
     experiment, model = found[name] = trained(name)
     right = [experiment.measure(model, 200, lag=lag).means["accuracy"] for lag in LAGS]
-    print(f"{name:5}" + ", ".join(f"lag {lag}: {a:4.0%}" for lag, a in zip(LAGS, right, strict=True)))
+    print(
+        f"{name:5}" + ", ".join(f"lag {lag}: {a:4.0%}" for lag, a in zip(LAGS, right, strict=True))
+    )
 
 # %% [markdown] lang="en"
 r"""

@@ -99,7 +99,10 @@ def trained(name, steps=700):
 for name in ("lstm", "attention"):
     experiment, model = trained(name)
     right = [experiment.measure(model, 200, distance=d).means["accuracy"] for d in DISTANCES]
-    print(f"{name:10}" + ", ".join(f"{d} between: {a:4.0%}" for d, a in zip(DISTANCES, right, strict=True)))
+    print(
+        f"{name:10}"
+        + ", ".join(f"{d} between: {a:4.0%}" for d, a in zip(DISTANCES, right, strict=True))
+    )
 print("guessing among the names that agree with the pronoun: 12.5 %")
 
 # %% [markdown] lang="en"
@@ -165,7 +168,8 @@ for d in (4, 64, 1024):
         mg.softmax(mg.tensor(keys @ q / np.sqrt(d))).numpy(),
     )
     print(
-        f"d = {d:4}: greatest of 20 weights {plain.max():.3f} without, {scaled.max():.3f} with the division"
+        f"d = {d:4}: greatest of 20 weights {plain.max():.3f} without,"
+        f" {scaled.max():.3f} with the division"
     )
 
 # %% [markdown] lang="en"
@@ -221,7 +225,8 @@ r"""
 # %%
 for n in (64, 1024, 16384):
     print(
-        f"{n:6,} words: {n * n:13,} weights of attention; an RNN of 64 units holds {64} numbers, attention {64 * n:,}"
+        f"{n:6,} words: {n * n:13,} weights of attention;"
+        f" an RNN of 64 units holds {64} numbers, attention {64 * n:,}"
     )
 
 # %% [markdown] lang="en"

@@ -256,7 +256,8 @@ table = {
 }
 source = inspect.getsource(addressing)
 assert all(line in source for line in table.values())
-Markdown("\n".join(["| | | |", "|---|---|---|", *(f"| {left} | `{line}` |" for left, line in table.items())]))
+rows = [f"| {left} | `{line}` |" for left, line in table.items()]
+Markdown("\n".join(["| | | |", "|---|---|---|", *rows]))
 
 # %% [markdown] lang="en"
 r"""
@@ -288,15 +289,13 @@ for n in range(STEPS):
     model, state, found = update(model, state, *experiment.data(experiment.keys.data, n))
     if (n + 1) % 250 == 0:
         sample = experiment.measure(model, 100).means
-        print(
-            f"after {8 * (n + 1):6,} sequences: {sample['bits']:6.2f} of 22 bits, {sample['wrong']:.2f} wrong"
-        )
+        seen, bits, wrong = 8 * (n + 1), sample["bits"], sample["wrong"]
+        print(f"after {seen:6,} sequences: {bits:6.2f} of 22 bits, {wrong:.2f} wrong")
 
 for length in (5, 10, 20, 30, 40):
     wrong = experiment.measure(model, 100, lengths=length).means["wrong"]
-    print(
-        f"length {length:2}{' (never trained)' if length > 10 else '':16}: {wrong:.2f} of {4 * length} bits wrong"
-    )
+    new = " (never trained)" if length > 10 else ""
+    print(f"length {length:2}{new:16}: {wrong:.2f} of {4 * length} bits wrong")
 
 # %% [markdown] lang="en"
 r"""
@@ -353,7 +352,8 @@ s = mg.tensor([0.05, 0.1, 0.85])
 blurred = sharp = mg.one_hot(0, 48, "float32")
 for _ in range(20):
     blurred, sharp = shift(blurred, s), sharpen(shift(sharp, s), 2.0)
-print(f"greatest weight after 20 steps: {blurred.numpy().max():.2f}, sharpened {sharp.numpy().max():.2f}")
+blurry, clear = blurred.numpy().max(), sharp.numpy().max()
+print(f"greatest weight after 20 steps: {blurry:.2f}, sharpened {clear:.2f}")
 assert blurred.numpy().max() < 0.4 < 0.9 < sharp.numpy().max()
 
 # %% [markdown] lang="en"
@@ -392,7 +392,8 @@ _, state = model.run(ten[:11])  # all vectors and the mark
 row_of = written[:10, 0].argmax(1)  # where each vector was written
 M = state.M.numpy().copy()
 M[0, row_of[7]] = M[0, row_of[2]]  # the eighth vector's row becomes that of the third
-answers = [model.run(ten[11:], s)[0].numpy()[:, 0] > 0 for s in (state, state._replace(M=mg.tensor(M)))]
+other = state._replace(M=mg.tensor(M))
+answers = [model.run(ten[11:], s)[0].numpy()[:, 0] > 0 for s in (state, other)]
 changed = (answers[0] != answers[1]).sum(1)
 print("changed bits in each of the ten answers:", changed)
 eighth, third = answers[1][7].astype(int), ten[2, 0, :4].astype(int)

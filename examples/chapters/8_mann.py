@@ -53,7 +53,8 @@ WAYS, SHOTS, SIZE, STEPS = 3, 5, 10, 2500
 
 def experiment(name, **more):
     return Experiment(Config.of(
-        "glyphs", name, ways=WAYS, shots=SHOTS, size=SIZE, image=0, warp=0, hidden=100, batch=32, lr=5e-3, clip_norm=10, warmup=100,
+        "glyphs", name, ways=WAYS, shots=SHOTS, size=SIZE, image=0, warp=0, hidden=100,
+        batch=32, lr=5e-3, clip_norm=10, warmup=100,
         schedule="cosine", steps=STEPS, easy=3 * STEPS // 5, **more,
     ))  # fmt: skip
 
@@ -242,7 +243,8 @@ r"""
 """
 
 # %% tags=["hide-cell"]
-# At the j-th new class (j = 0 … 4) there are 5 − j labels left. An ideal guesser also sees that the class is new.
+# At the j-th new class (j = 0 … 4) there are 5 − j labels left.
+# An ideal guesser also sees that the class is new.
 ideal = np.mean([1 / (5 - j) for j in range(5)])
 print(f"{ideal:.1%}, the library says {first_guess(5):.1%}")
 assert abs(ideal - first_guess(5)) < 1e-6
@@ -287,4 +289,5 @@ states = {
 for name, given in states.items():
     answers = model.run(xs[half:], given)[0].numpy().argmax(-1)
     print(f"{name:32}: {np.mean(answers == ys[half:].argmax(-1)):.0%} right in the second half")
-# The controller is an LSTM and holds a part itself. Without both the model can still learn from what the second half shows.
+# The controller is an LSTM and holds a part itself.
+# Without both the model can still learn from what the second half shows.

@@ -280,7 +280,9 @@ def exponential_gates(i, log_f, z, stable):
         return (c, n, new), c / n
 
     zero = mg.tensor(0.0)
-    return mg.scan(step, (zero, zero, mg.tensor(-1e30) if stable else zero), (i, log_f, z))[1].numpy()
+    return mg.scan(step, (zero, zero, mg.tensor(-1e30) if stable else zero), (i, log_f, z))[
+        1
+    ].numpy()
 
 
 gates = (
@@ -393,6 +395,6 @@ def allocation(u):
 
 
 one_free, none_free = allocation(np.array([1.0, 0.3, 0.0, 0.9])), allocation(np.ones(4))
-print(one_free, none_free)  # all of it to the free row; nothing at all, so that nothing is overwritten
+print(one_free, none_free)  # all to the free row; nothing, so that nothing is overwritten
 assert one_free.tolist() == [0, 0, 1, 0]
 assert none_free.sum() == 0

@@ -15,7 +15,7 @@ from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_of, task_settings
 from ..experiments.loading import absolute, brief, is_target
-from ..experiments.progress import RunDisplay
+from ..experiments.progress import trained
 from ..train import Outcome
 from .shared import app, console, draw_run, last_evaluation, plainly, told
 
@@ -135,8 +135,7 @@ def _free(config: Config) -> Path:
 def _go(run: Run, pictures: bool, tensorboard: bool) -> None:
     model = run.experiment.model()
     console.print(f"[bold]{run.config.title}[/]: {module.count(model):,} parameters, in {run.folder}")
-    with RunDisplay(console, run) as display:
-        outcome = run.train(display.event, display.step, tensorboard)
+    outcome = trained(run, console, tensorboard)
     if outcome.reason == "interrupted":
         console.print(f"Stopped and saved at step {outcome.step:,}. Go on with:\n  minigrad train {run.config.task} --resume {run.folder}")
         raise typer.Exit(128 + outcome.signal)

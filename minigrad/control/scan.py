@@ -19,8 +19,9 @@ from ..graph.derived import ceil_divide
 from ..graph.dims import Dim, Extent, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
 from ..graph.nodes import INPUT, interning, item
-from ..graph.types import TensorType, unify_shapes, unify_types, whole
+from ..graph.types import WIDE, TensorType, unify_shapes, unify_types, whole
 from ..ops.numbers import is_number, operands
+from ..primitives.rows import plus
 from ..primitives.rules import cotangent_type, no_gradient, repeat
 from ..tensor import Primitive, Tensor, abstract, tensor
 from ..transforms.batching import lift
@@ -182,15 +183,16 @@ def _step_vjp(body: Graph, params: Parts, wanted: Parts, live: Sequence[bool]) -
     """The backward step, as nodes of a graph.
 
     Returns its inputs and its outputs. Inputs: cotangents of the live outputs, by number; sums of the constants' gradients over the steps
-    done before. Outputs: cotangents of the wanted carries, the sums with this step's gradients added, gradients of the sequences' elements.
+    done before, in float64, so that they are right at any length. Outputs: cotangents of the wanted carries, the sums with this step's
+    gradients added, gradients of the sequences' elements.
     """
     with interning():
         seeds = {i: abstract(cotangent_type(body.outputs[i].type)) for i, alive in enumerate(live) if alive}
         constants, moving, elements = ([Tensor(p[i]) for i in some] for p, some in zip(params, wanted, strict=True))
         wrt = [*constants, *moving, *elements]
         found = pullback([Tensor(body.outputs[i]) for i in seeds], list(seeds.values()), wrt)
-        totals = [abstract(cotangent_type(c.type)) for c in constants]
-        sums = [t if g is None else t + g for t, g in zip(totals, found, strict=False)]
+        totals = [abstract(TensorType(c.shape, WIDE)) for c in constants]
+        sums = [t if g is None else plus(t, g) for t, g in zip(totals, found, strict=False)]
         grads = [no_gradient(t) if g is None else g for t, g in zip(wrt, found, strict=True)][len(constants) :]
     return seeds, totals, [g.node for g in (*grads[: len(moving)], *sums, *grads[len(moving) :])]
 
@@ -229,7 +231,7 @@ def _vjp(
     results = SCAN(
         *(given.constants[i] for i in fixed),
         *(no_gradient(given.carries[i]) if cts[i] is None else cts[i] for i in wanted.carries),
-        *(no_gradient(given.constants[i]) for i in wanted.constants),
+        *(ops.zeros(t.shape, WIDE) for t in totals),
         *(cts[i] for i in ys),
         *forward.stacked(),
         body=substitute(Graph((), tuple(outputs), f"{body.name}.vjp"), stand_in, tuple(order)),
@@ -240,7 +242,7 @@ def _vjp(
         save=save,
     )
     places = (*(constants + i for i in wanted.carries), *wanted.constants, *(constants + carries + i for i in wanted.sequences))
-    found = dict(zip(places, results, strict=True))
+    found = {i: ops.astype(r, cotangent_type(args[i].type).dtype) for i, r in zip(places, results, strict=True)}
     return [found.get(i) if need else None for i, need in enumerate(needs)]
 
 

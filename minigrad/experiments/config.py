@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from .. import optim
@@ -139,6 +140,11 @@ class Setting:
 
 def settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
     """The settings among the parameters of a function or dataclass, without the first few."""
+    return dict(_settings_of(what, skip))
+
+
+@lru_cache(256)
+def _settings_of(what: Callable[..., Any], skip: int) -> dict[str, Setting]:
     hints = get_type_hints(what, include_extras=True)
     found = {}
     for p in list(inspect.signature(what).parameters.values())[skip:]:

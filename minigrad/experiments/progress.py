@@ -1,4 +1,4 @@
-"""How training shows itself: a bar or a table in a terminal, plain lines elsewhere."""
+"""How training shows itself: a bar or a table in a terminal, a bar in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,9 +11,33 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ..train import Outcome
+from .notebook import NotebookBar
 from .run import Run
 
 SMOOTH = 0.98
+
+
+def trained(run: Run, console: Console | None = None, tensorboard: bool = False) -> Outcome:
+    """Train a run, and show how it goes."""
+    with RunDisplay(console or Console(highlight=False, soft_wrap=True), run) as display:
+        return run.train(display.event, display.step, tensorboard)
+
+
+class TerminalBar:
+    """A bar in a terminal; nothing elsewhere."""
+
+    def __init__(self, console: Console, total: int):
+        columns = (
+            TextColumn("{task.completed:,.0f} / {task.total:,.0f}"), BarColumn(), TextColumn("{task.fields[text]}"),
+            TextColumn("at most"), TimeRemainingColumn(compact=True),
+        )  # fmt: skip
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self.task = self.bar.add_task("", total=total, text="compiling …")
+        self.start, self.stop = self.bar.start, self.bar.stop
+
+    def show(self, step: int, text: str) -> None:
+        self.bar.update(self.task, completed=step, text=text)
 
 
 class RunDisplay:
@@ -25,12 +49,7 @@ class RunDisplay:
         self.means = dict.fromkeys(self.shown, 0.0)
         self.rate = 0.0
         self.seen, self.last = 0, time.monotonic()
-        columns = (
-            TextColumn("{task.completed:,.0f} / {task.total:,.0f}"), BarColumn(), TextColumn("{task.fields[text]}"),
-            TextColumn("at most"), TimeRemainingColumn(compact=True),
-        )  # fmt: skip
-        self.bar = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-        self.task = self.bar.add_task("", total=run.config.steps, text="compiling …")
+        self.bar = NotebookBar(run.config.steps) if console.is_jupyter else TerminalBar(console, run.config.steps)
 
     def __enter__(self) -> RunDisplay:
         self.bar.start()
@@ -46,7 +65,7 @@ class RunDisplay:
         if self.seen > 1:  # the first one compiles
             self.rate = self._mix(self.rate, rate, self.seen - 1)
         self.means = {k: self._mix(v, numbers[k], self.seen) for k, v in self.means.items()}
-        self.bar.update(self.task, completed=step, text=f"{self._words(self.means)}, {self.rate:.0f} steps/s")
+        self.bar.show(step, f"{self._words(self.means)}, {self.rate:.0f} steps/s")
 
     def _words(self, numbers: dict[str, float], suffix: str = "") -> str:
         """'1.234 bits, 0.120 wrong', each in its column."""

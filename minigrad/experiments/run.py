@@ -21,7 +21,7 @@ from ..errors import SettingError
 from ..export.tensorboard import TensorBoard
 from ..models.tasks.draw import Range
 from ..models.tasks.metrics import Measure, measure
-from ..tensor import Tensor
+from ..tensor import Tensor, notebook
 from ..train import Outcome, Progress, Report, train
 from .config import EXTENDABLE, Config, builder_of, task_of, task_settings
 from .presets import UNTIL_HARDER
@@ -230,7 +230,7 @@ def _evenly(low: int, high: int, most: int) -> Sequence[int]:
 # ---- the folder of a run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run's folder: config.json, metrics.jsonl, checkpoints/, pictures/."""
 
@@ -248,6 +248,15 @@ class Run:
     @property
     def pictures(self) -> Path:
         return self.folder / "pictures"
+
+    def __repr__(self) -> str:
+        done = max(self.checkpoints.steps(), default=0)
+        return f"<Run {self.config.title}: {done:,} of {self.config.steps:,} updates, in {self.folder}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the learning curve and the pictures."""
+        draw = notebook.get("run")
+        return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
     @classmethod
     def create(cls, folder: Path, config: Config) -> Run:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import dtype_error, shape_error
-from ..graph.dims import product
+from ..graph.dims import Extent, product
 from ..graph.types import BOOL, broadcast_shapes, normalize_axis, unify_shapes
 from ..primitives import index as _i
+from ..primitives.rows import add_at
 from ..tensor import Tensor, operand, tensor
 from .creation import arange
-from .elementwise import Like, add, astype, greater_equal, maximum, where
+from .elementwise import Like, astype, greater_equal, maximum, where
 from .indexing import getitem, is_array, take
 from .numbers import Number, kind_of
 from .reductions import reversed_order
@@ -57,25 +58,30 @@ class Place:
 
     def add(self, values: Like) -> Tensor:
         """x with values added to elements, in order."""
-        return self._combined("add", _i.scatter, add, values)
+        v = self._numbers("add", values)
+        return self._whole(add_at(v, ravel(self.rows), reshape(self.x, (self._length(), *self.rest)), axis=0))
 
     def max(self, values: Like) -> Tensor:
         """x with the maximum of elements and values. Values at a tie share the gradient equally."""
-        return self._combined("max", _i.scatter_max, maximum, values)
+        return maximum(self.x, self._whole(self._scattered(_i.scatter_max, self._numbers("max", values))))
 
     def min(self, values: Like) -> Tensor:
         """x with the minimum of elements and values. Values at a tie share the gradient equally."""
         v = reversed_order(self._values("min", values))
         return reversed_order(maximum(reversed_order(self.x), self._whole(self._scattered(_i.scatter_max, v))))
 
-    def _combined(self, name: str, scatter: Any, combine: Any, values: Like) -> Tensor:
+    def _numbers(self, name: str, values: Like) -> Tensor:
         v = self._values(name, values)
         if v.dtype == BOOL:
             raise dtype_error(f"at[…].{name}", f"takes numbers, got {self.x.type}", "Take .set, or convert with .astype('int64')")
-        return combine(self.x, self._whole(self._scattered(scatter, v)))
+        return v
 
     def _scattered(self, scatter: Any, v: Tensor) -> Tensor:
-        return scatter(v, ravel(self.rows), axis=0, n=product(self.x.shape[: self.x.ndim - len(self.rest)]))
+        return scatter(v, ravel(self.rows), axis=0, n=self._length())
+
+    def _length(self) -> Extent:
+        """The number of rows of x that the index may name."""
+        return product(self.x.shape[: self.x.ndim - len(self.rest)])
 
     def _whole(self, v: Tensor) -> Tensor:
         return reshape(v, self.x.shape)
@@ -118,4 +124,4 @@ def index_add(x: Like, index: Like, updates: Like, axis: int = 0) -> Tensor:
     shape = (*t.shape[:a], *i.shape, *t.shape[a + 1 :])
     if not unify_shapes(broadcast_shapes("index_add", u.shape, shape), shape):
         raise shape_error("index_add", f"updates {u.shape} do not broadcast to {shape}, the shape of x at the index")
-    return add(t, _i.scatter(broadcast_to(u, shape), i, axis=a, n=t.shape[a]))
+    return add_at(broadcast_to(u, shape), i, t, axis=a)

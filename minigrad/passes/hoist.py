@@ -13,9 +13,11 @@ from collections.abc import Callable, Sequence
 from ..control.scan import SCAN, Parts, split
 from ..control.while_loop import WHILE
 from ..graph.ir import Graph, Node, substitute
-from ..graph.nodes import is_number, item
-from ..graph.types import TensorType
-from ..primitives import elementwise, linalg, movement, reduce
+from ..graph.nodes import is_number, item, make
+from ..graph.types import WIDE, TensorType
+from ..ops import astype
+from ..primitives import elementwise, index, linalg, movement, reduce
+from ..primitives.rows import add_at, plus
 from ..tensor import Tensor, abstract, apply
 from ..transforms.batching import batch_graph
 from .rewrite import in_bodies, replace_loops
@@ -163,7 +165,8 @@ def _sunk(node: Node) -> dict[int, Tensor] | None:
 
 
 def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
-    """The terms g₁ … gₙ if the next carry is param + g₁ + … + gₙ and the carry has no other use; else none."""
+    """The terms g₁ … gₙ if the next carry is param + g₁ + … + gₙ and the carry has no other use; else none. Terms that are added in
+    float64 are given as they are before that."""
     uses = Counter(a for m in body.nodes for a in m.args)
     if uses[param] != 1 or uses[out] or param in body.outputs or body.outputs.count(out) > 1:
         return []
@@ -174,10 +177,20 @@ def _terms(out: Node, param: Node, body: Graph) -> list[Node]:
             found = True
         elif g.op is elementwise.add and (g is out or uses[g] == 1):
             stack.extend(reversed(g.args))
+        elif g.op is add_at and (g is out or uses[g] == 1):
+            updates, picks, x = g.args
+            stack.append(x)
+            terms.append(make(index.scatter, (updates, picks), {"axis": g.attrs["axis"], "n": g.type.shape[g.attrs["axis"]]}))
+        elif _widens(g) and uses[g] == 1:
+            stack.append(g.args[0])
         else:
             terms.append(g)
     depends = _below(body, [param])
     return terms if found and not any(g in depends for g in terms) else []
+
+
+def _widens(g: Node) -> bool:
+    return g.op is elementwise.cast and g.type.dtype == WIDE and g.args[0].type.is_float
 
 
 def _product(g: Node, stacks: _Stacks, fixed: set[Node]) -> Summed | None:
@@ -237,7 +250,7 @@ def _without(node: Node, params: Parts, stacks: _Stacks, plans: dict[int, tuple[
     for i in range(n):
         start = last[kept.index(i)] if i in kept else given.carries[i]
         for summed in plans.get(i, ([], []))[0]:
-            term = summed(stack)
+            term = astype(summed(stack), start.dtype)
             start = term if filled_with(start, 0) else start + term
         found[i] = start
     return found
@@ -246,5 +259,5 @@ def _without(node: Node, params: Parts, stacks: _Stacks, plans: dict[int, tuple[
 def _partial(param: Node, terms: Sequence[Node]) -> Node:
     total = Tensor(param)
     for g in terms:
-        total = total + Tensor(g)
+        total = plus(total, Tensor(g))
     return total.node

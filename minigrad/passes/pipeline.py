@@ -8,7 +8,7 @@ from ..graph.ir import Graph
 from .hoist import defer, hoist, sink
 from .loops import drop_unused, merge_loops
 from .rewrite import apply_rules
-from .rules import CLEANUP, add_rows, transpose_products
+from .rules import CLEANUP, transpose_products
 
 
 def cleanup(graph: Graph) -> Graph:
@@ -16,7 +16,7 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, transpose_products, add_rows, cleanup)
+PASSES = (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, transpose_products, cleanup)
 
 
 def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Graph:

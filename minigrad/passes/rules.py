@@ -1,4 +1,4 @@
-"""Rewrite rules: identities that are exact for floats, movements without effect, a stable log of sigmoid; passes for products and sums."""
+"""Rewrite rules: identities that are exact for floats, movements without effect, a stable log of sigmoid; a pass for products."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from ..control.call import CALL
 from ..graph.ir import Graph, Node
 from ..graph.nodes import behind_broadcast, item, make
-from ..graph.types import TensorType, identical, is_one
-from ..primitives import elementwise, index, linalg, movement, reduce
+from ..graph.types import WIDE, TensorType, identical, is_one
+from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
 from ..tensor import Tensor, inline
 from .rewrite import Rule, in_bodies, rebuilt
@@ -33,7 +33,8 @@ def filled_with(t: Tensor, value: float) -> bool:
 
 
 def identities(node: Node, args: Sequence[Tensor]) -> Any:
-    """x·1, 1·x, x/1, x−0, −−x, x¹ and where(c, x, x) are replaced by x, and x² by x·x: all are exact."""
+    """x·1, 1·x, x/1, x−0, −−x, x¹ and where(c, x, x) are replaced by x, x² by x·x, and casts to float64 and back
+    removed: all are exact."""
     op = node.op
     if op is elementwise.mul:
         for one, other in (args, args[::-1]):
@@ -52,8 +53,11 @@ def identities(node: Node, args: Sequence[Tensor]) -> Any:
         return args[0] * args[0]
     if op is elementwise.pow and filled_with(args[1], 1):
         return args[0]
-    if op is elementwise.cast and args[0].dtype == node.attrs["dtype"]:
-        return args[0]
+    if op is elementwise.cast:
+        narrow = Tensor(args[0].node.args[0]) if args[0].node.op is elementwise.cast and args[0].dtype == WIDE else None
+        if narrow is not None and narrow.dtype == node.type.dtype and narrow.type.is_float:
+            return narrow
+        return args[0] if args[0].dtype == node.type.dtype else None
     return None
 
 
@@ -114,27 +118,6 @@ def transpose_products(graph: Graph) -> Graph:
         return make(linalg.matmul, (y, x), {})
 
     return rebuilt(graph, construct)
-
-
-def add_rows(graph: Graph) -> Graph:
-    """Sums with scattered slices add the slices alone: x + scatter(v, i) becomes add_at(v, i, x), which reads no other slice of x."""
-    graph = in_bodies(graph, add_rows)
-    readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
-
-    def construct(node: Node, args: tuple[Node, ...]) -> Node:
-        for i in (1, 0) if node.op is elementwise.add else ():
-            old, new = _behind_reshape(node.args[i]), _behind_reshape(args[i])
-            if new.op is index.scatter and readers[old] == readers[node.args[i]] == 1:
-                x = make(movement.reshape, (args[1 - i],), {"shape": new.type.shape})
-                found = make(index.add_at, (*new.args, x), {"axis": new.attrs["axis"]})
-                return make(movement.reshape, (found,), {"shape": node.type.shape})
-        return make(node.op, args, node.attrs)
-
-    return rebuilt(graph, construct)
-
-
-def _behind_reshape(node: Node) -> Node:
-    return node.args[0] if node.op is movement.reshape and not node.is_constant else node
 
 
 def _last_two_swapped(n: int) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from ..graph.types import BOOL, INT, TensorType, check_computed, check_dtype, un
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
-from .rules import each, like, repeat, same_operands
+from .rules import each, like, repeat
 
 UINT64 = np.dtype("uint64")
 JITTED_SCATTER = 2**14  # elements; from this size on a jitted loop is used, which is 24 times as fast as np.add.at but must be compiled
@@ -50,13 +50,13 @@ def _take_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], a
         return permute(found, axes=(axis, *(a for a in range(found.ndim) if a != axis)))
     front = permute(x, axes=(0, axis + 1, *(a for a in range(1, x.ndim) if a != axis + 1)))
     rows = reshape(front, shape=(size * x.shape[axis + 1], *front.shape[2:]))
-    found = take(rows, _row_offsets("take", index, size, x.shape[axis + 1]), axis=0)
+    found = take(rows, row_offsets("take", index, size, x.shape[axis + 1]), axis=0)
     at = tuple(range(1, index.ndim))
     rest = tuple(range(index.ndim, found.ndim))
     return permute(found, axes=(0, *rest[:axis], *at, *rest[axis:]))
 
 
-def _row_offsets(what: str, index: Tensor, size: Extent, n: Extent) -> Tensor:
+def row_offsets(what: str, index: Tensor, size: Extent, n: Extent) -> Tensor:
     """An index (size, …), one per batch element into n rows, as an index into size·n rows."""
     offset = mul(iota(n=size, dtype=INT), broadcast(extent(n=n), shape=(size,)))
     column = broadcast(reshape(offset, shape=(size, *(1,) * (index.ndim - 1))), shape=index.shape)
@@ -105,7 +105,7 @@ take: Primitive = Primitive(
 )
 
 
-def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
+def scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
     require_index("scatter", index)
     check_computed("scatter", updates.dtype)
     if not unify_shapes(updates.shape[axis : axis + index.ndim], index.shape):
@@ -115,8 +115,13 @@ def _scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) 
 
 def _scattered(combine: np.ufunc, start: Any, updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
     """An array of length n along the axis, `start` everywhere, with which each slice of updates is combined at its index."""
-    n, rest = int(n), updates.shape[axis + index.ndim :]
-    out = np.full((*updates.shape[:axis], n, *rest), start, updates.dtype)
+    out = np.full((*updates.shape[:axis], int(n), *updates.shape[axis + index.ndim :]), start, updates.dtype)
+    return combined_at(combine, out, updates, index, axis)
+
+
+def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
+    """`out`, changed: each slice of updates is combined with the one at its index."""
+    n, rest = out.shape[axis], updates.shape[axis + index.ndim :]
     index = in_bounds("scatter", index, n)
     if combine is np.add and updates.size > JITTED_SCATTER:
         from .kernels import scatter_add  # numba takes long to load
@@ -137,7 +142,7 @@ def _scatter_batch(op: Callable[[], Primitive]) -> Any:
             return op()(updates, index, axis=axis + 1, n=n)
         last = axis + index.ndim
         order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
-        rows = op()(permute(updates, axes=order), _row_offsets("scatter", index, size, n), axis=0, n=size * n)
+        rows = op()(permute(updates, axes=order), row_offsets("scatter", index, size, n), axis=0, n=size * n)
         split = reshape(rows, shape=(size, n, *rows.shape[1:]))
         return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
 
@@ -147,7 +152,7 @@ def _scatter_batch(op: Callable[[], Primitive]) -> Any:
 # Zeros of length n along the axis; each slice of updates is added at its index.
 scatter: Primitive = Primitive(
     "scatter",
-    _scatter_type,
+    scatter_type,
     lambda updates, index, axis, n: _scattered(np.add, 0, updates, index, axis, n),
     vjp=each(
         lambda ct, y, updates, index, axis, n: take(ct, index, axis=axis),
@@ -163,32 +168,6 @@ scatter: Primitive = Primitive(
 )
 
 
-def _add_at_type(updates: TensorType, index: TensorType, x: TensorType, axis: int) -> TensorType:
-    return same_operands("add_at", x, _scatter_type(updates, index, axis, x.shape[axis]))
-
-
-def _add_at_batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int) -> Tensor:
-    x = repeat(args[2], size, batched[2])
-    return add(x, _scatter_batch(lambda: scatter)(size, args[:2], batched[:2], axis, x.shape[axis + 1]))
-
-
-# x + scatter(updates, index), which the pass add_rows replaces by it; compiled, it may take the memory of x.
-add_at: Primitive = Primitive(
-    "add_at",
-    _add_at_type,
-    lambda updates, index, x, axis: x + _scattered(np.add, 0, updates, index, axis, x.shape[axis]),
-    vjp=each(
-        lambda ct, y, updates, index, x, axis: take(ct, index, axis=axis),
-        lambda ct, y, updates, index, x, axis: None,
-        lambda ct, y, updates, index, x, axis: ct,
-    ),
-    batch=_add_at_batch,
-    kind="index",
-    symbol="add at",
-    examples=((((4, 3), np.array([0, 2, 2, -1]), (5, 3)), {"axis": 0}), (((2, 2, 2), np.array([[1, 0], [2, 1]]), (2, 3)), {"axis": 1})),
-)
-
-
 def lowest(dtype: np.dtype) -> Any:
     """The number that changes no maximum."""
     return np.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
@@ -197,7 +176,7 @@ def lowest(dtype: np.dtype) -> Any:
 def _scatter_max_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -> TensorType:
     if updates.dtype == BOOL:
         raise dtype_error("scatter_max", f"takes numbers, got {updates}", "Convert with .astype('int64')")
-    return _scatter_type(updates, index, axis, n)
+    return scatter_type(updates, index, axis, n)
 
 
 def _scatter_max_vjp(ct: Tensor, y: Tensor, updates: Tensor, index: Tensor, axis: int, n: Extent) -> Tensor:

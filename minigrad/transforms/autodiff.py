@@ -88,6 +88,8 @@ def _fresh(trees: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
         given = argument(value)
         found.append(_leaf(given, path.split("]", 1)[1]) if differentiated else renewed(given, alias(given).node))
         inside.append(found[-1] if differentiated else given)
+        if differentiated and (given.node.op is PARAMETER or given.node.learned):
+            found[-1].node.learned = True  # it is a parameter inside as well
     return found, tree.unflatten(treedef, inside)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import add
 from typing import Any
 
 from ..errors import dtype_error
@@ -12,6 +11,7 @@ from ..graph.nodes import item
 from ..graph.types import TensorType
 from ..origin import override
 from ..primitives.elementwise import detach
+from ..primitives.rows import plus
 from ..tensor import Tensor, wrap
 
 # Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
@@ -22,7 +22,7 @@ def pullback(
     outputs: Sequence[Tensor], cotangents: Sequence[Tensor | None], wrt: Sequence[Tensor], watch: EdgeWatch | None = None
 ) -> list[Tensor | None]:
     """Σ over outputs of ctᵀ·∂output/∂x for each x of `wrt`; None if no output depends on x. A cotangent of None is zero."""
-    return reverse([o.node for o in outputs], cotangents, [x.node for x in wrt], vjp_of, add, watch)
+    return reverse([o.node for o in outputs], cotangents, [x.node for x in wrt], vjp_of, plus, watch)
 
 
 def reverse(

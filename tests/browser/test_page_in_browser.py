@@ -107,6 +107,19 @@ def test_every_slot_that_is_written_leaves_a_pixel(browser, steps, slots):
         assert height <= shown_height
 
 
+def test_curves_are_broken_where_a_value_is_not_finite(browser):
+    h, loss = mg.parameter(np.ones(1, "float32"), name="h_0"), mg.tensor(0.0)
+    for t, x in enumerate([1.0, 2.0, np.nan, 1.0, 3.0]):
+        with mg.scope("loop", step=t):
+            loss = loss + mg.sum(h * x).named("g")
+    browser.open(viz.page(loss, example=None))
+    (curve,) = browser.run("return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] path')].map(p => p.getAttribute('d'))")
+    assert curve == "M0.5 31.0L1.5 17.0M3.5 31.0L4.5 3.0"
+    assert browser.run(
+        "return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] rect')].map(r => r.getAttribute('x'))"
+    ) == ["2"]
+
+
 def test_time_runs_and_stops(browser, lstm):
     browser.open(lstm).click("#play")
     assert browser.one("#play").get_attribute("aria-pressed") == "true"
@@ -262,10 +275,10 @@ def test_a_reader_without_a_mouse_or_a_screen_can_use_it(browser, ntm):
         .filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)"""
     assert browser.run(nameless) == []
     order = []
-    for _ in range(14):
+    for _ in range(16):
         browser.press(Keys.TAB)
         order.append(browser.driver.switch_to.active_element.get_attribute("id"))
-    wanted = ["previous", "time", "next", "play", "mode", "open", "all", "out", "fit", "in", "query", "theme", "graph"]
+    wanted = ["previous", "time", "next", "play", "back", "mode", "open", "all", "out", "fit", "in", "query", "theme", "present", "graph"]
     assert order[: len(wanted)] == wanted
     browser.run("document.getElementById('graph').focus()")
     browser.press(Keys.ARROW_UP)

@@ -137,10 +137,10 @@ def test_no_folder_no_home_or_turned_off(folder, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_a_warning(folder, monkeypatch):
-    def full(descriptor):
+    def full(name, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(cache, "_checksum", full)
     with pytest.warns(CacheWarning, match="No space left"):
         assert works()
     assert cache.entries() == []
@@ -157,13 +157,26 @@ def test_the_least_recently_used_entries_go_first(folder, monkeypatch):
     assert {path.stem for path in cache.entries()} == {"a", "c", "d"}
 
 
-def test_what_killed_writers_left_is_removed(folder):
+def test_a_folder_is_looked_through_once_in_a_share_of_the_limit(folder, monkeypatch):
+    """In a full folder that takes three times as long as to compile a small program."""
+    looks = []
+    evict = cache._evict
+    monkeypatch.setattr(cache, "LIMIT", 64_000)
+    monkeypatch.setattr(cache, "_evict", lambda folder: (looks.append(1), evict(folder)))
+    for n in range(320):
+        cache.save(str(n), bytes(250))
+    assert sum(path.stat().st_size for path in cache.entries()) == pytest.approx(cache.LIMIT, abs=cache.LIMIT / cache.SHARE + 300)
+    assert len(looks) in (80, 81)
+
+
+def test_what_killed_writers_left_is_removed(folder, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT", 1_000)
     cache.save("a", b"1")
     old, new = folder / "x.temporary", folder / "y.temporary"
     for path in (old, new):
         path.touch()
     os.utime(old, (time.time() - 7200,) * 2)
-    cache.save("b", b"2")
+    cache.save("b", bytes(20))
     assert not old.exists()
     assert new.exists()
 
@@ -176,6 +189,7 @@ def run_script(source, folder, **options):
 def test_four_processes_write_at_once(folder):
     writer = """
         from minigrad.compiler.runtime import cache, link
+        cache.LIMIT = 1_000_000
         for round in range(15):
             for name in "abc":
                 cache.save(name, name.encode() * 50_000)

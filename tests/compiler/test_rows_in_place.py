@@ -80,6 +80,17 @@ def test_a_history_that_is_returned_keeps_its_values() -> None:
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12)
 
 
+def test_rows_that_nothing_is_added_to_keep_the_sign_of_their_zero() -> None:
+    """As in NumPy, in the interpreter, compiled, and under vmap."""
+    M, i, v = np.full((2, 5, 1), -0.0), np.array([[1, 1], [2, 0]]), np.array([[[1.0], [-1.0]], [[-0.0], [0.0]]])
+    expected = M.copy()
+    for b in (0, 1):
+        np.add.at(expected[b], i[b], v[b])
+    for f in (mg.vmap(mg.index_add), mg.vmap(lambda M, i, v: M.at[i].add(v)), mg.vmap(lambda M, i, v: M[:, 0].at[i].add(v[:, 0])[:, None])):
+        for found in (f, mg.jit(f)):
+            np.testing.assert_array_equal(np.signbit(found(M, i, v).numpy()), np.signbit(expected))
+
+
 def working(name: str, n: int) -> int:
     """How many memories of n rows a loop needs."""
     fast = mg.jit(lambda *given: mg.sum(run(name, *given)[0][0][:2]))

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 # {page: the libraries that it is about}
-PAGES = {"pytorch": ["torch"], "jax": ["jax"], "onnx": ["onnx", "onnxruntime"], "logs": ["pandas"], "numba": ["numba"]}
+PAGES = {
+    "pytorch": ["torch"],
+    "jax": ["jax"],
+    "onnx": ["onnx", "onnxruntime"],
+    "logs": ["pandas"],
+    "numba": ["numba"],
+    "draw": ["jax", "torch"],
+}
 LOGGERS = ["wandb", "mlflow"]
 
 
@@ -52,7 +59,7 @@ def run(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, f"{page}.md, block {number}", "exec"), names)
 
 
-@pytest.mark.parametrize("page", ["numba", "onnx", "pytorch", pytest.param("jax", marks=pytest.mark.slow)])  # XLA compiles for long
+@pytest.mark.parametrize("page", ["numba", "onnx", "pytorch", "draw", pytest.param("jax", marks=pytest.mark.slow)])  # XLA compiles for long
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(page, tmp_path, monkeypatch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -157,7 +158,7 @@ def test_rolled(name: str, level: str) -> None:
 @pytest.mark.parametrize("level", ["op", "gate", "cell"])
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "mann", "stack", "attention"])
 def test_gradients_stand_mirrored_under_their_steps(name: str, level: str) -> None:
-    scene = viz.unrolled(graph(name, 4, last), level=level, backward=True).scene
+    scene = viz.unrolled(graph(name, 4, last), level=level, backward=True, wrap=math.inf).scene
     check(scene)
     middle = {p.frame.label: (p.frame.x + p.frame.w / 2, p.frame.y) for p in scene.placed if p.frame}
     for t in range(4):
@@ -174,7 +175,7 @@ def test_colours_of_gradients_change_no_place(name: str, level: str) -> None:
 
 @pytest.mark.parametrize("T", [2, 5, 30])
 def test_both_directions_share_the_columns_of_time(T: int) -> None:
-    scene = viz.unrolled(graph("bidirectional", T), level="cell").scene
+    scene = viz.unrolled(graph("bidirectional", T), level="cell", wrap=math.inf).scene
     frames = [(p.frame.label, p.frame.x + p.frame.w / 2) for p in scene.placed if p.frame and p.frame.label.startswith("t =")]
     places = {label: {round(x) for name, x in frames if name == label} for label, _ in frames}
     assert all(max(xs) - min(xs) <= 1 for xs in places.values())
@@ -184,7 +185,7 @@ def test_both_directions_share_the_columns_of_time(T: int) -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "ntm"])
 def test_states_run_straight_between_steps(name: str) -> None:
-    scene = viz.unrolled(graph(name, 6)).scene
+    scene = viz.unrolled(graph(name, 6), wrap=math.inf).scene
     frames = sorted((p.frame.x, p.frame.x + p.frame.w) for p in scene.placed if p.frame and p.frame.label.startswith("t ="))
     corridors = [(a[1], b[0]) for a, b in pairwise(frames)]
     lines = [w.points for p in scene.placed for w in p.part.wires if w.head.endswith(tuple(f"i{k}" for k in range(10)))]

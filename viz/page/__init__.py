@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
 from .graph import graph
+from .live import live
 from .panels import panels as panels_of
 
 FEW = 16  # the level "op" is chosen for steps of at most so many operations
@@ -56,7 +57,7 @@ def page(
     level: str | None = None,
     steps: int | None = None,
     panels: Mapping[str, Any] | None = None,
-    example: int | None = 0,
+    example: int | Sequence[int] | None = 0,
     title: str = "",
 ) -> Page:
     """Draw time as columns that readers move, zoom, search, open and close. Below stand values, gradients and memory over time.
@@ -66,14 +67,29 @@ def page(
               operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
     steps     unroll each loop only so far
     panels    {name: array with the steps as first axis}, shown first, such as inputs and targets
-    example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; None where
-              there is no batch
+    example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
+              two members, one below the other; None where there is no batch
 
-    Gradients are shown where the first result is a float scalar. The file needs no network.
+    Gradients are shown where the first result is a float scalar. The file needs no network. On it readers
+
+    * point at a slot of the memory: when it was written, from which input, and when it is read
+    * take the gradients of any value, or what the loss gets through it, in place of those of the loss, and play them back in time
+    * see the entries of a value and of its gradient, change them, cut connections, and have all computed again
+    * select a stretch of time and find those whose states are like it
+    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown
+
+    The page carries the graph with its weights and inputs. A bit of an input, a slot of the memory, a gate or a weight is set or
+    multiplied, at one step, in every step, or from a step on; a connection is cut, so that 0 is read there. What is set is a constant: it
+    has a gradient, and none passes back through it. The gradient of what is multiplied is that of the product. "Difference from the
+    recording" shows in all panes what the changes did. Where the script cannot compute a graph, the notes say why.
+
     Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
+    examples = [example] if example is None or isinstance(example, int) else list(example)
+    if not examples:
+        raise SettingError("example=() names no member of the batch: take an index such as 0, or None where there is no batch")
     unrolling = unroll(what, args, steps, values=True)
     notes: list[str] = []
     wiring = _wiring(unrolling, level, notes)
@@ -91,9 +107,10 @@ def page(
         "gradient": colours.gradient,
         "columns": [[c.label, c.step] for c in wiring.timeline.columns],
         **graph(wiring, colours),
-        **panels_of(outputs, wiring, colours, panels or {}, example, notes),
+        **panels_of(outputs, wiring, colours, panels or {}, examples, notes),
         "notes": notes,
     }
+    data["live"] = live(outputs, first.node if differentiable else None, wiring, data, examples[0], notes)
     return Page(document(data), words, notes)
 
 

@@ -10,7 +10,15 @@ function pick(what, moved = false) {
     if (g) g.querySelectorAll(`.node[data-row="${what.row}"]`).forEach(n => n.classList.add('picked'));
   }
   showDetails();
+  remember();
   if (what && !moved) say($('details').dataset.words);
+}
+
+function pickSlot(slot) {  // the value of the step under the cursor, or of the first step that has it
+  const here = stepOf(S.at), i = template(here).slots.includes(slot) ? here : D.steps.findIndex((_, n) => template(n).slots.includes(slot));
+  if (i < 0) return;
+  pick({ step: i, row: template(i).slots.indexOf(slot) });
+  reveal(i);
 }
 
 function follow() {  // select the same value in the step under the cursor
@@ -25,23 +33,26 @@ const facts = pairs => el('dl', {}, ...pairs.filter(([, v]) => v !== '' && v !==
 
 function showDetails() {
   const p = S.picked, box = $('details');
+  unlinkCharts(box);
   box.replaceChildren();
   if (!p) { overview(box); return; }
   const shared = p.shared !== undefined, [name, label, op, type, scope, place, source] = shared ? D.shared[p.shared].node : template(p.step).nodes[p.row];
-  const numbers = shared ? D.shared[p.shared].numbers : Array.from({ length: STATS }, (_, s) => number(p.step, p.row, s));
+  const numbers = Array.from({ length: STATS }, (_, s) => shared ? ofShared(p.shared, s) : number(p.step, p.row, s));
   const where = shared ? kindOf(p.shared) : D.steps[p.step][1];
   const norm = numbers[GRAD];
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
   const known = !Number.isNaN(numbers[NORM]);
   box.append(
-    el('h2', {}, name, el('small', {}, ` ${where}`), el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) }, '×')),
+    el('h2', {}, name, el('small', {}, ` ${where}`), D.live ? el('button', { id: 'edit', title: 'change this value (e)', onclick: () => aimAtPick(p) }, 'change') : null,
+      el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) })),
     facts([['operation', label === name || label === op ? op : `${label} · ${op}`], ['type', type], ['scope', scope], ['line', place]]));
   if (source) box.append(el('pre', {}, source));
   if (known) {
     const row = el('tr', {}, ...NAMES.map((_, s) => el('td', { class: s === BAD && numbers[s] > 0 ? 'bad' : null }, s === BAD ? String(numbers[s]) : short(numbers[s]))));
     box.append(el('table', {}, el('thead', {}, el('tr', {}, ...NAMES.map(n => el('th', { scope: 'col' }, n)))), el('tbody', {}, row)));
   }
-  if (D.gradient) box.append(el('p', { class: 'norm' }, swatch(norm), `‖∂L/∂${name}‖ = ${normText(norm)}`));
+  if (D.gradient) box.append(el('p', { class: 'norm' }, swatch(norm), `‖∂${lossName()}/∂${name}‖ = ${normText(norm)}`), offers(p) ?? '');
+  if (known) entriesOf(box, p);
   if (!shared) { inputsOf(box, p); course(box, p); }
 }
 
@@ -68,6 +79,7 @@ function inputsOf(box, { step, row }) {
     }
     const norm = flow(step, row, argument);
     list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
+      D.live && kind !== 'number' ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
@@ -97,6 +109,7 @@ function course(box, { step, row }) {
     const d = points.map((q, t) => q && `${t && points[t - 1] ? 'L' : 'M'}${q[0].toFixed(1)} ${q[1].toFixed(1)}`).filter(Boolean).join('');
     chart.append(svg('path', { class: look, d }), svg('text', { class: look, x: 34 + 80 * n, y: 97 }, `— ${words}`));
   });
+  linkChart(chart, 296, t => place(t, low)[0]);
   box.append(el('h3', {}, 'over time'), chart);
 }
 
@@ -104,9 +117,9 @@ function overview(box) {
   const steps = D.columns.length, ops = D.steps.reduce((sum, _, i) => sum + template(i).args.length, 0);
   box.dataset.words = '';
   box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
-  const states = strips.filter(s => s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
-  if (states.length) {
-    box.append(el('h3', {}, `‖∂L/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
+  const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
+  if (states.length && !live.difference) {
+    box.append(el('h3', {}, `‖∂${lossName()}/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
       facts(states.map(s => [s.label, el('span', {}, swatch(s.values[0] / s.values[T - 1]), short(s.values[0] / s.values[T - 1]))])));
   }
   box.append(el('p', { class: 'hint' }, 'Click an operation for its type, numbers, gradient and line; a step’s name opens it. Drag to move, wheel to zoom.'));
@@ -117,29 +130,31 @@ function overview(box) {
 function buildMemory() {
   const m = D.memory;
   if (!m) return;
-  m.values = bytes(m.data);
-  m.sides = ['write', 'read'].map(word => strips.filter(s => s.kind === 'weights' && s.label.startsWith('w ' + word)));
-  const column = (canvas, words) => el('figure', {}, canvas, el('figcaption', {}, words));
+  m.sides = ['write', 'read'].map(word => strips.filter(s => !s.second && s.kind === 'weights' && s.label.startsWith('w ' + word)));
+  const column = (canvas, words) => el('figure', {}, el('div', { class: 'plate' }, canvas, rowFrame(m.slots)), el('figcaption', {}, words));
   m.canvas = el('canvas', { role: 'img', class: 'whole' });
   m.small = m.sides.map(() => el('canvas', { role: 'img', class: 'side' }));
   m.caption = el('h3', {});
   $('memory').append(m.caption, el('div', { class: 'plates' },
-    m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null));
-  [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots))}px`; });
+    m.sides[0].length ? column(m.small[0], 'written') : null, column(m.canvas, `${m.slots} slots × ${m.width}`), m.sides[1].length ? column(m.small[1], 'read') : null), el('div', { id: 'cell' }));
+  [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots)) / 13}rem`; });
+  m.canvas.addEventListener('click', e => {
+    const box = m.canvas.getBoundingClientRect(), slot = Math.min(m.slots - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * m.slots)));
+    aimAtCell(m.label, P => ({ ...P.memory, width: m.width }), S.at, slot);
+  });
   $('memory').hidden = false;
 }
 
 function showMemory() {
   const m = D.memory;
   if (!m) return;
-  m.caption.textContent = `${m.label} at ${D.columns[S.at][0]}`;
-  const from = S.at * m.slots * m.width;
-  heat(m.canvas, m.width, m.slots, (x, y) => m.values[from + y * m.width + x], palette(m), strengths(m));
-  m.canvas.setAttribute('aria-label', `memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
+  const at = shownAt(), from = at * m.slots * m.width;
+  m.caption.textContent = `${m.label} at ${D.columns[at][0]}`;
+  heat(m.canvas, m.width, m.slots, (x, y) => valuesOf(m)[from + y * m.width + x], palette(m), strengths(m));
+  m.canvas.setAttribute('aria-label', `slots of the memory ${m.caption.textContent}, ${m.slots} slots of ${m.width} numbers`);
   m.sides.forEach((list, n) => {
     if (!list.length) return;
-    list.forEach(s => { s.values ||= bytes(s.data); });
-    heat(m.small[n], list.length, m.slots, (x, y) => list[x].values[S.at * m.slots + y], palette(list[0]), strengths(list[0]));
-    m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, S.at)}`).join('; '));
+    heat(m.small[n], list.length, m.slots, (x, y) => valuesOf(list[x])[at * m.slots + y], palette(list[0]), strengths(list[0]));
+    m.small[n].setAttribute('aria-label', list.map(s => `${s.label}: ${reading(s, at)}`).join('; '));
   });
 }

@@ -14,7 +14,10 @@ from typing import Any
 
 from .. import style, text
 
-SCRIPTS = ("tools.js", "graph.js", "strips.js", "details.js", "main.js")
+SCRIPTS = (
+    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "strips.js", "details.js",
+    "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
+)  # fmt: skip
 _DARK = "#171C21"
 
 
@@ -56,8 +59,8 @@ def _colours() -> str:
     rules = "".join(f".{k}{{fill:var(--{k});stroke:var(--{k}-line)}}" for k in style.LOOKS)
     scale = ",".join(f"{colour} {100 * (at + 8) / 12:.1f}%" for at, colour in style.STOPS)
     return (
-        f":root{{{light}--scale:linear-gradient(to right,{scale})}}"
-        f":root[data-theme=dark]{{{dark}}}@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}{rules}\n"
+        f":root{{{light}--scale:linear-gradient(to right,{scale})}}@media screen{{:root[data-theme=dark]{{{dark}}}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}{rules}\n"
     )
 
 

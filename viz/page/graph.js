@@ -89,18 +89,19 @@ function mark(node, i, row, argument = -1, words = null) {
 
 function colour([i, row, argument]) {
   if (S.mode === 'kind') return null;
-  const numbers = i < 0 ? D.shared[row].numbers : null;
-  if (S.mode === 'gradient') return decade(numbers ? numbers[GRAD] : argument < 0 ? number(i, row, GRAD) : flow(i, row, argument));
+  const read = i < 0 ? which => ofShared(row, which) : which => number(i, row, which);
+  if (S.mode === 'gradient') return waiting(i) ? rgb(D.none) : decade(argument < 0 ? read(GRAD) : flow(i, row, argument));
   if (argument >= 0) return null;
   const size = i < 0 ? D.shared[row].node[8] : template(i).nodes[row][8];
   if (!size) return null;
-  return decade((numbers ? numbers[BAD] : number(i, row, BAD)) > 0 ? NaN : rms(numbers ? numbers[NORM] : number(i, row, NORM), size));
+  return decade(read(BAD) > 0 ? NaN : rms(read(NORM), size));
 }
 
 function tint(node) {
   if (!node.m) return;
   const found = colour(node.m), lines = node.classList.contains('wire');
   node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
+  node.classList.toggle('changed', isChanged(node.m) && !(lines && node.m[2] < 0));
   if (node.m[3]) node.m[3].style.fill = found ? ink(found) : '';
 }
 
@@ -117,7 +118,7 @@ function drawStep(i) {
   const head = svg('g', { class: 'head', role: 'button', 'aria-expanded': open, 'aria-label': `${label}, ${open ? 'close' : 'open'}` },
     svg('rect', { class: 'ghost', x: 0, y: -h - 20, width: Math.max(w, 40), height: 20 }),
     svg('text', { x: 4, y: -h - 6 }, `${open ? '▾' : '▸'} ${label}`));
-  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
+  g.append(svg('rect', { class: `frame${open ? '' : ' shut'}${hasChanges(i) ? ' changed' : ''}`, x: 0, y: -h, width: w, height: h, rx: 12 }), head);
   drawCorridor(g, i);
   if (t.weights) g.append(svg('path', { class: 'stub', d: `M${w - 9} ${barY}V6` }), svg('path', { class: 'stub tip', d: `M${w - 9} 0l-3 8h6z` }));
   for (const [x, row, bus] of shape(i).outputs) if (bus >= 0) g.append(mark(svg('path', { class: 'wire bus', d: `M${x} ${-h - LEAF - 11}V${busY(bus)}` }), i, row));
@@ -125,6 +126,7 @@ function drawStep(i) {
   if (!open || !far) drawMarks(g, i);
   g.querySelectorAll('*').forEach(tint);
   if (column === S.at) g.classList.add('now');
+  if (S.over && S.over.step === i) markOver(g, i);
   return g;
 }
 
@@ -168,17 +170,20 @@ function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label
   const all = chips.reduce((sum, [, width]) => sum + width + 4, 0), shared = row < 0;
   const words = svg('text', { x: x - all / 2, y: y + size * 0.35, 'font-size': size, 'text-anchor': 'middle' }, label);
   const [name, , op] = shared ? D.shared[-2 - row].node : template(i).nodes[row];
-  const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': `${name}, ${op}` }, body, words);
+  const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': named([label, ...chips.map(([text]) => text)].join(' '), `${name}, ${op}`) }, body, words);
   mark(body, i, row, -1, words);
   let at = x - all / 2 + wide / 2;
   for (const [text, width, argument] of chips) {
     const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
     const word = svg('text', { x: at + 4 + width / 2, y: y + (size - 2) * 0.35, 'font-size': size - 2, 'text-anchor': 'middle' }, text);
-    node.append(mark(chip, i, row, argument, word), word);
+    node.append(mark(chip, i, row, argument, word), ' ', word);
     at += width + 4;
   }
   return decorate(node, i, row);
 }
+
+// The name of a control contains the words that it shows: who speaks to a page says what stands there.
+const named = (words, name) => name.includes(words) ? name : `${words}: ${name}`;
 
 function decorate(node, i, row) {
   const p = S.picked;
@@ -220,7 +225,9 @@ function view() {
   sheet.firstChild.setAttribute('transform', `translate(${S.x},${S.y}) scale(${S.k})`);
   const words = $('weights');
   if (words) words.setAttribute('transform', `translate(${Math.max(words.room[0], Math.min(words.room[1], -S.x / S.k + 4))},0)`);
+  sheet.setAttribute('viewBox', `0 0 ${pane().w} ${pane().h}`);  // on paper the pane has another size
   brush(low, high);
+  remember();
 }
 const schedule = () => { frame ||= requestAnimationFrame(view); };
 
@@ -231,6 +238,7 @@ function zoom(by, x = pane().w / 2, y = pane().h / 2) {
   S.x = x - (x - S.x) * k / S.k;
   S.y = y - (y - S.y) * k / S.k;
   S.k = k;
+  S.own = true;
   schedule();
 }
 
@@ -238,7 +246,8 @@ let fitted = false;  // whether the pane had a size then: a page that is not sho
 
 function fit() {
   const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40;
-  S.k = Math.min(1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, 0.5))));
+  S.own = false;
+  S.k = Math.min(presented() ? 2.5 : 1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, presented() ? 1.25 : 0.5))));
   S.y = (h - high * S.k) / 2 + (top_ + 30 + 10 * D.buses) * S.k;
   S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
   fitted = w > 0 && h > 0;
@@ -272,14 +281,14 @@ function buildGraph() {
     const [dx, dy] = [e.clientX - drag.x, e.clientY - drag.y];
     if (!drag.moved && Math.hypot(dx, dy) < 4) return;
     Object.assign(drag, { x: e.clientX, y: e.clientY, moved: true });
-    S.x += dx; S.y += dy;
+    S.x += dx; S.y += dy; S.own = true;
     sheet.classList.add('dragged');
     schedule();
   });
   window.addEventListener('pointerup', () => { if (drag && drag.moved) setTimeout(() => sheet.classList.remove('dragged')); drag = null; });
   sheet.addEventListener('wheel', e => {
     e.preventDefault();
-    if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) { S.x -= e.deltaX || e.deltaY; schedule(); return; }
+    if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) { S.x -= e.deltaX || e.deltaY; S.own = true; schedule(); return; }
     const box = sheet.getBoundingClientRect();
     zoom(Math.exp(-e.deltaY / 400), e.clientX - box.left, e.clientY - box.top);
   }, { passive: false });

@@ -62,6 +62,12 @@ def packed(array: Any, dtype: str = "<f4") -> str:
     return b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
 
 
+def slot(wiring: Wiring, a: int) -> str:
+    """The text that identifies a value in all steps, so that the page can follow it through time."""
+    loop, name, count = wiring.slot[a] if a in wiring.slot else ("", wiring.items[a].label, 0)
+    return f"{text.clean(loop, 80)}/{text.clean(name, 80)}/{count}"
+
+
 def graph(wiring: Wiring, colours: Colours) -> dict[str, Any]:
     """{"steps", "templates", "shared", "weights", "buses"} for the script of the page."""
     return _Exporter(wiring, colours).data()
@@ -149,7 +155,7 @@ class _Exporter:
             "room": max((30.0 + link[2] + 6 * len(links) for link in links if link[0] == "start"), default=0.0),
             "nodes": nodes,
             "inputs": len(step.inputs),
-            "slots": [self._slot(a) for a in (*step.items, *step.inputs)],
+            "slots": [slot(self.wiring, a) for a in (*step.items, *step.inputs)],
             "args": [self._args(step, k) for k in range(len(step.items))],
             "first": [0, *np.cumsum(counts).tolist()],
             "weights": any(self.items[a].leaf for row in step.chips for _, a in row),
@@ -247,11 +253,6 @@ class _Exporter:
         name = text.clean(item.called or item.label, 80)
         return name, text.clean(item.label, 40), operation, str(item.node.type), text.clean(scope, 200), where, source, look, _size(item)
 
-    def _slot(self, a: int) -> str:
-        """The text that identifies a value in all steps, so that the page can follow it through time."""
-        loop, name, count = self.wiring.slot[a] if a in self.wiring.slot else ("", self.items[a].label, 0)
-        return f"{text.clean(loop, 80)}/{text.clean(name, 80)}/{count}"
-
     def _args(self, step: Step, k: int) -> list[list[Any]]:
         """For each argument: ["row", r], ["lane", l], ["shared", n] or ["number", label]."""
         chips = dict(step.chips[k])
@@ -270,7 +271,7 @@ class _Exporter:
         item = self.items[a]
         row = _summary(np.asarray(item.node.value)[None])[0] if _known(item) else np.full(5, np.nan)
         numbers = packed([*row, _norm(self.colours, a)])
-        return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers}
+        return {"node": self._node(item), "shape": text.shape(item.node.type.shape) or "scalar", "numbers": numbers, "item": a}
 
     # ---- numbers
 

@@ -11,6 +11,8 @@ function moveTo(column, show = true) {
   cursor();
   strips.forEach(read);
   showMemory();
+  markCell(true);
+  if (S.back) { recolour(); strips.filter(s => s.kind === 'gradient').forEach(drawStrip); }
   follow();
   controls();
 }
@@ -58,7 +60,7 @@ function legend() {
     return;
   }
   const ticks = el('span', { class: 'ticks' }, ...[-8, -6, -4, -2, 0, 2, 4].map(e => el('span', {}, e ? `1e${e}`.replace('-', '−') : '1')));
-  const ends = S.mode === 'gradient' ? ['← vanishing', '‖∂L/∂·‖₂', 'exploding →'] : ['← small', 'root mean square', 'large →'];
+  const ends = S.mode === 'gradient' ? ['← vanishing', `‖∂${lossName()}/∂·‖₂`, 'exploding →'] : ['← small', 'root mean square', 'large →'];
   box.append(el('span', { class: 'ramp' }, el('span', { class: 'ticks' }, ...ends.map(w => el('span', {}, w))), el('i', {}), ticks));
   [[-1, S.mode === 'gradient' ? 'none or zero' : 'zero'], [NaN, 'NaN or ∞']].forEach(([v, words]) => box.append(el('span', { class: 'key' }, swatch(v), words)));
 }
@@ -66,13 +68,20 @@ function legend() {
 // ---- playing time
 
 let timer = 0;
-function play() {
-  const on = !timer;
+function play(by = 1) {  // 1: on or off, forwards; −1: backwards; 0: off
+  const on = by < 0 || (by > 0 && !timer);
   clearInterval(timer);
-  timer = on ? setInterval(() => { if (S.at < T - 1) moveTo(S.at + 1); else play(); }, Math.max(60, Math.min(400, 12000 / T))) : 0;
-  if (on && S.at === T - 1) moveTo(0);
-  $('play').textContent = on ? '⏸' : '▶';
-  $('play').setAttribute('aria-pressed', on);
+  timer = on ? setInterval(() => playOn(by), Math.max(60, Math.min(400, 12000 / T))) : 0;
+  if (by > 0 && on && S.at === T - 1) moveTo(0);
+  $('play').textContent = on && by > 0 ? '⏸' : '▶';
+  $('play').setAttribute('aria-pressed', on && by > 0);
+  $('back').setAttribute('aria-pressed', on && by < 0);
+}
+
+function playOn(by) {
+  if (S.at + by >= 0 && S.at + by < T) { moveTo(S.at + by); return; }
+  play(0);
+  if (by < 0) leaveBack();
 }
 
 // ---- search
@@ -144,9 +153,11 @@ function nextNode(by) {  // select the next operation of the step under the curs
 const KEYS = {
   ArrowLeft: e => moveTo(Math.max(0, S.at - (e.shiftKey ? 10 : 1))), ArrowRight: e => moveTo(S.at + (e.shiftKey ? 10 : 1)),
   ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
-  Enter: () => toggle(stepOf(S.at)), ' ': play, '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
+  Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
   c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
-  d: theme, '/': () => $('query').focus(), Escape: () => { pick(null); S.hits.clear(); redraw(); },
+  e: () => { if (S.picked) aimAtPick(S.picked); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
+  '[': () => chooseStretch([S.at, S.stretch ? Math.max(S.at, S.stretch[1]) : S.at]), ']': () => chooseStretch([S.stretch ? Math.min(S.at, S.stretch[0]) : S.at, S.at]),
+  d: theme, p: () => present(), 1: () => showPane('graph'), 2: () => showPane('strips'), 3: () => showPane('side'), '/': () => $('query').focus(), Escape: () => { play(0); leaveBack(); pick(null); S.hits.clear(); redraw(); },
 };
 
 document.addEventListener('keydown', e => {
@@ -165,14 +176,15 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showMemory(); }
+function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
+let firstOpen;
 function start() {
   $('title').textContent = D.title;
   $('time').max = Math.max(0, T - 1);
   for (const [id, act] of Object.entries({
-    previous: () => moveTo(Math.max(0, S.at - 1)), next: () => moveTo(S.at + 1), play, open: () => toggle(stepOf(S.at)), all: toggleAll,
+    previous: () => moveTo(Math.max(0, S.at - 1)), next: () => moveTo(S.at + 1), play: () => play(), back: playBack, open: () => toggle(stepOf(S.at)), all: toggleAll,
     in: () => zoom(1.25), out: () => zoom(0.8), fit, theme,
   })) $(id).addEventListener('click', act);
   $('time').addEventListener('input', e => moveTo(Number(e.target.value)));
@@ -180,21 +192,27 @@ function start() {
   $('query').addEventListener('input', e => search(e.target.value));
   document.querySelector('.search').addEventListener('keydown', keysOfSearch);
   document.addEventListener('click', e => { if (!e.target.closest('.search')) list(false); });
-  if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = true;
+  if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = $('back').disabled = true;
   D.notes.forEach(note => $('notes').append(el('p', {}, note)));
   document.body.classList.toggle('still', !T);
   const low = i => !T || template(i).open.size[1] <= 300;
   D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
   if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
+  firstOpen = new Set(S.open);
   buildGraph();
   buildStrips();
   buildMemory();
   buildIndex();
+  buildPanes();
+  linkGraph();
+  linkMemory();
+  linkStretch();
   layout();
   colourBy(S.mode);
   fit();
-  strips.forEach(drawStrip);
+  repaint();
   moveTo(0);
   showDetails();
+  buildAddress();
 }
 start();

@@ -6,8 +6,9 @@ A strip is one panel: one value over all steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,10 @@ from ..errors import DrawingError
 from ..plots import rows_of
 from ..timeline import step_key
 from ..wiring import Wiring
-from .graph import packed
+from .graph import packed, slot
 
-MISSING, BAD, LEVELS = 254, 255, 253  # the bytes in a strip for no value, for one that is not finite, and for the greatest one
+# The bytes in a strip for no value, for one that is not finite, and for the greatest one. The last is even, so that 0 has a byte.
+MISSING, BAD, LEVELS = 254, 255, 252
 WIDEST = 512  # the most rows of a strip
 HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
@@ -31,32 +33,107 @@ _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
 
 
+@dataclass
+class Series:
+    """A value over time: the node that has it in each column (None without one), and the places of its numbers in the value of that node.
+
+    `width` is set where each row is the norm of so many numbers.
+    """
+
+    nodes: list[Node | None]
+    places: np.ndarray
+    width: int = 0
+
+    @property
+    def present(self) -> np.ndarray:
+        return np.array([n is not None for n in self.nodes])
+
+    def values(self) -> np.ndarray:
+        """The numbers in float64, the columns first; 0 where there are none."""
+        out = np.zeros(self.places.shape)
+        for t, node in enumerate(self.nodes):
+            if node is not None:
+                out[t] = np.asarray(node.value).ravel()[self.places[t]]
+        return out
+
+    def rows(self, places: np.ndarray, width: int = 0) -> Series:
+        """Some of its rows."""
+        return Series(self.nodes, places.astype(np.int64), width)
+
+
+# What a gradient row adds up in each column: items, for the whole gradient of each, and (item, argument), for what reaches it there.
+Parts = list[list[int | tuple[int, int]]]
+
+
 def panels(
-    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], example: int | None, notes: list[str]
+    outputs: Sequence[Node], wiring: Wiring, colours: Colours, given: Mapping[str, Any], examples: Sequence[int | None], notes: list[str]
 ) -> dict[str, Any]:
     """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
     timeline = wiring.timeline
-    recorded = _recorded(outputs, wiring, example)
+    recorded = [_recorded(outputs, wiring, e) for e in examples]
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
-    for label, kind, array in rows_of(_checked(given, timeline.end)) if given else []:
-        groups[INPUTS].append(_strip(label, kind, array, everywhere, notes))
+    for name, array in _checked(given, timeline.end).items():
+        same = next((r for r in recorded[0].values() if np.array_equal(r.values(), array)), None)
+        for k, (label, kind, values) in enumerate(rows_of({name: array})):
+            source = same.rows(rows_of({name: same.places})[k][2]) if same is not None else None
+            groups[INPUTS].append(_strip(Row(label, kind, values, everywhere, source), values, notes))
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
     outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
-    for path, (array, present) in recorded.items():
+    for path in recorded[0]:
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
             continue
-        for label, kind, values in rows_of({path: array}):
-            if kind == "memory":
-                memory = _memory(label, values, present, notes) if memory is None or stem == "M" else memory
-                label, kind, values = f"‖{label}‖ of each slot", "values", np.linalg.norm(values, axis=2)
-            group = INPUTS if stem in outer else _group(path, stem, kind)
-            groups[group].append(_strip(label, kind, values, present, notes))
+        for rows in zip(*(_rows(path, r[path]) for r in recorded), strict=True):
+            if rows[0].kind == "memory":
+                memory = _memory(rows[0], notes) if memory is None or stem == "M" else memory
+                rows = tuple(_norms(row) for row in rows)
+            group = INPUTS if stem in outer else _group(path, stem, rows[0].kind)
+            whole = np.concatenate([row.values for row in rows])
+            for k, row in enumerate(rows):
+                member = {"member": examples[k], "second": k > 0} if len(rows) > 1 else {}
+                groups[group].append({**_strip(row, whole, [] if k else notes), **member})
     groups[MEMORY].sort(key=lambda s: s["order"])
+    items = {i.node: i.index for i in timeline.items}
+    for strip in (s for strips in groups.values() for s in strips):
+        index = _item(strip["source"], items)
+        strip["slot"] = "" if index is None else slot(wiring, index)
+        strip["state"] = index is not None and wiring.slot.get(index) in wiring.stateful
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
+
+
+class Row(NamedTuple):
+    """What a strip shows: the values of one member of the batch, which columns have one, and where they come from."""
+
+    label: str
+    kind: str
+    values: np.ndarray
+    present: np.ndarray
+    source: Series | None
+
+
+def _rows(path: str, series: Series) -> Iterator[Row]:
+    array = series.values()
+    for (label, kind, values), (_, _, places) in zip(rows_of({path: array}), rows_of({path: series.places}), strict=True):
+        yield Row(label, kind, values, series.present, series.rows(places))
+
+
+def _norms(row: Row) -> Row:
+    """The norms of the slots of a memory."""
+    assert row.source is not None
+    source = row.source.rows(row.source.places.reshape(len(row.values), -1), row.values.shape[2])
+    return Row(f"‖{row.label}‖ of each slot", "values", np.linalg.norm(row.values, axis=2), row.present, source)
+
+
+def _item(source: Series | Parts | None, items: Mapping[Node, int]) -> int | None:
+    """An item whose value, or whose gradient, a strip shows; None where it has none."""
+    if source is None:
+        return None
+    if isinstance(source, Series):
+        return next((items[n] for n in source.nodes if n in items), None)
+    return next((part for parts in source for part in parts if isinstance(part, int)), None)
 
 
 def _group(path: str, stem: str, kind: str) -> str:
@@ -79,89 +156,77 @@ def _checked(given: Mapping[str, Any], length: int) -> dict[str, np.ndarray]:
 # ---- values
 
 
-def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The named values, inputs and states of the steps: {"write.g": (array with the columns first, which columns have a value)}."""
+def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> dict[str, Series]:
+    """The named values, inputs and states of the steps, by path: write.g."""
     timeline = wiring.timeline
     column = {step_key(i.node): i.column for i in timeline.items if i.column is not None and not i.leaf}
-    found: dict[str, dict[int, np.ndarray]] = {}
+    found: dict[str, dict[int, tuple[Node, np.ndarray]]] = {}
 
-    def add(path: str, at: int | None, value: Any) -> None:
-        if at is not None and 0 <= at < timeline.end and isinstance(value, np.ndarray | np.generic):
-            found.setdefault(path, {})[at] = np.asarray(value)
+    def add(path: str, at: int | None, node: Node, places: np.ndarray | None = None) -> None:
+        if at is not None and 0 <= at < timeline.end and isinstance(node.value, np.ndarray | np.generic):
+            found.setdefault(path, {})[at] = node, _places(node.value) if places is None else places
 
     for step in wiring.steps:
         for index in step.inputs:
             item = timeline.items[index]
             value = item.node.value
-            add(item.label, step.number, value[0] if item.whole is not None and isinstance(value, np.ndarray) else value)
+            add(item.label, step.number, item.node, _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None)
     for node in ancestors(outputs, lambda n: False):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
             for t, row in enumerate(_map(node.value, timeline.end, example)):
-                add(node.name, t, row)
+                add(node.name, t, node, row)
         if key is None or not node.args or key.gradient:
             continue
         if node.name:
             depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
-            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node.value)
-    for slot in wiring.stateful:
-        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == slot):
+            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node)
+    for state in wiring.stateful:
+        for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == state):
             item = timeline.items[index]
             if item.name and not item.named:
-                add(item.name, item.column, item.node.value)
+                add(item.name, item.column, item.node)
     stems = [k.rsplit(".", 1)[-1] for k in found]
     short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
-    return {short[k]: pair for k, v in found.items() if (pair := _stacked(v, timeline.end, example)) is not None}
+    return {short[k]: series for k, v in found.items() if (series := _stacked(v, timeline.end, example)) is not None}
+
+
+def _places(value: Any) -> np.ndarray:
+    """The place of each number of an array."""
+    return np.arange(np.size(value)).reshape(np.shape(value))
 
 
 def _map(value: Any, length: int, example: int | None) -> np.ndarray:
-    """Attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row if the array has another shape."""
-    one = value[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
+    """The places of attention weights (…, T, S) of all steps as (T, 1, …, S), one row for each step; no row for another shape."""
+    one = _places(value)[0 if example is None else example] if isinstance(value, np.ndarray) and value.ndim > 2 else np.zeros((0, 0))
     return np.moveaxis(one, -2, 0)[:, None] if one.shape[-2] == length else one[:0]
 
 
-def _stacked(values: Mapping[int, np.ndarray], length: int, example: int | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """(the values of one example with the steps first, which steps have a value); None where shapes differ or are empty."""
-    shapes = {v.shape for v in values.values()}
-    if len(shapes) > 1 or 2 * len(values) < length:
+def _stacked(found: Mapping[int, tuple[Node, np.ndarray]], length: int, example: int | None) -> Series | None:
+    """The values of one example; None where shapes differ or are empty."""
+    shapes = {p.shape for _, p in found.values()}
+    if len(shapes) > 1 or 2 * len(found) < length:
         return None
-    first = next(iter(values.values()))
-    one = first[example] if example is not None and first.ndim > 1 else first
-    if not one.size:
+    ones = {t: p[example] if example is not None and p.ndim > 1 else p for t, (_, p) in found.items()}
+    first = next(iter(ones.values()))
+    if not first.size:
         return None
-    out, present = np.zeros((length, *one.shape)), np.zeros(length, bool)
-    for t, v in values.items():
-        out[t], present[t] = (v[example] if example is not None and v.ndim > 1 else v), True
-    return out, present
+    places = np.stack([ones.get(t, np.zeros_like(first)) for t in range(length)])
+    return Series([found[t][0] if t in found else None for t in range(length)], places)
 
 
-def _strip(label: str, kind: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32 and SVG paths; heat maps are bytes."""
-    flat = array.reshape(len(array), -1)
-    strip = {"label": label.replace("\\$", "$"), "kind": kind, "rows": flat.shape[1], "order": _order(label)}
-    if kind == "curves":
+def _strip(row: Row, whole: np.ndarray, notes: list[str]) -> dict[str, Any]:
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes, on the scale of `whole`."""
+    flat, present = row.values.reshape(len(row.values), -1), row.present
+    label = row.label.replace("\\$", "$")
+    strip = {"label": label, "kind": row.kind, "rows": flat.shape[1], "order": _order(row.label), "source": row.source}
+    if row.kind == "curves":
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
-        return {
-            **strip,
-            **_curves(np.where(present[:, None], flat, 0.0), present),
-            "data": packed(np.where(present[:, None], known, np.nan)),
-        }
+        return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
     if flat.shape[1] > WIDEST:
-        notes.append(f"{strip['label']}: the first {WIDEST} of {flat.shape[1]} rows are shown")
+        notes.append(f"{label}: the first {WIDEST} of {flat.shape[1]} rows are shown")
         flat, strip["rows"] = flat[:, :WIDEST], WIDEST
-    return {**strip, **_bytes(flat, present, kind)}
-
-
-def _curves(flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
-    """{"paths": one for each column, "bad": steps that are not finite}. x counts steps; y runs from 3 (greatest) to 31 (least)."""
-    good = np.isfinite(flat) & present[:, None]
-    low, high = (float(f(flat[good])) if good.any() else 0.0 for f in (np.min, np.max))
-    height = 31 - 28 * (np.where(good, flat, low) - low) / ((high - low) or 1.0)
-    paths = []
-    for y, known in zip(height.T, good.T, strict=True):
-        starts = known & ~np.concatenate([[False], known[:-1]])
-        paths.append("".join(f"{'M' if starts[t] else 'L'}{t + 0.5:g} {y[t]:.1f}" for t in np.flatnonzero(known)))
-    return {"paths": paths, "bad": np.flatnonzero(~np.isfinite(flat).all(axis=1)).tolist()}
+    return {**strip, **_bytes(flat, present, row.kind, whole)}
 
 
 def _order(label: str) -> int:
@@ -171,8 +236,8 @@ def _order(label: str) -> int:
     return next((ranks[w] for w in words if w in ranks), 7)
 
 
-def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[str, Any]:
-    finite = flat[np.isfinite(flat)]
+def _bytes(flat: np.ndarray, present: np.ndarray, kind: str, whole: np.ndarray) -> dict[str, Any]:
+    finite = whole[np.isfinite(whole)]
     high = float(np.abs(finite).max()) if finite.size else 1.0
     high = high or 1.0
     low = -high if kind != "weights" and finite.size and float(finite.min()) < 0 else 0.0
@@ -182,13 +247,15 @@ def _bytes(flat: np.ndarray, present: np.ndarray, kind: str = "values") -> dict[
     return {"low": low, "high": high, "data": packed(level, "u1")}
 
 
-def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]) -> dict[str, Any] | None:
+def _memory(row: Row, notes: list[str]) -> dict[str, Any] | None:
     """The memory (columns, slots, width) as bytes; None where it is too large."""
-    length, slots, width = array.shape
-    if array.size > HEAVIEST:
-        notes.append(f"{label}: {array.size / 1e6:.0f} million numbers over all steps are too many; the norms of its slots are shown")
+    length, slots, width = row.values.shape
+    if row.values.size > HEAVIEST:
+        size = f"{row.values.size / 1e6:.0f} million numbers"
+        notes.append(f"{row.label}: {size} over all steps are too many; the norms of its slots are shown")
         return None
-    return {"label": label, "slots": slots, "width": width, **_bytes(array.reshape(length, -1), present)}
+    data = _bytes(row.values.reshape(length, -1), row.present, "values", row.values)
+    return {"label": row.label, "slots": slots, "width": width, "source": row.source, **data}
 
 
 # ---- gradients
@@ -197,12 +264,13 @@ def _memory(label: str, array: np.ndarray, present: np.ndarray, notes: list[str]
 def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[str, Any]]:
     """Gradient norms over time: of states, inputs and named values, and of the part of each weight's gradient that one step adds."""
     timeline = wiring.timeline
-    rows: dict[tuple[int, str], np.ndarray] = {}
+    rows: dict[tuple[int, str], tuple[np.ndarray, Parts]] = {}
 
-    def add(rank: int, label: str, at: int, norm: float | None) -> None:
+    def add(rank: int, label: str, at: int, norm: float | None, part: int | tuple[int, int]) -> None:
         if norm is not None:
-            row = rows.setdefault((rank, label), np.full(timeline.end, -1.0))
+            row, parts = rows.setdefault((rank, label), (np.full(timeline.end, -1.0), [[] for _ in range(timeline.end)]))
             row[at] = norm if row[at] < 0 else math.hypot(row[at], norm)
+            parts[at].append(part)
 
     for step in wiring.steps:
         if not 0 <= step.number < timeline.end:
@@ -216,17 +284,18 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
                     text.clean(item.name or item.label, 16),
                     step.number,
                     colours.norms.get(index),
+                    index,
                 )
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
                 if timeline.items[leaf].leaf:
-                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)))
+                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)), (index, position))
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
-    return [_row(label, rank, rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
+    return [_row(label, rank, *rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
 
 
-def _row(label: str, rank: int, norms: np.ndarray) -> dict[str, Any]:
+def _row(label: str, rank: int, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
     words = f"{label} at t" if rank == WEIGHT else label
-    return {"label": words, "kind": "gradient", "rows": 1, "state": rank == STATE, "data": packed(norms)}
+    return {"label": words, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}

@@ -1,11 +1,12 @@
 // Values over time: one row for each value, all on the same time axis, with one cursor.
-const MISSING = 254, BAD_BYTE = 255, LEVELS = 253;
+const MISSING = 254, BAD_BYTE = 255, LEVELS = 252;
 const strips = [];
 const T = D.columns.length;
 
+const WRITES = /write|add|erase|least/, READS = /read|^r\b/;
 function palette(strip) {  // 256 colours, from the background colour upwards; for values of both signs the background is in the middle
   const low = ground(), dark = isDark();
-  const tone = /write|add|erase|least/.test(strip.label) ? [184, 64, 47] : /read|^r\b/.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
+  const tone = WRITES.test(strip.label) ? [184, 64, 47] : READS.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
   const high = dark ? mix(tone, [255, 255, 255], 0.25) : tone, minus = dark ? [90, 160, 225] : [33, 102, 172], plus = dark ? [240, 110, 90] : [178, 40, 43];
   return Array.from({ length: 256 }, (_, v) => {
     if (v === BAD_BYTE) return [...rgb(D.bad), 255];
@@ -34,18 +35,31 @@ function heat(canvas, width, height, at, colours, strong) {
   canvas.getContext('2d').putImageData(image, 0, 0);
 }
 
-const curves = strip => svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' },
-  ...strip.bad.map(t => svg('rect', { fill: D.bad, x: t, width: 1, height: 34 })),
-  ...strip.paths.map((d, n) => svg('path', { d, stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4] })));
+// Curves from the greatest value (y = 3) to the least one (y = 31). A step without a value interrupts them; one that is not finite is marked.
+function drawCurves({ canvas, values, rows }) {
+  const known = [...values].filter(Number.isFinite), high = known.reduce((a, b) => Math.max(a, b), -Infinity), low = known.reduce((a, b) => Math.min(a, b), Infinity);
+  const lines = Array.from({ length: rows }, (_, n) => D.columns.map((_, t) => values[t * rows + n]));
+  const bad = D.columns.flatMap((_, t) => lines.some(line => line[t] === Infinity) ? [t] : []);
+  canvas.replaceChildren(
+    ...bad.map(t => svg('rect', { fill: D.bad, x: t, width: 1, height: 34 })),
+    ...lines.map((line, n) => svg('path', {
+      d: line.map((v, t) => Number.isFinite(v) ? `${Number.isFinite(line[t - 1]) ? 'L' : 'M'}${t + 0.5} ${(31 - 28 * (v - low) / (high - low || 1)).toFixed(1)}` : '').join(''),
+      stroke: ['#3A86C8', '#D0604F', '#4F9F80', '#C79A1E'][n % 4],
+    })));
+}
 
 function drawStrip(strip) {
   if (!strip.value.offsetParent) return;  // its group is closed
-  strip.values ||= (strip.kind === 'curves' || strip.kind === 'gradient' ? floats : bytes)(strip.data);
-  const { canvas, values, rows, kind } = strip;
+  const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
-  else if (kind !== 'curves') heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
+  else if (kind === 'curves') drawCurves(strip);
+  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
+  if (strip.extent) strip.extent.textContent = `${strip.size} ${rangeOf(strip)}`;
   read(strip);
 }
+
+// The values of the two ends of a strip's colours.
+const rangeOf = ({ low, high }) => low < 0 ? `±${short(high)}` : `0…${short(high)}`;
 
 // Whether the size of a strip's canvas calls for other pixels than it has.
 function outgrown({ canvas, kind, rows, values }) {
@@ -70,27 +84,43 @@ function reading(strip, t, row = -1) {
   if (kind === 'weights') return `${short(level(strip, high))} at ${cells.indexOf(high)}`;
   return `${short(level(strip, low))} … ${short(level(strip, high))}`;
 }
-const read = strip => { strip.value.textContent = reading(strip, S.at); };
+const read = strip => { strip.value.textContent = reading(strip, shownAt()); };
 
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
   const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
-  strip.canvas = strip.kind === 'curves' ? curves(strip) : el('canvas', { class: strip.kind });
+  strip.size = size && `${size},`;
+  strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label} over ${T} steps${size ? `, ${size}` : ''}`);
-  strip.canvas.style.height = `${strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))}px`;
+  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
+  const cell = e => {
+    const box = strip.canvas.getBoundingClientRect(), at = (share, n) => Math.min(n - 1, Math.max(0, Math.floor(share * n)));
+    return [at((e.clientX - box.left) / box.width, T), at((e.clientY - box.top) / box.height, strip.rows)];
+  };
   const hover = e => {
-    const box = strip.canvas.getBoundingClientRect(), t = Math.min(T - 1, Math.max(0, Math.floor((e.clientX - box.left) / box.width * T)));
+    const [t, row] = cell(e);
     if (e.buttons === 1) moveTo(t);
-    const row = Math.min(strip.rows - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * strip.rows)));
+    point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
     strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
   };
-  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); hover(e); });
+  strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); [strip.pressed] = cell(e); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
-  strip.canvas.addEventListener('pointerleave', () => read(strip));
+  strip.canvas.addEventListener('pointerleave', () => point(null));
+  const n = strips.length;
+  strip.canvas.addEventListener('click', e => {
+    const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
+    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
+    if (hasCells(strip)) keepCell(row);
+  });
   strips.push(strip);
-  return el('div', { class: 'strip' }, el('span', { class: 'label' }, strip.label, size ? el('small', {}, size) : null), strip.canvas, strip.value);
+  const member = strip.member === undefined ? null : el('small', {}, `member ${strip.member}`);
+  strip.extent = size && !strip.second ? el('small', {}, size) : null;
+  const words = strip.second ? [member] : [strip.label, member, strip.extent], known = inGraph.has(strip.slot);
+  const label = known ? el('button', { class: 'label', title: 'show this value in the graph', onclick: () => pickSlot(strip.slot) }, ...words.filter(Boolean)) : el('span', { class: 'label' }, ...words.filter(Boolean));
+  strip.line = el('div', { class: `strip${strip.second ? ' second' : ''}` }, label, el('div', { class: 'plate' }, strip.canvas, hasCells(strip) ? rowFrame(strip.rows) : null), strip.value);
+  return strip.line;
 }
 
 function buildStrips() {
@@ -101,17 +131,17 @@ function buildStrips() {
     axis.append(tick);
   }
   axis.addEventListener('pointerdown', e => { axis.setPointerCapture(e.pointerId); });
-  axis.addEventListener('pointermove', e => { if (e.buttons === 1) scrub(e, axis); });
-  axis.addEventListener('click', e => scrub(e, axis));
+  axis.addEventListener('pointermove', e => { if (e.buttons === 1 && !e.shiftKey) scrub(e, axis); });
+  axis.addEventListener('click', e => { if (!e.shiftKey) scrub(e, axis); });
   $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, 'time step t'), axis, el('span', { class: 'value', id: 'here' })));
-  const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }));
+  const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }), el('div', { id: 'ghost', hidden: true }));
   D.groups.forEach(([name, list]) => {
     const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));
-    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); cursor(); } },
+    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); } },
       el('summary', {}, name), ...list.map(buildStrip)));
   });
-  $('strips').append(rows);
-  new ResizeObserver(() => { cursor(); strips.filter(outgrown).forEach(drawStrip); }).observe(rows);
+  $('strips').append(rows, el('div', { id: 'scales', role: 'group', 'aria-label': 'colours of the values' }));
+  new ResizeObserver(() => strips.filter(outgrown).forEach(drawStrip)).observe(rows);
 }
 
 function scrub(e, axis) {
@@ -120,10 +150,10 @@ function scrub(e, axis) {
 }
 
 function cursor() {
-  const axis = document.querySelector('.scale'), bar = $('cursor');
-  if (!axis || !T) return;
-  bar.style.left = `${axis.offsetLeft + S.at / T * axis.clientWidth}px`;
-  bar.style.width = `${Math.max(2, axis.clientWidth / T)}px`;
+  const bar = $('cursor');
+  if (!T) return;
+  bar.style.setProperty('--at', S.at / T);
+  bar.parentNode.style.setProperty('--width', 1 / T);
   $('here').textContent = D.columns[S.at][0];
 }
 
@@ -134,4 +164,20 @@ function brush(low, high) {
   if (!seen.length) return;
   bar.style.left = `${seen[0] / T * 100}%`;
   bar.style.width = `${(seen[seen.length - 1] + 1 - seen[0]) / T * 100}%`;
+}
+
+// What the colours of the strips mean: the kinds of colours that occur.
+function showScales() {
+  const maps = strips.filter(s => s.kind !== 'curves' && s.kind !== 'gradient'), box = $('scales');
+  const one = found => maps.find(s => found(s.label) && s.low === 0), kinds = [
+    [maps.find(s => s.low < 0), 'negative, 0, positive'], [one(l => WRITES.test(l)), 'from 0, of what is written'],
+    [one(l => !WRITES.test(l) && READS.test(l)), 'from 0, of what is read'], [one(l => !WRITES.test(l) && !READS.test(l)), 'from 0'],
+  ].filter(([strip]) => strip);
+  if (!box) return;
+  box.replaceChildren(...kinds.map(([strip, words]) => {
+    const sample = el('i', { class: 'sample' }), colours = palette(strip);
+    sample.style.background = `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map(v => css(colours[Math.round(v * LEVELS)].slice(0, 3))).join(',')})`;
+    return el('span', { class: 'key' }, sample, words);
+  }));
+  if (kinds.length) box.append(el('span', {}, 'Beside a name: how many numbers, and the value of the strongest colour.'));
 }

@@ -3,8 +3,13 @@ const D = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id);
 const STATS = 6, [LOW, HIGH, MEAN, NORM, BAD, GRAD] = [0, 1, 2, 3, 4, 5];
 
-// What is shown: the column under the cursor, the open steps, the selected node ({step, row} or {shared}), the slots that a search found.
-const S = { at: 0, open: new Set(), mode: D.gradient ? 'gradient' : 'kind', picked: null, hits: new Set(), x: 0, y: 0, k: 1 };
+// What is shown: the column under the cursor, the open steps, the selected node ({step, row} or {shared}), the slots that a search found,
+// the view of the graph and whether the reader chose it, where the bars between panes stand, the one pane that is shown,
+// what the pointer is on ({at, step, slot, cell}), the slot of the memory whose provenance is shown, and
+// whether time runs backwards, so that gradients are shown from the cursor on, and a stretch of columns
+// to which others are compared.
+const MODE = D.gradient ? 'gradient' : 'kind';
+const S = { at: 0, open: new Set(), mode: MODE, picked: null, hits: new Set(), x: 0, y: 0, k: 1, own: false, bars: {}, pane: null, over: null, cell: null, back: false, stretch: null };
 
 function make(name, space, props, kids) {
   const node = space ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
@@ -28,16 +33,9 @@ const floats = text => new Float32Array(bytes(text).buffer);
 
 const columnStep = [];  // column -> step; steps before and after the loop have no column
 D.steps.forEach(([column], i) => { if (column >= 0) columnStep[column] = i; });
-D.templates.forEach(t => { t.numbers = floats(t.numbers); t.edges = floats(t.edges); });
-D.shared.forEach(s => { s.numbers = floats(s.numbers); });
 
 const template = i => D.templates[D.steps[i][2]];
 const stepOf = column => columnStep[column] ?? 0;
-const number = (i, row, which) => template(i).numbers[(D.steps[i][3] * template(i).nodes.length + row) * STATS + which];
-const flow = (i, row, argument) => {
-  const t = template(i);
-  return t.edges[D.steps[i][3] * t.first[t.first.length - 1] + t.first[row] + argument];
-};
 const rms = (norm, size) => norm / Math.sqrt(size || 1);
 
 function short(value) {
@@ -65,7 +63,7 @@ function decade(norm) {
 }
 const ink = colour => 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 132 ? '#FFFFFF' : '#2F3B45';
 
-const ground = () => rgb(getComputedStyle(document.documentElement).getPropertyValue('--pane').trim());
+const ground = () => printed ? [255, 255, 255] : rgb(getComputedStyle(document.documentElement).getPropertyValue('--pane').trim());
 const wanted = window.matchMedia('(prefers-color-scheme: dark)');
-const isDark = () => (document.documentElement.dataset.theme || (wanted.matches ? 'dark' : 'light')) === 'dark';
+const isDark = () => !printed && (document.documentElement.dataset.theme || (wanted.matches ? 'dark' : 'light')) === 'dark';
 const say = text => { $('live').textContent = text; };

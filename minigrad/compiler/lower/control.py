@@ -10,7 +10,8 @@ from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType
-from ...primitives import index, movement
+from ...primitives import movement
+from ...primitives.rows import add_at
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
@@ -251,6 +252,6 @@ class Loop:
 def adds_rows(after: Node, before: Node) -> bool:
     """Whether a value is another one with slices added."""
     node = after
-    while node is not before and node.op in (index.add_at, movement.reshape):
+    while node is not before and node.op in (add_at, movement.reshape):
         node = node.args[-1]
     return node is before and after is not before

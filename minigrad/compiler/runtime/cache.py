@@ -20,10 +20,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LIMIT = 256 * 2**20
+SHARE = 64  # a process writes LIMIT / SHARE before it looks again what to delete: that takes 0.1 s in a full folder
 MAGIC = b"minigrad object 1\n"
 _SUFFIX = ".object"
 _TEMPORARY = ".temporary"
 _warned: set[str] = set()
+_written = secrets.randbelow(LIMIT // SHARE)  # bytes since this process looked; so some of those that write little look, too
 
 
 class CacheWarning(UserWarning):
@@ -69,15 +71,11 @@ def save(name: str, data: bytes) -> None:
     try:
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(MAGIC + _checksum(name, data) + data)
-                file.flush()
-                os.fsync(file.fileno())
+                file.write(MAGIC + _checksum(name, data) + data)  # without fsync: the checksum tells what was lost with the power
             os.replace(temporary, folder / (name + _SUFFIX))
         finally:
             temporary.unlink(missing_ok=True)
-        with _alone(folder) as alone:
-            if alone:
-                _evict(folder)
+        _make_room(folder, len(data))
     except OSError as error:
         _warn(f"cannot write to the cache in {folder}: {error.strerror}")
 
@@ -102,7 +100,7 @@ def directory() -> Path | None:
 def entries() -> list[Path]:
     """The cached files, the least recently used first."""
     folder = directory()
-    return list(_by_age(folder, _SUFFIX)) if folder else []
+    return [Path(path) for path in _by_age(folder, _SUFFIX)] if folder else []
 
 
 def clear() -> None:
@@ -151,26 +149,39 @@ def _alone(folder: Path) -> Iterator[bool]:
         yield False
 
 
-def _by_age(folder: Path, suffix: str) -> dict[Path, os.stat_result]:
+def _by_age(folder: Path, suffix: str) -> dict[str, os.stat_result]:
     """Files with their status, the oldest first. Files that other processes delete meanwhile are left out."""
     found = {}
-    for path in folder.glob("*" + suffix):
-        with contextlib.suppress(OSError):
-            found[path] = path.stat()
-    return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0].name)))
+    with os.scandir(folder) as files:
+        for file in files:
+            if file.name.endswith(suffix):
+                with contextlib.suppress(OSError):
+                    found[file.path] = file.stat(follow_symlinks=False)
+    return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0])))
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Called after each write of so many bytes: deletes what is over the limit, now and then."""
+    global _written
+    _written += size
+    if _written >= LIMIT // SHARE:
+        with _alone(folder) as alone:
+            if alone:
+                _written = 0
+                _evict(folder)
 
 
 def _evict(folder: Path) -> None:
     """Deletes temporary files of processes that were killed, and the least recently used entries above the size limit."""
     for path, info in _by_age(folder, _TEMPORARY).items():
         if info.st_mtime < time.time() - 3600:
-            path.unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
     kept = _by_age(folder, _SUFFIX)
     excess = sum(info.st_size for info in kept.values()) - LIMIT
     for path, info in kept.items():
         if excess <= 0:
             break
-        path.unlink(missing_ok=True)
+        Path(path).unlink(missing_ok=True)
         excess -= info.st_size
 
 

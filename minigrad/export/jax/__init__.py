@@ -10,9 +10,10 @@ except ModuleNotFoundError as error:
     raise missing("jax", error) from None
 
 from .callbacks import callback
+from .drawn import graph, leaves, notes
 from .files import save
 from .jaxprs import from_jax
 from .lowering import to_jax
 from .trees import arrays
 
-__all__ = ["arrays", "callback", "from_jax", "save", "to_jax"]
+__all__ = ["arrays", "callback", "from_jax", "graph", "leaves", "notes", "save", "to_jax"]

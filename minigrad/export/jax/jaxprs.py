@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextvars import ContextVar
 from functools import update_wrapper
 from inspect import signature
 from operator import index
@@ -10,19 +11,20 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.extend.core import ClosedJaxpr, DebugInfo, DropVar, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, DebugInfo, DropVar, Jaxpr, Literal, jaxpr_as_fun, jaxprs_in_params
 
 from ... import ops, tree
 from ...control.call import checkpoint, custom_vjp
 from ...control.cond import cond
 from ...control.scan import scan
 from ...control.while_loop import while_loop
-from ...errors import GraphError, dtype_error, message, require_callable
-from ...graph.types import TensorType
+from ...errors import GraphError, MinigradError, dtype_error, message, require_callable
+from ...graph.types import BOOL, TensorType
 from ...ops.numbers import Number, argument
 from ...tensor import Tensor, tensor
 from ...transforms.tracing import argument_names
 from . import indexing, reading
+from .places import argument_paths, function_name, is_library, placed
 from .trees import register
 
 Tensors = Sequence[Tensor]
@@ -66,47 +68,72 @@ def _spec(t: Tensor, name: str) -> jax.ShapeDtypeStruct:
 
 # ---- evaluation
 
+# What reads an equation that has no rule: (equation, arguments) -> results. None: it is refused.
+unknown: ContextVar[Callable[[Any, Tensors], list[Any]] | None] = ContextVar("unknown", default=None)
+
 
 def read(jaxpr: Any, consts: Sequence[Any], args: Tensors) -> list[Tensor]:
-    """The outputs of a jaxpr for these tensors."""
+    """The outputs of a jaxpr for these tensors. They come from the lines and scopes of the user's JAX program."""
     found: dict[Any, Tensor] = dict(zip(jaxpr.constvars, map(_constant, consts), strict=True))
     found |= dict(zip(jaxpr.invars, args, strict=True))
+    library = is_library(jaxpr)
 
     def look(v: Any) -> Tensor:
         return tensor(np.asarray(v.val, v.aval.dtype)) if isinstance(v, Literal) else found[v]  # type: ignore[attr-defined]
 
-    for eqn in _needed(jaxpr):
-        results = _applied(eqn, [look(v) for v in eqn.invars])
-        for v, result in zip(eqn.outvars, results if eqn.primitive.multiple_results else [results], strict=True):
-            found[v] = _of_type(eqn.primitive.name, result, v.aval)
+    for eqn in needed(jaxpr):
+        given = [look(v) for v in eqn.invars]
+        with placed(eqn, library, given):
+            results = _results(eqn, given)
+        found.update(zip(eqn.outvars, results, strict=True))
     return [look(v) for v in jaxpr.outvars]
 
 
-def _needed(jaxpr: Any) -> list[Any]:
+def _results(eqn: Any, args: Tensors) -> list[Any]:
+    """The results of an equation. Where something reads what has no rule, a call of JAX's own library has rules for all of it, or none."""
+    otherwise = unknown.get()
+    if otherwise is None:
+        return _applied(eqn, args)
+    token = unknown.set(None if any(map(is_library, jaxprs_in_params(eqn.params))) else otherwise)
+    try:
+        return _applied(eqn, args)
+    except MinigradError:
+        return otherwise(eqn, args)
+    finally:
+        unknown.reset(token)
+
+
+def needed(jaxpr: Any) -> list[Any]:
     """The equations on which the outputs depend. Those that JAX leaves behind beside them may have types that are nobody's."""
-    read, found = set(filter(_is_variable, jaxpr.outvars)), []
+    read, found = set(filter(is_variable, jaxpr.outvars)), []
     for eqn in reversed(jaxpr.eqns):
         if not read.isdisjoint(eqn.outvars):
             found.append(eqn)
-            read.update(filter(_is_variable, eqn.invars))
+            read.update(filter(is_variable, eqn.invars))
     return found[::-1]
 
 
-def _is_variable(v: Any) -> bool:
+def is_variable(v: Any) -> bool:
     return not isinstance(v, Literal)
 
 
 def _constant(value: Any) -> Tensor:
-    return tensor(np.asarray(value))
+    return value if isinstance(value, Tensor) else tensor(np.asarray(value))
 
 
-def _applied(eqn: Any, args: Tensors) -> Any:
+def _applied(eqn: Any, args: Tensors) -> list[Tensor]:
+    """The results of an equation, which must have the types that JAX gives them."""
+    found = _with_own_gradient(eqn, args) if eqn.primitive.name in OWN_GRADIENT else _by_rule(eqn, args)
+    results = found if eqn.primitive.multiple_results else [found]
+    return [_of_type(eqn.primitive.name, result, v.aval) for v, result in zip(eqn.outvars, results, strict=True)]
+
+
+def _by_rule(eqn: Any, args: Tensors) -> Any:
     name = eqn.primitive.name
-    if name in OWN_GRADIENT:
-        return _with_own_gradient(eqn, args)
     params = {k: v for k, v in eqn.params.items() if k not in WITHOUT_MEANING}
     rule = RULES.get(name)
-    if rule is None:
+    strange = any(not _is_number(v.aval.dtype) for v in (*eqn.invars, *eqn.outvars)) and not any(jaxprs_in_params(eqn.params))
+    if rule is None or strange:
         shown = ", ".join(str(v.aval) for v in eqn.invars)
         random = name.startswith(("random_", "rng_", "threefry"))
         fix = "Draw with minigrad.random and give the numbers as an argument" if random else APART
@@ -117,6 +144,11 @@ def _applied(eqn: Any, args: Tensors) -> Any:
         shown = ", ".join(f"{k}={v}" for k, v in params.items())
         raise GraphError(message("from_jax", f"the rule of {name} does not know all of its parameters {shown}", APART)) from None
     return rule(*args, **params)
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether minigrad computes in a dtype; not keys, not complex numbers."""
+    return isinstance(dtype, np.dtype) and dtype.kind != "c"
 
 
 APART = "Take that part out of the function and give its result as an argument, or write the part with minigrad"
@@ -131,10 +163,17 @@ WITHOUT_MEANING = {
 }
 
 
+def type_of(aval: Any) -> TensorType:
+    """The type of a variable. Of keys, that of the integers that they hold."""
+    if jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key):
+        aval = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(aval.shape, aval.dtype))
+    return TensorType(tuple(aval.shape), np.dtype(aval.dtype))
+
+
 def _of_type(name: str, t: Tensor, aval: Any) -> Tensor:
     """The result, if it has the type that JAX gives it."""
-    if not isinstance(t, Tensor) or tuple(t.shape) != aval.shape or t.dtype != aval.dtype:
-        problem = f"the rule of {name} gave {getattr(t, 'type', t)}, JAX {TensorType(aval.shape, aval.dtype)}"
+    if not isinstance(t, Tensor) or t.type != type_of(aval):
+        problem = f"the rule of {name} gave {getattr(t, 'type', t)}, JAX {aval}"
         raise GraphError(message("from_jax", problem, "This is a fault of minigrad"))
     return t
 
@@ -158,30 +197,55 @@ def _scan(*args: Tensor, jaxpr: Any, num_consts: int, num_carry: int, length: in
     fixed, carry, xs = args[:num_consts], list(args[num_consts : num_consts + num_carry]), list(args[num_consts + num_carry :])
 
     def step(carry: Any, x: Any) -> Any:
+        for t, name in zip((*carry, *x), argument_paths(jaxpr.jaxpr)[num_consts:], strict=False):
+            t.node.name = name
         found = _closed(jaxpr, (*fixed, *carry, *x))
         return found[:num_carry], found[num_carry:]
 
+    step.__name__ = function_name(jaxpr.jaxpr) or "step"
     last, ys = scan(step, carry, xs, length=length, reverse=reverse)
     return [*last, *ys]
 
 
 def _while(*args: Tensor, cond_jaxpr: Any, body_jaxpr: Any, cond_nconsts: int, body_nconsts: int) -> list[Tensor]:
     test, fixed, start = args[:cond_nconsts], args[cond_nconsts:][:body_nconsts], list(args[cond_nconsts + body_nconsts :])
-    return while_loop(lambda carry: _closed(cond_jaxpr, (*test, *carry))[0], lambda carry: _closed(body_jaxpr, (*fixed, *carry)), start)
+
+    def condition(carry: Any) -> Tensor:
+        return _closed(cond_jaxpr, (*test, *carry))[0]
+
+    def body(carry: Any) -> list[Tensor]:
+        return _closed(body_jaxpr, (*fixed, *carry))
+
+    return while_loop(condition, body, start)
 
 
 def _cond(which: Tensor, *args: Tensor, branches: Sequence[Any]) -> list[Tensor]:
     if len(branches) == 1:
         return _closed(branches[0], args)
-    rest = tuple(branches[1:])
+    first, second, *others = branches
+    if not others:
+        chosen = which.node.args[0] if which.node.op.name == "cast" and which.node.args[0].type.dtype == BOOL else None
+        return cond(ops.greater(which, 0) if chosen is None else Tensor(chosen), _branch(second), _branch(first), *args)
     later = ops.subtract(ops.astype(which, "int64"), 1)
-    return cond(
-        ops.less_equal(ops.astype(which, "int64"), 0),
-        lambda later, *given: _closed(branches[0], given),
-        lambda later, *given: _cond(later, *given, branches=rest),
-        later,
-        *args,
-    )
+
+    def rest(later: Tensor, *given: Tensor) -> list[Tensor]:
+        return _cond(later, *given, branches=(second, *others))
+
+    return cond(ops.less_equal(later, -1), lambda later, *given: _closed(first, given), rest, later, *args)
+
+
+def _branch(closed: Any) -> Callable[..., list[Tensor]]:
+    def branch(*given: Tensor) -> list[Tensor]:
+        return _closed(closed, given)
+
+    branch.__name__ = function_name(closed.jaxpr) or "branch"
+    return branch
+
+
+def alone(eqn: Any, variables: Collection[Any], results: Sequence[Any]) -> Callable[..., Any]:
+    """An equation as a function of JAX's arrays, from these variables to these results."""
+    info = DebugInfo("from_jax", eqn.primitive.name, ("",) * len(variables), ("",) * len(results))
+    return jaxpr_as_fun(ClosedJaxpr(Jaxpr((), tuple(variables), list(results), [eqn], debug_info=info), ()))
 
 
 OWN_GRADIENT = {"custom_jvp_call", "custom_vjp_call"}
@@ -192,13 +256,12 @@ def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
     places = {v: i for i, v in enumerate(eqn.invars) if not isinstance(v, Literal)}  # of each argument, once
     floats = [i for i in places.values() if args[i].type.is_float]
     active = [i for i, v in enumerate(eqn.outvars) if not isinstance(v, DropVar) and np.dtype(v.aval.dtype).kind == "f"]
-    info = DebugInfo("from_jax", eqn.primitive.name, ("",) * len(places), ("",) * len(active))
-    alone = jaxpr_as_fun(ClosedJaxpr(Jaxpr((), tuple(places), [eqn.outvars[i] for i in active], [eqn], debug_info=info), ()))
+    function = alone(eqn, places, [eqn.outvars[i] for i in active])
 
     def gradient(cts: Any, given: Any) -> Any:
         def of_floats(*moved: Any) -> Any:
             new = {**given, **dict(zip(floats, moved, strict=True))}
-            return alone(*(new[i] for i in places.values()))
+            return function(*(new[i] for i in places.values()))
 
         return jax.vjp(of_floats, *(given[i] for i in floats))[1](cts)
 

@@ -51,6 +51,8 @@ def clamp(low: Tensor, x: Tensor, high: Tensor) -> Tensor:
 
 
 def select(which: Tensor, *cases: Tensor) -> Tensor:
+    if which.dtype.kind == "b":
+        return ops.where(which, cases[1], cases[0])
     number = ops.astype(which, "int64")
     return reduce(
         lambda found, i: ops.where(ops.equal(number, i), cases[i], found), range(1, len(cases)), ops.broadcast_to(cases[0], cases[0].shape)

@@ -19,6 +19,7 @@ from ...errors import GraphError, message
 from ...graph.ir import Graph
 from ...graph.types import HALVES, is_float
 from ...primitives.index import lowest
+from ..refusal import Refusal
 from .philox import philox
 
 Array = Any  # jax.Array, or a tracer
@@ -169,8 +170,8 @@ def one_hot(index: Array, n: Any, dtype: np.dtype) -> Array:
 def random(key: Array, stream: Array, shape: tuple[Any, ...], dtype: np.dtype, domain: int) -> Array:
     """The bits of minigrad.random, and as floats their leading bits."""
     if not all(isinstance(n, int) for n in shape):
-        problem = f"random numbers of the symbolic shape {shape} would need a counter of unknown length"
-        raise GraphError(message("to_jax", problem, "Draw them outside and give them as an argument, or export for fixed sizes"))
+        _, why, fix = REFUSALS["random"]
+        raise GraphError(message("to_jax", f"random numbers of the symbolic shape {shape}: {why}", fix))
     lead, count = key.shape[:-1], math.prod(shape)
     bits = philox(key, jnp.broadcast_to(stream, lead), count, domain).reshape(*lead, *shape)
     if dtype == np.uint64:
@@ -217,9 +218,20 @@ def call(*args: Array, graph: Graph, rule: Any, run: Run) -> Arrays:
 
 
 def kernel(*args: Array, own: Any) -> Arrays:
-    problem = f"{own.name} is a kernel of the user's (mg.kernel), which JAX cannot call"
-    raise GraphError(message("to_jax", problem, "Write it with mg.scan, or give its result as an argument"))
+    _, why, fix = REFUSALS["kernel"]
+    raise GraphError(message("to_jax", f"{own.name} is {why}", fix))
 
+
+REFUSALS = {
+    "kernel": Refusal(
+        "", "a kernel of the user's (mg.kernel), which JAX cannot call",
+        "Write it with mg.scan, or give its result as an argument",
+    ),
+    "random": Refusal(
+        "symbolic shapes", "they would need a counter of unknown length",
+        "Draw them outside and give them as an argument, or export for fixed sizes",
+    ),
+}  # fmt: skip
 
 RULES: dict[str, Callable[..., Any]] = {
     "item": lambda values, index: values[index],

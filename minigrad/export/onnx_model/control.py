@@ -11,7 +11,7 @@ from ...control.scan import split
 from ...graph.dims import Extent, identical
 from ...graph.ir import Graph, Node
 from ...graph.types import BOOL, INT, TensorType
-from .writer import Rule, Writer, info, refused
+from .writer import Rule, Writer, info, known_refusal
 
 Side = Callable[[Writer], list[str]]
 
@@ -87,7 +87,7 @@ def call(w: Writer, node: Node, *args: str, graph: Graph, rule: Any) -> list[str
 
 
 def kernel(w: Writer, node: Node, *args: str, own: Any) -> list[str]:
-    raise refused(node, f"{own.name} is a kernel of the user's, which ONNX cannot call", "Write it with mg.scan")
+    raise known_refusal(node)
 
 
 def item(w: Writer, node: Node, values: list[str], index: int) -> str:

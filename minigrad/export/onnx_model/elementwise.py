@@ -14,7 +14,7 @@ import numpy as np
 
 from ...graph.ir import Node
 from ...graph.types import BOOL, FLOAT, INT, TensorType
-from .writer import Rule, Writer, refused
+from .writer import Rule, Writer, known_refusal
 
 UINT64 = np.dtype("uint64")
 SMALL = frozenset(map(np.dtype, ("int8", "int16", "uint8", "uint16", "uint32")))
@@ -40,7 +40,7 @@ def wide(rule: Rule, uint64: Literal["own", "as int64", "refused"] = "refused") 
         if dtype not in SMALL and (dtype != UINT64 or uint64 == "own"):
             return rule(w, node, *args, **attrs)
         if dtype == UINT64 and uint64 == "refused":
-            raise refused(node, "onnxruntime does not compute it in uint64", "Convert with .astype('int64')")
+            raise known_refusal(node)
         given = [w.cast(x, INT) if a.type.dtype == dtype else x for x, a in zip(args, node.args, strict=True)]
         found = rule(w, _in_int64(node, dtype), *given, **attrs)
         return w.cast(found, node.type.dtype) if node.type.dtype == dtype else found
@@ -128,7 +128,7 @@ def softplus(w: Writer, node: Node, x: str) -> str:
 
 def erf(w: Writer, node: Node, x: str) -> str:
     if node.type.dtype != FLOAT:
-        raise refused(node, "onnxruntime has no erf in float64", "Convert with .astype('float32')")
+        raise known_refusal(node)
     return w.op("Erf", x, name=node.name)
 
 
@@ -239,7 +239,7 @@ def copysign(w: Writer, node: Node, x: Any, y: str) -> str:
 
 
 def nextafter(w: Writer, node: Node, x: str, y: str) -> str:
-    raise refused(node, "ONNX has no view of the bits of a float", "Leave it out of what is exported")
+    raise known_refusal(node)
 
 
 def trunc(w: Writer, node: Node, x: str) -> str:
@@ -294,7 +294,7 @@ def _divisor(w: Writer, node: Node, y: str) -> str:
 
 def power(w: Writer, node: Node, x: str, y: str) -> str:
     if node.type.dtype.kind != "f":
-        raise refused(node, "onnxruntime computes powers of integers in float64, which is not exact", "Multiply, or convert to a float")
+        raise known_refusal(node)
     return w.op("Pow", x, y, name=node.name)
 
 

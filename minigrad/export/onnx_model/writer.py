@@ -15,9 +15,26 @@ from ...graph.dims import Dim, Extent, Symbol
 from ...graph.ir import Graph, Node
 from ...graph.types import HALVES, INT, TensorType
 from ...primitives.movement import broadcast
+from ..refusal import Refusal
 
 INT64 = TensorProto.INT64
 Rule = Callable[..., Any]  # (writer, node, *names of its arguments, **attrs) -> the name of its value, or a list of several
+
+
+_UINT64 = Refusal("uint64", "onnxruntime does not compute it in uint64", "Convert with .astype('int64')")
+REFUSALS = {
+    "erf": Refusal("float64", "onnxruntime has no erf in float64", "Convert with .astype('float32')"),
+    "kernel": Refusal("", "a kernel of the user's (mg.kernel), which ONNX cannot call", "Write it with mg.scan"),
+    "nextafter": Refusal("", "ONNX has no view of the bits of a float", "Leave it out of what is exported"),
+    "pow": Refusal("integers", "onnxruntime computes powers of integers in float64, which is not exact", "Multiply, or convert to a float"),
+    **dict.fromkeys(("argmax", "argsort", "floor_divide", "max", "min", "remainder"), _UINT64),
+}
+
+
+def known_refusal(node: Node) -> GraphError:
+    """The error of the table above for an operation."""
+    _, why, fix = REFUSALS[node.op.name]
+    return refused(node, why, fix)
 
 
 def refused(node: Node, problem: str, fix: str = "") -> GraphError:

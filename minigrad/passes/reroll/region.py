@@ -14,12 +14,13 @@ from ...graph.nodes import make
 from ...graph.types import TensorType
 from ...origin import override
 from ...primitives import index, movement
+from ...primitives.rows import add_at
 from ...primitives.rules import no_gradient
 from ...tensor import Tensor
 from .find import MOVES, Operations
 from .sequences import View, can_stack, same_slice, same_type
 
-RAISING = (index.take, index.gather, index.scatter, index.position)  # a step that is not there in full must not raise
+RAISING = (index.take, index.gather, index.scatter, add_at, index.position)  # a step that is not there in full must not raise
 
 
 class Constant(NamedTuple):
