@@ -33,9 +33,9 @@ def rotated(rotation: list[Any], x: list[Any]) -> list[Any]:
     return [mg.where(turns, t, a + b) for t, a, b in zip(turned, x, cross(rotation, x), strict=True)]
 
 
-def reprojection(cameras: Any, points: Any, w: Any, features: Any) -> list[Any]:
-    """The two errors of each observation, from its own camera, point and weight."""
-    camera, point, feature = (mg.unstack(a, axis=1) for a in (cameras, points, features))
+def reprojection(own: list[Any], feature: list[Any]) -> list[Any]:
+    """The two errors of each observation, from the 15 numbers of its own camera, point and weight."""
+    camera, point, w = own[:CAMERA], own[CAMERA:-1], own[-1]
     x, y, z = rotated(camera[:3], [a - b for a, b in zip(point, camera[3:6], strict=True)])
     plane = [x / z, y / z]
     radius = dot(plane, plane)
@@ -43,28 +43,31 @@ def reprojection(cameras: Any, points: Any, w: Any, features: Any) -> list[Any]:
     return [w * (a * distortion * camera[6] + b - c) for a, b, c in zip(plane, camera[7:9], feature, strict=True)]
 
 
+def columns(x: Any) -> list[Any]:
+    return list(mg.unstack(x, axis=1))
+
+
+def observed(cameras: Any, points: Any, w: Any, observations: Any) -> list[Any]:
+    camera, point = columns(observations)
+    return [*columns(mg.take(cameras, camera, 0)), *columns(mg.take(points, point, 0)), w]
+
+
 def errors(cameras: Any, points: Any, w: Any, observations: Any, features: Any) -> tuple[Any, Any]:
-    camera, point = mg.unstack(observations, axis=1)
-    return mg.stack(reprojection(mg.take(cameras, camera, 0), mg.take(points, point, 0), w, features), 1), 1 - w * w
+    return mg.stack(reprojection(observed(cameras, points, w, observations), columns(features)), 1), 1 - w * w
 
 
 def sparse(cameras: Any, points: Any, w: Any, observations: Any, features: Any) -> tuple[Any, Any, Any]:
     """Where each row begins, the column and the value of each entry: two rows an observation, then one a weight."""
     n, m, p = cameras.shape[0], points.shape[0], w.shape[0]
-    camera, point = mg.unstack(observations, axis=1)
-    own = mg.take(cameras, camera, 0), mg.take(points, point, 0), w
-
-    def row(i: int) -> Any:
-        slopes = mg.grad(lambda *own: mg.sum(reprojection(*own, features)[i]), (0, 1, 2))(*own)
-        return mg.concat([slopes[0], slopes[1], mg.expand_dims(slopes[2], 1)], 1)
-
-    values = mg.concat([mg.ravel(mg.stack([row(0), row(1)], 1)), mg.grad(lambda w: mg.sum(1 - w * w))(w)])
-    each = mg.arange(p, dtype="int32")
-    begins = [mg.expand_dims(a, 1) for a in (CAMERA * camera, CAMERA * n + 3 * point, CAMERA * n + 3 * m + each)]
-    block = mg.concat([begins[0] + mg.arange(CAMERA, dtype="int32"), begins[1] + mg.arange(3, dtype="int32"), begins[2]], 1)
-    columns = mg.concat([mg.ravel(mg.stack([block, block], 1)), CAMERA * n + 3 * m + each])
+    own, feature = observed(cameras, points, w, observations), columns(features)
+    slopes = [s for i in range(2) for s in mg.grad(lambda own, i=i: mg.sum(reprojection(own, feature)[i]))(own)]
+    values = mg.concat([mg.ravel(mg.transpose(mg.stack(slopes))), mg.grad(lambda w: mg.sum(1 - w * w))(w)])
+    camera, point = columns(observations)
+    weight = CAMERA * n + 3 * m + mg.arange(p, dtype="int32")
+    begins = [mg.expand_dims(a, 1) for a in (CAMERA * camera, CAMERA * n + 3 * point, weight)]
+    row = mg.concat([begin + mg.arange(size, dtype="int32") for begin, size in zip(begins, (CAMERA, 3, 1), strict=True)], 1)
     rows = mg.concat([ROW * mg.arange(2 * p, dtype="int32"), 2 * ROW * p + mg.arange(p + 1, dtype="int32")])
-    return rows, columns, values
+    return rows, mg.concat([mg.ravel(mg.stack([row, row], 1)), weight]), values
 
 
 def prepared(input: Input) -> tuple[Any, ...]:
