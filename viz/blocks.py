@@ -114,7 +114,7 @@ class _Folder:
         scopes = item.node.origin.scopes
         words = text.clean(" · ".join(stems), 40) if len(stems) <= FEW else ""
         if item.named and item.name:
-            return f"{item.name} = {words}" if words else item.name
+            return f"{item.called} = {words}" if words else item.called or ""
         if words:
             return words
         return text.clean(scopes[-1].name if scopes else item.name or item.label, 24)

@@ -14,6 +14,7 @@ from .timeline import Item, step_key
 from .wiring import Step, Wiring
 
 BELOW = -OUTSIDE
+BOX = "cell"  # the id of a step that is one box
 Names = dict[str, Item]
 
 
@@ -68,12 +69,10 @@ def one_box(wiring: Wiring, step: Step) -> FixedLayout:
     layout.outputs = [(x, height + OUTSIDE) for x in _spread(len(step.outputs), width)]
     layout.risers = [((x, height), (x, height + OUTSIDE)) for x, _ in layout.outputs]
     layout.exits = [((width, 0.0),) for _ in step.exits]
-    fixed = FixedLayout(layout, entry="cell")
-    fixed.nodes = [
-        FixedNode("cell", width / 2, height / 2, width, height, "cell", label, step.items[-1] if step.items else None, size=15.0)
-    ]
-    fixed.edges = [FixedEdge(((x, BELOW), (x, 0.0)), f"x{k}", "cell", step.inputs[k]) for k, (x, _) in enumerate(layout.inputs)]
-    fixed.sources = dict.fromkeys(step.items, "cell")
+    fixed = FixedLayout(layout, entry=BOX)
+    fixed.nodes = [FixedNode(BOX, width / 2, height / 2, width, height, "cell", label, step.items[-1] if step.items else None, size=15.0)]
+    fixed.edges = [FixedEdge(((x, BELOW), (x, 0.0)), f"x{k}", BOX, step.inputs[k]) for k, (x, _) in enumerate(layout.inputs)]
+    fixed.sources = dict.fromkeys(step.items, BOX)
     return fixed
 
 

@@ -40,9 +40,9 @@ def _is_number(value: Any, traced: bool) -> bool:
 
 
 def leaf_label(node: Node, traced: bool) -> str:
-    """The label of a leaf without a name."""
+    """The label of a leaf without a name. An array that is no argument of a `traced` graph is not called x, as an input is."""
     if node.op.name == "constant":
-        return text.constant(node.value.flat[0]) if _is_number(node.value, traced) else "x"
+        return text.constant(node.value.flat[0]) if _is_number(node.value, traced) else "array" if traced else "x"
     return node.op.symbol or node.op.name
 
 

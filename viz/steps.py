@@ -31,8 +31,21 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
         step.layout = known[step.key]
     if view is not None:
         view.tell(wiring)
+        timeline.notes += _boxes(wiring)
         timeline.notes += [fan.NOTE] if any(fan.size(i) for i in timeline.items) else []
     return wiring
+
+
+def _boxes(wiring: Wiring) -> list[str]:
+    """Sentences about the steps that are one box, because no drawing of such a cell is known."""
+    found: dict[str, int] = {}
+    for step in wiring.steps:
+        mark = step.fixed.nodes[0] if step.fixed is not None and step.fixed.entry == cells.BOX else None
+        if mark is not None and not wiring.timeline.columns[step.number].gradient:
+            found[mark.label] = max(found.get(mark.label, 0), len(step.items))
+    return [
+        f"{name} is one box, for which no cell is known; level='gate' shows its lines, 'op' its {n} operations" for name, n in found.items()
+    ]
 
 
 def _graph(wiring: Wiring, step: Step) -> StepGraph:

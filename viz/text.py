@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +33,7 @@ _WIDTHS = {
 _WIDTH = {ord(c): w for w, chars in _WIDTHS.items() for c in chars}
 _SMALL = {ord(c): 340 for c in "₀₁₂₃₄₅₆₇₈₉₋₊ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵀ′"}
 _WIDTH |= _SMALL
+_NUMBERS = re.compile(r"\[\d+\]")
 
 
 def width(text: str, size: float) -> float:
@@ -52,8 +54,20 @@ def clean(text: Any, limit: int = LIMIT) -> str:
 
 
 def ending(text: str, limit: int) -> str:
-    """The end of a long name, which says more than its beginning: …readout.b."""
-    return clean(text if len(text) <= limit else "…" + text[1 - limit :], limit)
+    """The end of a long name, which says more than its beginning, and the numbers before it: …readout.b, …[0].readout.b, ∂…[0].W."""
+    if len(text) <= limit:
+        return clean(text, limit)
+    sign = "∂" if text[0] == "∂" else ""
+    kept = limit - 1 - len(sign)
+    numbers = "".join(_NUMBERS.findall(text[: len(text) - kept]))
+    if len(numbers) > kept // 2:
+        numbers = ""
+    return clean(f"{sign}…{numbers}{text[len(text) - kept + len(numbers) :]}", limit)
+
+
+def short(name: str, limit: int) -> str:
+    """A name of limited length: of a path its end, with room for what tells it apart; of another its beginning."""
+    return ending(name, limit + 10) if "." in name else clean(name, limit)
 
 
 def wrapped(words: Sequence[str], room: float, size: float) -> list[str]:

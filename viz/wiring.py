@@ -208,10 +208,18 @@ class Wiring:
         risers |= {o for o in self.timeline.outputs if self._is_step(o)}
         for i, step in enumerate(self.steps):
             step.outputs = [a for a in step.items if a in risers]
+            self._tell_apart(step.outputs)
             if i + 1 < len(self.steps):
                 wanted = [lane for lane in self.steps[i + 1].lanes if lane[0] == "item"]
                 step.exits = [a for _, a in wanted if a in step.local]
                 self.stateful |= {self.slot[a] for a in step.exits} if step.label else set()
+
+    def _tell_apart(self, outputs: list[int]) -> None:
+        """Add primes to values without a name whose operations are alike."""
+        labels = [self.value_label(a) for a in outputs]
+        for k, a in enumerate(outputs):
+            if not self.items[a].called and not self.items[a].given:
+                self.items[a].suffix = "′" * labels[k + 1 :].count(labels[k])
 
     def _is_step(self, index: int) -> bool:
         column = self.items[index].column
@@ -248,7 +256,7 @@ class Wiring:
     def value_label(self, a: int, step: str | None = None) -> str:
         """The label of an output: y₃; of the part of a gradient that some steps give, ∂W[3:]. `step` is as for `leaf_label`."""
         item = self.items[a]
-        name = text.clean(item.called or item.given or item.label, 16)
+        name = text.short(item.called or item.given or item.label, 16) + (item.suffix if not item.called else "")
         if item.at == "" or item.column is None or not 0 <= item.column < self.timeline.end:
             return name
         at = self._step(item)
@@ -263,9 +271,9 @@ class Wiring:
         leaf, state = self.items[start[0]], self.items[start[1]]
         column = self.timeline.columns[state.column or 0]
         before = column.step + (1 if column.backwards else -1)
-        name = text.indexed(text.clean(state.called, 16), before) if state.called else ""
+        name = text.indexed(text.short(state.called, 16), before) if state.called else ""
         if column.gradient and (state.called or "").startswith("∂"):
-            name = f"{text.clean(state.called, 16)}[{f'{before}:' if column.backwards else f':{before + 1}'}]"
+            name = f"{text.short(state.called, 16)}[{f'{before}:' if column.backwards else f':{before + 1}'}]"
         if leaf.leaf == "start":
             return f"{name} = {leaf.label}" if name and leaf.label else name or leaf.label or "start"
         value = leaf.node.value
@@ -285,7 +293,7 @@ def _with_numbers(item: Item, numbers: dict[int, str]) -> str:
     if item.called and (item.named or item.caption) and not item.folded:
         rest = f" {', '.join(numbers.values())}" if numbers and 0 not in numbers else ""
         first = f"{numbers[0]} " if 0 in numbers else ""
-        return f"{text.clean(item.called, 16)} = {first}{label}{rest}"
+        return f"{text.short(item.called, 16)} = {first}{label}{rest}"
     if not numbers or item.folded:
         return label
     if len(item.args) == 2 and 0 in numbers:
