@@ -260,7 +260,7 @@ def test_two_members_of_the_batch_stand_below_each_other_on_one_scale():
         for strip in (one, two):
             truth = viz.record(loss_fn, model, XS, example=strip["member"])[label.replace(" ", "_")].reshape(6, -1)
             shown = np.frombuffer(base64.b64decode(strip["data"]), "u1").reshape(6, -1)
-            values = strip["low"] + shown / 253 * (strip["high"] - strip["low"])
+            values = strip["low"] + shown / 252 * (strip["high"] - strip["low"])
             np.testing.assert_allclose(values, truth, atol=(strip["high"] - strip["low"]) / 250)
     with pytest.raises(ValueError, match=r"example=\(\) names no member"):
         viz.page(loss_fn, model, XS, example=())
