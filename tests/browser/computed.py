@@ -14,7 +14,7 @@ import minigrad as mg
 from minigrad.graph.ir import Node, ancestors
 from minigrad.graph.nodes import make
 
-SCRIPTS = ("tools.js", "primitives.js", "arrays.js", "evaluate.js", "live.js")
+SCRIPTS = ("tools.js", "primitives.js", "arrays.js", "evaluate.js", "loss.js", "live.js")
 NO_PAGE = {"stops": [], "steps": [], "gradient": False}
 RUN = """
 const plain = y => y ? Array.from(y.data, String) : null;

@@ -79,7 +79,7 @@ function inputsOf(box, { step, row }) {
     }
     const norm = flow(step, row, argument);
     list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
-      D.live ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
+      D.live && kind !== 'number' ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);

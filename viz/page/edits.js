@@ -43,11 +43,12 @@ const aimAtEdge = (p, argument, words) => aim(P => {
   return column < 0 ? { name, column: 0, edges: [edges(p.step, p.row)] } : { name, column, edges: inColumns(p, edges) };
 });
 
-// A cell of a strip, or of the memory; all rows of a step where `row` is −1. `find` gives the source of its values.
-const aimAtCell = (name, find, t, row) => aim(P => {
+// A cell of a strip, or of the memory; all rows of a step where `row` is −1. `find` gives the source of its values,
+// `member` the one of the batch that is not the first shown.
+const aimAtCell = (name, find, t, row, member) => aim(P => {
   const source = find(P);
   if (!source || Array.isArray(source) || source.values[t] === null) return target;
-  const found = { name, column: t, numbers: source.values, element: '' };
+  const found = { name, column: t, numbers: source.values, element: '', member };
   const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(Math.max(row, 0) * (source.width || 1)) - start;
   const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
   return { ...found, element: row < 0 ? '' : index.slice(0, source.width ? -1 : index.length).join(', ') };
@@ -56,8 +57,8 @@ const aimAtCell = (name, find, t, row) => aim(P => {
 const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
 
 // The part of a value that is shown: that of one member of the batch, without axes of length 1.
-function blockOf({ whole }, n) {
-  const { shape } = live.base.at(n), { example, slices } = live.program;
+function blockOf({ whole, member }, n) {
+  const { shape } = live.base.at(n), { slices } = live.program, example = member ?? live.program.example;
   const own = slices.includes(n) ? shape.slice(1) : shape, inner = whole || example === null || own.length < 2 ? own : own.slice(1);
   return { start: inner === own ? 0 : example * count(inner), shape: inner.filter(n => n !== 1) };
 }

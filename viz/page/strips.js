@@ -111,7 +111,7 @@ function buildStrip(strip) {
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
     const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
-    if (t === strip.pressed && !strip.second) aimAtCell(strip.label, P => P.strips[n], t, curved ? -1 : row);
+    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
