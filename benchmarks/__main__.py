@@ -11,7 +11,7 @@ from typing import Any
 
 from .work import ENGINES, WORKS
 
-PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "depth", "growth", "written out"]
+PARTS = ["eager", "loops", "calls", "steps", "bridges", "fresh", "depth", "growth", "large", "written out"]
 
 
 def names(among: list[str]) -> Callable[[str], list[str]]:
@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(chosen: argparse.Namespace) -> dict[str, Any]:
     """All parts that were asked for, each stored as soon as it is there."""
-    from . import bridges, calls, eager, fresh, growth, machine, steps, written_out
+    from . import bridges, calls, eager, fresh, growth, large, machine, steps, written_out
 
     works = [w for name in chosen.work for w in WORKS[name]]
     parts: dict[str, Callable[[], Any]] = {
@@ -57,6 +57,7 @@ def measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "depth": lambda: fresh.depths(chosen.peers, chosen.quick),
         "written out": lambda: written_out.run(chosen.peers, chosen.quick),
         "growth": lambda: growth.run([p for p in chosen.peers if p in ("jax", "torch")], chosen.quick),
+        "large": lambda: large.run([p for p in chosen.peers if p in ("jax", "torch.nn")], chosen.quick),
     }
     results: dict[str, Any] = {}
     for name in ("machine", *chosen.parts):

@@ -10,7 +10,7 @@ import numpy as np
 from .console import say
 from .contestants import first_weights, make
 from .timing import interleaved
-from .work import Skip, Work, layer, ntm
+from .work import Contestant, Skip, Work, layer, ntm
 
 SWEEPS: dict[str, tuple[str, dict[int, Work]]] = {
     "T": ("NTM, B = 4", {n: ntm(4, n) for n in (20, 40, 80, 160, 320)}),
@@ -26,16 +26,21 @@ def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
+def together(work: Work, peers: Sequence[str]) -> dict[str, Contestant]:
+    """minigrad and the peers that have such a model, from the same weights on."""
+    weights, engines = first_weights(work), {}
+    for name in ("minigrad", *peers):
+        try:
+            engines[name] = make(name, work, weights)
+        except Skip:
+            continue
+    return engines
+
+
 def times(works: dict[int, Work], peers: Sequence[str], rounds: int, turn: float) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for size, work in works.items():
-        weights, engines = first_weights(work), {}
-        for name in ("minigrad", *peers):
-            try:
-                engines[name] = make(name, work, weights)
-            except Skip:
-                continue
-        for name, t in interleaved(engines, rounds, turn).items():
+        for name, t in interleaved(together(work, peers), rounds, turn).items():
             found.setdefault(name, {})[size] = t.median
     return found
 

@@ -29,6 +29,8 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
             made.append(save(steps(results["steps"]), folder / "steps.svg"))
         if "growth" in results:
             made.append(save(growth(results["growth"]), folder / "growth.svg"))
+        if "large" in results:
+            made.append(save(large(results["large"]), folder / "large.svg"))
     return made
 
 
@@ -73,6 +75,22 @@ def growth(found: dict[str, Any]) -> Any:
     axes[-1].set(xscale="log", yscale="log", xlabel="T", title="NTM, B = 1: working MB")
     label_sizes(axes[-1], list(map(int, kept["all kept"])))
     axes[-1].legend(frameon=False, fontsize=6)
+    return figure
+
+
+def large(found: dict[str, Any]) -> Any:
+    """Times of a step, and below them the time that its working memory takes to be moved once."""
+    figure, axes = plt.subplots(1, len(found["sweeps"]), figsize=(3 * len(found["sweeps"]), 2.5), layout="constrained")
+    for a, (axis, sweep) in zip(axes, found["sweeps"].items(), strict=True):
+        for name, t in sweep["seconds"].items():
+            label = f"{name}, {axis}^{sweep['exponent'][name]:.2f}"
+            a.plot(list(map(int, t)), [1e3 * v for v in t.values()], "o-", ms=3, lw=1, color=COLOURS.get(name), label=label)
+        sizes = list(map(int, sweep["moved"]))
+        a.plot(sizes, [1e3 * v for v in sweep["moved"].values()], "--", lw=1, color="#888", label="minigrad's memory moved once")
+        a.set(xscale="log", yscale="log", xlabel=axis, title=sweep["title"])
+        label_sizes(a, sizes)
+        a.legend(frameon=False, fontsize=6)
+    axes[0].set_ylabel("ms a step")
     return figure
 
 

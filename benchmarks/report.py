@@ -142,6 +142,21 @@ def growth_sheet(found: Results) -> Sheet:
     return Sheet("Growth of the time of a step", ["", *engines, "bar", "met"], body, note)
 
 
+def large_sheet(found: Results) -> Sheet:
+    engines = list(dict.fromkeys(e for sweep in found["sweeps"].values() for e in sweep["seconds"]))
+    body, grown = [], []
+    for axis, sweep in found["sweeps"].items():
+        for size, ours in sweep["seconds"]["minigrad"].items():
+            times = [f"{1e3 * t[size]:.4g}" if (t := sweep["seconds"].get(e)) else "–" for e in engines]
+            kept = [f"{b[size] / 2**20:,.1f}" if (b := sweep["bytes"].get(e)) else "–" for e in engines[:2]]
+            moved = sweep["moved"][size]
+            body.append([f"{axis} = {int(size):,} ({sweep['title']})", *times, *kept, f"{1e3 * moved:.3g}", f"{ours / moved:.1f}"])
+        grown += [f"{e}'s as {axis}^{p:.2f}" for e, p in sweep["exponent"].items()]
+    head = ["", *(f"{e}, ms" for e in engines), *(f"{e}, MB" for e in engines[:2]), "moving minigrad's MB once, ms", "minigrad ÷ it"]
+    note = f"Working memory, and the time to write and read it once as a large copy does, {found['rate'] / 1e9:.1f} GB/s. "
+    return Sheet("Large memories and long times", head, body, note + "Times grow: " + ", ".join(grown) + ".")
+
+
 EAGER_BARS = {"tanh(x)": 1.5, "LSTM of 100 steps, forward and backward()": 1.0}  # times PyTorch's
 
 
@@ -210,6 +225,7 @@ SHEETS: dict[str, Callable[[Any], Sheet]] = {
     "fresh": fresh_sheet,
     "depth": depth_sheet,
     "growth": growth_sheet,
+    "large": large_sheet,
     "written out": written_out_sheet,
     "eager": eager_sheet,
     "calls": calls_sheet,

@@ -25,8 +25,8 @@ WORDS = {
         "all": "refused",
         "forward": "forward mode (``jax.jvp``) refused: the gradient is minigrad's own rule",
         "every": "Every primitive",
-        "torch_all": "PyTorch: forward and backward are compiled programs, so every primitive is taken. The transformations of torch.func, "
-        "forward-mode tensors and other devices than the CPU are refused by name.",
+        "torch_all": "PyTorch: forward and backward are compiled programs, so every primitive is taken. The transformations of torch.func "
+        "and forward mode are minigrad's own. Other devices than the CPU are refused by name.",
         "jax_all": "JAX: the functions are JAX's own, on every device. JAX cannot raise for a value: an index out of bounds gives NaN, or "
         "the lowest integer.",
         "onnx_all": "ONNX: float16 and bfloat16 are refused. The file stops with an error that names the size or the index that is wrong.",
@@ -44,7 +44,7 @@ WORDS = {
         "forward": "拒绝前向求导（``jax.jvp``）：它的梯度是 minigrad 自己的规则",
         "every": "所有运算",
         "torch_all": "PyTorch：前向和反向都是编译好的程序，所以每个运算都可以。"
-        "torch.func 的变换、前向求导的张量、CPU 以外的设备，都点名拒绝。",
+        "torch.func 的变换和前向求导，用的是 minigrad 自己的。CPU 以外的设备，点名拒绝。",
         "jax_all": "JAX：用的就是 JAX 自己的函数，在哪种设备上都行。JAX 不能因为数值而报错：越界的下标给出 NaN，或最小的整数。",
         "onnx_all": "ONNX：拒绝 float16 和 bfloat16。文件运行时，尺寸或下标不对就停下来，报错说明是哪一个。",
         "from": "从 JAX 来",

@@ -16,7 +16,6 @@ class Chunked(Cell):
     model.steps(state, xs, keep) -> (state, ys)    xs (n, batch, inputs), ys (n, batch, outputs), n > 0
 
     keep (n, batch) is False where a step leaves the state as it is. Where `truncate` or `checkpoint` is given, `run` takes single steps.
-    A program compiled with chunks is for one number of steps.
     """
 
     chunk: int
@@ -27,19 +26,23 @@ class Chunked(Cell):
     def run(self, xs: Any, state: Any = None, mask: Any = None, reverse: bool = False, **loop: Any) -> tuple[Tensor, Any]:
         if not self.chunk or loop:
             return super().run(xs, state, mask, reverse=reverse, **loop)
-        xs = sequences(self, xs, self.dtype, mask)
-        T, batch = xs.shape[:2]
-        state = self.initial_state(batch) if state is None else self._checked(state, batch)
-        keep = mg.ones((T, batch), "bool") if mask is None else mg.astype(mg.tensor(mask), "bool")
-        rows = (mg.flip(x, 0) if reverse else x for x in (xs, keep))
+        state, *rows = prepared(self, xs, state, mask, reverse)
 
         def step(state: Any, rows: Any) -> tuple[Any, Tensor]:
             return self.steps(state, *rows)
 
         step.__name__ = self.label
         last, found = mg.scan(step, state, tuple(cut(x, self.chunk) for x in rows))
-        ys = connected(found, T)
+        ys = connected(found, rows[0].shape[0])
         return mg.flip(ys, 0) if reverse else ys, last
+
+
+def prepared(model: Cell, xs: Any, state: Any, mask: Any, reverse: bool) -> tuple[Any, Tensor, Tensor]:
+    """(state, xs, keep) in the order of the steps: the given state or the initial one, and keep (T, batch), False where the mask is."""
+    xs = sequences(model, xs, model.dtype, mask)
+    state = model.initial_state(xs.shape[1]) if state is None else model._checked(state, xs.shape[1])
+    keep = mg.ones(xs.shape[:2], "bool") if mask is None else mg.astype(mg.tensor(mask), "bool")
+    return (state, mg.flip(xs, 0), mg.flip(keep, 0)) if reverse else (state, xs, keep)
 
 
 def cut(x: Tensor, size: int) -> Tensor:

@@ -10,9 +10,9 @@ import numpy as np
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .block import Output, Projections, lookup, outer, step_bias, unit
-from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout, sequences
-from .chunked import connected, cut
+from .block import Output, Projections, head_width, lookup, outer, step_bias, unit
+from .cell import Cell, Linear, blocks, choose, keys, masked, over, read, readout
+from .chunked import connected, cut, prepared
 from .settings import Chunk, Convolution, Heads, Hidden, Negative, Norm, OutputGate, require_at_least
 
 StateStart = Literal["zeros", "learned"]
@@ -76,15 +76,16 @@ class DeltaNet(Cell):
         require_at_least("DeltaNet", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         require_at_least("DeltaNet", 1, heads=heads, product=product)
         require_at_least("DeltaNet", 0, chunk=chunk)
+        width = head_width("DeltaNet", hidden, heads)
         k = keys(key, 6)
         self.inputs, self.hidden, self.outputs, self.product, self.chunk = inputs, hidden, outputs, product, chunk
         self.greatest = 2 if negative_eigenvalues else 1
         self.projections = Projections(inputs, hidden, heads, 1 + 2 * product, convolution, k[0], dtype)
         self.beta = Linear(inputs, product * heads, k[1], dtype)
         self.decay = Decay(inputs, heads, k[2], dtype) if gated else None
-        shape = heads, hidden // heads, hidden // heads
+        shape = heads, width, width
         learned = choose("S_0", S_0, get_args(StateStart)) == "learned"
-        self.S_0 = mg.parameter(mg.init.normal(k[3], shape, (hidden // heads) ** -0.5, dtype)) if learned else None
+        self.S_0 = mg.parameter(mg.init.normal(k[3], shape, width**-0.5, dtype)) if learned else None
         self.output = Output(inputs, hidden, heads, norm, output_gate, k[4], dtype)
         self.readout = readout(hidden, outputs, k[5], dtype)
 
@@ -119,10 +120,7 @@ class DeltaNet(Cell):
     def run(self, xs: Any, state: Any = None, mask: Any = None, reverse: bool = False, **loop: Any) -> tuple[Tensor, Any]:
         if not self.chunk or loop:
             return super().run(xs, state, mask, reverse=reverse, **loop)
-        xs = sequences(self, xs, self.dtype, mask)
-        state = self.initial_state(xs.shape[1]) if state is None else self._checked(state, xs.shape[1])
-        keep = mg.ones(xs.shape[:2], "bool") if mask is None else mg.astype(mg.tensor(mask), "bool")
-        xs, keep = (mg.flip(v, 0) if reverse else v for v in (xs, keep))
+        state, xs, keep = prepared(self, xs, state, mask, reverse)
 
         def step(past: Tensor | None, row: Any) -> tuple[Tensor | None, Inputs]:
             return masked(self._inputs, past, *row)

@@ -9,7 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 
-from .block import Output, Projections, lookup, outer
+from .block import Output, Projections, head_width, lookup, outer
 from .cell import Cell, Linear, blocks, choose, keys, read, readout
 from .deltanet import delta_rule
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
@@ -66,6 +66,7 @@ class LinearAttention(Cell):
     ):
         require_at_least("LinearAttention", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         require_at_least("LinearAttention", 1, heads=heads, nu=nu)
+        head_width("LinearAttention", hidden, heads)
         k = keys(key, 4)
         self.inputs, self.hidden, self.outputs, self.nu, self.normalised = inputs, hidden, outputs, nu, bool(normalised)
         self.feature, self.rule = choose("feature", feature, get_args(Feature)), choose("rule", rule, get_args(Rule))

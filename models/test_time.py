@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import minigrad as mg
 from minigrad import Module, Tensor
 
-from .block import Output, Past, Projections, lookup
+from .block import Output, Past, Projections, head_width, lookup
 from .cell import Cell, Linear, choose, keys, read, readout, sequences
 from .chunked import connected, cut
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
@@ -41,7 +41,7 @@ class TTT(Cell):
     All gradients of a mini-batch are taken at the same W, which is learned for the first.
 
     dual    a call without a state, mask or options of the loop takes one gradient and a few matrix products a mini-batch (the dual form,
-            §2.5), which gives the same as step by step. A compiled function then has a program for each length
+            §2.5), which gives the same as step by step
     plain   f(x) = x W, or gelu(x W¹) W², without b, LN and x: with c_i = 1 and W = 0 before the first step, one mini-batch of a linear f
             at η = 1 is causal linear attention, and mini-batches of 1 are the delta rule with β = η
     """
@@ -57,7 +57,7 @@ class TTT(Cell):
         network: Annotated[Kind, "that learns at test time"] = "linear",
         mini_batch: Annotated[int, "steps whose gradients are taken at the same weights"] = 16,
         plain: Annotated[bool, "a network without bias, normalisation and residual"] = False,
-        dual: Annotated[bool, "a mini-batch at once, by matrix products: faster, but compiled for each length anew"] = False,
+        dual: Annotated[bool, "a mini-batch at once, by matrix products, which is faster"] = False,
         convolution: Convolution = True,
         norm: Norm = True,
         output_gate: OutputGate = False,
@@ -66,11 +66,12 @@ class TTT(Cell):
     ):
         require_at_least("TTT", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs)
         require_at_least("TTT", 1, heads=heads, mini_batch=mini_batch)
+        width = head_width("TTT", hidden, heads)
         k = keys(key, 5)
         self.inputs, self.hidden, self.outputs, self.mini_batch, self.dual = inputs, hidden, outputs, mini_batch, bool(dual)
         self.projections = Projections(inputs, hidden, heads, 3, convolution, k[0], dtype)
         self.rate = Linear(inputs, heads, k[1], dtype)
-        self.network = Network(choose("network", network, get_args(Kind)), heads, hidden // heads, plain, k[2], dtype)
+        self.network = Network(choose("network", network, get_args(Kind)), heads, width, plain, k[2], dtype)
         self.c = mg.parameter(mg.zeros(mini_batch, dtype))
         self.output = Output(inputs, hidden, heads, norm, output_gate, k[3], dtype)
         self.readout = readout(hidden, outputs, k[4], dtype)

@@ -8,7 +8,7 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.errors import setting_error
 
-from .block import Output, Past, Projections, lookup, unit
+from .block import Output, Past, Projections, head_width, lookup, unit
 from .cell import Cell, Linear, keys, read, readout
 from .settings import Convolution, Heads, Hidden, Norm, OutputGate, require_at_least
 
@@ -67,6 +67,7 @@ class Titans(Cell):
         dtype: Any = "float32",
     ):
         require_at_least("Titans", 1, inputs=inputs, hidden=hidden, outputs=1 if outputs is None else outputs, heads=heads, depth=depth)
+        width = head_width("Titans", hidden, heads)
         if not bound > 0:
             raise setting_error("Titans", f"bound={bound!r} must be above 0")
         *k, first = keys(key, 5)
@@ -74,7 +75,6 @@ class Titans(Cell):
         self.projections = Projections(inputs, hidden, heads, 3, convolution, k[0], dtype)
         self.rates = Linear(inputs, 3 * heads, k[1], dtype)
         self.rates.b = mg.parameter(mg.concat([mg.zeros(2 * heads, dtype), mg.full(heads, FORGET, dtype)]))
-        width = hidden // heads
         hidden_layers = mg.init.normal(first, (depth - 1, heads, width, width), width**-0.5, dtype)
         self.M_0 = mg.parameter(mg.concat([hidden_layers, mg.zeros((1, heads, width, width), dtype)]))
         self.output = Output(inputs, hidden, heads, norm, output_gate, k[2], dtype)

@@ -117,6 +117,17 @@ def test_exponents_and_flop():
     assert machine.products(layer("lstm", 1)) == 100 * 2 * 512 * (3 * 128 + 2 * 32)
 
 
+def test_a_step_stands_beside_its_memory_moved_once():
+    seconds = {"minigrad": {10: 0.002, 20: 0.004}, "jax": {10: 0.004, 20: 0.016}, "torch.nn": {10: 1.0, 20: 2.0}}
+    bytes = {"minigrad": {10: 2**20, 20: 2**21}, "jax": {10: 2**22, 20: 2**23}}
+    sweep = {"title": "w", "seconds": seconds, "bytes": bytes, "moved": {10: 0.001, 20: 0.002}, "exponent": {"minigrad": 1.0, "jax": 2.0}}
+    alone = {"title": "v", "seconds": {"minigrad": {5: 0.001}}, "bytes": {}, "moved": {5: 0.0005}, "exponent": {"minigrad": 0.0}}
+    found = report.large_sheet({"rate": 1e9, "sweeps": {"N": sweep, "T": alone}})
+    assert found.body[1] == ["N = 20 (w)", "4", "16", "2000", "2.0", "8.0", "2", "2.0"]
+    assert found.body[2] == ["T = 5 (v)", "1", "–", "–", "–", "–", "0.5", "2.0"]
+    assert "1.0 GB/s" in found.note
+
+
 def test_ratio_is_to_the_best_peer():
     assert report.best_peer({"minigrad": 1.0, "jax": 3.0, "torch": 2.0}) == ("torch", 2.0)
     assert report.best_peer({"minigrad": 1.0}) is None

@@ -312,10 +312,11 @@ def test_what_is_kept_is_bounded_though_threads_step_over_the_bound(monkeypatch:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_made_inside_is_the_model_made_outside(name: str) -> None:
-    f = mg.jit(lambda x: MODELS[name](1, x.shape[-1], 3)(x))
+    make = MODELS[name]
+    f = mg.jit(lambda x: make(1, x.shape[-1], 3)(x))
     for inputs in (4, 5):
         x = np.random.default_rng(0).standard_normal((5, 2, inputs)).astype("float32")
-        np.testing.assert_allclose(f(x), MODELS[name](1, inputs, 3)(x), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(f(x), make(1, inputs, 3)(x), rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_may_be_made_of_a_traced_key_where_its_start_is_drawn_by_number() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from minigrad.graph.ir import Node, ancestors
 from minigrad.graph.types import TensorType
 
-from . import names, style, text
+from . import names, repeats, style, text
 from .columns import columns_of, place_leaves
 from .folding import fold
 from .leaves import cut, declared, extent, is_element, is_hidden, leaf_kind, leaf_label, piece, rectified
@@ -28,10 +28,12 @@ def build(
     level: str = "op",
     whole: bool = False,
     gradients: Mapping[Node, GradientName] | None = None,
+    least: int | None = None,
 ) -> Timeline:
     """The timeline of the graph that computes these nodes. The names in `leaves` and `gradients` replace those of the nodes.
 
-    Of very many operations in one column only the first and the last are kept, unless `whole` is set.
+    Of very many operations in one column only the first and the last are kept, unless `whole` is set. At least so many equal blocks
+    are one.
     """
     nodes = ancestors(outputs, lambda n: False)
     builder = _Builder(nodes, leaves or {}, gradients or {})
@@ -55,6 +57,8 @@ def build(
             columns[item.column].items.append(item.index)
     timeline.outputs = list(dict.fromkeys(alias[o] for o in outputs))
     _unstack_results(timeline)
+    if least is not None:
+        repeats.fold(timeline, least)
     names.name_values(timeline)
     _losses(timeline)
     if not whole:

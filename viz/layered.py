@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .errors import DrawingError
 from .geometry import SEP, Point, inversions, place, simplify
 from .layout import OUTSIDE, Layout, Source, StepGraph
+from .scopes import FOOT, HEAD, edges
 
 TRACK = 7.0  # between two tracks
 GAP = 22.0  # between two layers, without tracks
@@ -272,14 +273,15 @@ class _Layered:
     def _vertical(self) -> Layout:
         heights = [max((self.vertices[v].h for v in layer), default=0.0) for layer in self.layers]
         tracks = [self._tracks(gap) for gap in self.nets]
+        above, below = edges(self.graph.scopes, [v.layer for v in self.vertices], self.top + 1)
         y, self.centre = 0.0, [0.0] * (self.top + 1)
         self.base = [0.0] * (self.top + 1)
         for layer in range(self.top):
             if layer:
                 self.centre[layer] = y + heights[layer] / 2
                 y += heights[layer]
-            self.base[layer] = y + 8
-            y += GAP + TRACK * max(tracks[layer] - 1, 0)
+            self.base[layer] = y + 8 + HEAD * above[layer]
+            y += GAP + TRACK * max(tracks[layer] - 1, 0) + HEAD * above[layer] + FOOT * max(below[layer + 1] - 1, 0)
         height = y
         self.centre[0] = -OUTSIDE - heights[0] / 2
         self.centre[self.top] = height + OUTSIDE + heights[self.top] / 2

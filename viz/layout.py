@@ -24,6 +24,7 @@ class StepGraph:
     sizes     (width, height) of each operation;  args    the sources of its arguments
     inputs    (width, height) of each input;  outputs    (the value that is shown, its size)
     states    how many states come in at the left border;  exits    the values that leave at the right border
+    scopes    the path of scopes of each operation, if room for outlines is wanted
     """
 
     sizes: Sequence[tuple[float, float]]
@@ -32,6 +33,7 @@ class StepGraph:
     outputs: Sequence[tuple[Source, tuple[float, float]]] = ()
     states: int = 0
     exits: Sequence[Source] = ()
+    scopes: Sequence[tuple[str, ...]] = ()
 
 
 @dataclass

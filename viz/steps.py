@@ -41,7 +41,8 @@ def _graph(wiring: Wiring, step: Step) -> StepGraph:
     args = [[s for s in row if s is not None] for row in step.sources]
     inputs = [leaf_size(wiring, i, wiring.leaf_label(i, "0")) for i in step.inputs]
     outputs = [(_operation(step, i), leaf_size(wiring, i, wiring.value_label(i, "0"))) for i in step.outputs]
-    return StepGraph(sizes, args, inputs, outputs, len(step.lanes), [_operation(step, i) for i in step.exits])
+    paths = [tuple(inner(wiring.items[i])) for i in step.items]
+    return StepGraph(sizes, args, inputs, outputs, len(step.lanes), [_operation(step, i) for i in step.exits], paths)
 
 
 def _operation(step: Step, item: int) -> Source:
@@ -61,5 +62,5 @@ def _key(wiring: Wiring, step: Step, graph: StepGraph) -> Any:
         tuple(wiring.items[i].kind for i in step.items),
         tuple(wiring.words(step, k) for k in range(len(step.items))),
         tuple(wiring.items[i].caption for i in (*step.items, *step.inputs)),
-        tuple(tuple(inner(wiring.items[i])[:1]) for i in step.items),
+        tuple(tuple(inner(wiring.items[i])) for i in step.items),
     )

@@ -27,6 +27,7 @@ class Item:
     partial  whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
     cut      which part of a value it is: [1:3]
     given    the name of what one reader gives to a gradient, where it leaves its step
+    repeated the depth of the scope that stands for several, and its name: block ×6
     part     the part of a step with a memory to which it belongs (`parts`); "" without one
     """
 
@@ -52,6 +53,7 @@ class Item:
     time: int | None = None
     given: str = ""
     cut: str = ""
+    repeated: tuple[int, str] | None = None
 
     @property
     def called(self) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import blocks, captions, gradients, parts
+from . import blocks, captions, gradients, parts, repeats
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -31,6 +31,7 @@ def unrolled(
     scale: tuple[float, float] | None = None,
     show: str | Sequence[str] | None = None,
     wrap: float | None = None,
+    fold: bool | None = None,
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
@@ -50,12 +51,14 @@ def unrolled(
              numbers without time, and after `backward()` their gradients. Needs the level "op" or "gate"
     wrap     steps that take more than this width go on in a line below, with the names of the states that go over; by default 2,400
              points, or 2.5 times the height of a line; math.inf: one line
+    fold     draw equal blocks that follow each other once, with ×N in the name of their scope; by default three and more of them, in a
+             graph or function whose gradients are not drawn
 
     Raises DrawingError for something that cannot be drawn, SettingError for an unknown level, colour or word of `show`, and for a
     scale that does not rise.
     """
     level = level or ("cell" if backward else "op")
-    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None, scale, show)
+    timeline, colours = timeline_of(what, args, steps, color, level, backward, limit is None, scale, show, fold)
     return Drawing(
         lambda: scene_of(timeline, colours, limit, level, wrap), lambda: {"": LogicalPart(timeline, colours, level == "box", limit)}
     )
@@ -71,6 +74,7 @@ def timeline_of(
     whole: bool = False,
     scale: tuple[float, float] | None = None,
     show: str | Sequence[str] | None = (),
+    fold: bool | None = False,
 ) -> tuple[Timeline, Colours]:
     """The timeline of what is to be drawn, and its colours. The arguments are those of `unrolled`; `whole` is limit=None."""
     if level not in ("op", "gate", "cell", "box"):
@@ -84,7 +88,9 @@ def timeline_of(
         looked_at = bool(words) or (level == "cell" and not backward)  # the values are on the picture
         unrolling = unroll(what, args, steps, values=color == "grad" or (looked_at and bool(args)))
         unrolling = with_gradients(unrolling) if backward else unrolling
-        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients)
+        auto = not (backward or color == "grad" or "grad" in words or isinstance(what, Tensor))
+        least = 2 if fold else repeats.FEW if fold is None and auto else None
+        timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients, least)
         if level == "cell":
             parts.assign(timeline)
             blocks.assign(timeline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ def draw(run: Run, model: Any) -> list[Path]:
         made.append(outputs(e, model, run.pictures / "outputs.svg"))
         if e.harder is not None:
             made.append(outputs(e, model, run.pictures / "outputs-harder.svg", **e.harder))
-    with suppress(viz.DrawingError):  # a model without a loop over time, and a cell that names no h, have none
+    # A model without a memory has none if it has no loop over time, or its cell names no h.
+    with nullcontext() if run.config.model in INSIDE else suppress(viz.DrawingError):
         made.append(memory(e, model, run.pictures / "memory.svg"))
     if run.config.model in INSIDE:
         made.append(inside(e, model, run.pictures / "inside.svg"))

@@ -37,10 +37,11 @@ def counted(sequences: int, faulty: int | None) -> str:
 
 
 def interval(values: np.ndarray, is_fraction: bool) -> tuple[float, float]:
-    """The interval of 95 % of the mean: Wilson's (1927) for fractions, which is not empty where all are right; else by the normal one."""
+    """The interval of 95 % of the mean: Wilson's (1927) for fractions, which is not empty where all are right; else by the normal one.
+    One value of what is no fraction tells nothing of the spread: it has every number in its interval."""
     n, mean, z = len(values), float(np.mean(values, dtype=float)), QUANTILE
     if not is_fraction:
-        half = z * float(np.std(values, dtype=float)) / math.sqrt(max(n - 1, 1))
+        half = z * float(np.std(values, dtype=float)) / math.sqrt(n - 1) if n > 1 else math.inf
         return mean - half, mean + half
     middle, half = mean + z**2 / (2 * n), z * math.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
     return max(0.0, (middle - half) / (1 + z**2 / n)), min(1.0, (middle + half) / (1 + z**2 / n))

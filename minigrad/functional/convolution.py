@@ -54,7 +54,7 @@ def conv1d(x: Like, W: Like, stride: int = 1, padding: Padding = 0, dilation: in
 
     x (…, length, in), W (taps, in / groups, out): (…, length', out). padding is a number of steps, (before, after), or "causal": y(t) then
     depends on x(… t) only and has as many steps. With groups the channels are divided, and each group of outputs sees its own inputs.
-    Raises ShapeError where they don't fit. In a compiled function the length is a run-time size where stride is 1.
+    Raises ShapeError where they don't fit.
     """
     t, kernel = _floats_apart("conv1d", x, W)
     if t.ndim < 2 or kernel.ndim != 3:

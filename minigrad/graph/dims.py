@@ -2,15 +2,14 @@
 
 A symbol stands for an axis of an argument of a compiled function. Its hint is the size of that axis in the first call.
 What a program may do with a size:
-  arithmetic                   The result is symbolic.
+  arithmetic                   The result is symbolic: that of +, −, ·, and that of // and % by a number or another size.
   a comparison                 If the terms give the same answer for all sizes, that is the answer. Otherwise:
     while tracing              The answer for the hints is taken and kept as a guard, which every later call checks.
     after tracing              It raises, unless a guard has the answer.
   its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
                                by a number or another symbol. Tracing starts again, or, where much was traced already, goes on as
                                if the two were equal, and the symbol is replaced in the graph. After tracing it raises.
-The number of chunks of an axis and the root of its length are sizes as well (`derived.py`): derived symbols, which are computed
-from those of the axes at each call.
+Quotients and the root of a length are derived symbols (`derived.py`), which are computed from those of the axes at each call.
 `hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
 Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
 the same to the last bit: decisions about storage and summation use `typical` sizes.
@@ -64,6 +63,7 @@ class Symbol:
 
 
 Test = Callable[[Any, Any], bool]
+division: dict[str, Callable[[Any, Any], Any]] = {}  # floor: by `derived.py`, which puts it here
 
 
 @dataclass
@@ -194,12 +194,10 @@ class Dim:
     __radd__, __rmul__ = __add__, __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        quotient = divide(self, other) if isinstance(other, (int, Dim)) else None
-        return quotient if quotient is not None else _by_number(operator.floordiv, self, other)
+        return division["floor"](self, other) if isinstance(other, (int, Dim)) else _by_number(operator.floordiv, self, other)
 
     def __mod__(self, other: Any) -> Any:
-        exact = isinstance(other, (int, Dim)) and divide(self, other) is not None
-        return 0 if exact else _by_number(operator.mod, self, other)
+        return self - self // other * other if isinstance(other, (int, Dim)) else _by_number(operator.mod, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
         return _by_number(operator.floordiv, other, self)
@@ -345,7 +343,7 @@ def _depends(symbol: Symbol, values: Mapping[Symbol, Extent]) -> bool:
 
 def typical(x: Extent) -> int:
     """The value of x where every run-time size is TYPICAL. For decisions that must not depend on the arguments of the first call."""
-    return sum(c * TYPICAL ** len(m) for m, c in x.terms) if isinstance(x, Dim) else x
+    return sum(c * math.prod(s.f(*map(typical, s.of)) if s.f else TYPICAL for s in m) for m, c in x.terms) if isinstance(x, Dim) else x
 
 
 def hint(x: Extent) -> int:

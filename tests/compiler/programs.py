@@ -46,13 +46,13 @@ def expressions(draw, dtype, leaves, depth):
 def functions(draw):
     """A function `f(x, y; out, total)` of `m` rows and `n` columns, or a literal number of columns."""
     dtype = draw(st.sampled_from(DTYPES))
-    m, n = L.Size("m"), draw(st.sampled_from((L.Size("n"), 1, 3, 20)))
+    m, n = L.Size("m"), draw(st.sampled_from((L.Size("n"), 1, 3, 14, 20, 31)))
     x, y, out, local = (L.Buffer(name, dtype, m * n) for name in ("x", "y", "out", "local"))
     total = L.Buffer("total", dtype, m)
     i, j = L.LoopVar("i"), L.LoopVar("j")
     here = i * n + j
     leaves = [L.Load(x, here), L.Load(y, here), L.Load(local, here), L.Load(x, i * n + (j + 1) % n), L.Cast(dtype, L.FromIndex(j, "int64"))]
-    leaves += [L.Read("given", dtype)]
+    leaves += [L.Read("given", dtype), L.Load(local, i * n + (j + 1) % n)]
     rows = []
     for target in draw(st.lists(st.sampled_from((out, local)), min_size=1, max_size=3)):
         store = L.Store(target, here, draw(expressions(dtype, leaves, 2)), note="a\nnote")

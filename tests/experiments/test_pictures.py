@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,3 +40,18 @@ def test_settings_of_matplotlib_are_neither_changed_nor_taken(way: str, tmp_path
         before = dict(mpl.rcParams)
         assert drawn("other") == plain
         assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("model", ["rnn", "ntm"])
+def test_only_a_model_without_a_memory_may_have_no_picture_of_it(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = Experiment(Config.of("copy", model, bits=2))
+    run = SimpleNamespace(experiment=experiment, config=experiment.config, pictures=tmp_path)
+    for name in ("learning_curve", "bits", "inside", "unrolled"):
+        monkeypatch.setattr(pictures, name, lambda *args, **changes: args[-1])
+
+    def fails(*args: object) -> Path:
+        raise viz.DrawingError("a fault")
+
+    monkeypatch.setattr(pictures, "memory", fails)
+    with pytest.raises(viz.DrawingError, match="a fault") if model == "ntm" else nullcontext():
+        pictures.draw(run, None)  # type: ignore[arg-type]

@@ -28,6 +28,12 @@ def test_the_interval_of_a_mean_is_the_normal_one():
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
+def test_one_value_has_the_widest_interval():
+    assert interval(np.array([0.3]), is_fraction=False) == (-math.inf, math.inf)
+    low, high = interval(np.array([1.0]), is_fraction=True)
+    assert low < 0.5 < high == 1
+
+
 def test_a_fault_among_many_is_counted_and_not_rounded_away():
     wrong = np.zeros(10_000)
     wrong[3] = 1

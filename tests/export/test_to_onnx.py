@@ -290,3 +290,16 @@ def test_an_operation_of_the_users_is_refused_with_its_line(tmp_path):
     own = mg.Primitive("cube", lambda x: x, lambda x: x**3, elementwise=True)
     with pytest.raises(GraphError, match=r"cube\(float64\(3\)\): it has no ONNX form(.|\n)*test_to_onnx.py"):
         exported(lambda x: own(mg.tensor(x)), (np.ones(3),), tmp_path)
+
+
+def test_weights_that_one_file_does_not_hold_stand_beside_it(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, (xs, _) = LSTM(3, 20, key=0), batch(3, 2, "float32")
+    monkeypatch.setattr(onnx_model, "LARGEST", 2**10)
+    (tmp_path / "f.onnx.data").write_bytes(b"of an older file")
+    program = exported(model, (xs,), tmp_path, axes={"xs": ("T", "B")})
+    close(outputs(program, xs)[0], model(xs).numpy(), scale=1)
+    weights = sum(leaf.numpy().nbytes for leaf in mg.tree.leaves(model))
+    assert (tmp_path / "f.onnx").stat().st_size < weights < (tmp_path / "f.onnx.data").stat().st_size + 2**12
+    (tmp_path / "f.onnx.data").unlink()
+    with pytest.raises(onnx.checker.ValidationError, match=r"f\.onnx\.data"):
+        onnx.checker.check_model(str(tmp_path / "f.onnx"))

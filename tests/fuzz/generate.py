@@ -164,8 +164,8 @@ def _slice(b: Builder) -> None:
     i = b.kind("f", 1)
     if i is None:
         return
-    op, axis = str(b.rng.choice(["row", "head", "tail", "half", "backwards"])), b.axis(i)
-    b.put(op, i, axis=axis, **({"i": int(b.rng.integers(-1, 1))} if op == "row" else {}))
+    op, axis = str(b.rng.choice(["row", "head", "tail", "half", "middle", "chunks", "backwards"])), b.axis(i)
+    b.put(op, i) if op == "chunks" else b.put(op, i, axis=axis, **({"i": int(b.rng.integers(-1, 1))} if op == "row" else {}))
 
 
 def _join(b: Builder) -> None:

@@ -106,6 +106,11 @@ def _checkpoint(library: Any, *args: Any, body: Program, outside: int = 0) -> An
     return library.checkpoint(f)(*given)
 
 
+def _to_threes(x: Any) -> tuple[tuple[Any, Any], ...]:
+    """The padding after which the first length is a multiple of 3."""
+    return ((0, -x.shape[0] % 3), *((0, 0),) * (x.ndim - 1))
+
+
 def _along(axis: int, *index: Any) -> tuple[Any, ...]:
     return (slice(None),) * axis + index
 
@@ -198,6 +203,8 @@ OPS: dict[str, Callable[..., Any]] = {
     "head": lambda L, x, axis: x[_along(axis, slice(0, -1))],
     "tail": lambda L, x, axis: x[_along(axis, slice(1, None))],
     "half": lambda L, x, axis: x[_along(axis, slice(None, None, 2))],
+    "middle": lambda L, x, axis: x[_along(axis, slice(x.shape[axis] // 3, x.shape[axis] - x.shape[axis] // 4))],
+    "chunks": lambda L, x: L.sum(L.reshape(L.pad(x, _to_threes(x)), (-(-x.shape[0] // 3), 3, *x.shape[1:])), 1),
     "backwards": lambda L, x, axis: L.backwards(x, axis),
     "prefix": lambda L, x, y, axes: x[_along(axes[0], slice(0, y.shape[axes[1]]))],
     "flip": lambda L, x, axis: L.flip(x, axis),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from minigrad.models import TTT, DeltaNet, LinearAttention, Titans
 from minigrad.models.block import Output, Projections, ShortConvolution, step_bias
 
 import minigrad as mg
@@ -50,9 +51,10 @@ def test_projections_are_linear_maps_for_every_head():
         close(np.concatenate([p.numpy().reshape(5, 2, 6) for p in parts], -1), expected)
 
 
-def test_heads_that_do_not_divide_the_units_are_refused():
-    with pytest.raises(mg.errors.SettingError, match="hidden=7 is no multiple of heads=2"):
-        Projections(3, 7, 2, 1)
+@pytest.mark.parametrize("make", [DeltaNet, LinearAttention, Titans, TTT], ids=lambda make: make.__name__)
+def test_heads_that_do_not_divide_the_units_are_refused_by_the_model(make):
+    with pytest.raises(mg.errors.SettingError, match=f"{make.__name__}: hidden=7 is no multiple of heads=2"):
+        make(3, 7, heads=2)
 
 
 @pytest.mark.parametrize("norm", [False, True])

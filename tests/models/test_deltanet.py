@@ -207,8 +207,3 @@ def test_the_gate_starts_between_hardly_and_much():
     A, step = np.exp(decay.log_A.numpy()), np.log1p(np.exp(decay.b.numpy()))
     assert 0 < A.min() < 1 < 15 < A.max() <= 16
     assert 0.00099 < step.min() < 0.002 < 0.05 < step.max() < 0.101
-
-
-def test_heads_must_divide_the_units():
-    with pytest.raises(mg.errors.SettingError, match="hidden=7 is no multiple of heads=2"):
-        DeltaNet(3, 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from .. import loop_ir as L
 from .arithmetic import Arithmetic
 from .llvm_text import TYPES, Text, constant
+
+T = TypeVar("T", bound=L.Expr)
 
 
 class Expressions(Arithmetic):
@@ -102,15 +105,15 @@ class Expressions(Arithmetic):
         raise TypeError(f"not an expression: {expr!r}")
 
 
-def reads(x: object) -> Iterator[str]:
-    """The names of the scalars that statements read, each as often as it is read."""
-    if isinstance(x, L.Read):
-        yield x.name
-    elif isinstance(x, tuple):
+def every(kind: type[T], x: object) -> Iterator[T]:
+    """The expressions of one kind in statements, each as often as it occurs."""
+    if isinstance(x, kind):
+        yield x
+    if isinstance(x, tuple):
         for part in x:
-            yield from reads(part)
+            yield from every(kind, part)
     elif isinstance(x, L.Stmt | L.Expr | L.Index | L.View | L.Array):
-        yield from reads(tuple(vars(x).values()))
+        yield from every(kind, tuple(vars(x).values()))
 
 
 def _natural(index: L.IndexLike) -> bool:

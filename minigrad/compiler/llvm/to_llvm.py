@@ -21,14 +21,14 @@ from typing import Any
 from .. import loop_ir as L
 from .arithmetic import ACCUMULATE
 from .entry import ARRAY_DATA, REGION, Entries
-from .expressions import Expressions, reads
+from .expressions import Expressions, every
 from .form import Form, form
 from .functions import SIZE, UNROLLED, Functions, Unit, has_loops
 from .llvm_text import TYPES, Text
+from .short_loops import UNROLLED_TO, vectors
 from .sorting import expand_argsort
 from .work_board import WorkBoard
 
-UNROLL_AT_MOST = 8
 PIECE = 24  # the largest number of statements in one LLVM function
 LONG = 256  # a loop with so many steps may take their number as an argument
 LENGTH = "length"  # the prefix of a size that stands for a literal length
@@ -56,7 +56,7 @@ class _Program:
 
     def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool) -> None:
         self.functions, self.timed = functions, timed
-        self.reads = Counter(name for p in phases for name in reads(p.body))  # how often the program reads each scalar
+        self.reads = Counter(r.name for p in phases for r in every(L.Read, p.body))  # how often the program reads each scalar
         self.made: dict[Any, _Made] = {}
         self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
         divided = [b for p in phases for b in (p.body, *(b for s in L.walk(p.body) for b in L.blocks(s))) if _is_long(b)]
@@ -215,6 +215,11 @@ class _Printer(Expressions):
 
     def stmt(self, stmt: L.Stmt) -> None:
         match stmt:
+            case L.For() if _is_simple(stmt):
+                n = L.as_index(stmt.extent)
+                short = isinstance(n, L.Literal) and n.value <= UNROLLED_TO
+                for part in vectors(stmt):
+                    self.loop(part, f", !llvm.loop {UNROLLED}" if short else "")
             case L.For():
                 self.loop(stmt)
             case L.While():
@@ -252,12 +257,11 @@ class _Printer(Expressions):
             case L.Extern():
                 self.extern(stmt)
 
-    def loop(self, stmt: L.For) -> None:
+    def loop(self, stmt: L.For, unrolled: str = "") -> None:
         extent = self.index(stmt.extent)
         last = self.text.emit(f"sub nsw i64 {extent}, 1") if stmt.reverse else ""
         start = self.index(stmt.start)
-        unrolled, outside = self.unrolled(stmt), self.in_order
-        self.in_order = bool(unrolled)
+        outside, self.in_order = self.in_order, bool(unrolled)
         with self.text.loop(extent, stmt.var.name, unrolled) as i:
             at = self.text.emit(f"sub nsw i64 {last}, {i}") if stmt.reverse else i
             self.loops[stmt.var.name] = at if start == "0" else self.text.emit(f"add nuw nsw i64 {start}, {at}")
@@ -269,13 +273,6 @@ class _Printer(Expressions):
             self.block(stmt.head)
             leave_unless(self.expr(stmt.condition))
             self.block(stmt.body)
-
-    def unrolled(self, stmt: L.For) -> str:
-        extent = L.as_index(stmt.extent)
-        simple = not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check | L.Extern) for s in stmt.body)
-        if not (simple and isinstance(extent, L.Literal) and extent.value <= UNROLL_AT_MOST):
-            return ""
-        return f", !llvm.loop {UNROLLED}"
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:
@@ -326,6 +323,11 @@ def _general(stmt: L.For) -> L.For:
     if not (single and isinstance(stmt.extent, L.Literal) and stmt.extent.value >= LONG):
         return stmt
     return replace(stmt, extent=L.Size(f"{LENGTH}{stmt.extent.value}"))
+
+
+def _is_simple(stmt: L.For) -> bool:
+    """Whether a loop contains nothing that LLVM cannot vectorise."""
+    return not any(isinstance(s, L.For | L.While | L.Shared | L.If | L.Gemm | L.Argsort | L.Check | L.Extern) for s in stmt.body)
 
 
 def _runs_on_all(stmt: L.Stmt) -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from ...graph.dims import Dim, Extent, Guards
 from .. import loop_ir as L
 from ..lower.program import Lowered
 from ..to_python import index
-from .accesses import Access, Accesses
+from .accesses import Access, Accesses, Length
 from .disjoint import pairs
 from .polynomial import Polynomial
 from .prover import Prover, Verdict
@@ -45,11 +47,11 @@ class Proof:
         ways = (f"{100 * n / total:.6g}% {verdict.name.lower().replace('_', ' ')}" for verdict, n in found.items())
         return ", ".join([f"{total:,} {kind}", *ways])
 
-    def add(self, kind: str, found: tuple[Verdict, str], claim: str) -> None:
+    def add(self, kind: str, found: tuple[Verdict, str], claim: Callable[[], str]) -> None:
         verdict, example = found
         self.counts[kind, verdict] += 1
         if verdict is Verdict.UNPROVED:
-            self.unproved.append(f"not proved: {claim}{example}")
+            self.unproved.append(f"not proved: {claim()}{example}")
 
 
 def prove(lowered: Lowered, guards: Guards | None = None) -> Proof:
@@ -75,14 +77,26 @@ def prove_function(function: L.Function, prover: Prover | None = None) -> Proof:
     walk.function(function)
     proof.unproved += walk.faults
     for length in walk.lengths:
-        proof.add(LENGTHS, prover.verdict((length.count,), length.facts), f"{index(length.text)} ≥ 0 ({length.note})")
+        proof.add(LENGTHS, prover.verdict((length.count,), length.facts), partial(_not_negative, length))
     for access in walk.accesses:
         ends = access.index, access.size - 1 - access.index
-        proof.add(ACCESSES, prover.verdict(ends, access.facts), f"{_text(access)} is inside {index(access.buffer.size)} elements")
+        proof.add(ACCESSES, prover.verdict(ends, access.facts), partial(_inside, access))
     for region in walk.regions:
         for x, y, found in pairs(prover, region):
-            proof.add(PAIRS, found, f"{_text(x)} by one thread is apart from {_text(y)} by the other")
+            proof.add(PAIRS, found, partial(_apart, x, y))
     return proof
+
+
+def _not_negative(length: Length) -> str:
+    return f"{index(length.text)} ≥ 0 ({length.note})"
+
+
+def _inside(access: Access) -> str:
+    return f"{_text(access)} is inside {index(access.buffer.size)} elements"
+
+
+def _apart(x: Access, y: Access) -> str:
+    return f"{_text(x)} by one thread is apart from {_text(y)} by the other"
 
 
 def _text(access: Access) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Self
 
 Monomial = tuple[int, ...]  # the variables in order, each repeated as often as its power
 
@@ -17,13 +18,20 @@ class Polynomial:
         self.terms = {m: c for m, c in terms.items() if c}
         self._hash: int | None = None
 
+    @classmethod
+    def without_zeros(cls, terms: dict[Monomial, int]) -> Self:
+        """The polynomial of terms of which no coefficient is 0. It takes the dict."""
+        made = cls.__new__(cls)
+        made.terms, made._hash = terms, None
+        return made
+
     @staticmethod
     def of(x: int | Polynomial) -> Polynomial:
         return x if isinstance(x, Polynomial) else Polynomial({(): x})
 
     @staticmethod
     def variable(v: int) -> Polynomial:
-        return Polynomial({(v,): 1})
+        return Polynomial.without_zeros({(v,): 1})
 
     @property
     def number(self) -> int | None:
@@ -48,16 +56,21 @@ class Polynomial:
         return self._hash
 
     def __add__(self, other: int | Polynomial) -> Polynomial:
-        total = dict(self.terms)
-        for m, c in ({(): other} if isinstance(other, int) else other.terms).items():
-            total[m] = total.get(m, 0) + c
-        return Polynomial(total)
+        return self._plus(1, other)
 
     def __neg__(self) -> Polynomial:
-        return Polynomial({m: -c for m, c in self.terms.items()})
+        return self.without_zeros({m: -c for m, c in self.terms.items()})
 
     def __sub__(self, other: int | Polynomial) -> Polynomial:
-        return self + -Polynomial.of(other)
+        return self._plus(-1, other)
+
+    def _plus(self, factor: int, other: int | Polynomial) -> Polynomial:
+        total = dict(self.terms)
+        for m, c in ({(): other} if isinstance(other, int) else other.terms).items():
+            total[m] = total.get(m, 0) + factor * c
+            if not total[m]:
+                del total[m]
+        return self.without_zeros(total)
 
     def __mul__(self, other: int | Polynomial) -> Polynomial:
         product: dict[Monomial, int] = {}
@@ -79,17 +92,19 @@ class Polynomial:
                 return None
             else:
                 a[m[:at] + m[at + 1 :]] = c
-        return Polynomial(a), Polynomial(b)
+        return self.without_zeros(a), self.without_zeros(b)
 
     def substitute(self, values: Mapping[int, Polynomial]) -> Polynomial:
         """The polynomial with other polynomials in place of some variables."""
-        total = Polynomial({m: c for m, c in self.terms.items() if not any(v in values for v in m)})
-        for m, c in self.terms.items():
-            if any(v in values for v in m):
-                term = Polynomial({tuple(v for v in m if v not in values): c})
-                for v in m:
-                    term = term * values[v] if v in values else term
-                total = total + term
+        changed = [m for m in self.terms if any(v in values for v in m)]
+        if not changed:
+            return self
+        total = self.without_zeros({m: c for m, c in self.terms.items() if m not in changed})
+        for m in changed:
+            term = self.without_zeros({tuple(v for v in m if v not in values): self.terms[m]})
+            for v in m:
+                term = term * values[v] if v in values else term
+            total = total + term
         return total
 
     def divide(self, other: Polynomial) -> tuple[Polynomial, Polynomial]:

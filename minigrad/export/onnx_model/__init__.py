@@ -15,7 +15,7 @@ import numpy as np
 from .. import missing
 
 try:
-    from onnx import ModelProto, checker, helper
+    from onnx import ModelProto, checker, helper, save_model
 except ModuleNotFoundError as error:
     raise missing("onnx", error) from None
 
@@ -39,7 +39,7 @@ __all__ = ["OPSET", "RULES", "onnx"]
 
 OPSET = 18  # the first with the axes of every reduction as inputs; read by onnxruntime from 1.14 (2023) on
 IR_VERSION = 8  # of the same time
-LARGEST = 2**31 - 1  # bytes of a protobuf message
+LARGEST = 2**31 - 2**24  # bytes of weights in the file itself, which holds 2 GiB with its nodes
 
 RULES: dict[str, Rule] = {**ELEMENTWISE, **ARRAYS, **CONTROL}
 
@@ -58,7 +58,8 @@ def onnx(f: Callable[..., Any], args: Any, path: str | os.PathLike[str], axes: A
 
     Inputs, outputs and initialisers have the paths of their places as names ("xs", "state.h", "cell.W_x"); an output that would have the
     name of an input has "_out" behind it. What the function takes from outside, as a model its parameters, are initialisers. The metadata
-    hold minigrad's version and a digest of the program.
+    hold minigrad's version and a digest of the program. Weights of 2 GiB and more stand in a second file, {path}.data, which belongs to it;
+    the model that is returned has references to it in their place.
 
     In onnxruntime the file gives minigrad's numbers, or stops with an error that names the size or index that is wrong. What would not is
     refused here: GraphError names the operation and the line.
@@ -68,11 +69,20 @@ def onnx(f: Callable[..., Any], args: Any, path: str | os.PathLike[str], axes: A
     with dims.deciding(guards):
         model = _model(optimize(graph), guards, _weights(f))
     helper.set_model_props(model, {"minigrad.version": version("minigrad"), "minigrad.digest": _digest(graph)})
-    if model.ByteSize() > LARGEST:
-        raise GraphError(message(WHAT, f"{model.ByteSize():,} bytes are more than an ONNX file holds", "Pass the parameters as arguments"))
-    checker.check_model(model, full_check=True)
-    Path(path).write_bytes(model.SerializeToString())
+    _save(model, Path(path))
     return model
+
+
+def _save(model: ModelProto, path: Path) -> None:
+    """Write the file, with the weights in a file beside it where they are too many for one."""
+    if sum(len(t.raw_data) for t in model.graph.initializer) <= LARGEST:
+        checker.check_model(model, full_check=True)
+        path.write_bytes(model.SerializeToString())
+        return
+    beside = path.with_name(f"{path.name}.data")
+    beside.unlink(missing_ok=True)  # what is there would be kept, and be written after
+    save_model(model, path, save_as_external_data=True, location=beside.name)
+    checker.check_model(str(path), full_check=True)
 
 
 # ---- the trace

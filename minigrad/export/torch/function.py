@@ -6,7 +6,7 @@ Forward and backward are two compiled programs of one trace. Arrays are shared w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +16,12 @@ from ... import io, tree
 from ...control.call import importable
 from ...errors import dtype_error, require_callable
 from ...tensor import Tensor, parameter, tensor
+from ...transforms.batching import vmap
 from ...transforms.tracing import argument_names
 from ..pair import Pairs, Sized
+from . import transformed
 from .arrays import as_array, as_torch
+from .transformed import Flat
 
 
 class Function:
@@ -31,7 +34,7 @@ class Function:
         update_wrapper(self, f, updated=())
         self.__name__ = getattr(f, "__name__", type(f).__name__)
         self.pairs = Pairs(f)
-        self.gradients: dict[tuple[bool, ...], Function] = {}
+        self.known: dict[Any, Function] = {}  # the functions made of it
 
     def __reduce__(self) -> Any:
         return importable(self) or (Function, (self.pairs.function,))
@@ -43,6 +46,9 @@ class Function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        transformed.require_plain(self.__name__, tensors)
+        if transformed.is_transformed(tensors):
+            return transformed.call(self, leaves, in_tree)
         recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         wanted = tuple([recorded and isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in leaves])
         literal = [isinstance(leaf, torch.Tensor) and leaf.requires_grad and leaf.is_leaf for leaf in leaves]
@@ -62,7 +68,7 @@ class Function:
                     found[i] = as_array(leaf)
                 except (RuntimeError, TypeError) as error:
                     what = f"a {leaf.dtype} tensor on {leaf.device} ({str(error).splitlines()[0].rstrip('.')})"
-                    fix = "minigrad computes with dense arrays in the CPU's memory: give it .cpu(), and no tensor of torch.func or vmap"
+                    fix = "minigrad computes with dense arrays in the CPU's memory: give it .cpu()"
             elif not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float)):
                 what, fix = f"the {type(leaf).__name__} {leaf!r}", "Give what is no array beforehand, by functools.partial"
             if what:
@@ -70,11 +76,26 @@ class Function:
                 raise dtype_error(self.__name__, f"cannot read {name}, {what}", fix)
         return found
 
+    def _made(self, key: Any, f: Callable[[], Callable[..., Any]]) -> Function:
+        if key not in self.known:
+            self.known[key] = Function(f())
+        return self.known[key]
+
     def gradient(self, wanted: tuple[bool, ...]) -> Function:
         """The gradient as a function of its own, for second derivatives."""
-        if wanted not in self.gradients:
-            self.gradients[wanted] = Function(self.pairs.gradient(wanted))
-        return self.gradients[wanted]
+        return self._made(("gradient", wanted), lambda: self.pairs.gradient(wanted))
+
+    def flat(self, in_tree: tree.TreeDef) -> Function:
+        """The function of the leaves of its arguments, for torch.func."""
+        return self._made(("flat", in_tree), lambda: Flat(self.pairs.function, in_tree))
+
+    def derived(self, rule: Callable[..., Any], places: tuple[int, ...]) -> Function:
+        """The gradient or the tangent of a flat function at these places among its leaves."""
+        return self._made((rule, places), lambda: partial(rule, self.pairs.function, places))
+
+    def mapped(self, axes: tuple[int | None, ...]) -> Function:
+        """A flat function over a batch."""
+        return self._made(("mapped", axes), lambda: vmap(self.pairs.function, axes))
 
 
 class Call(NamedTuple):
@@ -114,6 +135,7 @@ class Native(torch.autograd.Function):
     def backward(ctx: Any, *cts: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         call, (block, *saved) = ctx.call, ctx.saved_tensors
         pair, varying = call.sized.pair, [cts[i] for i in call.sized.pair.varying]
+        transformed.require_plain(call.function.__name__, varying)
         places = [i for i, leaf in enumerate(call.leaves) if leaf is None]  # of PyTorch's tensors
         tensors = dict(zip(places, saved, strict=False))
         if torch.is_grad_enabled():  # with create_graph: the gradient is to be differentiated
@@ -178,7 +200,7 @@ def function(f: Callable[..., Any]) -> Function:
 
     Changing a tensor in place between forward and backward raises, as in PyTorch. Second derivatives (create_graph=True) are exact; they
     compute the forward program again. torch.compile calls it as it is, between what it compiles itself. Tensors on other devices are
-    refused with a DTypeError, and so are the transformations of torch.func.
+    refused with a DTypeError. The transformations of torch.func and forward mode are minigrad's own; they compute the value again.
     """
     return Function(f)
 

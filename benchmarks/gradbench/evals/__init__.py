@@ -1,0 +1,1 @@
+"""The evals, one a file: each function that GradBench names makes a Task of an input."""

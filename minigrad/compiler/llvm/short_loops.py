@@ -1,0 +1,52 @@
+"""Loops whose length is no multiple of a vector. LLVM computes what remains one element at a time, and a loop of fewer than VECTOR
+elements with masks, which on some processors cost more than all the rest. So the printer gives it loops that fill vectors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import loop_ir as L
+from .expressions import every
+
+VECTOR = 16  # elements: no vector has more floats
+UNROLLED_TO = VECTOR // 2  # loops of at most so many elements are unrolled
+FEW = 8  # statements
+
+
+def vectors(loop: L.For) -> tuple[L.For, ...]:
+    """A loop without loops inside as loops that fill vectors, one after the other.
+
+    14 elements are 8, 4 and 2, and 20 are 16 and 4. In a long loop the last vector begins earlier where it would not be full: 31 elements
+    are 16 and 16, of which it leaves one as it is. A sum stays whole in a long loop, where to add up one more vector takes longer than to
+    add the elements, and beside much other work, which takes as long for a small vector as for a masked one."""
+    n, start = L.as_index(loop.extent), L.as_index(loop.start)
+    if not isinstance(n, L.Literal) or n.value <= UNROLLED_TO or n.value % VECTOR == 0 or loop.reverse:
+        return (loop,)
+
+    def part(at: int, length: int) -> L.For:
+        return replace(loop, extent=L.Literal(length), start=start + at)
+
+    if any(isinstance(s, L.Assign) for s in loop.body) and (n.value > VECTOR or len(loop.body) > FEW):
+        return (loop,)
+    if n.value < VECTOR:
+        return tuple(part(n.value - n.value % (2 * m), m) for m in (8, 4, 2, 1) if n.value & m)
+    rest = n.value % VECTOR
+    done, length = n.value - rest, 1 << (rest - 1).bit_length()
+    last = part(n.value - length, length)
+    return part(0, done), last if length == rest or _may_run_twice(loop) else _from(start + done, last)
+
+
+def _may_run_twice(loop: L.For) -> bool:
+    """Whether an iteration may run twice: the loop reads no buffer that it writes."""
+    written = {s.buffer for s in loop.body if isinstance(s, L.Store)}
+    return not any(load.buffer in written for load in every(L.Load, loop.body))
+
+
+def _from(first: L.Index, loop: L.For) -> L.For:
+    """The loop with effect from an iteration on: those before it write what is there."""
+    counts = L.Compare("ge", L.FromIndex(loop.var, "int64"), L.FromIndex(first, "int64"))
+
+    def kept(s: L.Stmt) -> L.Stmt:
+        return replace(s, expr=L.Select(counts, s.expr, L.Load(s.buffer, s.index))) if isinstance(s, L.Store) else s
+
+    return replace(loop, body=tuple(map(kept, loop.body)))

@@ -1,0 +1,73 @@
+"""Loops whose length is no multiple of a vector."""
+
+import numpy as np
+import pytest
+
+from minigrad.compiler import compile_function, run_python
+from minigrad.compiler import loop_ir as L
+from minigrad.compiler.llvm.short_loops import FEW, vectors
+
+MOST = 48
+j = L.LoopVar("j")
+X = L.Buffer("x", "float32", MOST + 1)
+BODIES = {  # what an iteration stores, by the element before, its own, and that of x
+    "copies": lambda before, here, x: L.Unary("neg", x),
+    "changes in place": lambda before, here, x: L.Binary("sub", x, here),
+    "adds up in memory": lambda before, here, x: L.Binary("sub", x, before),
+    "keeps a sum": None,
+}
+LENGTHS = {
+    "copies": {8: [8], 9: [8, 1], 14: [8, 4, 2], 16: [16], 20: [16, 4], 31: [16, 16], 33: [32, 1], 37: [32, 8], 48: [48]},
+    "changes in place": {15: [8, 4, 2, 1], 20: [16, 4], 31: [16, 16], 37: [32, 8]},
+    "adds up in memory": {15: [8, 4, 2, 1], 20: [16, 4], 31: [16, 16], 37: [32, 8]},
+    "keeps a sum": {8: [8], 9: [8, 1], 15: [8, 4, 2, 1], 20: [20], 31: [31]},
+}
+
+
+def output(n):
+    return L.Buffer(f"out{n}", "float32", MOST + 1)
+
+
+def loop(kind, n, extent=None, start=0):
+    sum_, out, x = L.Read(f"sum{n}", "float32"), output(n), L.Load(X, j + 1)
+    if kind == "keeps a sum":
+        body = L.Assign(sum_.name, L.Binary("add", sum_, x))
+    else:
+        body = L.Store(out, j + 1, BODIES[kind](L.Load(out, j), L.Load(out, j + 1), x))
+    return L.For(j, n if extent is None else extent, (body,), start=start)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_loops_fill_vectors_to_the_last_element(kind):
+    size = L.Size("n")
+    for n, lengths in LENGTHS[kind].items():
+        parts = vectors(loop(kind, n, start=size))
+        assert [L.evaluate(p.extent, {}) for p in parts] == lengths
+        assert L.evaluate(parts[0].start, {"n": 5}) == 5
+        assert L.evaluate(parts[-1].start, {"n": 5}) + lengths[-1] == n + 5
+    assert vectors(loop(kind, 9, extent=size)) == (loop(kind, 9, extent=size),)
+
+
+def test_a_sum_beside_much_work_stays_whole():
+    other = tuple(L.Let(f"v{n}", L.Load(X, j)) for n in range(FEW))
+    whole = L.For(j, 14, (*other, *loop("keeps a sum", 14).body))
+    assert vectors(whole) == (whole,)
+    assert len(vectors(L.For(j, 14, other))) == 3
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_parts_compute_what_the_loop_computes(kind):
+    x = np.random.default_rng(0).integers(-9, 9, MOST + 1).astype("float32")
+    steps = []
+    for n in LENGTHS[kind]:
+        if kind == "keeps a sum":
+            total = L.Read(f"sum{n}", "float32")
+            steps += [L.Declare(total.name, L.Const("float32", 0)), loop(kind, n), L.Store(output(n), 0, total)]
+        else:
+            steps.append(loop(kind, n))
+    f = L.Function("f", (X,), tuple(map(output, LENGTHS[kind])), (), (), tuple(steps))
+    found, plain = ({b.name: x.copy() for b in f.arguments} for _ in range(2))
+    compile_function(f).run(found, {})
+    run_python(f, plain, {})
+    for name in found:
+        np.testing.assert_array_equal(found[name], plain[name], err_msg=name)
