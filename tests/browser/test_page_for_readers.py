@@ -260,7 +260,7 @@ def test_the_entries_of_a_value_and_of_its_gradient(browser, lstm):
 def test_a_stretch_of_time_finds_those_whose_states_are_like_it(browser):
     xs = np.tile(np.random.default_rng(3).standard_normal((4, 1, 3), dtype="float32"), (5, 1, 1))
     browser.open(viz.page(loss_fn, RNN(3, 4, 2, key=0), xs)).press(*[Keys.ARROW_RIGHT] * 9, "[", Keys.ARROW_RIGHT, "]")
-    assert browser.text("#similar h3").startswith("steps like t = 9 – 10")
+    assert browser.text("#similar h2").startswith("steps like t = 9 – 10")
     found = [e.text for e in browser.all("#similar li button")]
     assert set(found[:3]) == {"t = 5 – 6", "t = 13 – 14", "t = 17 – 18"}
     assert float(browser.text("#similar .flow").split()[1]) > 0.95

@@ -306,8 +306,9 @@ function buildGraph() {
     if (step && !e.target.closest('.node') && !e.target.closest('.head')) toggle(Number(step.dataset.step));
   });
   new ResizeObserver(() => {
-    if (fitted) { schedule(); return; }
+    if (fitted && S.own) { schedule(); return; }
+    const known = fitted;
     fit();
-    if (fitted) repaint();
+    if (fitted && !known) repaint();
   }).observe($('graph'));
 }

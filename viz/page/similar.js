@@ -47,7 +47,7 @@ function showStretch() {
   const select = el('select', { 'aria-label': 'states compared', onchange: e => { compared.name = e.target.value; showStretch(); } },
     el('option', { value: '' }, 'all states'), ...list.map(s => el('option', { value: s.label, selected: s.label === compared.name }, s.label)));
   box.append(
-    el('h3', {}, `steps like ${stretchWords({ from, to })} `, select, el('button', { class: 'close', 'aria-label': 'close the stretch', onclick: () => chooseStretch(null) })),
+    el('h2', {}, `steps like ${stretchWords({ from, to })} `, select, el('button', { class: 'close', 'aria-label': 'close the stretch', onclick: () => chooseStretch(null) })),
     el('ul', { class: 'links' }, ...found.map(one => el('li', {}, el('button', { onclick: () => moveTo(one.from) }, stretchWords(one)), el('span', { class: 'flow' }, `cosine ${short(one.like)}`)))));
   if (!found.length) box.append(el('p', { class: 'hint' }, 'none'));
 }
