@@ -34,7 +34,8 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
 
     Loops that run one after the other, or in opposite directions, are boxes below each other.
 
-    what     as for `unrolled`: a Graph with a scan, a function and its arguments, or a tensor computed in scoped steps
+    what     as for `unrolled`: a Graph with a scan, a function and its arguments, a tensor computed in scoped steps, or the graph of
+             another library
     level    "box", "cell", "gate" or "op": how much of the step is shown
     steps    draw the same loop beside it, after an equals sign, unrolled over so many steps
 

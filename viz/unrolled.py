@@ -35,7 +35,8 @@ def unrolled(
 ) -> Drawing:
     """Draw time as columns. States run from step to step; a weight stands once on the bar below, and as a small label at each use.
 
-    what     a tensor (or list of tensors) computed eagerly; a traced Graph; or a function and the arguments to trace it with.
+    what     a tensor (or list of tensors) computed eagerly; a traced Graph; a function and the arguments to trace it with; or the graph
+             of another library, jax.make_jaxpr(f)(*args) or torch.export.export(module, args), and arguments where values are shown.
              Steps are those of scan loops and of `with mg.scope("rnn", step=t)`; those of other loops in Python are found by their lines
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in

@@ -215,8 +215,8 @@ def unroll(what: Any, args: Sequence[Any] = (), steps: int | None = None, values
         found, notes = with_steps([t.node for t in tensors])
         return Unrolling([Tensor(found.get(t.node, t.node)) for t in tensors], title, notes=notes)
     given = graph_of(what, args)
-    found, notes = with_steps(given.outputs)
-    notes += foreign.notes(what)
+    library = foreign.bridge(what) is not None  # which knows the steps by all lines that an operation was called from
+    found, notes = ({}, foreign.notes(what)) if library else with_steps(given.outputs)
     marked = _marked(Graph(given.params, tuple(found.get(o, o) for o in given.outputs), given.name), steps)
     graph, starts = marked.graph, marked.starts
     unrolled = _merged(mg.unroll(graph, steps, merge=False))
