@@ -288,9 +288,8 @@ state, update = optimizer.init(model), mg.jit(make_step(experiment.loss, optimiz
 for n in range(STEPS):
     model, state, found = update(model, state, *experiment.data(experiment.keys.data, n))
     if (n + 1) % 250 == 0:
-        sample = experiment.measure(model, 100).means
-        seen, bits, wrong = 8 * (n + 1), sample["bits"], sample["wrong"]
-        print(f"after {seen:6,} sequences: {bits:6.2f} of 22 bits, {wrong:.2f} wrong")
+        sample, seen = experiment.measure(model, 100).means, 8 * (n + 1)
+        print(f"after {seen:6,}: {sample['bits']:6.2f} of 22 bits, {sample['wrong']:.2f} wrong")
 
 for length in (5, 10, 20, 30, 40):
     wrong = experiment.measure(model, 100, lengths=length).means["wrong"]
@@ -352,9 +351,9 @@ s = mg.tensor([0.05, 0.1, 0.85])
 blurred = sharp = mg.one_hot(0, 48, "float32")
 for _ in range(20):
     blurred, sharp = shift(blurred, s), sharpen(shift(sharp, s), 2.0)
-blurry, clear = blurred.numpy().max(), sharp.numpy().max()
-print(f"greatest weight after 20 steps: {blurry:.2f}, sharpened {clear:.2f}")
-assert blurred.numpy().max() < 0.4 < 0.9 < sharp.numpy().max()
+blurred, sharp = blurred.numpy().max(), sharp.numpy().max()
+print(f"greatest weight after 20 steps: {blurred:.2f}, sharpened {sharp:.2f}")
+assert blurred < 0.4 < 0.9 < sharp
 
 # %% [markdown] lang="en"
 r"""

@@ -280,9 +280,8 @@ def exponential_gates(i, log_f, z, stable):
         return (c, n, new), c / n
 
     zero = mg.tensor(0.0)
-    return mg.scan(step, (zero, zero, mg.tensor(-1e30) if stable else zero), (i, log_f, z))[
-        1
-    ].numpy()
+    start = zero, zero, mg.tensor(-1e30) if stable else zero
+    return mg.scan(step, start, (i, log_f, z))[1].numpy()
 
 
 gates = (
