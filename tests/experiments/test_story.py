@@ -16,6 +16,7 @@ from minigrad.experiments import Experiment
 from minigrad.experiments.compare import sparse, story
 from minigrad.experiments.compare.sparse import Cost
 from minigrad.experiments.compare.story_rows import LEARNED, ROWS, Row
+from minigrad.experiments.compare.trained import state_floats
 from minigrad.experiments.run import Run
 
 
@@ -29,6 +30,7 @@ def test_every_model_of_a_row_has_settings_that_make_a_run(row: Row) -> None:
         experiment = Experiment(config)
         assert config.task == row.task
         assert row.measure in experiment.measures, entry.name
+        assert state_floats(experiment.model(), 4) > 0
         for changes in row.points.values():
             experiment.batch(experiment.keys.data, 0, 1, **changes)
 

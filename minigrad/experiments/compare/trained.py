@@ -12,6 +12,7 @@ import numpy as np
 from ... import random, tree
 from ...compiled import jit
 from ...models.attention import AttentiveLSTM
+from ...models.hopfield import HopfieldNetwork
 from ...models.transformer import Transformer
 from ..run import Experiment, Run
 from .figure import Curve
@@ -60,9 +61,11 @@ def wrong_bits(outputs: Any, targets: np.ndarray, mask: np.ndarray) -> float:
 
 def state_floats(model: Any, length: int) -> int:
     """Numbers that a model carries from step to step; for attention after `length` steps, with all the states that it looks back on:
-    a transformer's keys and values."""
+    a transformer's keys and values, a Hopfield network's patterns."""
     if isinstance(model, Transformer):
         return length * 2 * model.width * len(model.blocks)
+    if isinstance(model, HopfieldNetwork):
+        return length * model.hidden
     past = length * model.hidden if isinstance(model, AttentiveLSTM) else 0
     cell = model.lstm if isinstance(model, AttentiveLSTM) else model
     return past + sum(leaf.size for leaf in tree.leaves(cell.initial_state(1)))
