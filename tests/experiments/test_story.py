@@ -57,6 +57,11 @@ def test_a_verdict_is_by_the_bar_and_by_failure_whichever_way_is_better() -> Non
     ]  # fmt: skip
 
 
+def test_neither_a_median_nor_an_end_of_its_range_is_rounded_to_all() -> None:
+    assert story.spread([0.9996, 0.99996, 1.0], measure("accuracy")) == "99.996% (99.96–100.0%)"
+    assert story.spread([0.25], measure("accuracy")) == "25.0%"
+
+
 def test_numbers_of_rows() -> None:
     assert story.rows_of("1-3,8") == [1, 2, 3, 8]
     assert story.rows_of("4") == [4]

@@ -140,8 +140,8 @@ def verdict(value: float, bar: float, fail: float, form: Measure) -> str:
 
 def spread(values: Sequence[float], form: Measure) -> str:
     """'0.98 (0.95–1.00)': the median, and the range of several."""
-    middle = form.number(statistics.median(values))
-    return middle if len(values) == 1 else f"{middle} ({form.between(min(values), max(values))})"
+    low, middle, high = (form.number(v) for v in (min(values), statistics.median(values), max(values)))
+    return middle if len(values) == 1 else f"{middle} ({low.rstrip('%')}–{high})"
 
 
 def sparse_section(out: Path, quick: bool = False) -> str:
