@@ -243,6 +243,7 @@ ASK = {
     "graph/types.py": "whether to bind a size to 1",
     "compiled.py": "messages",
     "program.py": "explain()",
+    "export/torch/nodes.py": "PyTorch's, of the example that a program was exported with",
 }
 AFTER_TRACING = ("compiler", "passes", "transforms/interpret.py")
 

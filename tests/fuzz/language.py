@@ -204,7 +204,7 @@ OPS: dict[str, Callable[..., Any]] = {
     "tail": lambda L, x, axis: x[_along(axis, slice(1, None))],
     "half": lambda L, x, axis: x[_along(axis, slice(None, None, 2))],
     "middle": lambda L, x, axis: x[_along(axis, slice(x.shape[axis] // 3, x.shape[axis] - x.shape[axis] // 4))],
-    "chunks": lambda L, x: L.sum(L.reshape(L.pad(x, _to_threes(x)), (-(-x.shape[0] // 3), 3, *x.shape[1:])), 1),
+    "chunks": lambda L, x: L.sum(L.reshape(L.pad(x, _to_threes(x)), (-(-x.shape[0] // 3), 3, *x.shape[1:])), 1, False),
     "backwards": lambda L, x, axis: L.backwards(x, axis),
     "prefix": lambda L, x, y, axes: x[_along(axes[0], slice(0, y.shape[axes[1]]))],
     "flip": lambda L, x, axis: L.flip(x, axis),

@@ -26,7 +26,7 @@ from .. import steps
 from ..foreign import Call, apply, operation
 from . import nodes
 from .arrays import as_array, as_torch
-from .nodes import flat, hint, mapped, picks, symbol, type_of
+from .nodes import example_of, flat, mapped, picks, symbol, type_of
 from .rules import KINDS, MOVES, RULES
 
 
@@ -86,7 +86,7 @@ class _Reader:
 
     def _filled(self, value: Any) -> Any:
         """Arguments of a node, with the tensors in the place of nodes."""
-        return mapped(value, lambda v: self.found[v] if isinstance(v, Node) else hint(v))
+        return mapped(value, lambda v: self.found[v] if isinstance(v, Node) else example_of(v))
 
     def _attribute(self, path: str) -> Any:
         value: Any = self.module
@@ -101,7 +101,7 @@ class _Reader:
         if picks(node):
             return args[0][args[1]]
         if not any(isinstance(t, TensorType) for t in flat(types)):
-            return mapped(node.meta.get("val"), hint)
+            return mapped(node.meta.get("val"), example_of)
         rule = RULES.get(symbol(node)) if nodes.is_aten(node) else None
         try:
             if rule is None and symbol(node) in CONTROL:

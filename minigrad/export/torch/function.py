@@ -174,6 +174,7 @@ class Wrapped(torch.nn.Module):
             else:
                 holder._buffers[last] = value
 
+    @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self._function(self._model(), *args, **kwargs)
 

@@ -40,7 +40,7 @@ def flat(value: Any) -> Iterator[Any]:
         yield value
 
 
-def hint(value: Any) -> Any:
+def example_of(value: Any) -> Any:
     """A number for a size that is free in the program: the one of its example."""
     return value.node.hint if isinstance(value, (torch.SymInt, torch.SymFloat, torch.SymBool)) else value
 
@@ -50,7 +50,7 @@ def type_of(value: Any) -> Any:
     if not isinstance(value, torch.Tensor):
         return None
     dtype = BFLOAT16 if value.dtype is torch.bfloat16 else torch.empty(0, dtype=value.dtype).numpy().dtype
-    return TensorType(tuple(int(hint(n)) for n in value.shape), dtype)
+    return TensorType(tuple(int(example_of(n)) for n in value.shape), dtype)
 
 
 def symbol(node: Node) -> str:
@@ -119,4 +119,4 @@ def names(program: ExportedProgram) -> dict[str, str]:
 def free_sizes(nodes: Iterator[Node]) -> dict[str, Any]:
     """{name: value in the example} of the sizes that are free."""
     values: Iterator[Any] = (n for node in nodes for v in flat(node.meta.get("val")) if isinstance(v, torch.Tensor) for n in v.shape)
-    return {str(n.node.expr): hint(n) for n in values if isinstance(n, torch.SymInt) and n.node.expr.is_symbol}
+    return {str(n.node.expr): example_of(n) for n in values if isinstance(n, torch.SymInt) and n.node.expr.is_symbol}
