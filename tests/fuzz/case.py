@@ -45,7 +45,8 @@ class Case:
 
     @cached_property
     def arrays(self) -> Arrays:
-        return [a * a.dtype.type(1 + self.nudge) if a.dtype.kind == "f" else a for a in self.program.arrays(self.sizes)]
+        nudged = (a * a.dtype.type(1 + self.nudge) if a.dtype.kind == "f" else a for a in self.program.arrays(self.sizes))
+        return [np.asarray(a) for a in nudged]  # a product of an array without axes is a number of NumPy's, which counts less
 
     @cached_property
     def floats(self) -> tuple[int, ...]:
