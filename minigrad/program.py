@@ -52,6 +52,7 @@ class Program:
         shapes = [p.type.shape for p in self.graph.params]
         self.literal = [(i, s) for i, s in enumerate(shapes) if not dims.symbols(s)]
         self.symbolic = [(i, s) for i, s in enumerate(shapes) if dims.symbols(s)]
+        assert not any(n.of for _, s in self.symbolic for n in dims.symbols(s)), "an axis of an argument is a derived size"
 
     def outside(self, f: Callable[..., Any]) -> list[Tensor] | None:
         """The arguments that f takes from outside, or None if the program does not fit what f finds there."""

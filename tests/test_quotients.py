@@ -96,3 +96,27 @@ def test_a_function_that_divides_its_length_is_compiled_once(name: str) -> None:
         for a, b in zip(fast(x), f(x), strict=True):
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12, atol=1e-12)
     assert sum(map(len, fast.programs.values())) == 1
+
+
+MEETING: dict[str, Any] = {  # functions in which a quotient of x's length meets the length of y
+    "x first": lambda x, y: x[::2] + y,
+    "y first": lambda x, y: mg.where(y > 2, y, x[::2]),
+    "a product": lambda x, y: x[::2] @ y,
+    "two quotients": lambda x, y: x[1::3] * y[::2],
+    "a loop": lambda x, y: mg.scan(lambda h, z: (h[::2] * z, None), x, y)[0],
+}
+
+
+@pytest.mark.parametrize("name", MEETING)
+def test_a_quotient_that_meets_another_length_fits_it_or_is_refused_at_every_call(name: str) -> None:
+    f = MEETING[name]
+    fast = mg.jit(f)
+    for n, m in ((7, 4), (9, 5), (9, 4), (8, 4), (5, 1), (1, 3), (2, 1), (1, 1), (4, 3)):
+        x, y = np.arange(1.0, n + 1), np.arange(2.0, m + 2)
+        try:
+            expected = f(mg.tensor(x), mg.tensor(y)).numpy()
+        except mg.errors.MinigradError as refused:
+            with pytest.raises(type(refused)):
+                fast(x, y)
+        else:
+            np.testing.assert_array_equal(fast(x, y).numpy(), expected)
