@@ -41,11 +41,8 @@ class Bind(Exception):
         while symbol.of:  # a derived size is bound by binding a size that it is derived from
             symbol = symbols(symbol.of)[0]
             value = symbol.hint
-        if isinstance(value, Dim) and any(
-            s.of for s in value.symbols
-        ):  # an axis of an argument is no derived size: it is read at each call
-            value = symbol.hint
-        self.symbol, self.value = symbol, value
+        derived = isinstance(value, Dim) and any(s.of for s in value.symbols)  # not for an axis of an argument, which is read at each call
+        self.symbol, self.value = symbol, symbol.hint if derived else value
 
     def added_to(self, bound: Mapping[Symbol, Extent]) -> dict[Symbol, Extent]:
         """The values of symbols with this one."""
