@@ -21,7 +21,7 @@ import numpy as np
 OURS = "minigrad"
 COMPILED = ("manual", "finite")  # in C++, by GradBench's cpp.py
 TOLERANCE = 1e-4  # GradBench's own
-PATIENCE = 120  # seconds that a tool may take for one message; then it is left out of the eval
+TIMEOUT = 120  # seconds that a tool may take for one message; then it is left out of the eval
 SLOW = 5e9  # nanoseconds of a run, above which a tool has one turn
 HERE = Path(__file__).resolve().parents[2]
 
@@ -57,10 +57,10 @@ class Process:
             env=os.environ | variables | {"PYTHONPATH": path}, preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )  # fmt: skip
 
-    def read(self, patience: float | None = None) -> dict[str, Any] | None:
+    def read(self, timeout: float | None = None) -> dict[str, Any] | None:
         """The next line. None where the process has ended, or takes longer than that."""
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], patience)
+        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
         line = self.process.stdout.readline() if ready else b""
         return json.loads(line) if line else None
 
@@ -69,10 +69,10 @@ class Process:
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
         self.process.stdin.flush()
 
-    def ask(self, message: dict[str, Any], patience: float | None = None) -> dict[str, Any]:
+    def ask(self, message: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:
         try:
             self.write(message)
-            return self.read(patience) or {"success": False, "error": "no answer"}
+            return self.read(timeout) or {"success": False, "error": "no answer"}
         except BrokenPipeError:
             return {"success": False, "error": "it has ended"}
 
@@ -106,7 +106,7 @@ class Row:
 
 def turn(tool: Process, message: dict[str, Any]) -> tuple[Any, float | str]:
     """The output of one turn and its median time, or what went wrong. Where there are several runs the first one only warms up."""
-    response = tool.ask(message, PATIENCE)
+    response = tool.ask(message, TIMEOUT)
     if not response.get("success"):
         return None, str(response.get("error", "no success"))
     times = [t["nanoseconds"] for t in response["timings"] if t["name"] == "evaluate"]

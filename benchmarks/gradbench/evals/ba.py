@@ -23,14 +23,14 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def rotated(rotation: list[Any], x: list[Any]) -> list[Any]:
-    """x turned about an axis by its length, as Rodrigues does; near no rotation, to first order."""
+    """x rotated about an axis by its length, as Rodrigues does; near no rotation, to first order."""
     square = dot(rotation, rotation)
-    turns = square > 0
-    angle = mg.sqrt(mg.where(turns, square, 1.0))
+    rotates = square > 0
+    angle = mg.sqrt(mg.where(rotates, square, 1.0))
     axis = [r / angle for r in rotation]
     along = dot(axis, x) * (1 - mg.cos(angle))
-    turned = [mg.cos(angle) * a + mg.sin(angle) * b + along * c for a, b, c in zip(x, cross(axis, x), axis, strict=True)]
-    return [mg.where(turns, t, a + b) for t, a, b in zip(turned, x, cross(rotation, x), strict=True)]
+    found = [mg.cos(angle) * a + mg.sin(angle) * b + along * c for a, b, c in zip(x, cross(axis, x), axis, strict=True)]
+    return [mg.where(rotates, t, a + b) for t, a, b in zip(found, x, cross(rotation, x), strict=True)]
 
 
 def reprojection(own: list[Any], feature: list[Any]) -> list[Any]:

@@ -54,15 +54,15 @@ def euler(angles: Any) -> Any:
 def about_axis(rotation: Any) -> Any:
     """The rotation about an axis by its length; none where it is short."""
     square = mg.sum(mg.square(rotation))
-    turns = square >= 1e-8
-    angle = mg.sqrt(mg.where(turns, square, 1.0))
+    rotates = square >= 1e-8
+    angle = mg.sqrt(mg.where(rotates, square, 1.0))
     axis = rotation / angle
     x, y, z = mg.unstack(axis)
     zero = mg.zeros_like(x)
     across = matrix([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
     identity = mg.eye(3, dtype="float64")
-    turned = mg.cos(angle) * identity + mg.sin(angle) * across + (1 - mg.cos(angle)) * mg.outer(axis, axis)
-    return mg.where(turns, turned, identity)
+    rotated = mg.cos(angle) * identity + mg.sin(angle) * across + (1 - mg.cos(angle)) * mg.outer(axis, axis)
+    return mg.where(rotates, rotated, identity)
 
 
 def distances(model: Input, correspondences: np.ndarray) -> Callable[..., Any]:

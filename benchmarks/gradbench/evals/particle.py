@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,17 +43,4 @@ def particle(outer: str, inner: str, input: Input) -> Task:
     return Task(program, (array([input["w"]]),), lambda w: float(np.asarray(w)[0]))
 
 
-def ff(input: Input) -> Task:
-    return particle("f", "f", input)
-
-
-def fr(input: Input) -> Task:
-    return particle("f", "r", input)
-
-
-def rf(input: Input) -> Task:
-    return particle("r", "f", input)
-
-
-def rr(input: Input) -> Task:
-    return particle("r", "r", input)
+ff, fr, rf, rr = (partial(particle, outer, inner) for outer in MODES for inner in MODES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,17 +32,4 @@ def saddle(outer: str, inner: str, input: Input) -> Task:
     return Task(program, (array(input["start"]),), lambda found: np.asarray(found).tolist())
 
 
-def ff(input: Input) -> Task:
-    return saddle("f", "f", input)
-
-
-def fr(input: Input) -> Task:
-    return saddle("f", "r", input)
-
-
-def rf(input: Input) -> Task:
-    return saddle("r", "f", input)
-
-
-def rr(input: Input) -> Task:
-    return saddle("r", "r", input)
+ff, fr, rf, rr = (partial(saddle, outer, inner) for outer in MODES for inner in MODES)
