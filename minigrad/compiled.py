@@ -378,5 +378,8 @@ def _settled(graph: Graph, guards: Guards) -> tuple[Graph, Guards]:
 def _sizes_named(text: str, types: Sequence[TensorType], names: Sequence[str]) -> str:
     """An explanation of the run-time sizes in a message: their numbers, and the arguments and axes they belong to."""
     axes = [(n, i, name) for t, name in zip(types, names, strict=True) for i, n in enumerate(t.shape) if isinstance(n, Dim)]
-    found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(rf"\b{n}\b", text)}
+    named = {
+        str(n): rf"(?<![a-zA-Z0-9]){n}(?![0-9])" for n, _, _ in axes
+    }  # also in the name of a size that is derived from it: ceil_n0_0_2
+    found = {str(n): f"{n} = {n.hint}, axis {i} of {name}" for n, i, name in reversed(axes) if re.search(named[str(n)], text)}
     return "".join(f"\n  where {found[n]}" for n in sorted(found))

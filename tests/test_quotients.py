@@ -120,3 +120,8 @@ def test_a_quotient_that_meets_another_length_fits_it_or_is_refused_at_every_cal
                 fast(x, y)
         else:
             np.testing.assert_array_equal(fast(x, y).numpy(), expected)
+
+
+def test_an_error_says_which_axes_a_quotient_is_made_of() -> None:
+    with pytest.raises(mg.errors.ShapeError, match=r"where n0_0 = 9, axis 0 of x\n  where n1_0 = 4, axis 0 of y"):
+        mg.jit(lambda x, y: x[::2] + y)(np.ones(9), np.ones(4))
