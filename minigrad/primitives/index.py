@@ -135,16 +135,25 @@ def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: 
     return out
 
 
+def as_rows(updates: Tensor, index: Tensor, size: Extent, axis: int, n: Extent) -> tuple[Tensor, Tensor]:
+    """The updates and the index of a batch of scatters into n slices, as those of one scatter into size·n rows."""
+    last = axis + index.ndim
+    order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
+    return permute(updates, axes=order), row_offsets("scatter", index, size, n)
+
+
+def from_rows(rows: Tensor, size: Extent, axis: int, n: Extent) -> Tensor:
+    """The result of the scatters, from that into size·n rows."""
+    split = reshape(rows, shape=(size, n, *rows.shape[1:]))
+    return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
+
+
 def _scatter_batch(op: Callable[[], Primitive]) -> Any:
     def batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int, n: Extent) -> Tensor:
         updates, index = repeat(args[0], size, batched[0]), args[1]
         if not batched[1]:
             return op()(updates, index, axis=axis + 1, n=n)
-        last = axis + index.ndim
-        order = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
-        rows = op()(permute(updates, axes=order), row_offsets("scatter", index, size, n), axis=0, n=size * n)
-        split = reshape(rows, shape=(size, n, *rows.shape[1:]))
-        return permute(split, axes=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
+        return from_rows(op()(*as_rows(updates, index, size, axis, n), axis=0, n=size * n), size, axis, n)
 
     return batch
 

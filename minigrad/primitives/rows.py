@@ -11,7 +11,7 @@ from ..graph.ir import Node
 from ..graph.types import TensorType
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast
-from .index import combined_at, row_offsets, scatter, scatter_type, take
+from .index import as_rows, combined_at, from_rows, scatter, scatter_type, take
 from .movement import permute, reshape
 from .rules import each, repeat, same_operands
 
@@ -28,17 +28,10 @@ def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: 
     updates, index, x = repeat(args[0], size, batched[0]), args[1], repeat(args[2], size, batched[2])
     if not batched[1]:
         return add_at(updates, index, x, axis=axis + 1)
-    last, n = axis + index.ndim, x.shape[axis + 1]
-    of_updates = (0, *range(axis + 1, last), *range(1, axis + 1), *range(last, updates.ndim))
-    of_x = (0, axis + 1, *range(1, axis + 1), *range(axis + 2, x.ndim))
-    front = _permuted(x, of_x)
+    n, of_x = x.shape[axis + 1], (0, axis + 1, *range(1, axis + 1), *range(axis + 2, x.ndim))
+    front = permute(x, axes=of_x)
     rows = reshape(front, shape=(size * n, *front.shape[2:]))
-    found = add_at(_permuted(updates, of_updates), row_offsets("scatter", index, size, n), rows, axis=0)
-    return _permuted(reshape(found, shape=front.shape), (0, *range(2, axis + 2), 1, *range(axis + 2, x.ndim)))
-
-
-def _permuted(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return x if axes == tuple(range(x.ndim)) else permute(x, axes=axes)
+    return from_rows(add_at(*as_rows(updates, index, size, axis, n), rows, axis=0), size, axis, n)
 
 
 # x with each slice of updates added at its index. Other slices stay as they are: compiled, it may take the memory of x.
