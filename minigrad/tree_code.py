@@ -14,6 +14,22 @@ def flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
     """A function that gives the leaves of a tree of this structure, in a new list, and None for a tree of another structure.
 
     It may also give None for a tree of this structure: where leaves that are no ties stand twice."""
+    take = loose_flattener(treedef)
+
+    def flatten(value: Any) -> list[Any] | None:
+        found = take(value)
+        return found if found is not None and are_leaves(found) else None
+
+    return flatten
+
+
+def are_leaves(values: Sequence[Any]) -> bool:
+    """Whether none is a tree of more than one leaf."""
+    return not any(map(tree.containers.__getitem__, map(type, values)))
+
+
+def loose_flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
+    """What `flattener` gives, for callers who look at the leaves: what stands in the place of one may be a tree."""
     if _is_tied(treedef):
         return lambda value: _flattened(value, treedef)
     code = _Code()
@@ -21,8 +37,7 @@ def flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
     code.line(f"leaves = [{', '.join(code.leaves)}]")
     for start, stop in code.unlike:
         code.line(f"if len({{*map(id, leaves[{start}:{stop}])}}) != {stop - start}: return None")
-    container_of = code.constant(tree.containers.__getitem__)
-    code.line(f"return None if any(map({container_of}, map(type, leaves))) else leaves")
+    code.line("return leaves")
     code.lines = ["try:", *(f"    {line}" for line in code.lines), "except KeyError:", "    return None"]
     return code.function("value")
 
