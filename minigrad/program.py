@@ -203,7 +203,7 @@ class Specialization:
                 leaf = leaves[position]
                 found[result] = leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
             ops = tuple(found)
-        return self.wrap(ops, outputs, place(3))
+        return self.wrap(ops, outputs, place(2))
 
 
 class Layout:

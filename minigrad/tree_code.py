@@ -63,6 +63,10 @@ def _flattened(value: Any, treedef: TreeDef) -> list[Any] | None:
     return leaves if found == treedef else None
 
 
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
 class _Code:
     """The lines of a function, the constants that they name, and the expressions of the leaves."""
 
@@ -114,7 +118,7 @@ class _Code:
     def children(self, treedef: TreeDef, value: str, split: Callable[[Any], Any]) -> str:
         """The expression of all children of a container; '' if there are none."""
         kind, size = self.constant(treedef.kind), len(treedef.children)
-        if treedef.kind in (list, tuple):
+        if treedef.kind in (list, tuple) or _is_named_tuple(treedef.kind):
             self.line(f"if type({value}) is not {kind} or len({value}) != {size}: return None")
             return value if size else ""
         if treedef.kind is dict and treedef.meta is None:
@@ -145,6 +149,8 @@ class _Code:
             made = f"{{{', '.join(f'{k}: {c}' for k, c in zip(keys, children, strict=True))}}}"
         elif treedef.kind is tuple:
             made = f"({''.join(f'{c}, ' for c in children)})"
+        elif _is_named_tuple(treedef.kind):
+            made = f"{self.constant(treedef.kind)}({', '.join(children)})"
         elif treedef.kind is list:
             made = f"[{', '.join(children)}]"
         else:
