@@ -91,7 +91,7 @@ function buildStrip(strip) {
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.setAttribute('aria-label', `${stripName(strip)} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const cell = e => {
@@ -110,7 +110,7 @@ function buildStrip(strip) {
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
     const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
-    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
+    if (t === strip.pressed) aim(`s${n}.${t}`, curved ? -1 : row, false);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
