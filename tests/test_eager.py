@@ -10,8 +10,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from shares import examples
 
 import minigrad as mg
 from minigrad.graph import nodes
@@ -189,7 +190,7 @@ def test_no_reference_is_lost_or_kept_by_an_operation() -> None:
 # ---- gradients
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(program=graphs(steps=5, inputs=2))
 def test_a_gradient_has_the_bits_of_its_graph(program: Any) -> None:
     leaves = [mg.parameter(x) for x in program.inputs()]

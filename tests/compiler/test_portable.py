@@ -7,6 +7,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from objects import undefined
+from shares import shared
 
 import minigrad as mg
 from minigrad.compiler.llvm.gemm import gemm_module
@@ -77,7 +78,7 @@ def modules():
     return found
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("machine", shared(MACHINES))
 def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, modules, monkeypatch):
     triple, _, features = MACHINES[machine]
     monkeypatch.setattr(assemble, "machine", lambda: MACHINES[machine])
