@@ -13,12 +13,12 @@ from .colours import Colours
 from .scene import Heat
 from .timeline import Item
 
-WRITE, READ, AMOUNT = "#B8402F", "#2C6AA6", "#59636B"
-SCALES = {  # the colours at the ends of a scale, and at its middle
+WRITE, READ = "#B8402F", "#2C6AA6"
+SCALES = {  # colours at equal distances, from the lower end of a scale to the upper one
     "write": ("#FFFFFF", WRITE),
     "read": ("#FFFFFF", READ),
-    "amount": ("#FFFFFF", AMOUNT),
-    "signed": (READ, "#FFFFFF", "#C4402F"),
+    "amount": ("#FFFFFF", style.TEXT),
+    "signed": ("#12406F", "#5F9BCB", "#FFFFFF", "#E07B63", "#8E1F14"),
 }
 WORDS = {
     "write": "weights of a write head, 0 … 1",
@@ -116,17 +116,18 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     )
 
 
+def levels(values: np.ndarray, low: float, high: float, count: int) -> np.ndarray:
+    """The level of each number on a scale, 0 at its lower end and `count` at its upper one; −1 for a number that is not finite."""
+    with np.errstate(all="ignore"):
+        found = np.rint((np.clip(values, low, high) - low) / (high - low) * count)
+    return np.where(np.isfinite(values), found, -1).astype(int)
+
+
 def by_value(grid: np.ndarray, scale: str, top: float) -> tuple[tuple[str, ...], ...]:
     """The colour of each number on a scale that ends at `top`; not finite is magenta."""
-    low = -top if scale == "signed" else 0.0
-    with np.errstate(all="ignore"):
-        levels = np.clip(np.nan_to_num((grid - low) / (top - low) * LEVELS, nan=-1.0), -1, LEVELS).round().astype(int)
     colours = [mixed(scale, n / LEVELS) for n in range(LEVELS + 1)]
-    finite = np.isfinite(grid)
-    return tuple(
-        tuple(colours[max(n, 0)] if ok else style.NOT_FINITE for n, ok in zip(row, good, strict=True))
-        for row, good in zip(levels.tolist(), finite.tolist(), strict=True)
-    )
+    shades = [*colours, style.NOT_FINITE]  # the last is that of −1
+    return tuple(tuple(shades[n] for n in row) for row in levels(grid, -top if scale == "signed" else 0.0, top, LEVELS).tolist())
 
 
 def by_gradient(grid: np.ndarray, colours: Colours) -> tuple[tuple[str, ...], ...]:
@@ -145,3 +146,17 @@ def greatest(arrays: Sequence[np.ndarray]) -> float:
     """The greatest absolute value of finite numbers; 1 where all are 0."""
     found = max((float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in arrays), default=0.0)
     return found if found > 0 and math.isfinite(found) else 1.0
+
+
+def pooled(grid: np.ndarray, rows: float, columns: float) -> np.ndarray:
+    """The grid with at most so many rows and columns. Of the numbers that become one, that farthest from zero stays.
+
+    A picture with more rows than pixels would leave out some of them, and with them what they show.
+    """
+    for axis, most in enumerate((rows, columns)):
+        size, kept = grid.shape[axis], max(int(min(most, grid.shape[axis])), 1)
+        if kept < size:
+            starts = np.arange(kept) * size // kept
+            low, high = (f.reduceat(grid, starts, axis=axis) for f in (np.minimum, np.maximum))  # NaN stays NaN
+            grid = np.where(-low > high, low, high)
+    return grid

@@ -16,6 +16,7 @@ class Entry(NamedTuple):
     published  the number in the row's source
     expected   whether it must learn; None where nothing is known
     bar        what counts as learned, where that is not the row's
+    at_test    attributes of the trained model that are others when it is measured, as in its paper
     """
 
     name: str
@@ -24,6 +25,7 @@ class Entry(NamedTuple):
     published: float | None = None
     expected: bool | None = None
     bar: float | None = None
+    at_test: Mapping[str, Any] = {}
 
 
 class Row(NamedTuple):
