@@ -7,8 +7,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from shares import examples
 
 import minigrad as mg
 from minigrad.graph.ir import Node, ancestors
@@ -106,7 +107,7 @@ def test_an_origin_is_that_of_the_time_when_the_node_was_made() -> None:
 # ---- gradients
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(program=graphs(steps=5, inputs=2))
 def test_a_gradient_has_the_bits_of_its_graph(program: Any) -> None:
     leaves = [mg.parameter(x) for x in program.inputs()]

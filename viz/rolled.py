@@ -138,11 +138,11 @@ def _together(wiring: Wiring) -> list[list[Step]]:
 
 
 def _computes(wiring: Wiring, step: Step) -> Counter[Any]:
-    """What a step computes: for each operation its label, its weights, and the operations of the step that it reads."""
+    """What a step computes: for each operation its label without a name, its weights, and the operations of the step that it reads."""
     own = set(step.items)
     return Counter(
         (
-            label,
+            label.rpartition(" = ")[2],
             tuple(wiring.items[a].label for _, a in chips if wiring.items[a].leaf and wiring.items[a].at is None),
             tuple(wiring.items[a].label for a in wiring.items[index].args if a in own),
         )

@@ -79,7 +79,8 @@ def table_of_trace() -> Table | None:
 
 
 def is_tracing() -> bool:
-    return table_of_trace() is not None
+    mode = _mode.get()
+    return mode is not None and (isinstance(mode, Table) or mode.table is not None)
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:

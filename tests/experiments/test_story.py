@@ -81,6 +81,7 @@ def trained(folder: Path) -> list[Run]:
     return runs
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     trained(tmp_path)
     command = ["compare", "story", "--quick", "--rows", "3", "--models", "lstm", "--seeds", "0", "--out", str(tmp_path)]
@@ -94,6 +95,7 @@ def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     assert "0 of 1 | – | fails |" in table
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_measurement_is_kept_until_the_run_goes_on(tmp_path: Path) -> None:
     row = ROWS[2]
     run = trained(tmp_path)[0]

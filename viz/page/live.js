@@ -2,9 +2,10 @@
 // A change is { words, values: [[number of a value, elements or null for all]], number, scaled }, or { words, cuts: [[node, argument]] }.
 const live = { program: null, recorded: null, base: null, now: null, changes: [], difference: false };
 
-// Reads the program, and computes what was recorded; an error says where it differs. Gives whether the page can be computed.
-async function ready() {
-  if (live.program || !D.live) return Boolean(live.program);
+// Reads the program once, and computes what was recorded; an error says where it differs. Gives whether the page can be computed.
+let opened = null;
+const ready = () => opened ??= D.live ? openProgram() : Promise.resolve(false);
+async function openProgram() {
   const text = new Blob([bytes(D.live)]).stream().pipeThrough(new DecompressionStream('deflate'));
   const P = readProgram(await new Response(text).json());
   live.base = live.now = computed(P, []);

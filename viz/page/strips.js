@@ -3,16 +3,15 @@ const MISSING = 254, BAD_BYTE = 255, LEVELS = 252;
 const strips = [];
 const T = D.columns.length;
 
-const WRITES = /write|add|erase|least/, READS = /read|^r\b/;
-function palette(strip) {  // 256 colours, from the background colour upwards; for values of both signs the background is in the middle
-  const low = ground(), dark = isDark();
-  const tone = WRITES.test(strip.label) ? [184, 64, 47] : READS.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
-  const high = dark ? mix(tone, [255, 255, 255], 0.25) : tone, minus = dark ? [90, 160, 225] : [33, 102, 172], plus = dark ? [240, 110, 90] : [178, 40, 43];
+// 256 colours, from the background colour upwards; for values of both signs the background is in the middle. On a dark background they are lighter.
+function palette({ low, tone }) {
+  const share = !isDark() ? 0 : low < 0 || tone !== 'amount' ? 0.25 : 0.8, lighter = colour => mix(colour, [255, 255, 255], share);
+  const stops = (low < 0 ? D.scales.signed : D.scales[tone]).map(hex => hex === '#FFFFFF' ? ground() : lighter(rgb(hex)));
   return Array.from({ length: 256 }, (_, v) => {
     if (v === BAD_BYTE) return [...rgb(D.bad), 255];
     if (v === MISSING) return [0, 0, 0, 0];
-    const share = v / LEVELS;
-    return [...strip.low < 0 ? mix(low, share < 0.5 ? minus : plus, Math.abs(2 * share - 1)) : mix(low, high, share), 255];
+    const at = Math.min(v / LEVELS, 1) * (stops.length - 1), k = Math.min(Math.floor(at), stops.length - 2);
+    return [...mix(stops[k], stops[k + 1], at - k), 255];
   });
 }
 
@@ -92,7 +91,7 @@ function buildStrip(strip) {
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.setAttribute('aria-label', `${stripName(strip)} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const cell = e => {
@@ -111,7 +110,7 @@ function buildStrip(strip) {
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
     const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
-    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
+    if (t === strip.pressed) aim(`s${n}.${t}`, curved ? -1 : row, false);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
@@ -169,9 +168,8 @@ function brush(low, high) {
 // What the colours of the strips mean: the kinds of colours that occur.
 function showScales() {
   const maps = strips.filter(s => s.kind !== 'curves' && s.kind !== 'gradient'), box = $('scales');
-  const one = found => maps.find(s => found(s.label) && s.low === 0), kinds = [
-    [maps.find(s => s.low < 0), 'negative, 0, positive'], [one(l => WRITES.test(l)), 'from 0, of what is written'],
-    [one(l => !WRITES.test(l) && READS.test(l)), 'from 0, of what is read'], [one(l => !WRITES.test(l) && !READS.test(l)), 'from 0'],
+  const one = tone => maps.find(s => s.tone === tone && s.low === 0), kinds = [
+    [maps.find(s => s.low < 0), 'negative, 0, positive'], [one('write'), 'from 0, of what is written'], [one('read'), 'from 0, of what is read'], [one('amount'), 'from 0'],
   ].filter(([strip]) => strip);
   if (!box) return;
   box.replaceChildren(...kinds.map(([strip, words]) => {
