@@ -120,7 +120,7 @@ def _reassignment() -> Row:
 def _strings() -> Row:
     memories: dict[str, dict[str, Any]] = {
         "stack-rnn": {"cell_size": 8, "cells": 128},
-        "tape-rnn": {"cell_size": 8, "cells": 44, "activation": "relu", "W_h": "glorot"},
+        "tape-rnn": {"cell_size": 8, "cells": 44},
     }
     at_test = {"tape-rnn": {"cells": 128}}
     models = {"RNN": "rnn", "LSTM": "lstm", "transformer": "transformer", "Stack-RNN": "stack-rnn", "Tape-RNN": "tape-rnn"}
