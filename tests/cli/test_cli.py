@@ -89,9 +89,10 @@ def test_pictures_are_svg_with_labelled_axes(trained, model):
         assert f"<!-- {label} -->" in text
     if "memory.svg" in wanted:
         text = (folder / "memory.svg").read_text()
-        memory = ("write weighting w", "read weighting w", "added a", "slots of 2 heads" if model == "mann" else "slot")
-        for label in ("time step", *(memory if "--memory" in MODELS_OWN[model] else ("hidden state h", "unit"))):
-            assert f"<!-- {label} -->" in text
+        heads = (" 1", " 2") if model == "mann" else ("",)
+        memory = ("8 slots", *(f"{side} weighting w{head}" for side in ("write", "read") for head in heads))
+        for label in ("time step t", *(memory if "--memory" in MODELS_OWN[model] else ("hidden state h",))):
+            assert f">{label}<" in text
 
 
 def test_pictures_are_the_same_bytes_when_drawn_again(trained):
@@ -111,6 +112,14 @@ def test_recorded_weightings_are_those_of_the_loop():
         w.append(state.w_write.numpy()[0])
     np.testing.assert_allclose(found["w_write"], np.stack(w), rtol=1e-5)
     assert found["r"].shape == (len(xs), 2, 3)
+
+
+def test_a_sparse_memory_has_the_pictures_of_a_memory(tmp_path):
+    experiment = Experiment(Config.of(model="sam", hidden=6, memory=(7, 3), bits=2))
+    model = experiment.model()
+    text = pictures.memory(experiment, model, tmp_path / "memory.svg").read_text()
+    assert all(label in text for label in ("write weighting w", "read weighting w", "added a", "7 slots"))
+    assert "7 slots" in pictures.inside(experiment, model, tmp_path / "inside.svg").read_text()
 
 
 def test_info_and_eval(trained):

@@ -12,7 +12,8 @@ from shares import shared
 import minigrad as mg
 from minigrad.compiler.llvm.gemm import gemm_module
 from minigrad.compiler.llvm.gemm_kernels import tile
-from minigrad.compiler.runtime import assemble
+from minigrad.compiler.runtime import assemble, eager_nodes, objects
+from minigrad.compiler.runtime.builtin import Builtin
 from minigrad.compiler.runtime.executable import Executable
 
 MACHINES = {
@@ -89,6 +90,9 @@ def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, mod
     assert all(name.startswith("mg_") for name in foreign), foreign
     if machine == "Windows":
         assert "__chkstk" in needed
+    for function in (f for f in (vars(objects) | vars(eager_nodes)).values() if isinstance(f, Builtin)):
+        needed = undefined(assemble.assemble(function.unit.text))
+        assert needed - SYSTEM[triple] == {*function.needed}
 
 
 def test_a_processor_without_avx_gets_no_wide_vectors(monkeypatch):

@@ -76,7 +76,7 @@ def page(
     * take the gradients of any value, or what the loss gets through it, in place of those of the loss, and play them back in time
     * see the entries of a value and of its gradient, change them, cut connections, and have all computed again
     * select a stretch of time and find those whose states are like it
-    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown
+    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown and changed
 
     The page carries the graph with its weights and inputs. A bit of an input, a slot of the memory, a gate or a weight is set or
     multiplied, at one step, in every step, or from a step on; a connection is cut, so that 0 is read there. What is set is a constant: it

@@ -34,6 +34,8 @@ const PARTS = {
   slot: [() => S.cell === null ? null : String(S.cell), v => { if (D.memory && /^\d+$/.test(v)) keepCell(Number(v)); }],
   of: [() => chosen.what && `${chosen.what.step}.${chosen.what.row}${chosen.through ? '.L' : ''}`, v => { const what = unpick(v.replace('.L', '')); if (what) differentiate(what, v.endsWith('.L')); }],
   pick: [pickText, v => { const what = unpick(v); if (what) pick(what, true); }],
+  change: [codes, openChanges],
+  differs: [() => live.difference ? '1' : null, async () => { if (await computes()) changeTo(live.changes, true); }],
 };
 
 const barText = id => S.bars[id] === undefined ? null : S.bars[id].toFixed(1);
@@ -73,6 +75,7 @@ function remember() {  // soon, once for many changes
 function restore() {
   const wanted = new URLSearchParams(location.hash.slice(1));
   if (location.hash.slice(1) === saved) return;
+  if (live.changes.length && !wanted.has('change')) changeTo([], false);
   for (const [name, [, put]] of Object.entries(PARTS)) if (wanted.has(name)) put(wanted.get(name));
 }
 

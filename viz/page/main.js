@@ -12,7 +12,7 @@ function moveTo(column, show = true) {
   strips.forEach(read);
   showMemory();
   markCell(true);
-  if (S.back) { recolour(); strips.filter(s => s.kind === 'gradient').forEach(drawStrip); }
+  if (S.back) { recolour(); drawStrips(strips.filter(s => s.kind === 'gradient')); }
   follow();
   controls();
 }
@@ -155,7 +155,7 @@ const KEYS = {
   ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
   Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
   c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
-  e: () => { if (S.picked) aimAtPick(S.picked); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
+  e: () => { if (S.picked) aim(pickText()); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
   '[': () => chooseStretch([S.at, S.stretch ? Math.max(S.at, S.stretch[1]) : S.at]), ']': () => chooseStretch([S.stretch ? Math.min(S.at, S.stretch[0]) : S.at, S.at]),
   d: theme, p: () => present(), 1: () => showPane('graph'), 2: () => showPane('strips'), 3: () => showPane('side'), '/': () => $('query').focus(), Escape: () => { play(0); leaveBack(); pick(null); S.hits.clear(); redraw(); },
 };
@@ -176,7 +176,7 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
+function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
 let firstOpen;

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .block import Block
 
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
-SHORT = 1024  # a sum of at most so many terms, their number literal, that accumulates in a register is not blocked: it vectorises
 TERMS = 64  # the largest number of terms of a block
+# A sum of at most so many terms, their number literal, is not blocked if it accumulates in a register: a vector has four lanes or more.
+SHORT = 4 * TERMS
 
 
 def is_blocked(node: Node) -> bool:
