@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from minigrad.graph.ir import Node
+
+from . import text
 from .leaves import extent
-from .timeline import BEFORE, Column, Item, StepKey, step_key
+from .timeline import BEFORE, Column, Item, StepKey, block_key, step_key
+
+KeyOf = Callable[[Node], StepKey | None]
 
 
-def columns_of(items: list[Item]) -> list[Column]:
-    """Give each operation a column. No operation stands before one that it reads; parallel loops share columns."""
+def columns_of(items: list[Item], key_of: KeyOf = step_key) -> list[Column]:
+    """Give each operation a column: its step, or its block. No operation stands before one that it reads; parallel loops share columns."""
     columns: list[Column] = []
     number: dict[StepKey, int] = {}
     latest = [BEFORE] * len(items)  # the last column that an item depends on
-    reverse = _reverse(items)
+    reverse = _reverse(items, key_of)
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
-        key = None if item.leaf else step_key(item.node)
+        key = key_of(item.node)
+        item.inside = key.depth + 1 if key is not None else 0
+        key = None if item.leaf else key
         if key is None:
             latest[item.index] = after
             continue
@@ -25,23 +32,36 @@ def columns_of(items: list[Item]) -> list[Column]:
             column = _shared(columns, key, after, (key.loop, key.gradient) in reverse)
             if column is None:
                 column = len(columns)
-                columns.append(Column(_label(key), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
+                columns.append(Column(_label(key, key_of), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
             number[key] = column
         item.column = latest[item.index] = column
     _place_rest(items, latest, len(columns))
     return columns
 
 
-def _label(key: StepKey) -> str:
-    return ("∂ " if key.gradient else "") + f"t = {key.step}"
+def _label(key: StepKey, key_of: KeyOf) -> str:
+    name = "t =" if key_of is step_key else block_name(key.loop)
+    return ("∂ " if key.gradient else "") + f"{name} {key.step}"
 
 
-def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
+def block_name(loop: str) -> str:
+    """What one block of these is called."""
+    return text.clean(loop.rpartition("/")[2] or "block", 16)
+
+
+def blocks_of(items: Sequence[Item]) -> KeyOf | None:
+    """block_key where the columns of these operations are blocks: there are several, and no steps of time."""
+    keys = [(step_key(i.node), block_key(i.node)) for i in items if not i.leaf]
+    several = len({block.step for _, block in keys if block is not None}) > 1
+    return block_key if several and all(step is None for step, _ in keys) else None
+
+
+def _reverse(items: list[Item], key_of: KeyOf) -> set[tuple[str, bool]]:
     """The loops, each with whether it is a gradient's, that run from the last step to the first."""
     first: dict[tuple[str, bool], int] = {}
     found: dict[tuple[str, bool], bool] = {}
     for item in items:
-        key = None if item.leaf else step_key(item.node)
+        key = None if item.leaf else key_of(item.node)
         if key is not None:
             start = first.setdefault((key.loop, key.gradient), key.step)
             if key.step != start:
