@@ -10,14 +10,20 @@ BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test docs lint slow checked fuzz soak array-api coverage portable wheel clean
+.PHONY: demo test docs lint fast sweep slow checked fuzz soak array-api coverage portable wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
 	$(BIN)/minigrad train copy --model ntm $(FASTEST) --out $(RUN) --seed 0; fi
 
-test: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2
+test: lint fast
+
+fast: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The whole of every table and all examples of every property, of which the fast suite has a share.
+sweep: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "sweep or hypothesis"
 
 # Sphinx's warnings are errors, and so is a link that leads nowhere. Nothing is fetched once the packages are there.
 docs: .venv/.docs

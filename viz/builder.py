@@ -110,6 +110,7 @@ class _Builder:
                 item.at = "" if not known.part and known.step is None else None  # of all steps, not of one
             elif node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
+                item.shape = tuple(getattr(node.type, "shape", ())) if node.op.name == "reshape" else ()
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""

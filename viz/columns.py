@@ -16,9 +16,10 @@ KeyOf = Callable[[Node], StepKey | None]
 def columns_of(items: list[Item], key_of: KeyOf = step_key) -> list[Column]:
     """Give each operation a column: its step, or its block. No operation stands before one that it reads; parallel loops share columns."""
     columns: list[Column] = []
-    number: dict[StepKey, int] = {}
+    number: dict[tuple[StepKey, int], int] = {}
     latest = [BEFORE] * len(items)  # the last column that an item depends on
     reverse = _reverse(items, key_of)
+    passes = _passes(items, reverse, key_of)
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
         key = key_of(item.node)
@@ -27,16 +28,41 @@ def columns_of(items: list[Item], key_of: KeyOf = step_key) -> list[Column]:
         if key is None:
             latest[item.index] = after
             continue
-        column = number.get(key)
+        column = number.get((key, passes[item.index]))
         if column is None or column < after:
             column = _shared(columns, key, after, (key.loop, key.gradient) in reverse)
             if column is None:
                 column = len(columns)
                 columns.append(Column(_label(key, key_of), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
-            number[key] = column
+            number[key, passes[item.index]] = column
         item.column = latest[item.index] = column
     _place_rest(items, latest, len(columns))
     return columns
+
+
+def _passes(items: list[Item], reverse: set[tuple[str, bool]], key_of: KeyOf) -> list[int]:
+    """For each item how many loops with the name of its own ended before it began, such as the layers of a stack with one name.
+
+    A loop has ended where what was collected of its steps, outside of them, is read in a step that is not after them.
+    """
+    found = [0] * len(items)
+    collected: list[dict[str, tuple[int, int, int]]] = [{} for _ in items]  # without a step: loop -> its pass, first and last step read
+    for item in items:
+        key = None if item.leaf else key_of(item.node)
+        if key is not None and key.gradient:
+            continue
+        for a in item.args:
+            other = None if items[a].leaf else key_of(items[a].node)
+            if key is not None:
+                number, first, last = collected[a].get(key.loop, (0, 0, 0))
+                ended = first < last and (first <= key.step if (key.loop, False) in reverse else last >= key.step)
+                own = found[a] if other is not None and other.loop == key.loop else 0
+                found[item.index] = max(found[item.index], own, number + ended)
+            elif other is None or not other.gradient:
+                for loop, read in ({other.loop: (found[a], other.step, other.step)} if other else collected[a]).items():
+                    known = collected[item.index].setdefault(loop, read)
+                    collected[item.index][loop] = max(known[0], read[0]), min(known[1], read[1]), max(known[2], read[2])
+    return found
 
 
 def _label(key: StepKey, key_of: KeyOf) -> str:

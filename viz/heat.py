@@ -34,20 +34,27 @@ class Field(NamedTuple):
     """Which numbers of a value a heat map shows.
 
     form    "weighting" (a column for each head), "memory" (a row for each slot), "links" (slots × slots), "vector" (a row for each head)
-            or "row" (its last axis, of an input or a result)
-    lead    1 where the first axis is the batch: its first member is shown, or the norm of a gradient over the batch
-    slots   the slots that are shown; None for all
+            "row" (its last axis, of an input or a result), "matrix" (the last two axes of one head, or all rows of a value of fewer), or
+            "sparse" (weights of some slots, which `at` names, as a column)
+    lead    1 where the first axis is the batch: its first member is shown, or the norm of a gradient over the batch (but not if sparse)
+    slots   the slots that are shown; None for all;  head    that is shown; None for all
     """
 
     form: str
     lead: int
     slots: tuple[int, ...] | None = None
+    head: int | None = None
+    at: tuple[int, ...] = ()
 
     def grid(self, array: np.ndarray, gradient: bool = False) -> np.ndarray:
         """The numbers as rows and columns."""
         if self.form == "row":
             array = array.reshape(-1, array.shape[-1])
             return np.sqrt((array.astype(np.float64) ** 2).sum(0))[None] if gradient else array[:1]
+        if self.form == "sparse":
+            array = (array[0] if self.lead else array).ravel()
+            slots, at = np.array(self.slots)[:, None], np.array(self.at)
+            return (array * (slots == at)).sum(1, keepdims=True) if at.size else np.zeros(slots.shape)
         if self.lead:
             array = np.sqrt((array.astype(np.float64) ** 2).sum(0)) if gradient else array[0]
         rows = slice(None) if self.slots is None else list(self.slots)
@@ -55,6 +62,10 @@ class Field(NamedTuple):
             return np.atleast_2d(array).T[rows]
         if self.form == "links":
             return array[rows][:, rows]
+        if self.form == "matrix" and self.head is not None:
+            return array.reshape(-1, *array.shape[-2:])[self.head, rows]
+        if self.form == "matrix":
+            return array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
         return array[rows] if self.form == "memory" else np.atleast_2d(array)
 
 
@@ -80,7 +91,12 @@ class FixedHeat(NamedTuple):
 def value_of(item: Item) -> np.ndarray | None:
     """The value of an item, None for one without."""
     value = item.node.value
-    return value if isinstance(value, np.ndarray) else None
+    return shaped(item, value) if isinstance(value, np.ndarray) else None
+
+
+def shaped(item: Item, array: np.ndarray) -> np.ndarray:
+    """The array in the shape in which the value of an item has its name."""
+    return array.reshape(item.shape) if item.shape and array.size == math.prod(item.shape) else array
 
 
 def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -> Heat:
@@ -89,7 +105,7 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     if array is None:
         fills = ((style.NO_GRADIENT,),) if colours.gradient else ()
     else:
-        grid = heat.field.grid(array, colours.gradient)
+        grid = heat.field.grid(shaped(item, array), colours.gradient)
         fills = by_gradient(grid, colours) if colours.gradient else by_value(grid, heat.scale, heat.top)
         title = (
             f"{title} · colours from {-heat.top if heat.scale == 'signed' else 0:.3g} to {heat.top:.3g}" * (not colours.gradient) or title

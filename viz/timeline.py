@@ -56,6 +56,7 @@ class Item:
     partial  whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
     cut      which part of a value it is: [1:3]
     given    the name of what one reader gives to a gradient, where it leaves its step
+    shape    that of the value with its name, where the node has another one
     repeated the depth of the scope that stands for several, and its name: block ×6
     part     the part of a step with a memory to which it belongs (`parts`); "" without one
     inside   how many scopes lead to its step, and are around all of it
@@ -85,6 +86,7 @@ class Item:
     given: str = ""
     cut: str = ""
     repeated: tuple[int, str] | None = None
+    shape: tuple[int, ...] = ()
 
     @property
     def called(self) -> str | None:

@@ -25,6 +25,7 @@ WORDS = {"add": "added a", "r": "read r", "w_write": "write weighting w", "w_rea
 INSIDE = {
     "ntm": ["write.M", *(f"{side}.{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
     "mann": ["write.M", "write.g", "usage", "write.w_least", "write.w_write", "read.w_read"],
+    "sam": ["write.M", *(f"write.{name}" for name in ("alpha", "gamma")), "read.beta", "accessed", "write.w_write", "read.w_read"],
     "dnc": ["write.M", "write.usage", "write.allocation", "write.w_write", "read.w_read"],
 }
 LATE = 2**40  # an update at which a task that begins easy is as hard as it gets

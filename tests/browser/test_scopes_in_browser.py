@@ -22,7 +22,8 @@ def page():
 
 
 def click_scope(browser, name):
-    browser.run("document.querySelector(`.fold[aria-label^='${arguments[0]}']`).dispatchEvent(new MouseEvent('click', {bubbles: true}))", name)
+    fold = browser.one(f".fold[aria-label^='{name}']")
+    browser.run("arguments[0].dispatchEvent(new MouseEvent('click', {bubbles: true}))", fold)
     browser.settle()
 
 

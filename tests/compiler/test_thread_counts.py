@@ -10,11 +10,11 @@ import pytest
 from minigrad.models.registry import MODELS
 
 import minigrad as mg
+from minigrad.compiler import compile_function
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.lower import block, control
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import compile_function
 from minigrad.errors import SettingError
 
 SIZES = (lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (block, "PRODUCT_WORK"), (control, "NESTED_WORK")

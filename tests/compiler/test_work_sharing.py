@@ -9,11 +9,11 @@ import pytest
 from children import GUARD
 
 import minigrad as mg
+from minigrad.compiler import compile_function
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm.work_board import TICKET
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import compile_function
 from minigrad.compiler.to_python import run_python
 from minigrad.compiler.verify import verify
 from minigrad.testing.programs import random_program

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from minigrad.models import RNN
@@ -33,6 +34,7 @@ def test_every_model_of_a_row_has_settings_that_make_a_run(row: Row) -> None:
         assert state_floats(experiment.model(), 4) > 0
         for changes in row.points.values():
             experiment.batch(experiment.keys.data, 0, 1, **changes)
+        assert vars(experiment.model()).keys() >= entry.at_test.keys()
 
 
 def test_a_bar_is_beyond_failure_which_is_not_as_good_as_chance() -> None:
@@ -79,6 +81,7 @@ def trained(folder: Path) -> list[Run]:
     return runs
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     trained(tmp_path)
     command = ["compare", "story", "--quick", "--rows", "3", "--models", "lstm", "--seeds", "0", "--out", str(tmp_path)]
@@ -92,6 +95,7 @@ def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     assert "0 of 1 | – | fails |" in table
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_measurement_is_kept_until_the_run_goes_on(tmp_path: Path) -> None:
     row = ROWS[2]
     run = trained(tmp_path)[0]
@@ -102,6 +106,17 @@ def test_a_measurement_is_kept_until_the_run_goes_on(tmp_path: Path) -> None:
     assert story.measured(run, row, quick=True) == {"as trained": 0.25}
     (run.folder / "points.json").write_text(json.dumps({"step": 3, "as trained": 0.25}))
     assert story.measured(run, row, quick=True) == found
+
+
+def test_a_model_is_measured_with_the_attributes_that_it_has_at_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured with others, or with none, it is measured again."""
+    seen: list[str] = []
+    sample = SimpleNamespace(means={"half-error": 0.5})
+    monkeypatch.setattr(Experiment, "measure", lambda self, model, *args, **changes: seen.append(model.label) or sample)
+    run = trained(tmp_path)[0]
+    for at_test in ({}, {"label": "a"}, {"label": "a"}, {"label": "b"}, {}):
+        assert story.measured(run, ROWS[2], at_test, quick=True) == {"as trained": 0.5}
+    assert seen == ["lstm", "a", "b", "lstm"]
 
 
 def test_the_table_keeps_the_rows_of_other_calls_in_order(tmp_path: Path) -> None:
