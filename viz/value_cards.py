@@ -22,9 +22,9 @@ FEW, WHOLE = 2, 8  # so many numbers are written, and so many whole numbers
 ROWS, MANY = 16, 64  # rows that are shown of a memory with numbered rows, and of another
 SEEN = 0.05  # slots with a weight from here on are shown
 READOUT = "y"  # the name of what a step gives: with weights it is a box
-SIZE, SMALL = 9.0, 7.5  # of the names, and of the words in a card
+SIZE, SMALL, TINY = 9.0, 7.5, 7.0  # of the names, of the words in a card, and of the numbers of rows
 PAD, HEAD, WORDS = 5.0, 13.0, 10.0  # around the numbers; the heights of a card's name, and of the names of elements
-NUMBER, BESIDE, GAP = 13.0, 9.0, 5.0  # the widths of the numbers of rows, of the weights beside them, and between two heat maps
+BESIDE, GAP = 9.0, 5.0  # the widths of the weights beside rows, and between two heat maps
 WIDE = 96.0  # of a memory, about
 STATE = ("#F6F1FA", style.LOOKS["state"].stroke)
 
@@ -182,7 +182,8 @@ class Cards:
         *heads, rows, columns = dims
         count, shown = math.prod(heads), self._rows(value, rows)
         beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
-        numbers = NUMBER if self._family(value).rows else 0.0
+        labels = self._labels(value, shown)
+        numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
         pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
         wide = max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0)
         high = pitch * len(shown)
@@ -191,9 +192,9 @@ class Cards:
         card = Card(max(inner, text.width(title, SIZE)) + 2 * PAD, PAD + high + head)
         card.words.append(FixedWord(card.w / 2, PAD + high + head - HEAD / 2 - 0.5, title, "", SIZE, "middle", style.TEXT))
         x = (card.w - inner) / 2 + numbers
-        for k, row in enumerate(shown) if numbers else ():
+        for k, label in enumerate(labels):
             if pitch >= 8 or k % 2 == 0:
-                card.words.append(FixedWord(x - 3, PAD + high - (k + 0.5) * pitch, str(row), "", SMALL - 0.5, "end"))
+                card.words.append(FixedWord(x - 3, PAD + high - (k + 0.5) * pitch, label, "", TINY, "end"))
         for role, found in beside.items():
             if role == "read":
                 x = self._heads(card, value, x, wide, high, count, None if len(shown) == rows else tuple(shown))
@@ -215,6 +216,11 @@ class Cards:
         if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
             return self.seen.slots
         return range(min(count, ROWS if self._family(value).rows else MANY))
+
+    def _labels(self, value: int, shown: Sequence[int]) -> list[str]:
+        """The numbers of rows; in place of the first one its name: the top of a stack."""
+        first = self._family(value).rows
+        return [first if row == 0 and first != "slot" else str(row) for row in shown] if first else []
 
     def _beside(self, card: Card, role: str, rows: int, weights: int, shown: tuple[int, ...], x: float, high: float) -> None:
         """The weights with which slots are written or read, as a column beside them."""
