@@ -25,7 +25,7 @@ READOUT = "y"  # the name of what a step gives: with weights it is a box
 SIZE, SMALL, TINY = 9.0, 7.5, 7.0  # of the names, of the words in a card, and of the numbers of rows
 PAD, HEAD, WORDS = 5.0, 13.0, 10.0  # around the numbers; the heights of a card's name, and of the names of elements
 BESIDE, GAP = 9.0, 5.0  # the widths of the weights beside rows, and between two heat maps
-WIDE = 96.0  # of a memory, about
+WIDE, LONGEST = 96.0, 180.0  # of a memory, about, and of a vector
 STATE = ("#F6F1FA", style.LOOKS["state"].stroke)
 
 
@@ -166,7 +166,7 @@ class Cards:
         rows, columns = math.prod(dims[:-1]), dims[-1]
         names = self._family(value).elements.get(self._plain(value), ())[:columns]
         pitch = max([min(max(84.0 / columns, 1.5), 9.0), *(text.width(n, SMALL) + 5 for n in names)])
-        wide, high = max(pitch * columns, 30.0), min(max(36.0 / rows, 2.5), 8.0) * rows
+        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(max(36.0 / rows, 2.5), 8.0) * rows
         top = PAD + high + (WORDS if names else 0.0)
         title = self._name(value)
         card = Card(max(wide, text.width(title, SIZE)) + 2 * PAD, top + HEAD, panel=self._panel(value))
@@ -185,7 +185,7 @@ class Cards:
         labels = self._labels(value, shown)
         numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
         pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
-        wide = max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0)
+        wide = min(max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0), LONGEST / count)
         high = pitch * len(shown)
         inner = numbers + count * wide + (count - 1) * GAP + sum(BESIDE + 3 for found in beside.values() if found)
         title, head = f"{self._name(value)}  {text.shape([n for n in dims if n > 1])}", HEAD + (WORDS if any(beside.values()) else 0.0)
