@@ -26,7 +26,7 @@ class TapeRNNState(NamedTuple):
 class TapeRNN(Cell):
     """Tape-augmented recurrent network (Delétang et al. 2023): x (batch, inputs) -> y (batch, outputs), or h without `outputs`.
 
-    state    h_t = f([x_t; tape_{t−1}[0]] W_x + h_{t−1} W_h + b), f = tanh, or relu as in the authors' code
+    state    h_t = f([x_t; tape_{t−1}[0]] W_x + h_{t−1} W_h + b), f relu, or tanh
     write    tape[0] = v_t, where v_t is a network of two layers of relu units over h_t
     move     tape_t = Σ a_t[m] roll(tape, m) over the moves m = 0, ±1, ±n, with a_t = softmax(h_t A + b)
     output   y_t = h_t W + b with `outputs`, else h_t
@@ -52,8 +52,8 @@ class TapeRNN(Cell):
         cell_size: Annotated[int, "numbers in a cell of a stack or tape"] = 8,
         writer: Annotated[int, "units in each layer of the network that writes on the tape"] = 64,
         jump: Annotated[Literal["counted", "given"], "by the inputs counted until now, or by a length given with the state"] = "counted",
-        activation: Units = "tanh",
-        start: Weights = "orthogonal",
+        activation: Units = "relu",
+        start: Weights = "glorot",
         key: Any = 0,
         dtype: Any = "float32",
     ):

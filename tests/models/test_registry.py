@@ -88,7 +88,7 @@ OPTIONS = {
     "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
     "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",
     "tape-rnn": "hidden INT 100, cells INT 100, cell_size INT 8, writer INT 64, jump counted|given counted, "
-    f"activation tanh|relu tanh, {WEIGHTS}",
+    f"activation tanh|relu relu, {WEIGHTS.removesuffix('orthogonal')}glorot",
     "feedforward": "hidden INT 200",
 }
 
