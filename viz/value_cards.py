@@ -13,6 +13,7 @@ from . import families, style, text
 from .families import Family, Known, family_of
 from .heat import Field, FixedHeat, greatest, value_of
 from .layout import FixedWord
+from .leaves import is_element
 from .named_parts import Parts
 from .parts import Part, inner_scope
 from .timeline import Item
@@ -95,9 +96,15 @@ class Cards:
         self.items, self.step, self.seen, self.known = wiring.items, step, seen, seen.families[step.number]
         ahead = wiring.steps[wiring.position[step.number] + 1 :][:1]
         self.states = set(step.exits) if any(s.label for s in ahead) else set()
-        dims = [self._dims(p.value) for p in found.parts if p.value is not None]
-        first = {d[:1] for d in dims}
-        self.lead = int(len(first) == 1 and first != {()} and any(len(d) > 1 for d in dims))
+        self.lead = self._lead([p.value for p in found.parts if p.value is not None])
+
+    def _lead(self, values: Sequence[int]) -> int:
+        first = {self._dims(v)[:1] for v in values}
+        if len(first) != 1 or first == {()}:
+            return 0
+        inputs = [len(self._dims(a)) - is_element(self.items[a].node) for a in self.step.inputs if self.items[a].node.op.name == "slice"]
+        memory = [len(self._dims(v)) - 1 for v in values if self._role(v) == "memory"]
+        return int(min(inputs or memory or [1]) > 1)
 
     def _dims(self, item: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.items[item].shape or getattr(self.items[item].node.type, "shape", ()))
