@@ -15,6 +15,7 @@ import numpy as np
 from . import tree
 from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
+from .compiler.runtime import eager_nodes
 from .compiler.runtime.executable import Executable
 from .compiler.runtime.objects import RECORDED, TRAINED
 from .compiler.runtime.scaling import Account
@@ -23,7 +24,7 @@ from .errors import AbstractValueError, DTypeError, MinigradError, OutOfMemoryEr
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
-from .graph.nodes import Outside, is_paused, is_tracing, table_of_trace
+from .graph.nodes import Outside, is_paused, is_tracing, machine_code, table_of_trace
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
@@ -38,6 +39,8 @@ LATE = 1000  # operations, from which on a trace does not start again for a size
 NATIVE = frozenset(DTYPES) | HALVES
 # A specialisation, the leaves of the arguments and of what stands outside, the arrays of these, and what stands among them.
 Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...], int]
+
+machine_code.append(eager_nodes.maker)
 
 
 class CompileWarning(UserWarning):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from minigrad.models import GRU, LSTM, MANN, NTM, RNN, DeltaNet
+from shares import shared
 
 import minigrad as mg
 from minigrad import tree
@@ -39,7 +40,7 @@ def sum_of_squares(outputs):
     return sum(mg.sum(o * o) for o in tree.leaves(outputs))
 
 
-@pytest.mark.parametrize(("op", "shapes", "attrs"), list(cases()))
+@pytest.mark.parametrize(("op", "shapes", "attrs"), shared(cases()))
 def test_every_primitive_compiles_to_its_numpy_rule(op, shapes, attrs):
     args = arguments(op, shapes, np.random.default_rng(0))
 
@@ -53,7 +54,7 @@ def test_every_primitive_compiles_to_its_numpy_rule(op, shapes, attrs):
     assert compiled.source
 
 
-@pytest.mark.parametrize(("op", "shapes", "attrs"), [c for c in cases() if c.values[0].vjp])
+@pytest.mark.parametrize(("op", "shapes", "attrs"), shared((c for c in cases() if c.values[0].vjp), 1))
 def test_every_gradient_compiles(op, shapes, attrs):
     rng = np.random.default_rng(1)
     args = arguments(op, shapes, rng)

@@ -66,18 +66,32 @@ FAMILIES = (
 )
 
 
-def of(timeline: Timeline) -> dict[int, Family]:
-    """The family of each step that belongs to one, by the number of its column. All steps of a loop belong to one or none does."""
+PLAIN = Family("")  # of no value anything is known
+Known = Mapping[str, Family]  # {loop: its family}
+
+
+def of(timeline: Timeline) -> dict[int, Known]:
+    """The families of the loops whose steps stand in a column, by its number, for each column with any. All steps of a loop have one."""
     names: dict[str, set[str]] = {}
-    single: dict[int, str] = {}
+    columns: dict[int, set[str]] = {}
     for number, column in enumerate(timeline.columns):
-        keys = {key for i in column.items if (key := step_key(timeline.items[i].node))}
-        if len({key.loop for key in keys}) == 1 and not any(key.gradient for key in keys):
-            single[number] = column.loop
-            found = (timeline.items[i] for i in column.items)
-            names.setdefault(column.loop, set()).update(text.plain(i.name) for i in found if i.named and i.name)
-    known = {loop: next((f for f in FAMILIES if _is(f, found)), None) for loop, found in names.items()}
-    return {number: family for number, loop in single.items() if (family := known[loop]) is not None}
+        items = [timeline.items[i] for i in column.items]
+        if not column.gradient:
+            columns[number] = {key.loop for item in items if (key := step_key(item.node))}
+            for item in (i for i in items if i.named and i.name):
+                names.setdefault(loop_of(item), set()).add(text.plain(item.name))
+    known = {loop: next((f for f in FAMILIES if _is(f, found)), PLAIN) for loop, found in names.items()}
+    found = {number: {loop: known.get(loop, PLAIN) for loop in loops} for number, loops in columns.items()}
+    return {number: families for number, families in found.items() if any(f is not PLAIN for f in families.values())}
+
+
+def loop_of(item: Item) -> str:
+    key = step_key(item.node)
+    return key.loop if key else ""
+
+
+def family_of(known: Known, item: Item) -> Family:
+    return known.get(loop_of(item), PLAIN)
 
 
 def _is(family: Family, names: set[str]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from . import families, parts
-from .families import Family
+from .families import Known, family_of
 from .parts import Part
 from .scopes import inner
 from .timeline import Item, Timeline
@@ -58,15 +58,15 @@ def assign(timeline: Timeline) -> None:
                 timeline.items[index].part = f"{number}.{part.name}"
 
 
-def of_step(timeline: Timeline, members: Sequence[int], family: Family) -> Parts:
-    """The parts of a step of a family."""
+def of_step(timeline: Timeline, members: Sequence[int], known: Known) -> Parts:
+    """The parts of a step of known families."""
     items, inside = timeline.items, set(members)
     kept = {i for i in members if items[i].named or i in timeline.outputs}
     for item in items:
         if item.index not in inside and item.node.origin.vjp_of is None:
             kept.update(a for a in item.args if a in inside)
     for by_scope in (True, False):
-        found = _Divider(items, members, kept, family.boxes.split(), by_scope).found()
+        found = _Divider(items, members, kept, known, by_scope).found()
         found.parts = found.ordered(items)
         if found.parts:
             break
@@ -74,10 +74,10 @@ def of_step(timeline: Timeline, members: Sequence[int], family: Family) -> Parts
 
 
 class _Divider:
-    """Divides a step into parts. `kept` are parts of their own; scopes in `boxes` are one box each, with all that is in them."""
+    """Divides a step into parts. `kept` are parts of their own, but those in scopes that are one box each."""
 
-    def __init__(self, items: Sequence[Item], members: Sequence[int], kept: Collection[int], boxes: Collection[str], by_scope: bool):
-        self.items, self.members, self.kept, self.boxes, self.by_scope = items, members, kept, boxes, by_scope
+    def __init__(self, items: Sequence[Item], members: Sequence[int], kept: Collection[int], known: Known, by_scope: bool):
+        self.items, self.members, self.kept, self.known, self.by_scope = items, members, kept, known, by_scope
         self.paths = {i: tuple(inner(items[i])) for i in members}
         self.readers: dict[int, dict[str, Part]] = {i: {} for i in members}
         self.parts: dict[str, Part] = {}
@@ -104,7 +104,7 @@ class _Divider:
 
     def _part(self, i: int, readers: Sequence[Part]) -> Part:
         path = self.paths[i]
-        whole = path[:1] if self.by_scope and path and path[0] in self.boxes else ()
+        whole = path[:1] if self.by_scope and path and path[0] in family_of(self.known, self.items[i]).boxes.split() else ()
         if i in self.kept and not whole:
             return self.parts.setdefault(f"v{i}", Part("value", f"v{i}", self.items[i].called or self.items[i].label, ".".join(path), i))
         if len(readers) == 1 and not whole and not (self.by_scope and path and ".".join(path) != readers[0].scope):

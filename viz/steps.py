@@ -60,6 +60,9 @@ def _why(wiring: Wiring, view: View, step: Step) -> str:
         return "it has too many values for a picture"
     if not names:
         return "its values have no names: x.named('h') gives one"
+    loop = wiring.timeline.columns[step.number].loop
+    if sum(c.loop == loop for c in wiring.timeline.columns) == 1:
+        return "it is the only step: what it would hand on is not computed, and the rest is no known cell"
     return f"no known cell has just these values: {', '.join(list(names)[:8])}" + (" …" if len(names) > 8 else "")
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import families, style, text
-from .families import Family
+from .families import Family, Known, family_of
 from .heat import Field, FixedHeat, greatest, value_of
 from .layout import FixedWord
 from .named_parts import Parts
@@ -21,6 +21,7 @@ from .wiring import Step, Wiring
 FEW, WHOLE = 2, 8  # so many numbers are written, and so many whole numbers
 ROWS, MANY = 16, 64  # rows that are shown of a memory with numbered rows, and of another
 SEEN = 0.05  # slots with a weight from here on are shown
+READOUT = "y"  # the name of what a step gives: with weights it is a box
 SIZE, SMALL = 9.0, 7.5  # of the names, and of the words in a card
 PAD, HEAD, WORDS = 5.0, 13.0, 10.0  # around the numbers; the heights of a card's name, and of the names of elements
 NUMBER, BESIDE, GAP = 13.0, 9.0, 5.0  # the widths of the numbers of rows, of the weights beside them, and between two heat maps
@@ -38,13 +39,13 @@ class Scale(NamedTuple):
 class Seen:
     """What the pictures of all steps have in common.
 
-    families   of the steps, by their numbers;  scales   of the values with a name
+    families   of the loops in the steps, by the numbers of these;  scales   of the values with a name
     slots      of a memory of which a step reads and writes a few: those in use, at most ROWS;  left_out   how many others are in use
     """
 
     def __init__(self, wiring: Wiring):
         parted = {s.number for s in wiring.steps if any(wiring.items[i].part for i in s.items)}  # others are not to be drawn so
-        self.families: Mapping[int, Family] = {n: f for n, f in families.of(wiring.timeline).items() if n in parted}
+        self.families: Mapping[int, Known] = {n: f for n, f in families.of(wiring.timeline).items() if n in parted}
         found: dict[str, list[np.ndarray]] = {}
         used: dict[int, float] = {}
         for step in (s for s in wiring.steps if s.number in self.families):
@@ -88,16 +89,24 @@ class Card:
 
 
 class Cards:
-    """Makes the cards of a step. `lead` is 1 where the first axis of all values is the batch, else 0."""
+    """Makes the cards of a step. `lead` is 1 where the first axis of all values is the batch, else 0; `states` go to the next step."""
 
     def __init__(self, wiring: Wiring, step: Step, seen: Seen, found: Parts):
-        self.items, self.step, self.seen, self.family = wiring.items, step, seen, seen.families[step.number]
+        self.items, self.step, self.seen, self.known = wiring.items, step, seen, seen.families[step.number]
+        ahead = wiring.steps[wiring.position[step.number] + 1 :][:1]
+        self.states = set(step.exits) if any(s.label for s in ahead) else set()
         dims = [self._dims(p.value) for p in found.parts if p.value is not None]
         first = {d[:1] for d in dims}
         self.lead = int(len(first) == 1 and first != {()} and any(len(d) > 1 for d in dims))
 
     def _dims(self, item: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.items[item].shape or getattr(self.items[item].node.type, "shape", ()))
+
+    def _family(self, item: int) -> Family:
+        return family_of(self.known, self.items[item])
+
+    def _role(self, item: int) -> str:
+        return self._family(item).role(self.items[item])
 
     def of(self, part: Part) -> Card:
         value = part.value
@@ -106,13 +115,13 @@ class Cards:
         if value is None:
             alone = self.step.labels[self.step.local[part.items[0]]] if len(part.items) == 1 and not learned else ""
             return _box(alone or self._label(part), look)
-        item, dims, role = self.items[value], self._dims(value)[self.lead :], self.family.role(self.items[value])
-        if learned and value in self.step.outputs and role != "memory":
+        item, dims, role = self.items[value], self._dims(value)[self.lead :], self._role(value)
+        if learned and self._plain(value) == READOUT:
             return _box(self._label(part), look)
         if role == "memory" and len(dims) > 1:
             return self._memory(value, dims)
         few = FEW if item.node.type.dtype.kind == "f" else WHOLE
-        if math.prod(dims) <= few and self._plain(value) not in self.family.elements:
+        if math.prod(dims) <= few and self._plain(value) not in self._family(value).elements:
             return self._numbers(value, math.prod(dims), look)
         return self._strip(value, dims)
 
@@ -143,19 +152,19 @@ class Cards:
         """A box with a few numbers in it."""
         array, name = value_of(self.items[value]), self._name(value)
         numbers = [] if array is None else (array[0] if self.lead else array).ravel().tolist()[:ROWS]
-        kind = "state" if value in self.step.exits else look
+        kind = "state" if value in self.states else look
         card = _box(" ".join([name, *(text.brief(n) if isinstance(n, float) else str(n) for n in numbers)]), kind)
         widest = _box(name + (" .00" if self.items[value].node.type.dtype.kind == "f" else " 00") * len(numbers), kind)
         return Card(max(card.w, widest.w), card.h, card.box, kind)
 
     def _panel(self, value: int) -> tuple[str, str]:
-        role = self.family.role(self.items[value])
-        return STATE if role == "memory" or value in self.step.exits else style.ROLES[role or "amount"]
+        role = self._role(value)
+        return STATE if role == "memory" or value in self.states else style.ROLES[role or "amount"]
 
     def _strip(self, value: int, dims: tuple[int, ...]) -> Card:
         """A vector, or one for each head, as a strip of colours."""
         rows, columns = math.prod(dims[:-1]), dims[-1]
-        names = self.family.elements.get(self._plain(value), ())[:columns]
+        names = self._family(value).elements.get(self._plain(value), ())[:columns]
         pitch = max([min(max(84.0 / columns, 1.5), 9.0), *(text.width(n, SMALL) + 5 for n in names)])
         wide, high = max(pitch * columns, 30.0), min(max(36.0 / rows, 2.5), 8.0) * rows
         top = PAD + high + (WORDS if names else 0.0)
@@ -171,9 +180,9 @@ class Cards:
     def _memory(self, value: int, dims: tuple[int, ...]) -> Card:
         """What the cell remembers in: a heat map for each head, or for each stack."""
         *heads, rows, columns = dims
-        count, shown = math.prod(heads), self._rows(rows)
+        count, shown = math.prod(heads), self._rows(value, rows)
         beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
-        numbers = NUMBER if self.family.rows else 0.0
+        numbers = NUMBER if self._family(value).rows else 0.0
         pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
         wide = max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0)
         high = pitch * len(shown)
@@ -201,11 +210,11 @@ class Cards:
             x += wide + GAP
         return x - GAP + 3
 
-    def _rows(self, count: int) -> Sequence[int]:
+    def _rows(self, value: int, count: int) -> Sequence[int]:
         """The rows of a memory that are shown: those in use, or the first ones."""
-        if self.family.rows == "slot" and self.seen.slots and count > ROWS:
+        if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
             return self.seen.slots
-        return range(min(count, ROWS if self.family.rows else MANY))
+        return range(min(count, ROWS if self._family(value).rows else MANY))
 
     def _beside(self, card: Card, role: str, rows: int, weights: int, shown: tuple[int, ...], x: float, high: float) -> None:
         """The weights with which slots are written or read, as a column beside them."""
@@ -218,7 +227,7 @@ class Cards:
 
     def _heat(self, id: str, value: int, x: float, y: float, w: float, h: float, where: Field) -> FixedHeat:
         top, signed = self.seen.scales.get(self.items[value].name or "", Scale())
-        role, weights = self.family.role(self.items[value]), self._plain(value) in self.family.weights.split()
+        role, weights = self._role(value), self._plain(value) in self._family(value).weights.split()
         scale = "signed" if signed else role if weights and role in ("write", "read") else "amount"
         return FixedHeat(id, x, y, w, h, value, where, scale, max(top, 1.0) if weights else top)
 

@@ -33,14 +33,14 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
     drawn = [s for s in wiring.steps if s.number in seen.families and s.fixed is not None and not s.fixed.entry]
     if not drawn:
         return []
-    family = seen.families[drawn[0].number]
+    families = seen.families[drawn[0].number].values()
     found = [NOTE, f"a step has {max(len(s.items) for s in drawn)} operations, which belong to these cards and boxes"]
     if any(i.node.value is not None for i in wiring.items if not i.leaf):
         found.append("values are those of the first member of the batch, gradients those of the whole batch")
-    if family.rows == "slot":
+    if any(f.rows == "slot" for f in families):
         found.append(f"at most {ROWS} slots are shown, those with the greatest weights: {seen.left_out} others are written or read")
-    elif family.rows:
-        found.append(f"at most {ROWS} {family.rows}s are shown, from the top, where the head is")
+    if any(f.rows == "cell" for f in families):
+        found.append(f"at most {ROWS} cells are shown, from the top, where the head is")
     before = {wiring.chip(a): None for s in drawn for row in s.chips for _, a in row if not wiring.items[a].leaf}
     return found + ([f"what stands before the steps is read in each step without a line: {', '.join(before)}"] if before else [])
 

@@ -114,6 +114,14 @@ def test_recorded_weightings_are_those_of_the_loop():
     assert found["r"].shape == (len(xs), 2, 3)
 
 
+def test_a_sparse_memory_has_the_pictures_of_a_memory(tmp_path):
+    experiment = Experiment(Config.of(model="sam", hidden=6, memory=(7, 3), bits=2))
+    model = experiment.model()
+    text = pictures.memory(experiment, model, tmp_path / "memory.svg").read_text()
+    assert all(label in text for label in ("write weighting w", "read weighting w", "added a", "7 slots"))
+    assert "7 slots" in pictures.inside(experiment, model, tmp_path / "inside.svg").read_text()
+
+
 def test_info_and_eval(trained):
     folder = trained("ntm")[0]
     text = call("info", folder)

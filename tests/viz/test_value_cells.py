@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minigrad.models import (
+    LSTM,
     MLSTM,
     RWKV7,
     S6,
@@ -21,6 +22,7 @@ from minigrad.models import (
     MemN2N,
     MinGRU,
     MinLSTM,
+    Stack,
     StackRNN,
     TapeRNN,
     Titans,
@@ -55,6 +57,7 @@ MODELS = {
     "slstm": SLSTM(3, outputs=2, **SMALL),
     "minlstm": MinLSTM(3, 4, 2),
     "mingru": MinGRU(3, 4, 2),
+    "layers": Stack([LSTM(3, 4), DeltaNet(4, outputs=2, **SMALL)]),
 }
 
 

@@ -12,7 +12,7 @@ function moveTo(column, show = true) {
   strips.forEach(read);
   showMemory();
   markCell(true);
-  if (S.back) { recolour(); strips.filter(s => s.kind === 'gradient').forEach(drawStrip); }
+  if (S.back) { recolour(); drawStrips(strips.filter(s => s.kind === 'gradient')); }
   follow();
   controls();
 }
@@ -176,7 +176,7 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
+function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
 let firstOpen;

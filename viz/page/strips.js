@@ -4,7 +4,9 @@ const strips = [];
 const T = D.columns.length;
 
 // 256 colours, from the background colour upwards; for values of both signs the background is in the middle. On a dark background they are lighter.
-function palette({ low, tone }) {
+const palettes = new Map();
+const palette = ({ low, tone }) => kept(palettes, `${isDark()} ${printed} ${low < 0} ${tone}`, () => paletteOf(low, tone));
+function paletteOf(low, tone) {
   const share = !isDark() ? 0 : low < 0 || tone !== 'amount' ? 0.25 : 0.8, lighter = colour => mix(colour, [255, 255, 255], share);
   const stops = (low < 0 ? D.scales.signed : D.scales[tone]).map(hex => hex === '#FFFFFF' ? ground() : lighter(rgb(hex)));
   return Array.from({ length: 256 }, (_, v) => {
@@ -16,16 +18,17 @@ function palette({ low, tone }) {
 }
 
 // How far each byte of a strip is from zero; no value is the least, a value that is not finite the most.
-const strengths = strip => Array.from({ length: 256 }, (_, v) =>
-  v === BAD_BYTE ? Infinity : v === MISSING ? -1 : strip.low < 0 ? Math.abs(v - LEVELS / 2) : v);
+const strong = new Map();
+const strengths = ({ low }) => kept(strong, low < 0, () => Array.from({ length: 256 }, (_, v) =>
+  v === BAD_BYTE ? Infinity : v === MISSING ? -1 : low < 0 ? Math.abs(v - LEVELS / 2) : v));
 
 // The size at which a canvas shows each of its pixels.
 const fitting = (canvas, width, height) => [Math.min(width, canvas.clientWidth || width), Math.min(height, canvas.clientHeight || height)];
 
 // Draw bytes (width × height, read by `at(x, y)`) onto a canvas, one pixel each. The style sheet enlarges the canvas.
 // Where the canvas is smaller, a pixel is the strongest of its bytes, so that none is lost.
-function heat(canvas, width, height, at, colours, strong) {
-  [canvas.width, canvas.height] = fitting(canvas, width, height);
+function heat(canvas, width, height, at, colours, strong, size = fitting(canvas, width, height)) {
+  [canvas.width, canvas.height] = size;
   const w = canvas.width, h = canvas.height, image = new ImageData(w, h), most = new Float64Array(w * h).fill(-2);
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
     const o = Math.floor(y * h / height) * w + Math.floor(x * w / width), v = at(x, y);
@@ -47,12 +50,17 @@ function drawCurves({ canvas, values, rows }) {
     })));
 }
 
-function drawStrip(strip) {
-  if (!strip.value.offsetParent) return;  // its group is closed
+// Draw the strips of open groups. All sizes are read first: after a drawing the browser would lay the page out again for the next one.
+function drawStrips(list = strips) {
+  const sized = list.filter(s => s.value.offsetParent).map(s => [s, fitting(s.canvas, T, s.kind === 'gradient' ? 1 : s.rows)]);
+  sized.forEach(([strip, size]) => drawStrip(strip, size));
+}
+
+function drawStrip(strip, size) {
   const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
-  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
+  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v), size);
   else if (kind === 'curves') drawCurves(strip);
-  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
+  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip), size);
   if (strip.extent) strip.extent.textContent = `${strip.size} ${rangeOf(strip)}`;
   read(strip);
 }
@@ -136,11 +144,11 @@ function buildStrips() {
   const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }), el('div', { id: 'ghost', hidden: true }));
   D.groups.forEach(([name, list]) => {
     const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));
-    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); } },
+    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) drawStrips(); } },
       el('summary', {}, name), ...list.map(buildStrip)));
   });
   $('strips').append(rows, el('div', { id: 'scales', role: 'group', 'aria-label': 'colours of the values' }));
-  new ResizeObserver(() => strips.filter(outgrown).forEach(drawStrip)).observe(rows);
+  new ResizeObserver(() => drawStrips(strips.filter(outgrown))).observe(rows);
 }
 
 function scrub(e, axis) {

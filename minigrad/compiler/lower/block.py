@@ -16,7 +16,7 @@ from .. import loop_ir as L
 from .reductions import Nest
 from .scalars import scalar
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
-from .state import DTYPES, Build, Inline, Lowering, Part, Range, Unsupported, const, nest, note
+from .state import DTYPES, Build, Inline, Lowering, Note, Part, Range, Unsupported, const, nest
 from .storage import Indices, Stored, extent
 
 COLUMNS = 64  # the columns of a shared matrix product are divided at a multiple of this
@@ -75,7 +75,7 @@ class Block:
         """Copy an output to its target if it was not computed there: a param, a movement, a number."""
         target = self.targets.get(output)
         if target is not None and self.values.get(output) is not target:
-            self.copy(target, lambda i: self.at(output, i), note(output))
+            self.copy(target, lambda i: self.at(output, i), Note(output))
 
     def emit(self, loops: Sequence[Range], body: Sequence[L.Stmt], free: Sequence[Range] = ()) -> None:
         """Add a loop nest. The iterations of the `free` loops are independent."""
@@ -168,10 +168,10 @@ class Block:
         found = self.view(node)
         if found is None:
             found = self.temporary(node.type, owner)
-            self.copy(found, lambda i: self.at(node, i), note(node))
+            self.copy(found, lambda i: self.at(node, i), Note(node))
         return found
 
-    def copy(self, target: Stored, source: Inline, text: str) -> None:
+    def copy(self, target: Stored, source: Inline, text: object) -> None:
         """target[i, …] = source(i, …)."""
         loops, indices = self.loops(target.shape)
         self.emit(loops, [L.Store(target.buffer, target.at(indices), source(indices), note=text)], loops)
@@ -252,7 +252,7 @@ class Block:
                 found.reduction(node, targets[node])
                 continue
             name = self.lowering.name("v")
-            found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=note(node)))
+            found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=Note(node)))
             self.lets[node] = name
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))

@@ -17,7 +17,7 @@ from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
 from .block import Block
 from .schedule import is_movement
-from .state import Inline, Rows, nest, note
+from .state import Inline, Note, Rows, nest
 from .storage import Stored, extent
 
 STEPS = 8  # a loop of more steps copies transposed matrices before it starts
@@ -37,10 +37,10 @@ def cond(block: Block, node: Node) -> None:
         side.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
-                side.copy(r, targets[o].load, note(o))
+                side.copy(r, targets[o].load, Note(o))
         return tuple(side.out)
 
-    block.out.append(L.If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=note(node)))
+    block.out.append(L.If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=Note(node)))
     block.values[node] = results
 
 
@@ -50,7 +50,7 @@ def while_loop(block: Block, node: Node) -> None:
     arguments: list[Any] = [block.view(a) or inline(block, a) for a in node.args[:constants]]
     now, goal = ([block.temporary(t, node) for t in node.type] for _ in range(2))
     for place, arg in zip(now, node.args[constants:], strict=True):
-        block.copy(place, inline(block, arg), note(arg))
+        block.copy(place, inline(block, arg), Note(arg))
     going = block.temporary(condition.out_types[0], node)
 
     def lowered(graph: Graph, results: list[Stored]) -> list[L.Stmt]:
@@ -59,14 +59,14 @@ def while_loop(block: Block, node: Node) -> None:
         inner.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
-                inner.copy(r, targets[o].load, note(o))
+                inner.copy(r, targets[o].load, Note(o))
         return inner.out
 
     head, step = lowered(condition, [going]), lowered(body, goal)
     after = Block(block.lowering, body, {}, {})
     for place, source in zip(now, goal, strict=True):
         after.copy(place, source.load, "")
-    block.out.append(L.While(tuple(head), going.load(()), (*step, *after.out), note=note(node)))
+    block.out.append(L.While(tuple(head), going.load(()), (*step, *after.out), note=Note(node)))
     block.values[node] = now
 
 
@@ -131,14 +131,14 @@ class Loop:
             if found is not None and found.buffer is not now.buffer:
                 self.late.append((now, found))
         for target, y in self.copies:
-            inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), note(y))
+            inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), Note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
         for view, copy in self.copied.items():
             loops, here = block.loops(copy.shape)
             body = [L.Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
             block.out.append(L.If(self.pays_to_copy, nest(loops, body)))
-        loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=note(self.node))
+        loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=Note(self.node))
         if rows is None:
             block.separate(loop)
         else:
@@ -234,12 +234,12 @@ class Loop:
                 shape = (self.length, *p.type.shape)
                 self.results[self.carries + j] = slots.sliced(start, (1,) * len(start), shape)
             now, goal, self.results[i] = slots.row(before), slots.row(next_), slots.row(last)
-            block.copy(slots.row(first), inline(block, self.given.carries[i]), note(p))
+            block.copy(slots.row(first), inline(block, self.given.carries[i]), Note(p))
             self.params_at[p] = now
             self.write(after, goal)
         else:
             now = self.params_at[p] = self.results[i] = self.carried[i] = block.temporary(p.type, self.node)
-            block.copy(now, inline(block, self.given.carries[i]), note(p))
+            block.copy(now, inline(block, self.given.carries[i]), Note(p))
             if adds_rows(after, p):
                 self.changed[p] = now, after
             elif after is not p:

@@ -15,7 +15,7 @@ from .control import cond, inline, scan, while_loop
 from .kernel import kernel
 from .numbers import fit
 from .random import random
-from .state import Range, Unsupported, const, nest, note
+from .state import Note, Range, Unsupported, const, nest
 from .storage import Indices, Stored, extent
 
 Span = tuple[L.Index, L.Index]
@@ -37,7 +37,7 @@ def matmul(block: Block, node: Node) -> None:
         def gemm(y: Stored) -> L.Gemm:
             first = (rows[0], L.Literal(0)), (L.Literal(0), columns[0]), (rows[0], columns[0])
             a, b, c = (L.View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
-            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, m, n, note=note(node))
+            return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, m, n, note=Note(node))
 
         if transposed is None:
             return [gemm(y)]
@@ -60,7 +60,7 @@ def reshape(block: Block, node: Node) -> None:
     found = block.view(node)
     if found is None:
         dense = block.temporary(node.args[0].type, node)
-        block.copy(dense, lambda i: block.at(node.args[0], i), note(node))
+        block.copy(dense, lambda i: block.at(node.args[0], i), Note(node))
         found = dense.reshaped(node.type.shape)
     block.values[node] = found
 
@@ -70,9 +70,9 @@ def reshape(block: Block, node: Node) -> None:
 
 def pad(block: Block, node: Node) -> None:
     target, x = block.store(node), node.args[0]
-    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    block.copy(target, lambda i: const(0, node.type.dtype), Note(node))
     steps = tuple(i + 1 for i in node.attrs["interior"])
-    block.copy(target.sliced(node.attrs["low"], steps, x.type.shape), lambda i: block.at(x, i), note(node))
+    block.copy(target.sliced(node.attrs["low"], steps, x.type.shape), lambda i: block.at(x, i), Note(node))
 
 
 def concat(block: Block, node: Node) -> None:
@@ -82,7 +82,7 @@ def concat(block: Block, node: Node) -> None:
     start: list[Any] = [0] * len(target.shape)
     for x in node.args:
         part = target.sliced(tuple(start), (1,) * len(start), x.type.shape)
-        block.copy(part, inline(block, x), note(node))
+        block.copy(part, inline(block, x), Note(node))
         start[axis] = start[axis] + x.type.shape[axis]
 
 
@@ -100,7 +100,7 @@ def roll(block: Block, node: Node) -> None:
         loops[at : at + 1] = [Range(var, length)]
         read = (*indices[:axis], var + source, *indices[axis + 1 :])
         write = (*indices[:axis], var + goal, *indices[axis + 1 :])
-        block.out += nest(loops, [L.Store(target.buffer, target.at(write), block.at(x, read), note=note(node))])
+        block.out += nest(loops, [L.Store(target.buffer, target.at(write), block.at(x, read), note=Note(node))])
 
 
 # ---- indices from data
@@ -126,21 +126,21 @@ def take(block: Block, node: Node) -> None:
     k = picks.type.ndim
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.type.shape[axis]))
     value = block.at(x, (*indices[:axis], position, *indices[axis + k :]))
-    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=note(node))])
+    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=Note(node))])
 
 
 def position(block: Block, node: Node) -> None:
     target = block.store(node)
     loops, indices = block.loops(target.shape)
     made, found = _checked(block, node, block.at(node.args[0], indices), extent(node.attrs["n"]))
-    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), found.expr, note=note(node))])
+    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), found.expr, note=Note(node))])
 
 
 def scatter(block: Block, node: Node) -> None:
     axis, (updates, picks) = node.attrs["axis"], node.args
     op, start = ("add", 0) if node.op is index.scatter else ("maximum", index.lowest(node.type.dtype))
     target = block.store(node)
-    block.copy(target, lambda i: const(start, node.type.dtype), note(node))
+    block.copy(target, lambda i: const(start, node.type.dtype), Note(node))
     _scatter_into(block, node, target, op, updates, picks, axis)
 
 
@@ -150,7 +150,7 @@ def add_at(block: Block, node: Node) -> None:
     target = block.take_over(x, node)
     if target is None:
         target = block.store(node)
-        block.copy(target, inline(block, x), note(node))
+        block.copy(target, inline(block, x), Note(node))
     _scatter_into(block, node, target, "add", updates, picks, node.attrs["axis"])
 
 
@@ -160,7 +160,7 @@ def _scatter_into(block: Block, node: Node, target: Stored, op: str, updates: No
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
     place = (*indices[:axis], position, *indices[axis + k :])
     value = L.Binary(op, target.load(place), block.at(updates, indices))
-    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(place), value, note=note(node))])
+    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(place), value, note=Note(node))])
 
 
 def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> None:
@@ -175,17 +175,17 @@ def gather(block: Block, node: Node) -> None:
     loops, indices = block.loops(target.shape)
     made, position = _checked(block, node, block.at(picks, indices), extent(x.type.shape[axis]))
     value = block.at(x, (*indices[:axis], position, *indices[axis + 1 :]))
-    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), value, note=note(node))])
+    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), value, note=Note(node))])
 
 
 def scatter_along(block: Block, node: Node) -> None:
     axis, (updates, picks), target = node.attrs["axis"], node.args, block.store(node)
-    block.copy(target, lambda i: const(0, node.type.dtype), note(node))
+    block.copy(target, lambda i: const(0, node.type.dtype), Note(node))
     loops, indices = block.loops(updates.type.shape)
     made, position = _checked(block, node, block.at(picks, indices), extent(target.shape[axis]))
     place = (*indices[:axis], position, *indices[axis + 1 :])
     value = L.Binary("add", target.load(place), block.at(updates, indices))
-    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(place), value, note=note(node))])
+    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(place), value, note=Note(node))])
 
 
 # ---- along one axis
@@ -203,7 +203,7 @@ def argsort(block: Block, node: Node) -> None:
     loops, line = _lines(block, x.shape, axis)
     places = target.buffer, target.at(line(L.Literal(0))), x.buffer, x.at(line(L.Literal(0)))
     sizes = extent(x.shape[axis]), x.strides[axis], target.strides[axis]
-    block.emit(loops, [L.Argsort(*places, *sizes, descending, _first_read(block, node, axis), note=note(node))], loops)
+    block.emit(loops, [L.Argsort(*places, *sizes, descending, _first_read(block, node, axis), note=Note(node))], loops)
 
 
 def _first_read(block: Block, node: Node, axis: int) -> int | None:
@@ -229,7 +229,7 @@ def argmax(block: Block, node: Node) -> None:
     step = [L.Let(value, block.at(x, line(j))), L.If(better, (L.Assign(best, new), L.Assign(where, L.FromIndex(j, "int64"))))]
     first = [L.Declare(best, block.at(x, line(L.Literal(0)))), L.Declare(where, L.Const("int64", 0))]
     outer = tuple(i for a, i in enumerate(line(L.Literal(0))) if a != axis)
-    done = L.Store(target.buffer, target.at(outer), L.Read(where, "int64"), note=note(node))
+    done = L.Store(target.buffer, target.at(outer), L.Read(where, "int64"), note=Note(node))
     block.out += nest(loops, [*first, L.For(j, extent(x.type.shape[axis]), tuple(step)), done])
 
 
@@ -241,7 +241,7 @@ def cumulative(block: Block, node: Node) -> None:
     dtype = str(WIDE if node.type.is_float else node.type.dtype)
     total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
     take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
-    save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=note(node))
+    save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=Note(node))
     run = L.For(j, extent(x.type.shape[axis]), (take_in, save), reverse=node.attrs["reverse"])
     block.out += nest(loops, [L.Declare(total.name, L.Const(dtype, start)), run])
 

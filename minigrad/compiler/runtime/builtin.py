@@ -117,7 +117,7 @@ class Builtin:
         write(body)
         head = f"define ptr @{name}(ptr %own, ptr %args, i64 %count) {{"
         text = "\n".join([*body.declarations.values(), head, "entry:", *body.lines, "}"])
-        self.unit, self.needed = Unit(name, text, plain=False), [*body.declarations]
+        self.unit, self.needed = Unit(name, text, plain=True), [*body.declarations]
 
     def bound(self, own: Any) -> Callable[..., Any]:
         """The function, bound to an object."""
