@@ -125,7 +125,7 @@ def repeat(x: Like, repeats: Any, axis: int | None = None) -> Tensor:
     if isinstance(counts, np.ndarray) and counts.shape:
         if counts.dtype.kind not in "iu" or counts.shape != (n.__index__(),) or counts.min(initial=0) < 0:
             raise shape_error("repeat", f"needs one number ≥ 0 for each of the {n} positions of axis {a}, got {repeats}")
-        return _i.take(t, tensor(np.repeat(np.arange(len(counts)), counts)), axis=a)
+        return _i.take(t, tensor(np.repeat(np.arange(len(counts)), counts.astype(INT))), axis=a)
     (count,) = lengths("repeat", counts)
     new = (*t.shape[: a + 1], count, *t.shape[a + 1 :])
     return _m.reshape(_expand(expand_dims(t, a + 1), new), shape=(*t.shape[:a], n * count, *t.shape[a + 1 :]))
