@@ -164,10 +164,10 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     pairs = builtins.all(isinstance(p, (list, tuple)) and len(p) == 2 for p in given)
     if not pairs or len(given) != t.ndim or builtins.any(n < 0 for pair in given for n in pair):
         raise shape_error("pad", f"needs one (before, after) of numbers ≥ 0 for each axis of {t.shape}, got {widths}")
-    low, high = zip(*given, strict=True) if given else ((), ())
+    low, high = (lengths("pad", side) for side in zip(*given, strict=True)) if given else ((), ())
 
     def padded(t: Tensor) -> Tensor:
-        return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)
+        return _m.pad(t, low=low, high=high, interior=(0,) * t.ndim)
 
     if not isinstance(value, Tensor) and value == 0:
         return padded(t)
