@@ -177,6 +177,14 @@ def test_machine_code_reads_the_fields_of_nodes_alone() -> None:
             assert bits(nodes.make(mg.tanh, [x.node], {}).value) == bits(np.tanh(X))  # type: ignore[arg-type]
 
 
+def test_the_switch_of_compilation_is_that_of_eager_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "_native", None)
+    for setting, made in (("0", False), ("1", True)):
+        monkeypatch.setenv("MINIGRAD_JIT", setting)
+        nodes._use_machine_code()
+        assert (nodes._native is not None) == made
+
+
 def test_an_operation_may_be_the_first_function_of_a_thread() -> None:
     assert place(10**6) == Origin()  # so many frames there are not
 
