@@ -180,6 +180,7 @@ def _reflected(part: Part, sx: int, sy: int) -> Part:
         [_turned(m, sx, sy) for m in part.heats],
         [f._replace(x=f.x if sx > 0 else -f.x - f.w, y=f.y if sy > 0 else -f.y - f.h) for f in part.panels],
         [f._replace(x=sx * f.x, y=sy * f.y) for f in part.fans],
+        [c._replace(points=tuple((sx * x, sy * y) for x, y in c.points)) for c in part.curves],
     )
 
 

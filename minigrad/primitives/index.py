@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Extent, Shape, product
-from ..graph.types import BOOL, INT, TensorType, check_computed, check_dtype, unify_shapes
+from ..graph.types import BOOL, FLOAT, INT, WIDE, TensorType, check_computed, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
+from .reduce import NAIVE
 from .rules import each, like, repeat
 
 UINT64 = np.dtype("uint64")
@@ -115,8 +116,9 @@ def scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -
 
 def _scattered(combine: np.ufunc, start: Any, updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
     """An array of length n along the axis, `start` everywhere, with which each slice of updates is combined at its index."""
-    out = np.full((*updates.shape[:axis], int(n), *updates.shape[axis + index.ndim :]), start, updates.dtype)
-    return combined_at(combine, out, updates, index, axis)
+    dtype = sum_dtype(updates.dtype, index.size) if combine is np.add else updates.dtype
+    out = np.full((*updates.shape[:axis], int(n), *updates.shape[axis + index.ndim :]), start, dtype)
+    return combined_at(combine, out, updates, index, axis).astype(updates.dtype, copy=False)
 
 
 def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
@@ -133,6 +135,11 @@ def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: 
     position: Any = (slice(None),) * axis + (index,)
     combine.at(out, position, updates)
     return out
+
+
+def sum_dtype(dtype: np.dtype, terms: int) -> np.dtype:
+    """The dtype in which so many terms are added up: float64 for a long sum of float32."""
+    return WIDE if dtype == FLOAT and terms > NAIVE else dtype
 
 
 def as_rows(updates: Tensor, index: Tensor, size: Extent, axis: int, n: Extent) -> tuple[Tensor, Tensor]:
@@ -255,11 +262,11 @@ def _scatter_along_type(updates: TensorType, index: TensorType, axis: int, n: Ex
 
 def _scatter_along_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
     n = int(n)
-    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)
+    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), sum_dtype(updates.dtype, index.shape[axis]))
     where: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     where[axis] = in_bounds("scatter_along", index, n)
     np.add.at(out, tuple(where), updates)
-    return out
+    return out.astype(updates.dtype, copy=False)
 
 
 scatter_along: Primitive = Primitive(

@@ -284,7 +284,7 @@ def backward(loss: Tensor, cotangent: Any = None) -> None:
         require_scalar(loss)
         cotangent = like(loss, 1)
     (ct,) = cotangents_like(cotangent, [loss], tree.LEAF)
-    below = ancestors([loss.node], lambda n: False)
+    below = ancestors([loss.node])
     ends = [n for n in below if not n.args]
     if any(n.op is COMPILED for n in ends):
         fix = "Differentiate inside it, with mg.jit(mg.value_and_grad(f)), or use mg.grad outside"

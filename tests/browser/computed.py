@@ -26,6 +26,8 @@ const array = ([dtype, shape, values]) => {
 const answer = ({ program, graph, args, changes, values, cotangents }) => {
   const P = readProgram(program);
   if (graph) return run(P, graph, args.map(array)).map(plain);
+  live.base = null;
+  live.base = computed(P, []);  // as on a page, where what no change reaches is taken from this run
   const now = computed(P, changes);
   return [...values.map(n => plain(now.at(n))), ...cotangents.map(n => plain(now.of(n)))];
 };
@@ -111,5 +113,5 @@ def with_value(node: Node, places: np.ndarray, number: float) -> Rule:
     return lambda n, args: mg.where(mask, np.float32(number), again(n, args)) if n is node else again(n, args)
 
 
-def without_first(node: Node) -> Rule:
-    return lambda n, args: again(n, (mg.zeros_like(args[0]), *args[1:]) if n is node else args)
+def without(node: Node, argument: int) -> Rule:
+    return lambda n, args: again(n, tuple(mg.zeros_like(a) if n is node and k == argument else a for k, a in enumerate(args)))

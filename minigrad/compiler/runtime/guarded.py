@@ -79,7 +79,7 @@ def run_guarded(executable: Executable, arrays: Sequence[np.ndarray], outputs: S
         copy[...] = array
     arena = executable.take_arena(numbers)
     poison(arena)
-    problem = executable.call(inputs, results, numbers, arena)
+    problem = executable.call(tuple(copies), numbers, arena)
     harm = places.harm(block) or _locals(executable, numbers).harm(memory.aligned(arena)) or _changed(places.places, inputs, given)
     if harm is not None:
         raise MemoryFault(_fault_message(executable.lowered, harm, named(executable.lowered, numbers)))
@@ -136,12 +136,13 @@ def _fault_message(lowered: Lowered, harm: Harm, sizes: dict[str, int]) -> str:
 
 def _writers(lowered: Lowered, buffer: L.Buffer) -> list[str]:
     """The notes of the statements that write a buffer. A statement without a note has the note before it."""
-    found, note = [], ""
+    found: list[object] = []
+    note: object = ""
     for stmt in (s for phase in lowered.phases for s in L.walk(phase.body)):
         note = stmt.note or note
         if buffer in _targets(stmt):
             found.append(note)
-    return list(dict.fromkeys(filter(None, found)))
+    return list(dict.fromkeys(map(str, filter(None, found))))
 
 
 def _targets(stmt: L.Stmt) -> tuple[L.Buffer, ...]:
