@@ -102,6 +102,7 @@ class _Printer(Expressions):
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
         self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
+        self.unrolls = True  # whether LLVM is told to unroll short loops
         self.board = WorkBoard(self.text, program.timed)
 
     def body(self, function: L.Function) -> tuple[str, list[str]]:
@@ -217,7 +218,7 @@ class _Printer(Expressions):
         match stmt:
             case L.For() if _is_simple(stmt):
                 n = L.as_index(stmt.extent)
-                short = isinstance(n, L.Literal) and n.value <= UNROLLED_TO
+                short = self.unrolls and isinstance(n, L.Literal) and n.value <= UNROLLED_TO
                 for part in vectors(stmt):
                     self.loop(part, f", !llvm.loop {UNROLLED}" if short else "")
             case L.For():
@@ -269,10 +270,13 @@ class _Printer(Expressions):
         self.in_order = outside
 
     def while_(self, stmt: L.While) -> None:
+        """LLVM may make one loop of it and a short loop that it begins with, and warn that this is not unrolled."""
+        outside, self.unrolls = self.unrolls, False
         with self.text.forever() as leave_unless:
             self.block(stmt.head)
             leave_unless(self.expr(stmt.condition))
             self.block(stmt.body)
+        self.unrolls = outside
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:
