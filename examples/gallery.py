@@ -1,6 +1,7 @@
 """Draw every model: rolled, unrolled, with its gradients; memories, maps and comparisons.
 
-python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients cell deltanet_unrolled
+python -m examples.gallery [folder [name ...]]
+Those of the README: python -m examples.gallery docs rolled backward gradients cell deltanet_unrolled
 """
 
 from __future__ import annotations

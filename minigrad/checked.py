@@ -161,7 +161,7 @@ def _explained(moved: np.ndarray, b: np.ndarray, precision: Precision) -> np.nda
 def _has(graph: Graph, dtype: np.dtype) -> bool:
     """Whether any value in a graph has this dtype."""
     types = (getattr(n.type, "dtype", None) for n in (*graph.params, *graph.nodes))
-    return dtype in types or any(_has(g, dtype) for g in graph.bodies())
+    return dtype in types or any(_has(g, dtype) for g in graph.bodies)
 
 
 def _comparable(x: Any) -> np.ndarray:

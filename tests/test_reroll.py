@@ -116,7 +116,7 @@ def test_a_loop_in_a_loop_is_a_loop_unless_it_is_short() -> None:
     (loop,) = [n for n in mg.reroll(mg.trace(f, *args)).nodes if n.op is SCAN]
     assert lengths(loop.attrs["body"]) == [20]
     model = NTM(N, 2, read_heads=4, write_heads=4, **MEMORY)
-    assert not lengths(mg.reroll(mg.trace(lambda m, xs: m(xs), model, drawn(1, 6, B, N))).bodies()[0])
+    assert not lengths(mg.reroll(mg.trace(lambda m, xs: m(xs), model, drawn(1, 6, B, N))).bodies[0])
 
 
 def test_a_loop_that_goes_backwards_is_a_scan_in_reverse() -> None:

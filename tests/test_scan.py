@@ -199,7 +199,7 @@ def test_work_that_does_not_depend_on_the_step_leaves_the_loop() -> None:
 
     graph = mg.trace(f, ROTATION, data(3)[2])
     assert [n.op.name for n in graph.nodes].count("exp") == 1
-    assert not any(n.op.name == "exp" for body in graph.bodies() for n in body.nodes)
+    assert not any(n.op.name == "exp" for body in graph.bodies for n in body.nodes)
 
 
 def test_length_without_a_sequence() -> None:

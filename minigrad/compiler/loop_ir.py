@@ -49,9 +49,9 @@ SPLIT_FROM = 8
 
 @dataclass(frozen=True)
 class Stmt:
-    """A statement. `note` is its comment in the printed Python."""
+    """A statement. `note` is its comment in the printed Python: a text, or what is one as a string."""
 
-    note: str = field(default="", kw_only=True)
+    note: object = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def names(function: L.Function) -> dict[str, Any]:
 
 
 def _stmt(stmt: L.Stmt, indent: str) -> list[str]:
-    note = "  # " + " ".join(stmt.note.split()) if stmt.note else ""
+    note = "  # " + " ".join(str(stmt.note).split()) if stmt.note else ""
     if isinstance(stmt, L.While):
         leave = [f"{indent}    if not {_operand(stmt.condition)}: break"]
         return [f"{indent}while True:{note}", *(_block(stmt.head, indent) if stmt.head else []), *leave, *_block(stmt.body, indent)]

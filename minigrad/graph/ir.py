@@ -206,6 +206,7 @@ class Graph:
         """Whether an operation of the graph depends on a run-time size."""
         return any(uses_sizes(n.attrs) for n in self.nodes)
 
+    @cached_property
     def bodies(self) -> list[Graph]:
         """The bodies of its nodes (loop bodies, branches), without the bodies inside these."""
         return [g for n in self.nodes for g in n.bodies]
@@ -227,7 +228,7 @@ class Graph:
 
 
 def _renew_locks() -> None:
-    for name in ("nodes", "has_sizes"):
+    for name in ("nodes", "bodies", "has_sizes"):
         vars(Graph)[name].lock = threading.RLock()
 
 
@@ -290,7 +291,7 @@ def check(graph: Graph) -> None:
         expected = node.op.type(*(a.type for a in node.args), **node.attrs)
         if not _same_types(expected, node.type):
             raise GraphError(f"{graph.name}: {node!r} should have type {expected}")
-    for body in graph.bodies():
+    for body in graph.bodies:
         check(body)
 
 

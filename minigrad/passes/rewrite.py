@@ -1,6 +1,7 @@
 """Graph rewriting: by rules, in the bodies of control flow, and of loops.
 
-A rewrite rule takes an operation and its new arguments and returns a replacement, or None.
+A rewrite rule takes an operation and its new arguments and returns a replacement, or None. A graph in which nothing changes is returned as
+it is, so that a pass without work costs one look at each operation.
 """
 
 from __future__ import annotations
@@ -46,17 +47,28 @@ def _settle(node: Node, rules: Sequence[Rule]) -> Node:
 
 def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
     """The graph with a pass applied to every body: loop bodies, branches, called graphs."""
-    if not graph.bodies():
+    if not graph.bodies:
         return graph
+    with interning():  # bodies that have nodes in common still have them in common: what one of them changes is rebuilt in all
+        new = {body: transform(body) for body in graph.bodies}
+        if all(after is body for body, after in new.items()):
+            return graph
+        new = {body: rebuilt(body, _same) if after is body else after for body, after in new.items()}
 
-    def construct(node: Node, args: tuple[Node, ...]) -> Node:
-        return make(node.op, args, {k: transform(v) if isinstance(v, Graph) else v for k, v in node.attrs.items()})
+        def construct(node: Node, args: tuple[Node, ...]) -> Node:
+            return make(node.op, args, {k: new[v] if isinstance(v, Graph) else v for k, v in node.attrs.items()})
 
-    return rebuilt(graph, construct)
+        return rebuilt(graph, construct)
+
+
+def _same(node: Node, args: tuple[Node, ...]) -> Node:
+    return make(node.op, args, node.attrs)
 
 
 def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | None]) -> Graph:
     """The graph with loops replaced. `change` gets a loop with rebuilt arguments and returns tensors for its results, or None."""
+    if not any(n.op is SCAN for n in graph.nodes):
+        return graph
     results: dict[Node, dict[int, Tensor]] = {}
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
@@ -69,4 +81,5 @@ def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | Non
                 results[made] = found
         return made
 
-    return rebuilt(graph, construct)
+    new = rebuilt(graph, construct)
+    return new if results else graph

@@ -12,8 +12,9 @@ from ..graph.nodes import behind_broadcast, item, make
 from ..graph.types import WIDE, TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
+from ..primitives.rules import expand
 from ..tensor import Tensor, inline
-from .rewrite import Rule, in_bodies, rebuilt
+from .rewrite import Rule, apply_rules, in_bodies, rebuilt
 
 
 def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
@@ -110,14 +111,28 @@ def transpose_products(graph: Graph) -> Graph:
     graph = in_bodies(graph, transpose_products)
     readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
 
+    def is_product_read_transposed(node: Node) -> bool:
+        found = node.op is movement.permute and node.args[0].op is linalg.matmul and readers[node.args[0]] == 1
+        return found and node.attrs["axes"] == _last_two_swapped(node.type.ndim)
+
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
-        product = args[0] if node.op is movement.permute and args[0].op is linalg.matmul else None
-        if product is None or readers[node.args[0]] > 1 or node.attrs["axes"] != _last_two_swapped(node.type.ndim):
+        if not is_product_read_transposed(node):
             return make(node.op, args, node.attrs)
-        x, y = (make(movement.permute, (a,), node.attrs) for a in product.args)
+        x, y = (make(movement.permute, (a,), node.attrs) for a in args[0].args)
         return make(linalg.matmul, (y, x), {})
 
-    return rebuilt(graph, construct)
+    return rebuilt(graph, construct) if any(map(is_product_read_transposed, graph.nodes)) else graph
+
+
+def outer_products(graph: Graph) -> Graph:
+    """Matrix products whose sums have one term are elementwise products."""
+    return apply_rules(graph, (_outer_product,))
+
+
+def _outer_product(node: Node, args: Sequence[Tensor]) -> Any:
+    if node.op is not linalg.matmul or not is_one(args[0].shape[-1]):
+        return None
+    return elementwise.mul(*(expand(x, node.type.shape) for x in args))
 
 
 def _last_two_swapped(n: int) -> tuple[int, ...]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from . import math_llvm
 from .arithmetic import INTEGER_POWER
+from .gemm import gemm_module
+from .gemm_kernels import tile
 from .work_board import WAIT
 
 MANY = 128  # the largest number of pointers that a function without loops takes
@@ -34,11 +36,24 @@ attributes #4 = { noinline nounwind willreturn memory(none) }
 
 @dataclass(frozen=True)
 class Unit:
-    """A function as an LLVM module, without target or triple. `plain` tells that it runs once a call and has no loop to optimise."""
+    """A function as an LLVM module, without target or triple. `plain` tells that it runs once a call and has no loop to optimise. The
+    module may define `others` beside it."""
 
     name: str
     text: str
     plain: bool
+    others: tuple[str, ...] = ()
+
+
+OUTSIDE = re.compile(r"^declare .*@(mg_[a-z]\w*_float(?:32|64))\(", re.MULTILINE)  # declarations of functions that `outside` makes
+
+
+def outside(name: str, features: Sequence[str]) -> Unit:
+    """A function that programs share, a matrix product or an elementwise function, for a processor with these features."""
+    if name.startswith("mg_gemm_"):
+        return Unit(name, gemm_module(tile(name.removeprefix("mg_gemm_"), features)), plain=False)
+    text, others = math_llvm.module(name)
+    return Unit(name, text + ATTRIBUTES, False, others)
 
 
 def has_loops(lines: list[str]) -> bool:
@@ -83,12 +98,16 @@ class Functions:
     def module(self, text: str) -> str:
         """The module of a function: its definition with the declarations, elementwise functions and metadata that it needs."""
         called = dict.fromkeys(CALLED.findall(text))
-        declarations, found = {n: self.declarations[n] for n in called if n in self.declarations and n not in DEFINED}, []
+        declarations = {n: self.declarations[n] for n in called if n in self.declarations and n not in DEFINED}
+        math, kept = [], []
         for op, dtype in sorted(self.math):
-            if (name := math_llvm.name(op, dtype)) in called:
-                found.append((op, dtype, text.count(f"@{name}(")))
-        math = [math_llvm.definition(*call, declarations) for call in found]
-        kept = [f"ptr @{symbol}" for call in found for symbol in math_llvm.versions(*call)]
+            if (name := math_llvm.name(op, dtype)) not in called:
+                continue
+            if math_llvm.is_outside(op, text.count(f"@{name}(")):
+                math.append(math_llvm.declaration(op, dtype, declarations))
+                kept += [f"ptr @{symbol}" for symbol in math_llvm.versions(op, dtype)]
+            else:
+                math.append(math_llvm.definition(op, dtype, declarations))
         if kept:  # the vectoriser calls them later
             math.append(f'@llvm.compiler.used = appending global [{len(kept)} x ptr] [{", ".join(kept)}], section "llvm.metadata"')
         math += [definition for name, definition in DEFINED.items() if name in called]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from .llvm_text import TYPES, Text, Value
 
@@ -339,32 +340,57 @@ def call_attributes(op: str, dtype: str) -> str:
     return f"#{10 + 2 * list(_FUNCTIONS).index(op) + (dtype == 'float64')}"
 
 
-def versions(op: str, dtype: str, calls: int) -> dict[str, str]:
-    """For each version for vectors of a function that is called so often its name, and the name by which the vectoriser finds it.
-
-    A function with branches, or with many calls, is not inlined. The vectoriser does not vectorise it, but calls its versions."""
+def versions(op: str, dtype: str) -> dict[str, str]:
+    """For each version of a function for vectors its name, and the name by which the vectoriser finds it."""
     scalar, parameters = name(op, dtype), "v" * _arity(op)
-    outside = op in ("sin", "cos") or (calls > INLINE_AT_MOST and op not in _OF_FMOD)
-    return {f"{scalar}_{n}": f"_ZGV_LLVM_N{n}{parameters}_{scalar}({scalar}_{n})" for n in VECTORS} if outside else {}
+    return {f"{scalar}_{n}": f"_ZGV_LLVM_N{n}{parameters}_{scalar}({scalar}_{n})" for n in VECTORS}
 
 
-def definition(op: str, dtype: str, calls: int, declarations: dict[str, str]) -> str:
-    """The definition of the LLVM function, of its versions, and of the attributes of its calls. Adds the intrinsics that it calls to
-    `declarations`."""
-    type, vectors = TYPES[dtype], versions(op, dtype, calls)
-    types = {name(op, dtype): type} | {v: f"<{n} x {type}>" for v, n in zip(vectors, VECTORS, strict=False)}
-    found = f' "vector-function-abi-variant"="{",".join(vectors.values())}"' if vectors else ""
-    functions = [_definition(op, type, symbol, 4 if vectors else 0, declarations) for symbol, type in types.items()]
-    return "\n".join([*functions, f"attributes {call_attributes(op, dtype)} = {{ nounwind{found} }}"])
+def is_outside(op: str, calls: int) -> bool:
+    """Whether a function that is called so often is a module of its own: one with branches, or with many calls, is not inlined. The
+    vectoriser does not vectorise it, but calls its versions for vectors."""
+    return op in ("sin", "cos") or (calls > INLINE_AT_MOST and op not in _OF_FMOD)
+
+
+def definition(op: str, dtype: str, declarations: dict[str, str]) -> str:
+    """The definition of a function that is inlined, and the attributes of its calls. Adds what it calls to `declarations`."""
+    text, called = _definition(op, TYPES[dtype], name(op, dtype), "private ", 0)
+    declarations.update(called)
+    return f"{text}\nattributes {call_attributes(op, dtype)} = {{ nounwind }}"
+
+
+def declaration(op: str, dtype: str, declarations: dict[str, str]) -> str:
+    """The attributes of the calls of a function outside. Adds it and its versions to `declarations`."""
+    for symbol, type in _types(op, dtype).items():
+        declarations[symbol] = f"declare {type} @{symbol}({', '.join([type] * _arity(op))}) #4"
+    found = ",".join(versions(op, dtype).values())
+    return f'attributes {call_attributes(op, dtype)} = {{ nounwind "vector-function-abi-variant"="{found}" }}'
+
+
+def module(symbol: str) -> tuple[str, tuple[str, ...]]:
+    """The module of the function of this name and its versions, without the attribute groups; and the names of the versions."""
+    op, dtype = symbol.removeprefix("mg_").rsplit("_", 1)
+    types = _types(op, dtype)
+    found = [_definition(op, type, s, "", 4) for s, type in types.items()]
+    declarations = {k: d for _, called in found for k, d in called.items()}
+    return "\n".join([*(d for _, d in sorted(declarations.items())), *(text for text, _ in found)]), tuple(types)[1:]
+
+
+def _types(op: str, dtype: str) -> dict[str, str]:
+    """The type of the function and of each of its versions."""
+    type = TYPES[dtype]
+    return {name(op, dtype): type} | {v: f"<{n} x {type}>" for v, n in zip(versions(op, dtype), VECTORS, strict=True)}
 
 
 def _arity(op: str) -> int:
     return 2 if op in _OF_TWO else 1
 
 
-def _definition(op: str, type: str, symbol: str, attributes: int, declarations: dict[str, str]) -> str:
-    function, text = _FUNCTIONS[op], Text(declarations)
+@cache
+def _definition(op: str, type: str, symbol: str, linkage: str, attributes: int) -> tuple[str, dict[str, str]]:
+    """One definition, and the declarations of the intrinsics that it calls."""
+    function, text = _FUNCTIONS[op], Text()
     parameters = ["%x", "%y"][: _arity(op)]
     result = function(*(Value(text, type, p) for p in parameters))
-    head = f"define private {type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{attributes} {{"
-    return "\n".join([head, "entry:", *text.lines, f"  ret {type} {result.name}", "}"])
+    head = f"define {linkage}{type} @{symbol}({', '.join(f'{type} {p}' for p in parameters)}) #{attributes} {{"
+    return "\n".join([head, "entry:", *text.lines, f"  ret {type} {result.name}", "}"]), text.declarations

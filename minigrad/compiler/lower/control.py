@@ -10,14 +10,14 @@ from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType
-from ...primitives import movement
+from ...primitives import linalg, movement
 from ...primitives.rows import add_at
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
 from .block import Block
-from .schedule import is_movement
-from .state import Inline, Rows, nest, note
+from .schedule import Cluster, is_movement, is_pointwise, schedule, sources
+from .state import Inline, Note, Rows, nest
 from .storage import Stored, extent
 
 STEPS = 8  # a loop of more steps copies transposed matrices before it starts
@@ -37,10 +37,10 @@ def cond(block: Block, node: Node) -> None:
         side.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
-                side.copy(r, targets[o].load, note(o))
+                side.copy(r, targets[o].load, Note(o))
         return tuple(side.out)
 
-    block.out.append(L.If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=note(node)))
+    block.out.append(L.If(chosen, branch(node.attrs["then"]), branch(node.attrs["otherwise"]), note=Note(node)))
     block.values[node] = results
 
 
@@ -50,7 +50,7 @@ def while_loop(block: Block, node: Node) -> None:
     arguments: list[Any] = [block.view(a) or inline(block, a) for a in node.args[:constants]]
     now, goal = ([block.temporary(t, node) for t in node.type] for _ in range(2))
     for place, arg in zip(now, node.args[constants:], strict=True):
-        block.copy(place, inline(block, arg), note(arg))
+        block.copy(place, inline(block, arg), Note(arg))
     going = block.temporary(condition.out_types[0], node)
 
     def lowered(graph: Graph, results: list[Stored]) -> list[L.Stmt]:
@@ -59,14 +59,14 @@ def while_loop(block: Block, node: Node) -> None:
         inner.lower()
         for o, r in zip(graph.outputs, results, strict=True):
             if targets[o] is not r:
-                inner.copy(r, targets[o].load, note(o))
+                inner.copy(r, targets[o].load, Note(o))
         return inner.out
 
     head, step = lowered(condition, [going]), lowered(body, goal)
     after = Block(block.lowering, body, {}, {})
     for place, source in zip(now, goal, strict=True):
         after.copy(place, source.load, "")
-    block.out.append(L.While(tuple(head), going.load(()), (*step, *after.out), note=note(node)))
+    block.out.append(L.While(tuple(head), going.load(()), (*step, *after.out), note=Note(node)))
     block.values[node] = now
 
 
@@ -79,8 +79,8 @@ def scan(block: Block, node: Node) -> None:
 
 
 class Loop:
-    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step; any other carry has two
-    buffers, for its value before and after a step, or one if a step only adds some slices to it."""
+    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step. Any other carry has one
+    buffer if a step reads the old value no later than it stores the new one, or only adds some slices to it, else two."""
 
     def __init__(self, block: Block, node: Node):
         attrs = node.attrs
@@ -90,12 +90,14 @@ class Loop:
         self.given = split(node.args, attrs["constants"], self.carries)
         self.after = self.body.outputs[: self.carries]
         self.ys = self.body.outputs[self.carries :]
+        self.plan = schedule(self.body)
         self.t = block.lowering.loop_var()
         self.params_at: dict[Node, Any] = {}
         self.targets: dict[Node, Stored] = {}
         self.copies: list[tuple[Stored, Node]] = []
         self.late: list[tuple[Stored, Stored]] = []
         self.changed: dict[Node, tuple[Stored, Node]] = {}
+        self.renewed: set[Node] = set()  # carries after a step that are stored where they were before it
         self.carried: dict[int, Stored] = {}  # the memory of carries that are no outputs
         self.scratch: list[Stored] = []
         self.results: list[Any] = [None] * len(self.body.outputs)
@@ -124,21 +126,21 @@ class Loop:
         lowering.rows = rows or lowering.rows
         inner = Block(lowering, self.body, self.params_at, self.targets)
         inner.loop = self if self.shared else None
-        inner.replaced = set(self.changed)
-        inner.lower()
+        inner.replaced, inner.renewed = set(self.changed), self.renewed
+        inner.lower(self.plan)
         for now, after in self.changed.values():
             found = inner.view(after)
             if found is not None and found.buffer is not now.buffer:
                 self.late.append((now, found))
         for target, y in self.copies:
-            inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), note(y))
+            inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), Note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
         for view, copy in self.copied.items():
             loops, here = block.loops(copy.shape)
             body = [L.Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
             block.out.append(L.If(self.pays_to_copy, nest(loops, body)))
-        loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=note(self.node))
+        loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=Note(self.node))
         if rows is None:
             block.separate(loop)
         else:
@@ -234,19 +236,34 @@ class Loop:
                 shape = (self.length, *p.type.shape)
                 self.results[self.carries + j] = slots.sliced(start, (1,) * len(start), shape)
             now, goal, self.results[i] = slots.row(before), slots.row(next_), slots.row(last)
-            block.copy(slots.row(first), inline(block, self.given.carries[i]), note(p))
+            block.copy(slots.row(first), inline(block, self.given.carries[i]), Note(p))
             self.params_at[p] = now
             self.write(after, goal)
         else:
             now = self.params_at[p] = self.results[i] = self.carried[i] = block.temporary(p.type, self.node)
-            block.copy(now, inline(block, self.given.carries[i]), note(p))
+            block.copy(now, inline(block, self.given.carries[i]), Note(p))
             if adds_rows(after, p):
                 self.changed[p] = now, after
+            elif self.may_renew(p, after):
+                self.renewed.add(after)
+                self.targets[after] = now
             elif after is not p:
                 goal = block.temporary(p.type, self.node)
                 self.scratch.append(goal)
                 self.write(after, goal)
                 self.late.append((now, goal))
+
+    def may_renew(self, before: Node, after: Node) -> bool:
+        """Whether a carry after a step may be stored where it was before it: nothing reads that later, and what is computed in the same
+        loop nest reads it at the same place."""
+        at, last = self.plan.place.get(after), self.plan.last_use.get(before, -1)
+        if at is None or after in self.targets:
+            return False
+        step = self.plan.steps[at]
+        if last < at:
+            return isinstance(step, Cluster) or after.op is linalg.matmul
+        reads = [same for n in step.nodes for source, same in sources(n) if source is before] if isinstance(step, Cluster) else [False]
+        return last == at and is_pointwise(after) and all(reads)
 
 
 def adds_rows(after: Node, before: Node) -> bool:

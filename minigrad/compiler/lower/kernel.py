@@ -7,7 +7,7 @@ from ...graph.nodes import item
 from ...graph.types import TensorType
 from .. import loop_ir as L
 from .block import Block
-from .state import const, note
+from .state import Note, const
 from .storage import Stored, extent
 
 
@@ -17,9 +17,9 @@ def kernel(block: Block, node: Node) -> None:
     inputs = [_contiguous(block, a, node) for a in node.args]
     results = block.values[node] = [_result(block, node, i) for i in range(len(node.type))]
     for found, type in zip(results, node.type, strict=True):
-        _clear(block, found, type, note(node))
+        _clear(block, found, type, Note(node))
     block.lowering.checks.append((node, L.Literal(0)))
-    call = L.Extern(entry, _arrays(inputs), _arrays(results), len(block.lowering.checks), note=f"{node.attrs['own'].name}: {note(node)}")
+    call = L.Extern(entry, _arrays(inputs), _arrays(results), len(block.lowering.checks), note=f"{node.attrs['own'].name}: {Note(node)}")
     block.out.append(call)
 
 
@@ -27,7 +27,7 @@ def _arrays(views: list[Stored]) -> tuple[L.Array, ...]:
     return tuple(L.Array(v.buffer, v.offset, tuple(map(extent, v.shape))) for v in views)
 
 
-def _clear(block: Block, target: Stored, type: TensorType, text: str) -> None:
+def _clear(block: Block, target: Stored, type: TensorType, text: object) -> None:
     block.copy(target, lambda i: const(0, type.dtype), text)
 
 
@@ -36,7 +36,7 @@ def _contiguous(block: Block, arg: Node, owner: Node) -> Stored:
     if found.is_dense:
         return found
     dense = block.temporary(arg.type, owner)
-    block.copy(dense, found.load, note(arg))
+    block.copy(dense, found.load, Note(arg))
     return dense
 
 

@@ -10,7 +10,7 @@ from ...graph.ir import Node
 from ...graph.types import HALVES
 from .. import loop_ir as L
 from .block import Block
-from .state import nest, note
+from .state import Note, nest
 
 
 def fit(block: Block, node: Node) -> None:
@@ -30,5 +30,5 @@ def fit(block: Block, node: Node) -> None:
     block.lowering.checks.append((node, L.Literal(0)))
     shown = L.Literal(0) if node.type.is_float else L.AsIndex(value)
     check = L.Check(held, len(block.lowering.checks), shown)
-    store = L.Store(target.buffer, target.at(indices), found, note=note(node))
+    store = L.Store(target.buffer, target.at(indices), found, note=Note(node))
     block.out += nest(loops, [L.Let(name, block.at(x, indices)), check, store])

@@ -14,7 +14,7 @@ from ...graph.types import TensorType
 from .. import loop_ir as L
 from .block import Block
 from .ops import LOWER
-from .state import DTYPES, Build, Inline, Lowering, Part, Range, Unsupported, note
+from .state import DTYPES, Build, Inline, Lowering, Note, Part, Range, Unsupported
 from .storage import Stored, count, row_major
 
 __all__ = ["Lowered", "Unsupported", "lower", "shared_work"]
@@ -61,7 +61,7 @@ def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     main.lower()
     for o, place in zip(graph.outputs, outputs, strict=True):
         if targets[o] is not place:
-            main.copy(place, targets[o].load, note(o))
+            main.copy(place, targets[o].load, Note(o))
     main.finish()
     sizes = tuple(L.Size(s.name) for s in found)
     arguments = tuple(inputs), tuple(o.buffer for o in outputs), sizes, tuple(lowering.pool.buffers)
@@ -158,13 +158,13 @@ def _derived(graph: Graph) -> Iterator[Symbol]:
         types = [node.type] if isinstance(node.type, TensorType) else node.type
         extents = [n for t in types for n in t.shape] + [n for v in node.attrs.values() for n in (v if isinstance(v, tuple) else (v,))]
         yield from (s for s in symbols(extents) if s.of)
-    for body in graph.bodies():
+    for body in graph.bodies:
         yield from _derived(body)
 
 
 def _constants(graph: Graph) -> list[Node]:
     """The constants of a graph and its bodies that are passed as arguments: arrays and parameters."""
     found = [n for n in graph.constants if n.type.shape or n.op.name == "parameter"]
-    for body in graph.bodies():
+    for body in graph.bodies:
         found += _constants(body)
     return list(dict.fromkeys(found))

@@ -9,7 +9,7 @@ from ...graph.ir import Node
 from ...primitives.index import PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL
 from .. import loop_ir as L
 from .block import Block
-from .state import nest, note
+from .state import Note, nest
 from .storage import extent
 
 
@@ -68,7 +68,7 @@ def random(block: Block, node: Node) -> None:
     found = rounds.run(start, key)
     first = target.at((*lead, *[L.Literal(0)] * len(node.attrs["shape"])))
     saves = [_save(block, target.buffer, first, j * 4 + i, n, value, dtype) for i, value in enumerate(found)]
-    block.out += nest(loops, [L.For(j, (n + 3) // 4, (*rounds.made, *saves), note=note(node))])
+    block.out += nest(loops, [L.For(j, (n + 3) // 4, (*rounds.made, *saves), note=Note(node))])
 
 
 def _save(block: Block, buffer: L.Buffer, first: L.Index, at: L.Index, n: L.Index, value: L.Expr, dtype: np.dtype) -> L.If:

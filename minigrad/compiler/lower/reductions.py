@@ -16,7 +16,7 @@ from ...graph.types import WIDE, TensorType
 from ...primitives import reduce
 from .. import loop_ir as L
 from .schedule import Cluster
-from .state import Range, const, nest, note
+from .state import Note, Range, const, nest
 from .storage import Indices, Stored
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Nest:
         x = self.block.at(node.args[0], self.block.full(node.args[0], self.here))
         outer = self.block.full(node, tuple(i for a, i in enumerate(self.here) if a not in self.axes))
         if not self.axes:
-            self.body.append(L.Store(target.buffer, target.at(outer), x, note=note(node)))
+            self.body.append(L.Store(target.buffer, target.at(outer), x, note=Note(node)))
         elif self.in_registers:
             self.accumulate(node, target.buffer, target.at(outer), x)
         else:
@@ -93,7 +93,7 @@ class Nest:
         dtype, name = str(node.type.dtype), self.block.lowering.name("a")
         sum_ = L.Read(name, dtype)
         zero = L.Declare(name, const(identity(node), node.type.dtype))
-        self.body.append(L.Assign(name, L.Binary(FOLD[node.op.name], sum_, x), note=note(node)))
+        self.body.append(L.Assign(name, L.Binary(FOLD[node.op.name], sum_, x), note=Note(node)))
         if self.divided is None or not is_blocked(node):
             self.before.append(zero)
             self.after.append(L.Store(buffer, place, sum_))
@@ -106,13 +106,13 @@ class Nest:
 
     def accumulate_in_memory(self, node: Node, target: Stored, outer: Indices, x: L.Expr) -> None:
         zero = const(identity(node), node.type.dtype)
-        self.block.copy(target, lambda i: zero, "")
+        self.block.fill(target, identity(node), "")
         place, sum_ = target.at(outer), target.load(outer)
-        self.body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], sum_, x), note=note(node)))
+        self.body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], sum_, x), note=Note(node)))
         if self.divided is None or not is_blocked(node):
             return
         total = self.block.lowering.pool.allocate(TensorType(target.shape, WIDE))
-        self.block.copy(total, lambda i: const(0, WIDE), "")
+        self.block.fill(total, 0, "")
         more = L.Binary("add", total.load(outer), L.Cast(str(WIDE), sum_))
         self.closing += [L.Store(total.buffer, total.at(outer), more), L.Store(target.buffer, place, zero)]
         self.sums.append((target, total))

@@ -11,7 +11,6 @@ import numpy as np
 
 from ...graph.dims import Symbol
 from ...graph.ir import Node
-from ...origin import Origin
 from .. import loop_ir as L
 from .storage import Indices, Pool, Stored
 
@@ -64,10 +63,17 @@ class Lowering:
         return L.LoopVar(self.name("i"))
 
 
-def note(node: Node) -> str:
-    """'h: float32(3) = tanh  train.py:41 `h = mg.tanh(x + h @ W)`'."""
-    place = node.origin or Origin()
-    return f"{node.name + ' = ' if node.name else ''}{node.op.name} {node.type}  {place.describe()}".replace("\n", " ")
+@dataclass(frozen=True)
+class Note:
+    """The comment of a statement, worked out when someone reads it:
+    'h: float32(3) = tanh  train.py:41 `h = mg.tanh(x + h @ W)`'."""
+
+    node: Node
+
+    def __str__(self) -> str:
+        node = self.node
+        text = f"{node.name + ' = ' if node.name else ''}{node.op.name} {node.type}  {node.origin.describe()}"
+        return text.replace("\n", " ")
 
 
 def const(value: Any, dtype: np.dtype) -> L.Const:

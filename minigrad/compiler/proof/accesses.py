@@ -32,7 +32,7 @@ class Access:
     facts: Facts
     writes: bool
     text: L.IndexLike
-    note: str
+    note: object
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Length:
     count: Polynomial
     facts: Facts
     text: L.IndexLike
-    note: str
+    note: object
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Accesses:
         self.facts: list[Polynomial] = []
         self.outside: set[str] = set()  # the variables declared outside the shared statement
         self.declared: set[str] = set()
-        self.note = ""
+        self.note: object = ""
 
     def function(self, f: L.Function) -> None:
         for size in f.sizes:  # before all other variables
@@ -198,7 +198,7 @@ class Accesses:
     def matrix(self, view: L.View, i: L.LoopVar, j: L.LoopVar, writes: bool = False) -> None:
         self.access(view.buffer, L.as_index(view.offset) + i * view.row_stride + j * view.column_stride, writes)
 
-    def length(self, count: L.IndexLike, note: str) -> None:
+    def length(self, count: L.IndexLike, note: object) -> None:
         self.lengths.append(Length(self.index(count), tuple(self.facts), count, note))
 
     def access(self, buffer: L.Buffer, index: L.IndexLike, writes: bool = False) -> None:

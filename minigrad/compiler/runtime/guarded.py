@@ -136,12 +136,13 @@ def _fault_message(lowered: Lowered, harm: Harm, sizes: dict[str, int]) -> str:
 
 def _writers(lowered: Lowered, buffer: L.Buffer) -> list[str]:
     """The notes of the statements that write a buffer. A statement without a note has the note before it."""
-    found, note = [], ""
+    found: list[object] = []
+    note: object = ""
     for stmt in (s for phase in lowered.phases for s in L.walk(phase.body)):
         note = stmt.note or note
         if buffer in _targets(stmt):
             found.append(note)
-    return list(dict.fromkeys(filter(None, found)))
+    return list(dict.fromkeys(map(str, filter(None, found))))
 
 
 def _targets(stmt: L.Stmt) -> tuple[L.Buffer, ...]:

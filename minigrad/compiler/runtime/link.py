@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import threading
 from collections.abc import Sequence
 
@@ -16,13 +15,10 @@ import llvmlite
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
-from ..llvm.functions import Unit
-from ..llvm.gemm import gemm_module
-from ..llvm.gemm_kernels import tile
+from ..llvm.functions import OUTSIDE, Unit, outside
 from . import cache
 from .assemble import FLAGS, assemble_all, machine, target_machine
 
-GEMM = re.compile(r"^declare .*@(mg_gemm_\w+)\(", re.MULTILINE)
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
 _linked: dict[str, tuple[int, bytes]] = {}  # the address and the object code of each function of the process
@@ -46,26 +42,23 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 def link(units: Sequence[Unit]) -> dict[str, int]:
     """The address of each function; of those that are new in the process after compiling, or loading from the disk cache, and linking."""
     with _lock:
-        machine()
-        products = {name for u in units for name in GEMM.findall(u.text)}
-        groups = [*([_product(name)] for name in sorted(products - _linked.keys())), units]
-        found = _object_code(groups)
-        new = {u.name: c for u, c in zip(itertools.chain(*groups), itertools.chain(*found), strict=True) if u.name not in _linked}
+        shared = {name for u in units for name in OUTSIDE.findall(u.text)}
+        features = machine()[2].split(",")
+        groups = [*([outside(name, features)] for name in sorted(shared - _linked.keys())), units]
+        found = zip(itertools.chain(*groups), itertools.chain(*_object_code(groups)), strict=True)
+        new = {u.name: (u, c) for u, c in found if u.name not in _linked}
         if new:
             engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-            for code in new.values():
+            for _, code in new.values():
                 engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             engine.finalize_object()
             _engines.append(engine)
-            for name, code in new.items():
-                address = engine.get_function_address(name)
-                llvm.add_symbol(name, address)
-                _linked[name] = address, code
+            for unit, code in new.values():
+                addresses = [engine.get_function_address(name) for name in (unit.name, *unit.others)]
+                for name, address in zip((unit.name, *unit.others), addresses, strict=True):
+                    llvm.add_symbol(name, address)
+                _linked[unit.name] = addresses[0], code
         return {u.name: _linked[u.name][0] for u in units}
-
-
-def _product(name: str) -> Unit:
-    return Unit(name, gemm_module(tile(name.removeprefix("mg_gemm_"), machine()[2].split(","))), plain=False)
 
 
 def _object_code(groups: Sequence[Sequence[Unit]]) -> list[list[bytes]]:

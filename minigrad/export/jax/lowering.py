@@ -96,7 +96,7 @@ def _resolved(value: Any, sizes: Sizes) -> Any:
 def _is_wide(graph: Graph) -> bool:
     """Whether a graph computes in float64."""
     nodes = (*graph.params, *graph.nodes)
-    return any(isinstance(n.type, TensorType) and n.type.dtype == WIDE for n in nodes) or any(map(_is_wide, graph.bodies()))
+    return any(isinstance(n.type, TensorType) and n.type.dtype == WIDE for n in nodes) or any(map(_is_wide, graph.bodies))
 
 
 def _run(graph: Graph, args: Sequence[Any], sizes: Sizes, guards: Guards) -> list[Any]:
