@@ -10,6 +10,7 @@ import pytest
 from children import run
 from hypothesis import given
 from hypothesis import strategies as st
+from shares import shared
 
 import minigrad as mg
 
@@ -70,7 +71,7 @@ def off(found: Any, exact: Any) -> float:
     return float(np.max(np.abs(found.numpy().astype("float64") / exact.numpy().astype("float64") - 1)))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", shared(LAYOUTS))
 def test_a_sum_of_ten_million_is_right_to_a_millionth(layout: str, unguarded: None) -> None:
     """Compiled at another size. All elements are 0.1, so that errors of rounding do not cancel."""
     shape, f = LAYOUTS[layout]

@@ -130,7 +130,7 @@ def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: 
 
         lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
         source = np.ascontiguousarray(updates).reshape(lead, index.size, inner)
-        scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index).reshape(-1), source)
+        scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index, INT).reshape(-1), source)
         return out
     position: Any = (slice(None),) * axis + (index,)
     combine.at(out, position, updates)
@@ -359,7 +359,7 @@ def _random_numpy(key: np.ndarray, stream: np.ndarray, shape: Shape, dtype: np.d
     keys, streams = key.reshape(-1, 2), np.broadcast_to(stream, key.shape[:-1]).reshape(-1)
     counters = [np.array([0, 0, s, domain], UINT64) for s in streams]
     rows = [np.random.Philox(key=k, counter=c).random_raw(count) for k, c in zip(keys, counters, strict=True)]
-    bits = np.array(rows, UINT64).reshape(*key.shape[:-1], *shape)
+    bits = np.array(rows, UINT64).reshape((*key.shape[:-1], *shape))
     if dtype == UINT64:
         return bits
     kept = np.finfo(dtype).nmant + 1

@@ -317,7 +317,7 @@ class Block:
             raise Unsupported(f"dtype {dtype}")
         if op is index.one_hot:
             place = self.at(node.args[0], indices[:-1])
-            hit = L.Compare("eq", place, L.FromIndex(indices[-1], place.dtype))
+            hit = L.Compare("eq", L.Cast("int64", place), L.FromIndex(indices[-1], "int64"))  # in a narrow dtype a long axis would wrap
             return L.Select(hit, const(1, node.type.dtype), const(0, node.type.dtype))
         x = [self.at(a, indices) for a in node.args]
         if op is elementwise.where:

@@ -113,11 +113,13 @@ def roll(block: Block, node: Node) -> None:
 
 
 def _checked(block: Block, node: Node, position: L.Expr, n: L.Index) -> tuple[list[Any], L.AsIndex]:
-    """Statements that compute an index from data and check its bounds, and the index. Negative indices count from the end."""
+    """Statements that compute an index from data and check its bounds, and the index. Negative indices count from the end; one that int64
+    does not hold is negative there, and out of bounds."""
     raw, name = block.lowering.name("v"), block.lowering.name("v")
     size = L.FromIndex(n, "int64")
     value = L.Read(raw, "int64")
-    wrapped = L.Select(L.Compare("lt", value, L.Const("int64", 0)), L.Binary("add", value, size), value)
+    from_end = L.Select(L.Compare("lt", value, L.Const("int64", 0)), L.Binary("add", value, size), value)
+    wrapped = value if position.dtype == "uint64" else from_end
     good = L.Binary("and", L.Compare("ge", L.Read(name, "int64"), L.Const("int64", 0)), L.Compare("lt", L.Read(name, "int64"), size))
     block.lowering.checks.append((node, n))
     code = len(block.lowering.checks)
