@@ -227,7 +227,7 @@ def remake(node: Node, args: tuple[Node, ...]) -> Node:
     mode = _mode.get()
     if not isinstance(mode, Table):
         return make(node.op, args, node.attrs)
-    alike = all([a.type is b.type for a, b in zip(args, node.args, strict=True)])
+    alike = all(a.type is b.type for a, b in zip(args, node.args, strict=True))
     return _make_traced(mode, node.op, args, node.attrs, node.type if alike else None)
 
 
