@@ -6,8 +6,7 @@ const live = { program: null, recorded: null, base: null, now: null, changes: []
 let opened = null;
 const ready = () => opened ??= D.live ? openProgram() : Promise.resolve(false);
 async function openProgram() {
-  const text = new Blob([bytes(D.live)]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const P = readProgram(await new Response(text).json());
+  const P = await readProgram(D.live);
   live.base = live.now = computed(P, []);
   live.recorded = {
     templates: D.templates.map(({ numbers, edges }) => ({ numbers, edges })), shared: D.shared.map(({ numbers }) => ({ numbers })),
