@@ -74,6 +74,9 @@ def panels(
     timeline = wiring.timeline
     in_time = timeline.key_of is step_key  # of blocks the first axis need not be the batch: only gradients are shown
     recorded = [_recorded(outputs, wiring, e) if in_time else {} for e in examples]
+    if given and not (in_time and timeline.end):
+        notes.append(f"{', '.join(map(text.clean, given))}: left out, since there are no steps of time beside which they could stand")
+        given = {}
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for name, array in _checked(given, timeline.end).items():
