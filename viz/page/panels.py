@@ -220,7 +220,7 @@ def _stacked(found: Mapping[int, tuple[Node, np.ndarray]], length: int, example:
 
 
 def _strip(row: Row, notes: list[str]) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves and classes are float32; heat maps are bytes on the scale of the panel."""
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves and classes are float32, heat maps bytes on the panel's scale."""
     panel, flat, present = row.panel, row.panel.rows, row.present
     strip = {"label": panel.label, "kind": panel.kind, "rows": flat.shape[1], "order": _order(panel.label), "source": row.source}
     if panel.kind in ("curves", "classes"):
