@@ -15,8 +15,8 @@ from .wiring import Step, Wiring
 
 MOST = 40  # parts of a step with more have no picture
 NOTE = (
-    "a card is a value with a name, and what leads to it alone: violet a state, red what is written, blue what is looked up and read; "
-    "a yellow box is a learned layer that several of them read"
+    "a card is a value with a name, and what leads to it alone; violet is a state, red what is written, blue what is looked up and read, "
+    "where colours do not show gradients; a box is a few numbers, a readout, or what several cards read"
 )
 
 
