@@ -34,7 +34,7 @@ slow: .venv/.dev
 
 # The tests that compile, every program compared with the interpreter at each new set of sizes.
 checked: .venv/.dev
-	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 tests --ignore tests/viz --ignore tests/browser
+	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 -m "not slow" tests --ignore tests/viz --ignore tests/browser
 
 # Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others, JOBS the processes.
 GRAPHS ?= 100000
@@ -55,7 +55,7 @@ array-api: .venv/.dev
 
 coverage: .venv/.dev
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2
+	$(BIN)/python -m coverage run -m pytest -n 2 -m "not slow"
 	$(BIN)/python -m coverage report --include 'minigrad/*'
 	$(BIN)/python -m coverage report --include 'models/*,viz/*'
 

@@ -18,10 +18,10 @@ def shared(cases: Iterable[Any], turn: int = 0, of: int = 3) -> list[Any]:
 
 
 def swept(case: Any) -> Any:
-    """A case that only the sweeps run. A tuple is the values of several arguments."""
+    """A case that only the sweeps run. A plain tuple is the values of several arguments."""
     if isinstance(case, type(pytest.param())):
         return pytest.param(*case.values, marks=[*case.marks, pytest.mark.sweep], id=case.id)
-    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.sweep)
+    return pytest.param(*(case if type(case) is tuple else (case,)), marks=pytest.mark.sweep)
 
 
 def examples(count: int) -> Any:

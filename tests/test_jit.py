@@ -143,7 +143,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS), ids=lambda m: type(m).__name__)
 def test_models_and_their_gradients_agree_on_three_legs(model):
     model = tree.map(lambda p: p.astype("float64"), model)
     three_legs(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))), model, XS, rtol=1e-10)
@@ -162,7 +162,7 @@ def test_a_new_batch_size_or_length_takes_the_same_program():
     assert sum(map(len, fast.programs.values())) == 1
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS, 1), ids=lambda m: type(m).__name__)
 def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, monkeypatch):
     fast = mg.jit(lambda m, xs: m(xs))
     xs = RNG.standard_normal((5, 19, 3)).astype("float32")
@@ -175,7 +175,7 @@ def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, 
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS, 2), ids=lambda m: type(m).__name__)
 def test_the_machine_code_does_not_depend_on_the_sizes_seen_first(model):
     def code(*shape):
         fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))

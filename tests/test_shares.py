@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from shares import shared, swept
+
+
+class Named(NamedTuple):
+    a: int
+    b: int
 
 
 def fast(cases: list[Any]) -> list[Any]:
@@ -27,6 +32,7 @@ def test_a_swept_case_keeps_its_values_its_marks_and_its_name() -> None:
     assert (found.values, found.id, [m.name for m in found.marks]) == ((1, 2), "both", ["skip", "sweep"])
     assert swept((1, 2)).values == (1, 2)
     assert swept("a").values == ("a",)
+    assert swept(Named(1, 2)).values == (Named(1, 2),)
 
 
 def test_ci_runs_the_sweeps() -> None:

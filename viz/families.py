@@ -20,7 +20,8 @@ class Family(NamedTuple):
     """A family of cells.
 
     needs    the names by which its loops are known;  lacks    names that its loops do not have
-    memory   values that are heat maps: what the cell remembers in;  rows    what a row of them is, where it has a number
+    memory   values that are heat maps: what the cell remembers in
+    rows     of a memory whose rows have numbers, what stands at the first one: the top of a stack, a head; or else "slot"
     write, read    values that change the memory, and that look something up in it; by default the scopes of these names tell
     boxes    scopes that are one box each, with all that is in them
     weights  values that are weights between 0 and 1;  elements    the names of the elements of a value
@@ -50,8 +51,8 @@ ACTIONS = {"actions": ("push", "pop", "no-op")}
 MOVES = {"moves": ("stay", "left", "right", "jump left", "jump right")}
 FAMILIES = (
     Family("M rows accessed", "M", weights="w_write w_read", rows="slot", boxes="controller"),  # SAM
-    Family("s actions pushed", "s", "actions pushed", "top", "actions", "cell", ACTIONS),  # Stack-RNN
-    Family("tape moves written", "tape", "moves written", "", "moves", "cell", MOVES),  # Tape-RNN
+    Family("s actions pushed", "s", "actions pushed", "top", "actions", "top", ACTIONS),  # Stack-RNN
+    Family("tape moves written", "tape", "moves written", "", "moves", "head", MOVES),  # Tape-RNN
     Family("S kappa k v", "S", "kappa a w k v", "r"),  # RWKV-7, whose r asks
     Family("S k v q", "S", "alpha beta k v", "q r"),  # DeltaNet, linear attention
     Family("C n k v q", "C", "i' f' k v", "q"),  # mLSTM

@@ -105,7 +105,7 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     if array is None:
         fills = ((style.NO_GRADIENT,),) if colours.gradient else ()
     else:
-        grid = heat.field.grid(shaped(item, array), colours.gradient)
+        grid = pooled(heat.field.grid(shaped(item, array), colours.gradient), heat.h, heat.w)
         fills = by_gradient(grid, colours) if colours.gradient else by_value(grid, heat.scale, heat.top)
         title = (
             f"{title} · colours from {-heat.top if heat.scale == 'signed' else 0:.3g} to {heat.top:.3g}" * (not colours.gradient) or title

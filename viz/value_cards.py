@@ -13,6 +13,7 @@ from . import families, style, text
 from .families import Family, Known, family_of
 from .heat import Field, FixedHeat, greatest, value_of
 from .layout import FixedWord
+from .leaves import is_element
 from .named_parts import Parts
 from .parts import Part, inner_scope
 from .timeline import Item
@@ -22,10 +23,10 @@ FEW, WHOLE = 2, 8  # so many numbers are written, and so many whole numbers
 ROWS, MANY = 16, 64  # rows that are shown of a memory with numbered rows, and of another
 SEEN = 0.05  # slots with a weight from here on are shown
 READOUT = "y"  # the name of what a step gives: with weights it is a box
-SIZE, SMALL = 9.0, 7.5  # of the names, and of the words in a card
+SIZE, SMALL, TINY = 9.0, 7.5, 7.0  # of the names, of the words in a card, and of the numbers of rows
 PAD, HEAD, WORDS = 5.0, 13.0, 10.0  # around the numbers; the heights of a card's name, and of the names of elements
-NUMBER, BESIDE, GAP = 13.0, 9.0, 5.0  # the widths of the numbers of rows, of the weights beside them, and between two heat maps
-WIDE = 96.0  # of a memory, about
+BESIDE, GAP = 9.0, 5.0  # the widths of the weights beside rows, and between two heat maps
+WIDE, LONGEST = 96.0, 180.0  # of a memory, about, and of a vector
 STATE = ("#F6F1FA", style.LOOKS["state"].stroke)
 
 
@@ -95,9 +96,15 @@ class Cards:
         self.items, self.step, self.seen, self.known = wiring.items, step, seen, seen.families[step.number]
         ahead = wiring.steps[wiring.position[step.number] + 1 :][:1]
         self.states = set(step.exits) if any(s.label for s in ahead) else set()
-        dims = [self._dims(p.value) for p in found.parts if p.value is not None]
-        first = {d[:1] for d in dims}
-        self.lead = int(len(first) == 1 and first != {()} and any(len(d) > 1 for d in dims))
+        self.lead = self._lead([p.value for p in found.parts if p.value is not None])
+
+    def _lead(self, values: Sequence[int]) -> int:
+        first = {self._dims(v)[:1] for v in values}
+        if len(first) != 1 or first == {()}:
+            return 0
+        inputs = [len(self._dims(a)) - is_element(self.items[a].node) for a in self.step.inputs if self.items[a].node.op.name == "slice"]
+        memory = [len(self._dims(v)) - 1 for v in values if self._role(v) == "memory"]
+        return int(min(inputs or memory or [1]) > 1)
 
     def _dims(self, item: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.items[item].shape or getattr(self.items[item].node.type, "shape", ()))
@@ -166,7 +173,7 @@ class Cards:
         rows, columns = math.prod(dims[:-1]), dims[-1]
         names = self._family(value).elements.get(self._plain(value), ())[:columns]
         pitch = max([min(max(84.0 / columns, 1.5), 9.0), *(text.width(n, SMALL) + 5 for n in names)])
-        wide, high = max(pitch * columns, 30.0), min(max(36.0 / rows, 2.5), 8.0) * rows
+        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(max(36.0 / rows, 2.5), 8.0) * rows
         top = PAD + high + (WORDS if names else 0.0)
         title = self._name(value)
         card = Card(max(wide, text.width(title, SIZE)) + 2 * PAD, top + HEAD, panel=self._panel(value))
@@ -182,18 +189,19 @@ class Cards:
         *heads, rows, columns = dims
         count, shown = math.prod(heads), self._rows(value, rows)
         beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
-        numbers = NUMBER if self._family(value).rows else 0.0
+        labels = self._labels(value, shown)
+        numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
         pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
-        wide = max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0)
+        wide = min(max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0), LONGEST / count)
         high = pitch * len(shown)
         inner = numbers + count * wide + (count - 1) * GAP + sum(BESIDE + 3 for found in beside.values() if found)
         title, head = f"{self._name(value)}  {text.shape([n for n in dims if n > 1])}", HEAD + (WORDS if any(beside.values()) else 0.0)
         card = Card(max(inner, text.width(title, SIZE)) + 2 * PAD, PAD + high + head)
         card.words.append(FixedWord(card.w / 2, PAD + high + head - HEAD / 2 - 0.5, title, "", SIZE, "middle", style.TEXT))
         x = (card.w - inner) / 2 + numbers
-        for k, row in enumerate(shown) if numbers else ():
+        for k, label in enumerate(labels):
             if pitch >= 8 or k % 2 == 0:
-                card.words.append(FixedWord(x - 3, PAD + high - (k + 0.5) * pitch, str(row), "", SMALL - 0.5, "end"))
+                card.words.append(FixedWord(x - 3, PAD + high - (k + 0.5) * pitch, label, "", TINY, "end"))
         for role, found in beside.items():
             if role == "read":
                 x = self._heads(card, value, x, wide, high, count, None if len(shown) == rows else tuple(shown))
@@ -215,6 +223,11 @@ class Cards:
         if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
             return self.seen.slots
         return range(min(count, ROWS if self._family(value).rows else MANY))
+
+    def _labels(self, value: int, shown: Sequence[int]) -> list[str]:
+        """The numbers of rows; in place of the first one its name: the top of a stack."""
+        first = self._family(value).rows
+        return [first if row == 0 and first != "slot" else str(row) for row in shown] if first else []
 
     def _beside(self, card: Card, role: str, rows: int, weights: int, shown: tuple[int, ...], x: float, high: float) -> None:
         """The weights with which slots are written or read, as a column beside them."""

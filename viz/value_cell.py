@@ -39,8 +39,7 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
         found.append("values are those of the first member of the batch, gradients those of the whole batch")
     if any(f.rows == "slot" for f in families):
         found.append(f"at most {ROWS} slots are shown, those with the greatest weights: {seen.left_out} others are written or read")
-    if any(f.rows == "cell" for f in families):
-        found.append(f"at most {ROWS} cells are shown, from the top, where the head is")
+    found += [f"at most {ROWS} cells are shown, from the {f.rows} on" for f in families if f.rows in ("top", "head")]
     before = {wiring.chip(a): None for s in drawn for row in s.chips for _, a in row if not wiring.items[a].leaf}
     return found + ([f"what stands before the steps is read in each step without a line: {', '.join(before)}"] if before else [])
 

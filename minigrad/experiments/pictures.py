@@ -198,8 +198,7 @@ def inside(e: Experiment, model: Any, path: Path) -> Path:
 
 
 def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
-    """The model's graph over a few time steps."""
+    """The model's graph over a few time steps, with the values of one sequence where its cell shows some."""
     xs = example(e)[0][:steps]
-    graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
-    viz.unrolled(graph, steps=steps, level=level).save(path)
+    viz.unrolled(lambda model, xs: model(xs), model, mg.tensor(xs), steps=steps, level=level).save(path)
     return path

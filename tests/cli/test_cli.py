@@ -204,11 +204,16 @@ def test_a_run_stops_when_it_has_learned(tmp_path, monkeypatch):
         (["--lr", "nan"], "lr must be a finite number"),
         (["--lr", "-1"], "lr must be a finite number"),
         (["--clip-norm", "0"], "clip_norm must be a finite number"),
+        (["--until", "nan"], "until must be a number"),
     ],
 )
 def test_bad_settings_are_refused_before_a_folder_is_made(tmp_path, args, message):
     assert message in call("train", "copy", *args, "--out", tmp_path / "r", code=1)
     assert not (tmp_path / "r").exists()
+
+
+def test_train_without_a_task_says_how_it_is_used():
+    assert "Usage: " in CliRunner().invoke(app, ["train"]).output
 
 
 def test_draw_a_model(tmp_path):

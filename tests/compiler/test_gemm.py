@@ -47,7 +47,7 @@ def check(m, n, k, layouts, dtype, seed=0):
     np.testing.assert_array_equal(whole, before, err_msg="wrote outside of C")
 
 
-SIZES = st.sampled_from((0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 20, 31, 33, 48, 64, 65, 100, 130, 260))
+SIZES = st.sampled_from((0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16, 17, 20, 31, 33, 48, 64, 65, 100, 127, 130, 260))
 
 
 @examples(300)

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import shares
 from children import GUARD
 
 import minigrad as mg
@@ -246,7 +247,7 @@ def test_shared_statements_do_not_stand_in_a_branch():
         verify(L.Function("f", (X,), (Y,), (N,), (), (L.If(L.Compare("eq", ONE, ONE), (shared(J, L.Store(Y, J, ONE)),)),)))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", shares.shared(range(12)))
 def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkeypatch):
     monkeypatch.setattr(lowering, "SHARED_WORK", 0)
     monkeypatch.setattr(executable, "THREAD_WORK", 1)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from minigrad.models import RNN
 from minigrad.models.tasks.metrics import measure
+from shares import shared
 from typer.testing import CliRunner
 
 from minigrad.cli import app
@@ -21,7 +22,7 @@ from minigrad.experiments.compare.trained import state_floats
 from minigrad.experiments.run import Run
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", shared(ROWS), ids=lambda row: row.name)
 def test_every_model_of_a_row_has_settings_that_make_a_run(row: Row) -> None:
     """Of each a run's folder; settings of the row that a model lacks are those of another model."""
     configs = [story.config_of(row, entry, seed=1) for entry in row.entries]

@@ -123,6 +123,7 @@ def test_a_first_step_with_fewer_operations_is_a_step() -> None:
     [
         pytest.param(lambda i, t, k: [i - 1, ("W", i)] if i else [("W", i)], id="layers with weights of their own"),
         pytest.param(lambda i, t, k: [i - 1, "W"] if k else ["W"], id="steps that read nothing of the one before"),
+        pytest.param(lambda i, t, k: ["W"] if k or not i else [i - 1, "W"], id="steps that hand on nothing that they were given"),
     ],
 )
 def test_other_repetition_is_no_time(reads: Any) -> None:

@@ -169,6 +169,10 @@ def test_values_and_gradients_are_those_of_jax(name: str) -> None:
         np.testing.assert_allclose(a.numpy(), b, rtol=1e-12, atol=1e-13)
 
 
+def test_numpys_integers_among_the_parameters_are_numbers_in_compiled_code() -> None:
+    np.testing.assert_array_equal(mg.jit(from_jax(lambda x: jnp.pad(x, 1)))(X).numpy(), np.pad(X, 1))
+
+
 def test_extreme_numbers_are_as_in_jax() -> None:
     low, high = np.iinfo("int32").min, np.iinfo("int32").max
     x, y = np.array([low, low, low, low, high, -7, low + 1], "int32"), np.array([3, -3, low, high, low, low, 5], "int32")

@@ -49,7 +49,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "tape-rnn": {"hidden": 5, "cells": 5, "cell_size": 2, "writer": 3},
     "feedforward": {"hidden": 5},
 }
-SIZES = [(7, 4), (3, 9), (1, 1)]
+SIZES = [(7, 4), (1, 1)]  # XLA compiles a file for each
 EVERY = [name if name == "rnn" else swept(name) for name in MODELS]
 
 

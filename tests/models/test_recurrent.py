@@ -127,7 +127,7 @@ def test_unrolled_equals_scan(name, rotational):
     close(found, mg.grad(last_output)(model), 1e-9)
 
 
-@pytest.mark.parametrize("name", shared(MODELS, 2))
+@pytest.mark.parametrize("name", shared(MODELS, 2, of=5))
 def test_jit_checkpoint_and_steps_agree(name):
     model = MODELS[name]()
     value, grads = mg.value_and_grad(last_output)(model)
@@ -140,7 +140,7 @@ def test_jit_checkpoint_and_steps_agree(name):
         close(y, ys[t])
 
 
-@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+@pytest.mark.parametrize("name", shared(["slstm-exp", "mlstm", "minlstm", "s6-negative"], of=2))
 def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
     model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
     fast = mg.jit(f)

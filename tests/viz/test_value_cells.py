@@ -136,19 +136,34 @@ def test_the_slots_of_a_sparse_memory_that_are_written_and_read_are_shown_with_t
     assert any("at most 16 slots are shown" in n for n in drawing.notes)
 
 
-def test_names_make_the_picture_of_a_loop_of_the_user() -> None:
-    """A matrix memory with the names of a linear attention is drawn as one; without names the step is a box, and the notes say why."""
+def own(called: Any, xs: Any) -> Any:
+    """The loss of a loop of the user's: a matrix as memory, with a batch or without."""
 
-    def loss(W: Any, xs: Any, called: Any) -> Any:
+    def loss(W: Any, xs: Any) -> Any:
         def own(S: Any, x: Any) -> Any:
             q, k, v = (called(x @ W[n], n) for n in "qkv")
-            S = called(S + k[:, :, None] * v[:, None], "S")
-            return S, mg.sum(q[:, :, None] * S, 1)
+            S = called(S + k[..., :, None] * v[..., None, :], "S")
+            return S, mg.sum(q[..., :, None] * S, -2)
 
-        return mg.mean(mg.scan(own, mg.zeros((2, 4, 4)), xs)[1] ** 2)
+        return mg.mean(mg.scan(own, mg.zeros((*xs.shape[1:-1], 4, 4)), xs)[1] ** 2)
 
-    W = {n: np.ones((3, 4), "float32") for n in "qkv"}
-    for called, drawn in ((lambda x, name: x.named(name), True), (lambda x, name: x, False)):
-        drawing = viz.unrolled(lambda W, xs, called=called: loss(W, xs, called), W, XS, level="cell")
-        assert bool(heats(drawing.scene, "S")) == drawn
-        assert any("is one box, because its values have no names" in n for n in drawing.notes) != drawn
+    W = {n: np.random.default_rng(k).standard_normal((3, 4), dtype="float32") for k, n in enumerate("qkv")}
+    return loss, W, xs
+
+
+@pytest.mark.parametrize("xs", [XS, XS[:, 0], XS[:, :1].repeat(4, 1)], ids=["batch", "no batch", "as many as numbers"])
+def test_names_make_the_picture_of_a_loop_of_the_user(xs: Any) -> None:
+    f, *args = own(lambda x, name: x.named(name), xs)
+    timeline, _ = timeline_of(f, args, None, "grad", "cell")
+    for item, drawn in zip(
+        (i for i in timeline.items if i.name == "S" and i.named), heats(viz.unrolled(f, *args, level="cell").scene, "S"), strict=True
+    ):
+        value = item.node.value
+        assert drawn.fills == heat.by_value(value if xs.ndim == 2 else value[0], "signed", drawn.top)
+
+
+def test_without_names_a_step_is_a_box_and_the_notes_say_why() -> None:
+    f, *args = own(lambda x, name: x, XS)
+    drawing = viz.unrolled(f, *args, level="cell")
+    assert not any(p.part.heats for p in drawing.scene.placed)
+    assert any("is one box, because its values have no names" in n for n in drawing.notes)

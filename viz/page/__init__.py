@@ -16,7 +16,7 @@ from ..builder import build
 from ..colours import Colours
 from ..errors import DrawingError
 from ..steps import laid_out
-from ..timeline import Timeline
+from ..timeline import Timeline, step_key
 from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
@@ -62,6 +62,8 @@ def page(
 ) -> Page:
     """Draw time as columns that readers move, zoom, search, open and close. Below stand values, gradients and memory over time.
 
+    Without time, the columns are the numbered blocks of a network, such as those of a transformer, and below stand gradients alone.
+
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
     level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
               operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
@@ -105,6 +107,8 @@ def page(
     data = {
         "title": words,
         "gradient": colours.gradient,
+        "axis": wiring.timeline.axis,
+        "unit": "step" if wiring.timeline.key_of is step_key else wiring.timeline.axis,
         "columns": [[c.label, c.step] for c in wiring.timeline.columns],
         **graph(wiring, colours),
         **panels_of(outputs, wiring, colours, panels or {}, examples, notes),
@@ -130,7 +134,7 @@ def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring
 
 
 def _timeline(unrolling: Unrolling, level: str) -> Timeline:
-    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level)
+    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, blocks=True)
 
 
 __all__ = ["Page", "page"]

@@ -27,6 +27,7 @@ const PARTS = {
   high: [() => barText('bar-high'), v => moveBar('bar-high', Number(v) || 50)],
   wide: [() => barText('bar-wide'), v => moveBar('bar-wide', Number(v) || 25)],
   open: [() => runs(S.open) === runs(firstOpen) ? null : runs(S.open), v => { S.open = new Set(unrun(v)); layout(); fit(); controls(); }],
+  shut: [() => shutText() === firstShut ? null : shutText(), shutAs],
   t: [() => S.at ? String(S.at) : null, v => moveTo(Number(v) || 0)],
   present: [() => S.pane, v => { if (!presented()) present(v); else showPane(v); }],
   view: [() => S.own ? [(pane().w / 2 - S.x) / S.k, (pane().h / 2 - S.y) / S.k, S.k].map(v => v.toFixed(2)).join(',') : null, lookAt],

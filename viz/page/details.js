@@ -5,6 +5,7 @@ function pick(what, moved = false) {
   S.picked = what;
   sheet.querySelectorAll('.picked').forEach(n => n.classList.remove('picked'));
   if (what && what.step !== undefined) {
+    uncover(what);
     if (!moved && D.steps[what.step][0] >= 0 && D.steps[what.step][0] !== S.at) moveTo(D.steps[what.step][0], false);
     const g = drawn.get(what.step);
     if (g) g.querySelectorAll(`.node[data-row="${what.row}"]`).forEach(n => n.classList.add('picked'));
@@ -28,7 +29,7 @@ function follow() {  // select the same value in the step under the cursor
   if (row >= 0) pick({ step: stepOf(S.at), row }, true);
 }
 
-const kindOf = shared => shared < D.weights ? 'in every step' : 'initial state';
+const kindOf = shared => shared >= D.weights ? 'initial state' : D.unit === 'step' ? 'in every step' : 'weight';
 const facts = pairs => el('dl', {}, ...pairs.filter(([, v]) => v !== '' && v !== null).flatMap(([k, v]) => [el('dt', {}, k), el('dd', {}, v)]));
 
 function showDetails() {
@@ -118,7 +119,7 @@ function course(box, { step, row }) {
 function overview(box) {
   const steps = D.columns.length, ops = D.steps.reduce((sum, _, i) => sum + template(i).args.length, 0);
   box.dataset.words = '';
-  box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
+  box.append(el('h2', {}, D.title), facts([[`${D.unit}s`, String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
   const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
   if (states.length && !live.difference) {
     box.append(el('h3', {}, `‖∂${lossName()}/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),

@@ -105,13 +105,13 @@ function elementsOf(one, n, text) {
 
 // ---- changes
 
-const MOMENTS = { here: 'at', every: 'in every step', on: 'from' };
+const MOMENTS = { here: 'at', every: 'in every', on: 'from' };
 
 // The change of a target: { element, how: "set", "scale" or "cut", number, when }. Its code is what stands in the address.
 function described(one, { element = '', how, number, when = 'here' }) {
   const { spec, name, numbers, edges, column } = one, all = numbers ?? edges, label = D.columns[column]?.[0];
   const there = all.filter((v, t) => v !== null && (all.length === 1 || when === 'every' || t === column || (when === 'on' && t > column)));
-  const time = all.length === 1 ? '' : when === 'every' ? ' in every step' : ` ${MOMENTS[when]} ${label}${when === 'on' ? ' on' : ''}`;
+  const time = all.length === 1 ? '' : when === 'every' ? ` in every ${D.unit}` : ` ${MOMENTS[when]} ${label}${when === 'on' ? ' on' : ''}`;
   if (edges) return { words: `${name} cut${time}`, code: [spec, '', 'cut', '', when].join('!'), cuts: there.flat() };
   if (number === '' || !Number.isFinite(Number(number))) throw Error('give a number');
   const text = element.split(/[\s,]+/).filter(Boolean).join(', '), scaled = how === 'scale', code = [spec, text.replaceAll(' ', ''), how, Number(number), when].join('!');
@@ -191,7 +191,7 @@ function showPointed() {
 function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
   const option = (value, words) => el('option', { value, selected: value === target.how || value === target.when }, words);
-  const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
+  const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', `in every ${D.unit}`), option('on', `from ${label} on`)) : null;
   const close = el('button', { class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; $('graph').focus(); drawChanges(); } });
   const apply = el('button', { id: 'apply', onclick: applyBox }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
   const keys = e => {

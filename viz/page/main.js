@@ -20,7 +20,7 @@ function moveTo(column, show = true) {
 function controls() {
   const open = isOpen(stepOf(S.at)), some = columnStep.every(isOpen);
   $('open').setAttribute('aria-expanded', open);
-  $('open').textContent = open ? 'close step' : 'open step';
+  $('open').textContent = `${open ? 'close' : 'open'} ${D.unit}`;
   $('all').textContent = some ? 'close all' : 'open all';
 }
 
@@ -153,7 +153,7 @@ function nextNode(by) {  // select the next operation of the step under the curs
 const KEYS = {
   ArrowLeft: e => moveTo(Math.max(0, S.at - (e.shiftKey ? 10 : 1))), ArrowRight: e => moveTo(S.at + (e.shiftKey ? 10 : 1)),
   ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
-  Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
+  Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll, s: toggleScopes,
   c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
   e: () => { if (S.picked) aim(pickText()); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
   '[': () => chooseStretch([S.at, S.stretch ? Math.max(S.at, S.stretch[1]) : S.at]), ']': () => chooseStretch([S.stretch ? Math.min(S.at, S.stretch[0]) : S.at, S.at]),
@@ -179,7 +179,7 @@ function theme() {
 function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
-let firstOpen;
+let firstOpen, firstShut;
 function start() {
   $('title').textContent = D.title;
   $('time').max = Math.max(0, T - 1);
@@ -199,6 +199,8 @@ function start() {
   D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
   if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
   firstOpen = new Set(S.open);
+  columnStep.filter(i => !low(i)).forEach(i => template(i).open.scopes.forEach((_, n) => S.shut.add(scopeKey(i, n))));
+  firstShut = shutText();
   buildGraph();
   buildStrips();
   buildMemory();

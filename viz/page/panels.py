@@ -6,6 +6,7 @@ A strip is one panel: one value over all steps.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
 STATE, INPUT, WEIGHT, NAMED = range(4)  # kinds of gradient rows, in the order in which they stand
 _MEMORY = ("add", "erase", "r", "usage", "M", "memory")
+_IN_BLOCK = re.compile(r"^.*?\d+\]?\.")  # of a path, up to the number of the block
 _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
 
@@ -70,7 +72,8 @@ def panels(
 ) -> dict[str, Any]:
     """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
     timeline = wiring.timeline
-    recorded = [_recorded(outputs, wiring, e) for e in examples]
+    in_time = timeline.key_of is step_key  # of blocks the first axis need not be the batch: only gradients are shown
+    recorded = [_recorded(outputs, wiring, e) if in_time else {} for e in examples]
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for name, array in _checked(given, timeline.end).items():
@@ -178,8 +181,7 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         if key is None or not node.args or key.gradient:
             continue
         if node.name:
-            depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
-            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node)
+            add(".".join([*(s.name for s in node.origin.scopes[key.depth + 1 :]), node.name]), column.get(key), node)
     for state in wiring.stateful:
         for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == state):
             item = timeline.items[index]
@@ -283,13 +285,19 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
                 if timeline.items[leaf].leaf:
-                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)), (index, position))
+                    add(WEIGHT, _weight(wiring, leaf), step.number, colours.edges.get((index, position)), (index, position))
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
-    return [_row(label, rank, *rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
+    return [_row(label, *rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
 
 
-def _row(label: str, rank: int, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
-    words = f"{label} at t" if rank == WEIGHT else label
-    return {"label": words, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}
+def _weight(wiring: Wiring, leaf: int) -> str:
+    """The label of a weight's row. Weights of several blocks with one name in each, such as attention.W, are one row."""
+    if wiring.timeline.key_of is step_key:
+        return f"{wiring.chip(leaf)} at t"
+    return text.ending(_IN_BLOCK.sub("", wiring.items[leaf].label), 20)
+
+
+def _row(label: str, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
+    return {"label": label, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}

@@ -140,7 +140,7 @@ function buildStrips() {
   axis.addEventListener('pointerdown', e => { axis.setPointerCapture(e.pointerId); });
   axis.addEventListener('pointermove', e => { if (e.buttons === 1 && !e.shiftKey) scrub(e, axis); });
   axis.addEventListener('click', e => { if (!e.shiftKey) scrub(e, axis); });
-  $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, 'time step t'), axis, el('span', { class: 'value', id: 'here' })));
+  $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, D.axis), axis, el('span', { class: 'value', id: 'here' })));
   const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }), el('div', { id: 'ghost', hidden: true }));
   D.groups.forEach(([name, list]) => {
     const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));

@@ -106,13 +106,13 @@ class Nest:
 
     def accumulate_in_memory(self, node: Node, target: Stored, outer: Indices, x: L.Expr) -> None:
         zero = const(identity(node), node.type.dtype)
-        self.block.copy(target, lambda i: zero, "")
+        self.block.fill(target, identity(node), "")
         place, sum_ = target.at(outer), target.load(outer)
         self.body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], sum_, x), note=Note(node)))
         if self.divided is None or not is_blocked(node):
             return
         total = self.block.lowering.pool.allocate(TensorType(target.shape, WIDE))
-        self.block.copy(total, lambda i: const(0, WIDE), "")
+        self.block.fill(total, 0, "")
         more = L.Binary("add", total.load(outer), L.Cast(str(WIDE), sum_))
         self.closing += [L.Store(total.buffer, total.at(outer), more), L.Store(target.buffer, place, zero)]
         self.sums.append((target, total))

@@ -14,7 +14,7 @@ from llvmlite.binding import ffi
 from ..llvm.functions import Unit
 from .worker import cores, system_functions
 
-FLAGS = "O3 vectorize no-interleave no-unroll no-slp; functions without loops O0"
+FLAGS = "O2 vectorize no-interleave no-unroll no-slp; functions without loops O0"
 THREADS_FROM = 20_000  # characters of LLVM text that are worth starting threads, some 30 ms of compiling
 _machines: dict[tuple[bool, tuple[str, str, str]], list[llvm.TargetMachine]] = {}  # those that no thread uses now
 
@@ -60,7 +60,7 @@ def optimized(text: str, plain: bool = False, target: llvm.TargetMachine | None 
     module = llvm.parse_assembly(text, llvm.create_context())
     module.triple, module.data_layout = target.triple, str(target.target_data)
     module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=0 if plain else 3)
+    options = llvm.create_pipeline_tuning_options(speed_level=0 if plain else 2)
     options.loop_vectorization = not plain
     options.loop_interleaving = options.loop_unrolling = options.slp_vectorization = False  # each makes compiling and running slower
     builder = llvm.create_pass_builder(target, options)

@@ -43,7 +43,7 @@ def _make(body: Body) -> None:
     with body.loop(count) as i:
         operand = body.item(body.at(args, TUPLE_ITEMS), i)
         value = body.load(operand, FIELDS["value"])
-        body.go_if(body.same(value, none), "unknown")
+        body.go_if(body.emit(f"or i1 {body.same(value, none)}, {body.same(value, 'null')}"), "unknown")
         body.set(body.place(values, i), value)
         with body.when(body.same(body.load(operand, FIELDS["tracked"]), true)):
             body.set(tracked, true)

@@ -189,7 +189,7 @@ def _chains(lines: Sequence[Line], starts: Sequence[int], period: int) -> Iterat
             k < len(starts)
             and weights[k] <= weights[k - 1]
             and (weights[k] == weights[k - 1] or k == begin + 1)
-            and any(starts[k - 1] <= a < starts[k] for line in steps[k] for a in line.reads)
+            and _recurs(lines, starts[k], period)
         )
         if not goes_on:
             members = [line for step in steps[begin:k] for line in step]
@@ -198,6 +198,18 @@ def _chains(lines: Sequence[Line], starts: Sequence[int], period: int) -> Iterat
             if long and not any(line.apart for line in members) and not all(line.adds for line in members):  # a sum of many is no loop
                 yield starts[begin], k - begin
             begin = k
+
+
+def _recurs(lines: Sequence[Line], start: int, period: int) -> bool:
+    """Whether an operation of this step is computed from the same one of the step before. Else nothing is handed on from step to step."""
+    masks: dict[int, int] = {}  # operation -> those of the step before, as bits, from which it is computed
+    for i in range(start - period, start + period):
+        masks[i] = 0 if i >= start else 1 << (i - start + period)
+        for a in lines[i].reads:
+            masks[i] |= masks.get(a, 0)
+        if i >= start and masks[i] >> (i - start) & 1:
+            return True
+    return False
 
 
 def _united(step: Sequence[Line], name: str) -> set[Hashable]:
