@@ -265,7 +265,7 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
 
 def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     found = _make_traced(table, op, nodes, attrs)
-    return _make_traced(table, stop, (found,), {}) if type(found.type) is TensorType else found
+    return found if type(found.type) is not TensorType or is_number(found) else _make_traced(table, stop, (found,), {})
 
 
 def is_number(node: Node) -> bool:
