@@ -15,8 +15,8 @@ from .wiring import Step, Wiring
 
 MOST = 40  # parts of a step with more have no picture
 NOTE = (
-    "a card is a value with a name, and what leads to it alone: violet a state, red what is written, blue what is looked up and read; "
-    "a yellow box is a learned layer that several of them read"
+    "a card is a value with a name, and what leads to it alone; violet is a state, red what is written, blue what is looked up and read, "
+    "where colours do not show gradients; a box is a few numbers, a readout, or what several cards read"
 )
 
 
@@ -35,7 +35,8 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
         return []
     families = seen.families[drawn[0].number].values()
     found = [NOTE, f"a step has {max(len(s.items) for s in drawn)} operations, which belong to these cards and boxes"]
-    if any(i.node.value is not None for i in wiring.items if not i.leaf):
+    batch = Cards(wiring, drawn[0], seen, of_step(wiring.timeline, drawn[0].items, seen.families[drawn[0].number])).batch
+    if batch is not None and any(i.node.value is not None for i in wiring.items if not i.leaf):
         found.append("values are those of the first member of the batch, gradients those of the whole batch")
     if any(f.rows == "slot" for f in families):
         found.append(f"at most {ROWS} slots are shown, those with the greatest weights: {seen.left_out} others are written or read")

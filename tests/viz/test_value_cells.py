@@ -167,3 +167,15 @@ def test_without_names_a_step_is_a_box_and_the_notes_say_why() -> None:
     drawing = viz.unrolled(f, *args, level="cell")
     assert not any(p.part.heats for p in drawing.scene.placed)
     assert any("is one box, because its values have no names" in n for n in drawing.notes)
+
+
+def test_a_loop_in_python_has_the_picture_and_a_state_that_begins_in_a_later_step_stands_on_no_line() -> None:
+    """The sum of the losses begins as a number in the second step. A scalar without a batch leaves the others theirs."""
+    state, total = MODELS["deltanet"].initial_state(2), 0
+    for x in (*XS, *XS):
+        state, y = MODELS["deltanet"].step(state, mg.tensor(x))
+        total = total + mg.mean(y**2)
+    scene = viz.unrolled(total, level="cell").scene
+    check(scene)
+    drawn = [m for p in scene.placed for m in p.part.heats if " · S · " in m.title]
+    assert [np.shape(m.fills) for m in drawn] == [(2, 2)] * 2 * 6, "two heads of the first member of the batch"
