@@ -107,7 +107,7 @@ class Expressions(Arithmetic):
         raise TypeError(f"not an expression: {expr!r}")
 
 
-def every(kind: type[T], x: object) -> Iterator[T]:
+def every(kind: type[T], x: Any) -> Iterator[T]:
     """The expressions of one kind in statements, each as often as it occurs."""
     stack = [x]
     while stack:
@@ -116,7 +116,7 @@ def every(kind: type[T], x: object) -> Iterator[T]:
             yield x
         if type(x) is tuple:
             stack += reversed(x)
-        elif names := _fields(type(x)):
+        elif names := _fields(x.__class__):
             stack += [getattr(x, name) for name in names]
 
 
