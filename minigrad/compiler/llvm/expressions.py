@@ -107,7 +107,7 @@ class Expressions(Arithmetic):
         raise TypeError(f"not an expression: {expr!r}")
 
 
-def every(kind: type[T], x: object) -> Iterator[T]:
+def every(kind: type[T], x: Any) -> Iterator[T]:
     """The expressions of one kind in statements, each as often as it occurs."""
     stack = [x]
     while stack:
