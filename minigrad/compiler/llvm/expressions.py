@@ -116,7 +116,7 @@ def every(kind: type[T], x: Any) -> Iterator[T]:
             yield x
         if type(x) is tuple:
             stack += reversed(x)
-        elif names := _fields(type(x)):
+        elif names := _fields(x.__class__):
             stack += [getattr(x, name) for name in names]
 
 
