@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control.call import CALL
 from ..graph.ir import Graph, Node
-from ..graph.nodes import behind_broadcast, item, make
+from ..graph.nodes import behind_broadcast, item, make, remake
 from ..graph.types import WIDE, TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
@@ -117,7 +117,7 @@ def transpose_products(graph: Graph) -> Graph:
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         if not is_product_read_transposed(node):
-            return make(node.op, args, node.attrs)
+            return remake(node, args)
         x, y = (make(movement.permute, (a,), node.attrs) for a in args[0].args)
         return make(linalg.matmul, (y, x), {})
 

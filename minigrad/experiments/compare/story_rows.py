@@ -119,7 +119,7 @@ def _reassignment() -> Row:
 
 def _strings() -> Row:
     memories: dict[str, dict[str, Any]] = {
-        "stack-rnn": {"cell_size": 8, "cells": 128},
+        "stack-rnn": {"cell_size": 8, "cells": 128, "activation": "relu", "W_h": "glorot"},
         "tape-rnn": {"cell_size": 8, "cells": 44},
     }
     at_test = {"tape-rnn": {"cells": 128}}
