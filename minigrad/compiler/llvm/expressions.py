@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
@@ -107,7 +107,7 @@ class Expressions(Arithmetic):
         raise TypeError(f"not an expression: {expr!r}")
 
 
-def every(kind: type[T], x: object) -> Iterator[T]:
+def every(kind: type[T], x: Any) -> Iterator[T]:
     """The expressions of one kind in statements, each as often as it occurs."""
     stack = [x]
     while stack:
@@ -121,7 +121,7 @@ def every(kind: type[T], x: object) -> Iterator[T]:
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
+def _fields(kind: Any) -> tuple[str, ...]:
     """The fields in which an expression or a statement has others, the last one first; none of what is neither."""
     if not issubclass(kind, L.Stmt | L.Expr | L.Index | L.View | L.Array):
         return ()
