@@ -10,14 +10,20 @@ BIN    := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 MAKEFLAGS += --no-print-directory
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test docs lint slow checked fuzz soak array-api coverage portable wheel clean
+.PHONY: demo test docs lint fast sweep slow checked fuzz soak array-api coverage portable wheel clean
 
 demo: .venv/.cli
 	@if [ -e $(RUN)/config.json ]; then $(BIN)/minigrad train copy --resume $(RUN); else \
 	$(BIN)/minigrad train copy --model ntm $(FASTEST) --out $(RUN) --seed 0; fi
 
-test: .venv/.dev lint
-	$(BIN)/python -m pytest -n 2
+test: lint fast
+
+fast: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The whole of every table and all examples of every property, of which the fast suite has a share.
+sweep: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "sweep or hypothesis"
 
 # Sphinx's warnings are errors, and so is a link that leads nowhere. Nothing is fetched once the packages are there.
 docs: .venv/.docs
@@ -28,7 +34,7 @@ slow: .venv/.dev
 
 # The tests that compile, every program compared with the interpreter at each new set of sizes.
 checked: .venv/.dev
-	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 tests --ignore tests/viz --ignore tests/browser
+	MINIGRAD_CHECK=1 $(BIN)/python -m pytest -n 2 -m "not slow" tests --ignore tests/viz --ignore tests/browser
 
 # Random programs many ways, until 100,000 are done; stopped, it goes on where it was. GRAPHS and SEED choose others, JOBS the processes.
 GRAPHS ?= 100000
@@ -49,7 +55,7 @@ array-api: .venv/.dev
 
 coverage: .venv/.dev
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -n 2
+	$(BIN)/python -m coverage run -m pytest -n 2 -m "not slow"
 	$(BIN)/python -m coverage report --include 'minigrad/*'
 	$(BIN)/python -m coverage report --include 'models/*,viz/*'
 

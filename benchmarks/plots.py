@@ -59,7 +59,7 @@ def steps(rows: list[dict[str, Any]]) -> Any:
 
 def growth(found: dict[str, Any]) -> Any:
     sweeps, kept = found["times"], found["memory"]["bytes"]
-    figure, axes = plt.subplots(1, len(sweeps) + 1, figsize=(2.3 * len(sweeps) + 2.3, 2.3), layout="constrained")
+    figure, axes = plt.subplots(1, len(sweeps) + 1, figsize=(2.3 * len(sweeps) + 2.3, 2.6), layout="constrained")
     for a, (axis, sweep) in zip(axes, sweeps.items(), strict=False):
         for name, t in sweep["seconds"].items():
             sizes = list(map(int, t))
@@ -67,20 +67,20 @@ def growth(found: dict[str, Any]) -> Any:
             a.plot(sizes, [1e3 * v for v in t.values()], "o-", ms=3, lw=1, color=COLOURS.get(name), label=label)
         a.set(xscale="log", yscale="log", xlabel=axis, title=sweep["title"])
         label_sizes(a, sizes)
-        a.legend(frameon=False, fontsize=6)
+        legend(a)
     axes[0].set_ylabel("ms a step")
     for name, style in (("all kept", "o-"), ("checkpoints", "s--")):
         label = f"{name}, T^{found['memory']['exponent'][name]:.2f}"
         axes[-1].plot(list(map(int, kept[name])), [v / 2**20 for v in kept[name].values()], style, ms=3, lw=1, color="#c0392b", label=label)
     axes[-1].set(xscale="log", yscale="log", xlabel="T", title="NTM, B = 1: working MB")
     label_sizes(axes[-1], list(map(int, kept["all kept"])))
-    axes[-1].legend(frameon=False, fontsize=6)
+    legend(axes[-1])
     return figure
 
 
 def large(found: dict[str, Any]) -> Any:
     """Times of a step, and below them the time that its working memory takes to be moved once."""
-    figure, axes = plt.subplots(1, len(found["sweeps"]), figsize=(3 * len(found["sweeps"]), 2.5), layout="constrained")
+    figure, axes = plt.subplots(1, len(found["sweeps"]), figsize=(3 * len(found["sweeps"]), 2.8), layout="constrained")
     for a, (axis, sweep) in zip(axes, found["sweeps"].items(), strict=True):
         for name, t in sweep["seconds"].items():
             label = f"{name}, {axis}^{sweep['exponent'][name]:.2f}"
@@ -89,11 +89,16 @@ def large(found: dict[str, Any]) -> Any:
         a.plot(sizes, [1e3 * v for v in sweep["moved"].values()], "--", lw=1, color="#888", label="minigrad's memory moved once")
         a.set(xscale="log", yscale="log", xlabel=axis, title=sweep["title"])
         label_sizes(a, sizes)
-        a.legend(frameon=False, fontsize=6)
+        legend(a)
     axes[0].set_ylabel("ms a step")
     return figure
 
 
 def label_sizes(axes: Any, sizes: list[int]) -> None:
-    axes.set_xticks(sizes, list(map(str, sizes)))
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
+
+
+def legend(axes: Any) -> None:
+    """Below the axes, where no line is."""
+    axes.legend(frameon=False, fontsize=6, loc="upper center", bbox_to_anchor=(0.5, -0.22))

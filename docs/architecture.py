@@ -9,6 +9,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -20,6 +21,7 @@ BEGIN, END = "<!-- begin: python -m docs.architecture -->", "<!-- end -->"
 Imports = dict[str, set[str]]  # of a module, the modules that it imports
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Every module of the package, by its name when installed."""
     found = {}
@@ -30,6 +32,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports() -> Imports:
     """What each module imports, inside functions too."""
     known = modules()

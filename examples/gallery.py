@@ -1,6 +1,7 @@
 """Draw every model: rolled, unrolled, with its gradients; memories, maps and comparisons.
 
-python -m examples.gallery [folder [name ...]]; those of the README: python -m examples.gallery docs rolled backward gradients cell
+python -m examples.gallery [folder [name ...]]
+Those of the README: python -m examples.gallery docs rolled backward gradients cell deltanet_unrolled
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def pictures() -> Iterator[tuple[str, Any]]:
         yield f"{name}_lines", viz.unrolled(loss, model, XS[:4], level="gate")
     for name, model in OTHERS.items():
         yield f"{name}_unrolled", viz.unrolled(loss, model, XS[:4], level="cell")
+        yield f"{name}_gradients", viz.unrolled(loss, model, XS[:4], level="cell", color="grad")
     yield "lstm_operations", viz.unrolled(loss, CELLS["lstm"], XS[:4])
     yield "lstm_backward", viz.unrolled(loss, LSTM(3, 8), XS[:3], backward=True)
     yield "lstm_long", viz.unrolled(loss, CELLS["lstm"], LONG, level="cell")

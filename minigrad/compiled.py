@@ -15,30 +15,32 @@ import numpy as np
 from . import tree
 from .captured import Captured, find, is_model
 from .compiler.lower.program import Unsupported, lower
+from .compiler.runtime import eager_nodes
 from .compiler.runtime.executable import Executable
-from .compiler.runtime.objects import freeze
+from .compiler.runtime.objects import RECORDED, TRAINED
 from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
 from .errors import AbstractValueError, DTypeError, MinigradError, OutOfMemoryError, dtype_error, message, require_callable
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
-from .graph.nodes import COMPILED, CONSTANT, PARAMETER, Outside, is_paused, is_tracing, table_of_trace
+from .graph.nodes import Outside, is_paused, is_tracing, machine_code, table_of_trace
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
 from .passes.reroll.notes import noting
 from .passes.specialize import with_sizes
 from .program import Program, Specialization, Structure, explain, numbers_among
-from .results import leaf_tensors
 from .tensor import Tensor, abstract, wrap
 from .transforms.tracing import argument_names, static_places, trace_on, with_static
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
 NATIVE = frozenset(DTYPES) | HALVES
-# A specialisation, the leaves of the arguments and of what stands outside, and the arrays of these.
-Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...]]
+# A specialisation, the leaves of the arguments and of what stands outside, the arrays of these, and what stands among them.
+Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...], int]
+
+machine_code.append(eager_nodes.maker)
 
 
 class CompileWarning(UserWarning):
@@ -92,7 +94,7 @@ class Compiled:
         call = self._again((args, kwargs)) or self._looked_up(args, kwargs)
         if call is None:
             return self.function(*given[0], **given[1])
-        specialization, leaves, arrays = call
+        specialization, leaves, arrays, among = call
         try:
             outputs = specialization.run(arrays)
         except MemoryError as error:
@@ -102,27 +104,26 @@ class Compiled:
             ) from None
         if self.finite and not all(not is_float(o.dtype) or np.isfinite(o).all() for o in outputs):
             specialization.program.find_not_finite(arrays, specialization.sizes)
-        freeze(outputs)
-        nodes = [leaf.node for leaf in leaves if isinstance(leaf, Tensor)]
-        history = any(n.tracked for n in nodes if n.args) and not is_paused()
-        results = _recorded(specialization, leaves, outputs) if history else _results(specialization, leaves, nodes, outputs)
+        if among and is_paused():
+            among = 0
+        results = (
+            _recorded(specialization, leaves, outputs) if among == RECORDED else specialization.results(leaves, outputs, among == TRAINED)
+        )
         return specialization.program.unflatten(results)
 
     def _again(self, arguments: Any) -> Call | None:
         """The call with the specialisation of the call before, if these arguments fit it."""
         latest = self.latest
-        if latest is None or (leaves := latest.structure.leaves(arguments)) is None:
+        leaves = None if latest is None else latest.structure.flatten(arguments)
+        if latest is None or leaves is None:
             return None
-        outside = latest.program.outside(self.function)
-        if outside is None:
-            return None
-        leaves += outside
-        arrays = [leaf.node.value if isinstance(leaf, Tensor) else leaf for leaf in leaves]
-        for i, _ in latest.structure.numbers:
-            if arrays[i] is leaves[i]:
-                arrays[i] = as_array(leaves[i])
-        found = tuple(arrays)
-        return (latest, leaves, found) if latest.arguments.fit(found) else None
+        if latest.program.captured is not None:
+            outside = latest.program.outside(self.function)
+            if outside is None:
+                return None
+            leaves += outside
+        taken = latest.take(leaves)
+        return None if taken is None else (latest, leaves, *taken)
 
     def _looked_up(self, args: Any, kwargs: Any) -> Call | None:
         """The call with a known or a new specialisation; None if an argument is abstract."""
@@ -144,7 +145,8 @@ class Compiled:
             specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
             self.specializations[signature] = specialization
         self.latest = specialization
-        return specialization, [*leaves, *outside], (*arrays, *map(as_array, outside))
+        leaves = [*leaves, *outside]
+        return specialization, leaves, (*arrays, *map(as_array, outside)), _among(leaves)
 
     def forget(self) -> None:
         """Drop the specialisations; the programs stay."""
@@ -281,20 +283,10 @@ def as_array(leaf: Any) -> np.ndarray:
     return np.asarray(argument(leaf).numpy(), order="C")
 
 
-def _results(specialization: Specialization, leaves: Sequence[Any], nodes: Sequence[Node], outputs: Sequence[np.ndarray]) -> list[Tensor]:
-    """Results without history, with the names of their places in the result tree.
-
-    A result that f made a parameter is a parameter, and a result that is an argument is that argument. Other results that depend on
-    parameters have an operation for which `backward` raises.
-    """
-    given = {n.op for n in nodes}
-    ops = specialization.ops[(PARAMETER in given or COMPILED in given) and not is_paused()]
-    if specialization.same:
-        ops = ops.copy()
-        for result, position in specialization.same:
-            leaf = leaves[position]
-            ops[result] = leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
-    return leaf_tensors(ops, specialization.types, outputs, specialization.names)
+def _among(leaves: Sequence[Any]) -> int:
+    """What stands among the arguments of a call."""
+    tracked = [leaf.node for leaf in leaves if isinstance(leaf, Tensor) and leaf.node.tracked]
+    return RECORDED if any(n.args for n in tracked) else TRAINED if tracked else 0
 
 
 def _recorded(specialization: Specialization, leaves: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tensor]:

@@ -18,7 +18,7 @@ from .compiler.loop_ir import ALIGNMENT
 from .compiler.lower.program import lower
 from .compiler.runtime import memory
 from .compiler.runtime.executable import Executable
-from .compiler.runtime.objects import Types
+from .compiler.runtime.objects import Taken, allocator, taker, wrapper
 from .compiler.runtime.scaling import Account, accounts
 from .compiler.to_python import to_python
 from .control.scan import SCAN
@@ -28,11 +28,12 @@ from .graph.dims import Dim, Guards, Symbol
 from .graph.ir import Graph, Node, Operation
 from .graph.nodes import COMPILED, CONSTANT, PARAMETER
 from .graph.types import TensorType
-from .ops.numbers import is_number, kind_of
+from .ops.numbers import Number, is_number, kind_of
+from .origin import place
 from .passes.specialize import specialize
 from .tensor import Tensor
 from .transforms import interpret
-from .tree_code import flattener, unflattener
+from .tree_code import are_leaves, loose_flattener, unflattener
 
 
 @dataclass
@@ -122,11 +123,12 @@ class Structure:
     def leaves(self, arguments: Any) -> list[Any] | None:
         """The leaves of arguments of this structure; None if it may be another one."""
         found = self.flatten(arguments)
-        return None if found is None or numbers_among(found) != self.numbers else found
+        return None if found is None or not are_leaves(found) or numbers_among(found) != self.numbers else found
 
     @cached_property
     def flatten(self) -> Callable[[Any], list[Any] | None]:
-        return flattener(self.treedef)
+        """Gives what stands in the places of the leaves; None for another structure."""
+        return loose_flattener(self.treedef)
 
 
 class Specialization:
@@ -140,7 +142,6 @@ class Specialization:
         own = (o.name if o.args else None for o in program.graph.outputs)  # a param has the name of its argument
         self.names = [m[1] if m else name for m, name in zip(found, own, strict=True)]
         self.types = [TensorType(s, o.type.dtype) for s, o in zip(self.shapes, program.graph.outputs, strict=True)]
-        self.empty = [(memory.maker(s, t.dtype), s, t.dtype) for s, t in zip(self.shapes, self.types, strict=True)]
         self.checks = checked.wanted()
         position = {p: i for i, p in enumerate(program.graph.params)}
         # Of each result that is an argument, its position and that of the argument; and the operations of the results as nodes, if they do
@@ -148,9 +149,17 @@ class Specialization:
         self.same = [(k, position[o]) for k, o in enumerate(program.graph.outputs) if o in position and not o.learned]
         trained = tree.trained(program.graph.out_tree)  # type: ignore[arg-type]
         self.ops = [
-            [_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)] for other in (CONSTANT, COMPILED)
+            tuple(_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)) for other in (CONSTANT, COMPILED)
         ]
-        self.arguments = Types([(tuple(dims.evaluate(n, sizes) for n in p.type.shape), p.type.dtype) for p in program.graph.params])
+        self.memory, self.wrap = self.allocator(), wrapper(self.types, self.names)
+
+    @cached_property
+    def take(self) -> Callable[[list[Any]], Taken | None]:
+        """Gives the arrays of a call's leaves, those from outside too; None if they do not fit."""
+        params, kinds = self.program.graph.params, dict(self.structure.numbers)
+        shapes = [tuple(dims.evaluate(n, self.sizes) for n in p.type.shape) for p in params]
+        numbers = [_class_of(kinds[i], p.type.dtype) if i in kinds else None for i, p in enumerate(params)]
+        return taker([(s, p.type.dtype) for s, p in zip(shapes, params, strict=True)], numbers)
 
     @cached_property
     def graph(self) -> Graph:
@@ -159,17 +168,16 @@ class Specialization:
 
     def accounts(self, executable: Executable, arrays: tuple[np.ndarray, ...], threads: Sequence[int]) -> list[Account]:
         """How a call with these arrays scales."""
-        outputs = tuple([make(shape, dtype) for make, shape, dtype in self.empty])
-        return accounts(executable, (*arrays, *executable.lowered.constants, *outputs), self.numbers, threads)
+        return accounts(executable, (*arrays, *executable.lowered.constants, *self.memory()), self.numbers, threads)
+
+    def allocator(self, count: int | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
+        """Gives memory for the first results."""
+        return allocator(self.types[:count])
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         outputs = self.memory()
         self.fill(arrays, outputs)
         return outputs
-
-    def memory(self, count: int | None = None) -> tuple[np.ndarray, ...]:
-        """Memory for the first results."""
-        return tuple([make(shape, dtype) for make, shape, dtype in self.empty[:count]])
 
     def fill(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Compute the results into arrays that the caller gives."""
@@ -181,6 +189,21 @@ class Specialization:
             self.checks = "" if self.checks == "1" else self.checks
         else:
             self.program.executable.run(arrays, outputs, self.numbers)
+
+    def results(self, leaves: Sequence[Any], outputs: tuple[np.ndarray, ...], trained: bool) -> list[Tensor]:
+        """Results without history, with the names of their places in the result tree.
+
+        A result that f made a parameter is a parameter, and a result that is an argument is that argument. Other results that depend on
+        parameters, which are `trained`, have an operation for which `backward` raises.
+        """
+        ops = self.ops[trained]
+        if self.same:
+            found = list(ops)
+            for result, position in self.same:
+                leaf = leaves[position]
+                found[result] = leaf.node.op if isinstance(leaf, Tensor) else CONSTANT
+            ops = tuple(found)
+        return self.wrap(ops, outputs, place(2))
 
 
 class Layout:
@@ -207,6 +230,11 @@ def _as_result(output: Node, is_trained: bool, other: Operation) -> Operation:
     if not is_trained or output.learned is False:
         return CONSTANT
     return PARAMETER if output.learned or output.op is PARAMETER else other
+
+
+def _class_of(kind: type[Tensor], dtype: np.dtype) -> type:
+    """The class of the numbers of a kind that are held as this dtype."""
+    return {"f": float, "b": bool}.get(dtype.kind, int) if kind is Number else dtype.type
 
 
 def explain(program: Program) -> str:

@@ -14,6 +14,22 @@ def flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
     """A function that gives the leaves of a tree of this structure, in a new list, and None for a tree of another structure.
 
     It may also give None for a tree of this structure: where leaves that are no ties stand twice."""
+    take = loose_flattener(treedef)
+
+    def flatten(value: Any) -> list[Any] | None:
+        found = take(value)
+        return found if found is not None and are_leaves(found) else None
+
+    return flatten
+
+
+def are_leaves(values: Sequence[Any]) -> bool:
+    """Whether none is a tree of more than one leaf."""
+    return not any(map(tree.containers.__getitem__, map(type, values)))
+
+
+def loose_flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
+    """What `flattener` gives, for callers who look at the leaves: what stands in the place of one may be a tree."""
     if _is_tied(treedef):
         return lambda value: _flattened(value, treedef)
     code = _Code()
@@ -21,8 +37,7 @@ def flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
     code.line(f"leaves = [{', '.join(code.leaves)}]")
     for start, stop in code.unlike:
         code.line(f"if len({{*map(id, leaves[{start}:{stop}])}}) != {stop - start}: return None")
-    container_of = code.constant(tree.containers.__getitem__)
-    code.line(f"return None if any(map({container_of}, map(type, leaves))) else leaves")
+    code.line("return leaves")
     code.lines = ["try:", *(f"    {line}" for line in code.lines), "except KeyError:", "    return None"]
     return code.function("value")
 
@@ -46,6 +61,10 @@ def _is_tied(treedef: TreeDef) -> bool:
 def _flattened(value: Any, treedef: TreeDef) -> list[Any] | None:
     leaves, found = tree.flatten(value)
     return leaves if found == treedef else None
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 class _Code:
@@ -99,7 +118,7 @@ class _Code:
     def children(self, treedef: TreeDef, value: str, split: Callable[[Any], Any]) -> str:
         """The expression of all children of a container; '' if there are none."""
         kind, size = self.constant(treedef.kind), len(treedef.children)
-        if treedef.kind in (list, tuple):
+        if treedef.kind in (list, tuple) or _is_named_tuple(treedef.kind):
             self.line(f"if type({value}) is not {kind} or len({value}) != {size}: return None")
             return value if size else ""
         if treedef.kind is dict and treedef.meta is None:
@@ -130,6 +149,8 @@ class _Code:
             made = f"{{{', '.join(f'{k}: {c}' for k, c in zip(keys, children, strict=True))}}}"
         elif treedef.kind is tuple:
             made = f"({''.join(f'{c}, ' for c in children)})"
+        elif _is_named_tuple(treedef.kind):
+            made = f"{self.constant(treedef.kind)}({', '.join(children)})"
         elif treedef.kind is list:
             made = f"[{', '.join(children)}]"
         else:

@@ -8,7 +8,7 @@ from .cell import Cell, Linear
 from .cnn import CNN, CNNState
 from .deltanet import DeltaNet, DeltaNetState
 from .dnc import DNC, DNCState
-from .encoder import Encoded, ImageEncoder
+from .encoder import Embedding, Encoded, ImageEncoder
 from .fast_weights import FastWeights, FastWeightsState, LinearAttention, LinearAttentionState
 from .feedforward import FeedForwardNetwork
 from .gru import GRU, GRUState
@@ -33,10 +33,10 @@ from .xlstm import MLSTM, SLSTM, MLSTMState, SLSTMState
 
 __all__ = [
     "CNN", "DNC", "GRU", "LSTM", "MANN", "MLSTM", "NTM", "RNN", "RWKV7", "S6", "SAM", "SLSTM", "TTT", "Attention", "AttentiveLSTM",
-    "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Encoded",
-    "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder", "LSTMState",
-    "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MemN2N", "MemN2NState", "MinGRU",
-    "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState",
-    "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState", "Transformer",
-    "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
+    "Bidirectional", "Block", "CNNState", "Cell", "DNCState", "Decoder", "DecoderState", "DeltaNet", "DeltaNetState", "Embedding",
+    "Encoded", "FastWeights", "FastWeightsState", "FeedForwardNetwork", "GRUState", "Hopfield", "HopfieldNetwork", "ImageEncoder",
+    "LSTMState", "LayerNorm", "Linear", "LinearAttention", "LinearAttentionState", "MANNState", "MLSTMState", "MemN2N", "MemN2NState",
+    "MinGRU", "MinLSTM", "MinimalState", "MultiHead", "NTMState", "RMSNorm", "RNNState", "RWKV7State", "S6State", "SAMState", "SLSTMState",
+    "ShortConvolution", "Stack", "StackRNN", "StackRNNState", "TTTState", "TapeRNN", "TapeRNNState", "Titans", "TitansState",
+    "Transformer", "causal", "from_torch", "scaled_dot_product", "sinusoids", "to_torch",
 ]  # fmt: skip

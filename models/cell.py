@@ -39,6 +39,11 @@ class Cell(Module):
         return masked(self.step, state, x, keep)
 
     @property
+    def reads_channels(self) -> bool:
+        """Whether it asks which channels of an input are on, so that no vectors may stand in their place."""
+        return False
+
+    @property
     def dtype(self) -> np.dtype:
         """The dtype of the parameters; inputs and states have it too."""
         return mg.tree.leaves(self)[0].dtype

@@ -1,4 +1,4 @@
-"""A convolutional encoder of images, and models whose inputs it encodes."""
+"""Encoders: vectors of symbols, codes of images by convolutions; and models whose inputs they encode."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ from .cell import Cell, keys, sequences
 from .settings import require_at_least
 
 LEAK = 0.1  # slope of the leaky ReLU below 0
+
+
+class Embedding(Module):
+    """Vectors of symbols x W, W ~ N(0, 1): (…, inputs) -> (…, outputs). Of a one-hot x it is one row, else a weighted sum of rows.
+
+    The numbers that it gives have variance 1, as a layer behind expects. Without it the first layer maps a one-hot input itself, and its
+    usual start, which counts on all inputs being on, makes these numbers small: at 128 inputs a tenth.
+    """
+
+    def __init__(self, inputs: int, outputs: int, key: Any = 0, dtype: Any = "float32"):
+        require_at_least("Embedding", 1, inputs=inputs, outputs=outputs)
+        self.inputs, self.outputs = inputs, outputs
+        self.W = mg.parameter(mg.init.normal(mg.random.as_key(key), (inputs, outputs), 1, dtype))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x @ self.W).named("vector")
 
 
 class Convolution(Module):
@@ -39,7 +55,7 @@ class ImageEncoder(Module):
     def __init__(self, side: int, channels: Sequence[int] = (16, 32, 64), outputs: int = 64, key: Any = 0, dtype: Any = "float32"):
         require_at_least("ImageEncoder", 1, side=side, outputs=outputs, **{f"channels[{i}]": n for i, n in enumerate(channels)})
         *k, last = keys(key, len(channels) + 1)
-        self.side, self.outputs = side, outputs
+        self.side, self.inputs, self.outputs = side, side**2, outputs
         self.layers = tuple(Convolution(n, m, key, dtype) for (n, m), key in zip(pairwise([1, *channels]), k, strict=True))
         for _ in channels:
             side = -(-side // 2)
@@ -55,22 +71,21 @@ class ImageEncoder(Module):
 
 
 class Encoded(Cell):
-    """A model with encoded images: its inputs (image, rest) become (encoder(image), rest), xs (T, batch, side² + rest).
+    """A model with encoded inputs: (image or symbols, rest) become (encoder(…), rest), xs (T, batch, inputs of the encoder + rest).
 
-    State, step and outputs are those of the model inside. The images of all steps are encoded at once, before the loop.
+    State, step and outputs are those of the model inside. The inputs of all steps are encoded at once, before the loop.
     """
 
-    def __init__(self, encoder: ImageEncoder, model: Any):
-        pixels = encoder.side**2
+    def __init__(self, encoder: Embedding | ImageEncoder, model: Any):
         if model.inputs < encoder.outputs:
             raise SettingError(f"a code has {encoder.outputs} numbers, the model takes {model.inputs} inputs")
         self.encoder, self.model, self.label = encoder, model, model.label
-        self.pixels, self.inputs = pixels, pixels + model.inputs - encoder.outputs
+        self.inputs = encoder.inputs + model.inputs - encoder.outputs
 
     def encoded(self, x: Tensor) -> Tensor:
-        """x (…, inputs) with the code in place of the image, (…, inputs of the model inside)."""
+        """x (…, inputs) with the code in place of what is encoded, (…, inputs of the model inside)."""
         with mg.scope("encoder"):
-            return mg.concat([self.encoder(x[..., : self.pixels]), x[..., self.pixels :]], -1)
+            return mg.concat([self.encoder(x[..., : self.encoder.inputs]), x[..., self.encoder.inputs :]], -1)
 
     def __call__(self, xs: Any, state: Any = None, mask: Any = None, **loop: Any) -> Tensor:
         given = {} if state is None else {"state": state}  # a model without steps takes none

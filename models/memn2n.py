@@ -69,6 +69,10 @@ class MemN2N(Cell):
         self.T = mg.parameter(mg.init.normal(k[1], (hops + 1, sentences, hidden), 0.1, dtype))
         self.readout = Linear(hidden, outputs, k[2], dtype)
 
+    @property
+    def reads_channels(self) -> bool:
+        return self.separator >= 0
+
     def initial_state(self, batch: Any) -> MemN2NState:
         shape = self.hops + 1, self.hidden
         bag, count = mg.zeros((batch, *shape), self.dtype), mg.zeros(batch, self.dtype)

@@ -16,7 +16,7 @@ from .cell import keys
 from .cnn import CNN
 from .deltanet import DeltaNet
 from .dnc import DNC
-from .encoder import Encoded, ImageEncoder
+from .encoder import Embedding, Encoded, ImageEncoder
 from .fast_weights import FastWeights, LinearAttention
 from .feedforward import FeedForwardNetwork
 from .gru import GRU
@@ -41,6 +41,7 @@ from .xlstm import MLSTM, SLSTM
 
 __all__ = ["MODELS", "Size", "builder"]
 
+Vectors = Annotated[int, "numbers in the learned vector of a symbol, which stands for the one-hot input; 0: the input as it is"]
 Image = Annotated[int, "side of a square image that each input begins with, seen through convolutions; 0: taken as numbers"]
 
 # {setting: the parameters that it sets}, where the names differ.
@@ -62,18 +63,25 @@ def _stacked(constructor: Callable[..., Any], inputs: int, outputs: int, key: An
     return Stack(made)
 
 
-def _with_encoder(side: int, key: Any, inputs: int, make: Callable[[int], Any]) -> Any:
-    """make(inputs); with side > 0 an ImageEncoder first replaces the image of side² pixels, with which the inputs begin, by its code."""
-    if not side:
+def _encoded(key: Any, inputs: int, make: Callable[[int], Any], *, embedding: Vectors = 0, image: Image = 0) -> Any:
+    """make(inputs), or encoders and a model of what they give: an ImageEncoder of the image with which inputs begin, then an Embedding."""
+    k = mg.random.as_key(key)
+    if image:
+        if image**2 > inputs:
+            raise mg.errors.SettingError(f"image={image}, but an input has {inputs} numbers, fewer than {image}²")
+        encoder = ImageEncoder(image, key=mg.random.fold_in(k, image))
+        return Encoded(encoder, _encoded(key, encoder.outputs + inputs - image**2, make, embedding=embedding))
+    if not embedding:
         return make(inputs)
-    if side**2 > inputs:
-        raise mg.errors.SettingError(f"image={side}, but an input has {inputs} numbers, fewer than {side}²")
-    encoder = ImageEncoder(side, key=mg.random.fold_in(mg.random.as_key(key), side))
-    return Encoded(encoder, make(encoder.outputs + inputs - side**2))
+    model = make(embedding)
+    if getattr(model, "reads_channels", False):
+        problem = f"embedding={embedding}, but {type(model).__name__} asks which channels of an input are on, and vectors do not tell"
+        raise mg.errors.SettingError(f"{problem}: leave it at 0")
+    return Encoded(Embedding(inputs, embedding, mg.random.fold_in(k, embedding)), model)
 
 
 def _builder(constructor: type, settings: str, make: Callable[..., Any] = _single, **values: Any) -> Callable[..., Any]:
-    """The function (key, inputs, outputs, *, **settings, image=0) -> model, its signature derived from the constructor's.
+    """The function (key, inputs, outputs, *, **settings, embedding=0, image=0) -> model, its signature derived from the constructor's.
 
     settings  names of parameters of the constructor or of `make`, or keys of SETS, in the order in which they are listed
     make      (constructor, inputs, outputs, key, **arguments) -> model
@@ -81,14 +89,16 @@ def _builder(constructor: type, settings: str, make: Callable[..., Any] = _singl
     """
     known = {p.name: p for f in (make, constructor.__init__) for p in _parameters(f)}
     sets = {name: [p for p in (name, *SETS.get(name, ())) if p in known] for name in settings.split()}
+    encoders = [p for p in _parameters(_encoded)[3:] if p.name not in sets]
 
-    def build(key: Any, inputs: int, outputs: int, *, image: Image = 0, **given: Any) -> Any:
+    def build(key: Any, inputs: int, outputs: int, **given: Any) -> Any:
+        before = {p.name: given.pop(p.name, 0) for p in encoders}
         arguments = {p: value for name, value in {**values, **given}.items() for p in sets.get(name, [name])}
-        return _with_encoder(image, key, inputs, lambda n: make(constructor, n, outputs, key, **arguments))
+        return _encoded(key, inputs, lambda n: make(constructor, n, outputs, key, **arguments), **before)
 
-    first, image = _parameters(build)[:3], _parameters(build)[3]
+    first = _parameters(build)[:3]
     options = [_option(name, known[parameters[0]], values) for name, parameters in sets.items()]
-    signature = inspect.Signature([*first, *options, image])
+    signature = inspect.Signature([*first, *options, *encoders])
     build.__signature__ = signature  # type: ignore[attr-defined]
     build.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     return build
@@ -154,7 +164,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "hopfield": _builder(HopfieldNetwork, "hidden updates beta kernel", hidden=100),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),
-    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),
-    "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump", hidden=100),
+    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded activation W_h", hidden=100),
+    "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump activation W_h", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, blocks, choose, keys, read, readout
-from .settings import Hidden, Weights, require_at_least
+from .settings import Hidden, Units, Weights, require_at_least
 
 ACTIVATIONS = {"tanh": mg.tanh, "relu": mg.relu}
 
@@ -34,7 +34,7 @@ class RNN(Cell):
         inputs: int,
         hidden: Hidden,
         outputs: int | None = None,
-        activation: Annotated[Literal["tanh", "relu"], "of the units; relu with --W-h identity is the IRNN"] = "tanh",
+        activation: Units = "tanh",
         start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",

@@ -103,7 +103,7 @@ class SAM(Cell):
             least = mg.argsort(state.accessed)[:, :heads].named("least")
             M = add_rows(state.M, least, added(-take_rows(state.M, least)))
             w_write = (alpha * mg.concat([gamma * state.w_read, 1 - gamma], -1)).named("w_write")
-            written = mg.concat([state.rows, mg.expand_dims(least, -1)], -1)
+            written = mg.concat([state.rows, mg.expand_dims(least, -1)], -1).named("rows")
             M = add_rows(M, written, added(mg.expand_dims(w_write, -1) * mg.expand_dims(a, -2))).named("M")
         with mg.scope("read"):
             q, beta = mg.tanh(q).named("k"), (1 + mg.softplus(beta)).named("beta")

@@ -9,7 +9,8 @@ import minigrad as mg
 from minigrad import Tensor
 
 from .cell import Cell, Linear, blocks, choose, keys, read, readout
-from .settings import Hidden, require_at_least
+from .rnn import ACTIVATIONS
+from .settings import Hidden, Units, Weights, require_at_least
 
 MOVES = 5  # stay, left, right, and jumps to the left and to the right
 
@@ -25,7 +26,7 @@ class TapeRNNState(NamedTuple):
 class TapeRNN(Cell):
     """Tape-augmented recurrent network (Delétang et al. 2023): x (batch, inputs) -> y (batch, outputs), or h without `outputs`.
 
-    state    h_t = tanh([x_t; tape_{t−1}[0]] W_x + h_{t−1} W_h + b)
+    state    h_t = f([x_t; tape_{t−1}[0]] W_x + h_{t−1} W_h + b), f relu, or tanh
     write    tape[0] = v_t, where v_t is a network of two layers of relu units over h_t
     move     tape_t = Σ a_t[m] roll(tape, m) over the moves m = 0, ±1, ±n, with a_t = softmax(h_t A + b)
     output   y_t = h_t W + b with `outputs`, else h_t
@@ -51,6 +52,8 @@ class TapeRNN(Cell):
         cell_size: Annotated[int, "numbers in a cell of a stack or tape"] = 8,
         writer: Annotated[int, "units in each layer of the network that writes on the tape"] = 64,
         jump: Annotated[Literal["counted", "given"], "by the inputs counted until now, or by a length given with the state"] = "counted",
+        activation: Units = "relu",
+        start: Weights = "glorot",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -59,13 +62,18 @@ class TapeRNN(Cell):
         k = keys(key, 7)
         self.inputs, self.hidden, self.outputs, self.cells, self.cell_size = inputs, hidden, outputs, cells, cell_size
         self.jump = choose("jump", jump, ["counted", "given"])
+        self.activation = choose("activation", activation, list(ACTIVATIONS))
         self.W_x = blocks(k[0], (inputs + cell_size, hidden), 1, "glorot", dtype)
-        self.W_h = blocks(k[1], (hidden, hidden), 1, "orthogonal", dtype)
+        self.W_h = blocks(k[1], (hidden, hidden), 1, start, dtype)
         self.b = mg.parameter(mg.zeros(hidden, dtype))
         sizes = (hidden, writer, writer, cell_size)
         self.write = tuple(Linear(a, b, key, dtype) for (a, b), key in zip(pairwise(sizes), k[2:5], strict=True))
         self.A = Linear(hidden, MOVES, k[5], dtype)
         self.readout = readout(hidden, outputs, k[6], dtype)
+
+    @property
+    def reads_channels(self) -> bool:
+        return self.jump == "counted"
 
     def initial_state(self, batch: Any, length: Any = 0) -> TapeRNNState:
         """An empty tape. `length` is that of a jump: a number, or one for each sequence (batch,)."""
@@ -74,7 +82,7 @@ class TapeRNN(Cell):
         return TapeRNNState(mg.zeros((batch, self.hidden), self.dtype), tape, jump)
 
     def step(self, state: TapeRNNState, x: Tensor) -> tuple[TapeRNNState, Tensor]:
-        h = mg.tanh(mg.concat([x, state.tape[:, 0]], -1) @ self.W_x + state.h @ self.W_h + self.b).named("h")
+        h = ACTIVATIONS[self.activation](mg.concat([x, state.tape[:, 0]], -1) @ self.W_x + state.h @ self.W_h + self.b).named("h")
         jump = state.jump + mg.any(x[:, :-1] != 0, -1) if self.jump == "counted" else state.jump
         with mg.scope("tape"):
             v = h

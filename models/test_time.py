@@ -167,7 +167,8 @@ def descend(
     f: Network, W: Weights, G: Weights, i: Tensor, k: Tensor, v: Tensor, eta: Tensor, c: Tensor, size: int
 ) -> tuple[Weights, Weights, Tensor, Weights]:
     """(W, G, i) after a step, and the weights W − c (G + η ∇ℓ(W)) that it reads with. The loss is summed over batch and heads."""
-    gradient = mg.grad(lambda W: 0.5 * mg.sum(mg.square(f(W, k) - v)))(W)
+    with mg.scope("gradient"):
+        gradient = mg.grad(lambda W: 0.5 * mg.sum(mg.square(f(W, k) - v)))(W)
     G = tuple(g + _over(eta, d.ndim) * d for g, d in zip(G, gradient, strict=True))
     now = tuple(w - _over(c, w.ndim) * g for w, g in zip(W, G, strict=True))
     last = i + 1 == size

@@ -106,7 +106,8 @@ def recall(M: Weights, k: Tensor) -> Tensor:
 
 def learn(M: Weights, S: Weights, k: Tensor, v: Tensor, rates: Rates) -> tuple[Weights, Weights]:
     """(M_t, S_t) from M_{t−1}, S_{t−1}, k and v (eqs. 10, 12, 13). The loss is summed over batch and heads, which have weights each."""
-    gradient = mg.grad(lambda M: mg.sum(mg.square(recall(M, k) - v)))(M)
+    with mg.scope("gradient"):
+        gradient = mg.grad(lambda M: mg.sum(mg.square(recall(M, k) - v)))(M)
     eta, theta, alpha = (rate[..., None, None] for rate in rates)
     S = tuple((eta * s - theta * g).named(f"S{i}") for i, (s, g) in enumerate(zip(S, gradient, strict=True), 1))
     M = tuple(((1 - alpha) * m + s).named(f"M{i}") for i, (m, s) in enumerate(zip(M, S, strict=True), 1))

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, settings
 from minigrad.compiler.runtime.executable import Executable
 from minigrad.compiler.runtime.guarded import run_guarded
 
-settings.register_profile("dev", deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+FAST = "not slow and not sweep"  # the tests of the fast suite, as pyproject.toml chooses them
+profile = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=bool(os.environ.get("CI")))
+EXAMPLES = 50 if os.environ.get("CI") else 25
+settings.register_profile("all", profile, max_examples=EXAMPLES)
+settings.register_profile("share", profile, max_examples=EXAMPLES * 2 // 5)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; child processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,7 +26,8 @@ plain_run = Executable.run
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("markexpr") == "not slow":  # JAX compiles to compare values, and most of that time is optimisation
+    settings.load_profile("share" if config.getoption("markexpr") == FAST else "all")
+    if config.getoption("markexpr") != "slow":  # JAX compiles to compare values, and most of that time is optimisation
         os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
@@ -51,6 +54,12 @@ def guarded():
 def unguarded(monkeypatch):
     """Compiled calls run on the memory they are given: for what is said of that memory or of their speed."""
     monkeypatch.setattr(Executable, "run", plain_run)
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """mg.jit interprets: for what is said of other things than compiled code, where programs would run few times."""
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
 
 
 PROOFS: list[Any] = []  # for the programs that were compiled since the last test

@@ -12,7 +12,7 @@ import pytest
 
 from minigrad.compiler.runtime import assemble
 
-FILES = ["tests/compiler", "tests/test_jit.py", "tests/test_scan.py", "tests/test_elementwise.py", "tests/test_ops.py"]
+FILES = ["-m", "not slow", "tests/compiler", "tests/test_jit.py", "tests/test_scan.py", "tests/test_elementwise.py", "tests/test_ops.py"]
 
 
 def main(arguments: list[str]) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from shares import examples
 
 import minigrad as mg
 from minigrad import tree
@@ -292,7 +293,7 @@ INSIDE: dict[str, Any] = {  # transformations that call f(model), which returns 
 }
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(names=st.lists(st.sampled_from(list(SETTINGS)), min_size=1, max_size=3), inside=st.sampled_from(list(INSIDE)))
 def test_what_is_set_has_one_role_in_a_transformation_and_outside(names: list[str], inside: str) -> None:
     seen = []

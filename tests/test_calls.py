@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,7 +22,11 @@ from test_tree import TREES, Net
 
 import minigrad as mg
 from minigrad import tree
-from minigrad.compiler.runtime.objects import Types, freeze
+from minigrad.compiler.runtime.objects import RECORDED, TRAINED, allocator, taker, wrapper
+from minigrad.graph.ir import Node
+from minigrad.graph.nodes import COMPILED, CONSTANT, PARAMETER
+from minigrad.graph.types import TensorType
+from minigrad.tensor import leaf_tensor
 from minigrad.tree_code import flattener, unflattener
 
 PARTS = st.sampled_from([Net(1), Net(2), np.float32, tree.Static([1]), {1: 2, "b": 3}, {True: 4}, copy.copy(Net(1))])
@@ -61,6 +66,10 @@ def test_a_model_that_was_changed_has_another_structure() -> None:
     assert take(net) is None
 
 
+def fit(types: list[Any], *leaves: Any) -> bool:
+    return taker(types, [None] * len(types))([*leaves]) is not None
+
+
 DTYPES = st.sampled_from([np.dtype(t) for t in ("float32", "float64", ">f8", "int64", "bool", "float16", ml_dtypes.bfloat16)])
 
 
@@ -71,19 +80,111 @@ def test_arrays_fit_types_that_are_their_own(shape: tuple[int, ...], own: np.dty
     wanted = data.draw(st.sampled_from([(v.shape, t) for v in views for t in (own, dtype)]))
     for v in views:
         same = (v.shape, v.dtype) == wanted and v.flags.c_contiguous and type(v) is np.ndarray
-        assert Types([wanted]).fit((v,)) == same
-        assert Types([wanted, (shape, own)]).fit((v, found)) == same
-    assert not Types([wanted]).fit(())
-    assert not any(Types([wanted]).fit((no,)) for no in (None, 1.0, [found], mg.tensor(0.0)))
+        assert fit([wanted], v) == same
+        assert fit([wanted, (shape, own)], v, found) == same
+    assert not fit([wanted])
+    assert not any(fit([wanted], no) for no in (None, 1.0, [found], Net(1), object.__new__(mg.Tensor)))
     apart = np.ndarray((1,), "float64", np.zeros(16, "uint8"), 1 if np.zeros(16, "uint8").ctypes.data % 8 == 0 else 2)
-    assert Types([((1,), apart.dtype)]).fit((apart,)) == apart.flags.aligned
+    assert fit([((1,), apart.dtype)], apart) == apart.flags.aligned
 
 
-def test_frozen_arrays_are_read_only() -> None:
+SCALAR, ROW = ((), np.dtype("float64")), ((2,), np.dtype("float32"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "good", "bad"),
+    [
+        (float, "float64", [2.5, -0.0, float("nan")], [2, True, np.float64(2.5), np.array(2.5), mg.tensor(2.5, "float64")]),
+        (int, "int64", [2, -(2**63)], [2.0, True, 2**63, np.int64(2), None]),
+        (bool, "bool", [True], [1, np.True_]),
+        (np.float32, "float32", [np.float32(2.5)], [2.5, np.float64(2.5)]),
+    ],
+)
+def test_numbers_fit_their_class_alone(kind: type, dtype: str, good: list[Any], bad: list[Any]) -> None:
+    take = taker([((), np.dtype(dtype)), ROW], [kind, None])
+    row = np.ones(2, "float32")
+    for number in good:
+        taken = take([number, row])
+        assert taken is not None
+        np.testing.assert_array_equal(taken[0][0], np.asarray(number), strict=True)
+        assert taken[0][1] is row
+    assert [take([no, row]) for no in bad] == [None] * len(bad)
+
+
+def test_what_stands_among_leaves_is_seen() -> None:
+    p, constant, x = mg.parameter([1.0, 2.0]), mg.tensor([1.0, 2.0]), np.ones(2, "float32")
+    result, taken = mg.tanh(p), taker([ROW] * 2, [None] * 2)
+    loss = mg.sum(mg.tanh(p))
+    loss.backward()
+    compiled = mg.jit(lambda p: p * 2)(p)
+    for leaves, among in [
+        ((constant, x), 0),
+        ((constant, p), TRAINED),
+        ((compiled, x), TRAINED),
+        ((result, x), RECORDED),
+        ((p, p.grad), RECORDED),
+    ]:
+        found = taken([*leaves])
+        assert found is not None
+        assert found[1] == among
+        assert [*map(id, found[0])] == [id(v.numpy() if isinstance(v, mg.Tensor) else v) for v in leaves]
+    assert p.grad is not None
+    assert p.grad.node._recipe is not None  # nobody has built the graph of the gradient
+
+
+def test_results_are_read_only_leaves() -> None:
     arrays = np.ones(3), np.ones(()), np.ones((0, 2))
-    freeze(arrays[:2])
-    assert [a.flags.writeable for a in arrays] == [False, False, True]
+    types, names, ops = [TensorType(a.shape, a.dtype) for a in arrays], ["w", None, "b"], (PARAMETER, CONSTANT, COMPILED)
+    found = wrapper(types, names)(ops, arrays, "here")
+    assert [a.flags.writeable for a in arrays] == [False] * 3
     assert all(a.flags.c_contiguous and a.flags.aligned and a.flags.owndata for a in arrays)
+    ids = [t.node.id for t in found]
+    assert ids == sorted(set(ids))
+    assert mg.tensor(0).node.id > ids[-1]
+    for t, op, type_, array, name in zip(found, ops, types, arrays, names, strict=True):
+        expected = leaf_tensor(Node(op, (), {}, type_, array, name, "here", op is not CONSTANT))
+        for field in set(Node.__slots__) - {"__weakref__", "_holder", "id"}:
+            a, b = getattr(t.node, field), getattr(expected.node, field)
+            assert a is b or (field != "value" and a == b), field
+        assert t.node.holder is (t if op is PARAMETER else None)
+        assert t.grad is None
+
+
+def test_memory_for_results_has_their_types_or_there_is_a_memory_error() -> None:
+    entries = [((2, 3), np.dtype("float32")), ((), np.dtype("int64")), ((0, 2), np.dtype("bool")), ((99, 99), np.dtype(ml_dtypes.bfloat16))]
+    for array, (shape, dtype) in zip(allocator(entries)(), entries, strict=True):
+        assert (array.shape, array.dtype) == (shape, dtype)
+        assert array.flags.carray
+        assert array.flags.writeable
+    with pytest.raises(MemoryError):
+        allocator([*entries, ((2**50,), np.dtype("float64"))])()
+
+
+def test_no_reference_is_lost_or_kept() -> None:
+    leaves: list[Any] = [mg.parameter([1.0, 2.0]), np.ones(2, "float32"), 2.5, mg.tensor([1.0, 2.0])]
+    types, numbers = [ROW, ROW, SCALAR, ROW], [None, None, float, None]
+    wraps, place, entries = (PARAMETER, CONSTANT), ("a place",), [ROW, ((99, 99), SCALAR[1])]
+    wrap = wrapper([TensorType(*e) for e in entries], ["a name", None])
+    objects = [*leaves, leaves[0].node, leaves[0].numpy(), *wraps, place, ROW, ROW[1], SCALAR[1], (), mg.Tensor, Node, np.ndarray]
+
+    def work() -> None:
+        assert taker(types, numbers)(leaves) is not None
+        assert taker(types, numbers)([*leaves[:3], None]) is None
+        assert taker([*types[:3], SCALAR], numbers)(leaves) is None
+        assert taker(types[:3], numbers[:3])(leaves) is None
+        with pytest.raises(TypeError):
+            taker(types, numbers)()  # type: ignore[call-arg]
+        wrap(wraps, allocator(entries)(), place)
+        with pytest.raises(MemoryError):
+            allocator([*entries, ((2**50,), np.dtype("float64"))])()
+
+    work()
+    gc.collect()
+    before = [sys.getrefcount(o) for o in objects]
+    for _ in range(20):
+        work()
+    gc.collect()
+    assert [sys.getrefcount(o) for o in objects] == before
 
 
 def shaped(a: np.ndarray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from minigrad.models import LSTM, NTM
+from shares import shared
 from typer.testing import CliRunner
 
 import minigrad as mg
@@ -114,6 +115,7 @@ def test_the_readme_runs(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(names["value"], eager, rtol=1e-5)
 
 
+@pytest.mark.sweep
 def test_the_page_on_programs_runs(tmp_path, monkeypatch, capsys):
     names = run_blocks("docs/en/howto/write.md", tmp_path, monkeypatch)
     assert {"unrolled.svg", "rolled.svg"} <= {p.name for p in tmp_path.iterdir()}
@@ -127,7 +129,7 @@ PROBLEMS = ["howto/train", "howto/page", "howto/wrong-gradient", "howto/nan", "h
 MECHANISMS = ["explain/scan-gradient", "explain/machine-code", "explain/determinism"]
 
 
-@pytest.mark.parametrize("page", [*PROBLEMS, *MECHANISMS])
+@pytest.mark.parametrize("page", shared([*PROBLEMS, *MECHANISMS]))
 def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch, capsys):
     run_blocks(f"docs/en/{page}.md", tmp_path, monkeypatch)
     text = (Path(__file__).parent.parent / "docs" / "en" / f"{page}.md").read_text(encoding="utf-8")

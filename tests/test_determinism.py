@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
 import numpy as np
 import pytest
 from children import run
 from minigrad.models import LSTM, NTM
+from shares import shared, swept
 
 import minigrad as mg
 
@@ -49,12 +51,22 @@ print("interpreted", trained(NTM(8, 8, hidden=12, memory=(6, 4), key=1), xs, mg.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads_and_cores() -> None:
-    many = run(TRAINED, "all cores", **dict.fromkeys(THREADS, "2"), PYTHONHASHSEED="1")
-    assert len(many.splitlines()) == 5
-    assert run(TRAINED, "all cores", **dict.fromkeys(THREADS, "1"), MINIGRAD_THREADS="1", PYTHONHASHSEED="2") == many
-    if hasattr(os, "sched_setaffinity"):
-        assert run(TRAINED, "one core", PYTHONHASHSEED="3", MINIGRAD_CACHE="0") == many
+@cache
+def with_two_threads() -> str:
+    return run(TRAINED, "all cores", **dict.fromkeys(THREADS, "2"), PYTHONHASHSEED="1")
+
+
+ONE_THREAD = {**dict.fromkeys(THREADS, "1"), "MINIGRAD_THREADS": "1", "PYTHONHASHSEED": "2"}
+ONE_CORE = {"PYTHONHASHSEED": "3", "MINIGRAD_CACHE": "0"}
+
+
+@pytest.mark.parametrize(("cores", "environment"), [("all cores", ONE_THREAD), swept(("one core", ONE_CORE))])
+def test_the_same_seed_gives_the_same_bits_for_any_number_of_threads_and_cores(cores: str, environment: dict[str, str]) -> None:
+    if cores == "one core" and not hasattr(os, "sched_setaffinity"):
+        pytest.skip("no process can choose its cores here")
+    found = run(TRAINED, cores, **environment)
+    assert len(found.splitlines()) == 5
+    assert found == with_two_threads()
 
 
 def model_and_data(kind: str, dtype: str):
@@ -63,8 +75,10 @@ def model_and_data(kind: str, dtype: str):
     return mg.tree.map(lambda p: p.astype(dtype), model), xs.astype(dtype)
 
 
-@pytest.mark.parametrize("kind", ["ntm", "lstm"])
-@pytest.mark.parametrize(("dtype", "limit"), [("float32", 2e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize(
+    ("kind", "dtype", "limit"),
+    shared([("ntm", "float32", 2e-5), ("ntm", "float64", 1e-12), ("lstm", "float32", 2e-5), ("lstm", "float64", 1e-12)]),
+)
 def test_compiled_and_interpreted_agree_to_rounding(monkeypatch, kind: str, dtype: str, limit: float) -> None:
     model, xs = model_and_data(kind, dtype)
     f = mg.value_and_grad(lambda m: mg.mean(mg.square(m(xs))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,32 @@ def test_a_compiled_function_that_asks_for_a_size_by_a_numpy_number_decides_as_e
             fast = mg.jit(lambda x, compare=compare, number=number: mg.where(compare(x.shape[0], number), x, -x))
             for n in (3, 1, 2, 5):
                 np.testing.assert_array_equal(fast(np.ones(n)).numpy(), fast.function(np.ones(n)).numpy())
+
+
+PYTHON = {
+    "a key of a dict": lambda n, x: {4: 10.0, 3: 20.0}.get(n, 30.0) * x,
+    "shapes in a set": lambda n, x: (2.0 if x.shape in {(4,), (5,)} else 3.0) * x,
+    "its own table": lambda n, x: remembered(n) * x,
+    "how many differ": lambda n, x: len({n, 4}) * x,
+    "divmod": lambda n, x: (divmod(n, 3)[0] + 10 * divmod(n, 3)[1] + divmod(13, n)[1]) * x,
+    "abs": lambda n, x: abs(n - 4) * x,
+    "bits": lambda n, x: ((n & 3) + (n | 8) + (n ^ 5) + (1 << n) + (n >> 1)) * x,
+    "functions of NumPy": lambda n, x: (np.sqrt(n) + np.log(n) + np.maximum(n, 4) + np.prod(x.shape)) * x,
+    "beside tensors": lambda n, x: mg.stack([n < x, n <= x, n > x, n >= x]),
+}
+
+
+@cache
+def remembered(n: int) -> float:
+    return float(np.sum(np.arange(n)))
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_what_python_and_numpy_do_with_a_number_they_do_with_a_size(name: str) -> None:
+    fast = mg.jit(lambda x: PYTHON[name](x.shape[0], x))
+    for n in (4, 3, 7, 5, 4):
+        x = np.arange(2.0, n + 2)
+        np.testing.assert_allclose(fast(x).numpy(), PYTHON[name](n, mg.tensor(x)).numpy(), rtol=1e-12)
 
 
 # ---- who may ask for the size seen first

@@ -136,6 +136,25 @@ def test_indices_of_every_integer_dtype(dtype: str) -> None:
     rows = np.stack([index, index])
     found = mg.vmap(lambda x, i: x[i])(np.stack([x, -x]), rows)
     np.testing.assert_array_equal(found.numpy(), np.stack([x[index], -x[index]]))
+    np.testing.assert_array_equal(mg.jit(lambda i: mg.one_hot(i, 300))(index).numpy(), np.eye(300)[index.astype(int)])
+    np.testing.assert_array_equal(mg.repeat(x[:3], index, 0).numpy(), np.repeat(x[:3], index.astype(int), 0))
+    many = np.ones((20_000, 2))
+    added = mg.zeros((300, 2), "float64").at[np.resize(index, 20_000)].add(many)
+    assert added.numpy().sum() == many.sum()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_index_that_int64_does_not_hold_is_out_of_bounds(compiled: bool) -> None:
+    x, index = counted((4, 3)), np.array([2**64 - 1, 0], "uint64")
+    for f in (
+        lambda x, i: x[i],
+        lambda x, i: x[i, i],
+        lambda x, i: mg.take_along_axis(x[:, 0], i, 0),
+        lambda x, i: x.at[i].add(1.0),
+        lambda x, i: x.at[i, i].set(1.0),
+    ):
+        with pytest.raises(mg.errors.BoundsError):
+            (mg.jit(f) if compiled else f)(mg.tensor(x), mg.tensor(index))
 
 
 def test_an_abstract_index_out_of_bounds_is_found_when_it_runs() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from shares import shared
 
 import minigrad as mg
 from minigrad.testing import check_grads
@@ -152,8 +154,7 @@ def saturated(x: Any, dtype: str) -> Any:
     return np.array([min(max(int(v), int(info.min)), int(info.max)) for v in whole], dtype)
 
 
-@pytest.mark.parametrize("target", DTYPES)
-@pytest.mark.parametrize("source", DTYPES)
+@pytest.mark.parametrize(("source", "target"), shared(product(DTYPES, DTYPES)))
 @given(data=st.data())
 def test_every_cast_has_one_meaning(source: str, target: str, data: st.DataObject) -> None:
     elements = hnp.from_dtype(np.dtype(source))

@@ -16,6 +16,7 @@ from counting import calls
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from shares import swept
 
 import minigrad as mg
 from minigrad import io, tree
@@ -325,9 +326,10 @@ while True:
 """
 
 
-def test_sigkill_while_saving_leaves_whole_files(tmp_path):
+@pytest.mark.parametrize("kills", [2, swept(8)])
+def test_sigkill_while_saving_leaves_whole_files(tmp_path, kills):
     rng = np.random.default_rng(2)
-    for _ in range(4):
+    for _ in range(kills):
         process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(float(rng.uniform(0.02, 0.2)))

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from minigrad.models import GRU, LSTM, MANN, NTM, RNN, DeltaNet
+from shares import shared
 
 import minigrad as mg
 from minigrad import tree
@@ -39,7 +40,7 @@ def sum_of_squares(outputs):
     return sum(mg.sum(o * o) for o in tree.leaves(outputs))
 
 
-@pytest.mark.parametrize(("op", "shapes", "attrs"), list(cases()))
+@pytest.mark.parametrize(("op", "shapes", "attrs"), shared(cases()))
 def test_every_primitive_compiles_to_its_numpy_rule(op, shapes, attrs):
     args = arguments(op, shapes, np.random.default_rng(0))
 
@@ -53,7 +54,7 @@ def test_every_primitive_compiles_to_its_numpy_rule(op, shapes, attrs):
     assert compiled.source
 
 
-@pytest.mark.parametrize(("op", "shapes", "attrs"), [c for c in cases() if c.values[0].vjp])
+@pytest.mark.parametrize(("op", "shapes", "attrs"), shared((c for c in cases() if c.values[0].vjp), 1))
 def test_every_gradient_compiles(op, shapes, attrs):
     rng = np.random.default_rng(1)
     args = arguments(op, shapes, rng)
@@ -142,7 +143,7 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS), ids=lambda m: type(m).__name__)
 def test_models_and_their_gradients_agree_on_three_legs(model):
     model = tree.map(lambda p: p.astype("float64"), model)
     three_legs(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))), model, XS, rtol=1e-10)
@@ -161,7 +162,7 @@ def test_a_new_batch_size_or_length_takes_the_same_program():
     assert sum(map(len, fast.programs.values())) == 1
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS, 1), ids=lambda m: type(m).__name__)
 def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, monkeypatch):
     fast = mg.jit(lambda m, xs: m(xs))
     xs = RNG.standard_normal((5, 19, 3)).astype("float32")
@@ -174,7 +175,7 @@ def test_a_batch_split_over_threads_equals_its_rows_and_repeats_its_bits(model, 
     np.testing.assert_array_equal(whole, fast(model, xs).numpy())
 
 
-@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("model", shared(MODELS, 2), ids=lambda m: type(m).__name__)
 def test_the_machine_code_does_not_depend_on_the_sizes_seen_first(model):
     def code(*shape):
         fast = mg.jit(mg.value_and_grad(lambda m, xs: sum_of_squares(m(xs))))

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minigrad.models import RNN
 from minigrad.models.registry import MODELS
+from shares import shared
 
 import minigrad as mg
 from minigrad import compiled, tree
@@ -310,7 +311,7 @@ def test_what_is_kept_is_bounded_though_threads_step_over_the_bound(monkeypatch:
 # ---- models made inside
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", shared(MODELS, 1, of=4))
 def test_a_model_made_inside_is_the_model_made_outside(name: str) -> None:
     make = MODELS[name]
     f = mg.jit(lambda x: make(1, x.shape[-1], 3)(x))

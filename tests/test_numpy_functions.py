@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from shares import examples, shared
 
 import minigrad as mg
 from minigrad.numpy_protocol.table import FUNCTIONS, find
@@ -265,7 +266,7 @@ def test_every_function_of_the_table_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if find(name)])
-@settings(max_examples=12)
+@examples(12)
 @given(data=st.data(), dtype=st.sampled_from(["float64", "int64"]))
 def test_a_function_of_numpy_has_numpys_value(name: str, data: Any, dtype: str) -> None:
     f, (args, kwargs) = find(name), CALLS[name](Draw(data, dtype))
@@ -284,7 +285,7 @@ def test_a_function_of_numpy_has_numpys_value(name: str, data: Any, dtype: str) 
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if find(name) and name not in CONSTANT])
-@settings(max_examples=12)
+@examples(12)
 @given(data=st.data())
 def test_a_function_of_numpy_has_the_gradient(name: str, data: Any) -> None:
     call, xs = drawn_call(name, data)
@@ -303,8 +304,8 @@ def test_a_function_of_numpy_has_the_gradient(name: str, data: Any) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in CALLS if find(name) and name not in CONSTANT | {"shape", "ndim", "size"}])
-@settings(max_examples=4)
+@pytest.mark.parametrize("name", shared([name for name in CALLS if find(name) and name not in CONSTANT | {"shape", "ndim", "size"}]))
+@examples(4)
 @given(data=st.data())
 def test_a_function_of_numpy_compiles(name: str, data: Any) -> None:
     """With run-time sizes, and index arrays that are known."""

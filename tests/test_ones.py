@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from shares import examples, shared
 
 import minigrad as mg
 
@@ -52,8 +53,8 @@ def outcome(f: Any, *args: Any) -> Any:
         return error
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@settings(max_examples=10)
+@pytest.mark.parametrize("name", shared(FUNCTIONS))
+@examples(10)
 @given(pairs=PAIRS)
 def test_compiled_functions_of_axes_of_length_1_are_the_eager_ones(name: str, pairs: Any) -> None:
     f = FUNCTIONS[name]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from children import run
+from shares import shared
 
 import minigrad as mg
 
@@ -73,7 +74,7 @@ FORK = """
 
 
 @posix
-@pytest.mark.parametrize("held", ["link._lock", "ffi.lib._lock", "vars(Graph)['nodes'].lock", "subject._eager"])
+@pytest.mark.parametrize("held", shared(["link._lock", "ffi.lib._lock", "vars(Graph)['nodes'].lock", "subject._eager"], of=2))
 def test_a_child_that_is_forked_while_another_thread_holds_a_lock_compiles(held):
     if "vars" in held and sys.version_info >= (3, 12):
         pytest.skip("a cached property has a lock in Python 3.11 only")

@@ -29,6 +29,11 @@ def test_numbers_are_a_function_of_the_key_eager_traced_and_batched() -> None:
     assert len(np.unique(each)) == each.size
 
 
+def test_by_default_a_draw_is_one_number() -> None:
+    for one in random.uniform(KEY), random.normal(KEY), random.bernoulli(KEY), random.integers(KEY, 0, 5):
+        assert one.shape == ()
+
+
 def test_the_stream_of_a_key_is_recorded() -> None:
     """Bits of Philox 4x64-10: these numbers may never change."""
     np.testing.assert_array_equal(random.uniform(random.key(0), (2,), dtype="float64").numpy(), _uniform(0, 2))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from minigrad.models import NTM
+from shares import examples, shared
 
 import minigrad as mg
 from minigrad import tree
@@ -58,13 +59,12 @@ def without_reroll(monkeypatch: pytest.MonkeyPatch) -> Any:
 # ---- the graph
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "steps"), shared(product(NETWORKS, (1, 2, 3, 5, 9))))
 def test_the_value_stays_the_same_to_the_last_bit(name: str, steps: int) -> None:
     keeps_every_bit(*NETWORKS[name](max(steps, 2)))
 
 
-@pytest.mark.parametrize("name", FLAT)
+@pytest.mark.parametrize("name", shared(FLAT, 1))
 def test_the_graph_does_not_grow_with_the_number_of_steps(name: str) -> None:
     small, large = (mg.reroll(mg.trace(*_call(NETWORKS[name](steps)))) for steps in (20, 26))
     assert lengths(large)
@@ -78,7 +78,7 @@ def _call(made: Any) -> Any:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @given(data=st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_random_loops_keep_every_bit(dtype: str, data: st.DataObject) -> None:
     f, args = data.draw(loop_programs(dtype))
     keeps_every_bit(f, args)
@@ -191,7 +191,7 @@ def test_a_slice_out_of_step_breaks_the_loop_and_no_value() -> None:
 # ---- gradients
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", shared(NETWORKS, 2))
 def test_the_gradient_is_that_of_the_written_out_steps(name: str, without_reroll: Any) -> None:
     f, args = NETWORKS[name](6)
     floats = tuple(i for i, a in enumerate(args) if all(mg.tensor(x).type.is_float for x in tree.leaves(a)))

@@ -12,9 +12,10 @@ from minigrad.control.scan import SCAN
 from minigrad.graph.ir import Graph, check
 from minigrad.passes.hoist import defer, hoist, sink
 from minigrad.passes.loops import drop_unused, merge_loops
+from minigrad.passes.parts import join_parts
 from minigrad.passes.pipeline import optimize
 from minigrad.passes.rewrite import apply_rules
-from minigrad.passes.rules import CLEANUP, transpose_products
+from minigrad.passes.rules import CLEANUP, outer_products, transpose_products
 from minigrad.primitives import linalg
 from minigrad.tensor import tensor
 from minigrad.testing.programs import random_program
@@ -25,7 +26,7 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, transpose_products]
+PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, join_parts, transpose_products, outer_products]
 RNG = np.random.default_rng(0)
 XS = RNG.standard_normal((4, 2, 3))
 MODELS = [m(3, 4, outputs=2, dtype="float64") for m in (RNN, LSTM, GRU)] + [
@@ -173,3 +174,12 @@ def test_what_is_scattered_is_added_to_its_rows_alone() -> None:
     graph, _ = gradient(lambda M, v: mg.sum(M[[0, 3]] ** 2 + mg.sin(M.at[[1, 1]].add(v)[[0, 1]])), np.ones((5, 2)), np.ones((2, 2)))
     names = [n.op.name for n in graph.nodes]
     assert (names.count("add_at"), names.count("scatter")) == (2, 1)
+
+
+def test_a_product_with_one_term_is_elementwise_after_the_sum_over_time_has_left_the_loop() -> None:
+    """At a batch of 1 the gradient of a weight is a sum of such products."""
+    xs = RNG.standard_normal((4, 1, 3))
+    graph, _ = gradient(lambda m, xs: mg.sum(m(xs) ** 2), MODELS[0], mg.tensor(xs))
+    assert products(outer_products(sink(graph))) == products(sink(graph))
+    outer = outer_products(mg.trace(lambda x, y: mg.sum(x @ y, 0), RNG.standard_normal((2, 3, 1)), RNG.standard_normal((2, 1, 4))))
+    assert products(outer) == 0

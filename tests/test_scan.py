@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shares import shared
 
 import minigrad as mg
 from minigrad.testing import assert_same_graph_value, assert_scan_equals_unrolled, check_grads
@@ -55,9 +57,7 @@ def derivatives(f: Any, args: Any) -> Any:
     return f(*args), first(*args), second(*args)
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, 5])
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("checkpoint", [False, True, 1, 2, 7])
+@pytest.mark.parametrize(("checkpoint", "reverse", "steps"), shared(product((False, True, 1, 2, 7), (False, True), (0, 1, 2, 5))))
 def test_scan_is_its_loop_in_value_and_two_derivatives(steps: int, reverse: bool, checkpoint: bool | int) -> None:
     args = data(steps)
     scanned = derivatives(lambda w, h, xs: mg.scan(step(w), h, xs, reverse=reverse, checkpoint=checkpoint), args)
@@ -93,8 +93,7 @@ def test_what_the_gradient_saves_is_what_was_said() -> None:
         mg.scan(lambda h, x: (h, h), mg.zeros(3), np.ones((2, 3)), save="some")
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 6, 100])
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("reverse", "k"), shared(product((False, True), (1, 2, 3, 4, 5, 6, 100))))
 def test_truncation_detaches_between_chunks_and_nowhere_else(k: int, reverse: bool) -> None:
     args = data(5)
     found = derivatives(lambda w, h, xs: mg.scan(step(w), h, xs, reverse=reverse, truncate=k), args)
@@ -311,9 +310,7 @@ def test_cond_refuses_sides_that_differ() -> None:
 CHUNKS = [{"truncate": 3}, {"checkpoint": 3}, {"checkpoint": True}, {"truncate": 2, "checkpoint": 3}, {"truncate": 4, "checkpoint": True}]
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("how", CHUNKS, ids=str)
-@pytest.mark.parametrize("first", [7, 9, 2])
+@pytest.mark.parametrize(("how", "reverse", "first"), shared(product(CHUNKS, (False, True), (7, 9, 2)), of=5), ids=str)
 def test_one_program_serves_all_lengths_of_a_loop_in_chunks(how: dict[str, Any], reverse: bool, first: int) -> None:
     def loss(w: Any, h: Any, xs: Any) -> Any:
         return total(mg.scan(step(w), h, xs, reverse=reverse, **how))

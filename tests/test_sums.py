@@ -10,6 +10,7 @@ import pytest
 from children import run
 from hypothesis import given
 from hypothesis import strategies as st
+from shares import shared
 
 import minigrad as mg
 
@@ -70,7 +71,7 @@ def off(found: Any, exact: Any) -> float:
     return float(np.max(np.abs(found.numpy().astype("float64") / exact.numpy().astype("float64") - 1)))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", shared(LAYOUTS))
 def test_a_sum_of_ten_million_is_right_to_a_millionth(layout: str, unguarded: None) -> None:
     """Compiled at another size. All elements are 0.1, so that errors of rounding do not cancel."""
     shape, f = LAYOUTS[layout]
@@ -80,6 +81,28 @@ def test_a_sum_of_ten_million_is_right_to_a_millionth(layout: str, unguarded: No
     fast(np.ones([n if n > 0 else 33 for n in shape], "float32"))
     assert off(fast(x), exact) <= PRECISION
     assert off(f(x), exact) <= PRECISION
+
+
+def thirds(x: Any) -> Any:
+    return mg.arange(x.shape[0]) % 3
+
+
+SCATTERED: dict[str, Function] = {  # sums of every third of the elements
+    "added to slices": lambda x: mg.index_add(mg.astype(mg.zeros(3), x.dtype), thirds(x), x),
+    "the gradient of rows": lambda x: mg.grad(lambda w: mg.sum(w[thirds(x)] * x))(mg.astype(mg.zeros(3), x.dtype)),
+    "that of elements along an axis": lambda x: mg.grad(lambda w: mg.sum(mg.take_along_axis(w, thirds(x), 0) * x))(
+        mg.astype(mg.zeros(3), x.dtype)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCATTERED)
+def test_a_million_elements_scattered_to_three_are_added_up_right_to_a_millionth(name: str, unguarded: None) -> None:
+    """Compiled at another size. A naive sum is off by 2e-3."""
+    x, fast = np.full(10**6, 0.1, "float32"), mg.jit(SCATTERED[name])
+    fast(x[:50])
+    for f in (fast, SCATTERED[name]):
+        assert off(f(x), SCATTERED[name](x.astype("float64"))) <= PRECISION
 
 
 @pytest.mark.parametrize("shape", [(2000, 700), (700, 2000), (3, 100_001), (100_001, 3)])

@@ -36,6 +36,29 @@ def test_unusual_arrays_are_taken_as_they_are(make: Any) -> None:
     np.testing.assert_array_equal(found.numpy(), np.where(np.isfinite(a), 2, 0))
 
 
+def with_integers(kind: Any, x: mg.Tensor) -> list[Any]:
+    """Functions with these integers among their settings."""
+    one, two, three = kind(1), kind(2), kind(3)
+    return [
+        mg.pad(x, two),
+        mg.pad(x, ((one, two), (kind(200), kind(100)))),
+        mg.one_hot(np.array([2, 0]), three),
+        mg.scan(lambda c, _: (c + 1, c), mg.sum(x), length=three),
+        mg.scan(lambda c, row: (c + row, c), x[0], x, length=kind(4), checkpoint=two),
+        mg.conv2d(mg.reshape(x, (kind(4), three, one)), np.ones((1, 1, 1, 1)), two, one),
+        (mg.tile(x, (two, one)), mg.repeat(x, two, one), mg.split(x, three, one), mg.roll(x, two, one), x[one:, ::two]),
+    ]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.uint8, np.array, mg.tensor])
+def test_settings_may_be_integers_of_any_kind(kind: Any) -> None:
+    x = np.arange(12.0).reshape(4, 3)
+    want = mg.tree.leaves(with_integers(int, mg.tensor(x)))
+    for found in with_integers(kind, mg.tensor(x)), mg.jit(lambda x: with_integers(kind, x))(x):
+        for a, b in zip(mg.tree.leaves(found), want, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 def test_another_librarys_tensor_keeps_its_dtype() -> None:
     class Foreign:
         def __array__(self, dtype: Any = None, copy: Any = None) -> Any:

@@ -12,10 +12,10 @@ from minigrad.graph.ir import Node, ancestors
 from minigrad.graph.types import TensorType
 
 from . import names, repeats, style, text
-from .columns import columns_of, place_leaves
+from .columns import block_name, blocks_of, columns_of, place_leaves
 from .folding import fold
 from .leaves import cut, declared, extent, is_element, is_hidden, leaf_kind, leaf_label, piece, rectified
-from .timeline import BEFORE, Item, Timeline
+from .timeline import BEFORE, Item, Timeline, step_key
 from .unrolling import GradientName, LeafName
 
 MOST, KEPT = 1500, 50  # of more than MOST operations in one column, the first and the last KEPT are drawn
@@ -29,11 +29,12 @@ def build(
     whole: bool = False,
     gradients: Mapping[Node, GradientName] | None = None,
     least: int | None = None,
+    blocks: bool = False,
 ) -> Timeline:
     """The timeline of the graph that computes these nodes. The names in `leaves` and `gradients` replace those of the nodes.
 
     Of very many operations in one column only the first and the last are kept, unless `whole` is set. At least so many equal blocks
-    are one.
+    are one. With `blocks`, the columns of a graph without time are its numbered blocks, such as those of a transformer.
     """
     nodes = ancestors(outputs, lambda n: False)
     builder = _Builder(nodes, leaves or {}, gradients or {})
@@ -43,9 +44,12 @@ def build(
         items, where = fold(items)
         alias = {node: where[i] for node, i in alias.items()}
     _prune(items, [alias[o] for o in outputs])
-    columns = columns_of(items)
+    blocks_key = blocks_of(items) if blocks else None
+    columns = columns_of(items, blocks_key or step_key)
     place_leaves(items, columns)
     timeline = Timeline(items, columns, [], [], [], title)
+    if blocks_key is not None:
+        timeline.key_of, timeline.axis = blocks_key, block_name(columns[0].loop)
     for item in items:
         if item.leaf:
             continue
@@ -106,6 +110,7 @@ class _Builder:
                 item.at = "" if not known.part and known.step is None else None  # of all steps, not of one
             elif node.name and not item.leaf and not item.named:
                 item.name, item.named = text.pretty(node.name), True
+                item.shape = tuple(getattr(node.type, "shape", ())) if node.op.name == "reshape" else ()
 
     def _shown_by(self, node: Node) -> int | None:
         """The item that shows a node without an item of its own; None where the node needs one."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from minigrad.graph.ir import Node
 
-from . import grid, memory_cell, text
+from . import grid, memory_cell, text, value_cell
 from .geometry import Point
 from .layout import OUTSIDE, FixedEdge, FixedLayout, FixedNode, FixedWord, Layout
 from .slots import View
@@ -24,7 +24,7 @@ def draw(wiring: Wiring, step: Step, view: View | None = None) -> FixedLayout:
         drawn = memory_cell.draw(wiring, step, view)
         if drawn is not None:
             return drawn
-        found = grid.draw(wiring, step, _known) or _known(wiring, step)
+        found = grid.draw(wiring, step, _known) or _known(wiring, step) or value_cell.draw(wiring, step, view.seen)
         if found is not None:
             return found
     return one_box(wiring, step)

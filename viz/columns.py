@@ -2,46 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from minigrad.graph.ir import Node
+
+from . import text
 from .leaves import extent
-from .timeline import BEFORE, Column, Item, StepKey, step_key
+from .timeline import BEFORE, Column, Item, StepKey, block_key, step_key
+
+KeyOf = Callable[[Node], StepKey | None]
 
 
-def columns_of(items: list[Item]) -> list[Column]:
-    """Give each operation a column. No operation stands before one that it reads; parallel loops share columns."""
+def columns_of(items: list[Item], key_of: KeyOf = step_key) -> list[Column]:
+    """Give each operation a column: its step, or its block. No operation stands before one that it reads; parallel loops share columns."""
     columns: list[Column] = []
-    number: dict[StepKey, int] = {}
+    number: dict[tuple[StepKey, int], int] = {}
     latest = [BEFORE] * len(items)  # the last column that an item depends on
-    reverse = _reverse(items)
+    reverse = _reverse(items, key_of)
+    passes = _passes(items, reverse, key_of)
     for item in items:
         after = max((latest[a] for a in item.args), default=BEFORE)
-        key = None if item.leaf else step_key(item.node)
+        key = key_of(item.node)
+        item.inside = key.depth + 1 if key is not None else 0
+        key = None if item.leaf else key
         if key is None:
             latest[item.index] = after
             continue
-        column = number.get(key)
+        column = number.get((key, passes[item.index]))
         if column is None or column < after:
             column = _shared(columns, key, after, (key.loop, key.gradient) in reverse)
             if column is None:
                 column = len(columns)
-                columns.append(Column(_label(key), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
-            number[key] = column
+                columns.append(Column(_label(key, key_of), key.loop, key.step, [], key.gradient, (key.loop, key.gradient) in reverse))
+            number[key, passes[item.index]] = column
         item.column = latest[item.index] = column
     _place_rest(items, latest, len(columns))
     return columns
 
 
-def _label(key: StepKey) -> str:
-    return ("∂ " if key.gradient else "") + f"t = {key.step}"
+def _passes(items: list[Item], reverse: set[tuple[str, bool]], key_of: KeyOf) -> list[int]:
+    """For each item how many loops with the name of its own ended before it began, such as the layers of a stack with one name.
+
+    A loop has ended where what was collected of its steps, outside of them, is read in a step that is not after them.
+    """
+    found = [0] * len(items)
+    collected: list[dict[str, tuple[int, int, int]]] = [{} for _ in items]  # without a step: loop -> its pass, first and last step read
+    for item in items:
+        key = None if item.leaf else key_of(item.node)
+        if key is not None and key.gradient:
+            continue
+        for a in item.args:
+            other = None if items[a].leaf else key_of(items[a].node)
+            if key is not None:
+                number, first, last = collected[a].get(key.loop, (0, 0, 0))
+                ended = first < last and (first <= key.step if (key.loop, False) in reverse else last >= key.step)
+                own = found[a] if other is not None and other.loop == key.loop else 0
+                found[item.index] = max(found[item.index], own, number + ended)
+            elif other is None or not other.gradient:
+                for loop, read in ({other.loop: (found[a], other.step, other.step)} if other else collected[a]).items():
+                    known = collected[item.index].setdefault(loop, read)
+                    collected[item.index][loop] = max(known[0], read[0]), min(known[1], read[1]), max(known[2], read[2])
+    return found
 
 
-def _reverse(items: list[Item]) -> set[tuple[str, bool]]:
+def _label(key: StepKey, key_of: KeyOf) -> str:
+    name = "t =" if key_of is step_key else block_name(key.loop)
+    return ("∂ " if key.gradient else "") + f"{name} {key.step}"
+
+
+def block_name(loop: str) -> str:
+    """What one block of these is called."""
+    return text.clean(loop.rpartition("/")[2] or "block", 16)
+
+
+def blocks_of(items: Sequence[Item]) -> KeyOf | None:
+    """block_key where the columns of these operations are blocks: there are several, and no steps of time."""
+    keys = [(step_key(i.node), block_key(i.node)) for i in items if not i.leaf]
+    several = len({block.step for _, block in keys if block is not None}) > 1
+    return block_key if several and all(step is None for step, _ in keys) else None
+
+
+def _reverse(items: list[Item], key_of: KeyOf) -> set[tuple[str, bool]]:
     """The loops, each with whether it is a gradient's, that run from the last step to the first."""
     first: dict[tuple[str, bool], int] = {}
     found: dict[tuple[str, bool], bool] = {}
     for item in items:
-        key = None if item.leaf else step_key(item.node)
+        key = None if item.leaf else key_of(item.node)
         if key is not None:
             start = first.setdefault((key.loop, key.gradient), key.step)
             if key.step != start:

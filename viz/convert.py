@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from graphviz import ENGINES, FORMATS
@@ -28,7 +29,7 @@ def engines() -> dict[str, bool]:
     }
 
 
-def png(svg: str, dot: str) -> bytes:
+def png(svg: str, dot: Callable[[], str]) -> bytes:
     """The picture as PNG. Raises DrawingError where this machine has no program for it; the message says what to install."""
     if importlib.util.find_spec("resvg_py") is not None:
         import resvg_py
@@ -36,7 +37,7 @@ def png(svg: str, dot: str) -> bytes:
         return bytes(resvg_py.svg_to_bytes(svg_string=svg, dpi=96, zoom=_zoom(svg), font_family="Helvetica", sans_serif_family=_sans()))
     graphviz = shutil.which("dot") or shutil.which("neato") or _pure()
     if graphviz:
-        return run([graphviz, "-Kneato", "-n2", "-Tpng"], dot.encode())
+        return run([graphviz, "-Kneato", "-n2", "-Tpng"], dot().encode())
     raise DrawingError("drawing: PNG needs an engine: pip install 'minigrad[cli]', or install Graphviz; SVG needs nothing")
 
 

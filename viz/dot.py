@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import graphviz
 
+from .errors import DrawingError
 from .scene import Bar, Frame, Heat, Placed, Point, Scene, Shape, Wire, Word
 from .style import FONT, LOOKS, TEXT, WIRE, ink
 from .svg import rounded
@@ -23,7 +24,12 @@ At = Callable[[float, float], str]  # a point of a part -> "x,y" for Graphviz, w
 
 
 def digraph(scene: Scene) -> graphviz.Digraph:
-    """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text."""
+    """The nodes, edges and clusters of a scene. Their names come from counters, and every label is plain text.
+
+    Raises DrawingError for panels over time, which are no graph.
+    """
+    if not any(p.part.shapes or p.part.wires for p in scene.placed):
+        raise DrawingError("drawing: it has no nodes for DOT: take svg or pdf, or png after pip install 'minigrad[cli]'")
     title = verbatim(scene.title or "minigrad")
     graph = graphviz.Digraph(title, filename="drawing.gv", graph_attr=GRAPH | PAGE, node_attr=NODE, edge_attr=EDGE)
     for name, x, y in (("corner0", 0.0, 0.0), ("corner1", scene.width, scene.height)):  # Graphviz cuts what stands beyond all nodes

@@ -85,7 +85,7 @@ class Drawing:
             return pdf.write(self.scene)
         if format != "png":
             raise DrawingError(f"drawing: format {format!r} is unknown: take svg, dot, gv, png or pdf")
-        return convert.png(self.svg, self.digraph(positions=True).source)
+        return convert.png(self.svg, lambda: self.digraph(positions=True).source)
 
     def save(self, path: str | os.PathLike[str], engine: str | None = None) -> Path:
         """Write the drawing in the format of the path's suffix. Gives the path. Raises DrawingError, also where it cannot be written."""

@@ -13,12 +13,12 @@ from .colours import Colours
 from .scene import Heat
 from .timeline import Item
 
-WRITE, READ, AMOUNT = "#B8402F", "#2C6AA6", "#59636B"
-SCALES = {  # the colours at the ends of a scale, and at its middle
+WRITE, READ = "#B8402F", "#2C6AA6"
+SCALES = {  # colours at equal distances, from the lower end of a scale to the upper one
     "write": ("#FFFFFF", WRITE),
     "read": ("#FFFFFF", READ),
-    "amount": ("#FFFFFF", AMOUNT),
-    "signed": (READ, "#FFFFFF", "#C4402F"),
+    "amount": ("#FFFFFF", style.TEXT),
+    "signed": ("#12406F", "#5F9BCB", "#FFFFFF", "#E07B63", "#8E1F14"),
 }
 WORDS = {
     "write": "weights of a write head, 0 … 1",
@@ -34,20 +34,27 @@ class Field(NamedTuple):
     """Which numbers of a value a heat map shows.
 
     form    "weighting" (a column for each head), "memory" (a row for each slot), "links" (slots × slots), "vector" (a row for each head)
-            or "row" (its last axis, of an input or a result)
-    lead    1 where the first axis is the batch: its first member is shown, or the norm of a gradient over the batch
-    slots   the slots that are shown; None for all
+            "row" (its last axis, of an input or a result), "matrix" (the last two axes of one head, or all rows of a value of fewer), or
+            "sparse" (weights of some slots, which `at` names, as a column)
+    lead    1 where the first axis is the batch: its first member is shown, or the norm of a gradient over the batch (but not if sparse)
+    slots   the slots that are shown; None for all;  head    that is shown; None for all
     """
 
     form: str
     lead: int
     slots: tuple[int, ...] | None = None
+    head: int | None = None
+    at: tuple[int, ...] = ()
 
     def grid(self, array: np.ndarray, gradient: bool = False) -> np.ndarray:
         """The numbers as rows and columns."""
         if self.form == "row":
             array = array.reshape(-1, array.shape[-1])
             return np.sqrt((array.astype(np.float64) ** 2).sum(0))[None] if gradient else array[:1]
+        if self.form == "sparse":
+            array = (array[0] if self.lead else array).ravel()
+            slots, at = np.array(self.slots)[:, None], np.array(self.at)
+            return (array * (slots == at)).sum(1, keepdims=True) if at.size else np.zeros(slots.shape)
         if self.lead:
             array = np.sqrt((array.astype(np.float64) ** 2).sum(0)) if gradient else array[0]
         rows = slice(None) if self.slots is None else list(self.slots)
@@ -55,6 +62,10 @@ class Field(NamedTuple):
             return np.atleast_2d(array).T[rows]
         if self.form == "links":
             return array[rows][:, rows]
+        if self.form == "matrix" and self.head is not None:
+            return array.reshape(-1, *array.shape[-2:])[self.head, rows]
+        if self.form == "matrix":
+            return array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
         return array[rows] if self.form == "memory" else np.atleast_2d(array)
 
 
@@ -80,7 +91,12 @@ class FixedHeat(NamedTuple):
 def value_of(item: Item) -> np.ndarray | None:
     """The value of an item, None for one without."""
     value = item.node.value
-    return value if isinstance(value, np.ndarray) else None
+    return shaped(item, value) if isinstance(value, np.ndarray) else None
+
+
+def shaped(item: Item, array: np.ndarray) -> np.ndarray:
+    """The array in the shape in which the value of an item has its name."""
+    return array.reshape(item.shape) if item.shape and array.size == math.prod(item.shape) else array
 
 
 def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -> Heat:
@@ -89,7 +105,7 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     if array is None:
         fills = ((style.NO_GRADIENT,),) if colours.gradient else ()
     else:
-        grid = heat.field.grid(array, colours.gradient)
+        grid = pooled(heat.field.grid(shaped(item, array), colours.gradient), heat.h, heat.w)
         fills = by_gradient(grid, colours) if colours.gradient else by_value(grid, heat.scale, heat.top)
         title = (
             f"{title} · colours from {-heat.top if heat.scale == 'signed' else 0:.3g} to {heat.top:.3g}" * (not colours.gradient) or title
@@ -100,17 +116,18 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     )
 
 
+def levels(values: np.ndarray, low: float, high: float, count: int) -> np.ndarray:
+    """The level of each number on a scale, 0 at its lower end and `count` at its upper one; −1 for a number that is not finite."""
+    with np.errstate(all="ignore"):
+        found = np.rint((np.clip(values, low, high) - low) / (high - low) * count)
+    return np.where(np.isfinite(values), found, -1).astype(int)
+
+
 def by_value(grid: np.ndarray, scale: str, top: float) -> tuple[tuple[str, ...], ...]:
     """The colour of each number on a scale that ends at `top`; not finite is magenta."""
-    low = -top if scale == "signed" else 0.0
-    with np.errstate(all="ignore"):
-        levels = np.clip(np.nan_to_num((grid - low) / (top - low) * LEVELS, nan=-1.0), -1, LEVELS).round().astype(int)
     colours = [mixed(scale, n / LEVELS) for n in range(LEVELS + 1)]
-    finite = np.isfinite(grid)
-    return tuple(
-        tuple(colours[max(n, 0)] if ok else style.NOT_FINITE for n, ok in zip(row, good, strict=True))
-        for row, good in zip(levels.tolist(), finite.tolist(), strict=True)
-    )
+    shades = [*colours, style.NOT_FINITE]  # the last is that of −1
+    return tuple(tuple(shades[n] for n in row) for row in levels(grid, -top if scale == "signed" else 0.0, top, LEVELS).tolist())
 
 
 def by_gradient(grid: np.ndarray, colours: Colours) -> tuple[tuple[str, ...], ...]:
@@ -129,3 +146,17 @@ def greatest(arrays: Sequence[np.ndarray]) -> float:
     """The greatest absolute value of finite numbers; 1 where all are 0."""
     found = max((float(np.abs(a[np.isfinite(a)]).max(initial=0.0)) for a in arrays), default=0.0)
     return found if found > 0 and math.isfinite(found) else 1.0
+
+
+def pooled(grid: np.ndarray, rows: float, columns: float) -> np.ndarray:
+    """The grid with at most so many rows and columns. Of the numbers that become one, that farthest from zero stays.
+
+    A picture with more rows than pixels would leave out some of them, and with them what they show.
+    """
+    for axis, most in enumerate((rows, columns)):
+        size, kept = grid.shape[axis], max(int(min(most, grid.shape[axis])), 1)
+        if kept < size:
+            starts = np.arange(kept) * size // kept
+            low, high = (f.reduceat(grid, starts, axis=axis) for f in (np.minimum, np.maximum))  # NaN stays NaN
+            grid = np.where(-low > high, low, high)
+    return grid

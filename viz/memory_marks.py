@@ -20,7 +20,6 @@ TALL = (6.0, 12.0)  # the least and the greatest height of a slot
 CLEAR = 0.3  # a slot with a weight from here on is marked as written or read
 MANY = 64  # an input or a result of at most so many numbers is shown
 FEW = 2  # so many numbers are written; more are a heat map
-LOOKS = {"write": ("#FDEEEC", "#DFA39B"), "read": ("#EAF2FB", "#9FBEDF"), "amount": ("#F2F5F3", "#B4C2BA")}
 
 
 class Marks:
@@ -112,7 +111,7 @@ class Marks:
         return "read" if any(self.edges.of(p, r) for p in mates for r in self.edges.reading) else "amount"
 
     def look(self, run: list[Part]) -> tuple[str, str]:
-        return LOOKS[self.role(run[0])]
+        return style.ROLES[self.role(run[0])]
 
     def title(self, run: list[Part]) -> str:
         count = max(self._heads(p) for p in run)
@@ -178,7 +177,7 @@ class Marks:
         value = value_of(self.wiring.items[part.value or 0])
         numbers = [] if value is None else (value[0] if self.sizes.lead else value).ravel().tolist()
         if len(numbers) <= FEW:
-            words = " ".join([name(part), *(short(v) for v in numbers)])
+            words = " ".join([name(part), *(text.brief(v) for v in numbers)])
             fixed.words.append(FixedWord(x, y, words, "", SMALL))
             return
         wide, label = min(5.0 * len(numbers), 24.0), text.width(name(part), SMALL)
@@ -229,9 +228,3 @@ def name(part: Part) -> str:
     if label.startswith("w_") and len(label) > 3 and part.scope:
         return label[2:]
     return text.pretty(label) if len(label) < 5 else label
-
-
-def short(value: float) -> str:
-    """A number in few characters: .98, 12, 1.3."""
-    words = f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < 10 else f"{value:.0f}"
-    return words.replace("0.", ".", 1) if words.startswith(("0.", "-0.")) else words

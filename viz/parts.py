@@ -14,7 +14,7 @@ from typing import NamedTuple
 from minigrad.graph.ir import Node
 
 from . import text
-from .timeline import Item, Timeline, step_key
+from .timeline import Item, step_key
 
 WEIGHTS = ("w", "usage", "least", "attention", "weight", "allocation", "precedence", "forward", "backward")
 MEMORY = ("M", "memory", "links")
@@ -51,14 +51,6 @@ class Memory(NamedTuple):
     slots: int
     width: int
     lead: int
-
-
-def assign(timeline: Timeline) -> None:
-    """Tell each item of a step with a memory to which part it belongs."""
-    for number, column in enumerate(timeline.columns):
-        for part in parts_of(timeline.items, column.items)[1]:
-            for index in part.items:
-                timeline.items[index].part = f"{number}.{part.name}"
 
 
 def parts_of(items: Sequence[Item], members: Sequence[int]) -> tuple[Memory, list[Part]]:

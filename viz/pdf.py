@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import DrawingError
-from .scene import Fan, Frame, Heat, Part, Scene, Shape, Wire
+from .scene import Curve, Fan, Frame, Heat, Part, Scene, Shape, Wire
 from .style import LOOKS, TEXT, ink
 from .svg import CAPTION, arrow_head, chips_of, label_line, label_place, outlines, rounded
 
@@ -59,6 +59,8 @@ def _marks(part: Part, dx: float, dy: float) -> Iterator[Any]:
         yield Circle((d.x + dx, d.y + dy), d.r, facecolor=d.colour, edgecolor="none")
     for m in part.heats:
         yield from _heat(m, dx, dy)
+    for c in part.curves:
+        yield from _curve(c, dx, dy)
     for s in part.shapes:
         yield from _shape(s, dx, dy)
     for fan in part.fans:
@@ -68,16 +70,24 @@ def _marks(part: Part, dx: float, dy: float) -> Iterator[Any]:
 
 
 def _heat(m: Heat, dx: float, dy: float) -> Iterator[Any]:
+    from matplotlib.collections import PolyCollection
     from matplotlib.patches import Rectangle
 
     left, top, tall = m.x - m.w / 2 + dx, m.y - m.h / 2 + dy, m.h / max(len(m.fills), 1)
-    for k, row in enumerate(m.fills):
-        wide = m.w / max(len(row), 1)
-        for j, fill in enumerate(row):
-            yield Rectangle((left + j * wide, top + k * tall), wide, tall, facecolor=fill, edgecolor="none")
+    wide = m.w / max((len(row) for row in m.fills if row), default=1)
+    cells = [(left + j * wide, top + k * tall, fill) for k, row in enumerate(m.fills) for j, fill in enumerate(row)]
+    corners = [((x, y), (x + wide, y), (x + wide, y + tall), (x, y + tall)) for x, y, _ in cells]
+    yield PolyCollection(corners, facecolors=[fill for *_, fill in cells], edgecolors="none")
     yield Rectangle((left, top), m.w, m.h, fill=False, edgecolor=m.stroke, lw=0.8)
     for x, y, w, h, colour in outlines(m):
         yield Rectangle((x + dx, y + dy), w, h, fill=False, edgecolor=colour, lw=1.6)
+
+
+def _curve(c: Curve, dx: float, dy: float) -> Iterator[Any]:
+    from matplotlib.lines import Line2D
+
+    xs, ys = [x + dx for x, _ in c.points], [y + dy for _, y in c.points]
+    yield Line2D(xs, ys, color=c.colour, lw=1.3, marker="o" if c.r else None, ms=2 * c.r)
 
 
 def _fan(f: Fan, dx: float, dy: float) -> Iterator[Any]:

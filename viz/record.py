@@ -26,8 +26,8 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
     names     only these, in this order; a name includes the values of inner scopes: "g" gives "write.g" and "read.g"
     example   the member of the batch, which is the first axis of each value; None keeps the whole batch
 
-    Only values that have a name, given by `.named(...)`, in every step are recorded. Raises DrawingError if there are none,
-    and for a name that none of them has.
+    Only values that have a name, given by `.named(...)`, in every step are recorded. Weights of a few rows of a memory, as w_read beside
+    rows in a SAM, are recorded over all slots. Raises DrawingError if there are no values, and for a name that none of them has.
     """
     found: Values = {}
 
@@ -63,10 +63,23 @@ def _place(node: Node, steps: tuple[int, ...]) -> tuple[str, int] | None:
 def _in_every_step(found: Values, example: int | None) -> dict[str, np.ndarray]:
     """What has a value of one shape in every step, stacked."""
     length = max((len(v) for v in found.values()), default=0)
-    whole = {
-        k: np.stack([v[t] for t in sorted(v)]) for k, v in found.items() if len(v) == length and len({a.shape for a in v.values()}) == 1
-    }
+    whole = _over_slots(
+        {k: np.stack([v[t] for t in sorted(v)]) for k, v in found.items() if len(v) == length and len({a.shape for a in v.values()}) == 1}
+    )
     return whole if example is None else {k: v[:, example] if v.ndim > 1 else v for k, v in whole.items()}
+
+
+def _over_slots(whole: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The values, with weights of some rows of the memory M, which the value `rows` beside them names, as weights of all its slots."""
+    slots = next((v.shape[-2] for k, v in whole.items() if k.rpartition(".")[2] == "M" and v.ndim > 2), 0)
+    for path, weights in whole.items():
+        scope, _, stem = path.rpartition(".")
+        rows = whole.get(f"{scope}.rows" if scope else "rows")
+        if slots and stem.startswith("w_") and rows is not None and rows.shape == weights.shape:
+            dense = np.zeros((*weights.shape[:-1], slots), weights.dtype)
+            np.add.at(dense, (*np.indices((*weights.shape[:-1], 1))[:-1], rows), weights)
+            whole = {**whole, path: dense}
+    return whole
 
 
 def _chosen(whole: Mapping[str, np.ndarray], names: Sequence[str] | None) -> dict[str, np.ndarray]:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from .scopes import inner
-from .timeline import Item, Timeline
+from .timeline import NUMBERED, Item, Timeline
 
 FEW = 3  # so many blocks are folded without being asked
-_NUMBERED = re.compile(r"(.*?)[._]?(\d+)")
 Path = tuple[str, ...]
 
 
@@ -27,8 +26,8 @@ def _numbered(timeline: Timeline, group: Sequence[int]) -> Iterator[tuple[list[P
     found: dict[tuple[Path, str], dict[int, tuple[Path, list[int]]]] = {}
     for i in group:
         path = tuple(inner(timeline.items[i]))
-        at = next((k for k, name in enumerate(path) if _NUMBERED.fullmatch(name)), None)
-        if at is not None and (match := _NUMBERED.fullmatch(path[at])):
+        at = next((k for k, name in enumerate(path) if NUMBERED.fullmatch(name)), None)
+        if at is not None and (match := NUMBERED.fullmatch(path[at])):
             members = found.setdefault((path[:at], match[1]), {}).setdefault(int(match[2]), (path[: at + 1], []))
             members[1].append(i)
     for numbers in found.values():
@@ -92,7 +91,7 @@ def _keep_first(timeline: Timeline, group: list[int], paths: Sequence[Path], blo
             item.args = [stands.get(a, a) for a in item.args]
     for i in gone:
         timeline.items[i].leaf, timeline.items[i].args, timeline.items[i].edges = "block", [], []
-    match = _NUMBERED.fullmatch(paths[0][-1])
+    match = NUMBERED.fullmatch(paths[0][-1])
     name = f"{match[1] if match else ''} ×{len(blocks)}".strip()
     for i in blocks[0]:
         timeline.items[i].repeated = len(paths[0]) - 1, name

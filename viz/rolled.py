@@ -46,7 +46,11 @@ def rolled(what: Any, *args: Any, level: str = "box", steps: int | None = None) 
     given = args if is_computed(what) else ()
     timeline, _ = timeline_of(whole, given, 3, None, level)
     timeline.notes += foreign.notes(what)
+    if level == "gate":  # the lines of a step follow each other in one way or another, so it is operations that are compared
+        _require_alike(_boxes(timeline_of(whole, given, 3, None, "op")[0], "op", lengths))
     boxes = _boxes(timeline, level, lengths)
+    if level != "gate":
+        _require_alike(boxes)
     scene = _scene(timeline, boxes)
     parts = {f"{n + 1}. {box.name}" if len(boxes) > 1 else box.name: box.logical(level) for n, box in enumerate(boxes)}
     if steps is None:
@@ -138,17 +142,31 @@ def _together(wiring: Wiring) -> list[list[Step]]:
 
 
 def _computes(wiring: Wiring, step: Step) -> Counter[Any]:
-    """What a step computes: for each operation its label, its weights, and the operations of the step that it reads."""
+    """What a step computes: for each operation its label without a name, its weights, and the operations of the step that it reads."""
     own = set(step.items)
     return Counter(
         (
-            label,
+            label.rpartition(" = ")[2],
             tuple(wiring.items[a].label for _, a in chips if wiring.items[a].leaf and wiring.items[a].at is None),
             tuple(wiring.items[a].label for a in wiring.items[index].args if a in own),
         )
         for index, label, chips in zip(step.items, step.labels, step.chips, strict=True)
         if step_key(wiring.items[index].node) is not None
     )
+
+
+def _require_alike(boxes: Sequence[_Box]) -> None:
+    """Raises DrawingError where a step of a loop computes what the drawn step does not."""
+    for box in boxes:
+        drawn = _computes(box.wiring, box.step)
+        for step in (*box.steps[1:], box.steps[0]):  # the first one may differ in constants
+            more = [" ".join((label, *weights)) for label, weights, _ in _computes(box.wiring, step) - drawn]
+            if more:
+                words = ", ".join(f"'{text.clean(w, 24)}'" for w in more[:3]) + (" …" if len(more) > 3 else "")
+                raise DrawingError(
+                    f"rolled: the steps differ: {step.label} computes {words}, and {box.step.label} does not, so no one step stands "
+                    "for all; draw them with viz.unrolled"
+                )
 
 
 class _Box:
@@ -158,7 +176,7 @@ class _Box:
         self.wiring, self.timeline, self.prefix = wiring, wiring.timeline, prefix
         self.backwards, self.direction = backwards, "← backwards in time" if backwards else "forward →"
         self.step, self.after = self._inner_step(steps)
-        self._require_alike(steps)
+        self.steps = steps
         columns = [self.timeline.columns[s.number] for s in steps]
         keys = (step_key(wiring.items[i].node) for s in steps for i in s.items)
         counts = {n for key in keys if key for n in lengths.get(key.loop.rsplit("/", 1)[-1], ())}
@@ -180,18 +198,6 @@ class _Box:
         """(how many operations belong to the step, minus how many only stand in it)."""
         own = sum(step_key(self.wiring.items[i].node) is not None for i in step.items)
         return own, own - len(step.items)
-
-    def _require_alike(self, steps: Sequence[Step]) -> None:
-        """Raises DrawingError where a step computes what the drawn step does not."""
-        drawn = _computes(self.wiring, self.step)
-        for step in (*steps[1:], steps[0]):  # the first one may differ in constants
-            more = [" ".join((label, *weights)) for label, weights, _ in _computes(self.wiring, step) - drawn]
-            if more:
-                words = ", ".join(f"'{text.clean(w, 24)}'" for w in more[:3]) + (" …" if len(more) > 3 else "")
-                raise DrawingError(
-                    f"rolled: the steps differ: {step.label} computes {words}, and {self.step.label} does not, so no one step stands "
-                    "for all; draw them with viz.unrolled"
-                )
 
     @property
     def name(self) -> str:

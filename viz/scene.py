@@ -83,6 +83,14 @@ class Fan(NamedTuple):
     dots: tuple[Point, ...]
 
 
+class Curve(NamedTuple):
+    """A line straight from each point to the next, with a mark of this radius at each of them."""
+
+    points: tuple[Point, ...]
+    colour: str
+    r: float = 0.0
+
+
 class Frame(NamedTuple):
     """A rounded rectangle around a step, or around a head in it. `at` is the distance of its label from the left border."""
 
@@ -151,6 +159,7 @@ class Part:
     heats: list[Heat] = field(default_factory=list)
     panels: list[Frame] = field(default_factory=list)
     fans: list[Fan] = field(default_factory=list)
+    curves: list[Curve] = field(default_factory=list)
 
 
 class Placed(NamedTuple):

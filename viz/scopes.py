@@ -18,10 +18,8 @@ HEAD, FOOT = ABOVE + NAME, BELOW  # the room for the upper edge of an outline wi
 
 
 def inner(item: Item) -> list[str]:
-    """The scopes of an operation within its step; all of them where there is no step."""
-    scopes = item.node.origin.scopes
-    at = next((k for k, s in enumerate(scopes) if s.step is not None), -1)
-    found = [text.clean(s, 24) for s in scopes[at + 1 :]]
+    """The scopes of an operation within its step, or block; all of them where there is none."""
+    found = [text.clean(s, 24) for s in item.node.origin.scopes[item.inside :]]
     if item.repeated is not None:
         found[item.repeated[0]] = item.repeated[1]
     return found

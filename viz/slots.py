@@ -8,6 +8,7 @@ import numpy as np
 
 from .heat import greatest, value_of
 from .parts import READOUT, Memory, Part, parts_of
+from .value_cards import Seen
 from .wiring import Wiring
 
 SEEN = 0.05  # slots with a weight from here on are shown
@@ -32,10 +33,13 @@ class View:
     levels   the line of a state, or of a value that is read further right -> its number from below, in all steps
     signed   the names of values with negative numbers
     note     says which slots are not shown; "" where all are
+    seen     what the pictures of steps by their values have in common
     """
 
     def __init__(self, wiring: Wiring):
-        known = [s for s in wiring.steps if s.label and any(wiring.items[i].part for i in s.items)]
+        self.seen = Seen(wiring)
+        parted = [s for s in wiring.steps if s.label and any(wiring.items[i].part for i in s.items)]
+        known = [s for s in parted if s.number not in self.seen.families]
         found = {s.number: parts_of(wiring.items, s.items) for s in known}
         self.parts: dict[int, tuple[Memory, list[Part]]] = {n: pair for n, pair in found.items() if pair[1]}
         self.slots: tuple[int, ...] | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import cells, fan
+from . import cells, fan, text, value_cell
 from .layered import lay_out
 from .layout import Layout, Source, StepGraph
 from .scopes import inner
 from .slots import View
 from .tiles import leaf_size, operation_size
-from .timeline import Timeline
+from .timeline import Timeline, step_key
 from .wiring import Step, Wiring
 
 
@@ -31,21 +31,39 @@ def laid_out(timeline: Timeline, level: str = "op") -> Wiring:
         step.layout = known[step.key]
     if view is not None:
         view.tell(wiring)
-        timeline.notes += _boxes(wiring)
+        timeline.notes += value_cell.notes(wiring, view.seen)
+        timeline.notes += _boxes(wiring, view)
         timeline.notes += [fan.NOTE] if any(fan.size(i) for i in timeline.items) else []
     return wiring
 
 
-def _boxes(wiring: Wiring) -> list[str]:
-    """Sentences about the steps that are one box, because no drawing of such a cell is known."""
-    found: dict[str, int] = {}
+def _boxes(wiring: Wiring, view: View) -> list[str]:
+    """Sentences about the steps that are one box, and why."""
+    found: dict[str, Step] = {}
     for step in wiring.steps:
         mark = step.fixed.nodes[0] if step.fixed is not None and step.fixed.entry == cells.BOX else None
         if mark is not None and not wiring.timeline.columns[step.number].gradient:
-            found[mark.label] = max(found.get(mark.label, 0), len(step.items))
-    return [
-        f"{name} is one box, for which no cell is known; level='gate' shows its lines, 'op' its {n} operations" for name, n in found.items()
-    ]
+            found[mark.label] = max(found.get(mark.label, step), step, key=lambda s: len(s.items))
+    more = "level='gate' shows its lines, 'op' its"
+    return [f"{name} is one box, because {_why(wiring, view, step)}; {more} {len(step.items)} operations" for name, step in found.items()]
+
+
+def _why(wiring: Wiring, view: View, step: Step) -> str:
+    """Why a step is one box."""
+    items = [wiring.items[i] for i in step.items]
+    names = dict.fromkeys(text.clean(i.called, 12) for i in items if i.named and i.called)
+    if len({key.loop for i in items if (key := step_key(i.node))}) > 1:
+        return "one of its layers is no known cell"
+    if step.number in view.parts:
+        return "its heads and its memory depend on each other in a way that the picture of a memory has no place for"
+    if step.number in view.seen.families:
+        return "it has too many values for a picture"
+    if not names:
+        return "its values have no names: x.named('h') gives one"
+    loop = wiring.timeline.columns[step.number].loop
+    if sum(c.loop == loop for c in wiring.timeline.columns) == 1:
+        return "it is the only step: what it would hand on is not computed, and the rest is no known cell"
+    return f"no known cell has just these values: {', '.join(list(names)[:8])}" + (" …" if len(names) > 8 else "")
 
 
 def _graph(wiring: Wiring, step: Step) -> StepGraph:

@@ -51,6 +51,8 @@ LOOKS = {
 }
 _KINDS = {"index": "move", "leaf": "move", "op": "move", "constant": "parameter", "random": "move"}
 
+ROLES = {"write": ("#FDEEEC", "#DFA39B"), "read": ("#EAF2FB", "#9FBEDF"), "amount": ("#F2F5F3", "#B4C2BA")}  # what a value is for
+
 FRAME = ("#EEF6EE", "#7FB07F")
 FRAME_GRADIENT = ("#F7F9FB", "#B9C2C8")
 PANEL_GRADIENT = ("#FFFFFF", "#B9C2C8")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from .scene import Fan, Frame, Heat, Part, Point, Scene, Shape, Wire
+from .scene import Curve, Fan, Frame, Heat, Part, Point, Scene, Shape, Wire
 from .style import FONT, LOOKS, TEXT, ink
 from .text import number as n
 from .text import width, xml
@@ -61,6 +61,7 @@ def marks(part: Part) -> Iterator[str]:
     for d in part.dots:
         yield f'<circle cx="{n(d.x)}" cy="{n(d.y)}" r="{n(d.r)}" fill="{d.colour}"/>'
     yield from map(_heat, part.heats)
+    yield from map(_curve, part.curves)
     yield from _shapes(part.shapes)
     yield from map(_fan, part.fans)
     for t in part.words:
@@ -69,24 +70,33 @@ def marks(part: Part) -> Iterator[str]:
 
 
 def _heat(m: Heat) -> str:
-    """A heat map: for each colour one path around all its cells."""
+    """A heat map: for each colour one line through all its cells, in units of a cell."""
     left, top, tall = m.x - m.w / 2, m.y - m.h / 2, m.h / max(len(m.fills), 1)
+    wide = m.w / max((len(row) for row in m.fills if row), default=1)
     cells: dict[str, list[str]] = {}
-    for k, row in enumerate(m.fills):
-        at, wide = left, m.w / max(len(row), 1)
+    for y, row in enumerate(m.fills):
+        x = 0
         for fill, group in groupby(row):
-            run = wide * len(list(group))
-            cells.setdefault(fill, []).append(f"M{at:.2f} {top + k * tall:.2f}h{run:.2f}v{tall:.2f}h{-run:.2f}z")
-            at += run
+            run = len(list(group))
+            cells.setdefault(fill, []).append(f"M{x} {y}h{run}")
+            x += run
+    units = f'transform="translate({left:.2f},{top + tall / 2:.2f}) scale({wide:.4f},{tall:.4f})"'
     box = f'x="{n(left)}" y="{n(top)}" width="{n(m.w)}" height="{n(m.h)}"'
-    inner = "".join(f'<path fill="{fill}" d="{"".join(d)}"/>' for fill, d in cells.items() if fill != "#FFFFFF")
+    inner = "".join(f'<path stroke="{fill}" d="{"".join(d)}"/>' for fill, d in cells.items() if fill != "#FFFFFF")
     rows = "".join(
         f'<rect x="{n(x)}" y="{n(y)}" width="{n(w)}" height="{n(h)}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
         for x, y, w, h, colour in outlines(m)
     )
     title = f"<title>{xml(m.title)}</title>" if m.title else ""
     edge = f'<rect {box} fill="none" stroke="{m.stroke}" stroke-width="0.8"/>'
-    return f'<g>{title}<rect {box} fill="#FFFFFF"/><g shape-rendering="crispEdges">{inner}</g>{edge}{rows}</g>'
+    return f'<g>{title}<rect {box} fill="#FFFFFF"/><g {units} shape-rendering="crispEdges">{inner}</g>{edge}{rows}</g>'
+
+
+def _curve(c: Curve) -> str:
+    d = "L".join(f"{x:.1f} {y:.1f}" for x, y in c.points) + "h0"  # a single point is drawn too
+    marks = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{c.r}"/>' for x, y in c.points if c.r)
+    line = f'<path d="M{d}" fill="none" stroke="{c.colour}" stroke-width="1.3" stroke-linecap="round"/>'
+    return f'{line}<g fill="{c.colour}">{marks}</g>' if marks else line
 
 
 def _fan(f: Fan) -> str:

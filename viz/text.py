@@ -10,7 +10,16 @@ from typing import Any
 LIMIT = 40  # the most characters of a label
 _SUBSCRIPTS = str.maketrans("0123456789-+t", "₀₁₂₃₄₅₆₇₈₉₋₊ₜ")
 _LETTERS = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
-SIGNS = {"beta": "β", "gamma": "γ", "sigma": "σ", "alpha": "α"}  # how names of parameters are written
+SIGNS = {
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "Δ",
+    "eta": "η",
+    "theta": "θ",
+    "kappa": "κ",
+    "sigma": "σ",
+}  # how names of parameters are written
 _FULL = {ord(small): c for c, small in _LETTERS.items()}
 _WIDTHS = {
     278: " !,./:;I[]ft\\",
@@ -137,3 +146,9 @@ def constant(value: Any) -> str:
     """A number as text for a label."""
     item = value.item()
     return f"{item:.4g}" if isinstance(item, float) else str(item)
+
+
+def brief(value: float) -> str:
+    """A number in few characters: .98, 12, 1.3."""
+    words = f"{value:.2f}" if abs(value) < 1 else f"{value:.1f}" if abs(value) < 10 else f"{value:.0f}"
+    return words.replace("0.", ".", 1) if words.startswith(("0.", "-0.")) else words

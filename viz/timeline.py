@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +11,33 @@ from minigrad.graph.ir import Node
 
 BEFORE = -1  # the column number of operations before the first step
 Edge = tuple[Node, int]  # an edge of the graph: the node that reads a value, and the position of the argument
+NUMBERED = re.compile(r"(.*?)[._]?(\d+)")
+
+
+class StepKey(NamedTuple):
+    """The loop and the step of a node, whether the node computes a gradient, and at which depth of its scopes the step stands."""
+
+    loop: str
+    step: int
+    gradient: bool
+    depth: int
+
+
+def step_key(node: Node) -> StepKey | None:
+    """The step of a node, from its outermost scope that has a step; None where there is none."""
+    for i, scope in enumerate(node.origin.scopes):
+        if scope.step is not None:
+            return StepKey("/".join(s.name for s in node.origin.scopes[: i + 1]), scope.step, node.origin.vjp_of is not None, i)
+    return None
+
+
+def block_key(node: Node) -> StepKey | None:
+    """The block of a node, from its outermost scope with a number, such as block3; None where there is none."""
+    for i, scope in enumerate(node.origin.scopes):
+        if match := NUMBERED.fullmatch(scope.name):
+            path = [*(s.name for s in node.origin.scopes[:i]), match[1]]
+            return StepKey("/".join(path), int(match[2]), node.origin.vjp_of is not None, i)
+    return None
 
 
 @dataclass(slots=True, eq=False)
@@ -27,8 +56,10 @@ class Item:
     partial  whether it is the part of a gradient that some steps give;  time    of a gradient, the step of the value that it belongs to
     cut      which part of a value it is: [1:3]
     given    the name of what one reader gives to a gradient, where it leaves its step
+    shape    that of the value with its name, where the node has another one
     repeated the depth of the scope that stands for several, and its name: block ×6
     part     the part of a step with a memory to which it belongs (`parts`); "" without one
+    inside   how many scopes lead to its step, and are around all of it
     """
 
     index: int
@@ -45,6 +76,7 @@ class Item:
     named: bool = False
     at: str | None = None
     part: str = ""
+    inside: int = 0
     prefix: str = ""
     suffix: str = ""
     several: str = ""
@@ -54,6 +86,7 @@ class Item:
     given: str = ""
     cut: str = ""
     repeated: tuple[int, str] | None = None
+    shape: tuple[int, ...] = ()
 
     @property
     def called(self) -> str | None:
@@ -63,7 +96,7 @@ class Item:
 
 @dataclass
 class Column:
-    """One time step of a loop. `backwards`: the loop runs from the last step to the first."""
+    """One time step of a loop, or one block. `backwards`: the loop runs from the last step to the first."""
 
     label: str
     loop: str
@@ -77,7 +110,8 @@ class Column:
 class Timeline:
     """All items in the order of their creation, the columns of time, the items before and after the columns, and the results.
 
-    `notes` say in words what is left out; `key` says what captions show.
+    `key_of` tells the column of a node: a step of time, or a block; `axis` is the word for it. `notes` say in words what is left out;
+    `key` says what captions show.
     """
 
     items: list[Item]
@@ -88,24 +122,10 @@ class Timeline:
     title: str = ""
     notes: list[str] = field(default_factory=list)
     key: str = ""
+    key_of: Callable[[Node], StepKey | None] = step_key
+    axis: str = "time step t"
 
     @property
     def end(self) -> int:
         """The column number of operations after the last step."""
         return len(self.columns)
-
-
-class StepKey(NamedTuple):
-    """The loop and the step of a node, and whether the node computes a gradient."""
-
-    loop: str
-    step: int
-    gradient: bool
-
-
-def step_key(node: Node) -> StepKey | None:
-    """The step of a node, from its outermost scope that has a step; None where there is none."""
-    for i, scope in enumerate(node.origin.scopes):
-        if scope.step is not None:
-            return StepKey("/".join(s.name for s in node.origin.scopes[: i + 1]), scope.step, node.origin.vjp_of is not None)
-    return None

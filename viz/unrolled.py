@@ -10,7 +10,7 @@ from typing import Any
 from minigrad import Tensor
 from minigrad.errors import SettingError
 
-from . import blocks, captions, gradients, parts, repeats
+from . import blocks, captions, gradients, named_parts, repeats
 from .aligned import scene_of
 from .builder import build
 from .colours import Colours
@@ -41,8 +41,9 @@ def unrolled(
     steps    unroll each loop only so far
     level    "op": every operation;  "gate": one box for each source line;  "cell": LSTM, GRU and RNN as in
              textbooks, stacked ones above each other; a step with a memory, a value named M, by its heads, weightings and slots,
-             with the values of the first member of the batch; any other step as one box, and what stands outside the steps as
-             blocks;  "box": every step as one box. By default "op", and "cell" with `backward`
+             with the values of the first member of the batch; a step of another known family by its values with names, such as q, k,
+             v and S of a DeltaNet; any other step as one box, and what stands outside the steps as blocks; `.notes` say why;
+             "box": every step as one box. By default "op", and "cell" with `backward`
     color    "kind", or "grad": the gradient norm, log10 ‖∂L/∂·‖, at each node and along each edge (before the sum over
              edges). "grad" is the default for a tensor after `backward()`; a graph needs a scalar first result and arguments
     backward draw the graph of the gradient too, mirrored below the steps; needs a scalar first result
@@ -93,7 +94,7 @@ def timeline_of(
         least = 2 if fold else repeats.FEW if fold is None and auto else None
         timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, whole, unrolling.gradients, least)
         if level == "cell":
-            parts.assign(timeline)
+            named_parts.assign(timeline)
             blocks.assign(timeline)
         if show is None and isinstance(what, Tensor) and level == "op" and not backward:
             words = captions.default(timeline, what)

@@ -20,6 +20,12 @@ def line(row: Row) -> str:
     return f"{row.module} {row.function} {row.workload}, {row.threads} threads: {times} ms{'' if row.valid else ', NOT VALID'}{left}"
 
 
+def number(value: float, digits: int = 4) -> str:
+    """So many digits, without an exponent of ten."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if rounded >= 1000 else f"{rounded:g}"
+
+
 def ratio(row: Row, tool: str) -> float:
     return row.times[tool] / row.times[OURS]
 
@@ -42,9 +48,9 @@ def score_sheet(rows: Sequence[Row], threads: int) -> Sheet:
             whole = sum(row.times[name] for row in shared) / sum(row.times[OURS] for row in shared)
             each = sorted(ratio(row, name) for row in shared)
             left = len(own) - len(shared)
-            cells.append(f"{whole:.3g} [{each[0]:.2g}–{each[-1]:.3g}]" + (f", without {left}" if left else ""))
+            cells.append(f"{number(whole, 3)} [{number(each[0], 2)}–{number(each[-1], 3)}]" + (f", without {left}" if left else ""))
         valid = sum(row.valid for row in own)
-        body.append([module, f"{valid} of {len(own)}", f"{sum(row.times[OURS] for row in own) / 1e6:.4g}", *cells])
+        body.append([module, f"{valid} of {len(own)}", number(sum(row.times[OURS] for row in own) / 1e6), *cells])
     note = "The sum of the times of all workloads, as GradBench scores: minigrad's in milliseconds, then the others' ÷ minigrad's, "
     note += "with the least and the greatest ratio of one workload. Without: workloads that the other fails, or takes too long for."
     return Sheet(f"Scores, {threads} thread{'s' * (threads > 1)}", ["eval", "valid", OURS, *(f"{n} ÷" for n in others)], body, note)
@@ -55,8 +61,8 @@ def lstm_sheet(rows: Sequence[Row], threads: int) -> Sheet:
     for row in rows:
         if row.module == "lstm" and row.function == "jacobian" and "manual" in row.times:
             place = FUTHARK * ratio(row, "manual")
-            others = [f"{row.times[name] / 1e6:.4g}" if name in row.times else "–" for name in ("manual", "jax", "pytorch")]
-            body.append([row.workload, f"{row.times[OURS] / 1e6:.4g}", *others, f"{place:.3g}", verdict(place >= PLACE)])
+            others = [number(row.times[name] / 1e6) if name in row.times else "–" for name in ("manual", "jax", "pytorch")]
+            body.append([row.workload, number(row.times[OURS] / 1e6), *others, f"{place:.3g}", verdict(place >= PLACE)])
     head = ["gradient of lstm", OURS, "manual", "jax", "pytorch", "Futhark's place ÷", f"≥ {PLACE:g}"]
     return Sheet(f"LSTM, {threads} thread{'s' * (threads > 1)}", head, body, f"Milliseconds. Futhark's place is {FUTHARK:.2f} of manual.")
 
@@ -67,11 +73,17 @@ def missed(row: Row) -> list[str]:
 
 
 def missed_sheet(rows: Sequence[Row], threads: int) -> Sheet:
-    body = []
+    """A line for each workload and tool; where several inputs have one name, the worst of them."""
+    worst: dict[tuple[str, str], Row] = {}
     for row in rows:
         for name in missed(row):
-            own, other = (f"{row.times[n] / 1e3:.4g}" for n in (OURS, name))
-            body.append([f"{row.module} {row.function} {row.workload}", own, f"{name} {other}", f"{ratio(row, name):.2g}"])
+            key = (f"{row.module} {row.function} {row.workload}".strip(), name)
+            if key not in worst or ratio(row, name) < ratio(worst[key], name):
+                worst[key] = row
+    body = [
+        [workload, number(row.times[OURS] / 1e3), f"{name} {number(row.times[name] / 1e3)}", f"{ratio(row, name):.2g}"]
+        for (workload, name), row in worst.items()
+    ]
     note = f"Of {len(rows)} workloads. Microseconds. The bars: half the time of C++, and the times of the others."
     return Sheet(f"Bars missed, {threads} thread{'s' * (threads > 1)}", ["workload", OURS, "other", "÷"], body, note)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -21,7 +21,7 @@ from .shared import app, console, plainly
 def check(
     target: Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="a function, or a model (its parameters are checked too)")],
     order: Annotated[int, typer.Option(help="2: the gradient's gradient as well", min=1, max=2)] = 2,
-    dtype: Annotated[str, typer.Option(help="float32: the gradient in float32 as well")] = "float64",
+    dtype: Annotated[Literal["float64", "float32"], typer.Option(help="float32: the gradient in float32 as well")] = "float64",
     key: Annotated[int, typer.Option(help="seed of the random direction and cotangent", min=0)] = 0,
 ) -> None:
     """Compare a gradient with the derivative, element by element; exit code 1 where it is wrong.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ class Tasks(TyperGroup):
 
 def _value(args: list[str], option: str) -> str | None:
     """What stands behind an option among the words of a command."""
-    for word, after in zip(args, [*args[1:], None], strict=True):
+    for word, after in zip_longest(args, args[1:]):
         if word == option:
             return after
         if word.startswith(f"{option}="):

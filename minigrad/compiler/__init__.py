@@ -5,7 +5,7 @@ reads or writes outside its buffers.
 """
 
 from .runtime.cache import CacheWarning
-from .runtime.link import compile_function
+from .runtime.kernel import compile_function
 from .to_python import run_python
 
 __all__ = ["CacheWarning", "compile_function", "run_python"]

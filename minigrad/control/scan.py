@@ -326,6 +326,8 @@ def scan(
 
 
 def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | None) -> Extent:
+    if length is not None and not isinstance(length, Dim):
+        length = whole("scan", length, "length")
     for x, path in zip(sequences, paths, strict=True):
         if not x.shape:
             raise shape_error("scan", f"xs{path} is a 0-d tensor and has no steps")
@@ -334,7 +336,7 @@ def _length(sequences: Sequence[Tensor], paths: Sequence[str], length: Extent | 
         length = x.shape[0]
     if length is None:
         raise GraphError(message("scan", "it has neither xs nor a length", "Give length=T"))
-    if not isinstance(length, Dim) and whole("scan", length, "length") < 0:
+    if not isinstance(length, Dim) and length < 0:
         raise shape_error("scan", f"length must not be negative, got {length}")
     return length
 

@@ -253,6 +253,8 @@ class Config:
         object.__setattr__(self, "lr_steps", self.lr_steps or self.steps)
         if self.seed >= 2**64:
             raise SettingError(f"seed must be in 0 … 2⁶⁴ − 1, got {self.seed}")
+        if math.isnan(self.until):
+            raise SettingError("until must be a number, got nan, which no measure is past")
 
     def _current_sources(self) -> dict[str, str]:
         """The digests of the files as they are. Raises SettingError for one that changed."""

@@ -14,15 +14,18 @@ import minigrad as mg
 from .. import viz
 from ..models.tasks.draw import Range
 from ..train import Metrics
-from ..viz.plots import heat_map
+from ..viz.over_time import drawn
+from ..viz.panels import Panel, panels_of
 from ..viz.style import plotting
 from .loading import brief
 from .run import Experiment, Run
 
-MEMORY_ROWS = (("add", "r", "vector"), ("w_write", "w_read", "slot"))
+FIGURE = (("inputs", "add", "w_write"), ("outputs", "r", "w_read"))  # left what is written, right what is read
+WORDS = {"add": "added a", "r": "read r", "w_write": "write weighting w", "w_read": "read weighting w", "h": "hidden state h"}
 INSIDE = {
     "ntm": ["write.M", *(f"{side}.{name}" for side in ("write", "read") for name in ("g", "beta", "gamma", "s", f"w_{side}"))],
     "mann": ["write.M", "write.g", "usage", "write.w_least", "write.w_write", "read.w_read"],
+    "sam": ["write.M", *(f"write.{name}" for name in ("alpha", "gamma")), "read.beta", "accessed", "write.w_write", "read.w_read"],
     "dnc": ["write.M", "write.usage", "write.allocation", "write.w_write", "read.w_read"],
 }
 LATE = 2**40  # an update at which a task that begins easy is as hard as it gets
@@ -119,23 +122,17 @@ def example(e: Experiment, sequences: int = 1, **changes: Any) -> tuple[Any, Any
     return e.batch(e.keys.pictures, LATE, sequences, **{**ranges, **changes})
 
 
-@plotting()
 def bits(e: Experiment, model: Any, path: Path, **changes: Any) -> Path:
     """What was to be given back, what was, and the difference, for one fresh sequence."""
     xs, ys, mask = example(e, **changes)
     given = e.given(model, xs, ys)
     scored = mask[:, 0]
-    target, output = ys[scored, 0].T, given[scored, 0].T
+    target, output = ys[scored, 0], given[scored, 0]
     wrong = int(((output > 0.5) != (target > 0.5)).sum())
-    figure, axes = _figure(3, 1, max(5.0, 0.14 * target.shape[1] + 2), 4)
-    rows = (("target", target, "gray_r"), ("output", output, "gray_r"), ("|difference|", np.abs(output - target), "Reds"))
-    for a, (label, values, colours) in zip(axes[:, 0], rows, strict=True):
-        image = a.imshow(values, aspect="auto", vmin=0, vmax=1, cmap=colours)
-        a.set(ylabel=f"{label}\nchannel")
-        figure.colorbar(image, ax=a, label="bit")
-    _title(axes[0, 0], f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {wrong} of {target.size} bits wrong")
-    axes[2, 0].set_xlabel("position in the sequence")
-    return _save(figure, path)
+    rows = {"target": target, "output": output, "|difference|": np.abs(output - target)}
+    panels = [Panel(name, "values", values, "write" if name == "|difference|" else "amount", 0.0, 1.0) for name, values in rows.items()]
+    title = f"{e.config.title}\n{e.config.words(changes) or 'as trained'}: {wrong} of {target.size} bits wrong"
+    return drawn([panels], title, axis="position in the sequence").save(path)
 
 
 @plotting()
@@ -170,38 +167,27 @@ def record(model: Any, xs: Any, names: Sequence[str] | None) -> dict[str, np.nda
     return viz.record(lambda model, xs: model(xs), model, xs, names=names)
 
 
-@plotting()
 def memory(e: Experiment, model: Any, path: Path) -> Path:
     """As Fig. 6 of the NTM paper: left what is written, right what is read; inputs and outputs, vectors, weightings over time.
 
     For a model without memory its hidden state over time.
     """
     xs, ys, _ = (v[:LONGEST] for v in example(e))
-    given = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1).T
     has_memory = e.config.model in INSIDE
-    recorded = record(model, xs, None if has_memory else ["h"])
-    if has_memory and "add" not in recorded:
-        recorded["add"] = recorded["k"]  # a MANN may write its key
-    values = {n: v.reshape(len(v), -1).T for n, v in recorded.items()}
-    heads = {n: v.shape[1] for n, v in recorded.items() if v.ndim == 3 and has_memory}
-    figure, axes = _figure(3 if has_memory else 2, 2 if has_memory else 1, 8, 6)
-    panels: list[tuple[Any, str, np.ndarray, str]] = [(axes[0, 0], "inputs", xs[:, 0].T, "channel")]
+    found = {"inputs": xs[:, 0], **record(model, xs, None if has_memory else ["h"])}
     if has_memory:
-        panels.append((axes[0, 1], "outputs", given, "channel"))
-        panels += [(axes[1 + i, j], names_[j], values[names_[j]], names_[2]) for i, names_ in enumerate(MEMORY_ROWS) for j in (0, 1)]
-        labels = {"add": "added a", "r": "read r", "w_write": "write weighting w", "w_read": "read weighting w"}
-    else:
-        panels.append((axes[1, 0], "h", values["h"], "unit"))
-        labels = {"h": "hidden state h"}
-    for a, name, found, unit in panels:
-        signed = bool((found < 0).any())
-        top = max(float(np.abs(found).max()), 1e-6) if signed else max(1.0, float(found.max()))
-        image = heat_map(a, found.T, cmap="RdBu_r" if signed else "gray_r", vmin=-top if signed else 0, vmax=top)
-        several = heads.get(name, 1) > 1
-        a.set(title=labels.get(name, name), ylabel=f"{unit}s of {heads[name]} heads" if several else unit, xlabel="time step")
-        figure.colorbar(image, ax=a)
-    figure.suptitle(f"{e.config.title}: one sequence", fontsize=9, wrap=True)
-    return _save(figure, path)
+        found["outputs"] = e.given(model, xs, ys)[:, 0].reshape(len(xs), -1)
+        found.setdefault("add", found.get("k"))  # a MANN may write its key
+    columns = [[p for name in names for p in _panels(name, found[name])] for names in (FIGURE if has_memory else [("inputs", "h")])]
+    return drawn(columns, f"{e.config.title}: one sequence").save(path)
+
+
+def _panels(name: str, values: np.ndarray) -> list[Panel]:
+    """The panels of a recorded value, one for each head. What is never negative has a scale up to 1 at least."""
+    panels = panels_of({name: values})
+    numbers = [f" {h + 1}" if len(panels) > 1 else "" for h in range(len(panels))]
+    named = [p._replace(label=WORDS.get(name, name) + number) for p, number in zip(panels, numbers, strict=True)]
+    return [p if p.low < 0 else p._replace(high=max(p.high, 1.0)) for p in named]
 
 
 def inside(e: Experiment, model: Any, path: Path) -> Path:
@@ -212,8 +198,7 @@ def inside(e: Experiment, model: Any, path: Path) -> Path:
 
 
 def unrolled(e: Experiment, model: Any, path: Path, steps: int = 3, level: str = "cell") -> Path:
-    """The model's graph over a few time steps."""
+    """The model's graph over a few time steps, with the values of one sequence where its cell shows some."""
     xs = example(e)[0][:steps]
-    graph = mg.trace(lambda model, xs: model(xs), model, mg.tensor(xs))
-    viz.unrolled(graph, steps=steps, level=level).save(path)
+    viz.unrolled(lambda model, xs: model(xs), model, mg.tensor(xs), steps=steps, level=level).save(path)
     return path

@@ -125,11 +125,11 @@ class Sized:
     def __init__(self, pair: Pair, sizes: dict[Symbol, int], structure: Structure):
         self.pair, self.forward = pair, Specialization(pair.forward, sizes, structure)
         self.backward = None if pair.backward is None else Specialization(pair.backward, sizes, structure)
-        self.kept = Layout(self.forward.types[pair.results :])
+        self.memory, self.kept = self.forward.allocator(pair.results), Layout(self.forward.types[pair.results :])
 
     def results(self, arguments: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], np.ndarray]:
         """The results of the function, and a block with the residuals that are neither arguments nor results."""
-        outs, block = self.forward.memory(self.pair.results), self.kept.empty()
+        outs, block = self.memory(), self.kept.empty()
         self.forward.fill(arguments, [*outs, *self.kept.arrays(block)])
         return outs, block
 

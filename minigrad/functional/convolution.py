@@ -35,6 +35,7 @@ def conv2d(x: Like, W: Like, stride: int = 1, padding: int = 0) -> Tensor:
     t, kernel = tensor(x), tensor(W)
     if t.ndim < 3 or kernel.ndim != 4 or not dims.unify(t.shape[-1], kernel.shape[2]):
         raise shape_error("conv2d", f"takes x (…, height, width, in) and W (rows, columns, in, out), got {t.shape} and {kernel.shape}")
+    stride, padding = whole("conv2d", stride, "stride"), whole("conv2d", padding, "padding")
     if stride < 1 or padding < 0:
         raise setting_error("conv2d", f"takes a stride from 1 and a padding from 0, got {stride} and {padding}")
     t = ops.pad(t, [*[(0, 0)] * (t.ndim - 3), (padding, padding), (padding, padding), (0, 0)]) if padding else t

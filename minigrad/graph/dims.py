@@ -6,11 +6,11 @@ What a program may do with a size:
   a comparison                 If the terms give the same answer for all sizes, that is the answer. Otherwise:
     while tracing              The answer for the hints is taken and kept as a guard, which every later call checks.
     after tracing              It raises, unless a guard has the answer.
-  its number (`range(n)`)      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
-                               by a number or another symbol. Tracing starts again, or, where much was traced already, goes on as
+  its number (`range(n)`,      or the question in an operation whether it equals another extent: the symbol is bound, that is replaced
+    `table[n]`, `np.sqrt(n)`)  by a number or another symbol. Tracing starts again, or, where much was traced already, goes on as
                                if the two were equal, and the symbol is replaced in the graph. After tracing it raises.
-Quotients and the root of a length are derived symbols (`derived.py`), which are computed from those of the axes at each call.
-`hint` gives the first size. Messages and drawings may use it, but it must not decide what a program does.
+Quotients and the root of a length are derived symbols (`derived.py`), computed from those of the axes at each call. `hint` gives the
+first size. Messages and drawings may use it, but it must not decide what a program does.
 Sizes are at least 1; an empty axis is never symbolic. Apart from its guards, a program does not depend on the hints, so its results are
 the same to the last bit: decisions about storage and summation use `typical` sizes.
 """
@@ -19,16 +19,21 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import reduce
 from numbers import Real
 from typing import Any, NoReturn, Union
 
 from ..errors import UndecidedSizeError, message
+from ..origin import is_engine
 
 TYPICAL = 32
+BITS = ("and", "or", "xor", "lshift", "rshift")
+NUMPYS = (math.sqrt, math.exp, math.log, math.log2, math.log10)
 Extent = Union[int, "Dim"]
 Shape = tuple[Extent, ...]
 
@@ -134,6 +139,11 @@ def _refuse(question: str) -> NoReturn:
     raise UndecidedSizeError(message("run-time size", problem, "Resolve the graph for given sizes, or ask for .hint, the size seen first"))
 
 
+def _binds(f: Callable[[Any, Any], Any], swapped: bool = False) -> Callable[[Dim, Any], Any]:
+    """An operator on the numbers of run-time sizes."""
+    return lambda a, b: _by_number(f, b, a) if swapped else _by_number(f, a, b)
+
+
 class Dim:
     """A polynomial with integer coefficients: {sorted tuple of symbols: coefficient}."""
 
@@ -166,6 +176,8 @@ class Dim:
         return sum([c for _, c in self.terms]) if all(c < 0 for m, c in self.terms if m) else None
 
     def __hash__(self) -> int:
+        if _guards.get().open and not is_engine(sys._getframe(1).f_code.co_filename):
+            self.__index__()  # a dict or a set of the user's, in which it is to find its number
         return self._hash
 
     def __add__(self, other: Any) -> Extent:
@@ -200,38 +212,33 @@ class Dim:
     def __mod__(self, other: Any) -> Any:
         return self - self // other * other if isinstance(other, (int, Dim)) else _by_number(operator.mod, self, other)
 
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _by_number(operator.floordiv, other, self)
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
 
-    def __rmod__(self, other: Any) -> Any:
-        return _by_number(operator.mod, other, self)
+    def __abs__(self) -> Extent:
+        return self if self >= 0 else -self
 
-    def __truediv__(self, other: Any) -> Any:
-        return _by_number(operator.truediv, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _by_number(operator.truediv, other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return _by_number(operator.pow, self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _by_number(operator.pow, other, self)
+    __rfloordiv__, __rmod__, __rdivmod__ = _binds(operator.floordiv, True), _binds(operator.mod, True), _binds(divmod, True)
+    __truediv__, __rtruediv__ = _binds(operator.truediv), _binds(operator.truediv, True)
+    __pow__, __rpow__ = _binds(operator.pow), _binds(operator.pow, True)
+    __and__, __or__, __xor__, __lshift__, __rshift__ = map(_binds, (getattr(operator, f"__{n}__") for n in BITS))
+    __rand__, __ror__, __rxor__, __rlshift__, __rrshift__ = (_binds(getattr(operator, f"__{n}__"), True) for n in BITS)
+    sqrt, exp, log, log2, log10 = (lambda self, f=f: f(int(self)) for f in NUMPYS)  # np.sqrt(n) calls n.sqrt()
 
     def __eq__(self, other: object) -> bool:
         return _compare(operator.eq, self, other) if isinstance(other, (int, Dim, Real)) else NotImplemented
 
     def __lt__(self, other: Any) -> bool:
-        return other == other and not self >= other  # nothing is less than NaN
+        return other == other and not self >= other if isinstance(other, (Real, Dim)) else NotImplemented  # nothing is less than NaN
 
     def __le__(self, other: Any) -> bool:
-        return other == other and not self > other
+        return other == other and not self > other if isinstance(other, (Real, Dim)) else NotImplemented
 
     def __gt__(self, other: Any) -> bool:
-        return _compare(operator.gt, self, other)
+        return _compare(operator.gt, self, other) if isinstance(other, (Real, Dim)) else NotImplemented
 
     def __ge__(self, other: Any) -> bool:
-        return _compare(operator.ge, self, other)
+        return _compare(operator.ge, self, other) if isinstance(other, (Real, Dim)) else NotImplemented
 
     def __index__(self) -> int:
         guards = _guards.get()
@@ -354,8 +361,6 @@ def hint(x: Extent) -> int:
 
 def unify(a: Extent, b: Extent) -> bool:
     """Whether two extents are equal. If that depends on the sizes and the hints are equal, binds a symbol: tracing starts again."""
-    if not isinstance(a, Dim) and not isinstance(b, Dim):
-        return a == b
     if identical(a, b):
         return True
     guards = _guards.get()
@@ -391,7 +396,4 @@ def evaluate(x: Extent, sizes: Mapping[Symbol, int]) -> int:
 
 def product(shape: Iterable[Extent]) -> Extent:
     """The number of elements."""
-    total: Extent = 1
-    for n in shape:
-        total = total * n
-    return total
+    return reduce(operator.mul, shape, 1)

@@ -80,14 +80,15 @@ class Operation:
 
 class Signature:
     """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
-    the result, and the gradient rule as code, by the rule and the arguments that need a cotangent."""
+    the result, and by the arguments that need a cotangent the gradient rule with its code."""
 
-    __slots__ = ("has_body", "pulls", "type", "unique")
+    __slots__ = ("has_body", "is_float", "pulls", "type", "unique")
 
     def __init__(self, op: Operation, type: Any):
         self.type = type
         self.has_body, self.unique = op.has_body, op.unique
-        self.pulls: dict[Any, Callable[..., Any]] = {}
+        self.is_float = not isinstance(type, TensorType) or type.is_float
+        self.pulls: dict[tuple[bool, ...], tuple[Any, Callable[..., Any]]] = {}
 
 
 class Node:
@@ -153,15 +154,15 @@ class Node:
         return f"<{self.name or self.op.name} {self.type}>"
 
 
-def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool]) -> list[Node]:
+def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """The nodes on which outputs depend, in order of creation. The arguments of a node are left out if `stop(node)` is true."""
-    seen: set[Node] = set()
+    seen: dict[Node, None] = {}  # from later to earlier ones, mostly: they are soon sorted
     stack = list(outputs)
     while stack:
         node = stack.pop()
         if node not in seen:
-            seen.add(node)
-            if not stop(node):
+            seen[node] = None
+            if stop is None or not stop(node):
                 stack.extend(node.args)
     return sorted(seen, key=attrgetter("id"))
 

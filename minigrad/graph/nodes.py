@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import itertools
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -79,7 +80,8 @@ def table_of_trace() -> Table | None:
 
 
 def is_tracing() -> bool:
-    return table_of_trace() is not None
+    mode = _mode.get()
+    return mode is not None and (isinstance(mode, Table) or mode.table is not None)
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:
@@ -151,6 +153,12 @@ item = Operation(
 
 
 NO_ATTRS: dict[str, Any] = {}
+MANY = 1000  # eager operations, after which machine code makes their nodes
+# Gives a function of an operation, nodes, attributes, their signature or None, whether a history is recorded, and the value or None. The
+# function gives what `make` gives, or None where it leaves that to it. The compiler, which imports this file, puts it here.
+machine_code: list[Callable[[], Callable[..., Node | None]]] = []
+_operations = itertools.count(1)
+_native: Callable[..., Node | None] | None = None
 _signatures: dict[Any, Signature] = {}  # by operation, types of the arguments, and attributes
 KEPT_SIGNATURES = 4096
 
@@ -178,34 +186,27 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
             return _make_traced(mode, op, nodes, attrs)
         if mode.table is not None:
             return _make_detached(mode.table, mode.stop, op, nodes, attrs)
-    types: Any
-    values: Any
-    if len(nodes) == 1:
-        (a,) = nodes
-        types, values, tracked = (a.type,), (a.value,), a.tracked
-    elif len(nodes) == 2:
-        a, b = nodes
-        types, values, tracked = (a.type, b.type), (a.value, b.value), a.tracked or b.tracked
-    else:
-        types, values, tracked = tuple([n.type for n in nodes]), [n.value for n in nodes], any(n.tracked for n in nodes)
-    for value in values:
-        if value is None:
-            return Node(op, nodes, attrs, op.type(*types, **attrs))
-    shared = None if attrs else _signatures.get((op, types))
-    if shared is None:
-        shared = signature(op, types, attrs)
+    native = _native
     try:
-        if attrs:
-            value = bodies.get()(op, values, attrs) if shared.has_body else _silent.run(op.numpy, *values, **attrs)
-        else:
-            value = _silent.run(op.numpy, *values)
+        if native is not None and not attrs:
+            found = native(op, nodes, attrs, None, mode is None, None)
+            if found is not None:
+                return found
+        for node in nodes:
+            if node.value is None:
+                return Node(op, nodes, attrs, op.type(*[n.type for n in nodes], **attrs))
+        shared = signature(op, tuple([n.type for n in nodes]), attrs)
+        if native is not None and not shared.has_body:
+            found = native(op, nodes, attrs, shared, mode is None, None)
+            if found is not None:
+                return found
+        run = bodies.get() if shared.has_body else _run_silently
+        value = _frozen(run(op, [n.value for n in nodes], attrs))
     except MemoryError:
-        raise _out_of_memory(op, values, attrs) from None
-    if type(value) is np.ndarray:
-        value.setflags(write=False)
-    else:
-        value = _frozen(value)
-    if mode is None and (tracked or shared.unique):
+        raise _out_of_memory(op, [n.value for n in nodes], attrs) from None
+    if native is None and next(_operations) == MANY:
+        _use_machine_code()
+    if mode is None and (shared.unique or any(n.tracked for n in nodes)):
         node = Node(op, nodes, attrs, shared.type, value, None, place(3))
         node.signature = shared
         return node
@@ -214,12 +215,20 @@ def make(op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
 
 def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signature, value: np.ndarray) -> Node:
     """`make` outside a trace, of one argument, where signature and value are known already."""
+    records = _mode.get() is None
+    if _native is not None:
+        return _native(op, (node,), attrs, shared, records, value)  # type: ignore[return-value]  # it knows the signature
     value.setflags(write=False)
-    if not node.tracked or _mode.get() is not None:
+    if not node.tracked or not records:
         return Node(CONSTANT, (), NO_ATTRS, shared.type, value, None, place(3), False)
     made = Node(op, (node,), attrs, shared.type, value, None, place(3))
     made.signature = shared
     return made
+
+
+def _use_machine_code() -> None:
+    global _native
+    _native = machine_code[0]() if machine_code else None
 
 
 def remake(node: Node, args: tuple[Node, ...]) -> Node:
@@ -256,7 +265,7 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
 
 def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     found = _make_traced(table, op, nodes, attrs)
-    return _make_traced(table, stop, (found,), {}) if type(found.type) is TensorType else found
+    return found if type(found.type) is not TensorType or is_number(found) else _make_traced(table, stop, (found,), {})
 
 
 def is_number(node: Node) -> bool:
@@ -282,6 +291,10 @@ class _Silent(threading.local):
 
 
 _silent = _Silent()
+
+
+def _run_silently(op: Operation, values: Sequence[Any], attrs: dict[str, Any]) -> Any:
+    return _silent.run(op.numpy, *values, **attrs)
 
 
 def _run_silent(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

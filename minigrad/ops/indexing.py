@@ -15,6 +15,7 @@ from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, norma
 from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
+from .creation import lengths
 from .elementwise import Like
 from .quick import part
 
@@ -40,7 +41,8 @@ def take_along_axis(x: Like, index: Like, axis: int | None = -1) -> Tensor:
 
 def one_hot(index: Like, n: Extent, dtype: Any = FLOAT) -> Tensor:
     """A new last axis of length n, 1 at the index and 0 elsewhere."""
-    return _i.one_hot(tensor(index), n=n, dtype=check_dtype(dtype, "one_hot"))
+    (length,) = lengths("one_hot", n)
+    return _i.one_hot(tensor(index), n=length, dtype=check_dtype(dtype, "one_hot"))
 
 
 class Basic(NamedTuple):

@@ -125,7 +125,7 @@ def repeat(x: Like, repeats: Any, axis: int | None = None) -> Tensor:
     if isinstance(counts, np.ndarray) and counts.shape:
         if counts.dtype.kind not in "iu" or counts.shape != (n.__index__(),) or counts.min(initial=0) < 0:
             raise shape_error("repeat", f"needs one number ≥ 0 for each of the {n} positions of axis {a}, got {repeats}")
-        return _i.take(t, tensor(np.repeat(np.arange(len(counts)), counts)), axis=a)
+        return _i.take(t, tensor(np.repeat(np.arange(len(counts)), counts.astype(INT))), axis=a)
     (count,) = lengths("repeat", counts)
     new = (*t.shape[: a + 1], count, *t.shape[a + 1 :])
     return _m.reshape(_expand(expand_dims(t, a + 1), new), shape=(*t.shape[:a], n * count, *t.shape[a + 1 :]))
@@ -164,10 +164,10 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     pairs = builtins.all(isinstance(p, (list, tuple)) and len(p) == 2 for p in given)
     if not pairs or len(given) != t.ndim or builtins.any(n < 0 for pair in given for n in pair):
         raise shape_error("pad", f"needs one (before, after) of numbers ≥ 0 for each axis of {t.shape}, got {widths}")
-    low, high = zip(*given, strict=True) if given else ((), ())
+    low, high = (lengths("pad", side) for side in zip(*given, strict=True)) if given else ((), ())
 
     def padded(t: Tensor) -> Tensor:
-        return _m.pad(t, low=tuple(low), high=tuple(high), interior=(0,) * t.ndim)
+        return _m.pad(t, low=low, high=high, interior=(0,) * t.ndim)
 
     if not isinstance(value, Tensor) and value == 0:
         return padded(t)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from ..graph.ir import Graph
 from .hoist import defer, hoist, sink
 from .loops import drop_unused, merge_loops
+from .parts import join_parts
 from .rewrite import apply_rules
-from .rules import CLEANUP, transpose_products
+from .rules import CLEANUP, outer_products, transpose_products
 
 
 def cleanup(graph: Graph) -> Graph:
@@ -16,7 +17,9 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = (cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, transpose_products, cleanup)
+PASSES = (
+    cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, join_parts, transpose_products, outer_products, cleanup
+)  # fmt: skip
 
 
 def optimize(graph: Graph, log: Callable[[str], None] = lambda line: None) -> Graph:

@@ -12,8 +12,9 @@ from ..graph.nodes import behind_broadcast, item, make, remake
 from ..graph.types import WIDE, TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
+from ..primitives.rules import expand
 from ..tensor import Tensor, inline
-from .rewrite import Rule, in_bodies, rebuilt
+from .rewrite import Rule, apply_rules, in_bodies, rebuilt
 
 
 def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
@@ -121,6 +122,17 @@ def transpose_products(graph: Graph) -> Graph:
         return make(linalg.matmul, (y, x), {})
 
     return rebuilt(graph, construct) if any(map(is_product_read_transposed, graph.nodes)) else graph
+
+
+def outer_products(graph: Graph) -> Graph:
+    """Matrix products whose sums have one term are elementwise products."""
+    return apply_rules(graph, (_outer_product,))
+
+
+def _outer_product(node: Node, args: Sequence[Tensor]) -> Any:
+    if node.op is not linalg.matmul or not is_one(args[0].shape[-1]):
+        return None
+    return elementwise.mul(*(expand(x, node.type.shape) for x in args))
 
 
 def _last_two_swapped(n: int) -> tuple[int, ...]:

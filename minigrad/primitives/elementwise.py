@@ -105,13 +105,13 @@ def comparison(name: str, numpy: Any, symbol: str) -> Primitive:
     return _entry(name, rule, numpy, symbol, 2, complex=compared, cheap=True)
 
 
-NUMBERS = {d: (np.zeros((), d), np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy takes long to make them of Python's
+NUMBERS = {d: (np.zeros((), d), np.ones((), d), -np.ones((), d)) for d in (FLOAT, WIDE)}  # NumPy takes long to make them of Python's
 
 
 def _sigmoid(x: Array) -> Any:
     """Without overflow: SciPy's is 0 where the exponential of −x is infinite."""
-    zero, one = NUMBERS.get(x.dtype, (0, 1))
-    return np.exp(np.minimum(x, zero)) / (one + np.exp(-np.abs(x)))
+    zero, one, minus = NUMBERS.get(x.dtype, (0, 1, -1))
+    return np.exp(np.minimum(x, zero)) / (one + np.exp(np.copysign(x, minus)))
 
 
 def _softplus(x: Array) -> Any:

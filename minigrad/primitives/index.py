@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Extent, Shape, product
-from ..graph.types import BOOL, INT, TensorType, check_computed, check_dtype, unify_shapes
+from ..graph.types import BOOL, FLOAT, INT, WIDE, TensorType, check_computed, check_dtype, unify_shapes
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast, div, equal, maximum, mul, where
 from .movement import broadcast, permute, reshape
+from .reduce import NAIVE
 from .rules import each, like, repeat
 
 UINT64 = np.dtype("uint64")
@@ -115,8 +116,9 @@ def scatter_type(updates: TensorType, index: TensorType, axis: int, n: Extent) -
 
 def _scattered(combine: np.ufunc, start: Any, updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
     """An array of length n along the axis, `start` everywhere, with which each slice of updates is combined at its index."""
-    out = np.full((*updates.shape[:axis], int(n), *updates.shape[axis + index.ndim :]), start, updates.dtype)
-    return combined_at(combine, out, updates, index, axis)
+    dtype = sum_dtype(updates.dtype, index.size) if combine is np.add else updates.dtype
+    out = np.full((*updates.shape[:axis], int(n), *updates.shape[axis + index.ndim :]), start, dtype)
+    return combined_at(combine, out, updates, index, axis).astype(updates.dtype, copy=False)
 
 
 def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
@@ -128,11 +130,16 @@ def combined_at(combine: np.ufunc, out: np.ndarray, updates: np.ndarray, index: 
 
         lead, inner = math.prod(updates.shape[:axis]), math.prod(rest)
         source = np.ascontiguousarray(updates).reshape(lead, index.size, inner)
-        scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index).reshape(-1), source)
+        scatter_add(out.reshape(lead, n, inner), np.ascontiguousarray(index, INT).reshape(-1), source)
         return out
     position: Any = (slice(None),) * axis + (index,)
     combine.at(out, position, updates)
     return out
+
+
+def sum_dtype(dtype: np.dtype, terms: int) -> np.dtype:
+    """The dtype in which so many terms are added up: float64 for a long sum of float32."""
+    return WIDE if dtype == FLOAT and terms > NAIVE else dtype
 
 
 def as_rows(updates: Tensor, index: Tensor, size: Extent, axis: int, n: Extent) -> tuple[Tensor, Tensor]:
@@ -255,11 +262,11 @@ def _scatter_along_type(updates: TensorType, index: TensorType, axis: int, n: Ex
 
 def _scatter_along_numpy(updates: np.ndarray, index: np.ndarray, axis: int, n: int) -> np.ndarray:
     n = int(n)
-    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), updates.dtype)
+    out = np.zeros((*updates.shape[:axis], n, *updates.shape[axis + 1 :]), sum_dtype(updates.dtype, index.shape[axis]))
     where: list[np.ndarray] = list(np.indices(index.shape, sparse=True))
     where[axis] = in_bounds("scatter_along", index, n)
     np.add.at(out, tuple(where), updates)
-    return out
+    return out.astype(updates.dtype, copy=False)
 
 
 scatter_along: Primitive = Primitive(
@@ -352,7 +359,7 @@ def _random_numpy(key: np.ndarray, stream: np.ndarray, shape: Shape, dtype: np.d
     keys, streams = key.reshape(-1, 2), np.broadcast_to(stream, key.shape[:-1]).reshape(-1)
     counters = [np.array([0, 0, s, domain], UINT64) for s in streams]
     rows = [np.random.Philox(key=k, counter=c).random_raw(count) for k, c in zip(keys, counters, strict=True)]
-    bits = np.array(rows, UINT64).reshape(*key.shape[:-1], *shape)
+    bits = np.array(rows, UINT64).reshape((*key.shape[:-1], *shape))
     if dtype == UINT64:
         return bits
     kept = np.finfo(dtype).nmant + 1

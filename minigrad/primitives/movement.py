@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from ..errors import shape_error
 from ..graph import dims
 from ..graph.dims import Extent, Shape
-from ..graph.types import TensorType, is_one, unify_shapes
+from ..graph.types import FLOAT, TensorType, is_one, unify_shapes
 from ..tensor import Primitive, Tensor
 from .rules import each, fold_number, repeat
 
@@ -147,15 +148,18 @@ def _pad_type(x: TensorType, low: Shape, high: Shape, interior: Ints) -> TensorT
 
 
 def _pad_numpy(x: np.ndarray, low: Ints, high: Ints, interior: Ints) -> np.ndarray:
-    if any(interior):
-        shape = _pad_type(TensorType(x.shape, x.dtype), low, high, interior).shape
-        inner = [builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in zip(low, x.shape, interior, strict=True)]
-    else:
-        shape = tuple([a + n + b for a, n, b in zip(low, x.shape, high, strict=True)])
-        inner = [builtins.slice(a, a + n) for a, n in zip(low, x.shape, strict=True)]
+    shape, inner = _padded(x.shape, low, high, interior)
     out = np.zeros(shape, x.dtype)
-    out[*inner] = x
+    out[inner] = x
     return out
+
+
+@lru_cache(1024)
+def _padded(shape: Ints, low: Ints, high: Ints, interior: Ints) -> tuple[Ints, tuple[builtins.slice, ...]]:
+    """The shape with the padding, and where in it the elements stand."""
+    whole = _pad_type(TensorType(shape, FLOAT), low, high, interior).shape
+    spans = zip(low, shape, interior, strict=True)
+    return whole, tuple([builtins.slice(a, a + (n - 1) * (i + 1) + 1 if n else a, i + 1) for a, n, i in spans])  # type: ignore[return-value]
 
 
 def _pad_vjp(ct: Tensor, y: Tensor, x: Tensor, low: Shape, high: Shape, interior: Ints) -> Tensor:

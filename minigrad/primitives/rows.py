@@ -11,7 +11,7 @@ from ..graph.ir import Node
 from ..graph.types import TensorType
 from ..tensor import Primitive, Tensor
 from .elementwise import add, cast
-from .index import as_rows, combined_at, from_rows, scatter, scatter_type, take
+from .index import as_rows, combined_at, from_rows, scatter, scatter_type, sum_dtype, take
 from .movement import permute, reshape
 from .rules import each, repeat, same_operands
 
@@ -21,7 +21,8 @@ def _type(updates: TensorType, index: TensorType, x: TensorType, axis: int) -> T
 
 
 def _numpy(updates: np.ndarray, index: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
-    return combined_at(np.add, x.astype(np.result_type(x, updates)), updates, index, axis)
+    dtype = np.result_type(x, updates)
+    return combined_at(np.add, x.astype(sum_dtype(dtype, index.size)), updates, index, axis).astype(dtype, copy=False)
 
 
 def _batch(size: Extent, args: Sequence[Tensor], batched: Sequence[bool], axis: int) -> Tensor:

@@ -24,6 +24,8 @@ from ..tensor import Tensor, abstract
 from .reverse import gradient_rule, pullback, reverse, vjp_of
 from .straight import straight
 
+NONE = None, None
+
 
 def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[Node], order: Sequence[Node] | None = None) -> list[Any]:
     """The values of the cotangents that `pullback` gives, without a graph."""
@@ -34,9 +36,10 @@ def gradient_values(outputs: Sequence[Node], cts: Sequence[Any], wrt: Sequence[N
 def _vjp_values(node: Node, cts: list[Any], needs: tuple[bool, ...]) -> Sequence[Any]:
     shared, args = node.signature or signature(node.op, tuple([a.type for a in node.args]), node.attrs), node.args
     if not shared.has_body:
-        pull = shared.pulls.get((node.op.vjp, needs))
-        if pull is None:
-            pull = shared.pulls[node.op.vjp, needs] = _traced(node, needs)
+        rule, pull = shared.pulls.get(needs, NONE)
+        if pull is None or rule is not node.op.vjp:
+            pull = _traced(node, needs)
+            shared.pulls[needs] = node.op.vjp, pull
         try:
             if len(args) == 1:
                 return pull(cts[0], node.value, args[0].value)

@@ -16,6 +16,7 @@ from ..tensor import Tensor, wrap
 
 # Called with (consumer, position of the argument, cotangent) for each edge of the graph, before cotangents are summed.
 EdgeWatch = Callable[[Node, int, Tensor], None]
+ALONE = (True,)  # what an only argument needs
 
 
 def pullback(
@@ -42,7 +43,8 @@ def reverse(
         if ct is not None:
             _deposit(cts, out, 0, ct, add)
     order = ancestors(list(cts), targets.__contains__) if order is None else order
-    for node, needs in reversed(_dependents(order, targets).items()):
+    dependents, active = _dependents(order, targets)
+    for node in reversed(dependents):
         held = cts.pop(node, None)
         if held is None:
             continue
@@ -50,24 +52,29 @@ def reverse(
         if node.op is item:
             _deposit(cts, args[0], node.attrs["index"], held[0], add)
             continue
+        needs = ALONE if len(args) == 1 else tuple([a in active for a in args])
         for position, ct in enumerate(rule(node, held, needs)):
             if ct is not None and needs[position]:
                 if watch is not None:
                     watch(node, position, ct)
-                _deposit(cts, args[position], 0, ct, add)
+                arg = args[position]
+                if arg not in cts and type(arg.type) is TensorType:
+                    cts[arg] = [ct]
+                else:
+                    _deposit(cts, arg, 0, ct, add)
     return [cts[x][0] if x in cts else None for x in wrt]
 
 
-def _dependents(order: Sequence[Node], targets: set[Node]) -> dict[Node, tuple[bool, ...]]:
-    """The nodes that depend on a target, and which arguments of each do."""
+def _dependents(order: Sequence[Node], targets: set[Node]) -> tuple[list[Node], set[Node]]:
+    """The nodes that depend on a target, in order, and these with the targets."""
     active = {x for x in targets if _is_float(x)}
-    found: dict[Node, tuple[bool, ...]] = {}
+    found = []
     for node in order:
         args = node.args
         if args and not active.isdisjoint(args) and node not in targets and node.op is not detach and _is_float(node):
             active.add(node)
-            found[node] = (True,) if len(args) == 1 else tuple([a in active for a in args])
-    return found
+            found.append(node)
+    return found, active
 
 
 def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Any, add: Callable[[Any, Any], Any]) -> None:
@@ -81,8 +88,9 @@ def _deposit(cts: dict[Node, list[Any]], node: Node, index: int, ct: Any, add: C
 
 
 def _is_float(node: Node) -> bool:
-    t = node.type
-    return type(t) is not TensorType or t[1].kind == "f" or t.is_float
+    if node.signature is not None:
+        return node.signature.is_float
+    return type(node.type) is not TensorType or node.type.is_float
 
 
 def gradient_rule(op: Operation) -> Callable[..., Sequence[Any]]:

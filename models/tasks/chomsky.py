@@ -2,7 +2,8 @@
 
 Which level needs which memory: regular languages a finite state, context-free ones a stack, context-sensitive ones a tape. Of T = length +
 answer steps, the first show a symbol each; in the others a blank, on the last channel, asks for the next symbol of the answer. Only these
-are scored, up to the end of the answer. The score is the mean accuracy at lengths that were not trained.
+are scored, up to the end of the answer. Between the two there may be steps to compute in, which show nothing (the published code has them
+as an option). The score is the mean accuracy at lengths that were not trained.
 """
 
 from __future__ import annotations
@@ -36,14 +37,16 @@ def batch(
     batch: int,
     language: Annotated[Name, "what is asked: four regular ones, four context-free, seven context-sensitive"] = "reverse-string",
     lengths: Annotated[Range, "symbols of a string; a length that the language does not have is cut to one that it has"] = (1, 20),
+    pause: Annotated[int, "steps to compute in before the answer, for each symbol of the string"] = 0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(inputs (T, batch, symbols + 1), targets (T, batch), mask (T, batch)) with one length for the batch."""
     draw, known = Draw(seed, step, DOMAIN), LANGUAGES[language]
     length = known.fits(int(draw.integers(*between(lengths))))
     x, y = known.write(draw, length, batch)
-    tokens = np.concatenate([x, np.full(y.shape, known.symbols)])
-    targets = np.concatenate([np.full(x.shape, -1), y])
-    return np.eye(known.symbols + 1, dtype=np.float32)[tokens], np.maximum(targets, 0), targets >= 0
+    nothing = np.full((pause * len(x), batch), known.symbols + 1)
+    tokens = np.concatenate([x, nothing, np.full(y.shape, known.symbols)])
+    targets = np.concatenate([np.full(x.shape, -1), np.full(nothing.shape, -1), y])
+    return np.eye(known.symbols + 2, known.symbols + 1, dtype=np.float32)[tokens], np.maximum(targets, 0), targets >= 0
 
 
 def classes(language: Name = "reverse-string", **_: Any) -> list[str]:

@@ -173,3 +173,37 @@ def test_what_cannot_be_is_refused_in_words(browser, ntm):
     browser.open(viz.page(lambda x: mg.sum(x.astype("float32") ** 2), mg.parameter(np.ones(3, "float16"))))
     assert "values cannot be changed on this page: the page does not compute in float16" in browser.text("#notes")
     assert browser.all("#edit, button.cut") == []
+
+
+def test_the_address_carries_changes_so_that_a_link_shows_the_changed_run(browser, ntm):
+    browser.open(ntm.page).press(Keys.ARROW_RIGHT)
+    click_cell(browser, browser.one("#memory .whole"), 0.5, 2.5 / 6)
+    browser.one("#value").send_keys("0.5", Keys.ENTER)
+    browser.press(Keys.ESCAPE, "/", "readout.W", Keys.ENTER, Keys.ESCAPE, "e")
+    browser.wait("document.activeElement.id === 'value'")
+    browser.press("2", Keys.SHIFT + Keys.TAB, "m", Keys.TAB, Keys.ENTER)
+    browser.press(Keys.ESCAPE, "/", "M", Keys.ENTER, Keys.ESCAPE)
+    browser.click("#details button.cut")
+    browser.wait("document.activeElement.id === 'apply'")
+    browser.press(Keys.ENTER)
+    browser.click("#difference")
+    browser.wait("location.hash.split('~').length === 3 && location.hash.includes('differs=1')")
+    shown = "return [...document.querySelectorAll('#state, #changes h3 small, #changes li')].map(e => e.textContent)"
+    before, address = browser.run(shown), browser.driver.current_url
+    assert len(before) == 5
+    for _ in range(2):
+        browser.driver.get("about:blank")
+        browser.driver.get(address)
+        browser.wait("document.querySelector('#difference')?.checked")
+        assert browser.run(shown) == before
+    browser.click("#reset")
+    browser.wait("!location.hash.includes('change') && !location.hash.includes('differs')")
+    assert not browser.one("#state").is_displayed()
+
+
+@pytest.mark.parametrize("code", ["s99.0!!set!1!here", "w0!99!set!1!here", "0.0!!set!x!here", "m0!!cut!!here", "nonsense"])
+def test_a_change_in_the_address_that_does_not_fit_the_page_is_said(browser, ntm, code):
+    browser.open(ntm.page)
+    browser.run("location.hash = arguments[0]", f"#change={code}")
+    browser.wait("document.querySelector('#notes').textContent.includes('a change in the address does not fit this page')")
+    assert not browser.one("#state").is_displayed()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from computed import Document, changed, leaves_of, question, read, recomputed, with_leaf, with_value, without_first
+from computed import Document, changed, leaves_of, question, read, recomputed, with_leaf, with_value, without
 from minigrad.models import LSTM, NTM
 from minigrad.models.registry import MODELS
 from minigrad.viz.page.program import REFUSED
@@ -86,7 +86,7 @@ def changes() -> Iterator[Checked]:
             ("a weight", twice, recomputed(loss, leaf=with_leaf(weight, 2 * weight.value))),
             ("half a state", {"values": [(node, half.tolist())], "number": 0.25}, recomputed(loss, with_value(node, half, 0.25))),
             ("a state", {"values": [(node, None)], "number": 0.25}, recomputed(loss, with_value(node, whole, 0.25))),
-            ("a connection", {"cuts": [(node, 0)]}, recomputed(loss, without_first(node))),
+            ("a connection", {"cuts": [(node, 1)]}, recomputed(loss, without(node, 1))),
         ):  # fmt: skip
             yield f"{name}: {what}", changed(loss, [change], leaves), truth
 

@@ -77,6 +77,7 @@ def test_length_file_and_no_browser(runs, opened, tmp_path):
     assert "0 is no range" in call("inspect", runs["ntm"], "--length", "0", "--no-open", code=1)
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_task_without_a_length_takes_none(opened, tmp_path):
     pytest.importorskip("sklearn")
     call("train", "digits", "--model", "rnn", "--hidden", "2", "--steps", "1", "--no-pictures", "--out", tmp_path / "r")

@@ -6,6 +6,7 @@ What is interpreted is the code that `WorkBoard` emits, so that a weaker orderin
 from __future__ import annotations
 
 import pytest
+from shares import swept
 from weak_memory import Code, Violation, executions, value
 
 from minigrad.compiler.llvm.llvm_text import Text
@@ -80,7 +81,7 @@ def explore(lines, wait=WAIT, statements=2, parts=2, fails=None, threads=2):
     return states
 
 
-@pytest.mark.parametrize(("statements", "parts", "threads"), [(1, 2, 2), (2, 2, 2), (1, 3, 2), (1, 2, 3)])
+@pytest.mark.parametrize(("statements", "parts", "threads"), [(1, 2, 2), (2, 2, 2), (1, 3, 2), swept((1, 2, 3))])
 def test_every_part_is_done_once_before_the_main_thread_returns(statements, parts, threads):
     assert explore(region(statements, parts), statements=statements, parts=parts, threads=threads) > 30 * statements
 

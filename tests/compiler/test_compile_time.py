@@ -6,8 +6,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from shares import examples, shared
 
 import minigrad as mg
 from minigrad.compiler.llvm import functions, to_llvm
@@ -63,7 +64,7 @@ def units_of(f, n, shapes="equal"):
 
 
 @pytest.mark.parametrize(
-    ("f", "shapes"), [*product(PROGRAMS, SHAPES), (layers, "equal"), (mg.grad(lambda xs: mg.sum(layers(xs))), "equal")]
+    ("f", "shapes"), shared([*product(PROGRAMS, SHAPES), (layers, "equal"), (mg.grad(lambda xs: mg.sum(layers(xs))), "equal")], of=4)
 )
 def test_the_text_grows_linearly_and_no_function_is_long(f, shapes):
     few, most = (units_of(f, n, shapes) for n in (150, 300))  # 300 leaves have more pointers than a function may take
@@ -73,13 +74,13 @@ def test_the_text_grows_linearly_and_no_function_is_long(f, shapes):
         assert "phi" not in lines or lines.count("\n") <= 20 * schedule.LARGEST
 
 
-@pytest.mark.parametrize("f", [double, adam, layers, total])
+@pytest.mark.parametrize("f", shared([double, adam, layers, total], 1))
 def test_loops_over_equal_leaves_are_compiled_once(f):
     few, most = units_of(f, 100), units_of(f, 300)
     assert len(most) <= len(few) + 2
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(program=graphs(), large=st.integers(1, 3), largest=st.integers(1, 6), many=st.integers(0, 4), piece=st.integers(0, 6))
 def test_a_program_agrees_with_the_interpreter_however_it_is_divided(program, large, largest, many, piece):
     with (
@@ -99,15 +100,13 @@ def test_a_large_cluster_is_divided_without_storing_more():
     assert plan.stored == set(graph.outputs)
 
 
-@pytest.mark.parametrize("n", [5, 1000])
-def test_a_function_that_is_not_inlined_computes_the_same(n):
+ELEMENTWISE = (mg.tanh, mg.sigmoid, mg.exp, mg.log1p, mg.erf, lambda x: mg.abs(x) ** 1.3)
+
+
+@pytest.mark.parametrize(("f", "n"), shared(product(ELEMENTWISE, (5, 1000)), of=5))
+def test_a_function_that_is_not_inlined_computes_the_same(f, n):
     """An elementwise function with many calls is called for vectors, and gives the bits that it gives inlined."""
     x = np.random.default_rng(0).standard_normal(n).astype("float32")
-    for f in (mg.tanh, mg.sigmoid, mg.exp, mg.log1p, mg.erf, lambda x: mg.abs(x) ** 1.3):
-
-        def many(x, f=f):
-            return [f(x + float(i)) for i in range(100)]
-
-        inlined = mg.jit(lambda x, f=f: [f(x + float(i)) for i in range(2)])(x)
-        for a, b in zip(inlined, mg.jit(many)(x), strict=False):
-            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    inlined = mg.jit(lambda x: [f(x + float(i)) for i in range(2)])(x)
+    for a, b in zip(inlined, mg.jit(lambda x: [f(x + float(i)) for i in range(100)])(x), strict=False):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())

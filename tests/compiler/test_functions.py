@@ -6,9 +6,10 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from minigrad.models import Transformer
+from shares import examples
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
@@ -62,7 +63,7 @@ def test_more_layers_have_no_more_functions_to_optimise():
     assert sum(len(u.text) for u in most) <= 1.2 * sum(len(u.text) for u in few)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(program=graphs(steps=6), piece=st.integers(0, 6))
 def test_no_call_passes_a_pointer_twice(program, piece):
     """The pointers of a function are `noalias`: they are of different buffers at every call."""

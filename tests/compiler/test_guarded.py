@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from programs import copy, fill
+from shares import shared
 
 import minigrad as mg
 from minigrad.compiler import loop_ir as L
@@ -47,7 +48,7 @@ def test_a_guarded_call_gives_the_results():
     np.testing.assert_array_equal(run(program(DOUBLE)), [0, 2, 4, 6, 8])
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", shared(range(20)))
 def test_guarded_calls_give_the_bits_of_plain_ones(seed, request):
     made = random_program(seed)
     fast, inputs = mg.jit(made.gradient), made.inputs()

@@ -1,8 +1,11 @@
 """What a loop over time keeps at hand: a transposed matrix is copied before it where many rows and steps will read it."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from minigrad.models import LSTM
+from shares import shared
 
 import minigrad as mg
 from minigrad import tree
@@ -20,8 +23,7 @@ def source_of(fast):
     return "\n".join(to_python(phase) for phase in lower(fast.graph).phases)
 
 
-@pytest.mark.parametrize("batch", [1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40])
-@pytest.mark.parametrize("steps", [1, STEPS, STEPS + 1])
+@pytest.mark.parametrize(("steps", "batch"), shared(product((1, STEPS, STEPS + 1), (1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40)), of=5))
 def test_a_loop_that_reads_a_matrix_transposed_agrees_with_the_interpreter_on_both_sides_of_the_threshold(batch, steps):
     model, xs = LSTM(3, 64, key=0, dtype="float64"), np.random.default_rng(0).standard_normal((steps, batch, 3))
     for got, want in zip(tree.leaves(mg.jit(gradient)(model, xs)), tree.leaves(gradient(model, xs)), strict=True):

@@ -7,12 +7,14 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from objects import undefined
+from shares import shared
 
 import minigrad as mg
 from minigrad.compiler.llvm.functions import OUTSIDE, outside
 from minigrad.compiler.llvm.gemm import gemm_module
 from minigrad.compiler.llvm.gemm_kernels import tile
-from minigrad.compiler.runtime import assemble
+from minigrad.compiler.runtime import assemble, eager_nodes, objects
+from minigrad.compiler.runtime.builtin import Builtin
 from minigrad.compiler.runtime.executable import Executable
 
 MACHINES = {
@@ -77,7 +79,7 @@ def modules():
     return found
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("machine", shared(MACHINES))
 def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, modules, monkeypatch):
     triple, _, features = MACHINES[machine]
     monkeypatch.setattr(assemble, "machine", lambda: MACHINES[machine])
@@ -90,6 +92,9 @@ def test_every_machine_gets_object_code_that_needs_only_what_it_has(machine, mod
     assert all(name.startswith("mg_") for name in foreign), foreign
     if machine == "Windows":
         assert "__chkstk" in needed
+    for function in (f for f in (vars(objects) | vars(eager_nodes)).values() if isinstance(f, Builtin)):
+        needed = undefined(assemble.assemble(function.unit.text))
+        assert needed - SYSTEM[triple] == {*function.needed}
 
 
 def test_a_processor_without_avx_gets_no_wide_vectors(monkeypatch):

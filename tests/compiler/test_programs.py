@@ -6,9 +6,10 @@ from unittest import mock
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from programs import DTYPES, arguments, functions
+from shares import examples
 
 from minigrad.compiler import compile_function, run_python
 from minigrad.compiler import loop_ir as L
@@ -31,7 +32,7 @@ def elementwise(expr, *inputs, dtype, out="out"):
     return L.Function("f", inputs, (target,), (N,), (), (L.For(i, N, (L.Store(target, i, expr),)),))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(functions(), st.integers(0, 5), st.sampled_from((0, 1, 5, 19, 40)), st.integers(0, 9), st.sampled_from((1, 5, 24)))
 def test_random_functions_agree_exactly(function, m, n, seed, piece):
     sizes = {s.name: {"m": m, "n": n}[s.name] for s in function.sizes}

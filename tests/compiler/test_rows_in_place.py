@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shares import shared
 
 import minigrad as mg
 from tests.counting import working_memory
@@ -57,7 +58,7 @@ def loss(name: str) -> Any:
     return f
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", shared(STEPS))
 def test_a_loop_that_adds_rows_is_the_interpreters(name: str) -> None:
     """Values and gradients, at sizes that it was not compiled at."""
     fast = mg.jit(mg.value_and_grad(loss(name), (0, 1, 3)))

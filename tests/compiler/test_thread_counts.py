@@ -8,13 +8,14 @@ import itertools
 import numpy as np
 import pytest
 from minigrad.models.registry import MODELS
+from shares import shared
 
 import minigrad as mg
+from minigrad.compiler import compile_function
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.lower import block, control
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import compile_function
 from minigrad.errors import SettingError
 
 SIZES = (lowering, "SHARED_WORK"), (block, "COLUMNS_WORK"), (block, "PRODUCT_WORK"), (control, "NESTED_WORK")
@@ -33,7 +34,7 @@ def everything_shared(monkeypatch):
     monkeypatch.setattr(block, "COLUMNS", 16)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", shared(MODELS, 1, of=4))
 def test_a_training_step_has_the_same_bits_for_any_number_of_threads(name, everything_shared, monkeypatch):
     known = inspect.signature(MODELS[name]).parameters
     model = MODELS[name](mg.random.key(0), 8, 4, **{k: v for k, v in SMALL.items() if k in known})

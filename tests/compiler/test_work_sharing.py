@@ -6,14 +6,15 @@ import time
 
 import numpy as np
 import pytest
+import shares
 from children import GUARD
 
 import minigrad as mg
+from minigrad.compiler import compile_function
 from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm.work_board import TICKET
 from minigrad.compiler.lower import program as lowering
 from minigrad.compiler.runtime import executable, worker
-from minigrad.compiler.runtime.link import compile_function
 from minigrad.compiler.to_python import run_python
 from minigrad.compiler.verify import verify
 from minigrad.testing.programs import random_program
@@ -246,7 +247,7 @@ def test_shared_statements_do_not_stand_in_a_branch():
         verify(L.Function("f", (X,), (Y,), (N,), (), (L.If(L.Compare("eq", ONE, ONE), (shared(J, L.Store(Y, J, ONE)),)),)))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", shares.shared(range(12)))
 def test_programs_with_everything_shared_agree_with_the_interpreter(seed, monkeypatch):
     monkeypatch.setattr(lowering, "SHARED_WORK", 0)
     monkeypatch.setattr(executable, "THREAD_WORK", 1)

@@ -194,6 +194,7 @@ def test_curves_are_medians_over_seeds():
     assert medians({"ntm": ["a", "b", "c"]}, lambda t: {1: next(values)}) == {"ntm": {1: 3}}
 
 
+@pytest.mark.sweep
 def test_compare_by_command_takes_models_that_have_no_memory(tmp_path):
     """What only a memory has is neither set nor measured."""
     command = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from itertools import product
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from minigrad.models.registry import Size
 from minigrad.models.tasks.draw import Range, Words
 from minigrad.models.tasks.strokes import ALPHABETS
+from shares import shared
 
 import minigrad as mg
 from minigrad.experiments import Config, ConfigError, pictures
@@ -85,9 +87,8 @@ def test_spans_and_sizes():
     assert (size("128x20"), size("3 × 4")) == ((128, 20), (3, 4))
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("model", MODELS)
-def test_config_survives_json_for_every_task_and_model(task, model):
+@pytest.mark.parametrize(("model", "task"), shared(product(MODELS, TASKS), of=7))
+def test_config_survives_json_for_every_task_and_model(model, task):
     config = Config.of(task, model, seed=3)
     assert Config.from_json(json.loads(json.dumps(config.as_json()))) == config
     assert config.flat.keys() == {**task_settings(task), **model_settings(model), **run_settings()}.keys()
@@ -155,6 +156,7 @@ def test_a_title_has_the_sizes_and_what_is_not_as_by_default():
     assert Config.of("digits", "feedforward", hidden=3).title == "feedforward (hidden 3) on digits"
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_run_goes_on_though_its_model_has_got_new_settings_since(tmp_path):
     run = Run.create(tmp_path / "r", Config.of("copy", "rnn", bits=1, lengths=(1, 2), hidden=3, steps=1))
     before = run.config.as_json()
@@ -221,6 +223,7 @@ def test_a_run_older_than_a_setting_has_its_default():
             Config.from_json(wrong)
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_task_is_known_by_its_earlier_name(tmp_path):
     new = Config.of("coreference", "rnn", distance=1, hidden=3, steps=1)
     assert Config.of("he", "rnn", distance=1, hidden=3, steps=1) == new
@@ -235,6 +238,7 @@ def test_a_task_is_known_by_its_earlier_name(tmp_path):
     assert json.loads((run.folder / "config.json").read_text())["task"] == "he"
 
 
+@pytest.mark.usefixtures("interpreted")
 @pytest.mark.parametrize(("earlier", "start"), [("tape", "location"), ("loose", "weak-location")])
 def test_a_run_has_the_earlier_name_of_a_start(tmp_path, earlier, start):
     new = Config.of("copy", start=start, bits=1, lengths=(1, 2), hidden=3, memory=(4, 2), steps=1)
@@ -256,8 +260,8 @@ def test_every_optimizer_has_the_rate_and_the_clipping_norm():
         assert (optimizer.lr, optimizer.clip_norm) == (0.5, 7)
 
 
-def test_clipping_can_be_turned_off(tmp_path, monkeypatch):
-    monkeypatch.setenv("MINIGRAD_JIT", "0")
+@pytest.mark.usefixtures("interpreted")
+def test_clipping_can_be_turned_off(tmp_path):
     run = Run.create(tmp_path / "r", Config.of(model="rnn", hidden=2, bits=1, lengths=1, clip_norm="inf", steps=1))
     assert run.experiment.optimizer().clip_norm is None
     run.train(lambda event: None, lambda step, numbers: None)

@@ -89,6 +89,7 @@ def test_a_bar_in_a_notebook_begins_and_ends_where_training_does(notebook):
     assert len(notebook) < 1000
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_run_shows_its_curve_and_its_pictures(tmp_path):
     run = Run.create(tmp_path / "run", Config.of("copy", "rnn", hidden=4, lengths=2, batch=2, steps=2, evaluate_every=1, **{"until": 0}))
     assert "0 of 2 updates" in repr(run)

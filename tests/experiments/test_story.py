@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from minigrad.models import RNN
 from minigrad.models.tasks.metrics import measure
+from shares import shared
 from typer.testing import CliRunner
 
 from minigrad.cli import app
@@ -20,7 +22,7 @@ from minigrad.experiments.compare.trained import state_floats
 from minigrad.experiments.run import Run
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", shared(ROWS), ids=lambda row: row.name)
 def test_every_model_of_a_row_has_settings_that_make_a_run(row: Row) -> None:
     """Of each a run's folder; settings of the row that a model lacks are those of another model."""
     configs = [story.config_of(row, entry, seed=1) for entry in row.entries]
@@ -33,6 +35,7 @@ def test_every_model_of_a_row_has_settings_that_make_a_run(row: Row) -> None:
         assert state_floats(experiment.model(), 4) > 0
         for changes in row.points.values():
             experiment.batch(experiment.keys.data, 0, 1, **changes)
+        assert vars(experiment.model()).keys() >= entry.at_test.keys()
 
 
 def test_a_bar_is_beyond_failure_which_is_not_as_good_as_chance() -> None:
@@ -79,6 +82,7 @@ def trained(folder: Path) -> list[Run]:
     return runs
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     trained(tmp_path)
     command = ["compare", "story", "--quick", "--rows", "3", "--models", "lstm", "--seeds", "0", "--out", str(tmp_path)]
@@ -92,6 +96,7 @@ def test_what_is_trained_is_measured_and_written(tmp_path: Path) -> None:
     assert "0 of 1 | – | fails |" in table
 
 
+@pytest.mark.usefixtures("interpreted")
 def test_a_measurement_is_kept_until_the_run_goes_on(tmp_path: Path) -> None:
     row = ROWS[2]
     run = trained(tmp_path)[0]
@@ -102,6 +107,17 @@ def test_a_measurement_is_kept_until_the_run_goes_on(tmp_path: Path) -> None:
     assert story.measured(run, row, quick=True) == {"as trained": 0.25}
     (run.folder / "points.json").write_text(json.dumps({"step": 3, "as trained": 0.25}))
     assert story.measured(run, row, quick=True) == found
+
+
+def test_a_model_is_measured_with_the_attributes_that_it_has_at_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured with others, or with none, it is measured again."""
+    seen: list[str] = []
+    sample = SimpleNamespace(means={"half-error": 0.5})
+    monkeypatch.setattr(Experiment, "measure", lambda self, model, *args, **changes: seen.append(model.label) or sample)
+    run = trained(tmp_path)[0]
+    for at_test in ({}, {"label": "a"}, {"label": "a"}, {"label": "b"}, {}):
+        assert story.measured(run, ROWS[2], at_test, quick=True) == {"as trained": 0.5}
+    assert seen == ["lstm", "a", "b", "lstm"]
 
 
 def test_the_table_keeps_the_rows_of_other_calls_in_order(tmp_path: Path) -> None:

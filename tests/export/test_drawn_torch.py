@@ -9,8 +9,9 @@ import pytest
 
 import minigrad as mg
 from minigrad import viz
-from minigrad.export.steps import Frame, Line, steps
+from minigrad.export.steps import Operation, steps
 from minigrad.origin import Scope
+from minigrad.passes.reroll.lines import Frame
 from minigrad.tensor import inline
 from minigrad.transforms.interpret import run
 
@@ -101,10 +102,10 @@ def test_an_lstm_that_python_writes_out_is_a_textbook_cell_over_time() -> None:
     assert labels(viz.rolled(program, level="op")).count("σ") == 3
 
 
-def loop(reads: Any, *, step: int = 3, times: int = 3, at: int = 10) -> list[Line]:
+def loop(reads: Any, *, step: int = 3, times: int = 3, at: int = 10) -> list[Operation]:
     """A loop of `times` steps of `step` operations, each of a line of its own."""
-    frames = [(Frame("f", "f", at + k),) for k in range(step)]
-    return [Line(f"op{k}", frames[k], reads(t * step + k, t, k)) for t in range(times) for k in range(step)]
+    frames = [(Frame("f", "f", at + k, at + k),) for k in range(step)]
+    return [Operation(f"op{k}", frames[k], reads(t * step + k, t, k)) for t in range(times) for k in range(step)]
 
 
 def test_what_repeats_with_the_same_weights_is_time() -> None:
@@ -122,6 +123,7 @@ def test_a_first_step_with_fewer_operations_is_a_step() -> None:
     [
         pytest.param(lambda i, t, k: [i - 1, ("W", i)] if i else [("W", i)], id="layers with weights of their own"),
         pytest.param(lambda i, t, k: [i - 1, "W"] if k else ["W"], id="steps that read nothing of the one before"),
+        pytest.param(lambda i, t, k: ["W"] if k or not i else [i - 1, "W"], id="steps that hand on nothing that they were given"),
     ],
 )
 def test_other_repetition_is_no_time(reads: Any) -> None:

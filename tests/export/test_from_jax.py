@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shares import shared, swept
 from table import CASES, DIFFERENTIABLE, Case, out_types, put, value
 
 import minigrad as mg
@@ -135,7 +136,7 @@ def ours(f: Any, *args: Any) -> Any:
 
 
 FIRST = {"lstm", "rows", "placed", "out of bounds", "windows", "switch", "kinks", "a rule of its own", "integers", "while"}
-EVERY = [pytest.param(name, marks=[] if name in FIRST else pytest.mark.slow) for name in [*FUNCTIONS, "while"]]
+EVERY = [name if name in FIRST else swept(name) for name in [*FUNCTIONS, "while"]]
 CASE = {**FUNCTIONS, "while": WHILE}
 
 
@@ -168,6 +169,10 @@ def test_values_and_gradients_are_those_of_jax(name: str) -> None:
         np.testing.assert_allclose(a.numpy(), b, rtol=1e-12, atol=1e-13)
 
 
+def test_numpys_integers_among_the_parameters_are_numbers_in_compiled_code() -> None:
+    np.testing.assert_array_equal(mg.jit(from_jax(lambda x: jnp.pad(x, 1)))(X).numpy(), np.pad(X, 1))
+
+
 def test_extreme_numbers_are_as_in_jax() -> None:
     low, high = np.iinfo("int32").min, np.iinfo("int32").max
     x, y = np.array([low, low, low, low, high, -7, low + 1], "int32"), np.array([3, -3, low, high, low, low, 5], "int32")
@@ -182,7 +187,7 @@ REFUSED = {"copysign", "signbit", "kernel"}  # by their bits, which minigrad doe
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in CASES if c.op.name not in REFUSED and (not c.op.elementwise or c.arrays[0].shape == (2, 3))], ids=repr
+    "case", shared(c for c in CASES if c.op.name not in REFUSED and (not c.op.elementwise or c.arrays[0].shape == (2, 3))), ids=repr
 )
 def test_what_went_to_jax_comes_back(case: Case) -> None:
     back = from_jax(to_jax(case))

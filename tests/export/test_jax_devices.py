@@ -87,7 +87,7 @@ def agree(found: dict[int, float], expected: dict[int, float]) -> None:
         assert loss == pytest.approx(expected[step], rel=1e-5), step
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_four_devices_have_the_losses_of_minigrad_killed_and_resumed(experiment: Experiment, expected: Any, tmp_path: Path) -> None:
     """minigrad trains the first steps; JAX goes on from its checkpoint, is killed, and goes on from its own."""
     key, steps = experiment.keys.data, {"save_every": BY_MINIGRAD, "steps": BY_MINIGRAD}
@@ -106,7 +106,7 @@ def test_four_devices_have_the_losses_of_minigrad_killed_and_resumed(experiment:
     assert outcome.state.step.item() == STEPS + 1
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_two_processes_of_two_devices_have_the_losses_of_minigrad(expected: Any, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -118,7 +118,7 @@ def test_two_processes_of_two_devices_have_the_losses_of_minigrad(expected: Any,
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_a_step_on_one_device_has_the_loss_of_minigrad(experiment: Experiment, tmp_path: Path) -> None:
     from examples.outgrow import Training
 

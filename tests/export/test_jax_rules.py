@@ -133,10 +133,12 @@ def test_an_index_out_of_bounds_gives_nan_and_adds_nothing() -> None:
     x, at = np.arange(6.0).reshape(2, 3), np.array([[0, 3], [-3, -4]])
     rows = mg.vmap(lambda x, i: mg.take(x, i))
     added = mg.vmap(lambda x, i: TABLE["scatter"](x[:2], i, axis=0, n=3))
-    found = together([to_jax(f) for f in (rows, added, lambda x, i: mg.take_along_axis(x, i, 1))], [(x, at)] * 3)
+    along, huge = (lambda x, i, d=d: mg.take_along_axis(x, mg.astype(i, d), 1) for d in ("int64", "uint64"))
+    found = together([to_jax(f) for f in (rows, added, along, huge)], [(x, at)] * 4)
     np.testing.assert_array_equal(listed(found[0])[0], [[0, np.nan], [3, np.nan]])
     np.testing.assert_array_equal(listed(found[1])[0], [[0, 0, 0], [3, 0, 0]])
     np.testing.assert_array_equal(listed(found[2])[0], [[0, np.nan], [3, np.nan]])
+    np.testing.assert_array_equal(listed(found[3])[0], [[0, np.nan], [np.nan, np.nan]])
     with pytest.raises(mg.errors.BoundsError):
         rows(x, at)
 

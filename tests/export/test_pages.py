@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from shares import swept
 
 # {page: the libraries that it is about}
 PAGES = {
@@ -59,7 +60,7 @@ def run(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(compile(block, f"{page}.md, block {number}", "exec"), names)
 
 
-@pytest.mark.parametrize("page", ["numba", "onnx", "pytorch", "draw", pytest.param("jax", marks=pytest.mark.slow)])  # XLA compiles for long
+@pytest.mark.parametrize("page", ["onnx", "pytorch", "draw", swept("jax"), swept("numba")])  # XLA and numba compile for long
 def test_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(page, tmp_path, monkeypatch)
 

@@ -244,7 +244,7 @@ def test_jax_may_differentiate_after_the_call() -> None:
         np.testing.assert_allclose(jax.grad(again.call)(x), mg.grad(lambda x: mg.sum(mg.hypot(x, x[:1])))(x).numpy(), rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_random_programs_and_their_gradients_are_those_of_minigrad() -> None:
     from jaxed import together
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ from hypothesis import given, settings
 from in_onnxruntime import close, exported, largest, outputs
 from minigrad.models import LSTM, Transformer
 from minigrad.models.registry import MODELS
+from shares import shared
 
 import minigrad as mg
 from minigrad.errors import GraphError, SettingError
 from minigrad.export import onnx_model
 from minigrad.testing.strategies import graphs
 
+DTYPES = ("float32", "float64")
 SIZES = [(1, 1), (5, 3), (2, 4), (4, 2), (3, 5)]  # of T and B; the example has (3, 2)
 OWN = {"mlstm": {"norm": False}}  # its norm makes the rounding errors of a read near 0 up to 300 times as large
 SMALL = {"hidden": 5, "memory": (6, 4), "heads": 1, "layers": 1, "cells": 5, "cell_size": 2, "writer": 3}
@@ -50,8 +53,7 @@ def parts(model: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from parts(a.g)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "dtype"), shared(product(MODELS, DTYPES)))
 def test_a_model_at_five_sizes(name, dtype, tmp_path):
     """Within 1e-6 and 1e-12 of the largest output, and the rounding error of the interpreter, which norms of small numbers make large."""
     model = small(name, dtype)
@@ -64,8 +66,7 @@ def test_a_model_at_five_sizes(name, dtype, tmp_path):
         close(outputs(program, xs)[0], expected, largest(expected), rounding=rounding)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "dtype"), shared(product(MODELS, DTYPES), 1, of=5))
 def test_a_training_step_at_five_sizes(name, dtype, tmp_path):
     """Loss, gradient and Adam. Where a gradient is 0 but for rounding, Adam's step is of any size up to the learning rate."""
     optimizer = mg.optim.Adam(1e-2, clip_norm=1.0)

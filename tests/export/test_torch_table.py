@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from shares import examples
 from table import CASES, DIFFERENTIABLE, NAMES
 
 import minigrad as mg
@@ -59,7 +60,7 @@ def test_every_primitive_is_a_function_of_pytorch(name: str) -> None:
             compare(case, case.arrays, any(case is other for other in DIFFERENTIABLE))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(program=graphs(steps=8))
 def test_random_programs_are_functions_of_pytorch(program: Any) -> None:
     compare(program, [np.asarray(x) for x in program.inputs()])

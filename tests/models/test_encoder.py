@@ -1,15 +1,17 @@
-"""Codes for images against PyTorch, and a model behind an encoder: the same model, shown codes."""
+"""Codes for images against PyTorch, vectors of symbols, and a model behind an encoder: the same model, shown codes."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 from minigrad.models import LSTM, Encoded, FeedForwardNetwork, ImageEncoder
-from minigrad.models.encoder import LEAK
-from minigrad.models.registry import MODELS
+from minigrad.models.encoder import LEAK, Embedding
+from minigrad.models.registry import MODELS, builder
 
 import minigrad as mg
-from minigrad.experiments.config import model_settings
+from minigrad.experiments.config import model_settings, settings_of
 
 rng = np.random.default_rng(0)
 
@@ -84,3 +86,38 @@ def test_sizes_that_do_not_fit_are_named():
         Encoded(small(), FeedForwardNetwork(3, 2, 2))
     with pytest.raises(mg.errors.ShapeError, match=r"Encoded: takes xs of shape \(T, batch, 25\), got \(3, 2, 24\)"):
         Encoded(small(), FeedForwardNetwork(4, 2, 2))(np.zeros((3, 2, 24)))
+
+
+def test_an_embedding_gives_a_symbol_its_row_whose_numbers_have_variance_1():
+    embedding = Embedding(128, 64, key=3)
+    np.testing.assert_array_equal(embedding(np.eye(128, dtype="float32")).numpy(), embedding.W.numpy())
+    assert embedding.W.numpy().std() == pytest.approx(1, rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["lstm", "transformer", "feedforward"])
+def test_the_registry_puts_an_embedding_before_a_model(name):
+    model, xs = MODELS[name](0, 7, 5, hidden=8, embedding=6), rng.random((3, 2, 7), dtype="float32")
+    assert (model.inputs, model.model.inputs) == (7, 6)
+    np.testing.assert_allclose(model(xs).numpy(), model.model(xs @ model.encoder.W.numpy()).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_an_image_is_encoded_before_an_embedding():
+    model = MODELS["lstm"](0, 30, 5, hidden=8, image=5, embedding=6)
+    assert (model.encoder.inputs, model.model.encoder.inputs, model.model.model.inputs) == (25, 64 + 5, 6)
+
+
+@pytest.mark.parametrize(("name", "asks", "other"), [("memn2n", {"separator": 2}, {}), ("tape-rnn", {}, {"jump": "given"})])
+def test_a_model_that_asks_which_channels_are_on_has_no_embedding(name, asks, other):
+    assert isinstance(MODELS[name](0, 7, 5, hidden=8, embedding=6, **other), Encoded)
+    with pytest.raises(ValueError, match=r"embedding=6, but .* asks which channels of an input are on, and vectors do not tell"):
+        MODELS[name](0, 7, 5, hidden=8, embedding=6, **asks)
+
+
+class Own:
+    def __init__(self, inputs: int, outputs: int, key: Any = 0, embedding: int = 3):
+        self.inputs, self.embedding = inputs, embedding
+
+
+def test_a_parameter_of_ones_own_of_this_name_stays_its_own():
+    assert [builder(Own)(0, 7, 5).embedding, builder(Own)(0, 7, 5, embedding=4).embedding] == [3, 4]
+    assert list(settings_of(builder(Own), 3)) == ["embedding", "image"]

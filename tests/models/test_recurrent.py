@@ -35,6 +35,7 @@ from minigrad.models import (
     Titans,
     Transformer,
 )
+from shares import shared
 
 import minigrad as mg
 from minigrad.tensor import inline
@@ -106,7 +107,7 @@ def close(a, b, tolerance=1e-12):
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol=tolerance, atol=tolerance)
 
 
-@every
+@pytest.mark.parametrize("name", shared(MODELS, 0))
 def test_gradients_with_rotational_dynamics(name, rotational, check_differences):
     model = rotational(MODELS[name](), gain=1.0)
     check_differences(last_output, model)
@@ -114,7 +115,7 @@ def test_gradients_with_rotational_dynamics(name, rotational, check_differences)
     assert np.abs(first).max() > 1e-5, "the gradient does not reach the first step"
 
 
-@every
+@pytest.mark.parametrize("name", shared(MODELS, 1))
 def test_unrolled_equals_scan(name, rotational):
     model = rotational(MODELS[name]())
     leaves = mg.tree.leaves(model)
@@ -126,7 +127,7 @@ def test_unrolled_equals_scan(name, rotational):
     close(found, mg.grad(last_output)(model), 1e-9)
 
 
-@every
+@pytest.mark.parametrize("name", shared(MODELS, 2, of=5))
 def test_jit_checkpoint_and_steps_agree(name):
     model = MODELS[name]()
     value, grads = mg.value_and_grad(last_output)(model)
@@ -139,7 +140,7 @@ def test_jit_checkpoint_and_steps_agree(name):
         close(y, ys[t])
 
 
-@pytest.mark.parametrize("name", ["slstm-exp", "mlstm", "minlstm", "s6-negative"])
+@pytest.mark.parametrize("name", shared(["slstm-exp", "mlstm", "minlstm", "s6-negative"], of=2))
 def test_a_compiled_gradient_is_the_interpreters_at_sizes_it_was_not_compiled_at(name):
     model, f = MODELS[name](), mg.value_and_grad(lambda m, xs: mg.sum(mg.tanh(m(xs))))
     fast = mg.jit(f)

@@ -86,8 +86,10 @@ OPTIONS = {
     "hopfield": "hidden INT 100, updates INT 1, beta FLOAT 0, kernel INT 4",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
     "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
-    "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",
-    "tape-rnn": "hidden INT 100, cells INT 100, cell_size INT 8, writer INT 64, jump counted|given counted",
+    "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no, "
+    f"activation sigmoid|tanh|relu sigmoid, {WEIGHTS}",
+    "tape-rnn": "hidden INT 100, cells INT 100, cell_size INT 8, writer INT 64, jump counted|given counted, "
+    f"activation tanh|relu relu, {WEIGHTS.removesuffix('orthogonal')}glorot",
     "feedforward": "hidden INT 200",
 }
 
@@ -95,7 +97,7 @@ OPTIONS = {
 def test_the_options_of_every_model():
     """Name, form and default, in this order."""
     found = {m: ", ".join(f"{s.name} {s.form} {s.show(s.default)}" for s in model_settings(m).values()) for m in MODELS}
-    assert found == {name: f"{text}, image INT 0" for name, text in OPTIONS.items()}
+    assert found == {name: f"{text}, embedding INT 0, image INT 0" for name, text in OPTIONS.items()}
 
 
 def test_an_option_has_one_help_text_whichever_model_has_it():

@@ -39,7 +39,8 @@ def transcription(model: TapeRNN, xs: np.ndarray, jump: int) -> np.ndarray:
     p = {name: leaf.numpy() for name, leaf in vars(model).items() if isinstance(leaf, mg.Tensor)}
     h, tape, ys = np.zeros(model.hidden), np.zeros((model.cells, model.cell_size)), []
     for x in xs:
-        h = np.tanh(np.concatenate([x, tape[0]]) @ p["W_x"] + h @ p["W_h"] + p["b"])
+        z = np.concatenate([x, tape[0]]) @ p["W_x"] + h @ p["W_h"] + p["b"]
+        h = relu(z) if model.activation == "relu" else np.tanh(z)
         jump += int(model.jump == "counted" and x[:-1].any())
         v = h
         for i, layer in enumerate(model.write):
@@ -54,9 +55,9 @@ def transcription(model: TapeRNN, xs: np.ndarray, jump: int) -> np.ndarray:
     return np.array(ys)
 
 
-@pytest.mark.parametrize("length", ["counted", "given"])
-def test_against_the_moves_of_the_code(length: Any, rotational: Any) -> None:
-    model = rotational(TapeRNN(3, 5, 2, cells=6, cell_size=2, writer=4, jump=length, dtype="float64"))
+@pytest.mark.parametrize(("length", "f"), [("counted", "tanh"), ("given", "relu")])
+def test_against_the_moves_of_the_code(length: Any, f: Any, rotational: Any) -> None:
+    model = rotational(TapeRNN(3, 5, 2, cells=6, cell_size=2, writer=4, jump=length, activation=f, start="glorot", dtype="float64"))
     xs = np.random.default_rng(2).standard_normal((9, 2, 3))
     xs[4:, 0] = xs[6:, 1, :-1] = 0
     jumps = [2, 4] if length == "given" else [0, 0]

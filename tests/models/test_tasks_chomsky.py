@@ -142,3 +142,10 @@ def test_no_measure_depends_on_the_batch(language):
 def test_the_harder_strings_are_all_longer_than_the_trained():
     assert chomsky.harder() == {"lengths": (21, 100)}
     assert chomsky.harder(lengths=(1, 40), language="bucket-sort") == {"lengths": (41, 200)}
+
+
+def test_in_a_pause_nothing_is_shown_and_nothing_scored():
+    """With it the strings and answers are the same."""
+    for plain, paused in zip(chomsky.batch(3, 0, 4, lengths=6), chomsky.batch(3, 0, 4, lengths=6, pause=2), strict=True):
+        np.testing.assert_array_equal(np.delete(paused, np.s_[6:18], 0), plain)
+        assert not paused[6:18].any()

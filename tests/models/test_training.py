@@ -36,6 +36,7 @@ def train(model, steps, batch=8, rate=3e-3, clip=10.0, **task):
     return model, np.array(losses)
 
 
+@pytest.mark.sweep
 def test_ntm_loss_falls():
     """2,000 sequences of the full task, lengths 1–20, with a small memory: chance is 84 bits, an LSTM is still above 60."""
     _, losses = train(NTM(*copy.sizes(), hidden=48, memory=(24, 16)), 1000, batch=2, rate=1e-2)

@@ -37,7 +37,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, without_resvg: None)
 
 def test_a_picture_is_of_twice_the_size_unless_it_would_be_huge() -> None:
     pytest.importorskip("resvg_py")
-    png = convert.png(SVG, "")
+    png = convert.png(SVG, str)
     assert png.startswith(PNG)
     assert [int.from_bytes(png[at : at + 4], "big") for at in (16, 20)] == [60, 40]
     assert convert._zoom('<svg width="20000" height="20000">') == pytest.approx((4e7 / 4e8) ** 0.5)
@@ -48,7 +48,7 @@ def test_without_resvg_the_users_dot_draws_the_positions_it_is_given(engine: Any
     engine("import sys; sys.stdout.buffer.write(b'\\x89PNG' + ' '.join(sys.argv[1:]).encode() + sys.stdin.buffer.read())")
     assert convert.engines()["dot"]
     assert not convert.engines()["resvg"]
-    assert convert.png(SVG, "digraph {}") == b"\x89PNG-Kneato -n2 -Tpngdigraph {}"
+    assert convert.png(SVG, lambda: "digraph {}") == b"\x89PNG-Kneato -n2 -Tpngdigraph {}"
 
 
 @posix
@@ -68,7 +68,7 @@ def test_a_layout_of_graphviz_is_made_by_the_engine_that_is_asked_for(engine: An
 def test_an_engine_that_fails_is_told_with_what_it_said(engine: Any, script: str, words: str) -> None:
     engine(script)
     with pytest.raises(DrawingError, match=words):
-        convert.png(SVG, "digraph {}")
+        convert.png(SVG, lambda: "digraph {}")
 
 
 @posix
@@ -87,6 +87,6 @@ def test_without_any_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert convert.engines() == {"resvg": False, "graphviz-pure": False, "dot": False}
     with pytest.raises(DrawingError, match=r"pip install 'minigrad\[cli\]', or install Graphviz; SVG needs nothing"):
-        convert.png(SVG, "digraph {}")
+        convert.png(SVG, lambda: "digraph {}")
     with pytest.raises(DrawingError, match=r"engine='dot' needs the program `dot`: install Graphviz \(apt install graphviz"):
         convert.graphviz("digraph {}", "dot", "svg")

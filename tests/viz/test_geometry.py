@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Bidirectional, Stack, Transformer
 from minigrad.viz import text
 from minigrad.viz.scene import Scene
+from shares import shared
 
 import minigrad as mg
 from minigrad import viz
@@ -139,24 +140,23 @@ def labels(scene: Scene) -> list[str]:
     return [p.frame.label for p in scene.placed if p.frame]
 
 
-@pytest.mark.parametrize("level", ["op", "gate", "cell", "box"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "level"), shared(product(MODELS, ("op", "gate", "cell", "box"))))
 def test_nothing_stands_on_anything_else(name: str, level: str) -> None:
     for T in (1, 2, 5, 30) if level in ("op", "cell") else (2, 5):
         check(viz.unrolled(graph(name, T), level=level).scene)
     check(viz.unrolled(graph(name, 5, last), level=level).scene)
 
 
-@pytest.mark.parametrize("level", ["op", "cell"])
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(("name", "level"), shared(product(LOOPS, ("op", "cell"))))
 def test_rolled(name: str, level: str) -> None:
     scene = viz.rolled(graph(name, 6), level=level, steps=3).scene
     assert overlaps(rectangles(scene)) == []
     assert outside(scene) == []
 
 
-@pytest.mark.parametrize("level", ["op", "gate", "cell"])
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "mann", "stack", "attention"])
+@pytest.mark.parametrize(
+    ("name", "level"), shared(product(("rnn", "lstm", "gru", "mann", "stack", "attention"), ("op", "gate", "cell")), of=4)
+)
 def test_gradients_stand_mirrored_under_their_steps(name: str, level: str) -> None:
     scene = viz.unrolled(graph(name, 4, last), level=level, backward=True, wrap=math.inf).scene
     check(scene)
@@ -167,8 +167,7 @@ def test_gradients_stand_mirrored_under_their_steps(name: str, level: str) -> No
         assert lower > y
 
 
-@pytest.mark.parametrize("level", ["cell", "gate"])
-@pytest.mark.parametrize("name", ["lstm", "ntm", "dnc"])
+@pytest.mark.parametrize(("name", "level"), shared(product(("lstm", "ntm", "dnc"), ("cell", "gate"))))
 def test_colours_of_gradients_change_no_place(name: str, level: str) -> None:
     check(viz.unrolled(last, MODELS[name](), np.ones((4, 1, 3), "float32"), level=level, color="grad").scene)
 

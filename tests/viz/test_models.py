@@ -19,7 +19,7 @@ SMALL = {
     "tape": 4, "size": 4,
 }  # fmt: skip
 LEVELS, STEPS, WAYS = ("op", "gate", "cell", "box"), (1, 2, 5, 30), ("forward", "backward", "rolled")
-NOT_ROLLED = {"mingru": "the steps differ", "fast-weights": "the steps differ", "hopfield": "no scan and no loop"}
+NOT_ROLLED = {"hopfield": "no scan and no loop"}
 LARGE = ("dnc", "ntm", "mann", "sam")
 
 

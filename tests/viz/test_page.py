@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Stack, Transformer
 
 import minigrad as mg
 from minigrad import viz
@@ -264,3 +264,26 @@ def test_two_members_of_the_batch_stand_below_each_other_on_one_scale():
             np.testing.assert_allclose(values, truth, atol=(strip["high"] - strip["low"]) / 250)
     with pytest.raises(ValueError, match=r"example=\(\) names no member"):
         viz.page(loss_fn, model, XS, example=())
+
+
+def test_the_columns_of_a_transformer_are_its_blocks_and_its_weights_have_one_row_for_all():
+    page = viz.page(loss_fn, Transformer(3, 2, 8, 2, 3), XS[:4], panels={"input": XS[:4, 0]})
+    assert page.notes == ["input: left out, since there are no steps of time beside which they could stand"]
+    data = data_of(page)
+    assert (data["axis"], data["columns"]) == ("block", [["block 0", 0], ["block 1", 1], ["block 2", 2]])
+    assert [name for _, name, *_ in data["steps"]] == ["before", "block 0", "block 1", "block 2", "after"]
+    inside = [data["templates"][k] for column, _, k, *_ in data["steps"] if column >= 0]
+    assert [len({n for row in t["args"] for kind, n in row if kind == "shared"}) for t in inside] == [12] * 3
+    assert len({n for t in inside for row in t["args"] for kind, n in row if kind == "shared"}) == 36, "each block reads its own weights"
+    assert [s[4] for s in inside[0]["open"]["scopes"]] == ["attention", "feedforward"]
+    ((name, rows),) = data["groups"]
+    assert name == "gradient"
+    norms = {row["label"]: floats(row["data"]) for row in rows}
+    assert {"x", "attention.W", "linear2.b"} <= norms.keys()
+    assert (norms["attention.W"] > 0).all()
+    assert {n[0] for t in inside for n in t["nodes"]} >= {"weights", "context"}
+
+
+def test_steps_of_time_come_before_blocks():
+    model = Stack([LSTM(3, 4), LSTM(4, 4)])
+    assert data_of(viz.page(loss_fn, model, XS))["columns"] == [[f"t = {t}", t] for t in range(6)]

@@ -1,8 +1,7 @@
-"""Panels of memory and curves of gradients."""
+"""Curves of gradients, plots as files, and what is recorded for them."""
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -10,81 +9,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from minigrad.viz.plots import pooled
 
 import minigrad as mg
 from minigrad import viz
 
 pytest.importorskip("matplotlib")
-Image = pytest.importorskip("PIL.Image", reason="needs pillow")
-RNG = np.random.default_rng(0)
-
-
-def trace(T: int = 9) -> dict[str, np.ndarray]:
-    return {
-        "inputs": RNG.integers(0, 2, (T, 6)),
-        "add": RNG.standard_normal((T, 1, 5)),
-        "w_write": RNG.dirichlet(np.ones(8), (T, 1)),
-        "w_read": RNG.dirichlet(np.ones(8), (T, 2)),
-        "g": RNG.random((T, 2)),
-        "beta": RNG.random(T),
-        "s": RNG.dirichlet(np.ones(3), T),
-        "M": RNG.standard_normal((T, 8, 5)),
-    }
-
-
-def test_memory_has_a_labelled_panel_for_each_array_and_head():
-    plot = viz.memory(trace(), title="copy")
-    labels = [a.get_ylabel().split("\n")[0] for a in plot.figure.axes if a.get_ylabel()]
-    assert labels == ["inputs", "add", "w write", "w read 1", "w read 2", "g", "β", "s", "M"]
-    assert any(a.get_xlabel() == "time step t" for a in plot.figure.axes)
-    assert plot.pipe("png")[:4] == b"\x89PNG"
-    assert "image/svg+xml" in plot._repr_mimebundle_()
-
-
-def lit(plot: viz.Plot, label: str, cells: list[tuple[int, int]]) -> list[bool]:
-    """Whether each of these cells (step, row) of a panel has a dark pixel in the PNG."""
-    shown = np.asarray(Image.open(io.BytesIO(plot.pipe("png"))).convert("RGB")).min(-1)
-    figure = plot.figure
-    (axis,) = [a for a in figure.axes if a.get_ylabel().startswith(label)]
-    scale = shown.shape[1] / (figure.get_size_inches()[0] * figure.dpi)
-    found = []
-    for t, row in cells:
-        (left, low), (right, high) = axis.transData.transform([(t - 0.4, row + 0.5), (t + 0.4, row - 0.5)]) * scale
-        top, bottom = len(shown) - np.array([high, low])
-        found.append(bool((shown[int(top) - 1 : int(bottom) + 2, int(left) - 1 : int(right) + 2] < 150).any()))
-    return found
-
-
-@pytest.mark.parametrize(("steps", "slots"), [(20, 128), (20, 700), (2000, 8)])
-def test_every_slot_that_is_written_leaves_a_pixel(steps, slots):
-    written = RNG.integers(0, slots, steps)
-    w = np.eye(slots)[written]
-    w[::2] = 0
-    memory = -np.repeat(w[:, :, None], 3, axis=2)
-    cells = [(t, int(s)) for t, s in enumerate(written) if t % 2]
-    plot = viz.memory({"w_write": w, "add": -w, "M": memory})
-    assert all(lit(plot, "w write", cells))
-    assert all(lit(plot, "add", cells))
-    assert all(lit(plot, "M", [(t, s) for t, s in cells if t < 24 and steps <= 24]))
-
-
-def test_of_values_that_become_one_pixel_the_one_farthest_from_zero_stays():
-    np.testing.assert_array_equal(pooled(np.array([[1.0, -3.0, 0.0, 2.0, 0.5, 0.0]]), 3, 9), [[-3.0, 2.0, 0.5]])
-    assert np.isnan(pooled(np.array([[1.0], [np.nan], [0.0], [7.0]]), 1, 2)[0, 0])
-
-
-def test_memory_errors_and_values_that_are_not_finite(tmp_path):
-    with pytest.raises(viz.DrawingError, match="empty"):
-        viz.memory({})
-    with pytest.raises(viz.DrawingError, match="expected 9 steps"):
-        viz.memory({"a": np.ones((9, 2)), "b": np.ones((8, 2))})
-    found = trace()
-    found["add"][3] = np.nan
-    found["g"][2] = np.inf
-    assert viz.memory(found).save(tmp_path / "x.svg").stat().st_size > 1000
-    assert repr(viz.memory({"$\\frac{": np.ones((3, 2))})).isprintable()
-    assert viz.memory({"$\\frac{": np.ones((3, 2))}).pipe("svg")
 
 
 def test_gradient_flow_shows_every_state():
@@ -162,18 +91,8 @@ def test_numbers_among_the_arguments_are_numbers():
     viz.gradient_flow(lambda xs, a: mg.sum(scaled(xs, a)), xs, 0.1)
 
 
-def test_classes_are_cells_in_the_colour_of_their_class_and_numbered_while_they_can_be_read():
-    for T, numbered in ((5, True), (80, False)):
-        classes = np.arange(T) % 3 - 1  # −1: none
-        (axis,) = [a for a in viz.memory({"classes": classes, "x": np.ones((T, 2))}).figure.axes if a.get_ylabel().startswith("classes")]
-        shown = [int(t.get_text()) for t in axis.texts]
-        assert shown == ([c for c in classes if c >= 0] if numbered else [])
-        assert len(axis.patches) == np.sum(classes >= 0)
-        assert len({p.get_facecolor() for p in axis.patches}) == 2
-
-
 def test_a_format_that_there_is_not_is_refused_and_a_repr_never_raises(monkeypatch):
-    plot = viz.memory({"x": np.ones((3, 2))})
+    plot = viz.attention_map(np.eye(3))
     with pytest.raises(viz.DrawingError, match="plot: Format 'docx' is not supported"):
         plot.pipe("docx")
 
@@ -187,7 +106,7 @@ def test_a_format_that_there_is_not_is_refused_and_a_repr_never_raises(monkeypat
 
 
 def test_a_backend_of_the_parent_process_that_is_not_here_is_not_needed():
-    code = "from minigrad import viz; import os; print(len(viz.memory({'x': [[1.0]]}).pipe('svg')), os.environ['MPLBACKEND'])"
+    code = "from minigrad import viz; import os; print(len(viz.attention_map([[1.0]]).pipe('svg')), os.environ['MPLBACKEND'])"
     names = {**os.environ, "MPLBACKEND": "module://no_such_package.backend_inline"}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=names)
     size, backend = run.stdout.split()

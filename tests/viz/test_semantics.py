@@ -17,6 +17,7 @@ from minigrad.viz import style
 from minigrad.viz.scene import Placed, Scene, Shape
 from minigrad.viz.steps import laid_out
 from minigrad.viz.unrolled import timeline_of
+from shares import shared
 
 import minigrad as mg
 from minigrad import viz
@@ -159,7 +160,7 @@ def test_every_operation_of_a_random_loop_is_on_the_picture_and_in_the_step_roll
 # ---- every name
 
 
-@pytest.mark.parametrize(("name", "level", "T", "way"), list(cases()))
+@pytest.mark.parametrize(("name", "level", "T", "way"), shared(cases(), of=5))
 def test_names_are_the_users_and_each_belongs_to_one_thing(name: str, level: str, T: int, way: str) -> None:
     scene = drawn(name, level, T, way).scene
     assert_told_apart(scene)

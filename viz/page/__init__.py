@@ -16,7 +16,7 @@ from ..builder import build
 from ..colours import Colours
 from ..errors import DrawingError
 from ..steps import laid_out
-from ..timeline import Timeline
+from ..timeline import Timeline, step_key
 from ..unrolling import Unrolling, unroll
 from ..wiring import Wiring
 from .document import document
@@ -62,11 +62,13 @@ def page(
 ) -> Page:
     """Draw time as columns that readers move, zoom, search, open and close. Below stand values, gradients and memory over time.
 
+    Without time, the columns are the numbered blocks of a network, such as those of a transformer, and below stand gradients alone.
+
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
     level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
               operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
     steps     unroll each loop only so far
-    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets
+    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets; left out where there is no time
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
               two members, one below the other; None where there is no batch
 
@@ -76,7 +78,7 @@ def page(
     * take the gradients of any value, or what the loss gets through it, in place of those of the loss, and play them back in time
     * see the entries of a value and of its gradient, change them, cut connections, and have all computed again
     * select a stretch of time and find those whose states are like it
-    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown
+    * show one pane in large type, move the bars between panes, print, and copy an address that restores what is shown and changed
 
     The page carries the graph with its weights and inputs. A bit of an input, a slot of the memory, a gate or a weight is set or
     multiplied, at one step, in every step, or from a step on; a connection is cut, so that 0 is read there. What is set is a constant: it
@@ -105,6 +107,8 @@ def page(
     data = {
         "title": words,
         "gradient": colours.gradient,
+        "axis": wiring.timeline.axis,
+        "unit": "step" if wiring.timeline.key_of is step_key else wiring.timeline.axis,
         "columns": [[c.label, c.step] for c in wiring.timeline.columns],
         **graph(wiring, colours),
         **panels_of(outputs, wiring, colours, panels or {}, examples, notes),
@@ -130,7 +134,7 @@ def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring
 
 
 def _timeline(unrolling: Unrolling, level: str) -> Timeline:
-    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level)
+    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, blocks=True)
 
 
 __all__ = ["Page", "page"]

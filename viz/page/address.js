@@ -27,6 +27,7 @@ const PARTS = {
   high: [() => barText('bar-high'), v => moveBar('bar-high', Number(v) || 50)],
   wide: [() => barText('bar-wide'), v => moveBar('bar-wide', Number(v) || 25)],
   open: [() => runs(S.open) === runs(firstOpen) ? null : runs(S.open), v => { S.open = new Set(unrun(v)); layout(); fit(); controls(); }],
+  shut: [() => shutText() === firstShut ? null : shutText(), shutAs],
   t: [() => S.at ? String(S.at) : null, v => moveTo(Number(v) || 0)],
   present: [() => S.pane, v => { if (!presented()) present(v); else showPane(v); }],
   view: [() => S.own ? [(pane().w / 2 - S.x) / S.k, (pane().h / 2 - S.y) / S.k, S.k].map(v => v.toFixed(2)).join(',') : null, lookAt],
@@ -34,6 +35,8 @@ const PARTS = {
   slot: [() => S.cell === null ? null : String(S.cell), v => { if (D.memory && /^\d+$/.test(v)) keepCell(Number(v)); }],
   of: [() => chosen.what && `${chosen.what.step}.${chosen.what.row}${chosen.through ? '.L' : ''}`, v => { const what = unpick(v.replace('.L', '')); if (what) differentiate(what, v.endsWith('.L')); }],
   pick: [pickText, v => { const what = unpick(v); if (what) pick(what, true); }],
+  change: [codes, openChanges],
+  differs: [() => live.difference ? '1' : null, async () => { if (await computes()) changeTo(live.changes, true); }],
 };
 
 const barText = id => S.bars[id] === undefined ? null : S.bars[id].toFixed(1);
@@ -73,6 +76,7 @@ function remember() {  // soon, once for many changes
 function restore() {
   const wanted = new URLSearchParams(location.hash.slice(1));
   if (location.hash.slice(1) === saved) return;
+  if (live.changes.length && !wanted.has('change')) changeTo([], false);
   for (const [name, [, put]] of Object.entries(PARTS)) if (wanted.has(name)) put(wanted.get(name));
 }
 

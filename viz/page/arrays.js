@@ -17,15 +17,28 @@ function stridesOf(shape) {
 }
 const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
 
-// y[i] = x[start + index · strides], and its reverse, y[start + index · strides] = x[i]
-function pickFrom(y, x, strides, start = 0) {
-  if (x.data.length === 1) { y.data.fill(x.data[0]); return; }
-  const at = offsets(y.shape, strides, start);
-  for (let i = 0; i < at.length; i++) y.data[i] = x.data[at[i]];
+// What `make` gives for a key, made once.
+function kept(map, key, make) {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const found = make();
+  map.set(key, found);
+  return found;
 }
-function putInto(y, x, strides, start = 0) {
-  const at = offsets(x.shape, strides, start);
-  for (let i = 0; i < at.length; i++) y.data[at[i]] = x.data[i];
+
+// Offsets for a result and an argument, made once: a shape is an object of one signature, so it stands for the attributes too.
+const known = new WeakMap();
+const placesFor = (y, x, make) => kept(kept(known, y.shape, () => new WeakMap()), x.shape, make);
+
+// y[i] = x[start + index · strides], and its reverse, y[start + index · strides] = x[i]; `place` gives [strides, start].
+function pickFrom(y, x, place) {
+  if (x.data.length === 1) { y.data.fill(x.data[0]); return; }
+  const at = placesFor(y, x, () => offsets(y.shape, ...place())), from = x.data, to = y.data;
+  for (let i = 0; i < at.length; i++) to[i] = from[at[i]];
+}
+function putInto(y, x, place) {
+  const at = placesFor(y, x, () => offsets(x.shape, ...place())), from = x.data, to = y.data;
+  for (let i = 0; i < at.length; i++) to[at[i]] = from[i];
 }
 
 // An array as (outer, n, inner) around one axis.
@@ -33,17 +46,17 @@ const lanes = (shape, axis) => [count(shape.slice(0, axis)), shape[axis], count(
 
 const MOVEMENT = {
   reshape: copy,
-  permute: (y, [x], { axes }) => { const s = stridesOf(x.shape); pickFrom(y, x, axes.map(a => s[a])); },
-  broadcast(y, [x]) {
+  permute: (y, [x], { axes }) => pickFrom(y, x, () => { const s = stridesOf(x.shape); return [axes.map(a => s[a])]; }),
+  broadcast: (y, [x]) => pickFrom(y, x, () => {
     const s = stridesOf(x.shape), extra = y.shape.length - x.shape.length;
-    pickFrom(y, x, y.shape.map((_, a) => a < extra || x.shape[a - extra] === 1 ? 0 : s[a - extra]));
-  },
-  slice: (y, [x], { start, step }) => { const s = stridesOf(x.shape); pickFrom(y, x, s.map((v, a) => v * step[a]), dot(start, s)); },
-  pad: (y, [x], { low, interior }) => { const s = stridesOf(y.shape); putInto(y, x, s.map((v, a) => v * (interior[a] + 1)), dot(low, s)); },
-  flip(y, [x], { axes }) {
+    return [y.shape.map((_, a) => a < extra || x.shape[a - extra] === 1 ? 0 : s[a - extra])];
+  }),
+  slice: (y, [x], { start, step }) => pickFrom(y, x, () => { const s = stridesOf(x.shape); return [s.map((v, a) => v * step[a]), dot(start, s)]; }),
+  pad: (y, [x], { low, interior }) => putInto(y, x, () => { const s = stridesOf(y.shape); return [s.map((v, a) => v * (interior[a] + 1)), dot(low, s)]; }),
+  flip: (y, [x], { axes }) => pickFrom(y, x, () => {
     const s = stridesOf(x.shape);
-    pickFrom(y, x, s.map((v, a) => axes.includes(a) ? -v : v), axes.reduce((sum, a) => sum + (x.shape[a] - 1) * s[a], 0));
-  },
+    return [s.map((v, a) => axes.includes(a) ? -v : v), axes.reduce((sum, a) => sum + (x.shape[a] - 1) * s[a], 0)];
+  }),
   roll(y, [x], { shift, axis }) {
     const [outer, n, inner] = lanes(x.shape, axis);
     for (let o = 0; o < outer; o++) for (let k = 0; k < n; k++) {
@@ -66,11 +79,17 @@ const MOVEMENT = {
 
 const exact = dtype => isFloat(dtype) ? Float64Array : KINDS[dtype];  // sums of floats are rounded at the end
 
+// For each element of the argument, the place of the result that it goes into.
+const reducedPlaces = (y, x, axes) => placesFor(y, x, () => {
+  const strides = stridesOf(y.shape);
+  let next = 0;
+  return offsets(x.shape, x.shape.map((_, a) => axes.includes(a) ? 0 : strides[next++]));
+});
+
 function reduction(f, start) {
   return (y, [x], { axes }) => {
-    const kept = stridesOf(y.shape), g = f(x.dtype), found = new (exact(y.dtype))(y.data.length).fill(start(y.dtype)), seen = new Uint8Array(found.length);
-    let next = 0;
-    const at = offsets(x.shape, x.shape.map((_, a) => axes.includes(a) ? 0 : kept[next++]));
+    const g = f(x.dtype), found = new (exact(y.dtype))(y.data.length).fill(start(y.dtype)), seen = new Uint8Array(found.length);
+    const at = reducedPlaces(y, x, axes);
     for (let i = 0; i < at.length; i++) {
       found[at[i]] = seen[at[i]] ? g(found[at[i]], x.data[i]) : x.data[i];
       seen[at[i]] = 1;
@@ -79,6 +98,13 @@ function reduction(f, start) {
   };
 }
 const plus = () => (a, b) => a + b;
+
+// The sum of floats; of negative zeros it is one.
+function total(y, [x], { axes }) {
+  const at = reducedPlaces(y, x, axes), from = x.data, found = new Float64Array(y.data.length).fill(from.length ? -0 : 0);
+  for (let i = 0; i < at.length; i++) found[at[i]] += from[i];
+  y.data.set(found);
+}
 
 function cumulative(f) {
   return (y, [x], { axis, reverse }) => {
@@ -102,21 +128,38 @@ function argmax(y, [x], { axis }) {
 }
 
 function matmul(z, [x, y]) {
-  const k = x.shape[x.shape.length - 1], [rows, columns] = z.shape.slice(-2), zero = numeral(z.dtype)(0), multiply = product(z.dtype);
-  const plain = isFloat(z.dtype), row = new (exact(z.dtype))(columns);
-  for (let b = 0; b < count(z.shape.slice(0, -2)); b++) for (let i = 0; i < rows; i++) {
-    row.fill(zero);
-    for (let j = 0; j < k; j++) {
-      const a = x.data[(b * rows + i) * k + j], from = (b * k + j) * columns;
-      if (plain) for (let c = 0; c < columns; c++) row[c] += a * y.data[from + c];
-      else for (let c = 0; c < columns; c++) row[c] += multiply(a, y.data[from + c]);
+  const k = x.shape[x.shape.length - 1], [rows, columns] = z.shape.slice(-2), batch = count(z.shape.slice(0, -2));
+  const one = isFloat(z.dtype) ? floatRows : wholeRows;
+  for (let b = 0; b < batch; b++) one(z, x.data, y.data, b * rows, rows, k, columns, b * k * columns);
+}
+function floatRows({ data: z }, x, y, top, rows, k, columns, start) {  // sums are rounded at the end
+  const row = new Float64Array(columns);
+  for (let i = top; i < top + rows; i++) {
+    const to = i * columns;
+    if (k === 1) {
+      const a = x[i];
+      for (let c = 0; c < columns; c++) z[to + c] = a * y[start + c];
+      continue;
     }
-    z.data.set(row, (b * rows + i) * columns);
+    row.fill(0);
+    for (let j = 0; j < k; j++) {
+      const a = x[i * k + j], from = start + j * columns;
+      for (let c = 0; c < columns; c++) row[c] += a * y[from + c];
+    }
+    z.set(row, to);
+  }
+}
+function wholeRows(z, x, y, top, rows, k, columns, start) {
+  const row = new KINDS[z.dtype](columns), zero = numeral(z.dtype)(0), multiply = product(z.dtype);
+  for (let i = top; i < top + rows; i++) {
+    row.fill(zero);
+    for (let j = 0; j < k; j++) for (let c = 0; c < columns; c++) row[c] += multiply(x[i * k + j], y[start + j * columns + c]);
+    z.data.set(row, i * columns);
   }
 }
 
 const SUMS = {
-  sum: reduction(plus, dtype => numeral(dtype)(0)), prod: reduction(product, dtype => numeral(dtype)(1)),
+  sum: byDtype(total, reduction(plus, dtype => numeral(dtype)(0))), prod: reduction(product, dtype => numeral(dtype)(1)),
   max: reduction(() => greater, dtype => numeral(dtype)(0)), min: reduction(() => smaller, dtype => numeral(dtype)(0)),
   argmax, cumsum: cumulative(plus), cumprod: cumulative(product), matmul,
 };

@@ -5,6 +5,7 @@ function pick(what, moved = false) {
   S.picked = what;
   sheet.querySelectorAll('.picked').forEach(n => n.classList.remove('picked'));
   if (what && what.step !== undefined) {
+    uncover(what);
     if (!moved && D.steps[what.step][0] >= 0 && D.steps[what.step][0] !== S.at) moveTo(D.steps[what.step][0], false);
     const g = drawn.get(what.step);
     if (g) g.querySelectorAll(`.node[data-row="${what.row}"]`).forEach(n => n.classList.add('picked'));
@@ -28,7 +29,7 @@ function follow() {  // select the same value in the step under the cursor
   if (row >= 0) pick({ step: stepOf(S.at), row }, true);
 }
 
-const kindOf = shared => shared < D.weights ? 'in every step' : 'initial state';
+const kindOf = shared => shared >= D.weights ? 'initial state' : D.unit === 'step' ? 'in every step' : 'weight';
 const facts = pairs => el('dl', {}, ...pairs.filter(([, v]) => v !== '' && v !== null).flatMap(([k, v]) => [el('dt', {}, k), el('dd', {}, v)]));
 
 function showDetails() {
@@ -43,7 +44,7 @@ function showDetails() {
   box.dataset.words = `${name}, ${op}, ${where}, ${type}, norm ${short(numbers[NORM])}${D.gradient ? `, gradient ${normText(norm)}` : ''}`;
   const known = !Number.isNaN(numbers[NORM]);
   box.append(
-    el('h2', {}, name, el('small', {}, ` ${where}`), D.live ? el('button', { id: 'edit', title: 'change this value (e)', onclick: () => aimAtPick(p) }, 'change') : null,
+    el('h2', {}, name, el('small', {}, ` ${where}`), D.live ? el('button', { id: 'edit', title: 'change this value (e)', onclick: () => aim(pickText()) }, 'change') : null,
       el('button', { class: 'close', 'aria-label': 'close details', title: 'close (Esc)', onclick: () => pick(null) })),
     facts([['operation', label === name || label === op ? op : `${label} · ${op}`], ['type', type], ['scope', scope], ['line', place]]));
   if (source) box.append(el('pre', {}, source));
@@ -62,24 +63,26 @@ function swatch(norm) {
   return dot;
 }
 
+// An argument of an operation: its name, and the node that it is, or null.
+function argumentOf(step, row, argument) {
+  const { args, nodes, links } = template(step), [kind, n] = args[row][argument];
+  if (kind === 'row') return { words: nodes[n][0], what: { step, row: n } };
+  if (kind === 'shared') return { words: D.shared[n].node[0], what: { shared: n } };
+  if (kind !== 'lane') return { words: String(n), what: null };
+  const [link, k, , label] = links[n], before = link === 'exit' ? template(step - 1) : null;
+  if (before) return { words: `${before.nodes[before.exits[k]][0]}, step before`, what: { step: step - 1, row: before.exits[k] } };
+  return link === 'start' ? { words: label, what: { shared: k } } : { words: 'a value of earlier steps', what: null };
+}
+
 // The arguments of the operation, each with the norm of the cotangent along it.
 function inputsOf(box, { step, row }) {
   const args = template(step).args[row];
   if (!args || !args.length) return;
   const list = el('ul', {});
-  args.forEach(([kind, n], argument) => {
-    let words = String(n), target = null;
-    if (kind === 'row') { words = template(step).nodes[n][0]; target = { step, row: n }; }
-    if (kind === 'shared') { words = D.shared[n].node[0]; target = { shared: n }; }
-    if (kind === 'lane') {
-      const [link, k, , label] = template(step).links[n];
-      if (link === 'exit') { target = { step: step - 1, row: template(step - 1).exits[k] }; words = `${template(step - 1).nodes[target.row][0]}, step before`; }
-      if (link === 'start') { target = { shared: k }; words = label; }
-      if (link === 'bus') words = 'a value of earlier steps';
-    }
-    const norm = flow(step, row, argument);
-    list.append(el('li', {}, target ? el('button', { onclick: () => pick(target) }, words) : words,
-      D.live && kind !== 'number' ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aimAtEdge({ step, row }, argument, words) }, 'cut') : null,
+  args.forEach(([kind], argument) => {
+    const { words, what } = argumentOf(step, row, argument), norm = flow(step, row, argument);
+    list.append(el('li', {}, what ? el('button', { onclick: () => pick(what) }, words) : words,
+      D.live && kind !== 'number' ? el('button', { 'aria-label': `cut the connection from ${words}`, class: 'cut', title: 'cut this connection', onclick: () => aim(`${step}.${row}.${argument}`) }, 'cut') : null,
       D.gradient ? el('span', { class: 'flow' }, swatch(norm), normText(norm)) : null));
   });
   box.append(el('h3', {}, 'reads', D.gradient ? el('small', {}, ' and gradient back along it') : null), list);
@@ -116,7 +119,7 @@ function course(box, { step, row }) {
 function overview(box) {
   const steps = D.columns.length, ops = D.steps.reduce((sum, _, i) => sum + template(i).args.length, 0);
   box.dataset.words = '';
-  box.append(el('h2', {}, D.title), facts([['steps', String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
+  box.append(el('h2', {}, D.title), facts([[`${D.unit}s`, String(steps)], ['operations', ops.toLocaleString('en')], ['weights', String(D.weights)]]));
   const states = strips.filter(s => s.kind === 'gradient' && s.state && s.values && s.values[0] > 0 && s.values[T - 1] > 0);
   if (states.length && !live.difference) {
     box.append(el('h3', {}, `‖∂${lossName()}/∂·‖ at ${D.columns[0][0]} ÷ at ${D.columns[T - 1][0]}`),
@@ -140,7 +143,7 @@ function buildMemory() {
   [m.canvas, ...m.small].forEach(c => { c.style.height = `${Math.min(260, Math.max(96, 4 * m.slots)) / 13}rem`; });
   m.canvas.addEventListener('click', e => {
     const box = m.canvas.getBoundingClientRect(), slot = Math.min(m.slots - 1, Math.max(0, Math.floor((e.clientY - box.top) / box.height * m.slots)));
-    aimAtCell(m.label, P => ({ ...P.memory, width: m.width }), S.at, slot);
+    aim(`m${S.at}`, slot, false);
   });
   $('memory').hidden = false;
 }

@@ -1,60 +1,92 @@
 // The box in which a reader changes values, and the list of changes. It is no form: a frame in a notebook submits none.
-// A target is what the box changes: { name, numbers: one in each column (null for none) or a single one, column, block }, or with `edges` a connection.
+// A target is what the box changes: { spec, name, numbers: one in each column (null for none) or a single one, column }, or with `edges` a connection.
 let target = null;
 
 // ---- targets
 
-async function aim(find, focus = true) {
-  if (!D.live) return;
-  try {
-    await ready();
-    target = find(live.program);
-  } catch (error) {
-    D.live = '';
-    target = null;
-    $('changes').hidden = true;
-    $('notes').append(el('p', {}, `values cannot be changed on this page: ${error.message}`));
-    say(error.message);
-    return;
-  }
+// Put what a text names into the box: of a row of it where one is given, and with the focus unless a click is for the cursor first.
+async function aim(spec, row = null, focus = true) {
+  if (!await computes()) return;
+  const found = targetAt(spec);
+  if (found) target = row === null ? found : { ...found, element: elementAt(found, row) };
   drawChanges();
   if (focus) $(target?.edges ? 'apply' : 'value')?.focus();
 }
 
+// Whether the page can compute; where it cannot, it says why, once.
+async function computes() {
+  if (!D.live) return false;
+  try {
+    return await ready();
+  } catch (error) {
+    D.live = '';
+    target = null;
+    $('changes').hidden = true;
+    note(`values cannot be changed on this page: ${error.message}`);
+    return false;
+  }
+}
+function note(words) {
+  $('notes').append(el('p', {}, words));
+  say(words);
+}
+
 // For the slot of a row: (step, row of that slot) -> what it is there, in each column.
-function inColumns({ step, row }, f) {
+function inColumns(step, row, f) {
   const slot = template(step).slots[row];
   return columnStep.map(i => { const r = template(i).slots.indexOf(slot); return r < 0 ? null : f(i, r); });
 }
 
-const aimAtPick = p => aim(P => {
-  if (p.shared !== undefined) return single(D.shared[p.shared].node[0], P.shared[p.shared]);
-  const name = template(p.step).nodes[p.row][0], column = D.steps[p.step][0];
-  return column < 0 ? single(name, P.rows[p.step][p.row]) : { name, column, element: '', numbers: inColumns(p, (i, r) => P.rows[i][r]) };
-});
+function rowTarget(step, row) {
+  if (!D.steps[step] || !template(step).nodes[row]) return null;
+  const { rows } = live.program, name = template(step).nodes[row][0], column = D.steps[step][0];
+  return column < 0 ? single(name, rows[step][row]) : { name, column, numbers: inColumns(step, row, (i, r) => rows[i][r]) };
+}
 
-const aimAtEdge = (p, argument, words) => aim(P => {
-  const edges = (i, r) => {
+function edgeTarget(step, row, argument) {
+  if (!D.steps[step] || !template(step).args[row]?.[argument]) return null;
+  const P = live.program, edges = (i, r) => {
     if (template(i).args[r].length <= argument) return null;
     const found = P.edges[i][template(i).first[r] + argument];
     return pairs(found.length ? found : [P.rows[i][r], argument]);
   };
-  const name = `${words} → ${template(p.step).nodes[p.row][0]}`, column = D.steps[p.step][0];
-  return column < 0 ? { name, column: 0, edges: [edges(p.step, p.row)] } : { name, column, edges: inColumns(p, edges) };
-});
+  const name = `${argumentOf(step, row, argument).words} → ${template(step).nodes[row][0]}`, column = D.steps[step][0];
+  return column < 0 ? { name, column: 0, edges: [edges(step, row)] } : { name, column, edges: inColumns(step, row, edges) };
+}
 
-// A cell of a strip, or of the memory; all rows of a step where `row` is −1. `find` gives the source of its values,
-// `member` the one of the batch that is not the first shown.
-const aimAtCell = (name, find, t, row, member) => aim(P => {
-  const source = find(P);
-  if (!source || Array.isArray(source) || source.values[t] === null) return target;
-  const found = { name, column: t, numbers: source.values, element: '', member };
-  const { start, shape } = blockOf(found, source.values[t]), steps = stridesOf(shape), place = placesOf(source, t)(Math.max(row, 0) * (source.width || 1)) - start;
-  const index = steps.map((step, axis) => Math.floor(place / step) % shape[axis]);
-  return { ...found, element: row < 0 ? '' : index.slice(0, source.width ? -1 : index.length).join(', ') };
-}, false);  // a click on a strip is for the cursor first: keys go on to move it
+// The values of a strip, or of the memory. `member`: the one of the batch that is not the first shown.
+function seriesTarget(name, source, column, member) {
+  if (!source || Array.isArray(source) || (source.values[column] ?? null) === null) return null;
+  return { name, column, numbers: source.values, source, member };
+}
 
-const single = (name, number) => ({ name, column: 0, numbers: [number], element: '', whole: true });
+const stripName = ({ label, second, member }) => `${label}${second ? ` of member ${member}` : ''}`;
+const single = (name, number) => ({ name, column: 0, numbers: [number], whole: true });
+
+// The text of a target, which stands in the address too: what stands in every step (w3), a row of a step (5.2), what its argument reads
+// (5.2.0), a strip at a column (s4.7), the memory at a column (m7).
+const TARGETS = [
+  [/^w(\d+)$/, n => D.shared[n] && single(D.shared[n].node[0], live.program.shared[n])],
+  [/^(\d+)\.(\d+)$/, rowTarget],
+  [/^(\d+)\.(\d+)\.(\d+)$/, edgeTarget],
+  [/^s(\d+)\.(\d+)$/, (n, t) => strips[n] && seriesTarget(stripName(strips[n]), live.program.strips[n], t, strips[n].member)],
+  [/^m(\d+)$/, t => D.memory && seriesTarget(D.memory.label, { ...live.program.memory, width: D.memory.width }, t)],
+];
+function targetAt(spec) {
+  for (const [form, find] of TARGETS) {
+    const parts = spec.match(form), found = parts && find(...parts.slice(1).map(Number));
+    if (found) return { ...found, spec, element: '' };
+  }
+  return null;
+}
+
+// The element of a value that a row of its strip shows; "" for all.
+function elementAt(one, row) {
+  if (row < 0) return '';
+  const { source, column } = one, wide = source.width || 1, { start, shape } = blockOf(one, source.values[column]);
+  const steps = stridesOf(shape), place = placesOf(source, column)(row * wide) - start;
+  return steps.map((step, axis) => Math.floor(place / step) % shape[axis]).slice(0, source.width ? -1 : shape.length).join(', ');
+}
 
 // The part of a value that is shown: that of one member of the batch, without axes of length 1.
 function blockOf({ whole, member }, n) {
@@ -73,19 +105,34 @@ function elementsOf(one, n, text) {
 
 // ---- changes
 
-const MOMENTS = { here: 'at', every: 'in every step', on: 'from' };
+const MOMENTS = { here: 'at', every: 'in every', on: 'from' };
 
-// The change that the box describes.
-function described() {
-  const { name, numbers, edges, column } = target, all = numbers ?? edges, when = $('when')?.value ?? 'here', label = D.columns[column]?.[0];
+// The change of a target: { element, how: "set", "scale" or "cut", number, when }. Its code is what stands in the address.
+function described(one, { element = '', how, number, when = 'here' }) {
+  const { spec, name, numbers, edges, column } = one, all = numbers ?? edges, label = D.columns[column]?.[0];
   const there = all.filter((v, t) => v !== null && (all.length === 1 || when === 'every' || t === column || (when === 'on' && t > column)));
-  const time = all.length === 1 ? '' : when === 'every' ? ' in every step' : ` ${MOMENTS[when]} ${label}${when === 'on' ? ' on' : ''}`;
-  if (edges) return { words: `${name} cut${time}`, cuts: there.flat() };
-  const text = $('element').value.trim(), number = Number($('value').value), scaled = $('how').value === 'scale';
-  if ($('value').value === '' || !Number.isFinite(number)) throw Error('give a number');
-  const values = there.map(n => [n, elementsOf(target, n, text)]);
-  return { words: `${name}${text && `[${text}]`} ${scaled ? '×' : '='} ${short(number)}${time}`, values, number, scaled };
+  const time = all.length === 1 ? '' : when === 'every' ? ` in every ${D.unit}` : ` ${MOMENTS[when]} ${label}${when === 'on' ? ' on' : ''}`;
+  if (edges) return { words: `${name} cut${time}`, code: [spec, '', 'cut', '', when].join('!'), cuts: there.flat() };
+  if (number === '' || !Number.isFinite(Number(number))) throw Error('give a number');
+  const text = element.split(/[\s,]+/).filter(Boolean).join(', '), scaled = how === 'scale', code = [spec, text.replaceAll(' ', ''), how, Number(number), when].join('!');
+  const values = there.map(n => [n, elementsOf(one, n, text)]);
+  return { words: `${name}${text && `[${text}]`} ${scaled ? '×' : '='} ${short(Number(number))}${time}`, code, values, number: Number(number), scaled };
 }
+
+// The changes as one text, and those of such a text in the place of all others.
+const codes = () => live.changes.length ? live.changes.map(c => c.code).join('~') : null;
+async function restoreChanges(text) {
+  if (!text || text === codes()) return;
+  if (!await computes()) throw Error('its values cannot be changed');
+  const found = text.split('~').map(code => {
+    const [spec, element, how, number, when] = code.split('!'), one = targetAt(spec), cut = how === 'cut';
+    if (!one || cut !== Boolean(one.edges) || !(when in MOMENTS) || !(cut || how === 'set' || how === 'scale')) throw Error(`${code} names nothing here`);
+    return described(one, { element, how, number, when });
+  });
+  const problem = changeTo(found);
+  if (problem) throw Error(problem);
+}
+const openChanges = text => restoreChanges(text).catch(error => note(`a change in the address does not fit this page: ${error.message}`));
 
 function changeTo(changes, difference = live.difference) {
   try {
@@ -95,6 +142,7 @@ function changeTo(changes, difference = live.difference) {
     return error.message;
   }
   drawChanges();
+  remember();
   say(`${changes.length === 1 ? '1 change' : `${changes.length} changes`}; ${lossWords()}`);
   return '';
 }
@@ -107,8 +155,9 @@ function lossWords() {
 function applyBox() {
   let problem;
   try {
-    Object.assign(target, { element: $('element')?.value, how: $('how')?.value, when: $('when')?.value });
-    problem = changeTo([...live.changes, described()]);
+    const given = { element: $('element')?.value, how: $('how')?.value, number: $('value')?.value, when: $('when')?.value };
+    Object.assign(target, given);
+    problem = changeTo([...live.changes, described(target, given)]);
   } catch (error) { problem = error.message; }
   if (problem) { $('problem').textContent = problem; $('problem').hidden = false; }
 }
@@ -142,7 +191,7 @@ function showPointed() {
 function drawBox() {
   const { name, numbers, edges, column, element } = target, some = (numbers ?? edges).length > 1, label = D.columns[column]?.[0] ?? '';
   const option = (value, words) => el('option', { value, selected: value === target.how || value === target.when }, words);
-  const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', 'in every step'), option('on', `from ${label} on`)) : null;
+  const when = some ? el('select', { id: 'when', 'aria-label': 'when' }, option('here', `at ${label}`), option('every', `in every ${D.unit}`), option('on', `from ${label} on`)) : null;
   const close = el('button', { class: 'close', 'aria-label': 'close the box', title: 'close (Esc)', onclick: () => { target = null; $('graph').focus(); drawChanges(); } });
   const apply = el('button', { id: 'apply', onclick: applyBox }, edges ? 'cut' : 'apply'), problem = el('p', { id: 'problem', class: 'bad', hidden: true });
   const keys = e => {

@@ -27,7 +27,7 @@ function matrix(all, shape) {
   const wide = shape.length > 1 ? shape[shape.length - 1] : all.length > WIDE ? 1 : all.length || 1, high = wide ? all.length / wide : 0;
   const lead = shape.length > 1 ? shape.slice(0, -1) : wide === 1 ? shape : [];
   const index = row => stridesOf(lead).map((step, axis) => Math.floor(row / step) % lead[axis]).join(', ');
-  const most = all.reduce((m, v) => Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m, 0) || 1, shades = palette({ label: '', low: -1, high: 1 });
+  const most = all.reduce((m, v) => Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m, 0) || 1, shades = palette({ low: -1 });
   const shade = v => shades[Number.isFinite(v) ? Math.round((v / most + 1) / 2 * LEVELS) : BAD_BYTE];
   if (all.length > CELLS || wide > WIDE) return map(all, wide, high, index, v => shade(v));
   const cell = v => {

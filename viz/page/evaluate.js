@@ -30,23 +30,37 @@ function element(x, t) {
   return { dtype: x.dtype, shape: x.shape.slice(1), data: x.data.subarray(t * n, (t + 1) * n) };
 }
 
-// The program of a page: what program.py wrote, with its leaves as arrays.
-function readProgram(data) {
-  const leaves = data.leaves.map(([dtype, shape, text]) => {
-    const found = zeros([dtype, shape]), given = new KINDS[dtype](bytes(text).buffer);
+// The program of a page, as program.py packed it, with its leaves as arrays, and the numbers of the arguments of each node.
+async function readProgram(text) {
+  const deflated = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const raw = new Uint8Array(await new Response(deflated).arrayBuffer()), start = 4 + new DataView(raw.buffer).getUint32(0, true);
+  const data = JSON.parse(new TextDecoder().decode(raw.subarray(4, start)));
+  let at = start;
+  const leaves = data.leaves.map(([dtype, shape, size]) => {
+    const found = zeros([dtype, shape]), given = numbersOf(raw.subarray(at, at += size), KINDS[dtype]);
     if (given.length === found.data.length) found.data = given; else found.data.fill(given[0]);
     return found;
   });
-  return { ...data, leaves };
+  const sources = data.graph.nodes.map((node, n) => node.slice(1).map(a => a < 0 ? a : n - a));
+  return { ...data, leaves, sources };
+}
+function numbersOf(planes, Kind) {  // from all first bytes, then all second ones, …
+  const each = Kind.BYTES_PER_ELEMENT, count = planes.length / each, whole = new Uint8Array(planes.length);
+  for (let k = 0, i = 0; k < each; k++) for (let n = 0; n < count; n++) whole[n * each + k] = planes[i++];
+  return new Kind(whole.buffer);
 }
 
 const SAME = new Set(['reshape', 'alias', 'detach']);  // these give the numbers of their argument, in the same memory: no array is written to later
+const permuted = new WeakMap();  // numbers -> signature -> what these are permuted; weights are, in each step
 
 function apply(P, signature, args) {
   const [name, attrs, types] = P.signatures[signature];
   if (SAME.has(name)) return { ...args[0], shape: types[1] };
+  const known = name === 'permute' ? kept(permuted, args[0].data, () => new Map()) : null;
+  if (known?.has(signature)) return known.get(signature);
   const found = typeof types[0] === 'string' ? zeros(types) : types.map(zeros);
   OPERATIONS[name](found, args, attrs, P);
+  known?.set(signature, found);
   return found;
 }
 
@@ -63,9 +77,6 @@ function run(P, graph, params) {
 
 // ---- the whole program, with changes
 
-// The numbers of a node's arguments.
-const sources = (P, node) => P.graph.nodes[node].slice(1).map(a => a < 0 ? a : node - a);
-
 // Changes: { values: number of a value -> [{ elements (null: all), number, scaled }], cuts: node -> set of arguments that are zero }.
 const UNCHANGED = { values: new Map(), cuts: new Map() };
 
@@ -78,13 +89,19 @@ function changed(array, edits) {
   return found;
 }
 
-// { at(number): a value, given: the arguments of each node as it read them }.
-function forward(P, { values: edits, cuts }) {
+// { at(number): a value, given: the arguments of each node as it read them }. What no change reaches is taken from the run without changes.
+function forward(P, { values: edits, cuts }, base = null) {
   const leaves = P.leaves.map((leaf, k) => edits.has(-1 - k) ? changed(leaf, edits.get(-1 - k)) : leaf);
-  const values = [], given = [], at = n => n < 0 ? leaves[-1 - n] : values[n];
+  const values = [], given = [], at = n => n < 0 ? leaves[-1 - n] : values[n], reached = new Uint8Array(P.graph.nodes.length);
   P.graph.nodes.forEach(([signature], node) => {
-    const cut = cuts.get(node);
-    given[node] = sources(P, node).map((a, k) => cut && cut.has(k) ? zeros([at(a).dtype, at(a).shape]) : at(a));
+    const cut = cuts.get(node), from = P.sources[node];
+    if (base && !cut && !edits.has(node) && !from.some(a => a < 0 ? edits.has(a) : reached[a])) {
+      values[node] = base.at(node);
+      given[node] = base.given[node];
+      return;
+    }
+    reached[node] = 1;
+    given[node] = from.map((a, k) => cut && cut.has(k) ? zeros([at(a).dtype, at(a).shape]) : at(a));
     const found = apply(P, signature, given[node]);
     values[node] = edits.has(node) ? changed(found, edits.get(node)) : found;
   });
@@ -106,7 +123,7 @@ function backward(P, { at, given }, { values: edits, cuts }, from = P.loss, seed
   ones.data.fill(1);
   totals.set(from, seed ?? ones);
   for (let node = P.graph.nodes.length - 1; node >= 0; node--) {
-    const [name, attrs] = P.signatures[P.graph.nodes[node][0]], args = sources(P, node);
+    const [name, attrs] = P.signatures[P.graph.nodes[node][0]], args = P.sources[node];
     if (name === 'item' && totals.has(node)) {
       const held = several.get(args[0]) ?? several.set(args[0], []).get(args[0]);
       held[attrs.index] = stopped(totals.get(node), edits.get(node));

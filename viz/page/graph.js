@@ -1,13 +1,13 @@
 // The graph: steps beside each other on one line. y is 0 at the lower border of every box, and negative above it.
-const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2;
+const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45;
 const X = [];  // left borders of the boxes
 const drawn = new Map();  // step -> its SVG group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
 
 const isOpen = i => S.open.has(i);
-const shape = i => template(i)[isOpen(i) ? 'open' : 'closed'];
+const shape = i => { const t = template(i); return isOpen(i) ? t.folded ??= folded(t, D.steps[i][2]) : t.closed; };
 const entry = (i, exit) => template(i).links.findIndex(([kind, k]) => kind === 'exit' && k === exit);
-const leaves = (i, k) => isOpen(i) ? template(i).out[k] : template(i + 1).closed.lanes[entry(i + 1, k)];
+const leaves = (i, k) => isOpen(i) ? shape(i).out[k] : template(i + 1).closed.lanes[entry(i + 1, k)];
 const busY = n => -top_ - 22 - 10 * n;
 const barY = LEAF + 36;
 
@@ -154,14 +154,17 @@ function elbow(x0, y0, x, y1, x1) {
 }
 
 function drawMarks(g, i) {
-  const { shapes, wires, dots, words } = shape(i), labels = D.steps[i][4];
+  const { shapes, wires, dots, words, frames, names, hides } = shape(i), labels = D.steps[i][4], seen = (x, y) => !hides?.(x, y);
+  frames.forEach(([x, y, width, height]) => g.append(svg('rect', { class: 'scope', x, y, width, height, rx: 7 })));
   for (const [line, head, row, argument, look, width] of wires) {
     g.append(mark(svg('path', { class: `wire ${look}`, d: line, 'stroke-width': width }), i, row, argument));
     if (head) g.append(mark(svg('path', { class: `tip ${look}`, d: head }), i, row, argument));
   }
-  dots.forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
-  words.forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, word)));
-  for (const one of shapes) if (one[0] !== -1) g.append(drawShape(i, one, typeof one[6] === 'number' ? labels[one[6]] : one[6]));
+  drawScopes(g, i);
+  dots.filter(([x, y]) => seen(x, y)).forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
+  words.filter(([x, y]) => seen(x, y)).forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, word)));
+  names.forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3 }, word)));
+  for (const one of shapes) if (one[0] !== -1 && seen(one[1], one[2])) g.append(drawShape(i, one, typeof one[6] === 'number' ? labels[one[6]] : one[6]));
 }
 
 function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label) {
@@ -254,6 +257,14 @@ function fit() {
   reveal(stepOf(S.at));
 }
 
+function comeNear(i) {  // to the lower end of an open step that is too high to be read as a whole
+  S.own = true;
+  S.k = READABLE;
+  S.x = pane().w / 2 - (X[i] + shape(i).size[0] / 2) * S.k;
+  S.y = pane().h - (barY + 34) * S.k;
+  schedule();
+}
+
 function reveal(i) {  // scroll to a step that is not in view
   const { w } = pane(), left = S.x + X[i] * S.k, wide = shape(i).size[0] * S.k;
   if (left < 12 || left + wide > w - 12) S.x = right * S.k < w ? S.x : Math.min(20, w / 2 - (X[i] + shape(i).size[0] / 2) * S.k);
@@ -298,12 +309,13 @@ function buildGraph() {
     if (node && node.dataset.shared) pick({ shared: Number(node.dataset.shared) });
     else if (node) pick({ step: i, row: Number(node.dataset.row) });
     else if (e.target.closest('.head')) toggle(i);
+    else if (e.target.closest('.fold')) toggleScope(i, Number(e.target.closest('.fold').dataset.scope));
     else if (step) moveTo(D.steps[i][0]);
     else pick(null);
   });
   sheet.addEventListener('dblclick', e => {
     const step = e.target.closest('.step');
-    if (step && !e.target.closest('.node') && !e.target.closest('.head')) toggle(Number(step.dataset.step));
+    if (step && !e.target.closest('.node') && !e.target.closest('.head, .fold')) toggle(Number(step.dataset.step));
   });
   new ResizeObserver(() => {
     if (fitted && S.own) { schedule(); return; }

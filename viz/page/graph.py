@@ -91,10 +91,11 @@ class _Exporter:
             nodes = [self._node(self.items[a]) for a in (*step.items, *step.inputs)]
             links = [self._link(i, lane) for lane in step.lanes]
             rises = [(step.local[a], self._bus_of(a)) for a in step.outputs]
-            key = (step.key, step.fixed is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises))
+            args = [self._args(step, k) for k in range(len(step.items))]
+            key = (step.key, step.fixed is None, tuple(ahead), tuple(nodes), tuple(map(tuple, links)), tuple(rises), str(args))
             if key not in known:
                 known[key] = len(templates)
-                templates.append(self._template(step, ahead, nodes, links, rises))
+                templates.append(self._template(step, ahead, nodes, args, links, rises))
                 members.append([])
             k = known[key]
             column = step.number if 0 <= step.number < self.timeline.end else -1
@@ -144,7 +145,9 @@ class _Exporter:
 
     # ---- one template
 
-    def _template(self, step: Step, ahead: list[float], nodes: list[Any], links: list[Any], rises: list[Any]) -> dict[str, Any]:
+    def _template(
+        self, step: Step, ahead: list[float], nodes: list[Any], args: list[Any], links: list[Any], rises: list[Any]
+    ) -> dict[str, Any]:
         counts = [len(self.items[a].args) for a in step.items]
         return {
             "open": self._open(step, ahead, links, rises),
@@ -156,7 +159,7 @@ class _Exporter:
             "nodes": nodes,
             "inputs": len(step.inputs),
             "slots": [slot(self.wiring, a) for a in (*step.items, *step.inputs)],
-            "args": [self._args(step, k) for k in range(len(step.items))],
+            "args": args,
             "first": [0, *np.cumsum(counts).tolist()],
             "weights": any(self.items[a].leaf for row in step.chips for _, a in row),
         }
@@ -213,6 +216,7 @@ class _Exporter:
             shapes.append([-2 - shared, *_short([edge - wide / 2, -spot, wide, 19]), "parameter", label, 0, SIZE, 0, []])
         return {
             "size": _short([width, height]), "lanes": _short(lanes), "shapes": shapes, "wires": wires, "dots": [], "words": [],
+            "frames": [], "names": [], "scopes": [],
             "outputs": [[_short(x), *rise] for (x, _), rise in zip(outputs, rises, strict=True)],
         }  # fmt: skip
 
@@ -235,7 +239,14 @@ class _Exporter:
             head = svg.arrow(points, w.width) if w.arrow else ""
             view["wires"].append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
         view["dots"] += [_short([d.x, d.y - height]) for d in part.dots]
-        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words if w.of]  # names of scopes have no outline here
+        view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words if w.of]
+        names = [w for w in part.words if not w.of]  # of outlines
+        outlines = [_short([f.x, f.y - height, f.w, f.h]) for f in part.panels]
+        if step.fixed is None:
+            view["scopes"] += [[*outline, w.text] for outline, w in zip(outlines, names, strict=False)]
+        else:
+            view["frames"] += outlines
+            view["names"] += [[*_short([w.x, w.y - height]), w.text] for w in names]
 
     def _width(self, a: int) -> float:
         label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")

@@ -2,11 +2,11 @@
 // A change is { words, values: [[number of a value, elements or null for all]], number, scaled }, or { words, cuts: [[node, argument]] }.
 const live = { program: null, recorded: null, base: null, now: null, changes: [], difference: false };
 
-// Reads the program, and computes what was recorded; an error says where it differs. Gives whether the page can be computed.
-async function ready() {
-  if (live.program || !D.live) return Boolean(live.program);
-  const text = new Blob([bytes(D.live)]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const P = readProgram(await new Response(text).json());
+// Reads the program once, and computes what was recorded; an error says where it differs. Gives whether the page can be computed.
+let opened = null;
+const ready = () => opened ??= D.live ? openProgram() : Promise.resolve(false);
+async function openProgram() {
+  const P = await readProgram(D.live);
   live.base = live.now = computed(P, []);
   live.recorded = {
     templates: D.templates.map(({ numbers, edges }) => ({ numbers, edges })), shared: D.shared.map(({ numbers }) => ({ numbers })),
@@ -24,7 +24,7 @@ function computed(P, changes) {
     for (const [n, elements] of values ?? []) given.values.set(n, [...given.values.get(n) ?? [], { elements, number, scaled }]);
     for (const [n, argument] of cuts ?? []) given.cuts.set(n, (given.cuts.get(n) ?? new Set()).add(argument));
   }
-  const values = forward(P, given);
+  const values = forward(P, given, live.base);
   return { ...values, ...cotangents(P, values, given) };
 }
 
@@ -51,7 +51,7 @@ function figures(P, now, base) {
   const value = n => base ? difference(now.at(n), base.at(n)) : now.at(n);
   const ct = n => base ? difference(now.of(n), base.of(n)) : now.of(n);
   const along = edges => normOf(pairs(edges).map(([n, k]) => base ? difference(now.along(n, k), base.along(n, k)) : now.along(n, k)).filter(Boolean));
-  const row = n => [...statistics(value(n)), normOf([ct(n)].filter(Boolean))];
+  const row = n => [...statistics(value(n)), normOf(ct(n) ? [ct(n)] : [])];
   const templates = D.templates.map(t => ({ numbers: new Float32Array(t.numbers.length), edges: new Float32Array(t.edges.length) }));
   D.steps.forEach(([, , k, member], i) => {
     const { numbers, edges } = templates[k], { nodes, first } = D.templates[k], all = first[first.length - 1];
@@ -64,10 +64,10 @@ function figures(P, now, base) {
     templates, shared: P.shared.map(n => ({ numbers: Float32Array.from(row(n)) })),
     strips: strips.map((strip, s) => {
       const source = P.strips[s];
-      if (!source) return base ? { values: valuesOf(strip).slice().fill(strip.kind === 'curves' ? NaN : MISSING) } : live.recorded?.strips[s] ?? {};
+      if (!source) return base ? { values: valuesOf(strip).slice().fill(isBytes(strip) ? MISSING : NaN) } : live.recorded?.strips[s] ?? {};
       if (strip.kind === 'gradient') return { values: Float32Array.from(source, parts => lengthOf(parts.map(p => Array.isArray(p) ? along(p) : normOf([ct(p)].filter(Boolean))))) };
       const found = overTime(source, strip.rows, value);
-      return strip.kind === 'curves' ? { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) } : asBytes(found, source, strip, live.recorded?.strips[s], base);
+      return isBytes(strip) ? asBytes(found, source, strip, live.recorded?.strips[s], base) : { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) };
     }),
     memory: D.memory && asBytes(overTime(P.memory, D.memory.slots * D.memory.width, value), P.memory, D.memory, live.recorded?.memory, base),
   };
@@ -82,7 +82,10 @@ function difference(a, b) {
   return { data: Float64Array.from(data, (_, i) => Number(a?.data[i] ?? 0) - Number(b?.data[i] ?? 0)), shape: (a ?? b).shape };
 }
 
-function statistics(value) {  // as STATISTICS of graph.py
+// As STATISTICS of graph.py; of each value once.
+const told = new WeakMap();
+const statistics = value => kept(told, value, () => statisticsOf(value));
+function statisticsOf(value) {
   if (Array.isArray(value) || !value.data.length) return [NaN, NaN, NaN, NaN, NaN];
   let low = Infinity, high = -Infinity, sum = 0, squares = 0, bad = 0;
   for (const given of value.data) {
@@ -94,8 +97,10 @@ function statistics(value) {  // as STATISTICS of graph.py
 }
 
 // The norm of a sum of cotangents; an estimate where their shapes differ, as those of views do; −1 of none.
+const normed = new WeakMap();  // those of single ones, made once
 function normOf(parts) {
   if (!parts.length) return -1;
+  if (parts.length === 1) return kept(normed, parts[0], () => sizeOf(parts[0].data));
   if (parts.some(p => p.shape.join() !== parts[0].shape.join())) return lengthOf(parts.map(p => normOf([p])));
   const [{ data }, ...others] = parts;
   let squares = 0;
@@ -104,6 +109,11 @@ function normOf(parts) {
     for (let k = 0; k < others.length; k++) v += others[k].data[i];
     squares += v * v;
   }
+  return Math.sqrt(squares);
+}
+function sizeOf(data) {
+  let squares = 0;
+  for (let i = 0; i < data.length; i++) squares += data[i] * data[i];
   return Math.sqrt(squares);
 }
 const lengthOf = norms => norms.some(n => n >= 0 || Number.isNaN(n)) ? Math.hypot(...norms.filter(n => !(n < 0))) : -1;

@@ -65,5 +65,5 @@ function playBack() {
 function leaveBack() {  // all of the gradient has arrived
   S.back = false;
   recolour();
-  strips.filter(s => s.kind === 'gradient').forEach(drawStrip);
+  drawStrips(strips.filter(s => s.kind === 'gradient'));
 }

@@ -12,7 +12,7 @@ function moveTo(column, show = true) {
   strips.forEach(read);
   showMemory();
   markCell(true);
-  if (S.back) { recolour(); strips.filter(s => s.kind === 'gradient').forEach(drawStrip); }
+  if (S.back) { recolour(); drawStrips(strips.filter(s => s.kind === 'gradient')); }
   follow();
   controls();
 }
@@ -20,7 +20,7 @@ function moveTo(column, show = true) {
 function controls() {
   const open = isOpen(stepOf(S.at)), some = columnStep.every(isOpen);
   $('open').setAttribute('aria-expanded', open);
-  $('open').textContent = open ? 'close step' : 'open step';
+  $('open').textContent = `${open ? 'close' : 'open'} ${D.unit}`;
   $('all').textContent = some ? 'close all' : 'open all';
 }
 
@@ -30,6 +30,7 @@ function reshape(i, change) {  // change which steps are open, and keep this ste
   layout();
   S.x = old - X[i] * S.k;
   if (S.y < shape(i).size[1] * S.k) fit(); else reveal(i);
+  if (S.k < READABLE && isOpen(i)) comeNear(i);
   controls();
 }
 
@@ -153,9 +154,9 @@ function nextNode(by) {  // select the next operation of the step under the curs
 const KEYS = {
   ArrowLeft: e => moveTo(Math.max(0, S.at - (e.shiftKey ? 10 : 1))), ArrowRight: e => moveTo(S.at + (e.shiftKey ? 10 : 1)),
   ArrowUp: () => nextNode(1), ArrowDown: () => nextNode(-1), Home: () => moveTo(0), End: () => moveTo(T - 1),
-  Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll,
+  Enter: () => toggle(stepOf(S.at)), ' ': () => play(), '+': () => zoom(1.25), '=': () => zoom(1.25), '-': () => zoom(0.8), 0: fit, a: toggleAll, s: toggleScopes,
   c: () => { const modes = [...$('mode').options].filter(o => !o.disabled).map(o => o.value); colourBy(modes[(modes.indexOf(S.mode) + 1) % modes.length]); },
-  e: () => { if (S.picked) aimAtPick(S.picked); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
+  e: () => { if (S.picked) aim(pickText()); }, g: () => { if (S.picked) differentiate(S.picked); }, b: () => { if (D.gradient && T) playBack(); },
   '[': () => chooseStretch([S.at, S.stretch ? Math.max(S.at, S.stretch[1]) : S.at]), ']': () => chooseStretch([S.stretch ? Math.min(S.at, S.stretch[0]) : S.at, S.at]),
   d: theme, p: () => present(), 1: () => showPane('graph'), 2: () => showPane('strips'), 3: () => showPane('side'), '/': () => $('query').focus(), Escape: () => { play(0); leaveBack(); pick(null); S.hits.clear(); redraw(); },
 };
@@ -176,10 +177,10 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { strips.forEach(drawStrip); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
+function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
-let firstOpen;
+let firstOpen, firstShut;
 function start() {
   $('title').textContent = D.title;
   $('time').max = Math.max(0, T - 1);
@@ -199,6 +200,8 @@ function start() {
   D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
   if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
   firstOpen = new Set(S.open);
+  columnStep.filter(i => !low(i)).forEach(i => template(i).open.scopes.forEach((_, n) => S.shut.add(scopeKey(i, n))));
+  firstShut = shutText();
   buildGraph();
   buildStrips();
   buildMemory();

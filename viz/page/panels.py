@@ -6,6 +6,7 @@ A strip is one panel: one value over all steps.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ import numpy as np
 
 from minigrad.graph.ir import Node, ancestors
 
-from .. import text
+from .. import heat, text
 from ..colours import Colours
 from ..errors import DrawingError
-from ..plots import rows_of
+from ..panels import Panel, panels_of
 from ..timeline import step_key
 from ..wiring import Wiring
 from .graph import packed, slot
@@ -29,6 +30,7 @@ HEAVIEST = 16_000_000  # the most bytes of the memory over all steps
 GRADIENT_ROWS = 24
 STATE, INPUT, WEIGHT, NAMED = range(4)  # kinds of gradient rows, in the order in which they stand
 _MEMORY = ("add", "erase", "r", "usage", "M", "memory")
+_IN_BLOCK = re.compile(r"^.*?\d+\]?\.")  # of a path, up to the number of the block
 _INNER = ("w_content", "w_gated", "w_shifted")
 INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradient", "states and gates", "inside the heads"
 
@@ -70,14 +72,18 @@ def panels(
 ) -> dict[str, Any]:
     """{"groups": [[name, strips]], "memory"} for the script of the page. `notes` gets what is left out."""
     timeline = wiring.timeline
-    recorded = [_recorded(outputs, wiring, e) for e in examples]
+    in_time = timeline.key_of is step_key  # of blocks the first axis need not be the batch: only gradients are shown
+    recorded = [_recorded(outputs, wiring, e) if in_time else {} for e in examples]
+    if given and not (in_time and timeline.end):
+        notes.append(f"{', '.join(map(text.clean, given))}: left out, since there are no steps of time beside which they could stand")
+        given = {}
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for name, array in _checked(given, timeline.end).items():
         same = next((r for r in recorded[0].values() if np.array_equal(r.values(), array)), None)
-        for k, (label, kind, values) in enumerate(rows_of({name: array})):
-            source = same.rows(rows_of({name: same.places})[k][2]) if same is not None else None
-            groups[INPUTS].append(_strip(Row(label, kind, values, everywhere, source), values, notes))
+        for k, panel in enumerate(panels_of({name: array})):
+            source = same.rows(panels_of({name: same.places})[k].values) if same is not None else None
+            groups[INPUTS].append(_strip(Row(panel, everywhere, source), notes))
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
@@ -87,14 +93,14 @@ def panels(
         if given and stem in outer:
             continue
         for rows in zip(*(_rows(path, r[path]) for r in recorded), strict=True):
-            if rows[0].kind == "memory":
+            if rows[0].panel.kind == "memory":
                 memory = _memory(rows[0], notes) if memory is None or stem == "M" else memory
                 rows = tuple(_norms(row) for row in rows)
-            group = INPUTS if stem in outer else _group(path, stem, rows[0].kind)
-            whole = np.concatenate([row.values for row in rows])
-            for k, row in enumerate(rows):
+            group = INPUTS if stem in outer else _group(path, stem, rows[0].panel.kind)
+            whole = np.concatenate([row.panel.values for row in rows])
+            for k, row in enumerate(Row(r.panel.on_scale_of(whole), r.present, r.source) for r in rows):
                 member = {"member": examples[k], "second": k > 0} if len(rows) > 1 else {}
-                groups[group].append({**_strip(row, whole, [] if k else notes), **member})
+                groups[group].append({**_strip(row, [] if k else notes), **member})
     groups[MEMORY].sort(key=lambda s: s["order"])
     items = {i.node: i.index for i in timeline.items}
     for strip in (s for strips in groups.values() for s in strips):
@@ -105,26 +111,25 @@ def panels(
 
 
 class Row(NamedTuple):
-    """What a strip shows: the values of one member of the batch, which columns have one, and where they come from."""
+    """A panel of one member of the batch, in which columns it has a value, and where the values come from."""
 
-    label: str
-    kind: str
-    values: np.ndarray
+    panel: Panel
     present: np.ndarray
     source: Series | None
 
 
 def _rows(path: str, series: Series) -> Iterator[Row]:
-    array = series.values()
-    for (label, kind, values), (_, _, places) in zip(rows_of({path: array}), rows_of({path: series.places}), strict=True):
-        yield Row(label, kind, values, series.present, series.rows(places))
+    for panel, places in zip(panels_of({path: series.values()}), panels_of({path: series.places}), strict=True):
+        yield Row(panel, series.present, series.rows(places.values))
 
 
 def _norms(row: Row) -> Row:
     """The norms of the slots of a memory."""
     assert row.source is not None
-    source = row.source.rows(row.source.places.reshape(len(row.values), -1), row.values.shape[2])
-    return Row(f"‖{row.label}‖ of each slot", "values", np.linalg.norm(row.values, axis=2), row.present, source)
+    values = row.panel.values
+    source = row.source.rows(row.source.places.reshape(len(values), -1), values.shape[2])
+    norms = row.panel._replace(label=f"‖{row.panel.label}‖ of each slot", kind="values", values=np.linalg.norm(values, axis=2))
+    return Row(norms, row.present, source)
 
 
 def _item(source: Series | Parts | None, items: Mapping[Node, int]) -> int | None:
@@ -179,8 +184,7 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         if key is None or not node.args or key.gradient:
             continue
         if node.name:
-            depth = next(i for i, s in enumerate(node.origin.scopes) if s.step is not None)
-            add(".".join([*(s.name for s in node.origin.scopes[depth + 1 :]), node.name]), column.get(key), node)
+            add(".".join([*(s.name for s in node.origin.scopes[key.depth + 1 :]), node.name]), column.get(key), node)
     for state in wiring.stateful:
         for index in (i for i in range(len(timeline.items)) if wiring.slot.get(i) == state):
             item = timeline.items[index]
@@ -215,18 +219,17 @@ def _stacked(found: Mapping[int, tuple[Node, np.ndarray]], length: int, example:
     return Series([found[t][0] if t in found else None for t in range(length)], places)
 
 
-def _strip(row: Row, whole: np.ndarray, notes: list[str]) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes, on the scale of `whole`."""
-    flat, present = row.values.reshape(len(row.values), -1), row.present
-    label = row.label.replace("\\$", "$")
-    strip = {"label": label, "kind": row.kind, "rows": flat.shape[1], "order": _order(row.label), "source": row.source}
-    if row.kind == "curves":
+def _strip(row: Row, notes: list[str]) -> dict[str, Any]:
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves and classes are float32, heat maps bytes on the panel's scale."""
+    panel, flat, present = row.panel, row.panel.rows, row.present
+    strip = {"label": panel.label, "kind": panel.kind, "rows": flat.shape[1], "order": _order(panel.label), "source": row.source}
+    if panel.kind in ("curves", "classes"):
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
         return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
     if flat.shape[1] > WIDEST:
-        notes.append(f"{label}: the first {WIDEST} of {flat.shape[1]} rows are shown")
+        notes.append(f"{panel.label}: the first {WIDEST} of {flat.shape[1]} rows are shown")
         flat, strip["rows"] = flat[:, :WIDEST], WIDEST
-    return {**strip, **_bytes(flat, present, row.kind, whole)}
+    return {**strip, **_bytes(panel, flat, present)}
 
 
 def _order(label: str) -> int:
@@ -236,26 +239,22 @@ def _order(label: str) -> int:
     return next((ranks[w] for w in words if w in ranks), 7)
 
 
-def _bytes(flat: np.ndarray, present: np.ndarray, kind: str, whole: np.ndarray) -> dict[str, Any]:
-    finite = whole[np.isfinite(whole)]
-    high = float(np.abs(finite).max()) if finite.size else 1.0
-    high = high or 1.0
-    low = -high if kind != "weights" and finite.size and float(finite.min()) < 0 else 0.0
-    with np.errstate(all="ignore"):
-        level = np.where(np.isfinite(flat), np.rint((np.clip(flat, low, high) - low) / (high - low) * LEVELS), BAD)
-    level = np.where(present[:, None], level, MISSING)
-    return {"low": low, "high": high, "data": packed(level, "u1")}
+def _bytes(panel: Panel, flat: np.ndarray, present: np.ndarray) -> dict[str, Any]:
+    level = heat.levels(flat, panel.low, panel.high, LEVELS)
+    level = np.where(present[:, None], np.where(level < 0, BAD, level), MISSING)
+    return {"tone": panel.tone, "low": panel.low, "high": panel.high, "data": packed(level, "u1")}
 
 
 def _memory(row: Row, notes: list[str]) -> dict[str, Any] | None:
     """The memory (columns, slots, width) as bytes; None where it is too large."""
-    length, slots, width = row.values.shape
-    if row.values.size > HEAVIEST:
-        size = f"{row.values.size / 1e6:.0f} million numbers"
-        notes.append(f"{row.label}: {size} over all steps are too many; the norms of its slots are shown")
+    panel = row.panel
+    _, slots, width = panel.values.shape
+    if panel.values.size > HEAVIEST:
+        size = f"{panel.values.size / 1e6:.0f} million numbers"
+        notes.append(f"{panel.label}: {size} over all steps are too many; the norms of its slots are shown")
         return None
-    data = _bytes(row.values.reshape(length, -1), row.present, "values", row.values)
-    return {"label": row.label, "slots": slots, "width": width, "source": row.source, **data}
+    data = _bytes(panel, panel.rows, row.present)
+    return {"label": panel.label, "slots": slots, "width": width, "source": row.source, **data}
 
 
 # ---- gradients
@@ -289,13 +288,19 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
         for index, chips in zip(step.items, step.chips, strict=True):
             for position, leaf in chips:
                 if timeline.items[leaf].leaf:
-                    add(WEIGHT, wiring.chip(leaf), step.number, colours.edges.get((index, position)), (index, position))
+                    add(WEIGHT, _weight(wiring, leaf), step.number, colours.edges.get((index, position)), (index, position))
     found = sorted(rows, key=lambda k: k[0])
     if len(found) > GRADIENT_ROWS:
         notes.append(f"gradient over time: the first {GRADIENT_ROWS} of {len(found)} values are shown")
-    return [_row(label, rank, *rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
+    return [_row(label, *rows[rank, label]) for rank, label in found[:GRADIENT_ROWS]]
 
 
-def _row(label: str, rank: int, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
-    words = f"{label} at t" if rank == WEIGHT else label
-    return {"label": words, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}
+def _weight(wiring: Wiring, leaf: int) -> str:
+    """The label of a weight's row. Weights of several blocks with one name in each, such as attention.W, are one row."""
+    if wiring.timeline.key_of is step_key:
+        return f"{wiring.chip(leaf)} at t"
+    return text.ending(_IN_BLOCK.sub("", wiring.items[leaf].label), 20)
+
+
+def _row(label: str, norms: np.ndarray, parts: Parts) -> dict[str, Any]:
+    return {"label": label, "kind": "gradient", "rows": 1, "source": parts, "data": packed(norms)}

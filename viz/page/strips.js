@@ -3,30 +3,32 @@ const MISSING = 254, BAD_BYTE = 255, LEVELS = 252;
 const strips = [];
 const T = D.columns.length;
 
-const WRITES = /write|add|erase|least/, READS = /read|^r\b/;
-function palette(strip) {  // 256 colours, from the background colour upwards; for values of both signs the background is in the middle
-  const low = ground(), dark = isDark();
-  const tone = WRITES.test(strip.label) ? [184, 64, 47] : READS.test(strip.label) ? [44, 106, 166] : dark ? [228, 233, 237] : [47, 59, 69];
-  const high = dark ? mix(tone, [255, 255, 255], 0.25) : tone, minus = dark ? [90, 160, 225] : [33, 102, 172], plus = dark ? [240, 110, 90] : [178, 40, 43];
+// 256 colours, from the background colour upwards; for values of both signs the background is in the middle. On a dark background they are lighter.
+const palettes = new Map();
+const palette = ({ low, tone }) => kept(palettes, `${isDark()} ${printed} ${low < 0} ${tone}`, () => paletteOf(low, tone));
+function paletteOf(low, tone) {
+  const share = !isDark() ? 0 : low < 0 || tone !== 'amount' ? 0.25 : 0.8, lighter = colour => mix(colour, [255, 255, 255], share);
+  const stops = (low < 0 ? D.scales.signed : D.scales[tone]).map(hex => hex === '#FFFFFF' ? ground() : lighter(rgb(hex)));
   return Array.from({ length: 256 }, (_, v) => {
     if (v === BAD_BYTE) return [...rgb(D.bad), 255];
     if (v === MISSING) return [0, 0, 0, 0];
-    const share = v / LEVELS;
-    return [...strip.low < 0 ? mix(low, share < 0.5 ? minus : plus, Math.abs(2 * share - 1)) : mix(low, high, share), 255];
+    const at = Math.min(v / LEVELS, 1) * (stops.length - 1), k = Math.min(Math.floor(at), stops.length - 2);
+    return [...mix(stops[k], stops[k + 1], at - k), 255];
   });
 }
 
 // How far each byte of a strip is from zero; no value is the least, a value that is not finite the most.
-const strengths = strip => Array.from({ length: 256 }, (_, v) =>
-  v === BAD_BYTE ? Infinity : v === MISSING ? -1 : strip.low < 0 ? Math.abs(v - LEVELS / 2) : v);
+const strong = new Map();
+const strengths = ({ low }) => kept(strong, low < 0, () => Array.from({ length: 256 }, (_, v) =>
+  v === BAD_BYTE ? Infinity : v === MISSING ? -1 : low < 0 ? Math.abs(v - LEVELS / 2) : v));
 
 // The size at which a canvas shows each of its pixels.
 const fitting = (canvas, width, height) => [Math.min(width, canvas.clientWidth || width), Math.min(height, canvas.clientHeight || height)];
 
 // Draw bytes (width × height, read by `at(x, y)`) onto a canvas, one pixel each. The style sheet enlarges the canvas.
 // Where the canvas is smaller, a pixel is the strongest of its bytes, so that none is lost.
-function heat(canvas, width, height, at, colours, strong) {
-  [canvas.width, canvas.height] = fitting(canvas, width, height);
+function heat(canvas, width, height, at, colours, strong, size = fitting(canvas, width, height)) {
+  [canvas.width, canvas.height] = size;
   const w = canvas.width, h = canvas.height, image = new ImageData(w, h), most = new Float64Array(w * h).fill(-2);
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
     const o = Math.floor(y * h / height) * w + Math.floor(x * w / width), v = at(x, y);
@@ -48,12 +50,20 @@ function drawCurves({ canvas, values, rows }) {
     })));
 }
 
-function drawStrip(strip) {
-  if (!strip.value.offsetParent) return;  // its group is closed
+// Draw the strips of open groups. All sizes are read first: after a drawing the browser would lay the page out again for the next one.
+function drawStrips(list = strips) {
+  const sized = list.filter(s => s.value.offsetParent).map(s => [s, fitting(s.canvas, T, s.kind === 'gradient' ? 1 : s.rows)]);
+  sized.forEach(([strip, size]) => drawStrip(strip, size));
+}
+
+const ofClass = v => v >= 0 && v < Infinity ? [...rgb(D.cycle[Math.floor(v) % D.cycle.length]), 255] : [0, 0, 0, 0];
+
+function drawStrip(strip, size) {
   const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
-  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v));
+  if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v), size);
   else if (kind === 'curves') drawCurves(strip);
-  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip));
+  else if (kind === 'classes') heat(canvas, T, 1, x => x, Array.from(values, ofClass), new Uint8Array(T), size);
+  else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip), size);
   if (strip.extent) strip.extent.textContent = `${strip.size} ${rangeOf(strip)}`;
   read(strip);
 }
@@ -75,6 +85,7 @@ function reading(strip, t, row = -1) {
   const { values, rows, kind } = strip;
   if (!values) return '';
   if (kind === 'gradient') return normText(values[t]);
+  if (kind === 'classes') return values[t] >= 0 ? short(values[t]) : '–';
   const cells = values.subarray(t * rows, (t + 1) * rows);
   if (kind === 'curves') return [...cells].slice(0, 4).map(v => Number.isNaN(v) ? '–' : v === Infinity ? 'NaN or ∞' : short(v)).join('  ');
   if (cells[0] === MISSING) return '–';
@@ -88,11 +99,11 @@ const read = strip => { strip.value.textContent = reading(strip, shownAt()); };
 
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
-  const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
+  const size = isBytes(strip) ? `${strip.rows}${unit}` : '';
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
-  strip.canvas.setAttribute('aria-label', `${strip.label}${strip.second ? ` of member ${strip.member}` : ''} over ${T} steps${size ? `, ${size}` : ''}`);
+  strip.canvas.setAttribute('aria-label', `${stripName(strip)} over ${T} steps${size ? `, ${size}` : ''}`);
   strip.canvas.style.height = `${(strip.kind === 'gradient' ? 12 : strip.kind === 'curves' ? 34 : Math.min(110, Math.max(16, 3 * strip.rows))) / 13}rem`;
   strip.value = el('span', { class: 'value' });
   const cell = e => {
@@ -103,7 +114,7 @@ function buildStrip(strip) {
     const [t, row] = cell(e);
     if (e.buttons === 1) moveTo(t);
     point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
-    strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
+    strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, isBytes(strip) ? row : -1)}`;
   };
   strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); [strip.pressed] = cell(e); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
@@ -111,7 +122,7 @@ function buildStrip(strip) {
   const n = strips.length;
   strip.canvas.addEventListener('click', e => {
     const [t, row] = cell(e), curved = strip.kind === 'curves' && strip.rows > 1;
-    if (t === strip.pressed) aimAtCell(`${strip.label}${strip.second ? ` of member ${strip.member}` : ''}`, P => P.strips[n], t, curved ? -1 : row, strip.member);
+    if (t === strip.pressed) aim(`s${n}.${t}`, curved ? -1 : row, false);
     if (hasCells(strip)) keepCell(row);
   });
   strips.push(strip);
@@ -133,15 +144,15 @@ function buildStrips() {
   axis.addEventListener('pointerdown', e => { axis.setPointerCapture(e.pointerId); });
   axis.addEventListener('pointermove', e => { if (e.buttons === 1 && !e.shiftKey) scrub(e, axis); });
   axis.addEventListener('click', e => { if (!e.shiftKey) scrub(e, axis); });
-  $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, 'time step t'), axis, el('span', { class: 'value', id: 'here' })));
+  $('strips').append(el('div', { class: 'strip axis' }, el('span', { class: 'label' }, D.axis), axis, el('span', { class: 'value', id: 'here' })));
   const rows = el('div', { id: 'rows' }, el('div', { id: 'cursor' }), el('div', { id: 'ghost', hidden: true }));
   D.groups.forEach(([name, list]) => {
     const quiet = name === 'inside the heads' || (name === 'states and gates' && D.groups.some(([other]) => other === 'memory'));
-    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) strips.forEach(drawStrip); } },
+    rows.append(el('details', { open: !quiet, ontoggle: e => { if (e.target.open) drawStrips(); } },
       el('summary', {}, name), ...list.map(buildStrip)));
   });
   $('strips').append(rows, el('div', { id: 'scales', role: 'group', 'aria-label': 'colours of the values' }));
-  new ResizeObserver(() => strips.filter(outgrown).forEach(drawStrip)).observe(rows);
+  new ResizeObserver(() => drawStrips(strips.filter(outgrown))).observe(rows);
 }
 
 function scrub(e, axis) {
@@ -168,10 +179,9 @@ function brush(low, high) {
 
 // What the colours of the strips mean: the kinds of colours that occur.
 function showScales() {
-  const maps = strips.filter(s => s.kind !== 'curves' && s.kind !== 'gradient'), box = $('scales');
-  const one = found => maps.find(s => found(s.label) && s.low === 0), kinds = [
-    [maps.find(s => s.low < 0), 'negative, 0, positive'], [one(l => WRITES.test(l)), 'from 0, of what is written'],
-    [one(l => !WRITES.test(l) && READS.test(l)), 'from 0, of what is read'], [one(l => !WRITES.test(l) && !READS.test(l)), 'from 0'],
+  const maps = strips.filter(isBytes), box = $('scales');
+  const one = tone => maps.find(s => s.tone === tone && s.low === 0), kinds = [
+    [maps.find(s => s.low < 0), 'negative, 0, positive'], [one('write'), 'from 0, of what is written'], [one('read'), 'from 0, of what is read'], [one('amount'), 'from 0'],
   ].filter(([strip]) => strip);
   if (!box) return;
   box.replaceChildren(...kinds.map(([strip, words]) => {

@@ -3,13 +3,13 @@ const D = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id);
 const STATS = 6, [LOW, HIGH, MEAN, NORM, BAD, GRAD] = [0, 1, 2, 3, 4, 5];
 
-// What is shown: the column under the cursor, the open steps, the selected node ({step, row} or {shared}), the slots that a search found,
+// What is shown: the column under the cursor, the open steps, the closed scopes in them, the selected node ({step, row} or {shared}), the slots that a search found,
 // the view of the graph and whether the reader chose it, where the bars between panes stand, the one pane that is shown,
 // what the pointer is on ({at, step, slot, cell}), the slot of the memory whose provenance is shown, and
 // whether time runs backwards, so that gradients are shown from the cursor on, and a stretch of columns
 // to which others are compared.
 const MODE = D.gradient ? 'gradient' : 'kind';
-const S = { at: 0, open: new Set(), mode: MODE, picked: null, hits: new Set(), x: 0, y: 0, k: 1, own: false, bars: {}, pane: null, over: null, cell: null, back: false, stretch: null };
+const S = { at: 0, open: new Set(), shut: new Set(), mode: MODE, picked: null, hits: new Set(), x: 0, y: 0, k: 1, own: false, bars: {}, pane: null, over: null, cell: null, back: false, stretch: null };
 
 function make(name, space, props, kids) {
   const node = space ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);

@@ -14,7 +14,7 @@ from .. import loop_ir as L
 from .arithmetic import Arithmetic
 from .llvm_text import TYPES, Text, constant
 
-T = TypeVar("T", bound=L.Expr)
+T = TypeVar("T", bound=L.Expr | L.Index)
 
 
 class Expressions(Arithmetic):

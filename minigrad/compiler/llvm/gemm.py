@@ -98,6 +98,15 @@ def _tail(code: Code, columns: str, length: str, a: str, b: str, brs: str, c: st
         masked(1, code.op("mul", code.op("sub", count, 1), lanes))
 
 
+def _both(code: Code, x: str, y: str) -> str:
+    return code.emit(f"and i1 {x}, {y}")
+
+
+def _begins_early(code: Code, width: int) -> str:
+    """Whether the last columns may be those of a full width that begins earlier: it stores some elements again, as they are."""
+    return _both(code, code.emit("xor i1 %accumulate, true"), code.emit(f"icmp uge i64 %n, {width}"))
+
+
 def _in_place(t: Tile, declarations: dict[str, str]) -> str:
     """Defines the product that reads B in place. The rows of B and C are contiguous."""
     code = Code(t, declarations)
@@ -108,8 +117,15 @@ def _in_place(t: Tile, declarations: dict[str, str]) -> str:
             j = code.op("mul", panel, t.width)
             _panel(code, t.vectors, length, a, code.at(b, j), "%brs", code.at("%c", j), more, code.all_lanes)
         rest = code.op("urem", "%n", t.width)
-        j = code.op("sub", "%n", rest)
-        _tail(code, rest, length, a, code.at(b, j), "%brs", code.at("%c", j), more)
+        one_block, few = code.emit(f"icmp ule i64 %k, {K_BLOCK}"), code.emit("icmp ult i64 %m, 4")
+        whole = code.emit(f"icmp eq i64 {rest}, {t.width - t.lanes}")  # vectors, all but one of a panel: in a tail they take two kernels
+        early = _both(code, _both(code, one_block, few), _both(code, whole, _begins_early(code, t.width)))
+        with code.when(early):
+            j = code.op("sub", "%n", t.width)
+            _panel(code, t.vectors, length, a, code.at(b, j), "%brs", code.at("%c", j), more, code.all_lanes)
+        with code.when(code.emit(f"xor i1 {early}, true")):
+            j = code.op("sub", "%n", rest)
+            _tail(code, rest, length, a, code.at(b, j), "%brs", code.at("%c", j), more)
     return code.define(f"mg_in_place_{t.dtype}", MATRICES)
 
 
@@ -151,6 +167,11 @@ def _dots(t: Tile, declarations: dict[str, str]) -> str:
             j_count = code.op("udiv", code.op("sub", "%n", j), columns)
             run(rows, columns, i_count, i, j_count, j)
             j = code.op("add", j, code.op("mul", j_count, columns))
+            if columns == max(DOT_TILES[1]):
+                many = code.emit(f"icmp ugt i64 {code.op('sub', '%n', j)}, {widths[1]}")
+                early = code.emit(f"zext i1 {_both(code, many, _begins_early(code, columns))} to i64")
+                run(rows, columns, i_count, i, early, code.op("sub", "%n", columns))
+                j = code.emit(f"select i1 {code.emit(f'icmp ne i64 {early}, 0')}, i64 %n, i64 {j}")
         i = code.op("add", i, code.op("mul", i_count, rows))
     return code.define(f"mg_dots_{t.dtype}", MATRICES)
 

@@ -13,6 +13,7 @@ from ...graph.nodes import item
 from ...graph.types import TensorType, is_one
 from ...primitives import elementwise, index, movement
 from .. import loop_ir as L
+from .places import Places
 from .reductions import Nest
 from .scalars import scalar
 from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
@@ -34,7 +35,9 @@ class Block:
         self.lowering, self.graph, self.targets = lowering, graph, targets
         self.values: dict[Node, Any] = {**lowering.constants, **params}
         self.owned: dict[Node, list[Stored]] = {}
+        self.wholes: dict[Node, Stored] = {}  # the memory of concatenations
         self.replaced: set[Node] = set()  # the params whose memory may be written: carries that a step changes in a few places
+        self.renewed: set[Node] = set()  # values stored in the memory of a param, which nothing reads later
         self.last_use: dict[Node, int] = {}
         self.now = 0  # the step of the schedule
         self.out: list[L.Stmt] = []
@@ -44,10 +47,10 @@ class Block:
 
     # ---- running through the schedule
 
-    def lower(self) -> None:
-        """Add the statements of the graph. They store each output in its target."""
-        plan = schedule(self.graph)
-        self.last_use = plan.last_use
+    def lower(self, plan: Schedule | None = None) -> None:
+        """Add the statements of the graph, by its schedule. They store each output in its target."""
+        plan = plan or schedule(self.graph)
+        self.places, self.last_use = Places(plan, self.targets), plan.last_use
         dying: dict[int, list[Node]] = {}
         for node, at in plan.last_use.items():
             dying.setdefault(at, []).append(node)
@@ -106,11 +109,20 @@ class Block:
 
     def store(self, node: Node) -> Stored:
         """Allocate storage for a node's value."""
-        value = self.targets.get(node)
-        if value is None:
-            value = self.temporary(node.type, node)
-        self.values[node] = value
+        value = self.values[node] = self.targets.get(node) or self.placed(node) or self.temporary(node.type, node)
         return value
+
+    def placed(self, node: Node) -> Stored | None:
+        """The place of a node's value in a concatenation, if it has one."""
+        place = self.places.found.get(node)
+        return None if place is None else place.within(self.whole(place.whole))
+
+    def whole(self, node: Node) -> Stored:
+        """The memory of a concatenation, from the first time that a value is stored in it."""
+        if node not in self.wholes:
+            alone = self.targets.get(node) or self.placed(node)
+            self.wholes[node] = alone or self.places.without_room(node, self.temporary(self.places.memory_type(node), node))
+        return self.wholes[node]
 
     def temporary(self, type: TensorType, owner: Node) -> Stored:
         if str(type.dtype) not in DTYPES:
@@ -175,6 +187,15 @@ class Block:
         """target[i, …] = source(i, …)."""
         loops, indices = self.loops(target.shape)
         self.emit(loops, [L.Store(target.buffer, target.at(indices), source(indices), note=text)], loops)
+
+    def fill(self, target: Stored, value: Any, text: object) -> None:
+        """Store a number in every element: if the rows of the target are one after the other, in one loop."""
+        number = const(value, np.dtype(target.buffer.dtype))
+        if target.is_dense and self.lowering.rows is None:
+            loops, (at,) = self.loops((product(target.shape),)) if real_axes(target.shape) else ([], (L.Literal(0),))
+            self.emit(loops, [L.Store(target.buffer, target.at_flat(at), number, note=text)], loops)
+        else:
+            self.copy(target, lambda i: number, text)
 
     def loops(self, shape: Shape) -> tuple[list[Range], Indices]:
         """Loops over the axes of a shape, without those of length 1, and the index of every axis."""
@@ -247,6 +268,7 @@ class Block:
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         found = Nest(self, step, loops, here)
+        last: list[L.Stmt] = []
         for node in step.nodes:
             if node.op in REDUCTIONS:
                 found.reduction(node, targets[node])
@@ -256,7 +278,9 @@ class Block:
             self.lets[node] = name
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
-                found.body.append(L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype))))
+                save = L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype)))
+                (last if node in self.renewed else found.body).append(save)
+        found.body += last
         found.emit()
         self.lets, self.here, self.flat = {}, None, False
 
@@ -293,7 +317,7 @@ class Block:
             raise Unsupported(f"dtype {dtype}")
         if op is index.one_hot:
             place = self.at(node.args[0], indices[:-1])
-            hit = L.Compare("eq", place, L.FromIndex(indices[-1], place.dtype))
+            hit = L.Compare("eq", L.Cast("int64", place), L.FromIndex(indices[-1], "int64"))  # in a narrow dtype a long axis would wrap
             return L.Select(hit, const(1, node.type.dtype), const(0, node.type.dtype))
         x = [self.at(a, indices) for a in node.args]
         if op is elementwise.where:

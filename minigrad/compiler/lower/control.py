@@ -10,13 +10,13 @@ from ...graph.dims import Dim
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType
-from ...primitives import movement
+from ...primitives import linalg, movement
 from ...primitives.rows import add_at
 from .. import loop_ir as L
 from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
 from .block import Block
-from .schedule import is_movement
+from .schedule import Cluster, is_movement, is_pointwise, schedule, sources
 from .state import Inline, Note, Rows, nest
 from .storage import Stored, extent
 
@@ -79,8 +79,8 @@ def scan(block: Block, node: Node) -> None:
 
 
 class Loop:
-    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step; any other carry has two
-    buffers, for its value before and after a step, or one if a step only adds some slices to it."""
+    """Lowers a loop over time. A carry that is also an output is stored in the stacked output, one row a step. Any other carry has one
+    buffer if a step reads the old value no later than it stores the new one, or only adds some slices to it, else two."""
 
     def __init__(self, block: Block, node: Node):
         attrs = node.attrs
@@ -90,12 +90,14 @@ class Loop:
         self.given = split(node.args, attrs["constants"], self.carries)
         self.after = self.body.outputs[: self.carries]
         self.ys = self.body.outputs[self.carries :]
+        self.plan = schedule(self.body)
         self.t = block.lowering.loop_var()
         self.params_at: dict[Node, Any] = {}
         self.targets: dict[Node, Stored] = {}
         self.copies: list[tuple[Stored, Node]] = []
         self.late: list[tuple[Stored, Stored]] = []
         self.changed: dict[Node, tuple[Stored, Node]] = {}
+        self.renewed: set[Node] = set()  # carries after a step that are stored where they were before it
         self.carried: dict[int, Stored] = {}  # the memory of carries that are no outputs
         self.scratch: list[Stored] = []
         self.results: list[Any] = [None] * len(self.body.outputs)
@@ -124,8 +126,8 @@ class Loop:
         lowering.rows = rows or lowering.rows
         inner = Block(lowering, self.body, self.params_at, self.targets)
         inner.loop = self if self.shared else None
-        inner.replaced = set(self.changed)
-        inner.lower()
+        inner.replaced, inner.renewed = set(self.changed), self.renewed
+        inner.lower(self.plan)
         for now, after in self.changed.values():
             found = inner.view(after)
             if found is not None and found.buffer is not now.buffer:
@@ -242,11 +244,26 @@ class Loop:
             block.copy(now, inline(block, self.given.carries[i]), Note(p))
             if adds_rows(after, p):
                 self.changed[p] = now, after
+            elif self.may_renew(p, after):
+                self.renewed.add(after)
+                self.targets[after] = now
             elif after is not p:
                 goal = block.temporary(p.type, self.node)
                 self.scratch.append(goal)
                 self.write(after, goal)
                 self.late.append((now, goal))
+
+    def may_renew(self, before: Node, after: Node) -> bool:
+        """Whether a carry after a step may be stored where it was before it: nothing reads that later, and what is computed in the same
+        loop nest reads it at the same place."""
+        at, last = self.plan.place.get(after), self.plan.last_use.get(before, -1)
+        if at is None or after in self.targets:
+            return False
+        step = self.plan.steps[at]
+        if last < at:
+            return isinstance(step, Cluster) or after.op is linalg.matmul
+        reads = [same for n in step.nodes for source, same in sources(n) if source is before] if isinstance(step, Cluster) else [False]
+        return last == at and is_pointwise(after) and all(reads)
 
 
 def adds_rows(after: Node, before: Node) -> bool:

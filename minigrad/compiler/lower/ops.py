@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...graph.dims import Shape, identical, symbol_of
+from ...graph.dims import Extent, Shape, identical, product, symbol_of
 from ...graph.ir import Node
-from ...graph.types import WIDE
+from ...graph.nodes import behind_broadcast, is_number
+from ...graph.types import FLOAT, WIDE, TensorType
 from ...primitives import index, movement, reduce
 from .. import loop_ir as L
 from .block import Block
 from .control import cond, inline, scan, while_loop
 from .kernel import kernel
 from .numbers import fit
+from .places import part
 from .random import random
-from .state import Note, Range, Unsupported, const, nest
+from .reductions import TERMS
+from .schedule import real_axes
+from .state import Note, Range, Unsupported, nest
 from .storage import Indices, Stored, extent
 
 Span = tuple[L.Index, L.Index]
@@ -70,7 +74,7 @@ def reshape(block: Block, node: Node) -> None:
 
 def pad(block: Block, node: Node) -> None:
     target, x = block.store(node), node.args[0]
-    block.copy(target, lambda i: const(0, node.type.dtype), Note(node))
+    block.fill(target, 0, Note(node))
     steps = tuple(i + 1 for i in node.attrs["interior"])
     block.copy(target.sliced(node.attrs["low"], steps, x.type.shape), lambda i: block.at(x, i), Note(node))
 
@@ -78,12 +82,14 @@ def pad(block: Block, node: Node) -> None:
 def concat(block: Block, node: Node) -> None:
     if node in block.values:  # a loop has stored it
         return
-    target, axis = block.store(node), node.attrs["axis"]
-    start: list[Any] = [0] * len(target.shape)
-    for x in node.args:
-        part = target.sliced(tuple(start), (1,) * len(start), x.type.shape)
-        block.copy(part, inline(block, x), Note(node))
-        start[axis] = start[axis] + x.type.shape[axis]
+    target = block.values[node] = block.whole(node)
+    for number, x in enumerate(node.args):
+        if (node, number) in block.places.filled:
+            continue
+        if is_number(x):
+            block.fill(part(node, number, target), behind_broadcast(x).value, Note(node))
+        else:
+            block.copy(part(node, number, target), inline(block, x), Note(node))
 
 
 def roll(block: Block, node: Node) -> None:
@@ -107,11 +113,13 @@ def roll(block: Block, node: Node) -> None:
 
 
 def _checked(block: Block, node: Node, position: L.Expr, n: L.Index) -> tuple[list[Any], L.AsIndex]:
-    """Statements that compute an index from data and check its bounds, and the index. Negative indices count from the end."""
+    """Statements that compute an index from data and check its bounds, and the index. Negative indices count from the end; one that int64
+    does not hold is negative there, and out of bounds."""
     raw, name = block.lowering.name("v"), block.lowering.name("v")
     size = L.FromIndex(n, "int64")
     value = L.Read(raw, "int64")
-    wrapped = L.Select(L.Compare("lt", value, L.Const("int64", 0)), L.Binary("add", value, size), value)
+    from_end = L.Select(L.Compare("lt", value, L.Const("int64", 0)), L.Binary("add", value, size), value)
+    wrapped = value if position.dtype == "uint64" else from_end
     good = L.Binary("and", L.Compare("ge", L.Read(name, "int64"), L.Const("int64", 0)), L.Compare("lt", L.Read(name, "int64"), size))
     block.lowering.checks.append((node, n))
     code = len(block.lowering.checks)
@@ -126,7 +134,8 @@ def take(block: Block, node: Node) -> None:
     k = picks.type.ndim
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(x.type.shape[axis]))
     value = block.at(x, (*indices[:axis], position, *indices[axis + k :]))
-    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(indices), value, note=Note(node))])
+    store = L.Store(target.buffer, target.at(indices), value, note=Note(node))
+    block.out += _with_inner(loops, indices, axis + k, made, [store])
 
 
 def position(block: Block, node: Node) -> None:
@@ -137,37 +146,75 @@ def position(block: Block, node: Node) -> None:
 
 
 def scatter(block: Block, node: Node) -> None:
-    axis, (updates, picks) = node.attrs["axis"], node.args
     op, start = ("add", 0) if node.op is index.scatter else ("maximum", index.lowest(node.type.dtype))
-    target = block.store(node)
-    block.copy(target, lambda i: const(start, node.type.dtype), Note(node))
-    _scatter_into(block, node, target, op, updates, picks, axis)
+    target, picks = block.store(node), node.args[1]
+    block.fill(target, start, Note(node))
+    _accumulate(block, node, target, op, product(picks.type.shape), lambda goal: _slices(block, node, goal, op))
 
 
 def add_at(block: Block, node: Node) -> None:
     """In the memory of x if nobody reads x from now on, else in a copy."""
-    updates, picks, x = node.args
+    picks, x = node.args[1:]
     target = block.take_over(x, node)
     if target is None:
         target = block.store(node)
         block.copy(target, inline(block, x), Note(node))
-    _scatter_into(block, node, target, "add", updates, picks, node.attrs["axis"])
+    _accumulate(block, node, target, "add", product(picks.type.shape), lambda goal: _slices(block, node, goal, "add"))
 
 
-def _scatter_into(block: Block, node: Node, target: Stored, op: str, updates: Node, picks: Node, axis: int) -> None:
+def scatter_along(block: Block, node: Node) -> None:
+    axis, (updates, picks), target = node.attrs["axis"], node.args, block.store(node)
+    block.fill(target, 0, Note(node))
+
+    def elements(goal: Stored) -> tuple[L.Stmt, ...]:
+        loops, indices = block.loops(updates.type.shape)
+        made, position = _checked(block, node, block.at(picks, indices), extent(goal.shape[axis]))
+        place = (*indices[:axis], position, *indices[axis + 1 :])
+        return nest(loops, [*made, _combined(goal, "add", place, block.at(updates, indices), Note(node))])
+
+    _accumulate(block, node, target, "add", picks.type.shape[axis], elements)
+
+
+def _accumulate(block: Block, node: Node, target: Stored, op: str, terms: Extent, into: Callable[[Stored], Sequence[L.Stmt]]) -> None:
+    """Add the statements that change the target. If a line of float32 elements may get more terms than it has elements, and many, they are
+    added up in float64: that takes no longer than the terms do."""
+    room = target.shape[node.attrs["axis"]]
+    spare = room - terms
+    never = spare >= 0 if isinstance(spare, int) else spare.lower is not None and spare.lower >= 0
+    if op != "add" or node.type.dtype != FLOAT or never or (isinstance(terms, int) and terms <= TERMS):
+        block.out += into(target)
+        return
+    total = block.lowering.pool.allocate(TensorType(target.shape, WIDE))
+
+    def cast(goal: Stored, source: Stored) -> tuple[L.Stmt, ...]:
+        loops, at = block.loops(goal.shape)
+        return nest(loops, [L.Store(goal.buffer, goal.at(at), L.Cast(goal.buffer.dtype, source.load(at)), note=Note(node))])
+
+    many = L.Compare("gt", L.FromIndex(extent(terms), "int64"), L.FromIndex(extent(room), "int64"))
+    block.out.append(L.If(many, (*cast(total, target), *into(total), *cast(target, total)), tuple(into(target))))
+    block.lowering.pool.release(total)
+
+
+def _slices(block: Block, node: Node, target: Stored, op: str) -> tuple[L.Stmt, ...]:
+    """Statements that combine each slice of updates with the one at its index."""
+    (updates, picks), axis = node.args[:2], node.attrs["axis"]
     k = picks.type.ndim
     loops, indices = block.loops(updates.type.shape)
     made, position = _checked(block, node, block.at(picks, indices[axis : axis + k]), extent(target.shape[axis]))
-    place = (*indices[:axis], position, *indices[axis + k :])
-    value = L.Binary(op, target.load(place), block.at(updates, indices))
-    _with_inner(block, loops, indices, axis + k, made, [L.Store(target.buffer, target.at(place), value, note=Note(node))])
+    body = _combined(target, op, (*indices[:axis], position, *indices[axis + k :]), block.at(updates, indices), Note(node))
+    return _with_inner(loops, indices, axis + k, made, [body])
 
 
-def _with_inner(block: Block, loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> None:
-    """Add a loop nest that computes the index outside the loops over the axes after `axis`."""
+def _combined(target: Stored, op: str, place: Indices, value: L.Expr, text: object) -> L.Store:
+    found = L.Binary(op, target.load(place), L.Cast(target.buffer.dtype, value))
+    return L.Store(target.buffer, target.at(place), found, note=text)
+
+
+def _with_inner(loops: list[Any], indices: Indices, axis: int, made: list[Any], body: list[Any]) -> tuple[L.Stmt, ...]:
+    """A loop nest that computes the index outside the loops over the axes after `axis`."""
     inner = [r for r in loops if r.var in indices[axis:]]
     outer = [r for r in loops if r not in inner]
-    block.out += nest(outer, [*made, *nest(inner, body)])
+    return nest(outer, [*made, *nest(inner, body)])
 
 
 def gather(block: Block, node: Node) -> None:
@@ -176,16 +223,6 @@ def gather(block: Block, node: Node) -> None:
     made, position = _checked(block, node, block.at(picks, indices), extent(x.type.shape[axis]))
     value = block.at(x, (*indices[:axis], position, *indices[axis + 1 :]))
     block.out += nest(loops, [*made, L.Store(target.buffer, target.at(indices), value, note=Note(node))])
-
-
-def scatter_along(block: Block, node: Node) -> None:
-    axis, (updates, picks), target = node.attrs["axis"], node.args, block.store(node)
-    block.copy(target, lambda i: const(0, node.type.dtype), Note(node))
-    loops, indices = block.loops(updates.type.shape)
-    made, position = _checked(block, node, block.at(picks, indices), extent(target.shape[axis]))
-    place = (*indices[:axis], position, *indices[axis + 1 :])
-    value = L.Binary("add", target.load(place), block.at(updates, indices))
-    block.out += nest(loops, [*made, L.Store(target.buffer, target.at(place), value, note=Note(node))])
 
 
 # ---- along one axis
@@ -217,20 +254,50 @@ def _first_read(block: Block, node: Node, axis: int) -> int | None:
 
 def argmax(block: Block, node: Node) -> None:
     """The position of the first largest element, or of the first NaN."""
-    x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
+    x, axis = node.args[0], node.attrs["axis"]
+    if any(a > axis for a in real_axes(x.type.shape)):
+        _argmax_of_rows(block, node)
+        return
+    target = block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
     dtype = str(x.type.dtype)
     best, where, value = (block.lowering.name(p) for p in ("a", "a", "v"))
     j = block.lowering.loop_var()
-    new, old = L.Read(value, dtype), L.Read(best, dtype)
-    better: L.Expr = L.Compare("gt", new, old)
-    if x.type.is_float:
-        better = L.Binary("or", better, L.Binary("and", L.Compare("ne", new, new), L.Compare("eq", old, old)))
-    step = [L.Let(value, block.at(x, line(j))), L.If(better, (L.Assign(best, new), L.Assign(where, L.FromIndex(j, "int64"))))]
+    better = _better(L.Read(value, dtype), L.Read(best, dtype))
+    step = [
+        L.Let(value, block.at(x, line(j))),
+        L.If(better, (L.Assign(best, L.Read(value, dtype)), L.Assign(where, L.FromIndex(j, "int64")))),
+    ]
     first = [L.Declare(best, block.at(x, line(L.Literal(0)))), L.Declare(where, L.Const("int64", 0))]
     outer = tuple(i for a, i in enumerate(line(L.Literal(0))) if a != axis)
     done = L.Store(target.buffer, target.at(outer), L.Read(where, "int64"), note=Note(node))
     block.out += nest(loops, [*first, L.For(j, extent(x.type.shape[axis]), tuple(step)), done])
+
+
+def _argmax_of_rows(block: Block, node: Node) -> None:
+    """All lines of an axis other than the last at once: a row is compared with the largest elements so far."""
+    x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
+    largest = block.temporary(TensorType(target.shape, x.type.dtype), node)
+    block.copy(largest, lambda i: block.at(x, (*i[:axis], L.Literal(0), *i[axis:])), Note(node))
+    block.copy(target, lambda i: L.Const("int64", 0), Note(node))
+    loops, line = _lines(block, x.type.shape, axis)
+    j, dtype = block.lowering.loop_var(), str(x.type.dtype)
+    place = tuple(i for a, i in enumerate(line(j)) if a != axis)
+    value, best, better = (block.lowering.name("v") for _ in range(3))
+    new, old, hit = L.Read(value, dtype), L.Read(best, dtype), L.Read(better, "bool")
+    made = [L.Let(value, block.at(x, line(j))), L.Let(best, largest.load(place)), L.Let(better, _better(new, old))]
+    where = L.Select(hit, L.FromIndex(j, "int64"), target.load(place))
+    save = L.Store(largest.buffer, largest.at(place), L.Select(hit, new, old)), L.Store(target.buffer, target.at(place), where)
+    before = sum(r.var in line(j)[:axis] for r in loops)
+    block.emit([*loops[:before], Range(j, extent(x.type.shape[axis])), *loops[before:]], [*made, *save], loops)
+
+
+def _better(new: L.Expr, old: L.Expr) -> L.Expr:
+    """Whether an element comes before the best so far: it is larger, or the first NaN."""
+    more = L.Compare("gt", new, old)
+    if new.dtype not in L.FLOATS:
+        return more
+    return L.Binary("or", more, L.Binary("and", L.Compare("ne", new, new), L.Compare("eq", old, old)))
 
 
 def cumulative(block: Block, node: Node) -> None:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .block import Block
 
 FOLD = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum"}
-SHORT = 1024  # a sum of at most so many terms, their number literal, that accumulates in a register is not blocked: it vectorises
 TERMS = 64  # the largest number of terms of a block
+# A sum of at most so many terms, their number literal, is not blocked if it accumulates in a register: a vector has four lanes or more.
+SHORT = 4 * TERMS
 
 
 def is_blocked(node: Node) -> bool:
@@ -105,13 +106,13 @@ class Nest:
 
     def accumulate_in_memory(self, node: Node, target: Stored, outer: Indices, x: L.Expr) -> None:
         zero = const(identity(node), node.type.dtype)
-        self.block.copy(target, lambda i: zero, "")
+        self.block.fill(target, identity(node), "")
         place, sum_ = target.at(outer), target.load(outer)
         self.body.append(L.Store(target.buffer, place, L.Binary(FOLD[node.op.name], sum_, x), note=Note(node)))
         if self.divided is None or not is_blocked(node):
             return
         total = self.block.lowering.pool.allocate(TensorType(target.shape, WIDE))
-        self.block.copy(total, lambda i: const(0, WIDE), "")
+        self.block.fill(total, 0, "")
         more = L.Binary("add", total.load(outer), L.Cast(str(WIDE), sum_))
         self.closing += [L.Store(total.buffer, total.at(outer), more), L.Store(target.buffer, place, zero)]
         self.sums.append((target, total))

@@ -7,7 +7,7 @@ another step reads it, or if its own step reads it at another index; all other v
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, takewhile
 
@@ -103,6 +103,7 @@ class Schedule:
     steps: list[Step]
     stored: set[Node]
     last_use: dict[Node, int]
+    place: dict[Node, int]  # the step that computes each node
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -114,6 +115,7 @@ def schedule(graph: Graph) -> Schedule:
         if is_leaf(node) or is_movement(node):
             continue
         place[node] = _put(steps, node, place, clusters)
+    _delay(steps, place, graph.outputs)
     steps = [part for step in steps for part in _parts(step)]
     place = {node: at for at, step in enumerate(steps) for node in (step.nodes if isinstance(step, Cluster) else [step.node])}
     stored = {o for o in graph.outputs if not is_leaf(o) and not is_movement(o)} | {n for n in place if isinstance(steps[place[n]], Single)}
@@ -132,7 +134,7 @@ def schedule(graph: Graph) -> Schedule:
         if node.op is movement.reshape:  # a view may share the memory of its source, which must live as long
             source = next(iter(sources(node)))[0]
             last_use[source] = max(last_use[source], last_use.get(node, 0))
-    return Schedule(steps, {n for n in stored if n in place}, last_use)
+    return Schedule(steps, {n for n in stored if n in place}, last_use, place)
 
 
 def _holder(out: Node) -> Node:
@@ -171,12 +173,51 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[H
     return alike[-1]
 
 
+def _delay(steps: list[Step], place: dict[Node, int], outputs: Sequence[Node]) -> None:
+    """Move elementwise nodes to the later cluster that alone reads their values, at its own index: there they stay in registers."""
+    readers: dict[Node, list[tuple[Node, bool]]] = {}
+    for node in (*place, *map(_holder, outputs)):
+        for source, same in sources(node):
+            if place.get(source) != place.get(node):
+                readers.setdefault(source, []).append((node, same and node in place and is_pointwise(source)))
+    for at in reversed(range(len(steps))):
+        step = steps[at]
+        if isinstance(step, Single):
+            continue
+        for nodes in _connected(step.nodes):
+            found = {(place.get(r, at), same) for n in nodes for r, same in readers.get(n, ())}
+            goal, same = found.pop() if len(found) == 1 else (at, False)
+            later = steps[goal]
+            if same and isinstance(later, Cluster) and len(later.nodes) + len(nodes) <= LARGEST and not _keeps_more(nodes, place, readers):
+                moved = dict.fromkeys(nodes, goal)
+                later.nodes[:0] = nodes
+                step.nodes = [n for n in step.nodes if n not in moved]
+                place |= moved
+    steps[:] = [step for step in steps if isinstance(step, Single) or step.nodes]
+
+
+def _keeps_more(nodes: Sequence[Node], place: Container[Node], readers: Container[Node]) -> bool:
+    """Whether there are more values of full size, computed before, that the nodes read than values of theirs that are read later."""
+    read = {source for n in nodes for source, same in sources(n) if same and source in place}
+    return len(read.difference(nodes)) > sum(n in readers for n in nodes)
+
+
 def _parts(step: Step) -> list[Step]:
     """A large cluster as several, which read no values of each other. LLVM's compile time grows faster than the length of a loop body."""
     if isinstance(step, Single) or len(step.nodes) <= LARGE:
         return [step]
+    parts: list[list[Node]] = [[]]
+    for nodes in _connected(step.nodes):
+        if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
+            parts.append([])
+        parts[-1] += nodes
+    return [Cluster(step.domain, step.axes if any(n.op in REDUCTIONS for n in nodes) else None, nodes) for nodes in parts]
+
+
+def _connected(cluster: Sequence[Node]) -> list[list[Node]]:
+    """The nodes of a cluster in groups that read no values of each other."""
     group: dict[Node, list[Node]] = {}  # a node -> the nodes that it is connected with
-    for node in step.nodes:
+    for node in cluster:
         joined = list({id(group[s]): group[s] for s, _ in sources(node) if s in group}.values())
         largest = max(joined, key=len, default=[])
         for other in joined:
@@ -185,9 +226,4 @@ def _parts(step: Step) -> list[Step]:
                 group |= dict.fromkeys(other, largest)
         largest.append(node)
         group[node] = largest
-    parts: list[list[Node]] = [[]]
-    for nodes in {id(g): g for g in group.values()}.values():
-        if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
-            parts.append([])
-        parts[-1] += nodes
-    return [Cluster(step.domain, step.axes if any(n.op in REDUCTIONS for n in nodes) else None, nodes) for nodes in parts]
+    return list({id(g): g for g in group.values()}.values())

@@ -85,6 +85,13 @@ class Stored:
         offset = self.at([extent(a) for a in start])
         return Stored(self.buffer, offset, tuple(s * k for s, k in zip(self.strides, step, strict=True)), shape)
 
+    def around(self, start: Shape, shape: Shape) -> Stored:
+        """The view of which this one is the slice from `start` on, with steps of 1."""
+        offset = self.offset
+        for a, s in zip(start, self.strides, strict=True):
+            offset = offset - extent(a) * s
+        return Stored(self.buffer, offset, self.strides, shape)
+
     def flipped(self, axes: Sequence[int]) -> Stored:
         offset, strides = self.offset, list(self.strides)
         for a in axes:

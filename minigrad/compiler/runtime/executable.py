@@ -20,7 +20,7 @@ from ..index import evaluate
 from ..llvm.work_board import MOST_THREADS, THREADS, TICKET
 from ..lower.program import Lowered, shared_work
 from .interrupt import LONG, interruptible
-from .link import kernels
+from .kernel import kernels
 from .worker import new_board, submit, threads
 
 THREAD_WORK = 2**22  # multiplications that a thread of a phase must have for one more to be faster, some 50 µs
@@ -30,10 +30,11 @@ KEPT_SIZES = 256
 
 @dataclass
 class Known:
-    """What is known of a program for given sizes: for each phase, how many threads have enough work; the time of the last long call;
-    the places of local buffers, for guarded calls."""
+    """What is known of a program for given sizes: for each phase, how many threads have enough work, and the most of these; the time of
+    the last long call; the places of local buffers, for guarded calls."""
 
     threads: list[int]
+    most: int
     seconds: float = LONG
     locals: Any = None
 
@@ -56,7 +57,7 @@ class Executable:
         if not self.kernels:
             return
         arena = self.take_arena(numbers)
-        problem = self.call([*arrays, *self.lowered.constants], outputs, numbers, arena)
+        problem = self.call((*arrays, *self.lowered.constants, *outputs), numbers, arena)
         if problem is not None:
             raise problem
         self.keep_arena(numbers, arena)
@@ -74,17 +75,14 @@ class Executable:
         if len(self.arenas) > KEPT_ARENAS:
             self.arenas.pop(next(iter(self.arenas)))
 
-    def call(
-        self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray], numbers: tuple[int, ...], arena: np.ndarray
-    ) -> MinigradError | None:
-        """Run on the graph's params and constants. Returns the error of a failed check; no thread writes after the return."""
+    def call(self, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> MinigradError | None:
+        """Run on the graph's params, constants and outputs. Returns the error of a failed check; no thread writes after the return."""
         known = self.known(numbers)
-        arrays = (*inputs, *outputs)
         if known.seconds < LONG and not self.endless:
-            code, value = self._phases(known.threads, arrays, numbers, arena)
+            code, value = self._phases(known, arrays, numbers, arena)
         else:
             began = time.perf_counter()
-            code, value = interruptible(partial(self._phases, known.threads, arrays, numbers, arena))
+            code, value = interruptible(partial(self._phases, known, arrays, numbers, arena))
             known.seconds = time.perf_counter() - began
         if not code:
             return None
@@ -98,18 +96,18 @@ class Executable:
         problem = f"index {value} out of bounds for an axis of size {evaluate(length, named(self.lowered, numbers))}"
         return BoundsError(message(node.attrs.get("what", node.op.name), problem, place=node.origin))
 
-    def _phases(self, wanted: list[int], arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
+    def _phases(self, known: Known, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> tuple[int, int]:
         """Run one phase after the other. Returns the code and the value of the first failed check, or (0, 0).
 
         No call waits for a worker. Raises a worker's exception if one has ended with it by then."""
-        most = threads() if max(wanted) > 1 else 1
+        most = min(known.most, threads()) if known.most > 1 else 1
         if most == 1:
             for kernel in self.kernels:
                 found = kernel.call(arrays, numbers, arena)
                 if found[0]:
                     return found
             return 0, 0
-        boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, wanted, strict=True) if n > 1}
+        boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, known.threads, strict=True) if n > 1}
 
         def help(number: int) -> None:  # a worker may start after the call has returned: its job keeps the arrays alive
             for kernel, board in boards.items():
@@ -137,7 +135,8 @@ class Executable:
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:
     works = (shared_work(p.body, named(lowered, numbers)) for p in lowered.phases)
-    return Known([min(max(work // THREAD_WORK, 1), MOST_THREADS) for work in works])
+    wanted = [min(max(work // THREAD_WORK, 1), MOST_THREADS) for work in works]
+    return Known(wanted, max(wanted, default=1))
 
 
 def named(lowered: Lowered, numbers: tuple[int, ...]) -> dict[str, int]:

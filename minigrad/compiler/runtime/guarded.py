@@ -79,7 +79,7 @@ def run_guarded(executable: Executable, arrays: Sequence[np.ndarray], outputs: S
         copy[...] = array
     arena = executable.take_arena(numbers)
     poison(arena)
-    problem = executable.call(inputs, results, numbers, arena)
+    problem = executable.call(tuple(copies), numbers, arena)
     harm = places.harm(block) or _locals(executable, numbers).harm(memory.aligned(arena)) or _changed(places.places, inputs, given)
     if harm is not None:
         raise MemoryFault(_fault_message(executable.lowered, harm, named(executable.lowered, numbers)))

@@ -1,92 +1,238 @@
-"""What a call asks of many arrays at once, as machine code on the array objects: whether they fit, and that they become read-only."""
+"""What a call asks of many objects at once, in machine code: the arrays of its arguments, memory for its results, these as tensors, and the
+call of a kernel."""
 
 from __future__ import annotations
 
-import ctypes
+import struct
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
+from ...graph.ir import Node, new_id
+from ...graph.nodes import CONSTANT, NO_ATTRS, PARAMETER
+from ...graph.types import TensorType
+from ...tensor import Tensor
 from ..llvm.entry import ARRAY_DATA
-from ..llvm.functions import Unit
-from ..llvm.llvm_text import Text
-from .link import link
-from .memory import TUPLE_ITEMS
+from .builtin import BYTES, COUNT, LIST_ITEMS, TYPE, Body, Builtin, slot
+from .memory import TUPLE_ITEMS, maker
 
 # Offsets by NumPy's C interface. In an array, the number of axes, the lengths, the strides, the base, the dtype and the flags stand after
 # the data pointer. A dtype begins with the type of its scalars, two letters, and the byte order. There are several objects for one dtype.
-TYPE, AXES, LENGTHS, DTYPE, FLAGS = ARRAY_DATA - 8, ARRAY_DATA + 8, ARRAY_DATA + 16, ARRAY_DATA + 40, ARRAY_DATA + 48
-SCALARS, BYTE_ORDER = object.__basicsize__, object.__basicsize__ + 10
+AXES, LENGTHS, DTYPE, FLAGS = ARRAY_DATA + 8, ARRAY_DATA + 16, ARRAY_DATA + 40, ARRAY_DATA + 48
+SCALARS, BYTE_ORDER = ARRAY_DATA, ARRAY_DATA + 10
 ORDERLY, WRITEABLE = 0x101, 0x400  # C-contiguous and aligned
+MOST_AXES = 64
+
+IDS = new_id.__self__  # type: ignore[attr-defined]  # the iterator that it belongs to
+NODE, GRADIENT = slot(Tensor, "node"), slot(Tensor, "_gradient")
+FIELDS = {name: slot(Node, name) for name in Node.__slots__ if name != "__weakref__"}
+
+Entry = tuple[tuple[Any, ...], np.dtype]  # lengths that are numbers, and a dtype
+
+# ---- arguments
+
+# What stands among arguments: parameters or results of compiled functions of them; results that have a history.
+TRAINED, RECORDED = 1, 3
+Taken = tuple[tuple[np.ndarray, ...], int]
 
 
-class Types:
-    """Dtypes and shapes of a sequence of arrays."""
-
-    def __init__(self, types: Sequence[tuple[tuple[int, ...], np.dtype]]):
-        self.count = len(types)
-        records = [n for shape, d in types for n in (id(np.ndarray), id(d.type), ord(d.byteorder), len(shape), *shape)]
-        self.records = (ctypes.c_int64 * len(records))(*records)
-
-    def fit(self, arrays: tuple[Any, ...]) -> bool:
-        """Whether these are arrays of just these dtypes and shapes, C-contiguous and aligned. Objects that are no arrays do not fit."""
-        return len(arrays) == self.count and bool(_functions()[0](id(arrays) + TUPLE_ITEMS, self.count, self.records))
+def taker(types: Sequence[Entry], numbers: Sequence[type | None]) -> Callable[[list[Any]], Taken | None]:
+    """A function that gives the arrays of leaves, and what stands among them, if they are tensors and arrays of just these shapes and
+    dtypes, C-contiguous and aligned, and numbers where `numbers` has their class. It gives None for other leaves."""
+    words = [len(types)]
+    for (shape, dtype), number in zip(types, numbers, strict=True):
+        words += [0 if number is None else id(number), id(dtype.type), ord(dtype.byteorder), len(shape), *shape]
+    return _TAKE.bound((struct.pack(f"{len(words)}q", *words), Tensor, Node, np.ndarray, np.asarray, None, False))
 
 
-def freeze(arrays: tuple[np.ndarray, ...]) -> None:
-    """Make arrays read-only."""
-    _functions()[1](id(arrays) + TUPLE_ITEMS, len(arrays))
+def _take(body: Body) -> None:
+    """(leaves) -> (arrays, what stands among them)"""
+    words, tensor, node, array_type, asarray, none, false = body.items("%own", 7)
+    leaves, count = body.item("%args", 0), body.load(words, BYTES, "i64")
+    with body.when(body.other(body.load(leaves, COUNT, "i64"), count, "i64"), leaves=True):
+        body.hold(none)
+        body.give(none)
+    found, among, word = body.variable("null"), body.variable("0", "i64"), body.variable(body.at(words, BYTES + 8))
+    arrays = body.call("ptr", "PyTuple_New", ("i64", count))
+    with body.when(body.same(arrays, "null"), leaves=True):
+        body.give("null")
+    with body.loop(count) as i:
+        leaf, record = body.item(body.load(leaves, LIST_ITEMS), i), body.get(word)
+        kind, number = body.load(leaf, TYPE), body.load(record, 0)
+        body.set(found, leaf)
+        with body.when(body.other(number, "null")):
+            body.go_if(body.other(kind, number), "refused")
+            body.set(found, body.made("PyObject_CallOneArg", ("ptr", asarray), ("ptr", leaf)))
+        with body.when(body.same(number, "null")):
+            with body.when(body.same(kind, tensor)):
+                body.set(found, _value(body, body.load(leaf, NODE), node, false, among))
+            body.hold(body.get(found))
+        array = body.get(found)
+        body.set(body.place(body.at(arrays, TUPLE_ITEMS), i), array)
+        body.go_if(body.other(body.load(array, TYPE), array_type), "refused")
+        body.set(word, _fit(body, array, record))
+    body.give(body.pair(arrays, body.made("PyLong_FromLongLong", ("i64", body.get(among, "i64")))))
+    body.label("refused")
+    body.drop(arrays)
+    body.hold(none)
+    body.give(none)
+    body.label("failed")
+    body.drop(arrays)
+    body.give("null")
 
 
-@cache
-def _functions() -> tuple[Callable[..., int], Callable[..., None]]:
-    found = link([Unit("mg_fit", _fit(), plain=False), Unit("mg_freeze", _freeze(), plain=False)])
-    fit = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(found["mg_fit"])
-    return fit, ctypes.PYFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(found["mg_freeze"])
+def _value(body: Body, node: str, node_type: str, false: str, among: str) -> str:
+    """The value of a node, which may be None. Notes what stands among the leaves."""
+    body.go_if(body.same(node, "null"), "refused")
+    kind = body.load(node, TYPE)
+    with body.when(body.other(kind, node_type)):
+        is_node = body.call("i32", "PyType_IsSubtype", ("ptr", kind), ("ptr", node_type))
+        body.go_if(body.emit(f"icmp eq i32 {is_node}, 0"), "refused")
+
+    def note(what: int) -> None:
+        body.set(among, body.emit(f"or i64 {body.get(among, 'i64')}, {what}"), "i64")
+
+    with body.when(body.other(body.load(node, FIELDS["tracked"]), false)):
+        note(TRAINED)
+        args = body.load(node, FIELDS["args"])
+        with body.when(body.same(args, "null")):  # a class of nodes that makes them when they are asked for
+            note(RECORDED)
+        with body.when(body.other(args, "null")), body.when(body.other(body.load(args, COUNT, "i64"), "0", "i64")):
+            note(RECORDED)
+    value = body.load(node, FIELDS["value"])
+    body.go_if(body.same(value, "null"), "refused")
+    return value
 
 
-def _fit() -> str:
-    """i64 mg_fit(objects, count, records): 1 if each is an array of its record (its types, byte order, axes, lengths), else 0."""
-    text = Text()
-    text.do("%record = alloca ptr")
-    text.do("store ptr %records, ptr %record")
+def _fit(body: Body, array: str, record: str) -> str:
+    """Go to `refused` unless the array has the types, byte order and lengths of its record. Returns the address of the next record."""
 
-    def refuse(kind: str, a: str, b: str) -> None:
-        with text.when(text.emit(f"icmp ne {kind} {a}, {b}"), leaves=True):
-            text.do("ret i64 0")
+    def require(found: str, wanted: str, kind: str = "i64") -> None:
+        body.go_if(body.other(found, wanted, kind), "refused")
 
-    with text.loop("%count") as i:
-        item = text.emit(f"load ptr, ptr {text.emit(f'getelementptr ptr, ptr %objects, i64 {i}')}")
-
-        def part(offset: int, kind: str, of: str = item) -> str:
-            return text.emit(f"load {kind}, ptr {text.emit(f'getelementptr i8, ptr {of}, i64 {offset}')}")
-
-        record = text.emit("load ptr, ptr %record")
-        refuse("i64", part(TYPE, "i64"), part(0, "i64", record))
-        dtype = part(DTYPE, "ptr")
-        refuse("i64", part(SCALARS, "i64", dtype), part(8, "i64", record))
-        refuse("i64", text.emit(f"sext i8 {part(BYTE_ORDER, 'i8', dtype)} to i64"), part(16, "i64", record))
-        refuse("i32", text.emit(f"and i32 {part(FLAGS, 'i32')}, {ORDERLY}"), str(ORDERLY))
-        axes = part(24, "i64", record)
-        refuse("i64", text.emit(f"sext i32 {part(AXES, 'i32')} to i64"), axes)
-        lengths, wanted = part(LENGTHS, "ptr"), text.emit(f"getelementptr i64, ptr {record}, i64 4")
-        with text.loop(axes, "axis") as k:
-            found = [text.emit(f"load i64, ptr {text.emit(f'getelementptr i64, ptr {p}, i64 {k}')}") for p in (lengths, wanted)]
-            refuse("i64", *found)
-        text.do(f"store ptr {text.emit(f'getelementptr i64, ptr {wanted}, i64 {axes}')}, ptr %record")
-    lines = "\n".join(text.lines)
-    return f"define i64 @mg_fit(ptr %objects, i64 %count, ptr %records) {{\nentry:\n{lines}\n  ret i64 1\n}}"
+    dtype = body.load(array, DTYPE)
+    require(body.load(dtype, SCALARS, "i64"), body.load(record, 8, "i64"))
+    require(body.emit(f"sext i8 {body.load(dtype, BYTE_ORDER, 'i8')} to i64"), body.load(record, 16, "i64"))
+    require(body.emit(f"and i32 {body.load(array, FLAGS, 'i32')}, {ORDERLY}"), str(ORDERLY), "i32")
+    axes, lengths, wanted = body.load(record, 24, "i64"), body.load(array, LENGTHS), body.at(record, 32)
+    require(body.emit(f"sext i32 {body.load(array, AXES, 'i32')} to i64"), axes)
+    with body.loop(axes, "axis") as k:
+        require(*(body.emit(f"load i64, ptr {body.place(p, k, 'i64')}") for p in (lengths, wanted)))
+    return body.place(wanted, axes, "i64")
 
 
-def _freeze() -> str:
-    """void mg_freeze(objects, count)."""
-    text = Text()
-    with text.loop("%count") as i:
-        item = text.emit(f"load ptr, ptr {text.emit(f'getelementptr ptr, ptr %objects, i64 {i}')}")
-        flags = text.emit(f"getelementptr i8, ptr {item}, i64 {FLAGS}")
-        before = text.emit(f"load i32, ptr {flags}")
-        text.do(f"store i32 {text.emit(f'and i32 {before}, {~WRITEABLE}')}, ptr {flags}")
-    lines = "\n".join(text.lines)
-    return f"define void @mg_freeze(ptr %objects, i64 %count) {{\nentry:\n{lines}\n  ret void\n}}"
+# ---- results
+
+
+def allocator(entries: Sequence[Entry]) -> Callable[[], tuple[np.ndarray, ...]]:
+    """A function that gives memory for arrays of these shapes and dtypes."""
+    makers = [(maker(*entry), *entry) for entry in entries]
+    return _ALLOCATE.bound((tuple((None if make is np.empty else make, *entry) for make, *entry in makers), np.ndarray, None))
+
+
+def _allocate(body: Body) -> None:
+    """() -> arrays. Small ones come from NumPy at once."""
+    entries, array_type, none = body.items("%own", 3)
+    count, lengths = body.load(entries, COUNT, "i64"), body.emit(f"alloca [{MOST_AXES} x i64]")
+    found = body.variable("null")
+    arrays = body.call("ptr", "PyTuple_New", ("i64", count))
+    with body.when(body.same(arrays, "null"), leaves=True):
+        body.give("null")
+    with body.loop(count) as i:
+        entry = body.item(body.at(entries, TUPLE_ITEMS), i)
+        make, shape, dtype = body.items(entry, 3)
+        with body.when(body.same(make, none)):
+            axes = body.load(shape, COUNT, "i64")
+            with body.loop(axes, "axis") as k:
+                length = body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(shape, TUPLE_ITEMS), k)))
+                body.set(body.place(lengths, k, "i64"), length, "i64")
+            body.hold(dtype)  # which the function takes
+            size = "i32", body.emit(f"trunc i64 {axes} to i32")
+            operands = [("ptr", array_type), ("ptr", dtype), size, ("ptr", lengths), ("ptr", "null"), ("ptr", "null"), ("i32", "0")]
+            body.set(found, body.made("mg_new_array", *operands, ("ptr", "null")))
+        with body.when(body.other(make, none)):
+            given = body.at(entry, TUPLE_ITEMS + 8)
+            body.set(found, body.made("PyObject_Vectorcall", ("ptr", make), ("ptr", given), ("i64", "2"), ("ptr", "null")))
+        body.set(body.place(body.at(arrays, TUPLE_ITEMS), i), body.get(found))
+    body.give(arrays)
+    body.label("failed")
+    body.drop(arrays)
+    body.give("null")
+
+
+def wrapper(types: Sequence[TensorType], names: Sequence[str | None]) -> Callable[..., list[Tensor]]:
+    """A function of operations, arrays and a place that makes the arrays read-only, and gives tensors without history: of each, its node's
+    operation, type, value, name and place. It does what `leaf_tensor(Node(…))` does."""
+    return _WRAP.bound((tuple(types), tuple(names), Tensor, Node, CONSTANT, PARAMETER, (), NO_ATTRS, IDS, None, True, False))
+
+
+def _wrap(body: Body) -> None:
+    """(operations, arrays, place) -> tensors"""
+    types, names, tensor_type, node_type, constant, parameter, args, attrs, ids, none, true, false = body.items("%own", 12)
+    ops, arrays, place = (body.item("%args", i) for i in range(3))
+    count = body.load(arrays, COUNT, "i64")
+    tensors = body.call("ptr", "PyList_New", ("i64", count))
+    with body.when(body.same(tensors, "null"), leaves=True):
+        body.give("null")
+    with body.loop(count) as i:
+        op, array, type_, name = (body.item(body.at(of, TUPLE_ITEMS), i) for of in (ops, arrays, types, names))
+        tensor = body.made("PyType_GenericAlloc", ("ptr", tensor_type), ("i64", "0"))
+        body.set(body.place(body.load(tensors, LIST_ITEMS), i), tensor)
+        node = body.made("PyType_GenericAlloc", ("ptr", node_type), ("i64", "0"))
+        body.store(node, tensor, NODE)
+        body.store(body.made("PyIter_Next", ("ptr", ids)), node, FIELDS["id"])
+        tracked = body.emit(f"select i1 {body.same(op, constant)}, ptr {false}, ptr {true}")
+        known = {"op": op, "args": args, "attrs": attrs, "type": type_, "value": array, "name": name, "place": place, "tracked": tracked}
+        for field, value in (known | {"learned": none, "signature": none}).items():
+            body.put(value, node, FIELDS[field])
+        flags = body.emit(f"and i32 {body.load(array, FLAGS, 'i32')}, {~WRITEABLE}")
+        body.store(flags, array, FLAGS, "i32")
+        is_parameter = body.same(op, parameter)
+        with body.when(is_parameter):
+            body.put(none, tensor, GRADIENT)
+            body.store(body.made("PyWeakref_NewRef", ("ptr", tensor), ("ptr", "null")), node, FIELDS["_holder"])
+        with body.when(body.other(op, parameter)):
+            body.put(none, node, FIELDS["_holder"])
+    body.give(tensors)
+    body.label("failed")
+    body.drop(tensors)
+    body.give("null")
+
+
+# ---- kernels
+
+
+def caller(address: int, sizes: int) -> Callable[..., tuple[int, int]]:
+    """A function of arrays, run-time sizes, working memory, the address of a board or 0, and whether a worker calls. It calls the kernel at
+    the address without the interpreter's lock, and gives the code and the value of a failed check, or (0, 0).
+
+    A tuple holds the addresses of its objects one after the other: it is the table that the kernel reads."""
+    return _CALL.bound((struct.pack("2q", address, sizes), (0, 0)))
+
+
+def _call(body: Body) -> None:
+    """(arrays, sizes, arena, board, worker) -> (code, value)"""
+    words, fine = body.items("%own", 2)
+    arrays, sizes, arena, board, worker = (body.item("%args", i) for i in range(5))
+    kernel, count = body.load(words, BYTES), body.load(words, BYTES + 8, "i64")
+    slots = body.emit(f"alloca i64, i64 {body.emit(f'add i64 {count}, 1')}")
+    with body.loop(count) as i:
+        size = body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(sizes, TUPLE_ITEMS), i)))
+        body.set(body.place(slots, i, "i64"), size, "i64")
+    where, by_worker = body.call("ptr", "PyLong_AsVoidPtr", ("ptr", board)), body.call("i64", "PyLong_AsLongLong", ("ptr", worker))
+    state = body.call("ptr", "PyEval_SaveThread")
+    table = body.at(arrays, TUPLE_ITEMS)
+    code = body.emit(f"call i64 {kernel}(ptr {table}, ptr {slots}, ptr {arena}, ptr {where}, i64 {by_worker})")
+    body.call("void", "PyEval_RestoreThread", ("ptr", state))
+    with body.when(body.emit(f"icmp eq i64 {code}, 0"), leaves=True):
+        body.hold(fine)
+        body.give(fine)
+    value = body.get(body.place(slots, count, "i64"), "i64")
+    body.give(body.pair(*[body.made("PyLong_FromLongLong", ("i64", n)) for n in (code, value)]))
+    body.label("failed")
+    body.give("null")
+
+
+_TAKE, _ALLOCATE = Builtin("mg_take", 1, _take), Builtin("mg_allocate", 0, _allocate)
+_WRAP, _CALL = Builtin("mg_wrap", 3, _wrap), Builtin("mg_call", 5, _call)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..llvm.work_board import Mark
 from .executable import Executable
-from .link import Kernel, kernels
+from .kernel import Kernel, kernels
 from .worker import new_board
 
 ROUNDS = 5  # each interval counts with its least time

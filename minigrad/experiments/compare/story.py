@@ -65,21 +65,30 @@ def config_of(row: Row, entry: Entry, seed: int, quick: bool = False) -> Config:
     return Config.of(row.task, entry.model, **{**shared, **entry.settings, **small}, seed=seed)
 
 
-def measured(run: Run, row: Row, quick: bool = False) -> dict[str, float]:
-    """{point: the mean of the row's measure}, of fresh sequences by the newest checkpoint; kept in the run's folder."""
+def measured(run: Run, row: Row, at_test: Mapping[str, Any] = {}, quick: bool = False) -> dict[str, float]:
+    """{point: the mean of the row's measure}, of fresh sequences by the newest checkpoint; kept in the run's folder.
+
+    at_test   attributes of the model that are others than in training
+    """
     kept, step = run.folder / "points.json", max(run.checkpoints.steps())
     found = json.loads(kept.read_text()) if kept.exists() else {}
-    if found.get("step") != step:
-        found = {"step": step}
+    if (found.get("step"), found.get("at_test", {})) != (step, dict(at_test)):
+        found = {"step": step, **({"at_test": dict(at_test)} if at_test else {})}
     model = None
     for words, changes in row.points.items():
         if words not in found:
-            model = run.restore()[0] if model is None else model
+            model = _changed(run.restore()[0], at_test) if model is None else model
             small = {k: v for k, v in QUICK.items() if k in changes} if quick else {}
             sample = run.experiment.measure(model, 10 if quick else SEQUENCES, 2**62, **{**changes, **small})
             found[words] = sample.means[row.measure]
     kept.write_text(json.dumps(found) + "\n")
     return {words: found[words] for words in row.points}
+
+
+def _changed(model: Any, attributes: Mapping[str, Any]) -> Any:
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model
 
 
 # ---- the table
@@ -93,7 +102,7 @@ def section(number: int, runs: Mapping[str, Run], quick: bool = False) -> str:
     for entry in row.entries:
         seeds = [run for name, run in runs.items() if name.rpartition("-seed=")[0] == place + folder_of(entry)]
         if seeds:
-            lines.append(_line(row, entry, form, seeds, [measured(run, row, quick) for run in seeds]))
+            lines.append(_line(row, entry, form, seeds, [measured(run, row, entry.at_test, quick) for run in seeds]))
     head = ["", "state", "published", *row.points, "learned", "expected", "found"]
     decides = [*row.points][-1]
     about = [

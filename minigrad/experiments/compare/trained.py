@@ -12,6 +12,7 @@ import numpy as np
 from ... import random, tree
 from ...compiled import jit
 from ...models.attention import AttentiveLSTM
+from ...models.encoder import Encoded
 from ...models.hopfield import HopfieldNetwork
 from ...models.transformer import Transformer
 from ..run import Experiment, Run
@@ -62,6 +63,8 @@ def wrong_bits(outputs: Any, targets: np.ndarray, mask: np.ndarray) -> float:
 def state_floats(model: Any, length: int) -> int:
     """Numbers that a model carries from step to step; for attention after `length` steps, with all the states that it looks back on:
     a transformer's keys and values, a Hopfield network's patterns."""
+    if isinstance(model, Encoded):
+        return state_floats(model.model, length)
     if isinstance(model, Transformer):
         return length * 2 * model.width * len(model.blocks)
     if isinstance(model, HopfieldNetwork):

@@ -130,7 +130,7 @@ def _applied(eqn: Any, args: Tensors) -> list[Tensor]:
 
 def _by_rule(eqn: Any, args: Tensors) -> Any:
     name = eqn.primitive.name
-    params = {k: v for k, v in eqn.params.items() if k not in WITHOUT_MEANING}
+    params = {k: _plain(v) for k, v in eqn.params.items() if k not in WITHOUT_MEANING}
     rule = RULES.get(name)
     strange = any(not _is_number(v.aval.dtype) for v in (*eqn.invars, *eqn.outvars)) and not any(jaxprs_in_params(eqn.params))
     if rule is None or strange:
@@ -144,6 +144,13 @@ def _by_rule(eqn: Any, args: Tensors) -> Any:
         shown = ", ".join(f"{k}={v}" for k, v in params.items())
         raise GraphError(message("from_jax", f"the rule of {name} does not know all of its parameters {shown}", APART)) from None
     return rule(*args, **params)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter with Python's integers in the place of NumPy's, which `jnp.pad` and others leave in it."""
+    if type(value) in (tuple, list):
+        return tuple(map(_plain, value))
+    return int(value) if isinstance(value, np.integer) else value
 
 
 def _is_number(dtype: Any) -> bool:

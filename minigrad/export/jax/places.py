@@ -16,8 +16,9 @@ from jax.extend.core import Literal
 
 from ... import origin
 from ...origin import Origin, Scope, located
+from ...passes.reroll.lines import Frame
 from ...tensor import Tensor
-from ..steps import Frame, Line, steps
+from ..steps import Operation, steps
 
 _JAX = os.path.dirname(os.path.abspath(jax.__file__)) + os.sep
 _KEY = re.compile(r"\['(\w+)'\]")
@@ -81,7 +82,7 @@ def steps_of(eqns: Sequence[Any]) -> dict[int, Scope]:
     """The steps of the loops that Python wrote out in these equations, by their ids."""
     made = {v: i for i, eqn in enumerate(eqns) for v in eqn.outvars}
     lines = [
-        Line(
+        Operation(
             (eqn.primitive.name, *(str(v.aval) for v in (*eqn.invars, *eqn.outvars))),
             tuple(Frame(code, code.co_name, _number(code, at), at) for code, at in _lines(eqn))[::-1],
             [made.get(v, v) for v in eqn.invars if not isinstance(v, Literal)],

@@ -112,7 +112,8 @@ def pad(x: Array, low: Any, high: Any, interior: Any) -> Array:
 
 def _inside(index: Array, n: Any, outside: Any) -> Array:
     """An index as a number from 0 to n − 1, or `outside` where it is out of bounds."""
-    index, n = index.astype("int64"), jnp.asarray(n, "int64")
+    n = jnp.asarray(n, "int64")
+    index = (jnp.minimum(index, np.uint64(2**63 - 1)) if index.dtype == np.uint64 else index).astype("int64")
     return jnp.where((index >= -n) & (index < n), jnp.where(index < 0, index + n, index), outside)
 
 
@@ -173,7 +174,7 @@ def random(key: Array, stream: Array, shape: tuple[Any, ...], dtype: np.dtype, d
         _, why, fix = REFUSALS["random"]
         raise GraphError(message("to_jax", f"random numbers of the symbolic shape {shape}: {why}", fix))
     lead, count = key.shape[:-1], math.prod(shape)
-    bits = philox(key, jnp.broadcast_to(stream, lead), count, domain).reshape(*lead, *shape)
+    bits = philox(key, jnp.broadcast_to(stream, lead), count, domain).reshape((*lead, *shape))
     if dtype == np.uint64:
         return bits
     kept = np.finfo(dtype).nmant + 1

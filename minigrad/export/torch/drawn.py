@@ -123,11 +123,11 @@ class _Reader:
         loop = () if step is None else (step._replace(name=self.title) if step.name == "forward" else step,)
         return origin.override(Origin(code, line, (*loop, *nodes.modules(node))))
 
-    def _line(self, node: Node) -> steps.Line:
+    def _line(self, node: Node) -> steps.Operation:
         what = symbol(node), nodes.modules(node), str(mapped(node.meta.get("val"), type_of))
         reads = [self.number[n] if n.op == "call_function" else n for n in node.all_input_nodes]
         moves = node.op != "call_function" or picks(node) or symbol(node) in MOVES
-        return steps.Line(what, nodes.frames(node), reads, moves)
+        return steps.Operation(what, nodes.frames(node), reads, moves)
 
 
 # ---- calls, loops, branches

@@ -16,7 +16,7 @@ from torch.fx import Node
 
 from ...graph.types import BFLOAT16, TensorType
 from ...origin import Scope
-from ..steps import Frame
+from ...passes.reroll.lines import Frame
 
 _FRAME = re.compile(r'File "(.*)", line (\d+), in (.*)')
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
@@ -100,7 +100,7 @@ def title(nodes: Iterator[Node]) -> str:
 
 def frames(node: Node) -> tuple[Frame, ...]:
     """The lines of the user's from which a node comes, the outermost first; PyTorch's own where there is no other."""
-    found = [Frame(file, name, int(line)) for file, line, name in _FRAME.findall(node.meta.get("stack_trace") or "")]
+    found = [Frame(file, name, int(line), int(line)) for file, line, name in _FRAME.findall(node.meta.get("stack_trace") or "")]
     own = [f for f in found if not str(f.function).startswith(_TORCH)]
     return tuple(own or found)
 

@@ -11,6 +11,8 @@ operations (find.py). A run of that string is a loop if every argument of every 
 Steps at either end that differ because they meet constants (a first state of zeros), or that are used in part, are instances of the body
 all the same if the body, made on their arguments, gives the very nodes that are there (region.py). Others stay as they are, before and
 after the loop. emit.py writes the loop. The interpreter's value of the graph stays the same to the last bit.
+
+For drawings lines.py finds loops by the source lines that come again; their steps may differ.
 """
 
 from __future__ import annotations
