@@ -126,11 +126,16 @@ def transpose_products(graph: Graph) -> Graph:
 
 def outer_products(graph: Graph) -> Graph:
     """Matrix products whose sums have one term are elementwise products."""
-    return apply_rules(graph, (_outer_product,))
+    graph = in_bodies(graph, outer_products)
+    return apply_rules(graph, (_outer_product,)) if any(map(_has_one_term, graph.nodes)) else graph
+
+
+def _has_one_term(node: Node) -> bool:
+    return node.op is linalg.matmul and is_one(node.args[0].type.shape[-1])
 
 
 def _outer_product(node: Node, args: Sequence[Tensor]) -> Any:
-    if node.op is not linalg.matmul or not is_one(args[0].shape[-1]):
+    if not _has_one_term(node):
         return None
     return elementwise.mul(*(expand(x, node.type.shape) for x in args))
 
