@@ -127,7 +127,8 @@ class Compiled:
 
     def _looked_up(self, args: Any, kwargs: Any) -> Call | None:
         """The call with a known or a new specialisation; None if an argument is abstract."""
-        structure = None if self.latest is None else self.latest.structure
+        latest = self.latest  # which another thread may forget
+        structure = None if latest is None else latest.structure
         leaves = None if structure is None else structure.leaves((args, kwargs))
         if leaves is None:
             leaves, treedef = tree.flatten((args, kwargs))

@@ -79,7 +79,10 @@ def place(depth: int = 1) -> Place:
     fixed = _override.get()
     if fixed is not None:
         return fixed
-    frame: Any = sys._getframe(depth)
+    try:
+        frame: Any = sys._getframe(depth)
+    except ValueError:  # no function in Python has called the engine: a thread began there
+        frame = None
     while frame is not None:
         code = frame.f_code
         engine = _is_engine.get(code.co_filename)

@@ -158,6 +158,28 @@ def test_memory_for_results_has_their_types_or_there_is_a_memory_error() -> None
         assert array.flags.writeable
     with pytest.raises(MemoryError):
         allocator([*entries, ((2**50,), np.dtype("float64"))])()
+    with pytest.raises(ValueError, match="dimension"):
+        allocator([((1,) * 5000, np.dtype("float32"))])()
+
+
+def test_nobody_finds_results_that_are_half_made() -> None:
+    arrays = tuple(np.ones(2, "float32") for _ in range(200))
+    wrap, found = wrapper([TensorType(*ROW)] * 200, [None] * 200), []
+
+    def look(*_: Any) -> None:
+        found.append(any(type(o) in (list, tuple) and len(o) == 200 and type(o[0]) is mg.Tensor for o in gc.get_objects(0)))
+
+    before = gc.get_threshold()
+    gc.callbacks.append(look)
+    try:
+        gc.collect()
+        gc.set_threshold(50)
+        results = wrap((CONSTANT,) * 200, arrays, None)
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(look)
+    assert not any(found)
+    assert gc.is_tracked(results)
 
 
 def test_no_reference_is_lost_or_kept() -> None:

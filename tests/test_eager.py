@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -19,6 +20,7 @@ from minigrad.graph import nodes
 from minigrad.graph.ir import GAP, Graph, Node, ancestors, new_id
 from minigrad.graph.nodes import machine_code
 from minigrad.graph.structure import structure as graph_key
+from minigrad.origin import Origin, place
 from minigrad.primitives.rules import each
 from minigrad.testing.strategies import graphs
 from minigrad.transforms.interpret import run
@@ -164,6 +166,19 @@ def test_warnings_are_the_users_after_each_operation_of_machine_code() -> None:
         with pytest.raises(FloatingPointError):
             np.ones(1) / np.zeros(1)
     assert mg.concat([mg.parameter(X)] * 9).shape == (27, 4)  # more operands than machine code takes
+
+
+def test_machine_code_reads_the_fields_of_nodes_alone() -> None:
+    x, own, unknown = mg.parameter(X), mg.Primitive("own", lambda x: x, lambda x: x * 1), SimpleNamespace(node=object())
+    for native in (None, NATIVE):
+        with mock.patch.object(nodes, "_native", native):
+            with pytest.raises(AttributeError, match="no attribute 'value'"):
+                own(unknown)  # type: ignore[arg-type]
+            assert bits(nodes.make(mg.tanh, [x.node], {}).value) == bits(np.tanh(X))  # type: ignore[arg-type]
+
+
+def test_an_operation_may_be_the_first_function_of_a_thread() -> None:
+    assert place(10**6) == Origin()  # so many frames there are not
 
 
 def test_no_reference_is_lost_or_kept_by_an_operation() -> None:

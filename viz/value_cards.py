@@ -20,7 +20,7 @@ from .timeline import Item
 from .wiring import Step, Wiring
 
 FEW, WHOLE = 2, 8  # so many numbers are written, and so many whole numbers
-ROWS, MANY = 16, 64  # rows that are shown of a memory with numbered rows, and of another
+ROWS = 16  # rows that are shown of a memory whose rows have numbers
 SEEN = 0.05  # slots with a weight from here on are shown
 READOUT = "y"  # the name of what a step gives: with weights it is a box
 SIZE, SMALL, TINY = 9.0, 7.5, 7.0  # of the names, of the words in a card, and of the numbers of rows
@@ -176,7 +176,7 @@ class Cards:
         rows, columns = math.prod(dims[:-1]), dims[-1]
         names = self._family(value).elements.get(self._plain(value), ())[:columns]
         pitch = max([min(max(84.0 / columns, 1.5), 9.0), *(text.width(n, SMALL) + 5 for n in names)])
-        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(max(36.0 / rows, 2.5), 8.0) * rows
+        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(min(max(36.0 / rows, 2.5), 8.0) * rows, WIDE)
         top = PAD + high + (WORDS if names else 0.0)
         title = self._name(value)
         card = Card(max(wide, text.width(title, SIZE)) + 2 * PAD, top + HEAD, panel=self._panel(value))
@@ -194,7 +194,7 @@ class Cards:
         beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
         labels = self._labels(value, shown)
         numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
-        pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
+        pitch = min(max(WIDE / len(shown), 6.0 if labels else 0.0), 9.0)
         wide = min(max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0), LONGEST / count)
         high = pitch * len(shown)
         inner = numbers + count * wide + (count - 1) * GAP + sum(BESIDE + 3 for found in beside.values() if found)
@@ -222,10 +222,10 @@ class Cards:
         return x - GAP + 3
 
     def _rows(self, value: int, count: int) -> Sequence[int]:
-        """The rows of a memory that are shown: those in use, or the first ones."""
+        """The rows of a memory that are shown: those in use, or the first ones; all where they have no numbers."""
         if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
             return self.seen.slots
-        return range(min(count, ROWS if self._family(value).rows else MANY))
+        return range(min(count, ROWS) if self._family(value).rows else count)
 
     def _labels(self, value: int, shown: Sequence[int]) -> list[str]:
         """The numbers of rows; in place of the first one its name: the top of a stack."""

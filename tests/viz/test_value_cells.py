@@ -133,7 +133,8 @@ def test_the_slots_of_a_sparse_memory_that_are_written_and_read_are_shown_with_t
         shown = [int(w.text) for p in drawing.scene.placed for w in p.part.words if w.anchor == "end" and w.text.isdigit()]
         shown = shown[: len(shown) // 3]
         assert column.fills == heat.by_value(recorded["w_read"][t].sum(0)[shown][:, None], "read", 1.0)
-    assert any("at most 16 slots are shown" in n for n in drawing.notes)
+    assert any("of the 20 slots at most 16 are shown" in n for n in drawing.notes)
+    assert any("of the 20 cells the first 16 are shown" in n for n in viz.unrolled(every, MODELS["stack-rnn"], XS, level="cell").notes)
 
 
 def own(called: Any, xs: Any) -> Any:

@@ -114,9 +114,10 @@ def every(kind: type[T], x: Any) -> Iterator[T]:
         x = stack.pop()
         if isinstance(x, kind):
             yield x
-        if type(x) is tuple:
+        own: Any = type(x)
+        if own is tuple:
             stack += reversed(x)
-        elif names := _fields(x.__class__):
+        elif names := _fields(own):
             stack += [getattr(x, name) for name in names]
 
 

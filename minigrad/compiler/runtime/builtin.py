@@ -6,6 +6,7 @@ A call costs a tenth of a microsecond, where ctypes takes one. It holds the inte
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -95,9 +96,25 @@ class Body(Text):
         self.go_if(self.same(found, "null"), "failed")
         return found
 
+    def must(self, function: str, *operands: tuple[str, str]) -> None:
+        """Calls a function of Python's C interface that gives 0, or something else for an exception."""
+        self.go_if(self.other(self.call("i32", function, *operands), "0", "i32"), "failed")
+
+    def require_node(self, x: str, node_type: str, label: str) -> None:
+        """Go to the label unless this is a node: of nothing else the fields are where a node has them."""
+        self.go_if(self.same(x, "null"), label)
+        kind = self.load(x, TYPE)
+        with self.when(self.other(kind, node_type)):
+            is_node = self.call("i32", "PyType_IsSubtype", ("ptr", kind), ("ptr", node_type))
+            self.go_if(self.emit(f"icmp eq i32 {is_node}, 0"), label)
+
     def pair(self, x: str, y: str) -> str:
-        """A tuple of two new objects."""
-        found = self.made("PyTuple_New", ("i64", "2"))
+        """A tuple of two new objects. Where none can be made they are dropped, and the function fails."""
+        found = self.call("ptr", "PyTuple_New", ("i64", "2"))
+        with self.when(self.same(found, "null"), leaves=True):
+            self.drop(x)
+            self.drop(y)
+            self.give("null")
         self.store(x, found, TUPLE_ITEMS)
         self.store(y, found, TUPLE_ITEMS + 8)
         return found
@@ -165,6 +182,11 @@ def slot(kind: type, name: str) -> int:
     return found
 
 
+def _require_lock() -> None:
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError("minigrad needs the interpreter's lock, which this Python runs without. Start it with PYTHON_GIL=1")
+
+
 def _check_layout() -> None:
     word, items, text = ctypes.c_int64.from_address, [object()], b"minigrad"
     found = [word(id(items) + at).value for at in (TYPE, COUNT)] + [word(word(id(items) + LIST_ITEMS).value).value]
@@ -172,4 +194,5 @@ def _check_layout() -> None:
         raise ImportError("objects of Python do not keep their parts where minigrad expects them")
 
 
+_require_lock()
 _check_layout()

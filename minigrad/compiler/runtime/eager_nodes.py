@@ -38,30 +38,35 @@ def _make(body: Body) -> None:
     silent, frozen, rule_name, ids, array_type, node_type, constant, empty, no_attrs, *places = objects
     op, args, attrs, given, records, known = (body.item("%args", i) for i in range(6))
     count, values, tracked = body.load(args, COUNT, "i64"), body.variable("zeroinitializer", f"[{MOST} x ptr]"), body.variable(false)
-    owned = shared, rule, context, result, place, node = [body.variable("null") for _ in range(6)]
+    owned = shared, rule, context, result, place, frame, code, node = [body.variable("null") for _ in range(8)]
+    held = [body.place(values, i) for i in range(MOST)]
+    body.go_if(body.other(body.load(args, TYPE), body.load(empty, TYPE)), "unknown")
     body.go_if(body.emit(f"icmp ugt i64 {count}, {MOST}"), "unknown")
     with body.loop(count) as i:
         operand = body.item(body.at(args, TUPLE_ITEMS), i)
+        body.require_node(operand, node_type, "unknown")
         value = body.load(operand, FIELDS["value"])
         body.go_if(body.emit(f"or i1 {body.same(value, none)}, {body.same(value, 'null')}"), "unknown")
-        body.set(body.place(values, i), value)
+        body.put(value, body.place(values, i), 0)  # an operand may lose its value while other code runs
         with body.when(body.same(body.load(operand, FIELDS["tracked"]), true)):
             body.set(tracked, true)
-    body.set(shared, given)
     with body.when(body.same(given, none)):
-        body.set(shared, "null")
         body.set(shared, _signature(body, signatures, op, args, count))
-    body.hold(body.get(shared))
+    with body.when(body.other(given, none)):
+        body.put(given, shared, 0)
     with body.when(body.other(known, none)):
         body.hold(known)
         body.set(result, known)
     with body.when(body.same(known, none)):
         body.set(rule, body.made("PyObject_GetAttr", ("ptr", op), ("ptr", rule_name)))
         body.set(context, body.made("PyContext_Copy", ("ptr", silent)))
-        body.set(result, _computed(body, body.get(rule), body.get(context), values, count, attrs))
+        body.must("PyContext_Enter", ("ptr", body.get(context)))
+        operands = ("ptr", body.get(rule)), ("ptr", values), ("i64", count), ("ptr", attrs)
+        body.set(result, body.call("ptr", "PyObject_VectorcallDict", *operands))
+        body.must("PyContext_Exit", ("ptr", body.get(context)))
         body.go_if(body.same(body.get(result), "null"), "failed")
     _freeze(body, result, array_type, frozen)
-    _place(body, place, none, false, places)
+    _place(body, place, frame, code, none, false, places)
     body.set(node, body.made("PyType_GenericAlloc", ("ptr", node_type), ("i64", "0")))
     made, signature = body.get(node), body.get(shared)
     body.store(body.made("PyIter_Next", ("ptr", ids)), made, FIELDS["id"])
@@ -78,32 +83,22 @@ def _make(body: Body) -> None:
     }  # fmt: skip
     for field, x in fields.items():
         body.put(x, made, FIELDS[field])
-    for variable in owned[:-1]:
+    for variable in (*owned[:-1], *held):
         body.drop(body.get(variable))
     body.give(made)
     body.label("unknown")
+    for variable in held:
+        body.drop(body.get(variable))
     body.hold(none)
     body.give(none)
     body.label("failed")
-    for variable in owned:
+    for variable in (*owned, *held):
         body.drop(body.get(variable))
     body.give("null")
 
 
-def _computed(body: Body, rule: str, context: str, values: str, count: str, attrs: str) -> str:
-    """What the NumPy rule gives, in a context without floating-point warnings; null for an exception."""
-    with body.loop(count) as i:  # an operand may lose its value while NumPy lets other threads run
-        body.hold(body.item(values, i))
-    body.call("i32", "PyContext_Enter", ("ptr", context))
-    result = body.call("ptr", "PyObject_VectorcallDict", ("ptr", rule), ("ptr", values), ("i64", count), ("ptr", attrs))
-    body.call("i32", "PyContext_Exit", ("ptr", context))
-    with body.loop(count) as i:
-        body.drop(body.item(values, i))
-    return result
-
-
 def _signature(body: Body, signatures: str, op: str, args: str, count: str) -> str:
-    """The signature of an operation without attributes."""
+    """The signature of an operation without attributes: a reference."""
     types = body.made("PyTuple_New", ("i64", count))
     with body.loop(count) as i:
         type_ = body.load(body.item(body.at(args, TUPLE_ITEMS), i), FIELDS["type"])
@@ -112,6 +107,7 @@ def _signature(body: Body, signatures: str, op: str, args: str, count: str) -> s
     body.hold(op)
     key = body.pair(op, types)
     found = body.call("ptr", "PyDict_GetItemWithError", ("ptr", signatures), ("ptr", key))
+    body.hold(found)  # before anything is dropped
     body.drop(key)
     with body.when(body.same(found, "null"), leaves=True):
         body.go_if(body.other(body.call("ptr", "PyErr_Occurred"), "null"), "failed")
@@ -132,30 +128,29 @@ def _freeze(body: Body, result: str, array_type: str, frozen: str) -> None:
         body.go_if(body.same(body.get(result), "null"), "failed")
 
 
-def _place(body: Body, place: str, none: str, false: str, objects: list[str]) -> None:
-    """What `origin.place` gives. That is called where the frame is not known to be the user's."""
+def _place(body: Body, place: str, frame: str, code: str, none: str, false: str, objects: list[str]) -> None:
+    """What `origin.place` gives. That is called where the frame is not known to be the user's, or there is none."""
     override, getframe, depth, filename, is_engine, scopes, general, there = objects
-    found = body.variable("null")
-    body.call("i32", "PyContextVar_Get", ("ptr", override), ("ptr", "null"), ("ptr", place))
+    body.must("PyContextVar_Get", ("ptr", override), ("ptr", "null"), ("ptr", place))
     with body.when(body.same(body.get(place), none)):
         body.drop(none)
         body.set(place, "null")
-        frame = body.made("PyObject_CallOneArg", ("ptr", getframe), ("ptr", depth))
-        code = body.call("ptr", "PyFrame_GetCode", ("ptr", frame))
-        name = body.call("ptr", "PyObject_GetAttr", ("ptr", code), ("ptr", filename))
-        is_users = body.same(body.call("ptr", "PyDict_GetItemWithError", ("ptr", is_engine), ("ptr", name)), false)
-        body.drop(name)
-        with body.when(is_users):
-            at = body.emit(f"sext i32 {body.call('i32', 'PyFrame_GetLasti', ('ptr', frame))} to i64")
-            body.call("i32", "PyContextVar_Get", ("ptr", scopes), ("ptr", "null"), ("ptr", found))
-            body.hold(code)
-            parts = code, body.made("PyLong_FromLongLong", ("i64", at)), body.get(found)
-            body.set(place, body.made("PyTuple_New", ("i64", "3")))
-            for i, part in enumerate(parts):
-                body.store(part, body.get(place), TUPLE_ITEMS + 8 * i)
-        body.drop(code)
-        body.drop(frame)
-        with body.when(body.emit(f"xor i1 {is_users}, true")):
+        body.set(frame, body.call("ptr", "PyObject_CallOneArg", ("ptr", getframe), ("ptr", depth)))
+        with body.when(body.same(body.get(frame), "null")):
+            body.call("void", "PyErr_Clear")
+        with body.when(body.other(body.get(frame), "null")):
+            body.set(code, body.call("ptr", "PyFrame_GetCode", ("ptr", body.get(frame))))
+            name = body.made("PyObject_GetAttr", ("ptr", body.get(code)), ("ptr", filename))
+            is_users = body.same(body.call("ptr", "PyDict_GetItemWithError", ("ptr", is_engine), ("ptr", name)), false)
+            body.drop(name)
+            with body.when(is_users):
+                body.set(place, body.made("PyTuple_New", ("i64", "3")))
+                parts = body.get(place)
+                body.put(body.get(code), parts, TUPLE_ITEMS)
+                at = body.emit(f"sext i32 {body.call('i32', 'PyFrame_GetLasti', ('ptr', body.get(frame)))} to i64")
+                body.store(body.made("PyLong_FromLongLong", ("i64", at)), parts, TUPLE_ITEMS + 8)
+                body.must("PyContextVar_Get", ("ptr", scopes), ("ptr", "null"), ("ptr", body.at(parts, TUPLE_ITEMS + 16)))
+        with body.when(body.same(body.get(place), "null")):
             body.set(place, body.made("PyObject_CallOneArg", ("ptr", general), ("ptr", there)))
 
 

@@ -3,6 +3,7 @@ call of a kernel."""
 
 from __future__ import annotations
 
+import ctypes
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,9 +55,7 @@ def _take(body: Body) -> None:
         body.hold(none)
         body.give(none)
     found, among, word = body.variable("null"), body.variable("0", "i64"), body.variable(body.at(words, BYTES + 8))
-    arrays = body.call("ptr", "PyTuple_New", ("i64", count))
-    with body.when(body.same(arrays, "null"), leaves=True):
-        body.give("null")
+    arrays = _unseen(body, "PyTuple_New", count)
     with body.loop(count) as i:
         leaf, record = body.item(body.load(leaves, LIST_ITEMS), i), body.get(word)
         kind, number = body.load(leaf, TYPE), body.load(record, 0)
@@ -82,13 +81,18 @@ def _take(body: Body) -> None:
     body.give("null")
 
 
+def _unseen(body: Body, function: str, count: str) -> str:
+    """A tuple or a list without items. Nobody finds it by the garbage collector while it is filled; one of arrays need never be found."""
+    made = body.call("ptr", function, ("i64", count))
+    with body.when(body.same(made, "null"), leaves=True):
+        body.give("null")
+    body.call("void", "PyObject_GC_UnTrack", ("ptr", made))
+    return made
+
+
 def _value(body: Body, node: str, node_type: str, false: str, among: str) -> str:
     """The value of a node, which may be None. Notes what stands among the leaves."""
-    body.go_if(body.same(node, "null"), "refused")
-    kind = body.load(node, TYPE)
-    with body.when(body.other(kind, node_type)):
-        is_node = body.call("i32", "PyType_IsSubtype", ("ptr", kind), ("ptr", node_type))
-        body.go_if(body.emit(f"icmp eq i32 {is_node}, 0"), "refused")
+    body.require_node(node, node_type, "refused")
 
     def note(what: int) -> None:
         body.set(among, body.emit(f"or i64 {body.get(among, 'i64')}, {what}"), "i64")
@@ -128,7 +132,8 @@ def _fit(body: Body, array: str, record: str) -> str:
 def allocator(entries: Sequence[Entry]) -> Callable[[], tuple[np.ndarray, ...]]:
     """A function that gives memory for arrays of these shapes and dtypes."""
     makers = [(maker(*entry), *entry) for entry in entries]
-    return _ALLOCATE.bound((tuple((None if make is np.empty else make, *entry) for make, *entry in makers), np.ndarray, None))
+    at_once = [(make is np.empty and len(shape) <= MOST_AXES, make, shape, dtype) for make, shape, dtype in makers]
+    return _ALLOCATE.bound((tuple((None if small else make, *entry) for small, make, *entry in at_once), np.ndarray, None))
 
 
 def _allocate(body: Body) -> None:
@@ -136,9 +141,7 @@ def _allocate(body: Body) -> None:
     entries, array_type, none = body.items("%own", 3)
     count, lengths = body.load(entries, COUNT, "i64"), body.emit(f"alloca [{MOST_AXES} x i64]")
     found = body.variable("null")
-    arrays = body.call("ptr", "PyTuple_New", ("i64", count))
-    with body.when(body.same(arrays, "null"), leaves=True):
-        body.give("null")
+    arrays = _unseen(body, "PyTuple_New", count)
     with body.loop(count) as i:
         entry = body.item(body.at(entries, TUPLE_ITEMS), i)
         make, shape, dtype = body.items(entry, 3)
@@ -172,9 +175,7 @@ def _wrap(body: Body) -> None:
     types, names, tensor_type, node_type, constant, parameter, args, attrs, ids, none, true, false = body.items("%own", 12)
     ops, arrays, place = (body.item("%args", i) for i in range(3))
     count = body.load(arrays, COUNT, "i64")
-    tensors = body.call("ptr", "PyList_New", ("i64", count))
-    with body.when(body.same(tensors, "null"), leaves=True):
-        body.give("null")
+    tensors = _unseen(body, "PyList_New", count)
     with body.loop(count) as i:
         op, array, type_, name = (body.item(body.at(of, TUPLE_ITEMS), i) for of in (ops, arrays, types, names))
         tensor = body.made("PyType_GenericAlloc", ("ptr", tensor_type), ("i64", "0"))
@@ -194,6 +195,7 @@ def _wrap(body: Body) -> None:
             body.store(body.made("PyWeakref_NewRef", ("ptr", tensor), ("ptr", "null")), node, FIELDS["_holder"])
         with body.when(body.other(op, parameter)):
             body.put(none, node, FIELDS["_holder"])
+    body.call("void", "PyObject_GC_Track", ("ptr", tensors))
     body.give(tensors)
     body.label("failed")
     body.drop(tensors)
@@ -221,6 +223,7 @@ def _call(body: Body) -> None:
         size = body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(sizes, TUPLE_ITEMS), i)))
         body.set(body.place(slots, i, "i64"), size, "i64")
     where, by_worker = body.call("ptr", "PyLong_AsVoidPtr", ("ptr", board)), body.call("i64", "PyLong_AsLongLong", ("ptr", worker))
+    body.go_if(body.other(body.call("ptr", "PyErr_Occurred"), "null"), "failed")  # a number of more than 64 bits
     state = body.call("ptr", "PyEval_SaveThread")
     table = body.at(arrays, TUPLE_ITEMS)
     code = body.emit(f"call i64 {kernel}(ptr {table}, ptr {slots}, ptr {arena}, ptr {where}, i64 {by_worker})")
@@ -234,5 +237,15 @@ def _call(body: Body) -> None:
     body.give("null")
 
 
+def _check_layout() -> None:
+    array = np.zeros((2, 3), ">f4")
+    word, half, letter = (kind.from_address for kind in (ctypes.c_int64, ctypes.c_int32, ctypes.c_char))
+    own, lengths, dtype = id(array), word(id(array) + LENGTHS).value, word(id(array) + DTYPE).value
+    found = half(own + AXES).value, dtype, word(dtype + SCALARS).value, letter(dtype + BYTE_ORDER).value, half(own + FLAGS).value
+    if found != (2, id(array.dtype), id(np.float32), b">", array.flags.num) or [word(lengths + 8 * k).value for k in (0, 1)] != [2, 3]:
+        raise ImportError("NumPy arrays do not keep their parts where minigrad expects them")
+
+
+_check_layout()
 _TAKE, _ALLOCATE = Builtin("mg_take", 1, _take), Builtin("mg_allocate", 0, _allocate)
 _WRAP, _CALL = Builtin("mg_wrap", 3, _wrap), Builtin("mg_call", 5, _call)
