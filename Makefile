@@ -21,7 +21,7 @@ test: lint fast
 fast: .venv/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# The whole of every table and all examples of every property, of which the fast suite has a share.
+# What the fast suite leaves out of large tables, and properties with all their examples.
 sweep: .venv/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "sweep or hypothesis"
 

@@ -40,6 +40,7 @@ class Bench:
         settings = {
             "MINIGRAD_CACHE_DIR": str(caches), "JAX_COMPILATION_CACHE_DIR": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"),  # as after an installation
         }  # fmt: skip
         asked = {"engine": engine, "work": asdict(self.work), "lengths": list(lengths), "weights": str(self.weights), "memory": memory}
         command = [sys.executable, "-m", "benchmarks.probe", json.dumps(asked | {"started": time.time()})]

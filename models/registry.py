@@ -164,7 +164,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "hopfield": _builder(HopfieldNetwork, "hidden updates beta kernel", hidden=100),
     "cnn": _builder(CNN, "hidden kernel layers", hidden=100),
     "sam": _builder(SAM, "controller hidden memory heads nearest"),
-    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded", hidden=100),
+    "stack-rnn": _builder(StackRNN, "hidden stacks cells cell_size top no_op rounded activation W_h", hidden=100),
     "tape-rnn": _builder(TapeRNN, "hidden cells cell_size writer jump activation W_h", hidden=100),
     "feedforward": _builder(FeedForwardNetwork, "hidden", hidden=200),
 }

@@ -9,10 +9,10 @@ from minigrad import Tensor
 from minigrad.errors import SettingError
 
 from .cell import Cell, Linear, blocks, choose, keys, read, readout
-from .settings import Hidden, require_at_least
+from .settings import OF_UNITS, Hidden, Weights, require_at_least
 
 EMPTY = -1.0  # the value of every cell of an empty stack
-ACTIVATIONS = {"sigmoid": mg.sigmoid, "tanh": mg.tanh}
+ACTIVATIONS = {"sigmoid": mg.sigmoid, "tanh": mg.tanh, "relu": mg.relu}
 
 
 class StackRNNState(NamedTuple):
@@ -36,6 +36,7 @@ class StackRNN(Cell):
     cells     of a stack. No weight depends on them: a trained model takes model.cells = 500 for longer sequences
     cell_size numbers in a cell; 1 in the paper
     no_op     whether there is the action no-op, beside push and pop
+    start     initial R, as of an RNN. With relu and "glorot", much as in Delétang et al. (2023), h fades and the stack must remember
     rounded   whether the likeliest action is taken alone, as the paper does at test; then no gradient reaches the actions
     """
 
@@ -52,7 +53,8 @@ class StackRNN(Cell):
         top: Annotated[int, "uppermost cells that the network sees"] = 2,
         no_op: Annotated[bool, "a stack may stay as it is, beside push and pop"] = True,
         rounded: Annotated[bool, "take the likeliest action alone"] = False,
-        activation: Annotated[Literal["sigmoid", "tanh"], "of the units"] = "sigmoid",
+        activation: Annotated[Literal["sigmoid", "tanh", "relu"], OF_UNITS] = "sigmoid",
+        start: Weights = "orthogonal",
         key: Any = 0,
         dtype: Any = "float32",
     ):
@@ -66,7 +68,7 @@ class StackRNN(Cell):
         self.no_op, self.rounded = bool(no_op), bool(rounded)
         self.activation = choose("activation", activation, list(ACTIVATIONS))
         self.U = blocks(k[0], (inputs, hidden), 1, "glorot", dtype)
-        self.R = blocks(k[1], (hidden, hidden), 1, "orthogonal", dtype)
+        self.R = blocks(k[1], (hidden, hidden), 1, start, dtype)
         self.P = blocks(k[2], (stacks * top * cell_size, hidden), 1, "glorot", dtype)
         self.b = mg.parameter(mg.zeros(hidden, dtype))
         self.A = Linear(hidden, stacks * (2 + self.no_op), k[3], dtype)

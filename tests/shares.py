@@ -1,4 +1,4 @@
-"""Large tables and properties: a share of each runs in the fast suite, the whole in the sweeps (`make sweep`), which .ci/run runs too."""
+"""Large tables and properties: a share of each runs in the fast suite, the rest in the sweeps (`make sweep`), which .ci/run runs too."""
 
 from __future__ import annotations
 

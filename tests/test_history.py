@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shares import swept
 
 import minigrad as mg
 from minigrad import program
@@ -71,7 +72,8 @@ def test_nothing_before_a_detach_is_reachable() -> None:
     np.testing.assert_allclose(w.grad, np.tanh(W @ W))
 
 
-def test_truncated_backpropagation_by_hand_is_flat_over_4_000_steps() -> None:
+@pytest.mark.parametrize("steps", [4_000, swept(20_000)])
+def test_truncated_backpropagation_by_hand_is_flat(steps: int) -> None:
     w, state = mg.parameter(np.float64(0.5)), mg.tensor(np.float64(1))
     alive: weakref.WeakSet[object] = weakref.WeakSet()
 
@@ -80,13 +82,14 @@ def test_truncated_backpropagation_by_hand_is_flat_over_4_000_steps() -> None:
         state = mg.tanh(mg.detach(state) * w + 1)
         alive.add(state.node)
 
-    assert growth(step, 4_000) < 200
+    assert growth(step, steps) < 200
     assert len(alive) == 1
     state.backward()
 
 
+@pytest.mark.parametrize("steps", [4_000, swept(20_000)])
 @pytest.mark.parametrize("stop", [mg.no_grad(), lambda step: lambda: mg.detach(step())], ids=["no_grad", "detach"])
-def test_streaming_is_flat_over_4_000_steps(stop: Any) -> None:
+def test_streaming_is_flat(stop: Any, steps: int) -> None:
     """The first state depends on parameters, so that every step has a history."""
     w = mg.parameter(W)
     fast, state = mg.jit(lambda w, state, x: mg.tanh(state @ w + x)), mg.tanh(w)
@@ -100,7 +103,7 @@ def test_streaming_is_flat_over_4_000_steps(stop: Any) -> None:
         nonlocal state
         state = advance()
 
-    assert growth(step, 4_000) < 200
+    assert growth(step, steps) < 200
     assert state.node.args == ()
 
 

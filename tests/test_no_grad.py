@@ -23,7 +23,13 @@ def looped(x: Any) -> Any:
     return mg.scan(lambda c, _: (c * x, c), x, length=3)[0]
 
 
-@pytest.mark.parametrize("inner", [square, looped, mg.checkpoint(square), mg.jit(square), lambda x: mg.grad(lambda v: mg.sum(v**3))(x)])
+def beside_numbers(x: Any) -> Any:
+    return 3 * x - mg.full(3, 0.5, "float64") * 2 + mg.where(x > 0, 1, x)
+
+
+@pytest.mark.parametrize(
+    "inner", [square, looped, beside_numbers, mg.checkpoint(square), mg.jit(square), lambda x: mg.grad(lambda v: mg.sum(v**3))(x)]
+)
 @pytest.mark.parametrize("stop", [mg.no_grad, lambda f: mg.no_grad()(f), lambda f: lambda x: mg.detach(f(x))])
 def test_no_grad_is_a_detach_of_what_is_computed_inside(inner: Any, stop: Any) -> None:
     def f(x: Any) -> Any:

@@ -66,6 +66,12 @@ def test_passes_keep_the_value_and_types_of_loops_in_loops(kwargs: dict[str, Any
     keeps_its_value(*gradient(lambda m, xs: mg.sum(m(xs, **kwargs) ** 2), MODELS[1], XS))
 
 
+@pytest.mark.parametrize("only", PASSES[1:])
+def test_a_pass_without_work_returns_the_graph_itself(only: Any) -> None:
+    graph = mg.trace(lambda x: mg.cond(mg.sum(x) > 0, lambda x: mg.tanh(x @ x), lambda x: x * x, x), XS[:3, 0])
+    assert only(graph) is graph
+
+
 def loops(graph: Graph) -> list[Any]:
     return [n for n in graph.nodes if n.op is SCAN]
 

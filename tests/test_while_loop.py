@@ -198,3 +198,11 @@ def test_a_loop_without_end_is_interrupted_though_earlier_calls_were_short() -> 
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert found.stdout.strip() == "interrupted", found.stderr
     assert found.returncode == 0
+
+
+def test_llvm_has_nothing_to_say_about_short_loops_inside(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_CACHE", "0")
+    start = mg.parameter(np.array([3.0, 1.5, 0.5, 7.25, 1.125]))
+    halved = mg.jit(lambda x: mg.while_loop(lambda c: mg.sum(c) > 1.375, lambda c: c * 0.5, start) + x)(np.ones(1))
+    np.testing.assert_allclose(halved.numpy() - 1, start.numpy() / 16)
+    assert capfd.readouterr().err == ""

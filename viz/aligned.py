@@ -105,6 +105,7 @@ class _AlignedRows:
         start = dict(zip(self.order, [MARGIN, *ends.values()], strict=False))
         found = lines.broken(self.order, lambda k: ends[k] - start[k], lambda a, b: a != self.gap, lines.greatest(wrap, self.units))
         placed: list[Placed] = []
+        notes: dict[str, None] = {}
         right = bottom = top = 0.0
         for n, order in enumerate(found):
             units, top = self.units, bottom + lines.BETWEEN * bool(n)
@@ -116,10 +117,10 @@ class _AlignedRows:
                     unit.known = {*unit.known, *(unit.items[a].label for a in unit.wiring.weights)}
             wide, bottom = self._line(order, units, placed, top)
             right = max(right, wide)
-        notes = next((u.notes for u in self.units if u.notes), [])
+            notes |= dict.fromkeys(note for unit in units for note in unit.notes)
         for row in self.last:
             right, bottom = self._beside(row, placed, wide, top, bottom, right)
-        return finished(placed, self.colours, right, bottom, self.timeline, notes)
+        return finished(placed, self.colours, right, bottom, self.timeline, list(notes))
 
     def _line(self, order: Sequence[Key], units: Sequence[RowScene], placed: list[Placed], bottom: float) -> tuple[float, float]:
         """Draw these columns of all rows below each other. Gives the right and the lower end."""

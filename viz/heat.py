@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import style
+from . import style, text
 from .colours import Colours
 from .scene import Heat
 from .timeline import Item
@@ -105,7 +105,10 @@ def drawn(heat: FixedHeat, item: Item, y: float, title: str, colours: Colours) -
     if array is None:
         fills = ((style.NO_GRADIENT,),) if colours.gradient else ()
     else:
-        grid = pooled(heat.field.grid(shaped(item, array), colours.gradient), heat.h, heat.w)
+        whole = heat.field.grid(shaped(item, array), colours.gradient)
+        grid = pooled(whole, heat.h, heat.w)
+        if grid.shape != whole.shape:
+            title += f" · {text.shape(whole.shape)} numbers as {text.shape(grid.shape)} colours, of those farthest from 0"
         fills = by_gradient(grid, colours) if colours.gradient else by_value(grid, heat.scale, heat.top)
         title = (
             f"{title} · colours from {-heat.top if heat.scale == 'signed' else 0:.3g} to {heat.top:.3g}" * (not colours.gradient) or title

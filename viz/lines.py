@@ -53,6 +53,7 @@ def scene(row: RowScene, wrap: float | None) -> Scene:
     """The scene of one row, in lines, with a legend."""
     lines = broken(row.shown, lambda i: row.room(i) + row.steps[i].layout.width, lambda a, b: b == a + 1, greatest(wrap, [row]))
     placed: list[Placed] = []
+    notes: dict[str, None] = {}
     right = bottom = 0.0
     for n, steps in enumerate(lines):
         line = row if len(lines) == 1 else part_of(row, steps)
@@ -62,8 +63,9 @@ def scene(row: RowScene, wrap: float | None) -> Scene:
         if n == len(lines) - 1 and row.colours.gradient:
             height = line.arrow(height)
         placed += [moved(p, bottom) for p in line.placed]
+        notes |= dict.fromkeys(line.notes)
         right, bottom = max(right, line.right), bottom + height
-    return finished(placed, row.colours, right + MARGIN, bottom, row.timeline, line.notes)
+    return finished(placed, row.colours, right + MARGIN, bottom, row.timeline, list(notes))
 
 
 def moved(p: Placed, down: float) -> Placed:

@@ -263,8 +263,13 @@ class RowScene:
         order = [k for k in order if step.lanes[k][0] != "bus"]
         starts = [step.lanes[k][0] == "start" for k in order]
         ys = [self.top + self.box.height - step.layout.lanes[k] for k in order]
-        found = place(ys, [1.0 if s else 1e6 for s in starts], [9.5 if s else 0.0 for s in starts], 4.0)
-        return dict(zip(order, found, strict=True))
+        found = dict(zip(order, place(ys, [1.0 if s else 1e6 for s in starts], [9.5 if s else 0.0 for s in starts], 4.0), strict=True))
+        passing = [(y, 9.5) for y, s in zip(ys, starts, strict=True) if not s]  # with how near another label may come
+        for k in (k for k, s in zip(order, starts, strict=True) if s and passing):
+            free = (y for at, room in passing for y in (found[k], at - room - 2.0, at + room + 2.0))
+            found[k] = min((y for y in free if all(abs(y - at) > room for at, room in passing)), key=lambda y: abs(y - found[k]))
+            passing.append((found[k], 19.0))
+        return found
 
     # ---- buses and weights
 

@@ -20,7 +20,7 @@ from .timeline import Item
 from .wiring import Step, Wiring
 
 FEW, WHOLE = 2, 8  # so many numbers are written, and so many whole numbers
-ROWS, MANY = 16, 64  # rows that are shown of a memory with numbered rows, and of another
+ROWS = 16  # rows that are shown of a memory whose rows have numbers
 SEEN = 0.05  # slots with a weight from here on are shown
 READOUT = "y"  # the name of what a step gives: with weights it is a box
 SIZE, SMALL, TINY = 9.0, 7.5, 7.0  # of the names, of the words in a card, and of the numbers of rows
@@ -90,21 +90,24 @@ class Card:
 
 
 class Cards:
-    """Makes the cards of a step. `lead` is 1 where the first axis of all values is the batch, else 0; `states` go to the next step."""
+    """Makes the cards of a step. `states` are the values that go to the next step."""
 
     def __init__(self, wiring: Wiring, step: Step, seen: Seen, found: Parts):
         self.items, self.step, self.seen, self.known = wiring.items, step, seen, seen.families[step.number]
         ahead = wiring.steps[wiring.position[step.number] + 1 :][:1]
         self.states = set(step.exits) if any(s.label for s in ahead) else set()
-        self.lead = self._lead([p.value for p in found.parts if p.value is not None])
+        self.batch = self._batch([p.value for p in found.parts if p.value is not None and self.items[p.value].named])
 
-    def _lead(self, values: Sequence[int]) -> int:
-        first = {self._dims(v)[:1] for v in values}
-        if len(first) != 1 or first == {()}:
-            return 0
+    def _batch(self, values: Sequence[int]) -> int | None:
+        """How many members the batch has; None where there is no batch."""
+        first = {dims[0] for v in values if (dims := self._dims(v))}
         inputs = [len(self._dims(a)) - is_element(self.items[a].node) for a in self.step.inputs if self.items[a].node.op.name == "slice"]
         memory = [len(self._dims(v)) - 1 for v in values if self._role(v) == "memory"]
-        return int(min(inputs or memory or [1]) > 1)
+        return first.pop() if len(first) == 1 and min(inputs or memory or [2]) > 1 else None
+
+    def _lead(self, value: int) -> int:
+        """1 where the first axis of a value is the batch."""
+        return int(self.batch is not None and self._dims(value)[:1] == (self.batch,))
 
     def _dims(self, item: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.items[item].shape or getattr(self.items[item].node.type, "shape", ()))
@@ -122,7 +125,7 @@ class Cards:
         if value is None:
             alone = self.step.labels[self.step.local[part.items[0]]] if len(part.items) == 1 and not learned else ""
             return _box(alone or self._label(part), look)
-        item, dims, role = self.items[value], self._dims(value)[self.lead :], self._role(value)
+        item, dims, role = self.items[value], self._dims(value)[self._lead(value) :], self._role(value)
         if learned and self._plain(value) == READOUT:
             return _box(self._label(part), look)
         if role == "memory" and len(dims) > 1:
@@ -158,7 +161,7 @@ class Cards:
     def _numbers(self, value: int, count: int, look: str) -> Card:
         """A box with a few numbers in it."""
         array, name = value_of(self.items[value]), self._name(value)
-        numbers = [] if array is None else (array[0] if self.lead else array).ravel().tolist()[:ROWS]
+        numbers = [] if array is None else (array[0] if self._lead(value) else array).ravel().tolist()[:ROWS]
         kind = "state" if value in self.states else look
         card = _box(" ".join([name, *(text.brief(n) if isinstance(n, float) else str(n) for n in numbers)]), kind)
         widest = _box(name + (" .00" if self.items[value].node.type.dtype.kind == "f" else " 00") * len(numbers), kind)
@@ -173,7 +176,7 @@ class Cards:
         rows, columns = math.prod(dims[:-1]), dims[-1]
         names = self._family(value).elements.get(self._plain(value), ())[:columns]
         pitch = max([min(max(84.0 / columns, 1.5), 9.0), *(text.width(n, SMALL) + 5 for n in names)])
-        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(max(36.0 / rows, 2.5), 8.0) * rows
+        wide, high = min(max(pitch * columns, 30.0), LONGEST), min(min(max(36.0 / rows, 2.5), 8.0) * rows, WIDE)
         top = PAD + high + (WORDS if names else 0.0)
         title = self._name(value)
         card = Card(max(wide, text.width(title, SIZE)) + 2 * PAD, top + HEAD, panel=self._panel(value))
@@ -181,7 +184,7 @@ class Cards:
         card.words.append(FixedWord(card.w / 2, top + HEAD / 2 - 0.5, title, "", SIZE, "middle", style.TEXT))
         for k, name in enumerate(names):
             card.words.append(FixedWord(left + wide / columns * (k + 0.5), PAD + high + WORDS / 2, name, "", SMALL))
-        card.heats.append(self._heat("", value, card.w / 2, PAD + high / 2, wide, high, Field("matrix", self.lead)))
+        card.heats.append(self._heat("", value, card.w / 2, PAD + high / 2, wide, high, Field("matrix", self._lead(value))))
         return card
 
     def _memory(self, value: int, dims: tuple[int, ...]) -> Card:
@@ -191,7 +194,7 @@ class Cards:
         beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
         labels = self._labels(value, shown)
         numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
-        pitch = min(max(WIDE / len(shown), 6.0 if numbers else 1.5), 9.0)
+        pitch = min(max(WIDE / len(shown), 6.0 if labels else 0.0), 9.0)
         wide = min(max(min(max(WIDE / count / columns, 1.5), 9.0) * columns, 10.0), LONGEST / count)
         high = pitch * len(shown)
         inner = numbers + count * wide + (count - 1) * GAP + sum(BESIDE + 3 for found in beside.values() if found)
@@ -213,16 +216,16 @@ class Cards:
     def _heads(self, card: Card, value: int, x: float, wide: float, high: float, count: int, shown: tuple[int, ...] | None) -> float:
         """The heat maps of all heads beside each other. Gives where the next thing stands."""
         for n in range(count):
-            where = Field("matrix", self.lead, shown, n)
+            where = Field("matrix", self._lead(value), shown, n)
             card.heats.append(self._heat(f"h{n}" if n else "", value, x + wide / 2, PAD + high / 2, wide, high, where))
             x += wide + GAP
         return x - GAP + 3
 
     def _rows(self, value: int, count: int) -> Sequence[int]:
-        """The rows of a memory that are shown: those in use, or the first ones."""
+        """The rows of a memory that are shown: those in use, or the first ones; all where they have no numbers."""
         if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
             return self.seen.slots
-        return range(min(count, ROWS if self._family(value).rows else MANY))
+        return range(min(count, ROWS) if self._family(value).rows else count)
 
     def _labels(self, value: int, shown: Sequence[int]) -> list[str]:
         """The numbers of rows; in place of the first one its name: the top of a stack."""
@@ -232,9 +235,9 @@ class Cards:
     def _beside(self, card: Card, role: str, rows: int, weights: int, shown: tuple[int, ...], x: float, high: float) -> None:
         """The weights with which slots are written or read, as a column beside them."""
         at = value_of(self.items[rows])
-        numbers = () if at is None else tuple((at[0] if self.lead else at).ravel().tolist())
+        numbers = () if at is None else tuple((at[0] if self._lead(rows) else at).ravel().tolist())
         card.heats.append(
-            FixedHeat(role[0], x, PAD + high / 2, BESIDE, high, weights, Field("sparse", self.lead, shown, at=numbers), role, 1.0)
+            FixedHeat(role[0], x, PAD + high / 2, BESIDE, high, weights, Field("sparse", self._lead(weights), shown, at=numbers), role, 1.0)
         )
         card.words.append(FixedWord(x, PAD + high + WORDS / 2, role[0], "", SMALL))
 

@@ -5,18 +5,20 @@ What a value is for is told by the table of `families`; the places follow from t
 
 from __future__ import annotations
 
+from .families import family_of
 from .layered import lay_out
 from .layout import FixedEdge, FixedLayout, FixedNode, Layout, Panel, Source, StepGraph
 from .named_parts import of_step
 from .parts import Part
 from .tiles import leaf_size
+from .timeline import Item
 from .value_cards import ROWS, SIZE, Cards, Seen
 from .wiring import Step, Wiring
 
 MOST = 40  # parts of a step with more have no picture
 NOTE = (
-    "a card is a value with a name, and what leads to it alone: violet a state, red what is written, blue what is looked up and read; "
-    "a yellow box is a learned layer that several of them read"
+    "a card is a value with a name, and what leads to it alone; violet is a state, red what is written, blue what is looked up and read, "
+    "where colours do not show gradients; a box is a few numbers, a readout, or what several cards read"
 )
 
 
@@ -33,15 +35,29 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
     drawn = [s for s in wiring.steps if s.number in seen.families and s.fixed is not None and not s.fixed.entry]
     if not drawn:
         return []
-    families = seen.families[drawn[0].number].values()
     found = [NOTE, f"a step has {max(len(s.items) for s in drawn)} operations, which belong to these cards and boxes"]
-    if any(i.node.value is not None for i in wiring.items if not i.leaf):
+    batch = Cards(wiring, drawn[0], seen, of_step(wiring.timeline, drawn[0].items, seen.families[drawn[0].number])).batch
+    if batch is not None and any(i.node.value is not None for i in wiring.items if not i.leaf):
         found.append("values are those of the first member of the batch, gradients those of the whole batch")
-    if any(f.rows == "slot" for f in families):
-        found.append(f"at most {ROWS} slots are shown, those with the greatest weights: {seen.left_out} others are written or read")
-    found += [f"at most {ROWS} cells are shown, from the {f.rows} on" for f in families if f.rows in ("top", "head")]
+    found += dict.fromkeys(filter(None, (_rows_left_out(wiring.items[i], s, seen) for s in drawn for i in s.items)))
     before = {wiring.chip(a): None for s in drawn for row in s.chips for _, a in row if not wiring.items[a].leaf}
     return found + ([f"what stands before the steps is read in each step without a line: {', '.join(before)}"] if before else [])
+
+
+def _rows_left_out(item: Item, step: Step, seen: Seen) -> str:
+    """A sentence about the rows of a memory that are not shown; "" where all are, or for another value."""
+    family = family_of(seen.families[step.number], item)
+    shape = item.shape or getattr(item.node.type, "shape", ())
+    if not family.rows or family.role(item) != "memory" or int(shape[-2]) <= ROWS:
+        return ""
+    if family.rows != "slot":
+        return f"of the {shape[-2]} cells the first {ROWS} are shown, from the {family.rows} on"
+    if not seen.slots:
+        return f"of the {shape[-2]} slots the first {ROWS} are shown"
+    beside = "the weights beside them are those of the first member of the batch, also their gradients"
+    return (
+        f"of the {shape[-2]} slots at most {ROWS} are shown, those with the greatest weights; {seen.left_out} others are in use; {beside}"
+    )
 
 
 class _ValueCell:

@@ -51,8 +51,6 @@ def page_of(experiment: Experiment, model: Any, step: int, length: int | None = 
 
     config, steps = experiment.config, len(inputs)
     panels = {name: v[:, 0].reshape(steps, -1) if v.ndim > 3 else v[:, 0] for name, v in shown.items() if v.ndim > 1 and len(v) == steps}
-    if config.model == "transformer":
-        panels = {}  # it sees all steps at once, so that none is drawn beside which these could stand
     return page(loss, model, inputs, panels=panels, title=f"{brief(config.model)} on {brief(config.task)} after {step:,} updates")
 
 

@@ -232,7 +232,16 @@ def _use_machine_code() -> None:
     _native = machine_code[0]() if machine_code and os.environ.get("MINIGRAD_JIT") != "0" else None
 
 
-def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+def remake(node: Node, args: tuple[Node, ...]) -> Node:
+    """The operation of a node on other arguments. Where these have the types of its own, its type is known."""
+    mode = _mode.get()
+    if not isinstance(mode, Table):
+        return make(node.op, args, node.attrs)
+    alike = all(a.type is b.type for a, b in zip(args, node.args, strict=True))
+    return _make_traced(mode, node.op, args, node.attrs, node.type if alike else None)
+
+
+def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], type_: Any = None) -> Node:
     if table.outside is not None:
         nodes = tuple(map(table.outside.taken, nodes))
     key = None
@@ -241,7 +250,8 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
         found = table.get(key)
         if found is not None:
             return found
-    type_ = op.type(*[n.type for n in nodes], **attrs)
+    if type_ is None:
+        type_ = op.type(*[n.type for n in nodes], **attrs)
     if op.fold is not None:
         folded = op.fold(op, nodes, attrs, type_)
         if folded is not None:
@@ -256,7 +266,7 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
 
 def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     found = _make_traced(table, op, nodes, attrs)
-    return _make_traced(table, stop, (found,), {}) if type(found.type) is TensorType else found
+    return found if type(found.type) is not TensorType or is_number(found) else _make_traced(table, stop, (found,), {})
 
 
 def is_number(node: Node) -> bool:

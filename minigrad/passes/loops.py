@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..control.scan import SCAN, split
 from ..graph.ir import Graph, Node, rebuild
-from ..graph.nodes import interning, item, make
+from ..graph.nodes import interning, item, make, remake
 from .rewrite import in_bodies, rebuilt
 
 
@@ -33,7 +33,7 @@ def merge_loops(graph: Graph) -> Graph:
             big, order = larger[node.args[0]]
             source = new_of(big)
             return make(item, (source,), {"index": order[node.attrs["index"]]})
-        return make(node.op, args, node.attrs)
+        return remake(node, args)
 
     def new_of(node: Node) -> Node:
         if node not in mapping:
@@ -75,7 +75,7 @@ def drop_unused(graph: Graph) -> Graph:
             made, kept = _pruned(node, args, used.get(node, set()))
             kept_of[made] = kept
             return made
-        return make(node.op, args, node.attrs)
+        return remake(node, args)
 
     pruned = rebuilt(graph, construct)
     return in_bodies(pruned, drop_unused)

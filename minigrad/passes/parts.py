@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..graph.dims import Extent, identical, typical
 from ..graph.ir import Graph, Node
-from ..graph.nodes import make
+from ..graph.nodes import remake
 from ..origin import override
 from ..primitives import elementwise, movement
 from ..primitives.rules import expand, like
@@ -37,7 +37,7 @@ def join_parts(graph: Graph) -> Graph:
     opened: set[Node] = set()
 
     def summed(node: Node, args: tuple[Node, ...]) -> Node:
-        made = make(node.op, args, node.attrs)
+        made = remake(node, args)
         if node in inner:
             opened.add(made)
         with override(node):
@@ -47,7 +47,7 @@ def join_parts(graph: Graph) -> Graph:
 
 
 def _alone(node: Node, args: tuple[Node, ...]) -> Node:
-    made = make(node.op, args, node.attrs)
+    made = remake(node, args)
     part = _part(0, made)
     with override(node):
         return made if part is None else _concatenated([part], lambda x: x).node

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..control.scan import SCAN
 from ..graph.ir import Graph, Node, rebuild
-from ..graph.nodes import interning, item, make
+from ..graph.nodes import interning, item, make, remake
 from ..tensor import Tensor
 
 Rule = Callable[[Node, Sequence[Tensor]], Any]
@@ -28,6 +28,8 @@ def apply_rules(graph: Graph, rules: Sequence[Rule]) -> Graph:
     """The rebuilt graph, where each operation is replaced by the result of the first rule that applies. Equal operations are merged."""
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
+        if not node.bodies:
+            return _settle(remake(node, args), rules)
         attrs = {k: apply_rules(v, rules) if isinstance(v, Graph) else v for k, v in node.attrs.items()}
         return _settle(make(node.op, args, attrs), rules)
 
@@ -53,16 +55,14 @@ def in_bodies(graph: Graph, transform: Callable[[Graph], Graph]) -> Graph:
         new = {body: transform(body) for body in graph.bodies}
         if all(after is body for body, after in new.items()):
             return graph
-        new = {body: rebuilt(body, _same) if after is body else after for body, after in new.items()}
+        new = {body: rebuilt(body, remake) if after is body else after for body, after in new.items()}
 
         def construct(node: Node, args: tuple[Node, ...]) -> Node:
+            if not node.bodies:
+                return remake(node, args)
             return make(node.op, args, {k: new[v] if isinstance(v, Graph) else v for k, v in node.attrs.items()})
 
         return rebuilt(graph, construct)
-
-
-def _same(node: Node, args: tuple[Node, ...]) -> Node:
-    return make(node.op, args, node.attrs)
 
 
 def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | None]) -> Graph:
@@ -74,7 +74,7 @@ def replace_loops(graph: Graph, change: Callable[[Node], dict[int, Tensor] | Non
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op is item and args[0] in results:
             return results[args[0]][node.attrs["index"]].node
-        made = make(node.op, args, node.attrs)
+        made = remake(node, args)
         if node.op is SCAN:
             found = change(made)
             if found is not None:

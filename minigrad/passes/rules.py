@@ -8,7 +8,7 @@ from typing import Any
 
 from ..control.call import CALL
 from ..graph.ir import Graph, Node
-from ..graph.nodes import behind_broadcast, item, make
+from ..graph.nodes import behind_broadcast, item, make, remake
 from ..graph.types import WIDE, TensorType, identical, is_one
 from ..primitives import elementwise, linalg, movement, reduce
 from ..primitives.elementwise import alias, detach
@@ -117,7 +117,7 @@ def transpose_products(graph: Graph) -> Graph:
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         if not is_product_read_transposed(node):
-            return make(node.op, args, node.attrs)
+            return remake(node, args)
         x, y = (make(movement.permute, (a,), node.attrs) for a in args[0].args)
         return make(linalg.matmul, (y, x), {})
 
@@ -126,11 +126,16 @@ def transpose_products(graph: Graph) -> Graph:
 
 def outer_products(graph: Graph) -> Graph:
     """Matrix products whose sums have one term are elementwise products."""
-    return apply_rules(graph, (_outer_product,))
+    graph = in_bodies(graph, outer_products)
+    return apply_rules(graph, (_outer_product,)) if any(map(_has_one_term, graph.nodes)) else graph
+
+
+def _has_one_term(node: Node) -> bool:
+    return node.op is linalg.matmul and is_one(node.args[0].type.shape[-1])
 
 
 def _outer_product(node: Node, args: Sequence[Tensor]) -> Any:
-    if node.op is not linalg.matmul or not is_one(args[0].shape[-1]):
+    if not _has_one_term(node):
         return None
     return elementwise.mul(*(expand(x, node.type.shape) for x in args))
 

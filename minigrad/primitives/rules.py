@@ -43,10 +43,10 @@ def each(*rules: Callable[..., Any]) -> Callable[..., Sequence[Any]]:
 
 def fold_number(op: Operation, nodes: Sequence[Node], attrs: dict[str, Any], type: TensorType) -> Node | None:
     """The fold rule of operations that give a broadcast number for arguments that are broadcast numbers."""
-    from .movement import broadcast  # whose rules are made with these
-
     if not all(map(is_number, nodes)):
         return None
+    from .movement import broadcast  # whose rules are made with these
+
     sources = [n.args[0] if n.args else n for n in nodes]
     source = sources[0]
     if op.elementwise:
@@ -72,9 +72,11 @@ def no_gradient(t: Tensor) -> Tensor:
 
 def expand(t: Tensor, shape: Shape) -> Tensor:
     """t broadcast to a shape; t itself if it has that shape."""
+    if identical(t.shape, shape):
+        return t
     from .movement import broadcast  # whose rules are made with these
 
-    return t if identical(t.shape, shape) else broadcast(t, shape=shape)
+    return broadcast(t, shape=shape)
 
 
 def repeat(t: Tensor, size: Extent, batched: bool) -> Tensor:

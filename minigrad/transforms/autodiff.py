@@ -129,6 +129,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         if any(not -len(args) <= i < len(args) for i in positions):
             problem = f"argnums={argnums}, but there are {len(args)} positional arguments"
             raise GraphError(message("grad", problem, "It differentiates with respect to those alone"))
+        if len({i % len(args) for i in positions}) < len(positions):
+            raise GraphError(message("grad", f"argnums={argnums} names an argument twice", "Name each once"))
         leaves, fresh = _fresh([args[i] for i in positions])
         given = list(args)
         for i, value in zip(positions, fresh, strict=True):
@@ -197,8 +199,7 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any], **k
 
     The jvp is computed as the vjp of the vjp, which is linear in its cotangent. So no separate rules are needed.
     """
-    if len(args) != len(tangents):
-        raise GraphError(message("jvp", f"{len(args)} arguments need as many tangents, got {len(tangents)}"))
+    _require_one_each("jvp", args, tangents)
     out, pull = vjp(f, *args, **kwargs)
     outs, out_tree = tree.flatten(out)
     given = tuple(tree.map(_tangent, t, a) for t, a in zip(tangents, args, strict=True))
@@ -210,6 +211,15 @@ def jvp(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any], **k
 
     _, push = vjp(linear, [zeros[i] for i in floats])
     return out, tree.unflatten(out_tree, _replaced(zeros, floats, push(given)[0]))
+
+
+def _require_one_each(what: str, args: Any, vectors: Any) -> None:
+    for given in (args, vectors):
+        if not isinstance(given, (tuple, list)):  # an array would be taken apart, row by row
+            problem = f"takes tuples, with one entry for each argument of the function, got {type(given).__name__}"
+            raise dtype_error(what, problem, "Give (x,) and (v,) for one argument")
+    if len(args) != len(vectors):
+        raise GraphError(message(what, f"{len(args)} arguments need as many tangents, got {len(vectors)}"))
 
 
 def _tangent(v: Any, x: Any) -> Tensor:
@@ -227,6 +237,7 @@ def _replaced(items: Sequence[Any], positions: Sequence[int], new: Sequence[Any]
 
 def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> Any:
     """The Hessian of a scalar f times vectors, one per argument; a tuple like args. Computed as a vjp of the gradient."""
+    _require_one_each("hvp", args, vectors)
     _, pull = vjp(grad(f, tuple(range(len(args)))), *args)
     return pull(tuple(vectors))
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from minigrad.viz.page.program import Program
+from minigrad.viz.page.program import Program, packed
 
 import minigrad as mg
 from minigrad.graph.ir import Node, ancestors
@@ -23,15 +23,15 @@ const array = ([dtype, shape, values]) => {
   values.forEach((v, i) => { x.data[i] = isBig(dtype) ? BigInt(v) : Number(v); });
   return x;
 };
-const answer = ({ program, graph, args, changes, values, cotangents }) => {
-  const P = readProgram(program);
+const answer = async ({ program, graph, args, changes, values, cotangents }) => {
+  const P = await readProgram(program);
   if (graph) return run(P, graph, args.map(array)).map(plain);
   live.base = null;
   live.base = computed(P, []);  // as on a page, where what no change reaches is taken from this run
   const now = computed(P, changes);
   return [...values.map(n => plain(now.at(n))), ...cotangents.map(n => plain(now.of(n)))];
 };
-const answers = questions.map(q => { try { return answer(q); } catch (error) { return String(error.stack); } });
+const answers = Promise.all(questions.map(q => answer(q).catch(error => String(error.stack))));
 """
 
 
@@ -54,7 +54,7 @@ def question(f: Any, arrays: Sequence[np.ndarray]) -> dict[str, Any]:
     """The value of a function at these arguments: the script runs its graph."""
     program = Program((), None)
     graph = program.closed(mg.trace(f, *arrays))
-    return {"program": program.data(), "graph": graph, "args": [_array(np.asarray(a)) for a in arrays]}
+    return {"program": packed(program, {}), "graph": graph, "args": [_array(np.asarray(a)) for a in arrays]}
 
 
 def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], wrt: Sequence[Node]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], wrt: Sequence[No
     program = Program([loss.node], loss.node)
     given = [{**c, **{k: [[program.number(n), x] for n, x in c[k]] for k in ("values", "cuts") if k in c}} for c in changes]
     cotangents = [program.number(n) for n in wrt]
-    return {"program": program.data(), "changes": given, "values": [program.number(loss.node)], "cotangents": cotangents}
+    return {"program": packed(program, {}), "changes": given, "values": [program.number(loss.node)], "cotangents": cotangents}
 
 
 def leaves_of(loss: mg.Tensor) -> list[Node]:

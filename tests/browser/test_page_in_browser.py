@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from minigrad.models import LSTM, NTM, RNN
+from minigrad.viz import style
 
 import minigrad as mg
 from minigrad import viz
@@ -118,6 +119,17 @@ def test_curves_are_broken_where_a_value_is_not_finite(browser):
     assert browser.run(
         "return [...document.querySelectorAll('svg.curves[aria-label^=\"g over\"] rect')].map(r => r.getAttribute('x'))"
     ) == ["2"]
+
+
+def test_classes_have_the_colours_that_they_have_in_drawings(browser):
+    browser.open(viz.page(loss_fn, RNN(3, 4), sequence(4), panels={"class": np.array([0, -1, 2, 10])}))
+    colours = browser.run(
+        """const c = document.querySelector('.classes'), data = c.getContext('2d').getImageData(0, 0, 4, 1).data;
+        return [c.width, [0, 1, 2, 3].map(k => data[4 * k + 3] ? [...data.slice(4 * k, 4 * k + 3)] : null)]"""
+    )
+    first, third = ([int(style.CYCLE[k][i : i + 2], 16) for i in (1, 3, 5)] for k in (0, 2))
+    assert colours == [4, [first, None, third, third]], "there are eight colours"
+    assert browser.run("return document.querySelector('.strip:has(.classes) .value').textContent") == "0"
 
 
 def test_time_runs_and_stops(browser, lstm):

@@ -85,8 +85,8 @@ def test_a_negative_seed_is_refused(check: Any) -> None:
 
 def test_a_dtype_that_is_none_is_refused(check: Any) -> None:
     found = check("loss", "--dtype", "float16")
-    assert found.exit_code == 1
-    assert "dtype is float64 or float32" in found.output
+    assert found.exit_code == 2
+    assert "'float64', 'float32'" in " ".join(found.output.split())
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,16 @@ def test_a_process_compiles_equal_functions_once(monkeypatch):
     assert not again
 
 
+def test_functions_that_are_not_inlined_are_compiled_once(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE", "0")
+    with compiled() as found:
+        for number in (0.375, 0.8125):
+            mg.jit(lambda x, number=number: mg.sin(x) + number)(np.ones(3))
+    assert len(found) >= 2
+    assert "mg_sin_float64" in link._linked
+    assert sum("double @mg_sin_float64(double %x)" in u.text for u in found) <= 1
+
+
 @pytest.mark.parametrize("n", [300, 300 * 70])
 def test_loops_over_arrays_of_other_lengths_are_one_function(n, monkeypatch):
     monkeypatch.setenv("MINIGRAD_CACHE", "0")

@@ -47,6 +47,17 @@ TRANSFORMED: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def test_each_program_names_its_own_results() -> None:
+    f = mg.export.torch.function(lambda x: {"one": x * 2} if x.shape[0] == 1 else {"several": x * 3})
+
+    def names(n: int) -> list[str]:
+        found: dict[str, Any] = {}
+        func.grad(lambda x: found.update(f(x)) or sum(v.sum() for v in found.values()))(torch.ones(n))
+        return list(found)
+
+    assert [names(n) for n in (1, 3, 1)] == [["one"], ["several"], ["one"]]
+
+
 @pytest.mark.parametrize("name", TRANSFORMED)
 def test_a_transformation_gives_what_it_gives_of_pytorchs(name: str) -> None:
     found, expected = (TRANSFORMED[name](f) for f in (ours, theirs))

@@ -165,8 +165,9 @@ def jax(case: Case) -> None:
         outs = case.program.evaluate(library, args)
         return weighted(library.np.sum, case.weights(outs), outs) + 0.0, outs
 
-    floats = [library.np.asarray(case.arrays[i]) for i in case.floats]
-    (_, outs), grads = library.jax.value_and_grad(loss, has_aux=True)(floats)
+    with library.jax.enable_x64(True):
+        floats = [library.np.asarray(case.arrays[i]) for i in case.floats]
+        (_, outs), grads = library.jax.value_and_grad(loss, has_aux=True)(floats)
     agree([*outs, *grads], case.expected, case.limit)
 
 

@@ -188,12 +188,11 @@ class Torch(Numpy):
 
 
 class Jax(Numpy):
-    """JAX, without its jit."""
+    """JAX, without its jit. Its arrays have 64 bits inside `jax.enable_x64(True)`."""
 
     def __init__(self) -> None:
         import jax
 
-        jax.config.update("jax_enable_x64", True)
         self.jax, self.np = jax, jax.numpy
         self.concat, self.permute_dims = jax.numpy.concatenate, jax.numpy.transpose
         self.sigmoid, self.erf, self.detach = jax.nn.sigmoid, jax.scipy.special.erf, jax.lax.stop_gradient

@@ -86,7 +86,8 @@ OPTIONS = {
     "hopfield": "hidden INT 100, updates INT 1, beta FLOAT 0, kernel INT 4",
     "cnn": "hidden INT 100, kernel INT 9, layers INT 1",
     "sam": "controller lstm|ff lstm, hidden INT 100, memory SLOTSxWIDTH 128x20, heads INT 1, nearest INT 4",
-    "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no",
+    "stack-rnn": "hidden INT 100, stacks INT 2, cells INT 100, cell_size INT 1, top INT 2, no_op yes|no yes, rounded yes|no no, "
+    f"activation sigmoid|tanh|relu sigmoid, {WEIGHTS}",
     "tape-rnn": "hidden INT 100, cells INT 100, cell_size INT 8, writer INT 64, jump counted|given counted, "
     f"activation tanh|relu relu, {WEIGHTS.removesuffix('orthogonal')}glorot",
     "feedforward": "hidden INT 200",

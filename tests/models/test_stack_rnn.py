@@ -41,7 +41,8 @@ def transcription(model: StackRNN, xs: np.ndarray) -> np.ndarray:
     p = {name: leaf.numpy() for name, leaf in vars(model).items() if isinstance(leaf, mg.Tensor)}
     h, s, ys = np.zeros(model.hidden), np.full((model.stacks, model.cells, model.cell_size), EMPTY), []
     for x in xs:
-        h = sigmoid(x @ p["U"] + h @ p["R"] + s[:, : model.top].ravel() @ p["P"] + p["b"])
+        z = x @ p["U"] + h @ p["R"] + s[:, : model.top].ravel() @ p["P"] + p["b"]
+        h = np.maximum(z, 0) if model.activation == "relu" else sigmoid(z)
         scores = (h @ model.A.W.numpy() + model.A.b.numpy()).reshape(model.stacks, -1)
         a = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         a = np.eye(a.shape[1])[a.argmax(-1)] if model.rounded else a
@@ -60,7 +61,7 @@ def transcription(model: StackRNN, xs: np.ndarray) -> np.ndarray:
 CASES: dict[str, dict[str, Any]] = {
     "the paper's, without no-op": {"stacks": 1, "no_op": False},
     "several stacks": {"stacks": 3, "cell_size": 2, "top": 3},
-    "rounded": {"stacks": 2, "rounded": True},
+    "rounded, of relu units": {"stacks": 2, "rounded": True, "activation": "relu", "start": "glorot"},
 }
 
 

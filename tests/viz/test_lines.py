@@ -24,10 +24,10 @@ def last(model: Any, xs: Any) -> Any:
 
 
 DRAWINGS: dict[str, Any] = {
-    "cells": (lambda: LSTM(3, 4, 2), {"level": "cell"}),
+    "cells": (lambda: LSTM(3, 4, 2), {"level": "cell", "limit": 8}),
     "operations": (lambda: Stack([LSTM(3, 4), LSTM(4, 4)]), {}),
     "gradients": (lambda: LSTM(3, 4), {"level": "cell", "backward": True}),
-    "both directions": (lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)), {"level": "cell"}),
+    "both directions": (lambda: Bidirectional(LSTM(3, 4), LSTM(3, 4)), {"level": "cell", "limit": 8}),
     "memory": (lambda: NTM(3, 2, hidden=3, memory=(4, 3)), {"level": "cell", "color": "grad"}),
 }
 

@@ -267,7 +267,8 @@ def test_two_members_of_the_batch_stand_below_each_other_on_one_scale():
 
 
 def test_the_columns_of_a_transformer_are_its_blocks_and_its_weights_have_one_row_for_all():
-    page = viz.page(loss_fn, Transformer(3, 2, 8, 2, 3), XS[:4])
+    page = viz.page(loss_fn, Transformer(3, 2, 8, 2, 3), XS[:4], panels={"input": XS[:4, 0]})
+    assert page.notes == ["input: left out, since there are no steps of time beside which they could stand"]
     data = data_of(page)
     assert (data["axis"], data["columns"]) == ("block", [["block 0", 0], ["block 1", 1], ["block 2", 2]])
     assert [name for _, name, *_ in data["steps"]] == ["before", "block 0", "block 1", "block 2", "after"]

@@ -133,7 +133,8 @@ def test_the_slots_of_a_sparse_memory_that_are_written_and_read_are_shown_with_t
         shown = [int(w.text) for p in drawing.scene.placed for w in p.part.words if w.anchor == "end" and w.text.isdigit()]
         shown = shown[: len(shown) // 3]
         assert column.fills == heat.by_value(recorded["w_read"][t].sum(0)[shown][:, None], "read", 1.0)
-    assert any("at most 16 slots are shown" in n for n in drawing.notes)
+    assert any("of the 20 slots at most 16 are shown" in n for n in drawing.notes)
+    assert any("of the 20 cells the first 16 are shown" in n for n in viz.unrolled(every, MODELS["stack-rnn"], XS, level="cell").notes)
 
 
 def own(called: Any, xs: Any) -> Any:
@@ -167,3 +168,15 @@ def test_without_names_a_step_is_a_box_and_the_notes_say_why() -> None:
     drawing = viz.unrolled(f, *args, level="cell")
     assert not any(p.part.heats for p in drawing.scene.placed)
     assert any("is one box, because its values have no names" in n for n in drawing.notes)
+
+
+def test_a_loop_in_python_has_the_picture_and_a_state_that_begins_in_a_later_step_stands_on_no_line() -> None:
+    """The sum of the losses begins as a number in the second step. A scalar without a batch leaves the others theirs."""
+    state, total = MODELS["deltanet"].initial_state(2), 0
+    for x in (*XS, *XS):
+        state, y = MODELS["deltanet"].step(state, mg.tensor(x))
+        total = total + mg.mean(y**2)
+    scene = viz.unrolled(total, level="cell").scene
+    check(scene)
+    drawn = [m for p in scene.placed for m in p.part.heats if " · S · " in m.title]
+    assert [np.shape(m.fills) for m in drawn] == [(2, 2)] * 2 * 6, "two heads of the first member of the batch"

@@ -68,7 +68,7 @@ def page(
     level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
               operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
     steps     unroll each loop only so far
-    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets
+    panels    {name: array with the steps as first axis}, shown first, such as inputs and targets; left out where there is no time
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
               two members, one below the other; None where there is no batch
 

@@ -15,8 +15,8 @@ from typing import Any
 from .. import heat, style, text
 
 SCRIPTS = (
-    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "folds.js", "strips.js", "details.js",
-    "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
+    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "folds.js", "strips.js",
+    "details.js", "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
 )  # fmt: skip
 _DARK = "#171C21"
 
@@ -27,7 +27,8 @@ def document(data: dict[str, Any]) -> str:
     script = "'use strict';\n(() => {\n" + "\n".join((here / name).read_text("utf-8") for name in SCRIPTS) + "})();\n"
     css = _colours() + (here / "page.css").read_text("utf-8")
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'"
-    whole = {**data, "stops": style.STOPS, "none": style.NO_GRADIENT, "bad": style.NOT_FINITE, "scales": heat.SCALES, "looks": _looks(data)}
+    colours = {"stops": style.STOPS, "none": style.NO_GRADIENT, "bad": style.NOT_FINITE, "scales": heat.SCALES, "cycle": style.CYCLE}
+    whole = {**data, **colours, "looks": _looks(data)}
     parts = {
         "policy": policy,
         "title": text.xml(data["title"]),

@@ -30,15 +30,24 @@ function element(x, t) {
   return { dtype: x.dtype, shape: x.shape.slice(1), data: x.data.subarray(t * n, (t + 1) * n) };
 }
 
-// The program of a page: what program.py wrote, with its leaves as arrays, and the numbers of the arguments of each node.
-function readProgram(data) {
-  const leaves = data.leaves.map(([dtype, shape, text]) => {
-    const found = zeros([dtype, shape]), given = new KINDS[dtype](bytes(text).buffer);
+// The program of a page, as program.py packed it, with its leaves as arrays, and the numbers of the arguments of each node.
+async function readProgram(text) {
+  const deflated = new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const raw = new Uint8Array(await new Response(deflated).arrayBuffer()), start = 4 + new DataView(raw.buffer).getUint32(0, true);
+  const data = JSON.parse(new TextDecoder().decode(raw.subarray(4, start)));
+  let at = start;
+  const leaves = data.leaves.map(([dtype, shape, size]) => {
+    const found = zeros([dtype, shape]), given = numbersOf(raw.subarray(at, at += size), KINDS[dtype]);
     if (given.length === found.data.length) found.data = given; else found.data.fill(given[0]);
     return found;
   });
   const sources = data.graph.nodes.map((node, n) => node.slice(1).map(a => a < 0 ? a : n - a));
   return { ...data, leaves, sources };
+}
+function numbersOf(planes, Kind) {  // from all first bytes, then all second ones, …
+  const each = Kind.BYTES_PER_ELEMENT, count = planes.length / each, whole = new Uint8Array(planes.length);
+  for (let k = 0, i = 0; k < each; k++) for (let n = 0; n < count; n++) whole[n * each + k] = planes[i++];
+  return new Kind(whole.buffer);
 }
 
 const SAME = new Set(['reshape', 'alias', 'detach']);  // these give the numbers of their argument, in the same memory: no array is written to later

@@ -1,5 +1,5 @@
 // The graph: steps beside each other on one line. y is 0 at the lower border of every box, and negative above it.
-const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2;
+const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45;
 const X = [];  // left borders of the boxes
 const drawn = new Map();  // step -> its SVG group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
@@ -255,6 +255,14 @@ function fit() {
   S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
   fitted = w > 0 && h > 0;
   reveal(stepOf(S.at));
+}
+
+function comeNear(i) {  // to the lower end of an open step that is too high to be read as a whole
+  S.own = true;
+  S.k = READABLE;
+  S.x = pane().w / 2 - (X[i] + shape(i).size[0] / 2) * S.k;
+  S.y = pane().h - (barY + 34) * S.k;
+  schedule();
 }
 
 function reveal(i) {  // scroll to a step that is not in view

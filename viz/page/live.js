@@ -6,8 +6,7 @@ const live = { program: null, recorded: null, base: null, now: null, changes: []
 let opened = null;
 const ready = () => opened ??= D.live ? openProgram() : Promise.resolve(false);
 async function openProgram() {
-  const text = new Blob([bytes(D.live)]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const P = readProgram(await new Response(text).json());
+  const P = await readProgram(D.live);
   live.base = live.now = computed(P, []);
   live.recorded = {
     templates: D.templates.map(({ numbers, edges }) => ({ numbers, edges })), shared: D.shared.map(({ numbers }) => ({ numbers })),
@@ -65,10 +64,10 @@ function figures(P, now, base) {
     templates, shared: P.shared.map(n => ({ numbers: Float32Array.from(row(n)) })),
     strips: strips.map((strip, s) => {
       const source = P.strips[s];
-      if (!source) return base ? { values: valuesOf(strip).slice().fill(strip.kind === 'curves' ? NaN : MISSING) } : live.recorded?.strips[s] ?? {};
+      if (!source) return base ? { values: valuesOf(strip).slice().fill(isBytes(strip) ? MISSING : NaN) } : live.recorded?.strips[s] ?? {};
       if (strip.kind === 'gradient') return { values: Float32Array.from(source, parts => lengthOf(parts.map(p => Array.isArray(p) ? along(p) : normOf([ct(p)].filter(Boolean))))) };
       const found = overTime(source, strip.rows, value);
-      return strip.kind === 'curves' ? { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) } : asBytes(found, source, strip, live.recorded?.strips[s], base);
+      return isBytes(strip) ? asBytes(found, source, strip, live.recorded?.strips[s], base) : { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) };
     }),
     memory: D.memory && asBytes(overTime(P.memory, D.memory.slots * D.memory.width, value), P.memory, D.memory, live.recorded?.memory, base),
   };

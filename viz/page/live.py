@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,14 +12,14 @@ from minigrad.graph.ir import Node, ancestors
 from ..timeline import Item
 from ..wiring import Wiring
 from .panels import Parts, Series
-from .program import NotComputed, Program
+from .program import NotComputed, Program, packed
 
 MOST = 8_000_000  # numbers in all values; the script holds them several times
 WHY = "values cannot be changed on this page"
 
 
 def live(outputs: Sequence[Node], loss: Node | None, wiring: Wiring, shown: dict[str, Any], example: int | None, notes: list[str]) -> str:
-    """The program and the sources of all numbers, as JSON, deflated, as base64; "" for what the script cannot compute, and a note says why.
+    """The program and the sources of all numbers, packed; "" for what the script cannot compute, and a note says why.
 
     `shown` are the data of the page. What is read here alone is taken out of them: the "source" of strips, the "item" of shared values.
     """
@@ -32,18 +29,16 @@ def live(outputs: Sequence[Node], loss: Node | None, wiring: Wiring, shown: dict
     try:
         _require_few(outputs)
         found = _Sources(Program(outputs, loss), wiring)
-        program = found.program.data()
+        more = {
+            **found.steps(shared),
+            "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in strips],
+            "memory": found.series(memory),
+            "example": example,
+        }
+        return packed(found.program, more)
     except NotComputed as reason:
         notes.append(f"{WHY}: {reason}")
         return ""
-    data = {
-        **program,
-        **found.steps(shared),
-        "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in strips],
-        "memory": found.series(memory),
-        "example": example,
-    }
-    return b64encode(zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)).decode()
 
 
 def _require_few(outputs: Sequence[Node]) -> None:

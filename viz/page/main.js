@@ -30,6 +30,7 @@ function reshape(i, change) {  // change which steps are open, and keep this ste
   layout();
   S.x = old - X[i] * S.k;
   if (S.y < shape(i).size[1] * S.k) fit(); else reveal(i);
+  if (S.k < READABLE && isOpen(i)) comeNear(i);
   controls();
 }
 

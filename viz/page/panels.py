@@ -74,6 +74,9 @@ def panels(
     timeline = wiring.timeline
     in_time = timeline.key_of is step_key  # of blocks the first axis need not be the batch: only gradients are shown
     recorded = [_recorded(outputs, wiring, e) if in_time else {} for e in examples]
+    if given and not (in_time and timeline.end):
+        notes.append(f"{', '.join(map(text.clean, given))}: left out, since there are no steps of time beside which they could stand")
+        given = {}
     groups: dict[str, list[dict[str, Any]]] = {name: [] for name in (INPUTS, MEMORY, GRADIENT, STATES, HEADS)}
     everywhere = np.ones(timeline.end, bool)
     for name, array in _checked(given, timeline.end).items():
@@ -217,10 +220,10 @@ def _stacked(found: Mapping[int, tuple[Node, np.ndarray]], length: int, example:
 
 
 def _strip(row: Row, notes: list[str]) -> dict[str, Any]:
-    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves are float32; heat maps are bytes on the scale of the panel."""
+    """The data of a strip: {"label", "kind", "rows", "data", …}. Curves and classes are float32, heat maps bytes on the panel's scale."""
     panel, flat, present = row.panel, row.panel.rows, row.present
     strip = {"label": panel.label, "kind": panel.kind, "rows": flat.shape[1], "order": _order(panel.label), "source": row.source}
-    if panel.kind == "curves":
+    if panel.kind in ("curves", "classes"):
         known = np.where(np.isfinite(flat), flat, np.inf)  # NaN: no value; infinity: not finite
         return {**strip, "data": packed(np.where(present[:, None], known, np.nan))}
     if flat.shape[1] > WIDEST:

@@ -7,8 +7,9 @@ Equal operations share their types, attributes and gradient rule.
 from __future__ import annotations
 
 import json
+import zlib
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,10 +56,13 @@ class Program:
         return self.numbers[node] if node in self.numbers else -1 - self.leaves[node]
 
     def data(self) -> dict[str, Any]:
-        """{"signatures", "leaves", "graph", "pulls": gradient rules, "rules": that of each node, or −1, "loss"} for JSON."""
+        """{"signatures", "leaves", "graph", "pulls": gradient rules, "rules": that of each node, or −1, "loss"} for JSON.
+
+        A leaf is [dtype, shape, how many bytes].
+        """
         return {
             "signatures": [json.loads(s) for s in self.signatures],
-            "leaves": [_array(n) for n in self.leaves],
+            "leaves": [[*_types(n.type), len(_kept(n))] for n in self.leaves],
             "graph": self.main,
             "pulls": [json.loads(p) for p in self.pulls],
             "rules": self.rules,
@@ -140,9 +144,19 @@ def _types(type: Any) -> Any:
     return [type.dtype.name, [int(n) for n in type.shape]]
 
 
-def _array(leaf: Node) -> list[Any]:
-    """[dtype, shape, the bytes as base64]; one number where all are equal."""
+def _kept(leaf: Node) -> bytes:
+    """The bytes of a leaf, first those that come first in each number, and so on; of one number where all are equal.
+
+    First bytes of weights are alike, their signs and exponents, so that they deflate well beside each other.
+    """
     array = np.asarray(leaf.value)
     one = array.size > 1 and array.dtype.kind != "V" and array.tobytes() == array.ravel()[:1].tobytes() * array.size
-    kept = np.ascontiguousarray(array.ravel()[:1] if one else array, array.dtype.newbyteorder("<"))
-    return [*_types(leaf.type), b64encode(kept.tobytes()).decode()]
+    kept = np.ascontiguousarray(array.ravel()[:1] if one else array.ravel(), array.dtype.newbyteorder("<"))
+    return kept.view("u1").reshape(-1, kept.itemsize).T.tobytes()
+
+
+def packed(program: Program, more: Mapping[str, Any]) -> str:
+    """The data of a program and some more as JSON, its length before it and the leaves behind it, deflated, as base64."""
+    head = json.dumps({**program.data(), **more}, separators=(",", ":")).encode()
+    whole = len(head).to_bytes(4, "little") + head + b"".join(map(_kept, program.leaves))
+    return b64encode(zlib.compress(whole, 9)).decode()

@@ -56,10 +56,13 @@ function drawStrips(list = strips) {
   sized.forEach(([strip, size]) => drawStrip(strip, size));
 }
 
+const ofClass = v => v >= 0 && v < Infinity ? [...rgb(D.cycle[Math.floor(v) % D.cycle.length]), 255] : [0, 0, 0, 0];
+
 function drawStrip(strip, size) {
   const { canvas, rows, kind } = strip, all = valuesOf(strip), values = S.back && kind === 'gradient' ? all.map((v, t) => t < S.at ? -1 : v) : all;
   if (kind === 'gradient') heat(canvas, T, 1, x => x, Array.from(values, v => [...decade(v), 255]), Array.from(values, v => Number.isNaN(v) ? Infinity : v), size);
   else if (kind === 'curves') drawCurves(strip);
+  else if (kind === 'classes') heat(canvas, T, 1, x => x, Array.from(values, ofClass), new Uint8Array(T), size);
   else heat(canvas, T, rows, (x, y) => values[x * rows + y], palette(strip), strengths(strip), size);
   if (strip.extent) strip.extent.textContent = `${strip.size} ${rangeOf(strip)}`;
   read(strip);
@@ -82,6 +85,7 @@ function reading(strip, t, row = -1) {
   const { values, rows, kind } = strip;
   if (!values) return '';
   if (kind === 'gradient') return normText(values[t]);
+  if (kind === 'classes') return values[t] >= 0 ? short(values[t]) : '–';
   const cells = values.subarray(t * rows, (t + 1) * rows);
   if (kind === 'curves') return [...cells].slice(0, 4).map(v => Number.isNaN(v) ? '–' : v === Infinity ? 'NaN or ∞' : short(v)).join('  ');
   if (cells[0] === MISSING) return '–';
@@ -95,7 +99,7 @@ const read = strip => { strip.value.textContent = reading(strip, shownAt()); };
 
 function buildStrip(strip) {
   const unit = /^w |^usage/.test(strip.label) ? ' slots' : '';
-  const size = strip.kind === 'curves' || strip.kind === 'gradient' ? '' : `${strip.rows}${unit}`;
+  const size = isBytes(strip) ? `${strip.rows}${unit}` : '';
   strip.size = size && `${size},`;
   strip.canvas = strip.kind === 'curves' ? svg('svg', { class: 'curves', viewBox: `0 0 ${T} 34`, preserveAspectRatio: 'none' }) : el('canvas', { class: strip.kind });
   strip.canvas.setAttribute('role', 'img');
@@ -110,7 +114,7 @@ function buildStrip(strip) {
     const [t, row] = cell(e);
     if (e.buttons === 1) moveTo(t);
     point({ at: t, slot: strip.slot || undefined, cell: hasCells(strip) ? row : undefined });
-    strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, strip.kind === 'curves' || strip.kind === 'gradient' ? -1 : row)}`;
+    strip.value.textContent = `${D.columns[t][0]}  ${reading(strip, t, isBytes(strip) ? row : -1)}`;
   };
   strip.canvas.addEventListener('pointerdown', e => { strip.canvas.setPointerCapture(e.pointerId); [strip.pressed] = cell(e); hover(e); });
   strip.canvas.addEventListener('pointermove', hover);
@@ -175,7 +179,7 @@ function brush(low, high) {
 
 // What the colours of the strips mean: the kinds of colours that occur.
 function showScales() {
-  const maps = strips.filter(s => s.kind !== 'curves' && s.kind !== 'gradient'), box = $('scales');
+  const maps = strips.filter(isBytes), box = $('scales');
   const one = tone => maps.find(s => s.tone === tone && s.low === 0), kinds = [
     [maps.find(s => s.low < 0), 'negative, 0, positive'], [one('write'), 'from 0, of what is written'], [one('read'), 'from 0, of what is read'], [one('amount'), 'from 0'],
   ].filter(([strip]) => strip);

@@ -9,7 +9,7 @@ const flow = (i, row, argument) => {
 };
 const ofShared = (n, which) => D.shared[n].numbers[which];
 
-const isBytes = panel => panel.kind !== 'curves' && panel.kind !== 'gradient';
+const isBytes = panel => !['curves', 'gradient', 'classes'].includes(panel.kind);
 const valuesOf = panel => panel.values ||= (isBytes(panel) ? bytes : floats)(panel.data);
 
 // Show other values: { templates: [{ numbers, edges }], shared: [{ numbers }], strips: [{ values, low, high }], memory: { values, low, high } }.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from dataclasses import fields
+from functools import cache
+from typing import Any, TypeVar
 
 import ml_dtypes  # noqa: F401  (NumPy then knows the name bfloat16)
 import numpy as np
@@ -12,7 +14,7 @@ from .. import loop_ir as L
 from .arithmetic import Arithmetic
 from .llvm_text import TYPES, Text, constant
 
-T = TypeVar("T", bound=L.Expr)
+T = TypeVar("T", bound=L.Expr | L.Index)
 
 
 class Expressions(Arithmetic):
@@ -105,15 +107,26 @@ class Expressions(Arithmetic):
         raise TypeError(f"not an expression: {expr!r}")
 
 
-def every(kind: type[T], x: object) -> Iterator[T]:
+def every(kind: type[T], x: Any) -> Iterator[T]:
     """The expressions of one kind in statements, each as often as it occurs."""
-    if isinstance(x, kind):
-        yield x
-    if isinstance(x, tuple):
-        for part in x:
-            yield from every(kind, part)
-    elif isinstance(x, L.Stmt | L.Expr | L.Index | L.View | L.Array):
-        yield from every(kind, tuple(vars(x).values()))
+    stack = [x]
+    while stack:
+        x = stack.pop()
+        if isinstance(x, kind):
+            yield x
+        own: Any = type(x)
+        if own is tuple:
+            stack += reversed(x)
+        elif names := _fields(own):
+            stack += [getattr(x, name) for name in names]
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The fields in which an expression or a statement has others, the last one first; none of what is neither."""
+    if not issubclass(kind, L.Stmt | L.Expr | L.Index | L.View | L.Array):
+        return ()
+    return tuple(f.name for f in reversed(fields(kind)) if f.name not in ("note", "name", "op", "dtype"))
 
 
 def _natural(index: L.IndexLike) -> bool:

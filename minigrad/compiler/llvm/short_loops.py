@@ -9,31 +9,48 @@ from .. import loop_ir as L
 from .expressions import every
 
 VECTOR = 16  # elements: no vector has more floats
-UNROLLED_TO = VECTOR // 2  # loops of at most so many elements are unrolled
+SHORT = VECTOR // 2  # loops of at most so many elements may be unrolled
+LEAST = 4  # the fewest elements of a vector that is worth it
 FEW = 8  # statements
+
+
+def is_unrolled(loop: L.For, around: L.For | None) -> bool:
+    """Whether a loop without loops inside is unrolled: a very short one, a short sum, and a short one that stands in a loop `around` it
+    whose iterations store apart: these then become the vectors."""
+    n = L.as_index(loop.extent)
+    if not isinstance(n, L.Literal) or n.value > SHORT:
+        return False
+    stores = [s.index for s in loop.body if isinstance(s, L.Store)]
+    apart = around is not None and all(around.var in every(L.LoopVar, index) for index in stores)
+    return n.value < LEAST or _has_sum(loop) or apart
 
 
 def vectors(loop: L.For) -> tuple[L.For, ...]:
     """A loop without loops inside as loops that fill vectors, one after the other.
 
-    14 elements are 8, 4 and 2, and 20 are 16 and 4. In a long loop the last vector begins earlier where it would not be full: 31 elements
-    are 16 and 16, of which it leaves one as it is. A sum stays whole in a long loop, where to add up one more vector takes longer than to
-    add the elements, and beside much other work, which takes as long for a small vector as for a masked one."""
+    14 elements are 8, 4 and 2, and 20 are 16 and 4. In a longer loop the last vector begins earlier where it would not be full: 31 elements
+    are 16 and 16, of which it leaves one as it is; in a shorter one if that may run twice: 7 elements are 4 and 4, else 4, 2 and 1. A sum
+    stays whole in such a loop, where to add up one more vector takes longer than to add the elements, and beside much other work, which
+    takes as long for a small vector as for a masked one."""
     n, start = L.as_index(loop.extent), L.as_index(loop.start)
-    if not isinstance(n, L.Literal) or n.value <= UNROLLED_TO or n.value % VECTOR == 0 or loop.reverse:
+    if not isinstance(n, L.Literal) or n.value <= LEAST or n.value == SHORT or n.value % VECTOR == 0 or loop.reverse:
         return (loop,)
 
     def part(at: int, length: int) -> L.For:
         return replace(loop, extent=L.Literal(length), start=start + at)
 
-    if any(isinstance(s, L.Assign) for s in loop.body) and (n.value > VECTOR or len(loop.body) > FEW):
+    if _has_sum(loop) and (not SHORT < n.value < VECTOR or len(loop.body) > FEW):
         return (loop,)
-    if n.value < VECTOR:
+    if SHORT < n.value < VECTOR or (n.value < SHORT and not _may_run_twice(loop)):
         return tuple(part(n.value - n.value % (2 * m), m) for m in (8, 4, 2, 1) if n.value & m)
-    rest = n.value % VECTOR
-    done, length = n.value - rest, 1 << (rest - 1).bit_length()
+    rest = n.value % (VECTOR if n.value > VECTOR else LEAST)
+    done, length = n.value - rest, 1 << (rest - 1).bit_length() if n.value > VECTOR else LEAST
     last = part(n.value - length, length)
     return part(0, done), last if length == rest or _may_run_twice(loop) else _from(start + done, last)
+
+
+def _has_sum(loop: L.For) -> bool:
+    return any(isinstance(s, L.Assign) for s in loop.body)
 
 
 def _may_run_twice(loop: L.For) -> bool:

@@ -25,7 +25,7 @@ from .expressions import Expressions, every
 from .form import Form, form
 from .functions import SIZE, UNROLLED, Functions, Unit, has_loops
 from .llvm_text import TYPES, Text
-from .short_loops import UNROLLED_TO, vectors
+from .short_loops import is_unrolled, vectors
 from .sorting import expand_argsort
 from .work_board import WorkBoard
 
@@ -102,6 +102,8 @@ class _Printer(Expressions):
         self.types: dict[str, str] = {}
         self.slots: list[str] = []
         self.in_order = False  # whether sums are: in an unrolled loop, which may stand in a vector loop or in the loop for the rest
+        self.unrolls = True  # whether LLVM is told to unroll short loops
+        self.around: L.For | None = None  # the loop that is printed, if it has other loops inside
         self.board = WorkBoard(self.text, program.timed)
 
     def body(self, function: L.Function) -> tuple[str, list[str]]:
@@ -216,12 +218,13 @@ class _Printer(Expressions):
     def stmt(self, stmt: L.Stmt) -> None:
         match stmt:
             case L.For() if _is_simple(stmt):
-                n = L.as_index(stmt.extent)
-                short = isinstance(n, L.Literal) and n.value <= UNROLLED_TO
-                for part in vectors(stmt):
-                    self.loop(part, f", !llvm.loop {UNROLLED}" if short else "")
+                unrolled = self.unrolls and is_unrolled(stmt, self.around)
+                for part in (stmt,) if unrolled else vectors(stmt):
+                    self.loop(part, f", !llvm.loop {UNROLLED}" if unrolled else "")
             case L.For():
+                outside, self.around = self.around, stmt
                 self.loop(stmt)
+                self.around = outside
             case L.While():
                 self.while_(stmt)
             case L.Shared():
@@ -269,10 +272,13 @@ class _Printer(Expressions):
         self.in_order = outside
 
     def while_(self, stmt: L.While) -> None:
+        """LLVM may make one loop of it and a short loop that it begins with, and warn that this is not unrolled."""
+        outside, self.unrolls = self.unrolls, False
         with self.text.forever() as leave_unless:
             self.block(stmt.head)
             leave_unless(self.expr(stmt.condition))
             self.block(stmt.body)
+        self.unrolls = outside
 
     def accumulate(self, name: str, expr: L.Expr) -> str:
         match expr:

@@ -54,7 +54,7 @@ REFLECTS = {"negative_eigenvalues": True}
 LEARNED = {"S_0": "learned", "h_0": "learned"}  # from a state of zeros the first symbol would only begin
 ONE_HEAD = {"heads": 1}
 SMALL = {"hidden": 32}
-VECTORS = {"embedding": 64}
+VECTORS = {"embedding": 64}  # of symbols, as their authors have them; one-hot inputs move the weights of the inner network too little
 
 
 def _parity() -> Row:
@@ -119,7 +119,7 @@ def _reassignment() -> Row:
 
 def _strings() -> Row:
     memories: dict[str, dict[str, Any]] = {
-        "stack-rnn": {"cell_size": 8, "cells": 128},
+        "stack-rnn": {"cell_size": 8, "cells": 128, "activation": "relu", "W_h": "glorot"},
         "tape-rnn": {"cell_size": 8, "cells": 44},
     }
     at_test = {"tape-rnn": {"cells": 128}}

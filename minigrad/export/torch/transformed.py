@@ -42,24 +42,39 @@ def require_plain(name: str, tensors: Sequence[torch.Tensor]) -> None:
         raise dtype_error(name, problem, "Take torch.func.vmap, jacrev or jacfwd")
 
 
+class Shape:
+    """The structure of results beside their leaves, as a tree without leaves: each compiled program has its own."""
+
+    def __init__(self, structure: tree.TreeDef):
+        self.structure = structure
+
+    def __tree_flatten__(self) -> tuple[tuple[()], tuple[()], tree.TreeDef]:
+        return (), (), self.structure
+
+    @classmethod
+    def __tree_unflatten__(cls, keys: Any, children: Any, structure: tree.TreeDef) -> Shape:
+        return cls(structure)
+
+
 class Flat:
-    """A function of the leaves of its arguments whose results are leaves; `out_tree` is known once it was traced."""
+    """A function of the leaves of its arguments that gives the leaves of the results, and their Shape."""
 
     def __init__(self, f: Callable[..., Any], in_tree: tree.TreeDef):
-        self.f, self.in_tree, self.out_tree = f, in_tree, tree.flatten([])[1]
+        self.f, self.in_tree = f, in_tree
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
     def __call__(self, *leaves: Any) -> list[Any]:
         args, kwargs = tree.unflatten(self.in_tree, leaves)
-        found, self.out_tree = tree.flatten(self.f(*args, **kwargs))
-        return [tensor(o) for o in found]
+        found, structure = tree.flatten(self.f(*args, **kwargs))
+        return [*map(tensor, found), Shape(structure)]
 
     def _floats(self, leaves: Sequence[Any], places: Sequence[int]) -> Callable[..., list[Any]]:
         """The float results as a function of the leaves at these places."""
 
         def of_floats(*moved: Any) -> list[Any]:
             new = dict(zip(places, moved, strict=True))
-            return [o for o in self(*(new.get(i, leaf) for i, leaf in enumerate(leaves))) if o.type.is_float]
+            *found, _ = self(*(new.get(i, leaf) for i, leaf in enumerate(leaves)))
+            return [o for o in found if o.type.is_float]
 
         return of_floats
 
@@ -70,16 +85,30 @@ class Flat:
         return jvp(self._floats(leaves, places), [leaves[i] for i in places], list(tangents))[1]
 
 
+class Called:
+    """The leaves of a call, None for tensors, and the structure of its results once it is done."""
+
+    def __init__(self, leaves: Sequence[Any]):
+        self.leaves = leaves
+        self.structure = tree.LEAF
+
+    def results(self, found: Sequence[Any]) -> tuple[torch.Tensor, ...]:
+        *outs, shape = found
+        self.structure = shape.structure
+        return tuple(outs)
+
+
 class Transformed(torch.autograd.Function):
-    """A call of a function of leaves as a node that torch.func transforms. `leaves` are those of the call, None for tensors."""
+    """A call of a function of leaves as a node that torch.func transforms."""
 
     @staticmethod
-    def forward(flat: Function, leaves: Sequence[Any], *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(flat(*_filled(leaves, tensors)))
+    def forward(flat: Function, called: Called, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return called.results(flat(*_filled(called.leaves, tensors)))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.flat, ctx.leaves, *tensors = inputs
+        ctx.flat, called, *tensors = inputs
+        ctx.leaves = called.leaves
         ctx.results, ctx.floats = len(output), [i for i, o in enumerate(output) if o.is_floating_point()]
         ctx.mark_non_differentiable(*(o for o in output if not o.is_floating_point()))
         ctx.save_for_backward(*tensors)
@@ -103,10 +132,10 @@ class Transformed(torch.autograd.Function):
         return tuple(next(found) if i in ctx.floats else None for i in range(ctx.results))
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, flat: Function, leaves: Sequence[Any], *tensors: torch.Tensor) -> Any:
-        dims = _filled(leaves, in_dims[2:], other=lambda leaf: None)
-        outs = flat.mapped(tuple(dims))(*_filled(leaves, tensors))
-        return tuple(outs), (0,) * len(outs)
+    def vmap(info: Any, in_dims: Any, flat: Function, called: Called, *tensors: torch.Tensor) -> Any:
+        dims = _filled(called.leaves, in_dims[2:], other=lambda leaf: None)
+        outs = called.results(flat.mapped(tuple(dims))(*_filled(called.leaves, tensors)))
+        return outs, (0,) * len(outs)
 
 
 def _filled(leaves: Sequence[Any], tensors: Sequence[Any], other: Callable[[Any], Any] = lambda leaf: leaf) -> list[Any]:
@@ -116,9 +145,7 @@ def _filled(leaves: Sequence[Any], tensors: Sequence[Any], other: Callable[[Any]
 
 def call(function: Function, leaves: Sequence[Any], in_tree: tree.TreeDef) -> Any:
     """The results of a function for leaves among which are transformed tensors."""
-    flat = function.flat(in_tree)
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    outs = Transformed.apply(flat, [None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves], *tensors)
-    f = flat.pairs.function
-    assert isinstance(f, Flat)
-    return tree.unflatten(f.out_tree, outs)
+    called = Called([None if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves])
+    outs = Transformed.apply(function.flat(in_tree), called, *tensors)
+    return tree.unflatten(called.structure, outs)

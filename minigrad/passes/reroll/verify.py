@@ -102,7 +102,7 @@ def _verified(ops: Operations, start: int, m: int, p: int) -> Region:
     relations: list[list[Relation]] = [[] for _ in range(p)]
     for lane, number, kind, offset in zip(*(c.tolist() for c in (*columns, at)), strict=True):
         relations[lane].append(_relation(kind, offset, p, reference[lane].args[number]))
-    views = [k for k in range(p) if parts[low, k] != parts[low + 1, k]]
+    views = np.flatnonzero(parts[low] != parts[low + 1]).tolist()
     return Region(start + low * p, start + high * p, rows, reference, relations, views, _lanes(ops, places[low:high], columns))
 
 
