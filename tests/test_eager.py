@@ -230,6 +230,13 @@ def test_a_gradient_has_the_bits_of_its_graph(program: Any) -> None:
             assert len({n.id for n in below}) == len(below)
 
 
+def test_a_gradient_of_rows_and_of_the_whole_has_the_bits_of_its_graph() -> None:
+    b = mg.parameter(np.random.default_rng(0).standard_normal((1, 50)))
+    mg.sum(mg.tanh(b[[0, 0, 0]]) + mg.sum(mg.sin(b))).backward()
+    assert b.grad is not None
+    assert bits(b.grad) == bits(b.grad.node.args[0].value)
+
+
 def test_the_graph_of_a_gradient_is_built_when_it_is_asked_for() -> None:
     w = mg.parameter(X)
     loss = mg.sum(mg.tanh(w * w))

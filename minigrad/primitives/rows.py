@@ -60,6 +60,11 @@ def plus(x: Tensor, y: Tensor) -> Tensor:
             updates, index = map(Tensor, scattered.args)
             into = reshape(a, shape=scattered.type.shape)
             return reshape(add_at(_as(updates, x.dtype), index, into, axis=scattered.attrs["axis"]), shape=x.shape)
+    return added(x, y)
+
+
+def added(x: Tensor, y: Tensor) -> Tensor:
+    """x + y in the dtype of x."""
     return add(x, _as(y, x.dtype))
 
 

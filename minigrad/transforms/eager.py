@@ -19,6 +19,7 @@ from ..graph.ir import Graph, Node, ancestors, new_id
 from ..graph.nodes import CONSTANT, interning, is_tracing, known, signature
 from ..origin import is_engine, override
 from ..primitives.elementwise import alias
+from ..primitives.rows import added
 from ..primitives.rules import cotangent_type
 from ..tensor import Tensor, abstract
 from .reverse import gradient_rule, pullback, reverse, vjp_of
@@ -79,14 +80,14 @@ class Recipe:
     """The graph of gradients whose values are known. It is built once, when the arguments of one of them are asked for."""
 
     def __init__(self, outputs: Sequence[Tensor], cts: Sequence[Tensor | None], wrt: Sequence[Tensor]):
-        self.given = [Tensor(o.node) for o in outputs], cts, [Tensor(x.node) for x in wrt]
+        self.given = [o.node for o in outputs], cts, [x.node for x in wrt]
         self.first, self.lock = new_id(), Lock()
         self.found: list[Tensor | None] | None = None
 
     def node(self, position: int) -> Node:
         with self.lock:
             if self.found is None:
-                self.found = Context().run(pullback, *self.given)
+                self.found = Context().run(reverse, *self.given, vjp_of, added)  # as the values are summed
                 made = [t.node for t in self.found if t is not None]
                 for i, node in enumerate(n for n in ancestors(made, lambda n: n.id < self.first) if n.id > self.first):
                     node.id = self.first + 1 + i  # as if it had been built when the values were computed
