@@ -84,7 +84,7 @@ def gradient_flow(what: Any, *args: Any, steps: int | None = None) -> Plot:
         axis.grid(True, which="major", color=style.GRID, lw=0.6)
         axis.tick_params(labelsize=8, colors=style.MUTED)
         if count:
-            axis.legend(fontsize=8, frameon=False, ncols=max(1, count // 6 + 1))
+            axis.legend(fontsize=8, frameon=False, ncols=(count - 1) // 7 + 1, loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves
     axes[-1].set_xlabel("time step t", fontsize=9, color=style.TEXT)
     return Plot(figure, "gradient flow")
 
