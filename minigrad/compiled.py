@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -24,7 +23,7 @@ from .errors import AbstractValueError, DTypeError, MinigradError, OutOfMemoryEr
 from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
-from .graph.nodes import Outside, is_paused, is_tracing, machine_code, table_of_trace
+from .graph.nodes import Outside, is_paused, is_tracing, machine_code, machine_code_is_off, table_of_trace
 from .graph.types import DTYPES, HALVES, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
@@ -303,7 +302,7 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
     passes: list[str] = [*graph.cache.get("loops", ())]
     with dims.deciding(guards):
         optimized = optimize(graph, passes.append)
-        if os.environ.get("MINIGRAD_JIT") == "0":
+        if machine_code_is_off():
             return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
         try:
             return Program(graph, guards, optimized, Executable(lower(optimized)), passes, captured=captured)

@@ -1,9 +1,10 @@
-"""Work as a number that is the same on every machine: calls of functions, bytes of memory."""
+"""Work as a number that is the same on every machine: calls of functions, bytes of memory, references."""
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -21,6 +22,20 @@ def calls(f: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
     return count
+
+
+def references_kept(f: Callable[[], Any], objects: Sequence[Any]) -> list[int]:
+    """How many references more each object has after twenty calls than after one."""
+
+    def counts() -> list[int]:
+        gc.collect()
+        return [sys.getrefcount(o) for o in objects]
+
+    f()
+    before = counts()
+    for _ in range(20):
+        f()
+    return [after - first for after, first in zip(counts(), before, strict=True)]
 
 
 def working_memory(fast: Any, *sizes: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from counting import calls
+from counting import calls, references_kept
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -200,13 +199,7 @@ def test_no_reference_is_lost_or_kept() -> None:
         with pytest.raises(MemoryError):
             allocator([*entries, ((2**50,), np.dtype("float64"))])()
 
-    work()
-    gc.collect()
-    before = [sys.getrefcount(o) for o in objects]
-    for _ in range(20):
-        work()
-    gc.collect()
-    assert [sys.getrefcount(o) for o in objects] == before
+    assert references_kept(work, objects) == [0] * len(objects)
 
 
 def shaped(a: np.ndarray) -> None:

@@ -36,7 +36,7 @@ def build(
     Of very many operations in one column only the first and the last are kept, unless `whole` is set. At least so many equal blocks
     are one. With `blocks`, the columns of a graph without time are its numbered blocks, such as those of a transformer.
     """
-    nodes = ancestors(outputs, lambda n: False)
+    nodes = ancestors(outputs)
     builder = _Builder(nodes, leaves or {}, gradients or {})
     names.shorten([i for i in builder.items if i.leaf and i.name])
     items, alias = builder.items, builder.alias

@@ -27,7 +27,7 @@ def with_steps(outputs: Sequence[Node]) -> tuple[dict[Node, Node], list[str]]:
 
     Operations that are in a step already, and gradients, make no loops; the gradient of a step belongs to that step.
     """
-    nodes = ancestors(outputs, lambda n: False)
+    nodes = ancestors(outputs)
     found = list(_loops(sorted(filter(_is_free, nodes), key=attrgetter("id"))))
     places = {node: _in_step(node, loop, t) for loop in found for t, step in enumerate(loop.steps) for node in step}
     new: dict[Node, Node] = {}

@@ -15,7 +15,7 @@ MOST = 400  # nodes of a graph that is drawn without being asked
 def picture(tensor: Tensor) -> dict[str, str]:
     """{"image/svg+xml": its graph}; empty for a tensor without a history, for an array and for a large graph. It never raises."""
     try:
-        if tensor.node.args and tensor.size == 1 and len(ancestors([tensor.node], lambda n: False)) <= MOST:
+        if tensor.node.args and tensor.size == 1 and len(ancestors([tensor.node])) <= MOST:
             return {"image/svg+xml": unrolled(tensor).svg}
     except Exception:  # a repr never raises
         pass

@@ -39,7 +39,7 @@ def record(what: Any, *args: Any, names: Sequence[str] | None = None, example: i
     if is_computed(what):
         ends = [t.node for t in tree.leaves(what)]
         found_steps, _ = with_steps(ends)
-        for node in ancestors([found_steps.get(n, n) for n in ends], lambda n: False):
+        for node in ancestors([found_steps.get(n, n) for n in ends]):
             note(node, node.value, ())
     else:
         graph = graph_of(what, args)

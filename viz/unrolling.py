@@ -86,7 +86,7 @@ def with_gradients(unrolling: Unrolling) -> Unrolling:
     loss = unrolling.outputs[0]
     if loss.shape or not loss.type.is_float:
         raise DrawingError(f"drawing: backward=True needs a float scalar as first result, got {loss.type}")
-    below = ancestors([loss.node], lambda n: False)
+    below = ancestors([loss.node])
     foreign.require_real(below)
     ends = [n for n in below if not n.args and n.type.is_float and n.op.name != "constant"]
     leaves = [n for n in ends if n.op.name == "parameter" or "." in (n.name or "")] or ends

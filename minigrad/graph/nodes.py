@@ -81,8 +81,7 @@ def table_of_trace() -> Table | None:
 
 
 def is_tracing() -> bool:
-    mode = _mode.get()
-    return mode is not None and (isinstance(mode, Table) or mode.table is not None)
+    return _mode.get() is not None and table_of_trace() is not None
 
 
 def pause(stop: Operation) -> AbstractContextManager[None]:
@@ -227,9 +226,14 @@ def make_eager(op: Operation, node: Node, attrs: dict[str, Any], shared: Signatu
     return made
 
 
+def machine_code_is_off() -> bool:
+    """Whether the environment turns machine code off, by MINIGRAD_JIT=0."""
+    return os.environ.get("MINIGRAD_JIT") == "0"
+
+
 def _use_machine_code() -> None:
     global _native
-    _native = machine_code[0]() if machine_code and os.environ.get("MINIGRAD_JIT") != "0" else None
+    _native = machine_code[0]() if machine_code and not machine_code_is_off() else None
 
 
 def remake(node: Node, args: tuple[Node, ...]) -> Node:

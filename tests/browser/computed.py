@@ -66,7 +66,7 @@ def changed(loss: mg.Tensor, changes: Sequence[dict[str, Any]], wrt: Sequence[No
 
 
 def leaves_of(loss: mg.Tensor) -> list[Node]:
-    return [n for n in ancestors([loss.node], lambda n: False) if n.op.name == "parameter" and n.type.is_float]
+    return [n for n in ancestors([loss.node]) if n.op.name == "parameter" and n.type.is_float]
 
 
 def _array(a: np.ndarray) -> list[Any]:
@@ -93,7 +93,7 @@ def again(node: Node, args: tuple[mg.Tensor, ...]) -> mg.Tensor:
 def recomputed(loss: mg.Tensor, rule: Rule = again, leaf: Callable[[Node], np.ndarray] = lambda n: n.value) -> list[np.ndarray]:
     """The loss and its gradients with respect to the leaves, computed by the engine with another rule for some nodes, or other leaves."""
     new: dict[Node, mg.Tensor] = {}
-    for node in ancestors([loss.node], lambda n: False):
+    for node in ancestors([loss.node]):
         if node.args:
             new[node] = rule(node, tuple(new[a] for a in node.args))
         else:

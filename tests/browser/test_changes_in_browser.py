@@ -31,7 +31,7 @@ class Opened:
         self.loss = unroll(loss_fn, (model, BITS), None, values=True).outputs[0]
 
     def node(self, name: str, t: int) -> Node:
-        return [n for n in ancestors([self.loss.node], lambda n: False) if n.name == name and n.args][t]
+        return [n for n in ancestors([self.loss.node]) if n.name == name and n.args][t]
 
     def leaf(self, name: str) -> Node:
         return next(n for n in leaves_of(self.loss) if n.name == name)

@@ -75,7 +75,7 @@ def changes() -> Iterator[Checked]:
         loss = unrolled(model, 4)
         leaves, name = leaves_of(loss), type(model).__name__
         xs, weight = next(n for n in leaves if n.name == "xs"), next(n for n in leaves if n.type.shape and "." in (n.name or ""))
-        node = [n for n in ancestors([loss.node], lambda n: False) if n.name == state][1]
+        node = [n for n in ancestors([loss.node]) if n.name == state][1]
         flipped = xs.value.copy()
         flipped.ravel()[5] = 1
         whole = np.arange(node.value.size)

@@ -97,7 +97,7 @@ def test_statistics_and_gradients_are_those_of_the_values():
     for statistic, f in {"min": np.min, "max": np.max, "mean": np.mean, "norm": np.linalg.norm}.items():
         np.testing.assert_allclose(numbers(data, "h", statistic), [f(h.numpy()) for h in hs], rtol=1e-6)
     grads = [2 * hs[-1].numpy()]
-    W = next(n for n in ancestors([loss.node], lambda n: False) if n.name == "W").value
+    W = next(n for n in ancestors([loss.node]) if n.name == "W").value
     for h in hs[:0:-1]:
         grads.append((grads[-1] * (1 - h.numpy() ** 2)) @ W.T)
     np.testing.assert_allclose(numbers(data, "h", "gradient"), [np.linalg.norm(g) for g in grads[::-1]], rtol=1e-5)

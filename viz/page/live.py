@@ -42,7 +42,7 @@ def live(outputs: Sequence[Node], loss: Node | None, wiring: Wiring, shown: dict
 
 
 def _require_few(outputs: Sequence[Node]) -> None:
-    values = [n.value for n in ancestors(outputs, lambda n: False) if isinstance(n.value, np.ndarray)]
+    values = [n.value for n in ancestors(outputs) if isinstance(n.value, np.ndarray)]
     if (total := sum(v.size for v in values)) > MOST:
         raise NotComputed(f"they are {total / 1e6:.0f} million numbers")
 

@@ -176,7 +176,7 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
             item = timeline.items[index]
             value = item.node.value
             add(item.label, step.number, item.node, _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None)
-    for node in ancestors(outputs, lambda n: False):
+    for node in ancestors(outputs):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
             for t, row in enumerate(_map(node.value, timeline.end, example)):

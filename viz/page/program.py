@@ -44,7 +44,7 @@ class Program:
         self.signatures: dict[str, int] = {}
         self.pulls: dict[str, int] = {}
         self.leaves: dict[Node, int] = {}
-        nodes = ancestors(outputs, lambda n: False)
+        nodes = ancestors(outputs)
         self.main, self.numbers = self._graph((), nodes, outputs, lambda n: not n.args)
         self.loss = loss
         self.rules = [-1] * len(self.numbers)
