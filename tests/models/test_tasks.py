@@ -152,10 +152,21 @@ def test_ngrams_and_their_optimum():
     assert inputs.shape == targets.shape == (199, 1000, 1)
     np.testing.assert_array_equal(inputs[1:], targets[:-1])
     assert mask.sum(0).tolist() == [ngrams.baselines()["chance"]] * 1000
-    best = ngrams.optimum(np.concatenate([inputs, targets[-1:]]))
+    best = ngrams.optimal(inputs, targets, mask)
     assert ngrams.baselines()["optimum"] == pytest.approx(128.4, abs=0.7)
     assert best.mean() == pytest.approx(128.4, abs=2.5)  # 128.4 ± 0.7 in the reference
     assert abs(inputs[:5].mean() - 0.5) < 0.03
+
+
+def test_samples_of_ngrams_are_compared_with_the_optimum_on_the_same_sequences():
+    """Some sources are cheap and some dear: a predictor a bit above the optimum is found to be so on any few sequences, a coin as well."""
+    e, few = Experiment(Config.of("ngrams", length=40, context=2)), 10
+
+    def found(bits):
+        return e._sample(lambda *batch: {"bits": mg.tensor(bits(*batch)), "wrong": mg.zeros(few)}, few, 0, {})
+
+    assert found(lambda *batch: ngrams.optimal(*batch, context=2) + 1).means["bits"] == pytest.approx(e.baselines()["optimum"] + 1)
+    assert found(lambda *_: np.full(few, 38.0)).means["bits"] == e.baselines()["chance"] == 38
 
 
 def test_sort():
