@@ -87,6 +87,30 @@ def test_nan_is_never_right(experiment):
     assert np.isnan(float(experiment.task.loss(outputs, targets, mask)))
 
 
+def test_no_constant_output_is_better_than_chance(experiment):
+    """The best one for some sequences, tried on others."""
+    e, count = experiment, 40 if experiment.sizes[0] > 300 else 400  # few where inputs are images
+
+    def of(answers):
+        if answers.dtype.kind == "f":
+            share = answers.mean(0)
+            return np.log(share / (1 - share)) if e.headline == "bits" else share
+        share = np.bincount(answers.ravel(), minlength=e.sizes[1]) / answers.size
+        return share if e.headline == "half-error" else np.log(share + 1e-9)
+
+    points = e._points({})
+    batches = [e.batch(e.keys.data, i, -(-count // len(points)), **point) for i, point in enumerate(points)]
+    constant = of(np.concatenate([targets[mask] for _, targets, mask in batches]))
+
+    def measured(inputs, targets, mask):
+        return e.task.measures(np.broadcast_to(constant, (*mask.shape, e.sizes[1])).astype("float32"), targets, mask)
+
+    found = e._sample(measured, count, 0, {})
+    low, high = found.intervals[e.headline]
+    better = found.means[e.headline] - e.baselines()["chance"]
+    assert (better if e.measures[e.headline].rises else -better) <= high - low
+
+
 def test_the_optimum_is_better_than_chance(experiment):
     base = experiment.baselines()
     assert (base["optimum"] > base["chance"]) == experiment.measures[experiment.headline].rises
