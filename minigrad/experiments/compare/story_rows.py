@@ -148,7 +148,7 @@ def _selective() -> Row:
     faster = {**VECTORS, "lr": 5e-3}
     entries = (
         Entry("LSTM", "lstm", {**faster, "steps": 10_000}, None, True),
-        Entry("GRU", "gru", {**faster, "steps": 10_000}, None, True),
+        Entry("GRU", "gru", {**faster, "steps": 6000}, None, True),
         Entry("minGRU", "mingru", {"layers": 3, **faster, "steps": 6000}, 0.995, True),
         Entry("minLSTM", "minlstm", {"layers": 3, **faster, "steps": 6000}, 0.960, True),
         Entry("S6, gated", "s6", {"layers": 2}, 0.998, True),
