@@ -69,7 +69,7 @@ def _parity() -> Row:
         Entry("minGRU", "mingru", {}, None, False),
         Entry("S6 [0, 1]", "s6", SMALL, 0.000, False),
         Entry("S6 [−1, 1]", "s6", {**REFLECTS, **SMALL}, 1.000, True),
-        Entry("DeltaNet [0, 1]", "deltanet", {**SMALL, **ALONE, "embedding": 32}, 0.017, False),
+        Entry("DeltaNet [0, 1]", "deltanet", SMALL, 0.017, False),
         Entry("DeltaNet [−1, 1]", "deltanet", {**REFLECTS, **SMALL, **ALONE, "embedding": 32}, 1.000, True),
     )
     settings = {"lengths": (3, 40), "steps": 8000, "evaluate_every": 1000, **LEARNED}
