@@ -21,6 +21,7 @@ from ...transforms.tracing import argument_names
 from ..pair import Pairs, Sized
 from . import transformed
 from .arrays import as_array, as_torch
+from .threads import on_threads_of_torch
 from .transformed import Flat
 
 
@@ -55,7 +56,8 @@ class Function:
         given = self._arrays(leaves, args, kwargs)
         sized, arrays = self.pairs.at(given, literal, in_tree, wanted)
         call = Call(self, sized, arrays, leaves, in_tree, wanted)
-        outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
+        with on_threads_of_torch():
+            outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
         return tree.unflatten(sized.pair.out_tree, outs)
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
@@ -132,6 +134,7 @@ class Native(torch.autograd.Function):
         return outs
 
     @staticmethod
+    @on_threads_of_torch()
     def backward(ctx: Any, *cts: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         call, (block, *saved) = ctx.call, ctx.saved_tensors
         pair, varying = call.sized.pair, [cts[i] for i in call.sized.pair.varying]
