@@ -144,6 +144,8 @@ class Compiled:
                 self.forget()
             specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
             self.specializations[signature] = specialization
+        if latest is not None and latest is not specialization:
+            latest.keep_none()
         self.latest = specialization
         leaves = [*leaves, *outside]
         return specialization, leaves, (*arrays, *map(as_array, outside)), _among(leaves)
