@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
@@ -192,8 +194,9 @@ class Compiled:
         params = [symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
-        return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
+        with collecting_later():
+            graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
+            return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
 
     def specialized(self, *args: Any, **kwargs: Any) -> tuple[Specialization, tuple[np.ndarray, ...]]:
         """The program for these arguments at their sizes, and its arguments: the leaves, then what f takes from outside."""
@@ -312,6 +315,21 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
             what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
             warnings.warn(what, CompileWarning, stacklevel=4)
             return Program(graph, guards, optimized, None, passes, str(reason), captured)
+
+
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            if not gc.get_freeze_count():  # nobody else has frozen objects: all that there are become old ones
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
 
 
 def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
