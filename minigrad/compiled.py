@@ -251,11 +251,11 @@ def jit(
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
-    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, and gradients
-    reach them; a parameter that jit cannot find again there is refused. Other values from outside are constants, read in the first call. A
-    program with an operation that cannot be compiled runs in the interpreter, with one CompileWarning. With `finite`, NaN or infinity in a
-    result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
-    arguments again to find it).
+    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, with what was
+    added to lists and dicts that hold them, and gradients reach them; a parameter that jit cannot find again there is refused. Other values
+    from outside are constants, read in the first call. A program with an operation that cannot be compiled runs in the interpreter, with
+    one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the first operation that gave one, its
+    line, scope and step (the interpreter runs the same arguments again to find it).
 
     Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
     as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
