@@ -19,6 +19,7 @@ from ...graph.ir import Node
 from ...graph.types import WIDE, TensorType
 from ...primitives import reduce
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .schedule import Cluster, Shift
 from .state import Note, Range, const, nest
 from .storage import Indices, Stored
@@ -97,7 +98,7 @@ class Nest:
             self.accumulate_in_memory(node, target, outer, x)
 
     def accumulate(self, node: Node, buffer: L.Buffer, place: L.Index, x: L.Expr) -> None:
-        dtype, name = str(node.type.dtype), self.block.lowering.name("a")
+        dtype, name = name_of(node.type.dtype), self.block.lowering.name("a")
         sum_ = L.Read(name, dtype)
         zero = L.Declare(name, const(identity(node), node.type.dtype))
         self.body.append(L.Assign(name, L.Binary(FOLD[node.op.name], sum_, x), note=Note(node)))

@@ -8,8 +8,9 @@ another step reads it, or if its own step reads it at another index; all other v
 
 from __future__ import annotations
 
-from collections.abc import Container, Hashable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain, takewhile
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from ...primitives import index, movement, reduce
 from ...primitives.elementwise import alias, detach
 
 REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
+MOVEMENTS = frozenset((movement.permute, movement.broadcast, movement.slice, movement.flip, item, alias, detach))  # and some reshapes
 LARGEST = 256  # the largest number of nodes of a cluster
 LARGE = 64  # a cluster of more nodes is divided if it can be without storing more values
 FAR = 4  # a shift is by at most so many places, for each of which there is a register
@@ -52,6 +54,7 @@ class Single:
 
 
 Step = Cluster | Single
+Reads = Callable[[Node], Sequence[tuple[Node, bool]]]  # `sources`, worked out once for each node
 
 
 def real_axes(shape: Shape) -> tuple[int, ...]:
@@ -70,13 +73,9 @@ def only_units_differ(node: Node) -> bool:
 
 def is_movement(node: Node) -> bool:
     """Whether an element of a node is an element of its argument at another index."""
-    if node.is_constant:
-        return False
     if node.op is movement.reshape:
-        return only_units_differ(node)
-    if node.op is item:
-        return True
-    return node.op in (movement.permute, movement.broadcast, movement.slice, movement.flip, alias, detach)
+        return not node.is_constant and only_units_differ(node)
+    return node.op in MOVEMENTS and not node.is_constant
 
 
 def is_leaf(node: Node) -> bool:
@@ -157,17 +156,18 @@ def schedule(graph: Graph) -> Schedule:
     steps: list[Step] = []
     place: dict[Node, int] = {}
     clusters: dict[Hashable, list[int]] = {}
+    reads: Reads = cache(lambda node: tuple(sources(node)))
     for node in graph.nodes:
         if is_leaf(node) or is_movement(node):
             continue
-        place[node] = _put(steps, node, place, clusters)
-    _delay(steps, place, graph.outputs)
-    steps = [part for step in steps for part in _parts(step)]
+        place[node] = _put(steps, node, place, clusters, reads)
+    _delay(steps, place, graph.outputs, reads)
+    steps = [part for step in steps for part in _parts(step, reads)]
     place = {node: at for at, step in enumerate(steps) for node in (step.nodes if isinstance(step, Cluster) else [step.node])}
     stored = {o for o in graph.outputs if not is_leaf(o) and not is_movement(o)} | {n for n in place if isinstance(steps[place[n]], Single)}
     last_use: dict[Node, int] = {}
     for node, at in place.items():
-        for source, same in sources(node):
+        for source, same in reads(node):
             if source in place and not (same and place[source] == at and is_pointwise(source)):
                 stored.add(source)
             last_use[source] = max(last_use.get(source, 0), at)
@@ -178,7 +178,7 @@ def schedule(graph: Graph) -> Schedule:
         last_use[source] = len(steps)
     for node in sorted(place, key=place.__getitem__, reverse=True):
         if node.op is movement.reshape:  # a view may share the memory of its source, which must live as long
-            source = next(iter(sources(node)))[0]
+            source = next(iter(reads(node)))[0]
             last_use[source] = max(last_use[source], last_use.get(node, 0))
     return Schedule(steps, {n for n in stored if n in place}, last_use, place)
 
@@ -188,13 +188,13 @@ def _holder(out: Node) -> Node:
     return Node(alias, (out,), {}, out.type, origin=out.origin)
 
 
-def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[Hashable, list[int]]) -> int:
+def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[Hashable, list[int]], reads: Reads) -> int:
     """Add a node to a cluster that can take it, preferably that of an argument, else to a new step. Returns the position of the step.
 
     `clusters` has the positions of the clusters over each domain, so that the time does not grow with the square of their number."""
     pointwise, reduction = is_pointwise(node), node.op in REDUCTIONS
     earliest, preferred = 0, -1
-    for source, same in sources(node):
+    for source, same in reads(node):
         if source not in place:
             continue
         inside = same and is_pointwise(source) and (pointwise or reduction)
@@ -219,23 +219,24 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[H
     return alike[-1]
 
 
-def _delay(steps: list[Step], place: dict[Node, int], outputs: Sequence[Node]) -> None:
+def _delay(steps: list[Step], place: dict[Node, int], outputs: Sequence[Node], reads: Reads) -> None:
     """Move elementwise nodes to the later cluster that alone reads their values, at its own index: there they stay in registers."""
     readers: dict[Node, list[tuple[Node, bool]]] = {}
     for node in (*place, *map(_holder, outputs)):
-        for source, same in sources(node):
+        for source, same in reads(node):
             if place.get(source) != place.get(node):
                 readers.setdefault(source, []).append((node, same and node in place and is_pointwise(source)))
     for at in reversed(range(len(steps))):
         step = steps[at]
         if isinstance(step, Single):
             continue
-        for nodes in _connected(step.nodes):
+        for nodes in _connected(step.nodes, reads):
             found = {(place.get(r, at), same) for n in nodes for r, same in readers.get(n, ())}
             goal, same = found.pop() if len(found) == 1 else (at, False)
             later = steps[goal]
             kind = _kind(step, nodes)
-            if same and isinstance(later, Cluster) and later.admits(kind, len(nodes)) and not _keeps_more(nodes, place, readers):
+            moves = same and not _keeps_more(nodes, place, readers, reads)
+            if moves and isinstance(later, Cluster) and later.admits(kind, len(nodes)):
                 moved = dict.fromkeys(nodes, goal)
                 later.kind = later.kind if kind is None else kind
                 later.nodes[:0] = nodes
@@ -244,18 +245,18 @@ def _delay(steps: list[Step], place: dict[Node, int], outputs: Sequence[Node]) -
     steps[:] = [step for step in steps if isinstance(step, Single) or step.nodes]
 
 
-def _keeps_more(nodes: Sequence[Node], place: Container[Node], readers: Container[Node]) -> bool:
+def _keeps_more(nodes: Sequence[Node], place: Container[Node], readers: Container[Node], reads: Reads) -> bool:
     """Whether there are more values of full size, computed before, that the nodes read than values of theirs that are read later."""
-    read = {source for n in nodes for source, same in sources(n) if same and source in place}
+    read = {source for n in nodes for source, same in reads(n) if same and source in place}
     return len(read.difference(nodes)) > sum(n in readers for n in nodes)
 
 
-def _parts(step: Step) -> list[Step]:
+def _parts(step: Step, reads: Reads) -> list[Step]:
     """A large cluster as several, which read no values of each other. LLVM's compile time grows faster than the length of a loop body."""
     if isinstance(step, Single) or len(step.nodes) <= LARGE:
         return [step]
     parts: list[list[Node]] = [[]]
-    for nodes in _connected(step.nodes):
+    for nodes in _connected(step.nodes, reads):
         if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
             parts.append([])
         parts[-1] += nodes
@@ -267,11 +268,11 @@ def _kind(step: Cluster, nodes: Sequence[Node]) -> tuple[int, ...] | int | None:
     return step.kind if any(kind_of(n) is not None for n in nodes) else None
 
 
-def _connected(cluster: Sequence[Node]) -> list[list[Node]]:
+def _connected(cluster: Sequence[Node], reads: Reads) -> list[list[Node]]:
     """The nodes of a cluster in groups that read no values of each other."""
     group: dict[Node, list[Node]] = {}  # a node -> the nodes that it is connected with
     for node in cluster:
-        joined = list({id(group[s]): group[s] for s, _ in sources(node) if s in group}.values())
+        joined = list({id(group[s]): group[s] for s, _ in reads(node) if s in group}.values())
         largest = max(joined, key=len, default=[])
         for other in joined:
             if other is not largest:

@@ -12,6 +12,7 @@ import numpy as np
 from ...graph.dims import Symbol
 from ...graph.ir import Node
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .storage import Indices, Pool, Stored
 
 DTYPES = {"float16", "bfloat16", "float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
@@ -78,7 +79,7 @@ class Note:
 
 
 def const(value: Any, dtype: np.dtype) -> L.Const:
-    return L.Const(str(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+    return L.Const(name_of(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
 
 
 def nest(loops: Sequence[Range], body: Sequence[L.Stmt]) -> tuple[L.Stmt, ...]:
