@@ -49,10 +49,14 @@ def _pooled(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if found is not None:
             return found
     _forget_waiting(size)
-    block = np.empty(size + L.ALIGNMENT, np.uint8)
-    found = _on(block, shape, dtype)
-    _blocks.setdefault(size, deque()).append(block)
+    found = aligned_empty(shape, dtype)
+    _blocks.setdefault(size, deque()).append(found.base)
     return found
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array that starts on a cache line, in a block of its own, its base."""
+    return _on(np.empty(math.prod(shape) * dtype.itemsize + L.ALIGNMENT, np.uint8), shape, dtype)
 
 
 def _forget_waiting(size: int) -> None:
