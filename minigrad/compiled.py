@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
@@ -24,7 +26,7 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
 from .graph.nodes import Outside, is_paused, is_tracing, machine_code, machine_code_is_off, table_of_trace
-from .graph.types import DTYPES, HALVES, TensorType, is_float
+from .graph.types import OWN, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
 from .passes.reroll.notes import noting
@@ -35,7 +37,6 @@ from .transforms.tracing import argument_names, static_places, trace_on, with_st
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
-NATIVE = frozenset(DTYPES) | HALVES
 # A specialisation, the leaves of the arguments and of what stands outside, the arrays of these, and what stands among them.
 Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...], int]
 
@@ -192,8 +193,9 @@ class Compiled:
         params = [symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
-        return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
+        with collecting_later():
+            graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
+            return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
 
     def specialized(self, *args: Any, **kwargs: Any) -> tuple[Specialization, tuple[np.ndarray, ...]]:
         """The program for these arguments at their sizes, and its arguments: the leaves, then what f takes from outside."""
@@ -276,11 +278,11 @@ def as_array(leaf: Any) -> np.ndarray:
     """The array of an argument that is a tensor, an array or a number: its own memory where that may be."""
     if type(leaf) is Tensor:
         return np.asarray(leaf.node.value, order="C")
-    if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
+    if type(leaf) is np.ndarray and leaf.dtype in OWN:
         return np.asarray(leaf, order="C")
     if isinstance(leaf, (np.ndarray, int, float, np.generic)) and not isinstance(leaf, np.ma.MaskedArray):
         array = np.asarray(leaf, order="C")
-        if array.dtype in NATIVE:
+        if array.dtype in OWN:
             return array
     return np.asarray(argument(leaf).numpy(), order="C")
 
@@ -314,6 +316,21 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
             return Program(graph, guards, optimized, None, passes, str(reason), captured)
 
 
+@contextmanager
+def collecting_later() -> Iterator[None]:
+    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            if not gc.get_freeze_count():  # nobody else has frozen objects: all that there are become old ones
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
+
+
 def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
     """An abstract argument. An axis is a run-time size if the argument is data, or a tensor that had another length before."""
 
@@ -326,7 +343,7 @@ def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progra
 
     if is_number(leaf):
         return stand_in(argument(leaf))
-    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
+    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), OWN[array.dtype]))
 
 
 def traced(

@@ -79,13 +79,13 @@ class Operation:
 
 
 class Signature:
-    """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
-    the result, and by the arguments that need a cotangent the gradient rule with its code."""
+    """What nodes of one operation with equal attributes and types of arguments share: these, `args`, beside the rules of the operation the
+    type of the result, and by the arguments that need a cotangent the gradient rule with its code, which eager nodes use."""
 
-    __slots__ = ("has_body", "is_float", "pulls", "type", "unique")
+    __slots__ = ("args", "attrs", "has_body", "is_float", "op", "pulls", "type", "unique")
 
-    def __init__(self, op: Operation, type: Any):
-        self.type = type
+    def __init__(self, op: Operation, args: Sequence[TensorType], attrs: dict[str, Any], type: Any):
+        self.op, self.args, self.attrs, self.type = op, args, attrs, type
         self.has_body, self.unique = op.has_body, op.unique
         self.is_float = not isinstance(type, TensorType) or type.is_float
         self.pulls: dict[tuple[bool, ...], tuple[Any, Callable[..., Any]]] = {}
@@ -249,18 +249,23 @@ def _has_size(value: Any) -> bool:
 
 def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
     """A new node for every node on which outputs depend: the one in `mapping`, a constant itself, or the result of make(node, new_args)."""
+    return rebuild_nodes(ancestors(outputs, lambda n: n in mapping or n.is_constant), mapping, make)
+
+
+def rebuild_nodes(nodes: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
+    """The same for these nodes, which stand after their arguments."""
     new = dict(mapping)
-    for node in ancestors(outputs, lambda n: n in mapping or n.is_constant):
+    for node in nodes:
         if node in new:
             continue
         if node.is_constant:
             new[node] = node
             continue
-        args = tuple(new[a] for a in node.args)
+        args = tuple([new[a] for a in node.args])
         with override(node.place):
-            new[node] = make(node, args)
-        if new[node].name is None:
-            new[node].name = node.name
+            new[node] = made = make(node, args)
+        if made.name is None:
+            made.name = node.name
     return new
 
 
