@@ -157,7 +157,9 @@ def _derived(graph: Graph) -> Iterator[Symbol]:
     """The derived sizes in a graph and its bodies."""
     for node in graph.nodes:
         types = [node.type] if isinstance(node.type, TensorType) else node.type
-        extents = [n for t in types for n in t.shape] + [n for v in node.attrs.values() for n in (v if isinstance(v, tuple) else (v,))]
+        extents = [n for t in types for n in t.shape]
+        for v in node.attrs.values():
+            extents += v if isinstance(v, tuple) else (v,)
         yield from (s for s in symbols(extents) if s.of)
     for body in graph.bodies:
         yield from _derived(body)
