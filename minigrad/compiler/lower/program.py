@@ -10,7 +10,8 @@ import numpy as np
 
 from ...graph.dims import TYPICAL, Symbol, symbols
 from ...graph.ir import Graph, Node
-from ...graph.types import TensorType
+from ...graph.types import FLOAT, WIDE, TensorType, is_one
+from ...primitives import linalg
 from .. import loop_ir as L
 from ..dtypes import name_of
 from .block import Block
@@ -110,6 +111,12 @@ class Main(Block):
         if self.out:
             self.phases.append(self.out)
             self.out = []
+
+
+def products(graph: Graph) -> set[str]:
+    """The functions of matrix products that the loops of a graph will call."""
+    found = (n for n in graph.nodes if n.op is linalg.matmul and not is_one(n.args[0].type.shape[-1]))
+    return {f"mg_gemm_{n.type.dtype}" for n in found if n.type.dtype in (FLOAT, WIDE)}.union(*map(products, graph.bodies))
 
 
 def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
