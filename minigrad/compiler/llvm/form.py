@@ -21,26 +21,31 @@ def form(body: tuple[L.Stmt, ...]) -> tuple[Form, list[str]]:
 
 def _walk(x: Any, tokens: list[Any], numbers: dict[str, int]) -> None:
     kind: Any = type(x)
+    if kind is str or kind is int:
+        tokens.append(x)
+        return
     if kind is tuple:
         tokens.append(len(x))
         for part in x:
             _walk(part, tokens, numbers)
         return
     name, others = _fields(kind)
+    if others is None:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
+        tokens.append((kind, repr(x)))
+        return
     tokens.append(kind)
     if name:
         tokens.append(numbers.setdefault(x.name, len(numbers)))
     for other in others:
-        value = getattr(x, other)
-        if isinstance(value, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array, tuple)):
-            _walk(value, tokens, numbers)
-        else:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
-            tokens.append(value if type(value) in (str, int) else (type(value), repr(value)))
+        _walk(getattr(x, other), tokens, numbers)
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[bool, tuple[str, ...]]:
-    """Whether instances have a name that can be replaced, and their other fields that code depends on."""
+def _fields(kind: type) -> tuple[bool, tuple[str, ...] | None]:
+    """Whether instances have a name that can be replaced, and their other fields that code depends on; None for what is no part of the
+    loop IR."""
+    if not issubclass(kind, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array)):
+        return False, None
     found = [f.name for f in fields(kind)]
     named = "name" in found and kind is not L.Libm
     left_out = {"note", "name"} if named else {"note"}
