@@ -145,6 +145,8 @@ class Compiled:
                 self.forget()
             specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
             self.specializations[signature] = specialization
+        if latest is not None and latest is not specialization:
+            latest.keep_none()
         self.latest = specialization
         leaves = [*leaves, *outside]
         return specialization, leaves, (*arrays, *map(as_array, outside)), _among(leaves)
@@ -191,7 +193,7 @@ class Compiled:
         params = [symbolic(i, leaf, a, known) for i, (leaf, a) in enumerate(zip(leaves, arrays, strict=True))]
         names = argument_names(self.function, args, kwargs)
         wanted = {n for p in known if p.captured is not None for n in p.captured.changed(self.function)}
-        with _uncollected():
+        with collecting_later():
             graph, guards, outside = traced(self.function, params, in_tree, names, wanted)
             return compile_graph(graph, guards, find(self.function, graph.name, [*outside.inputs], outside.constants))
 
@@ -315,14 +317,17 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Inside the `with`, the collector of cyclic garbage waits: it would walk the nodes of a trace again and again, and they all live."""
+def collecting_later() -> Iterator[None]:
+    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():  # nobody else has frozen objects: all that there are become old ones
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 

@@ -151,7 +151,9 @@ class Specialization:
         self.ops = [
             tuple(_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)) for other in (CONSTANT, COMPILED)
         ]
-        self.memory, self.wrap = self.allocator(), wrapper(self.types, self.names)
+        self.spare: list[Any] = []
+        self.keep_none()
+        self.memory, self.wrap = allocator(self.types, self.spare), wrapper(self.types, self.names)
 
     @cached_property
     def take(self) -> Callable[[list[Any]], Taken | None]:
@@ -171,8 +173,12 @@ class Specialization:
         return accounts(executable, (*arrays, *executable.lowered.constants, *self.memory()), self.numbers, threads)
 
     def allocator(self, count: int | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
-        """Gives memory for the first results."""
+        """Gives memory for the first results, which is never used again."""
         return allocator(self.types[:count])
+
+    def keep_none(self) -> None:
+        """Let go of the small arrays that later results would use again."""
+        self.spare[:] = [None] * (2 * len(self.types))  # in place, while another thread may be in a call
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         outputs = self.memory()

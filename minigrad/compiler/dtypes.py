@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+
 FLOATS = frozenset({"float32", "float64"})
 SIGNED = frozenset({"int32", "int64"})
 UNSIGNED = frozenset({"uint8", "uint32", "uint64"})
@@ -24,3 +28,9 @@ BINARY = {
     **dict.fromkeys(("shl", "shr"), INTEGERS),
 }
 COMPARE = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
+
+
+@cache
+def name_of(dtype: np.dtype) -> str:
+    """The name of a dtype. NumPy would put it together each time."""
+    return str(dtype)

@@ -7,8 +7,9 @@ both compute what NumPy computes. Buffers never overlap: two values share memory
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, Protocol
 
 from .dtypes import BINARY, BITS, FLOATS, HALVES, INTEGERS, NUMBERS, SIGNED, UNARY, UNSIGNED
 from .index import Index, IndexLike, IndexOp, Literal, LoopVar, Size, as_index, evaluate, minimum
@@ -257,14 +258,22 @@ class Function:
         return offsets, end if self.locals else 0
 
 
-def blocks(stmt: Stmt) -> Iterator[tuple[Stmt, ...]]:
+def blocks(stmt: Stmt) -> list[tuple[Stmt, ...]]:
     """The blocks of statements inside a statement, in order of execution."""
-    return (getattr(stmt, name) for name in ("head", "body", "otherwise") if hasattr(stmt, name))
+    kind: Any = type(stmt)
+    return [getattr(stmt, name) for name in _block_names(kind)]
+
+
+@cache
+def _block_names(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind) if f.name in ("head", "body", "otherwise"))
 
 
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
     """Every statement, each before those inside it."""
-    for stmt in body:
+    stack = [*reversed(body)]
+    while stack:
+        stmt = stack.pop()
         yield stmt
-        for block in blocks(stmt):
-            yield from walk(block)
+        for block in reversed(blocks(stmt)):
+            stack += reversed(block)

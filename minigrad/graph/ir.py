@@ -249,18 +249,23 @@ def _has_size(value: Any) -> bool:
 
 def rebuild(outputs: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
     """A new node for every node on which outputs depend: the one in `mapping`, a constant itself, or the result of make(node, new_args)."""
+    return rebuild_nodes(ancestors(outputs, lambda n: n in mapping or n.is_constant), mapping, make)
+
+
+def rebuild_nodes(nodes: Iterable[Node], mapping: Mapping[Node, Node], make: Callable[[Node, tuple[Node, ...]], Node]) -> dict[Node, Node]:
+    """The same for these nodes, which stand after their arguments."""
     new = dict(mapping)
-    for node in ancestors(outputs, lambda n: n in mapping or n.is_constant):
+    for node in nodes:
         if node in new:
             continue
         if node.is_constant:
             new[node] = node
             continue
-        args = tuple(new[a] for a in node.args)
+        args = tuple([new[a] for a in node.args])
         with override(node.place):
-            new[node] = make(node, args)
-        if new[node].name is None:
-            new[node].name = node.name
+            new[node] = made = make(node, args)
+        if made.name is None:
+            made.name = node.name
     return new
 
 

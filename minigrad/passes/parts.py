@@ -30,7 +30,7 @@ class Part(NamedTuple):
 def join_parts(graph: Graph) -> Graph:
     """Tensors that stand in zeros along an axis, alone or beside each other in a sum, become concatenations with zeros."""
     graph = in_bodies(graph, join_parts)
-    if not any(n.op is movement.pad for n in graph.nodes):
+    if not _has_pads(graph):
         return graph
     readers = Counter(a for n in graph.nodes for a in n.args) + Counter(graph.outputs)
     inner = {a for n in graph.nodes if n.op is elementwise.add for a in n.args if a.op is elementwise.add and readers[a] == 1}
@@ -43,7 +43,12 @@ def join_parts(graph: Graph) -> Graph:
         with override(node):
             return _joined(made, opened) if made.op is elementwise.add and node not in inner else made
 
-    return rebuilt(rebuilt(graph, summed), _alone)
+    joined = rebuilt(graph, summed)
+    return rebuilt(joined, _alone) if _has_pads(joined) else joined
+
+
+def _has_pads(graph: Graph) -> bool:
+    return any(n.op is movement.pad for n in graph.nodes)
 
 
 def _alone(node: Node, args: tuple[Node, ...]) -> Node:

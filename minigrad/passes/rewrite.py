@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..control.scan import SCAN
-from ..graph.ir import Graph, Node, rebuild
+from ..graph.ir import Graph, Node, rebuild_nodes
 from ..graph.nodes import interning, item, make, remake
 from ..tensor import Tensor
 
@@ -20,7 +20,7 @@ Rule = Callable[[Node, Sequence[Tensor]], Any]
 def rebuilt(graph: Graph, construct: Callable[[Node, tuple[Node, ...]], Node]) -> Graph:
     """The graph with every operation rebuilt by `construct` from its new arguments. Equal operations are merged."""
     with interning():
-        new = rebuild(graph.outputs, {p: p for p in graph.params}, construct)
+        new = rebuild_nodes(graph.nodes, {p: p for p in graph.params}, construct)
     return Graph(graph.params, tuple(new[o] for o in graph.outputs), graph.name, graph.in_tree, graph.out_tree)
 
 

@@ -15,12 +15,14 @@ BODIES = {  # what an iteration stores, by the element before, its own, and that
     "changes in place": lambda before, here, x: L.Binary("sub", x, here),
     "adds up in memory": lambda before, here, x: L.Binary("sub", x, before),
     "keeps a sum": None,
+    "keeps the element before": None,
 }
 LENGTHS = {
     "copies": {3: [3], 5: [4, 4], 7: [4, 4], 8: [8], 9: [8, 1], 14: [8, 4, 2], 16: [16], 31: [16, 16], 37: [32, 8], 48: [48]},
     "changes in place": {7: [4, 2, 1], 15: [8, 4, 2, 1], 20: [16, 4], 31: [16, 16], 37: [32, 8]},
     "adds up in memory": {6: [4, 2], 15: [8, 4, 2, 1], 20: [16, 4], 31: [16, 16], 37: [32, 8]},
     "keeps a sum": {7: [7], 8: [8], 9: [8, 1], 15: [8, 4, 2, 1], 20: [20], 31: [31]},
+    "keeps the element before": {3: [3], 7: [4, 2, 1], 8: [8], 20: [16, 4], 31: [16, 8, 4, 2, 1], 48: [48]},
 }
 
 
@@ -28,13 +30,15 @@ def output(n):
     return L.Buffer(f"out{n}", "float32", MOST + 1)
 
 
-def loop(kind, n, extent=None, start=0):
+def loop(kind, n, extent=None, start=0, reverse=False):
     sum_, out, x = L.Read(f"sum{n}", "float32"), output(n), L.Load(X, j + 1)
     if kind == "keeps a sum":
-        body = L.Assign(sum_.name, L.Binary("add", sum_, x))
+        body = (L.Assign(sum_.name, L.Binary("add", sum_, x)),)
+    elif kind == "keeps the element before":
+        body = L.Store(out, j + 1, L.Binary("sub", x, sum_)), L.Assign(sum_.name, x)
     else:
-        body = L.Store(out, j + 1, BODIES[kind](L.Load(out, j), L.Load(out, j + 1), x))
-    return L.For(j, n if extent is None else extent, (body,), start=start)
+        body = (L.Store(out, j + 1, BODIES[kind](L.Load(out, j), L.Load(out, j + 1), x)),)
+    return L.For(j, n if extent is None else extent, body, reverse, start)
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -55,14 +59,14 @@ def test_a_sum_beside_much_work_stays_whole():
     assert len(vectors(L.For(j, 14, other))) == 3
 
 
-@pytest.mark.parametrize("kind", BODIES)
-def test_parts_compute_what_the_loop_computes(kind):
+@pytest.mark.parametrize(("kind", "reverse"), [*((kind, False) for kind in BODIES), ("keeps the element before", True)])
+def test_parts_compute_what_the_loop_computes(kind, reverse):
     x = np.random.default_rng(0).integers(-9, 9, MOST + 1).astype("float32")
     steps = []
     for n in LENGTHS[kind]:
-        if kind == "keeps a sum":
+        if kind.startswith("keeps"):
             total = L.Read(f"sum{n}", "float32")
-            steps += [L.Declare(total.name, L.Const("float32", 0)), loop(kind, n), L.Store(output(n), 0, total)]
+            steps += [L.Declare(total.name, L.Const("float32", 0)), loop(kind, n, reverse=reverse), L.Store(output(n), 0, total)]
         else:
             steps.append(loop(kind, n))
     f = L.Function("f", (X,), tuple(map(output, LENGTHS[kind])), (), (), tuple(steps))

@@ -28,6 +28,10 @@ class Entries:
         text, f = Text(self.functions.declarations), self.f
         emit, places = text.emit, self.functions.places
         text.do(f"%pointers = alloca [{len(places)} x ptr], align 8")
+        shared = "%region.board" in used
+        if shared:  # memory that is asked for later in a function takes LLVM longer
+            own = emit(f"alloca [{CELLS} x i64], align 8")
+            text.do("%region.passed = alloca i64")
         if self.layout:
             text.do(f"call void @{self.layout}(ptr %table, ptr %sizes, ptr %arena, ptr %pointers)")
             self._sizes(text, used)
@@ -35,13 +39,11 @@ class Entries:
             self._fill(text)
         text.do(f"%error.slot = getelementptr i64, ptr %sizes, i64 {len(f.sizes)}")
         registers = {r: emit(f"load ptr, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {places[r]}')}") for r in used if r in places}
-        if "%region.board" in used:
-            own = emit(f"alloca [{CELLS} x i64], align 8")
+        if shared:
             text.call("void", "llvm.memset.p0.i64", ("ptr", own), ("i8", "0"), ("i64", str(8 * CELLS)), ("i1", "false"))
             text.do(f"store i64 1, ptr {emit(f'getelementptr i64, ptr {own}, i64 {THREADS}')}")
             text.do(f"%region.board = select i1 {emit('icmp eq ptr %board, null')}, ptr {own}, ptr %board")
             text.do("%region.worker = icmp ne i64 %worker, 0")
-            text.do("%region.passed = alloca i64")
             text.do("store i64 0, ptr %region.passed")
             registers["%region.alone"] = "false"
         operands = ", ".join(f"{REGION.get(r, 'i64' if r.startswith('%size') else 'ptr')} {registers.get(r, r)}" for r in used)
@@ -71,12 +73,14 @@ class Entries:
             above = emit(f"getelementptr i8, ptr {data('%arena')}, i64 {L.ALIGNMENT - 1}")
             arena = text.call("ptr", "llvm.ptrmask.p0.i64", ("ptr", above), ("i64", str(-L.ALIGNMENT)))
             end = str(L.ALIGNMENT)
+            lengths: dict[L.Index, str] = {}  # in whole cache lines, with the unused ones
             for i, buffer in enumerate(f.locals, len(f.arguments)):
                 pointer = emit(f"getelementptr i8, ptr {arena}, i64 {end}")
                 text.do(f"store ptr {pointer}, ptr {emit(f'getelementptr ptr, ptr %pointers, i64 {i}')}")
-                size = code.index(L.as_index(buffer.size) * buffer.itemsize)
-                padded = emit(f"and i64 {emit(f'add i64 {size}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
-                end = emit(f"add i64 {end}, {padded}")
+                size = L.as_index(buffer.size) * buffer.itemsize
+                if size not in lengths:
+                    lengths[size] = emit(f"and i64 {emit(f'add i64 {code.index(size)}, {2 * L.ALIGNMENT - 1}')}, {-L.ALIGNMENT}")
+                end = emit(f"add i64 {end}, {lengths[size]}")
 
     def _sizes(self, text: Text, used: list[str]) -> None:
         for i, size in enumerate(self.f.sizes):

@@ -9,6 +9,7 @@ from typing import Any
 from .. import loop_ir as L
 
 Form = tuple[Any, ...]
+PARTS = (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array, tuple)
 
 
 def form(body: tuple[L.Stmt, ...]) -> tuple[Form, list[str]]:
@@ -21,31 +22,28 @@ def form(body: tuple[L.Stmt, ...]) -> tuple[Form, list[str]]:
 
 def _walk(x: Any, tokens: list[Any], numbers: dict[str, int]) -> None:
     kind: Any = type(x)
-    if kind is str or kind is int:
-        tokens.append(x)
-        return
     if kind is tuple:
         tokens.append(len(x))
         for part in x:
             _walk(part, tokens, numbers)
         return
     name, others = _fields(kind)
-    if others is None:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
-        tokens.append((kind, repr(x)))
-        return
     tokens.append(kind)
     if name:
         tokens.append(numbers.setdefault(x.name, len(numbers)))
     for other in others:
-        _walk(getattr(x, other), tokens, numbers)
+        value = getattr(x, other)
+        if type(value) is str or type(value) is int:
+            tokens.append(value)
+        elif isinstance(value, PARTS):
+            _walk(value, tokens, numbers)
+        else:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
+            tokens.append((type(value), repr(value)))
 
 
 @functools.cache
-def _fields(kind: type) -> tuple[bool, tuple[str, ...] | None]:
-    """Whether instances have a name that can be replaced, and their other fields that code depends on; None for what is no part of the
-    loop IR."""
-    if not issubclass(kind, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array)):
-        return False, None
+def _fields(kind: type) -> tuple[bool, tuple[str, ...]]:
+    """Whether instances have a name that can be replaced, and their other fields that code depends on."""
     found = [f.name for f in fields(kind)]
     named = "name" in found and kind is not L.Libm
     left_out = {"note", "name"} if named else {"note"}

@@ -120,8 +120,9 @@ class Functions:
     def load_pointers(self, lines: list[str]) -> Iterator[str]:
         """The lines, with each pointer loaded from the table before the line that uses it."""
         for n, line in enumerate(lines):
-            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in re.findall(POINTER, line)}
+            parts = re.split(f"({POINTER})", line)
+            loaded = {register: f"%loaded.{n}.{self.places[register]}" for register in parts[1::2]}
             for register, name in loaded.items():
                 yield f"  {name}.at = getelementptr ptr, ptr %pointers, i64 {self.places[register]}"
                 yield f"  {name} = load ptr, ptr {name}.at"
-            yield "".join(loaded.get(part, part) for part in re.split(f"({POINTER})", line))
+            yield "".join([loaded.get(part, part) for part in parts])

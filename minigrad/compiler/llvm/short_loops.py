@@ -31,18 +31,19 @@ def vectors(loop: L.For) -> tuple[L.For, ...]:
     14 elements are 8, 4 and 2, and 20 are 16 and 4. In a longer loop the last vector begins earlier where it would not be full: 31 elements
     are 16 and 16, of which it leaves one as it is; in a shorter one if that may run twice: 7 elements are 4 and 4, else 4, 2 and 1. A sum
     stays whole in such a loop, where to add up one more vector takes longer than to add the elements, and beside much other work, which
-    takes as long for a small vector as for a masked one."""
-    n, start = L.as_index(loop.extent), L.as_index(loop.start)
-    if not isinstance(n, L.Literal) or n.value <= LEAST or n.value == SHORT or n.value % VECTOR == 0 or loop.reverse:
+    takes as long for a small vector as for a masked one. What an iteration leaves to the next needs each once: 31 are 16, 8, 4, 2 and 1."""
+    n, start, carries = L.as_index(loop.extent), L.as_index(loop.start), _carries(loop)
+    if not isinstance(n, L.Literal) or n.value <= LEAST or n.value == SHORT or n.value % VECTOR == 0 or (loop.reverse and not carries):
         return (loop,)
 
     def part(at: int, length: int) -> L.For:
-        return replace(loop, extent=L.Literal(length), start=start + at)
+        return replace(loop, extent=L.Literal(length), start=start + (n.value - at - length if loop.reverse else at))
 
     if _has_sum(loop) and (not SHORT < n.value < VECTOR or len(loop.body) > FEW):
         return (loop,)
-    if SHORT < n.value < VECTOR or (n.value < SHORT and not _may_run_twice(loop)):
-        return tuple(part(n.value - n.value % (2 * m), m) for m in (8, 4, 2, 1) if n.value & m)
+    if carries or SHORT < n.value < VECTOR or (n.value < SHORT and not _may_run_twice(loop)):
+        whole = n.value - n.value % VECTOR
+        return (part(0, whole),) * (whole > 0) + tuple(part(n.value - n.value % (2 * m), m) for m in (8, 4, 2, 1) if n.value & m)
     rest = n.value % (VECTOR if n.value > VECTOR else LEAST)
     done, length = n.value - rest, 1 << (rest - 1).bit_length() if n.value > VECTOR else LEAST
     last = part(n.value - length, length)
@@ -50,7 +51,16 @@ def vectors(loop: L.For) -> tuple[L.For, ...]:
 
 
 def _has_sum(loop: L.For) -> bool:
-    return any(isinstance(s, L.Assign) for s in loop.body)
+    return any(isinstance(s, L.Assign) and _reads_itself(s) for s in loop.body)
+
+
+def _carries(loop: L.For) -> bool:
+    """Whether an iteration leaves a value to the next one that is no sum."""
+    return any(isinstance(s, L.Assign) and not _reads_itself(s) for s in loop.body)
+
+
+def _reads_itself(s: L.Assign) -> bool:
+    return any(r.name == s.name for r in every(L.Read, s.expr))
 
 
 def _may_run_twice(loop: L.For) -> bool:

@@ -13,10 +13,11 @@ from ...graph.nodes import item
 from ...graph.types import TensorType, is_one
 from ...primitives import elementwise, index, movement
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .places import Places
 from .reductions import Nest
 from .scalars import scalar
-from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
+from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, shift_of, sources
 from .state import DTYPES, Build, Inline, Lowering, Note, Part, Range, Unsupported, const, nest
 from .storage import Indices, Stored, extent
 
@@ -125,7 +126,7 @@ class Block:
         return self.wholes[node]
 
     def temporary(self, type: TensorType, owner: Node) -> Stored:
-        if str(type.dtype) not in DTYPES:
+        if name_of(type.dtype) not in DTYPES:
             raise Unsupported(f"dtype {type.dtype}")
         value = self.lowering.pool.allocate(type)
         self.owned.setdefault(owner, []).append(value)
@@ -216,7 +217,7 @@ class Block:
     def at(self, node: Node, indices: Indices) -> L.Expr:
         """The element of a node at an index: a register, a load, or for a movement the element of its argument at another index."""
         if node in self.lets and (self.flat or tuple(indices[a] for a in real_axes(node.type.shape)) == self.here):
-            return L.Read(self.lets[node], str(node.type.dtype))
+            return L.Read(self.lets[node], name_of(node.type.dtype))
         value = self.values.get(node)
         if isinstance(value, Stored):
             if not self.flat:
@@ -227,9 +228,9 @@ class Block:
         if node.is_constant:
             return const(node.value, node.type.dtype)
         if node.op is index.iota:
-            return L.FromIndex(indices[0], str(node.type.dtype))
+            return L.FromIndex(indices[0], name_of(node.type.dtype))
         if node.op is index.extent:
-            return L.FromIndex(extent(node.attrs["n"]), str(node.type.dtype))
+            return L.FromIndex(extent(node.attrs["n"]), name_of(node.type.dtype))
         if self.flat:
             return self.at(node.args[0], indices)
         return self.moved(node, indices)
@@ -264,7 +265,7 @@ class Block:
         self.lowering.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain
-        self.flat = len(domain) > 1 and step.axes is None and self.lowering.rows is None and self.is_flat(step, targets)
+        self.flat = len(domain) > 1 and step.kind is None and self.lowering.rows is None and self.is_flat(step, targets)
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         found = Nest(self, step, loops, here)
@@ -273,12 +274,15 @@ class Block:
             if node.op in REDUCTIONS:
                 found.reduction(node, targets[node])
                 continue
-            name = self.lowering.name("v")
-            found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=Note(node)))
+            name, shift = self.lowering.name("v"), shift_of(node)
+            if shift is None:
+                found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=Note(node)))
+            else:
+                found.shift(node, shift, name)
             self.lets[node] = name
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))
-                save = L.Store(targets[node].buffer, place, L.Read(name, str(node.type.dtype)))
+                save = L.Store(targets[node].buffer, place, L.Read(name, name_of(node.type.dtype)))
                 (last if node in self.renewed else found.body).append(save)
         found.body += last
         found.emit()
@@ -312,7 +316,7 @@ class Block:
 
     def compute(self, node: Node, indices: Indices) -> L.Expr:
         """The element of an elementwise operation at an index."""
-        op, dtype = node.op, str(node.type.dtype)
+        op, dtype = node.op, name_of(node.type.dtype)
         if dtype not in DTYPES:
             raise Unsupported(f"dtype {dtype}")
         if op is index.one_hot:

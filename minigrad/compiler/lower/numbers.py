@@ -9,6 +9,7 @@ import numpy as np
 from ...graph.ir import Node
 from ...graph.types import HALVES
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .block import Block
 from .state import Note, nest
 
@@ -17,8 +18,8 @@ def fit(block: Block, node: Node) -> None:
     """A cast, with a check that the dtype holds the value."""
     target, x, dtype = block.store(node), node.args[0], node.type.dtype
     loops, indices = block.loops(target.shape)
-    source, name = str(x.type.dtype), block.lowering.name("v")
-    value, found = L.Read(name, source), L.Cast(str(dtype), L.Read(name, source))
+    source, name = name_of(x.type.dtype), block.lowering.name("v")
+    value, found = L.Read(name, source), L.Cast(name_of(dtype), L.Read(name, source))
     if node.type.is_float:
         result = L.Cast("float32", found) if dtype in HALVES else found
         finite, before = (L.Compare(op, L.Unary("abs", v), L.Const(v.dtype, math.inf)) for op, v in (("ne", result), ("eq", value)))

@@ -11,6 +11,7 @@ from ...graph.nodes import behind_broadcast, is_number
 from ...graph.types import FLOAT, WIDE, TensorType
 from ...primitives import index, movement, reduce
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .block import Block
 from .control import cond, inline, scan, while_loop
 from .kernel import kernel
@@ -260,7 +261,7 @@ def argmax(block: Block, node: Node) -> None:
         return
     target = block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype = str(x.type.dtype)
+    dtype = name_of(x.type.dtype)
     best, where, value = (block.lowering.name(p) for p in ("a", "a", "v"))
     j = block.lowering.loop_var()
     better = _better(L.Read(value, dtype), L.Read(best, dtype))
@@ -281,7 +282,7 @@ def _argmax_of_rows(block: Block, node: Node) -> None:
     block.copy(largest, lambda i: block.at(x, (*i[:axis], L.Literal(0), *i[axis:])), Note(node))
     block.copy(target, lambda i: L.Const("int64", 0), Note(node))
     loops, line = _lines(block, x.type.shape, axis)
-    j, dtype = block.lowering.loop_var(), str(x.type.dtype)
+    j, dtype = block.lowering.loop_var(), name_of(x.type.dtype)
     place = tuple(i for a, i in enumerate(line(j)) if a != axis)
     value, best, better = (block.lowering.name("v") for _ in range(3))
     new, old, hit = L.Read(value, dtype), L.Read(best, dtype), L.Read(better, "bool")
@@ -305,10 +306,10 @@ def cumulative(block: Block, node: Node) -> None:
     op, start = ("add", 0) if node.op is reduce.cumsum else ("mul", 1)
     x, axis, target = node.args[0], node.attrs["axis"], block.store(node)
     loops, line = _lines(block, x.type.shape, axis)
-    dtype = str(WIDE if node.type.is_float else node.type.dtype)
+    dtype = name_of(WIDE if node.type.is_float else node.type.dtype)
     total, j = L.Read(block.lowering.name("a"), dtype), block.lowering.loop_var()
     take_in = L.Assign(total.name, L.Binary(op, total, L.Cast(dtype, block.at(x, line(j)))))
-    save = L.Store(target.buffer, target.at(line(j)), L.Cast(str(node.type.dtype), total), note=Note(node))
+    save = L.Store(target.buffer, target.at(line(j)), L.Cast(name_of(node.type.dtype), total), note=Note(node))
     run = L.For(j, extent(x.type.shape[axis]), (take_in, save), reverse=node.attrs["reverse"])
     block.out += nest(loops, [L.Declare(total.name, L.Const(dtype, start)), run])
 

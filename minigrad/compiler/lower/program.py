@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ...graph.dims import TYPICAL, Symbol, symbols
 from ...graph.ir import Graph, Node
 from ...graph.types import TensorType
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .block import Block
 from .ops import LOWER
 from .state import DTYPES, Build, Inline, Lowering, Note, Part, Range, Unsupported
@@ -84,7 +85,7 @@ class Main(Block):
             return
 
         def part(low: L.Index, high: L.Index) -> Sequence[L.Stmt]:
-            return build([replace(r, extent=high - low, start=low) if r is divided else r for r in loops])
+            return build([Range(r.var, high - low, low) if r is divided else r for r in loops])
 
         self.share(divided.extent, part)
 
@@ -146,7 +147,7 @@ def work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
 
 def _array(name: str, node: Node) -> Stored:
     """An argument of the program, which holds a node's value in row-major order."""
-    dtype, shape = str(node.type.dtype), node.type.shape
+    dtype, shape = name_of(node.type.dtype), node.type.shape
     if dtype not in DTYPES:
         raise Unsupported(f"dtype {dtype}")
     return Stored(L.Buffer(name, dtype, count(shape)), L.as_index(0), row_major(shape), shape)

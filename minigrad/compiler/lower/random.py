@@ -8,6 +8,7 @@ from ...graph.dims import product
 from ...graph.ir import Node
 from ...primitives.index import PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .block import Block
 from .state import Note, nest
 from .storage import extent
@@ -74,6 +75,6 @@ def random(block: Block, node: Node) -> None:
 def _save(block: Block, buffer: L.Buffer, first: L.Index, at: L.Index, n: L.Index, value: L.Expr, dtype: np.dtype) -> L.If:
     if dtype.kind == "f":
         kept = np.finfo(dtype).nmant + 1
-        value = L.Binary("mul", L.Cast(str(dtype), L.Binary("shr", value, bits(64 - kept))), L.Const(str(dtype), 2.0**-kept))
+        value = L.Binary("mul", L.Cast(name_of(dtype), L.Binary("shr", value, bits(64 - kept))), L.Const(name_of(dtype), 2.0**-kept))
     inside = L.Compare("lt", L.FromIndex(at, "int64"), L.FromIndex(n, "int64"))
     return L.If(inside, (L.Store(buffer, first + at, value),))

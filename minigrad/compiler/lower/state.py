@@ -12,6 +12,7 @@ import numpy as np
 from ...graph.dims import Symbol
 from ...graph.ir import Node
 from .. import loop_ir as L
+from ..dtypes import name_of
 from .storage import Indices, Pool, Stored
 
 DTYPES = {"float16", "bfloat16", "float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool"}
@@ -27,11 +28,12 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a loop: start ≤ var < start + extent."""
+    """The range of a loop: start ≤ var < start + extent, in falling order with `reverse`."""
 
     var: L.LoopVar
     extent: L.Index
     start: L.IndexLike = 0
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,12 @@ class Note:
 
 
 def const(value: Any, dtype: np.dtype) -> L.Const:
-    return L.Const(str(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+    return L.Const(name_of(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
 
 
 def nest(loops: Sequence[Range], body: Sequence[L.Stmt]) -> tuple[L.Stmt, ...]:
     """A loop nest around a body. The first loop is the outermost."""
     inner = tuple(body)
     for r in reversed(loops):
-        inner = (L.For(r.var, r.extent, inner, start=r.start),)
+        inner = (L.For(r.var, r.extent, inner, r.reverse, r.start),)
     return inner

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from ...graph.dims import Dim, Extent, Shape
+from ...graph.dims import Dim, Extent, Shape, Symbol
 from ...graph.types import TensorType, identical, is_one
 from .. import loop_ir as L
+from ..dtypes import name_of
 
 Indices = tuple[L.Index, ...]
 
 
 def extent(n: Extent) -> L.Index:
     """An axis length as an index expression of the run-time sizes."""
-    if not isinstance(n, Dim):
-        return L.Literal(n)
+    return _polynomial(n.terms) if isinstance(n, Dim) else L.Literal(n)
+
+
+@lru_cache(1024)
+def _polynomial(terms: tuple[tuple[tuple[Symbol, ...], int], ...]) -> L.Index:
     total: L.Index = L.Literal(0)
-    for symbols, coefficient in n.terms:
+    for symbols, coefficient in terms:
         term: L.Index = L.Literal(coefficient)
         for s in symbols:
             term = term * L.Size(s.name)
@@ -123,12 +128,12 @@ class Pool:
         self.free: dict[tuple[str, L.Index], list[L.Buffer]] = {}
 
     def allocate(self, type: TensorType) -> Stored:
-        idle = self.free.get((str(type.dtype), count(type.shape)))
+        idle = self.free.get((name_of(type.dtype), count(type.shape)))
         return Stored(idle.pop(), L.as_index(0), row_major(type.shape), type.shape) if idle else self.new(type)
 
     def new(self, type: TensorType) -> Stored:
         """A new buffer. Needed for a value that is asked for inside a loop but stored before it: each step may write to a reused buffer."""
-        buffer = L.Buffer(f"{self.prefix}{len(self.buffers)}", str(type.dtype), count(type.shape))
+        buffer = L.Buffer(f"{self.prefix}{len(self.buffers)}", name_of(type.dtype), count(type.shape))
         self.buffers.append(buffer)
         return Stored(buffer, L.as_index(0), row_major(type.shape), type.shape)
 

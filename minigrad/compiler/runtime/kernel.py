@@ -41,7 +41,7 @@ class Kernel:
     Calls release the GIL. They may run in parallel, each with its own arena and outputs."""
 
     def __init__(self, function: L.Function, code: Code, address: int) -> None:
-        self.function, self.code = function, code
+        self.function, self.code, self.address = function, code, address
         self._call = caller(address, len(function.sizes))
         self._arena_size = functools.lru_cache(256)(self._layout_size)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,8 +22,9 @@ from .memory import TUPLE_ITEMS, maker
 # Offsets by NumPy's C interface. In an array, the number of axes, the lengths, the strides, the base, the dtype and the flags stand after
 # the data pointer. A dtype begins with the type of its scalars, two letters, and the byte order. There are several objects for one dtype.
 AXES, LENGTHS, DTYPE, FLAGS = ARRAY_DATA + 8, ARRAY_DATA + 16, ARRAY_DATA + 40, ARRAY_DATA + 48
+WEAK_REFERENCES = np.ndarray.__weakrefoffset__
 SCALARS, BYTE_ORDER = ARRAY_DATA, ARRAY_DATA + 10
-ORDERLY, WRITEABLE = 0x101, 0x400  # C-contiguous and aligned
+ORDERLY, OWNS_DATA, WRITEABLE = 0x101, 0x4, 0x400  # C-contiguous and aligned
 MOST_AXES = 64
 
 IDS = new_id.__self__  # type: ignore[attr-defined]  # the iterator that it belongs to
@@ -129,18 +131,22 @@ def _fit(body: Body, array: str, record: str) -> str:
 # ---- results
 
 
-def allocator(entries: Sequence[Entry]) -> Callable[[], tuple[np.ndarray, ...]]:
-    """A function that gives memory for arrays of these shapes and dtypes."""
+def allocator(entries: Sequence[Entry], spare: list[Any] | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
+    """A function that gives memory for arrays of these shapes and dtypes.
+
+    `spare` has two places for each array: the function keeps its latest small arrays there, and gives the older one again where nobody else
+    holds it and it is as it was made. Without `spare` all are new."""
     makers = [(maker(*entry), *entry) for entry in entries]
     at_once = [(make is np.empty and len(shape) <= MOST_AXES, make, shape, dtype) for make, shape, dtype in makers]
-    return _ALLOCATE.bound((tuple((None if small else make, *entry) for small, make, *entry in at_once), np.ndarray, None))
+    table = tuple((None if small else make, *entry) for small, make, *entry in at_once)
+    return _ALLOCATE.bound((table, np.ndarray, None, [] if spare is None else spare))
 
 
 def _allocate(body: Body) -> None:
     """() -> arrays. Small ones come from NumPy at once."""
-    entries, array_type, none = body.items("%own", 3)
+    entries, array_type, none, spare = body.items("%own", 4)
     count, lengths = body.load(entries, COUNT, "i64"), body.emit(f"alloca [{MOST_AXES} x i64]")
-    found = body.variable("null")
+    keeps, found = body.other(body.load(spare, COUNT, "i64"), "0", "i64"), body.variable("null")
     arrays = _unseen(body, "PyTuple_New", count)
     with body.loop(count) as i:
         entry = body.item(body.at(entries, TUPLE_ITEMS), i)
@@ -150,10 +156,27 @@ def _allocate(body: Body) -> None:
             with body.loop(axes, "axis") as k:
                 length = body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(shape, TUPLE_ITEMS), k)))
                 body.set(body.place(lengths, k, "i64"), length, "i64")
+            older, newer = (body.place(body.load(spare, LIST_ITEMS), body.emit(f"add i64 {i}, {n}")) for n in ("0", count))
+            with body.when(keeps):
+                _take_spare(body, body.get(older), dtype, axes, lengths)
+                body.set(found, body.get(older))
+                body.hold(body.get(found))
+                body.set(older, body.get(newer))
+                body.set(newer, body.get(found))
+                body.do("br label %next")
+                body.label("new")
             body.hold(dtype)  # which the function takes
             size = "i32", body.emit(f"trunc i64 {axes} to i32")
             operands = [("ptr", array_type), ("ptr", dtype), size, ("ptr", lengths), ("ptr", "null"), ("ptr", "null"), ("i32", "0")]
             body.set(found, body.made("mg_new_array", *operands, ("ptr", "null")))
+            with body.when(keeps):
+                oldest = body.get(older)
+                body.set(older, body.get(newer))
+                body.put(body.get(found), newer, 0)
+                body.set(body.place(body.at(arrays, TUPLE_ITEMS), i), body.get(found))
+                body.drop(oldest)  # other code may run now
+            body.do("br label %next")
+            body.label("next")
         with body.when(body.other(make, none)):
             given = body.at(entry, TUPLE_ITEMS + 8)
             body.set(found, body.made("PyObject_Vectorcall", ("ptr", make), ("ptr", given), ("i64", "2"), ("ptr", "null")))
@@ -162,6 +185,23 @@ def _allocate(body: Body) -> None:
     body.label("failed")
     body.drop(arrays)
     body.give("null")
+
+
+def _take_spare(body: Body, array: str, dtype: str, axes: str, lengths: str) -> None:
+    """The array, or None, becomes writeable. Go to `new` if anybody holds it, or it is not as it was made."""
+
+    def require(found: str, wanted: str, kind: str = "i64") -> None:
+        body.go_if(body.other(found, wanted, kind), "new")
+
+    require(body.get(array, "i32"), "1", "i32")  # references; None has more
+    require(body.load(array, WEAK_REFERENCES), "null", "ptr")
+    require(body.load(array, DTYPE), dtype, "ptr")
+    flags = body.load(array, FLAGS, "i32")
+    require(body.emit(f"and i32 {flags}, {ORDERLY | OWNS_DATA}"), str(ORDERLY | OWNS_DATA), "i32")
+    require(body.emit(f"sext i32 {body.load(array, AXES, 'i32')} to i64"), axes)
+    with body.loop(axes, "axis") as k:
+        require(*(body.get(body.place(p, k, "i64"), "i64") for p in (body.load(array, LENGTHS), lengths)))
+    body.store(body.emit(f"or i32 {flags}, {WRITEABLE}"), array, FLAGS, "i32")
 
 
 def wrapper(types: Sequence[TensorType], names: Sequence[str | None]) -> Callable[..., list[Tensor]]:
@@ -176,13 +216,22 @@ def _wrap(body: Body) -> None:
     ops, arrays, place = (body.item("%args", i) for i in range(3))
     count = body.load(arrays, COUNT, "i64")
     tensors = _unseen(body, "PyList_New", count)
+    number = body.variable(body.made("PyIter_Next", ("ptr", ids)))
+    first = body.call("i64", "PyLong_AsLongLong", ("ptr", body.get(number)))  # the results' numbers follow it, far below the next one
+    fits = body.emit(f"icmp sge i64 {first}, 0")
+    body.call("void", "PyErr_Clear")
+    body.drop(body.get(number))
     with body.loop(count) as i:
         op, array, type_, name = (body.item(body.at(of, TUPLE_ITEMS), i) for of in (ops, arrays, types, names))
         tensor = body.made("PyType_GenericAlloc", ("ptr", tensor_type), ("i64", "0"))
         body.set(body.place(body.load(tensors, LIST_ITEMS), i), tensor)
         node = body.made("PyType_GenericAlloc", ("ptr", node_type), ("i64", "0"))
         body.store(node, tensor, NODE)
-        body.store(body.made("PyIter_Next", ("ptr", ids)), node, FIELDS["id"])
+        with body.when(fits):
+            body.set(number, body.made("PyLong_FromLongLong", ("i64", body.emit(f"add i64 {first}, {i}"))))
+        with body.when(body.emit(f"xor i1 {fits}, true")):
+            body.set(number, body.made("PyIter_Next", ("ptr", ids)))
+        body.store(body.get(number), node, FIELDS["id"])
         tracked = body.emit(f"select i1 {body.same(op, constant)}, ptr {false}, ptr {true}")
         known = {"op": op, "args": args, "attrs": attrs, "type": type_, "value": array, "name": name, "place": place, "tracked": tracked}
         for field, value in (known | {"learned": none, "signature": none}).items():
@@ -243,6 +292,10 @@ def _check_layout() -> None:
     own, lengths, dtype = id(array), word(id(array) + LENGTHS).value, word(id(array) + DTYPE).value
     same = (half(own + AXES).value, half(own + FLAGS).value, dtype) == (2, array.flags.num, id(array.dtype))
     same = same and (word(dtype + SCALARS).value, ctypes.string_at(dtype + BYTE_ORDER, 1)) == (id(np.float32), b">")
+    references, held = half(own).value, [array]
+    same = same and (references, half(own).value) == (len(held), 1 + len(held)) and not word(own + WEAK_REFERENCES).value
+    reference = weakref.ref(array)
+    same = same and word(own + WEAK_REFERENCES).value == id(reference)
     if not same or [word(lengths + 8 * k).value for k in (0, 1)] != [2, 3]:
         raise ImportError("NumPy arrays do not keep their parts where minigrad expects them")
 
