@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, partial, reduce
+from functools import cache, cached_property, partial
 from itertools import islice
 from operator import attrgetter, itemgetter
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -64,9 +64,11 @@ class Captured(NamedTuple):
         found: list[Any] = [None] * len(self.types)
         for root in self.roots:
             leaves = _leaves(f, root)
-            if leaves is None or any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+            if leaves is None:
                 return None
-            if any(_content(leaves[i]) != content for i, content in root.contents):
+            if root.constants and any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+                return None
+            if root.contents and any(_content(leaves[i]) != content for i, content in root.contents):
                 return None
             for i, number in root.arguments:
                 leaf, before = leaves[i], found[number]
@@ -100,10 +102,13 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
 
 def _at(f: Callable[..., Any], place: Place) -> Any:
     """What stands at the place; None if nothing does."""
+    value: Any = f
     try:
-        return reduce(lambda holder, get: get(holder), place, f)
+        for get in place:
+            value = get(value)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
+    return value
 
 
 def _keys(holder: Any) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
@@ -15,9 +13,11 @@ import numpy as np
 
 from . import tree
 from .captured import Captured, find, is_model
-from .compiler.lower.program import Unsupported, lower
+from .compiler.lower.program import Unsupported, lower, products
 from .compiler.runtime import eager_nodes
+from .compiler.runtime.collector import collecting_later
 from .compiler.runtime.executable import Executable
+from .compiler.runtime.link import foresee
 from .compiler.runtime.objects import RECORDED, TRAINED
 from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
@@ -305,6 +305,8 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
     """The graph as a program: compiled, or with a CompileWarning one that the interpreter runs."""
     passes: list[str] = [*graph.cache.get("loops", ())]
     with dims.deciding(guards):
+        if not machine_code_is_off():
+            foresee(products(graph))
         optimized = optimize(graph, passes.append)
         if machine_code_is_off():
             return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
@@ -314,21 +316,6 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
             what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
             warnings.warn(what, CompileWarning, stacklevel=4)
             return Program(graph, guards, optimized, None, passes, str(reason), captured)
-
-
-@contextmanager
-def collecting_later() -> Iterator[None]:
-    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            if not gc.get_freeze_count():  # nobody else has frozen objects: all that there are become old ones
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
 
 
 def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:
