@@ -6,7 +6,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
@@ -33,6 +33,19 @@ def assemble_all(units: Sequence[Unit]) -> list[bytes]:
             return [jobs[u.name].result() for u in units]
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin(unit: Unit) -> Future[bytes] | None:
+    """The object code of a unit to come, on another core; None if there is no other core or thread."""
+    if cores() < 2:
+        return None
+    pool = ThreadPoolExecutor(1, "minigrad compiles")
+    try:
+        return pool.submit(assemble, unit.text, unit.plain)
+    except RuntimeError:
+        return None
+    finally:
+        pool.shutdown(wait=False)
 
 
 def assemble(text: str, plain: bool = False) -> bytes:
