@@ -12,7 +12,9 @@ from ... import origin
 from ...graph import nodes
 from ...graph.ir import Node, Signature
 from ...graph.nodes import CONSTANT, NO_ATTRS
+from ...graph.types import FLOAT, WIDE
 from .builtin import COUNT, TYPE, Body, Builtin, slot
+from .loops import looped, table
 from .memory import TUPLE_ITEMS
 from .objects import FIELDS, FLAGS, IDS, WRITEABLE
 
@@ -27,15 +29,16 @@ def maker() -> Callable[..., Node | None]:
     It gives the node; None where it does not know the signature, for an operand without a value, and for more operands than it takes."""
     silent = Context()
     silent.run(np.seterr, all="ignore")
-    objects = silent, nodes._frozen, "numpy", IDS, np.ndarray, Node, CONSTANT, (), NO_ATTRS
+    objects = silent, nodes._frozen, "numpy", IDS, np.ndarray, Node, CONSTANT, (), NO_ATTRS, table(), FLOAT, WIDE
     places = origin._override, sys._getframe, CALLER, "co_filename", origin._is_engine, origin.scopes, origin.place, CALLER + 1
     return _MAKE.bound((None, True, False, nodes._signatures, *objects, *places))
 
 
 def _make(body: Body) -> None:
     """(operation, nodes, attributes, signature, whether a history is recorded, value) -> node or None"""
-    none, true, false, signatures, *objects = body.items("%own", 21)
-    silent, frozen, rule_name, ids, array_type, node_type, constant, empty, no_attrs, *places = objects
+    none, true, false, signatures, *objects = body.items("%own", 24)
+    silent, frozen, rule_name, ids, array_type, node_type, constant, empty, no_attrs, *others = objects
+    loops, places = others[:3], others[3:]
     op, args, attrs, given, records, known = (body.item("%args", i) for i in range(6))
     count, values, tracked = body.load(args, COUNT, "i64"), body.variable("zeroinitializer", f"[{MOST} x ptr]"), body.variable(false)
     owned = shared, rule, context, result, place, frame, code, node = [body.variable("null") for _ in range(8)]
@@ -59,12 +62,17 @@ def _make(body: Body) -> None:
         body.set(result, known)
     with body.when(body.same(known, none)):
         body.set(rule, body.made("PyObject_GetAttr", ("ptr", op), ("ptr", rule_name)))
+        body.set(result, looped(body, body.get(rule), values, count, attrs, array_type, loops))
+        body.do("br label %computed")
+        body.label("general")
         body.set(context, body.made("PyContext_Copy", ("ptr", silent)))
         body.must("PyContext_Enter", ("ptr", body.get(context)))
         operands = ("ptr", body.get(rule)), ("ptr", values), ("i64", count), ("ptr", attrs)
         body.set(result, body.call("ptr", "PyObject_VectorcallDict", *operands))
         body.must("PyContext_Exit", ("ptr", body.get(context)))
         body.go_if(body.same(body.get(result), "null"), "failed")
+        body.do("br label %computed")
+        body.label("computed")
     _freeze(body, result, array_type, frozen)
     _place(body, place, frame, code, none, false, places)
     body.set(node, body.made("PyType_GenericAlloc", ("ptr", node_type), ("i64", "0")))
