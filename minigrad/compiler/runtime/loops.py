@@ -37,6 +37,11 @@ CHAINS: dict[Any, list[Step]] = {  # of rules in Python
 }  # fmt: skip
 
 
+def objects() -> tuple[Any, ...]:
+    """What `looped` takes: the table, dtypes, and memory for what is between loops. No other thread runs Python while it is in use."""
+    return table(), FLOAT, WIDE, np.empty((3, FEW), WIDE)
+
+
 def table() -> dict[Any, tuple[bytes, bytes]]:
     """For the rule of an operation its loops: words for float32, and for float64."""
     functions = {f for f in vars(np).values() if isinstance(f, np.ufunc) and f.signature is None and f.nout == 1 and f.nin <= 2}
@@ -68,10 +73,10 @@ def loop_of(f: np.ufunc, dtype: np.dtype) -> tuple[int, int] | None:
     return (loop, given) if loop else None
 
 
-def looped(body: Body, rule: str, values: str, count: str, attrs: str, array_type: str, objects: Sequence[str]) -> str:
+def looped(body: Body, rule: str, values: str, count: str, attrs: str, array_type: str, given: Sequence[str]) -> str:
     """The result of a rule that is in the table: a reference. Go to `general` for another rule, and unless the operands are float32 or
     float64 arrays of one shape, of few elements, one after the other in memory."""
-    rules, float_, wide = objects
+    rules, float_, wide, between = given
 
     def require(x: str, y: str, kind: str = "i64") -> None:
         body.go_if(body.other(x, y, kind), "general")
@@ -81,7 +86,7 @@ def looped(body: Body, rule: str, values: str, count: str, attrs: str, array_typ
 
     slots, strides = body.variable("zeroinitializer", f"[{SLOTS} x ptr]"), body.variable("zeroinitializer", f"[{SLOTS} x i64]")
     arguments, steps = body.variable("zeroinitializer", "[3 x ptr]"), body.variable("zeroinitializer", "[3 x i64]")
-    between, size = body.variable("undef", f"[{3 * FEW} x double]"), body.variable("1", "i64")
+    size = body.variable("1", "i64")
     both = body.call("ptr", "PyDict_GetItemWithError", ("ptr", rules), ("ptr", rule))
     with body.when(body.same(both, "null"), leaves=True):
         body.call("void", "PyErr_Clear")  # a rule that cannot be hashed
@@ -113,19 +118,20 @@ def looped(body: Body, rule: str, values: str, count: str, attrs: str, array_typ
     body.hold(dtype)  # which the function takes
     operands = [("ptr", array_type), ("ptr", dtype), ("i32", axes), ("ptr", lengths), ("ptr", "null"), ("ptr", "null"), ("i32", "0")]
     made = body.made("mg_new_array", *operands, ("ptr", "null"))
-    places = {RESULT: body.load(made, ARRAY_DATA)} | {s: body.at(between, 8 * FEW * i) for i, s in enumerate((A, B, C))}
+    memory = body.load(between, ARRAY_DATA)
+    places = {RESULT: body.load(made, ARRAY_DATA)} | {s: body.at(memory, WIDE.itemsize * FEW * i) for i, s in enumerate((A, B, C))}
     for slot, place in (places | {s: body.load(words, BYTES + 8 * (2 + i)) for i, s in enumerate((ZERO, ONE, MINUS))}).items():
         body.set(body.place(slots, slot), place)
     for slot in (X, Y, RESULT, A, B, C):
         body.set(body.place(strides, slot, "i64"), itemsize, "i64")
     with body.loop(word(words, 1), "step") as i:
         step = body.place(body.at(words, BYTES + 8 * 5), body.emit(f"mul i64 {i}, 5"), "i64")
-        loop, given = body.get(step), body.get(body.place(step, 1))
+        loop, own = body.get(step), body.get(body.place(step, 1))
         for n in range(3):
             of = body.get(body.place(step, 2 + n, "i64"), "i64")
             body.set(body.place(arguments, n), body.item(slots, of))
             body.set(body.place(steps, n, "i64"), body.get(body.place(strides, of, "i64"), "i64"), "i64")
-        body.do(f"call void {loop}(ptr {arguments}, ptr {size}, ptr {steps}, ptr {given})")
+        body.do(f"call void {loop}(ptr {arguments}, ptr {size}, ptr {steps}, ptr {own})")
     return made
 
 
