@@ -300,7 +300,7 @@ def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: di
             break
     else:
         value = None if uses_sizes(attrs) else compute(op, [n.value for n in nodes], attrs)
-    node = Node(op, nodes, attrs, type_, value)
+    node = Node(op, nodes, attrs, type_, value, None, place(4))
     node.signature = shared
     if key is not None:
         table[key] = node

@@ -59,11 +59,11 @@ Reads = Callable[[Node], Sequence[tuple[Node, bool]]]  # `sources`, worked out o
 
 def real_axes(shape: Shape) -> tuple[int, ...]:
     """The axes whose length is not literally 1."""
-    return tuple(a for a, n in enumerate(shape) if not is_one(n))
+    return tuple([a for a, n in enumerate(shape) if isinstance(n, Dim) or n != 1])
 
 
 def domain_of(shape: Shape) -> Shape:
-    return tuple(shape[a] for a in real_axes(shape))
+    return tuple([n for n in shape if isinstance(n, Dim) or n != 1])
 
 
 def only_units_differ(node: Node) -> bool:

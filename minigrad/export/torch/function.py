@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from ... import io, tree
 from ...control.call import importable
@@ -45,6 +46,9 @@ class Function:
 
     @torch.compiler.disable
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if PackedSequence in map(type, (*args, *kwargs.values())):
+            fix = "Give pad_packed_sequence(xs)[0], and a mask of the steps that count where the model takes one"
+            raise dtype_error(self.__name__, "takes no PackedSequence", fix)
         leaves, in_tree = tree.flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         transformed.require_plain(self.__name__, tensors)
