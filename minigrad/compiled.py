@@ -26,7 +26,7 @@ from .graph import dims
 from .graph.dims import Bind, Dim, Extent, Guards, Symbol
 from .graph.ir import Graph, Node, check
 from .graph.nodes import Outside, is_paused, is_tracing, machine_code, machine_code_is_off, table_of_trace
-from .graph.types import DTYPES, HALVES, TensorType, is_float
+from .graph.types import OWN, TensorType, is_float
 from .ops.numbers import argument, is_number, renewed, stand_in
 from .passes.pipeline import optimize
 from .passes.reroll.notes import noting
@@ -37,7 +37,6 @@ from .transforms.tracing import argument_names, static_places, trace_on, with_st
 
 KEPT_SPECIALIZATIONS = 1024  # specialisations that are cached
 LATE = 1000  # operations, from which on a trace does not start again for a size that turns out to be a number
-NATIVE = frozenset(DTYPES) | HALVES
 # A specialisation, the leaves of the arguments and of what stands outside, the arrays of these, and what stands among them.
 Call = tuple[Specialization, list[Any], tuple[np.ndarray, ...], int]
 
@@ -146,6 +145,8 @@ class Compiled:
                 self.forget()
             specialization, outside = self._specialization(args, kwargs, leaves, arrays, structure)
             self.specializations[signature] = specialization
+        if latest is not None and latest is not specialization:
+            latest.keep_none()
         self.latest = specialization
         leaves = [*leaves, *outside]
         return specialization, leaves, (*arrays, *map(as_array, outside)), _among(leaves)
@@ -250,11 +251,11 @@ def jit(
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
-    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, and gradients
-    reach them; a parameter that jit cannot find again there is refused. Other values from outside are constants, read in the first call. A
-    program with an operation that cannot be compiled runs in the interpreter, with one CompileWarning. With `finite`, NaN or infinity in a
-    result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
-    arguments again to find it).
+    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, with what was
+    added to lists and dicts that hold them, and gradients reach them; a parameter that jit cannot find again there is refused. Other values
+    from outside are constants, read in the first call. A program with an operation that cannot be compiled runs in the interpreter, with
+    one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the first operation that gave one, its
+    line, scope and step (the interpreter runs the same arguments again to find it).
 
     Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
     as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
@@ -277,11 +278,11 @@ def as_array(leaf: Any) -> np.ndarray:
     """The array of an argument that is a tensor, an array or a number: its own memory where that may be."""
     if type(leaf) is Tensor:
         return np.asarray(leaf.node.value, order="C")
-    if type(leaf) is np.ndarray and leaf.dtype in NATIVE:
+    if type(leaf) is np.ndarray and leaf.dtype in OWN:
         return np.asarray(leaf, order="C")
     if isinstance(leaf, (np.ndarray, int, float, np.generic)) and not isinstance(leaf, np.ma.MaskedArray):
         array = np.asarray(leaf, order="C")
-        if array.dtype in NATIVE:
+        if array.dtype in OWN:
             return array
     return np.asarray(argument(leaf).numpy(), order="C")
 
@@ -329,7 +330,7 @@ def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Progra
 
     if is_number(leaf):
         return stand_in(argument(leaf))
-    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), array.dtype))
+    return abstract(TensorType(tuple(length(a, n) for a, n in enumerate(array.shape)), OWN[array.dtype]))
 
 
 def traced(

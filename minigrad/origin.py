@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ENGINE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _USER_SIDE = (_ENGINE + "models" + os.sep, _ENGINE + "viz" + os.sep)
+_folders = [_ENGINE]
 _is_engine: dict[str, bool] = {}
 
 
@@ -64,11 +65,17 @@ scopes: ContextVar[tuple[Scope, ...]] = ContextVar("scopes", default=())  # thos
 _override: ContextVar[Place] = ContextVar("origin", default=None)
 
 
+def add_engine(folder: str) -> None:
+    """The lines of a library that calls the engine for the user are no more the user's than the engine's own."""
+    _folders.append(folder + os.sep)
+    _is_engine.clear()
+
+
 def is_engine(filename: str) -> bool:
     known = _is_engine.get(filename)
     if known is None:
         path = os.path.abspath(filename)
-        known = path.startswith(_ENGINE) and not path.startswith(_USER_SIDE)
+        known = path.startswith(tuple(_folders)) and not path.startswith(_USER_SIDE)
         _is_engine[filename] = known
     return known
 
@@ -113,7 +120,7 @@ def here() -> Origin:
 def caller() -> Origin:
     """The innermost line of the user's own code: outside the engine, the models and the drawings."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
+    while frame is not None and (frame.f_globals.get("__name__", "").split(".")[0] == "minigrad" or is_engine(frame.f_code.co_filename)):
         frame = frame.f_back  # type: ignore[assignment]
     return Origin() if frame is None else Origin(frame.f_code, frame.f_lineno)
 

@@ -108,17 +108,22 @@ def numbers_among(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]
 
 
 class Structure:
-    """The tree of a call's arguments, and which of its leaves are numbers. Raises TypeError if a setting in it is not hashable."""
+    """The tree of a call's arguments with the orders of its dicts, and which of its leaves are numbers. Raises TypeError if a setting in
+    it is not hashable."""
 
     def __init__(self, treedef: tree.TreeDef, numbers: tuple[tuple[int, type[Tensor]], ...]):
         self.treedef, self.numbers = treedef, numbers
+        self.orders = tree.orders(treedef)
         self.hash = hash((treedef, numbers))
 
     def __hash__(self) -> int:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Structure) and (self.treedef, self.numbers) == (other.treedef, other.numbers))
+        return self is other or (isinstance(other, Structure) and self._compared() == other._compared())
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.treedef, self.numbers, self.orders
 
     def leaves(self, arguments: Any) -> list[Any] | None:
         """The leaves of arguments of this structure; None if it may be another one."""
@@ -151,7 +156,9 @@ class Specialization:
         self.ops = [
             tuple(_as_result(o, t, other) for o, t in zip(program.graph.outputs, trained, strict=True)) for other in (CONSTANT, COMPILED)
         ]
-        self.memory, self.wrap = self.allocator(), wrapper(self.types, self.names)
+        self.spare: list[Any] = []
+        self.keep_none()
+        self.memory, self.wrap = allocator(self.types, self.spare), wrapper(self.types, self.names)
 
     @cached_property
     def take(self) -> Callable[[list[Any]], Taken | None]:
@@ -171,8 +178,12 @@ class Specialization:
         return accounts(executable, (*arrays, *executable.lowered.constants, *self.memory()), self.numbers, threads)
 
     def allocator(self, count: int | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
-        """Gives memory for the first results."""
+        """Gives memory for the first results, which is never used again."""
         return allocator(self.types[:count])
+
+    def keep_none(self) -> None:
+        """Let go of the small arrays that later results would use again."""
+        self.spare[:] = [None] * (2 * len(self.types))  # in place, while another thread may be in a call
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         outputs = self.memory()

@@ -103,6 +103,10 @@ class Transformer(Cell):
     xs (T, batch, inputs) -> ys (T, batch, outputs), all positions at once. `step` and `run` take one position after the other, and keep
     the keys and values of up to `longest` positions.
 
+    The linear map starts for inputs that are all on. What a one-hot input becomes has numbers of size √(2 / (inputs + width)), a tenth at
+    128 symbols, where sinusoids have 0.7; Vaswani et al. (§3.4) make it √width times as large. For symbols put an `Embedding` before it
+    (in a run `--embedding 64`), whose vectors start at size 1.
+
     positions   position encoding: "sinusoids", "learned" for up to `longest` positions, "rotary", or "none"
     norms       "pre": before each part of a block, and before the readout; "post": after each part
     kv_heads    heads of keys and values that the heads share; 0: each has its own

@@ -248,6 +248,8 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('key str', lambda: mg.random.key("a"), DTypeError, "random.key: a seed is an integer in 0 … 2¹²⁸ − 1, got 'a'"),
     ('key float', lambda: mg.random.normal(mg.random.key(1.5), (2,)), DTypeError, 'random.key: a seed is an integer in 0 … 2¹²⁸ − 1, got 1.5'),
     ('random shape', lambda: mg.random.normal(mg.random.key(0), (-1,)), ShapeError, 'random: lengths must not be negative, got (2, -1)'),
+    ('random keys of split', lambda: mg.random.normal(mg.random.split(mg.random.key(0)), (2,)), ShapeError, 'random: takes one key, uint64(2), got uint64(2, 2). Unpack or index the keys of split, or use mg.vmap'),
+    ('bernoulli above 1', lambda: mg.random.bernoulli(mg.random.key(0), 2.0), SettingError, 'random.bernoulli: needs a probability from 0 to 1, got 2.0'),
     ('random int key', lambda: mg.random.normal(0, (2,)), DTypeError, 'random: takes a key first, got 0. Make one from a seed with mg.random.key(0)'),
     ('split n', lambda: mg.random.split(mg.random.key(0), -1), ShapeError, 'random: lengths must not be negative, got (-1, 2)'),
     ('tree', lambda: mg.tree.map(lambda a,b: a, {"a":1}, {"b":1}), GraphError, "tree.map: the trees differ in structure: dict with ['a'] against ['b']"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import threading
 import weakref
 from collections.abc import Callable
@@ -149,6 +150,15 @@ def test_results_are_read_only_leaves() -> None:
         assert t.grad is None
 
 
+def test_numbers_of_nodes_may_be_beyond_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minigrad.compiler.runtime.objects.IDS", itertools.count(2**63 - 2**32, 2**32))
+    wrap = wrapper([TensorType(*ROW)] * 3, [None] * 3)
+    ids = [t.node.id for _ in range(3) for t in wrap((CONSTANT,) * 3, (np.ones(2, "float32"),) * 3, None)]
+    assert ids == sorted(set(ids))
+    assert ids[2] == 2**63 - 2**32 + 2
+    assert ids[3] > 2**63
+
+
 def test_memory_for_results_has_their_types_or_there_is_a_memory_error() -> None:
     entries = [((2, 3), np.dtype("float32")), ((), np.dtype("int64")), ((0, 2), np.dtype("bool")), ((99, 99), np.dtype(ml_dtypes.bfloat16))]
     for array, (shape, dtype) in zip(allocator(entries)(), entries, strict=True):
@@ -166,7 +176,7 @@ def test_nobody_finds_results_that_are_half_made() -> None:
     wrap, found = wrapper([TensorType(*ROW)] * 200, [None] * 200), []
 
     def look(*_: Any) -> None:
-        found.append(any(type(o) in (list, tuple) and len(o) == 200 and type(o[0]) is mg.Tensor for o in gc.get_objects(0)))
+        found.append(any(type(o) in (list, tuple) and len(o) == 200 > len(gc.get_referents(o)) for o in gc.get_objects(0)))
 
     before = gc.get_threshold()
     gc.callbacks.append(look)
@@ -186,6 +196,8 @@ def test_no_reference_is_lost_or_kept() -> None:
     types, numbers = [ROW, ROW, SCALAR, ROW], [None, None, float, None]
     wraps, place, entries = (PARAMETER, CONSTANT), ("a place",), [ROW, ((99, 99), SCALAR[1])]
     wrap = wrapper([TensorType(*e) for e in entries], ["a name", None])
+    spared = allocator(entries, [None] * 4)
+    assert len([spared() for _ in range(3)]) == 3
     objects = [*leaves, leaves[0].node, leaves[0].numpy(), *wraps, place, ROW, ROW[1], SCALAR[1], (), mg.Tensor, Node, np.ndarray]
 
     def work() -> None:
@@ -196,6 +208,7 @@ def test_no_reference_is_lost_or_kept() -> None:
         with pytest.raises(TypeError):
             taker(types, numbers)()  # type: ignore[call-arg]
         wrap(wraps, allocator(entries)(), place)
+        assert len([wrap(wraps, spared(), place) for _ in range(3)]) == 3
         with pytest.raises(MemoryError):
             allocator([*entries, ((2**50,), np.dtype("float64"))])()
 

@@ -86,6 +86,18 @@ def test_a_gradient_runs_the_forward_loop_once() -> None:
     assert len(loops(merge_loops(graph))) == 2
 
 
+@pytest.mark.parametrize("kwargs", [{}, {"reverse": True}, {"checkpoint": True}])
+def test_a_loop_of_one_step_is_its_step(kwargs: dict[str, Any]) -> None:
+    def f(w: Any, xs: Any) -> Any:
+        last, ys = mg.scan(lambda h, x: (mg.tanh(h * w + x), (h, x * w)), mg.zeros((2, 3), "float64"), xs, **kwargs)
+        return mg.sum(last * ys[0] + ys[1] ** 2)
+
+    graph, arrays = gradient(f, RNG.standard_normal(3), XS[:1])
+    assert loops(graph)
+    assert not loops(cleanup(graph))
+    keeps_its_value(graph, arrays)
+
+
 def test_only_products_with_the_state_stay_in_the_loops() -> None:
     graph, _ = gradient(lambda m, xs: mg.sum(m(xs) ** 2), MODELS[1], XS)
     forward, backward = loops(optimize(graph))

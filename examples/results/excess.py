@@ -26,7 +26,7 @@ def excess(run: Run, sequences: int) -> np.ndarray:
     for step in range(START, START + -(-sequences // BATCH)):
         inputs, targets, mask = e.batch(e.keys.evaluation, step, BATCH)
         cost = ngrams.measures(forward(model, inputs), targets, mask)["bits"].numpy()
-        found.append(cost - ngrams.optimum(np.concatenate([inputs, targets[-1:]]), e.config.task_settings["context"]))
+        found.append(cost - ngrams.optimal(inputs, targets, mask, **e.config.task_settings))
     return np.concatenate(found)
 
 

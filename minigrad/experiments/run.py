@@ -25,7 +25,7 @@ from ..tensor import Tensor, notebook
 from ..train import Outcome, Progress, Report, train
 from .config import EXTENDABLE, Config, builder_of, task_of, task_settings
 from .presets import UNTIL_HARDER
-from .sample import Sample
+from .sample import Sample, controlled
 
 SAMPLE = 100  # fresh sequences of an evaluation, as trained, and harder
 CONFIRM = 1000  # of each once those look learned: a rare fault must not escape
@@ -171,10 +171,17 @@ class Experiment:
         points = self._points(changes)
         count = -(-sequences // len(points))
         rows: list[dict[str, Tensor]] = []
+        best: list[np.ndarray] = []
         for point in points:
             for size in (min(LARGEST, count - done) for done in range(0, count, LARGEST)):
-                rows.append(measured(*self.batch(self.keys.evaluation, start + len(rows), size, **point)))
-        return Sample.of({k: np.concatenate([r[k].numpy() for r in rows]) for k in self.measures})
+                batch = self.batch(self.keys.evaluation, start + len(rows), size, **point)
+                rows.append(measured(*batch))
+                if hasattr(self.task, "optimal"):
+                    best.append(self.task.optimal(*batch, **{**self.config.task_settings, **point}))
+        found = {k: np.concatenate([r[k].numpy() for r in rows]) for k in self.measures}
+        if best:
+            found[self.headline] = controlled(found[self.headline], np.concatenate(best), self.baselines(**changes)["optimum"])
+        return Sample.of(found)
 
     def _points(self, changes: dict[str, Any]) -> list[dict[str, Any]]:
         """Settings with one value for each range: all combinations, or evenly chosen ones where there are many."""

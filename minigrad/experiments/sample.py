@@ -36,6 +36,15 @@ def counted(sequences: int, faulty: int | None) -> str:
     return f"{'–' if faulty is None else format(faulty, ',')} of {sequences:,}"
 
 
+def controlled(values: np.ndarray, control: np.ndarray, expected: float) -> np.ndarray:
+    """The values of each sequence less what follows a control variate whose expectation is known, by linear regression (Hammersley and
+    Handscomb 1964): of nearly the same mean over many, and less spread. Two values would always lie on a line: they stay as they are."""
+    around = control - np.mean(control)
+    spread = float(around @ around)
+    slope = float(around @ values) / spread if len(values) > 2 and spread else 0.0
+    return values - slope * (control - expected)
+
+
 def interval(values: np.ndarray, is_fraction: bool) -> tuple[float, float]:
     """The interval of 95 % of the mean: Wilson's (1927) for fractions, which is not empty where all are right; else by the normal one.
     One value of what is no fraction tells nothing of the spread: it has every number in its interval."""

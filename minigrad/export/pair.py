@@ -126,6 +126,7 @@ class Sized:
         self.pair, self.forward = pair, Specialization(pair.forward, sizes, structure)
         self.backward = None if pair.backward is None else Specialization(pair.backward, sizes, structure)
         self.memory, self.kept = self.forward.allocator(pair.results), Layout(self.forward.types[pair.results :])
+        self.gradient_memory = None if self.backward is None else self.backward.allocator()
 
     def results(self, arguments: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], np.ndarray]:
         """The results of the function, and a block with the residuals that are neither arguments nor results."""
@@ -135,9 +136,9 @@ class Sized:
 
     def gradients(self, given: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """The gradients of the connected leaves, from the residuals and the cotangents."""
-        if self.backward is None:  # none is connected
+        if self.backward is None or self.gradient_memory is None:  # none is connected
             return []
-        found = self.backward.memory()
+        found = self.gradient_memory()
         self.backward.fill(given, found)
         return found
 

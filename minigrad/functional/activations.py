@@ -45,10 +45,14 @@ def logsumexp(x: Like, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def log_softmax(x: Like, axis: int = -1) -> Tensor:
-    """log(softmax(x)) along an axis, without underflow. Where all of a row is −∞ (fully masked): −∞."""
+    """log(softmax(x)) along an axis, without underflow. Where all of a row is −∞ (fully masked): −∞.
+
+    The maximum is subtracted first: log Σ would be lost beside a large one, such as the −10⁹ of a mask.
+    """
     t = tensor(x)
-    total = logsumexp(t, normalize_axis("log_softmax", axis, t.ndim), keepdims=True)
-    return t - ops.where(total == -math.inf, 0, total)
+    axis = normalize_axis("log_softmax", axis, t.ndim)
+    z = t - _shift(t, axis)
+    return z - ops.log(_unless_zero(ops.sum(ops.exp(z), axis, keepdims=True)))
 
 
 # ---- functions of single units

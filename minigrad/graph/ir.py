@@ -79,13 +79,13 @@ class Operation:
 
 
 class Signature:
-    """What eager nodes of one operation with equal attributes and types of arguments share: beside the rules of the operation the type of
-    the result, and by the arguments that need a cotangent the gradient rule with its code."""
+    """What nodes of one operation with equal attributes and types of arguments share: these, `args`, beside the rules of the operation the
+    type of the result, and by the arguments that need a cotangent the gradient rule with its code, which eager nodes use."""
 
-    __slots__ = ("has_body", "is_float", "pulls", "type", "unique")
+    __slots__ = ("args", "attrs", "has_body", "is_float", "op", "pulls", "type", "unique")
 
-    def __init__(self, op: Operation, type: Any):
-        self.type = type
+    def __init__(self, op: Operation, args: Sequence[TensorType], attrs: dict[str, Any], type: Any):
+        self.op, self.args, self.attrs, self.type = op, args, attrs, type
         self.has_body, self.unique = op.has_body, op.unique
         self.is_float = not isinstance(type, TensorType) or type.is_float
         self.pulls: dict[tuple[bool, ...], tuple[Any, Callable[..., Any]]] = {}

@@ -6,7 +6,7 @@ import copyreg
 import itertools
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context, ContextVar
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from ..errors import OutOfMemoryError, message
 from ..origin import place
 from .dims import product
 from .ir import Node, Operation, Signature, new_id, uses_sizes
-from .types import TensorType
+from .types import OWN, TensorType
 
 
 class Outside:
@@ -42,11 +42,35 @@ class Outside:
 
 
 class Table(dict[Any, Node]):
-    """The nodes of a trace, by operation, arguments and attributes. `searched`: loops were found in a function that is differentiated."""
+    """The nodes of a trace, by operation, arguments and attributes. `searched`: loops were found in a function that is differentiated.
+
+    What follows from types alone is found once, and kept by the ids of the types: these are hashed sooner than types with run-time sizes.
+    An entry holds the types themselves, so that no other object has their ids."""
 
     def __init__(self, outside: Outside | None = None):
         super().__init__()
         self.outside, self.searched = outside, False
+        self._signatures: dict[Any, Signature] = {}
+        self._found: dict[Any, tuple[Any, Sequence[TensorType]]] = {}
+        self._types: dict[Any, Any] = {}  # equal types are one object
+
+    def found(self, what: tuple[Any, ...], types: Sequence[TensorType], find: Callable[[], Any]) -> Any:
+        """What `find` gives for these types; `what` tells it apart."""
+        key = (*what, *map(id, types))
+        known = self._found.get(key)
+        if known is None:
+            known = self._found[key] = find(), types
+        return known[0]
+
+    def signature(self, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], items: Iterable[tuple[str, Any]]) -> Signature:
+        """The signature of an operation on these arguments, with these attributes. Raises what the type rule raises."""
+        key = (op, *[id(n.type) for n in nodes], *items)
+        found = self._signatures.get(key)
+        if found is None:
+            types = [n.type for n in nodes]
+            made = op.type(*types, **attrs)
+            found = self._signatures[key] = Signature(op, types, attrs, self._types.setdefault(made, made))
+        return found
 
 
 class Paused(NamedTuple):
@@ -115,7 +139,8 @@ COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of p
 
 def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
     """A constant or a parameter with this value."""
-    return Node(op, (), {}, TensorType(array.shape, array.dtype), array, name, tracked=op is not CONSTANT)
+    type_ = TensorType(array.shape, OWN.get(array.dtype, array.dtype))
+    return Node(op, (), {}, type_, array, name, tracked=op is not CONSTANT)
 
 
 def _restored(kind: str, array: np.ndarray, name: str | None) -> Node:
@@ -168,7 +193,7 @@ def signature(op: Operation, types: tuple[TensorType, ...], attrs: dict[str, Any
     key = (op, types, *attrs.items()) if attrs else (op, types)
     found = _signatures.get(key)
     if found is None:
-        found = Signature(op, op.type(*types, **attrs))
+        found = Signature(op, types, attrs, op.type(*types, **attrs))
         if not found.has_body:  # a body is seldom seen again
             if len(_signatures) >= KEPT_SIGNATURES:
                 _signatures.clear()
@@ -246,23 +271,37 @@ def remake(node: Node, args: tuple[Node, ...]) -> Node:
 
 
 def _make_traced(table: Table, op: Operation, nodes: tuple[Node, ...], attrs: dict[str, Any], type_: Any = None) -> Node:
-    if table.outside is not None:
-        nodes = tuple(map(table.outside.taken, nodes))
-    key = None
+    outside = table.outside
+    if outside is not None:
+        for node in nodes:
+            if node.value is not None and node.id < outside.start:
+                nodes = tuple(map(outside.taken, nodes))
+                break
+    key = shared = None
+    items: Any = sorted(attrs.items()) if attrs else ()
     if not op.unique:
-        key = (op, nodes, *sorted(attrs.items())) if attrs else (op, nodes)
+        key = (op, nodes, *items)
         found = table.get(key)
         if found is not None:
             return found
     if type_ is None:
-        type_ = op.type(*[n.type for n in nodes], **attrs)
+        if key is None or op.has_body:  # a body is seldom seen again
+            type_ = op.type(*[n.type for n in nodes], **attrs)
+        else:
+            shared = table.signature(op, nodes, attrs, items)
+            type_ = shared.type
     if op.fold is not None:
         folded = op.fold(op, nodes, attrs, type_)
         if folded is not None:
             return folded
-    values = [n.value for n in nodes if n.value is not None]
-    computed = len(values) == len(nodes) and not uses_sizes(attrs)
-    node = Node(op, nodes, attrs, type_, compute(op, values, attrs) if computed else None)
+    value = None
+    for node in nodes:
+        if node.value is None:
+            break
+    else:
+        value = None if uses_sizes(attrs) else compute(op, [n.value for n in nodes], attrs)
+    node = Node(op, nodes, attrs, type_, value, None, place(4))
+    node.signature = shared
     if key is not None:
         table[key] = node
     return node
@@ -275,7 +314,7 @@ def _make_detached(table: Table, stop: Operation, op: Operation, nodes: tuple[No
 
 def is_number(node: Node) -> bool:
     """Whether a node is a number or a broadcast number. Such a node is cheaper to compute than to store."""
-    source = behind_broadcast(node)
+    source = node.args[0] if node.op.name == "broadcast" else node
     return source.op is CONSTANT and not source.type.shape
 
 

@@ -31,6 +31,8 @@ from .dims import Dim, Extent, Shape, hint, unify
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
 HALVES = frozenset((np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)))  # for storage: moved, compared and cast, not computed with
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+# NumPy has several objects of one dtype. Tensors have these, which are told apart by their identity.
+OWN = {d: d for d in (*DTYPES, *HALVES)}
 FLOAT = np.dtype("float32")
 BOOL = np.dtype("bool")
 INT = np.dtype("int64")
@@ -70,7 +72,7 @@ def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> 
     except TypeError:
         found = None
     if found is not None and is_storable(found):
-        return found.newbyteorder("=")
+        return OWN[found.newbyteorder("=")]
     raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", "Take bool, an integer, float32 or float64")
 
 
@@ -90,8 +92,7 @@ def is_float(dtype: np.dtype) -> bool:
 
 def is_storable(dtype: np.dtype) -> bool:
     """Whether tensors can have the dtype, in either byte order."""
-    native = dtype.newbyteorder("=")
-    return native in DTYPES or native in HALVES
+    return dtype.newbyteorder("=") in OWN
 
 
 def unify_shapes(a: Shape, b: Shape) -> bool:

@@ -9,9 +9,7 @@ import numpy as np
 
 from ..errors import AbstractValueError, DTypeError, RangeError, dtype_error, message
 from .dims import Dim
-from .types import BFLOAT16, DTYPES, FLOAT, HALVES, check_dtype, is_float, is_storable
-
-NATIVE = frozenset(DTYPES) | HALVES
+from .types import BFLOAT16, FLOAT, HALVES, OWN, check_dtype, is_float, is_storable
 
 
 class HoldsTensors(Exception):
@@ -33,7 +31,7 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
     Raises HoldsTensors for a list with tensors in it, DTypeError for what tensors cannot hold.
     """
     given = value
-    if dtype is None and type(value) is np.ndarray and value.dtype in NATIVE and value.dtype.isnative:
+    if dtype is None and type(value) is np.ndarray and value.dtype in OWN and value.dtype.isnative:
         array = np.array(value, order="C")
         array.setflags(write=False)
         return array
@@ -44,7 +42,7 @@ def asarray(value: Any, dtype: Any = None, what: str = "tensor") -> np.ndarray:
         default = FLOAT if value.dtype.kind == "f" and not hasattr(given, "__array__") else value.dtype
     if not is_storable(value.dtype) or isinstance(value, np.ma.MaskedArray):
         raise _unreadable(what, given, value)
-    target = default.newbyteorder("=") if dtype is None else check_dtype(dtype, what)
+    target = check_dtype(default if dtype is None else dtype, what)
     with np.errstate(over="ignore"):
         array = np.array(value if target == value.dtype else cast(value, target), dtype=target, order="C")
     if target != value.dtype:

@@ -177,8 +177,8 @@ def isfinite(x: Like) -> Tensor:
     (t,) = _compared("isfinite", x)
     if not t.type.is_float:
         return full(t.shape, True, BOOL)
-    zero = _e.mul(t, _expand(scalar(0, t.dtype), t.shape))
-    return _e.equal(zero, zero)
+    zero = multiply(t, 0)
+    return equal(zero, zero)
 
 
 def where(condition: Like, x: Like, y: Like) -> Tensor:
@@ -188,7 +188,8 @@ def where(condition: Like, x: Like, y: Like) -> Tensor:
     """
     c = tensor(condition)
     nodes = pair("where", x, y, _operands)
-    if c.node.value is not None and c.node.type[0] == nodes[0].type[0]:
+    one, other = c.node.type[0], nodes[0].type[0]
+    if one is other or (c.node.value is not None and one == other):
         return Tensor(make(_e.where, (c.node, *nodes), NO_ATTRS))
     a, b = map(Tensor, nodes)
     shape = broadcast_shapes("where", c.shape, a.shape)

@@ -10,14 +10,14 @@ import numpy as np
 from .. import ops
 from ..errors import AbstractValueError, AxisError, BoundsError, dtype_error, message, shape_error
 from ..graph.dims import Dim, Extent, identical, product, unify
-from ..graph.nodes import is_tracing
+from ..graph.nodes import table_of_trace
 from ..graph.types import BOOL, FLOAT, INT, broadcast_shapes, check_dtype, normalize_axis, whole
 from ..primitives import index as _i
 from ..primitives import movement
 from ..tensor import Tensor, tensor
 from .creation import lengths
 from .elementwise import Like
-from .quick import part
+from .quick import part, plain
 
 
 def take(x: Like, index: Like, axis: int | None = 0) -> Tensor:
@@ -58,9 +58,21 @@ class Basic(NamedTuple):
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]. Raises IndexError out of bounds, ShapeError for too many indices, DTypeError for a value that is no index."""
     given = index if isinstance(index, tuple) else (index,)
-    found = None if x.node.value is None or is_tracing() else part(x.node, given)
-    if found is not None:
-        return Tensor(found)
+    entries, table = plain(given), table_of_trace()
+    if entries is not None and table is not None:
+        moves, arrays = table.found((getitem, *entries), (x.node.type,), lambda: _plan(x, given))
+    else:
+        found = None if entries is None or x.node.value is None else part(x.node, given, entries)
+        if found is not None:
+            return Tensor(found)
+        moves, arrays = _plan(x, given)
+    for op, attrs in moves:
+        x = op(x, **attrs)
+    return _advanced(x, arrays, _separated(given)) if arrays else x
+
+
+def _plan(x: Tensor, given: tuple[Any, ...]) -> tuple[list[tuple[Any, dict[str, Any]]], dict[int, Tensor]]:
+    """The movements of an index, as operations and attributes, and the index arrays by the axes that they index after them."""
     entries = _full(x, given)
     plan, arrays, axis = Basic([], [], [], [], []), {}, 0
     for entry in entries:
@@ -75,16 +87,15 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             entry = slice(None)
         _add(plan, entry, n, axis)
         axis += 1
-    y = x
+    moves: list[tuple[Any, dict[str, Any]]] = []
     whole = all(identical(s, n) for s, n in zip(plan.stop, x.shape, strict=True))
     if not whole or not all(identical(a, 0) for a in plan.start) or any(s != 1 for s in plan.step):
-        y = movement.slice(y, start=tuple(plan.start), stop=tuple(plan.stop), step=tuple(plan.step))
+        moves.append((movement.slice, {"start": tuple(plan.start), "stop": tuple(plan.stop), "step": tuple(plan.step)}))
     if plan.flips:
-        y = movement.flip(y, axes=tuple(plan.flips))
-    if len(plan.shape) != y.ndim or any(e is None or isinstance(e, _Flag) for e in entries):
-        y = movement.reshape(y, shape=tuple(plan.shape))
-    separated = bool(arrays) and _separated(given)
-    return _advanced(y, arrays, separated) if arrays else y
+        moves.append((movement.flip, {"axes": tuple(plan.flips)}))
+    if len(plan.shape) != x.ndim or any(e is None or isinstance(e, _Flag) for e in entries):
+        moves.append((movement.reshape, {"shape": tuple(plan.shape)}))
+    return moves, arrays
 
 
 def is_array(entry: Any) -> bool:

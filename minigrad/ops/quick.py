@@ -1,5 +1,6 @@
-"""Short ways outside a trace: for float operands with values, Python numbers beside them, and parts at integers and slices. All else takes
-the general way, which gives the same nodes."""
+"""Short ways: for float operands, Python numbers beside them, and parts at integers and slices. All else takes the general way, which gives
+the same nodes. What depends on types alone is worked out once: outside a trace in the process, else in the trace, since types hold run-time
+sizes there."""
 
 from __future__ import annotations
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph.ir import Node, Signature
-from ..graph.nodes import CONSTANT, NO_ATTRS, is_tracing, make_eager, signature
-from ..graph.types import FLOAT, WIDE, TensorType, broadcast_shapes
+from ..graph.nodes import CONSTANT, NO_ATTRS, Table, make, make_eager, signature, table_of_trace
+from ..graph.types import FLOAT, WIDE, TensorType, broadcast_shapes, identical
 from ..primitives.movement import broadcast, reshape
 from ..primitives.movement import slice as _slice
-from ..tensor import Tensor, operand
+from ..primitives.rules import expand
+from ..tensor import Tensor, operand, scalar
 
 Pair = tuple[Node, Node]
 General = Callable[[str, Any, Any], Sequence[Tensor]]
@@ -36,36 +38,60 @@ def pair(what: str, x: Any, y: Any, general: General) -> Pair:
     if type(x) is Tensor:
         a = x.node
         s = a.type
-        if a.value is not None and (s[1] is FLOAT or s[1] is WIDE):
+        if s[1] is FLOAT or s[1] is WIDE:
             if type(y) is Tensor:
                 b = y.node
                 t = b.type
-                if s is t or (b.value is not None and s == t):
+                known = a.value is not None and b.value is not None
+                if s is t or (known and s == t):
                     return a, b
-                if b.value is not None and s[1] is t[1]:
-                    how = None if is_tracing() else _expansions(s, t)
+                if s[1] is t[1]:
+                    table = table_of_trace()
+                    if table is not None:
+                        return _broadcast(table, what, a, b)
+                    how = _expansions(s, t) if known else None
                     if how is not None:
                         return _expanded(a, how[0]), _expanded(b, how[1])
             elif type(y) in NUMBERS:
-                number = _repeated(y, s)
+                number = _repeated(y, a)
                 if number is not None:
                     return a, number
     elif type(y) is Tensor and type(x) in NUMBERS:
         b = y.node
         t = b.type
-        if b.value is not None and (t[1] is FLOAT or t[1] is WIDE):
-            number = _repeated(x, t)
+        if t[1] is FLOAT or t[1] is WIDE:
+            number = _repeated(x, b)
             if number is not None:
                 return number, b
     p, q = general(what, x, y)
     return p.node, q.node
 
 
-def _repeated(number: float, t: TensorType) -> Node | None:
-    """The number repeated, or None where that needs a closer look."""
-    if is_tracing() or not -LARGEST < number < LARGEST:
+def _broadcast(table: Table, what: str, a: Node, b: Node) -> Pair:
+    """Two nodes of a trace, of one dtype, in one shape."""
+    types = a.type, b.type
+
+    def attributes() -> tuple[dict[str, Any] | None, ...]:
+        s, t = (u.shape for u in types)
+        shape = s if identical(s, t) else broadcast_shapes(what, s, t)
+        return tuple([None if identical(u, shape) else {"shape": shape} for u in (s, t)])
+
+    one, other = table.found((_broadcast,), types, attributes)
+    return a if one is None else make(broadcast, (a,), one), b if other is None else make(broadcast, (b,), other)
+
+
+def _repeated(number: float, beside: Node) -> Node | None:
+    """The number repeated in the shape of a node, or None where that needs a closer look."""
+    if not -LARGEST < number < LARGEST:
         return None
-    key = number or str(number), t  # 0.0 and −0.0 are equal, their texts are not
+    t = beside.type
+    same = number or str(number)  # 0.0 and −0.0 are equal, their texts are not
+    table = table_of_trace()
+    if table is not None:
+        return table.found((_repeated, same), (t,), lambda: expand(scalar(number, t.dtype), t.shape).node)
+    if beside.value is None:
+        return None
+    key = same, t
     value = _numbers.get(key)
     if value is None:
         one = np.array(number, t.dtype)
@@ -127,24 +153,30 @@ class Part(NamedTuple):
     reshaped: Signature | None
 
 
-def part(node: Node, index: tuple[Any, ...]) -> Node | None:
-    """The part at integers and slices without a step, of a tensor with a value outside a trace; None for any other index."""
-    key: list[Any] = [node.type]
+def plain(index: tuple[Any, ...]) -> list[Any] | None:
+    """An index of integers, slices without a step, None and Ellipsis, as something that can be hashed; None for any other."""
+    found: list[Any] = []
     for entry in index:
         if type(entry) is slice and type(entry.start) in PLAIN and type(entry.stop) in PLAIN and entry.step is None:
-            key.append((entry.start, entry.stop))
-        elif type(entry) is int:
-            key.append(entry)
+            found.append((entry.start, entry.stop))
+        elif type(entry) is int or entry is None or entry is Ellipsis:
+            found.append(entry)
         else:
             return None
-    found = _parts.get(tuple(key))
+    return found
+
+
+def part(node: Node, index: tuple[Any, ...], entries: list[Any]) -> Node | None:
+    """The part at integers and slices, `plain(index)`, of a tensor with a value outside a trace; None for any other index."""
+    key = (node.type, *entries)
+    found = _parts.get(key)
     if found is None:
-        found = _part(node.type, index)
+        found = None if None in entries or Ellipsis in entries else _part(node.type, index)
         if found is None:
             return None
         if len(_parts) >= KEPT:
             _parts.clear()
-        _parts[tuple(key)] = found
+        _parts[key] = found
     shape = found.reshape_attrs["shape"]
     last = found.reshaped or found.sliced
     if last is not None and not node.tracked:

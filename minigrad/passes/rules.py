@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..control.call import CALL
+from ..control.scan import SCAN, split
 from ..graph.ir import Graph, Node
 from ..graph.nodes import behind_broadcast, item, make, remake
 from ..graph.types import WIDE, TensorType, identical, is_one
@@ -18,13 +19,23 @@ from .rewrite import Rule, apply_rules, in_bodies, rebuilt
 
 
 def inline_calls(node: Node, args: Sequence[Tensor]) -> Any:
-    """A call is replaced by the operations of its graph, alias and detach by their argument."""
+    """A call is replaced by the operations of its graph, a loop of one step by those of the step, alias and detach by their argument."""
     if node.op is item and node.args[0].op is CALL:
         called = node.args[0]
         return inline(called.attrs["graph"], [Tensor(a) for a in called.args])[node.attrs["index"]]
+    if node.op is item and node.args[0].op is SCAN and is_one(node.args[0].attrs["length"]):
+        return _one_step(node.args[0], node.attrs["index"])
     if node.op in (alias, detach):
         return args[0]
     return None
+
+
+def _one_step(loop: Node, index: int) -> Tensor:
+    """A result of a loop of one step."""
+    given = split([Tensor(a) for a in loop.args], loop.attrs["constants"], loop.attrs["carries"])
+    rows = [movement.reshape(x, shape=x.shape[1:]) for x in given.sequences]
+    found = inline(loop.attrs["body"], [*given.constants, *given.carries, *rows])[index]
+    return found if index < loop.attrs["carries"] else movement.reshape(found, shape=(1, *found.shape))
 
 
 def filled_with(t: Tensor, value: float) -> bool:

@@ -8,6 +8,9 @@ measures(outputs, targets, mask)          {name: one number a sequence}; the fir
 given(outputs)                            probabilities or numbers from the model's outputs
 baselines(**settings)                     {"chance": …, "optimum": …} of the first measure
 harder(**settings)                        the changed settings of the generalisation test; not every task has one
+optimal(inputs, targets, mask, **settings)
+                                          (batch,) the first measure of the optimal predictor, where sequences differ in it: evaluations
+                                          compare with it on the same sequences
 classes(**settings)                       the names of the classes; not every task has them
 """
 

@@ -9,6 +9,7 @@ brackets with + and − alone.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from minigrad.errors import SettingError
 
 from .draw import Draw, Range, between
-from .expressions import SIGNS, bracketed, flat, text
+from .expressions import SIGNS, bracketed, bracketed_values, flat, flat_values, text
 from .formal import given, longer, loss, measures
 
 __all__ = ["baselines", "batch", "given", "harder", "loss", "measures", "read", "sizes"]
@@ -58,9 +59,15 @@ def read(inputs: np.ndarray, modulus: int = 5, **_: Any) -> list[str]:
     return text(inputs.argmax(-1), modulus)
 
 
-def baselines(modulus: int = 5, **_: Any) -> dict[str, float]:
-    """The accuracy of guessing, and of calculating."""
-    return {"chance": 1 / modulus, "optimum": 1}
+@cache
+def baselines(
+    lengths: Range = (3, 40), expressions: Form = "flat", operations: Operations = "plus-minus-times", modulus: int = 5
+) -> dict[str, float]:
+    """The accuracy of the best constant answer, 0 where there are products, and of calculating."""
+    low, high = between(lengths, 3)
+    values = bracketed_values if expressions == "brackets" else flat_values
+    rates = values(high - 2, modulus, operations == "plus-minus-times")[low - 3 :]
+    return {"chance": float(rates.mean(0).max()), "optimum": 1}
 
 
 def harder(lengths: Range = (3, 40), **_: Any) -> dict[str, Any]:

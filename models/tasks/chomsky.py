@@ -56,7 +56,11 @@ def classes(language: Name = "reverse-string", **_: Any) -> list[str]:
 
 
 def baselines(language: Name = "reverse-string", **_: Any) -> dict[str, float]:
-    """The accuracy of guessing each symbol, the end of the answer left out, and of the language."""
+    """The accuracy of guessing each symbol, the end of the answer left out, as the paper states it, and of the language.
+
+    At lengths 1–20 one symbol as every answer gets more in even-pairs (52 %), cycle-navigation (23), modular-arithmetic-brackets (25) and
+    compute-sqrt (55).
+    """
     return {"chance": 1 / LANGUAGES[language].guess, "optimum": 1}
 
 

@@ -71,6 +71,34 @@ def _parts(length: int, pick: Callable[[int], int], operators: str) -> list[int 
     return ["(", left, operator, length - 3 - left, f"apply {operator}", ")"]
 
 
+def flat_values(longest: int, modulus: int, times: bool) -> np.ndarray:
+    """(longest, modulus) the probabilities of the values of `flat`, at each length from 1; an even length is cut by one."""
+    fresh = np.full(modulus, 1 / modulus)
+    held = np.outer(np.arange(modulus) == 0, fresh)  # of a total, and of the term that is not yet added to it
+    found = []
+    for _ in range(0, longest, 2):
+        found += 2 * [_spread(held, np.add)]
+        added = np.outer(found[-1], fresh)
+        multiplied = np.array([_spread(np.outer(row, fresh), np.multiply) for row in held])
+        held = (2 * added + multiplied) / 3 if times else added
+    return np.array(found[:longest])
+
+
+def bracketed_values(longest: int, modulus: int, times: bool) -> np.ndarray:
+    """(longest, modulus) the probabilities of the values of `bracketed`, at each length from 1."""
+    found = np.full((max(longest, 4), modulus), 1 / modulus)
+    for i in range(4, longest):
+        sides = found[: i - 3].T @ found[i - 4 :: -1] / (i - 3)
+        found[i] = np.mean([_spread(sides, apply) for apply in (np.add, np.subtract, np.multiply)[: 2 + times]], 0)
+    return found[:longest]
+
+
+def _spread(pairs: np.ndarray, apply: np.ufunc) -> np.ndarray:
+    """The probabilities of a operation b modulo m, from those of the pairs (a, b)."""
+    numbers = np.arange(len(pairs))
+    return np.bincount((apply.outer(numbers, numbers) % len(pairs)).ravel(), pairs.ravel(), len(pairs))
+
+
 def text(symbols: np.ndarray, modulus: int, signs: str = SIGNS) -> list[str]:
     """The strings of symbols (T, batch)."""
     letters = [*map(str, range(modulus)), *signs]

@@ -62,6 +62,6 @@ def measures(outputs: Any, targets: Any, mask: Any) -> dict[str, Tensor]:
     return {"half-error": mean(distance / 2, mask), "accuracy": of_classes(y, targets, mask)["accuracy"]}
 
 
-def baselines(**_: Any) -> dict[str, float]:
-    """Half the squared distance of 0 from any value, and of the value."""
-    return {"chance": 1 / 2, "optimum": 0}
+def baselines(keys: int = 20, **_: Any) -> dict[str, float]:
+    """Half the squared distance of the mean of all values from any of them, and of the value."""
+    return {"chance": (1 - 1 / keys) / 2, "optimum": 0}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minigrad.models.tasks.metrics import MEASURES
 
-from minigrad.experiments.sample import Sample, counted, interval
+from minigrad.experiments.sample import Sample, controlled, counted, interval
 
 
 @given(right=st.integers(0, 50), n=st.integers(50, 10_000))
@@ -26,6 +26,18 @@ def test_the_interval_of_a_mean_is_the_normal_one():
     values = np.random.default_rng(0).gamma(2.0, size=(2000, 100))
     inside = [low < 2 < high for low, high in (interval(row, is_fraction=False) for row in values)]
     assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_control_variate_takes_away_the_spread_that_it_explains():
+    """A sum and its first summand, of known mean: the estimate keeps its mean, and has the second summand's error alone."""
+    first, second = np.random.default_rng(0).normal((5, 1), (10, 1), (300, 100, 2)).transpose(2, 0, 1)
+    estimates = np.array([controlled(a + b, a, 5).mean() for a, b in zip(first, second, strict=True)])
+    assert estimates.mean() == pytest.approx(6, abs=0.02)
+    assert estimates.std() == pytest.approx(0.1, rel=0.1)
+    inside = [low < 6 < high for low, high in (interval(controlled(a + b, a, 5), False) for a, b in zip(first, second, strict=True))]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
+    np.testing.assert_array_equal(controlled(np.array([1.0, 2]), np.array([5.0, 9]), 5), [1, 2])
+    np.testing.assert_array_equal(controlled(first[0], np.full(100, 5.0), 4), first[0])
 
 
 def test_one_value_has_the_widest_interval():

@@ -15,8 +15,11 @@ import pytest
 from minigrad.models import GRU, LSTM, Bidirectional
 
 import minigrad as mg
+from minigrad.errors import MinigradError
 
 torch = pytest.importorskip("torch")
+from torch.nn.utils import parametrizations, prune  # noqa: E402
+
 XS = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 2, 3)))
 RATE = 0.1
 
@@ -87,6 +90,49 @@ def test_parts_may_be_called_as_methods_of_a_module_are_and_constants_are_buffer
     again = found.minigrad()
     assert mg.tree.flatten(again)[1] == mg.tree.flatten(model)[1]
     assert again.scale.node.op is not again.forward.W_x.node.op
+
+
+def masked(part: Any, name: str) -> Any:
+    """Half of a weight is pruned. What gives the weight as it is now."""
+    prune.random_unstructured(part, name, amount=0.5)
+    return lambda: getattr(part, f"{name}_orig") * getattr(part, f"{name}_mask")
+
+
+def normed(part: Any, name: str) -> Any:
+    parametrizations.weight_norm(part, name)
+    return lambda: getattr(part, name)
+
+
+@pytest.mark.parametrize("name", ["W_x", "readout.W"])
+@pytest.mark.parametrize("remade", [masked, normed])
+def test_a_weight_may_be_made_of_other_parameters(remade: Any, name: str, wrapped: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
+    made, plain = copy.deepcopy(wrapped), copy.deepcopy(wrapped)
+    part, _, last = name.rpartition(".")
+    weight = remade(made.get_submodule(part), last)
+    for _ in range(2):  # after a step it is another one
+        made.zero_grad()
+        loss(made).backward()
+        torch.optim.SGD(made.parameters(), RATE).step()
+    plain.load_state_dict({**made.state_dict(), name: weight()}, strict=False)
+    assert torch.equal(made(XS), plain(XS))
+    for a, b in zip(mg.tree.leaves(made.minigrad()), mg.tree.leaves(plain.minigrad()), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+        assert a.node.op is b.node.op
+
+
+def test_two_names_may_have_one_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIGRAD_JIT", "0")
+    found = mg.export.torch.module({"a": mg.parameter(np.ones(2)), "b": mg.parameter(np.ones(2))}, lambda p, x: p["a"] * p["b"] * x)
+    found.b = found.a
+    found(torch.full((2,), 3.0)).sum().backward()
+    assert found.a.grad.tolist() == [6, 6]
+
+
+def test_an_error_names_the_function_and_the_users_line(wrapped: Any) -> None:
+    for wrong, pattern in ((XS.to("meta"), "forward: cannot read xs(.|\n)*  at"), (XS[0, 0], "takes xs of shape(.|\n)*  called at")):
+        with pytest.raises(MinigradError, match=rf"{pattern} test_torch_module\.py"):
+            wrapped(xs=wrong)
 
 
 def test_another_dtype_is_another_program(wrapped: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,30 @@ def test_nan_is_never_right(experiment):
     assert np.isnan(float(experiment.task.loss(outputs, targets, mask)))
 
 
+def test_no_constant_output_is_better_than_chance(experiment):
+    """The best one for some sequences, tried on others."""
+    e, count = experiment, 40 if experiment.sizes[0] > 300 else 400  # few where inputs are images
+
+    def of(answers):
+        if answers.dtype.kind == "f":
+            share = answers.mean(0)
+            return np.log(share / (1 - share)) if e.headline == "bits" else share
+        share = np.bincount(answers.ravel(), minlength=e.sizes[1]) / answers.size
+        return share if e.headline == "half-error" else np.log(share + 1e-9)
+
+    points = e._points({})
+    batches = [e.batch(e.keys.data, i, -(-count // len(points)), **point) for i, point in enumerate(points)]
+    constant = of(np.concatenate([targets[mask] for _, targets, mask in batches]))
+
+    def measured(inputs, targets, mask):
+        return e.task.measures(np.broadcast_to(constant, (*mask.shape, e.sizes[1])).astype("float32"), targets, mask)
+
+    found = e._sample(measured, count, 0, {})
+    low, high = found.intervals[e.headline]
+    better = found.means[e.headline] - e.baselines()["chance"]
+    assert (better if e.measures[e.headline].rises else -better) <= high - low
+
+
 def test_the_optimum_is_better_than_chance(experiment):
     base = experiment.baselines()
     assert (base["optimum"] > base["chance"]) == experiment.measures[experiment.headline].rises
@@ -152,10 +176,21 @@ def test_ngrams_and_their_optimum():
     assert inputs.shape == targets.shape == (199, 1000, 1)
     np.testing.assert_array_equal(inputs[1:], targets[:-1])
     assert mask.sum(0).tolist() == [ngrams.baselines()["chance"]] * 1000
-    best = ngrams.optimum(np.concatenate([inputs, targets[-1:]]))
+    best = ngrams.optimal(inputs, targets, mask)
     assert ngrams.baselines()["optimum"] == pytest.approx(128.4, abs=0.7)
     assert best.mean() == pytest.approx(128.4, abs=2.5)  # 128.4 ± 0.7 in the reference
     assert abs(inputs[:5].mean() - 0.5) < 0.03
+
+
+def test_samples_of_ngrams_are_compared_with_the_optimum_on_the_same_sequences():
+    """Some sources are cheap and some dear: a predictor a bit above the optimum is found to be so on any few sequences, a coin as well."""
+    e, few = Experiment(Config.of("ngrams", length=40, context=2)), 10
+
+    def found(bits):
+        return e._sample(lambda *batch: {"bits": mg.tensor(bits(*batch)), "wrong": mg.zeros(few)}, few, 0, {})
+
+    assert found(lambda *batch: ngrams.optimal(*batch, context=2) + 1).means["bits"] == pytest.approx(e.baselines()["optimum"] + 1)
+    assert found(lambda *_: np.full(few, 38.0)).means["bits"] == e.baselines()["chance"] == 38
 
 
 def test_sort():

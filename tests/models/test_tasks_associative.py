@@ -37,10 +37,12 @@ def test_keys_come_again_in_key_reassignment():
     assert different == pytest.approx(20 * (1 - (19 / 20) ** 40), abs=0.3)
 
 
-def test_no_answer_costs_half_and_any_value_alone_is_right_as_often_as_it_is_drawn():
+def test_the_mean_of_all_values_costs_chance_and_any_value_alone_is_right_as_often_as_it_is_drawn():
     _, targets, mask = key_reassignment.batch(0, 0, 4000)
     nothing = key_reassignment.measures(np.zeros((*targets.shape, 20)), targets, mask)
-    assert nothing["half-error"].tolist() == [key_reassignment.baselines()["chance"]] * 4000
+    assert nothing["half-error"].tolist() == [1 / 2] * 4000
+    middle = key_reassignment.measures(np.full((*targets.shape, 20), 1 / 20), targets, mask)
+    assert middle["half-error"].numpy() == pytest.approx([key_reassignment.baselines()["chance"]] * 4000)
     one = key_reassignment.measures(np.eye(20)[np.zeros_like(targets)], targets, mask)
     assert one["accuracy"].numpy().mean() == pytest.approx(1 / 20, abs=4 * (0.05 * 0.95 / 4000) ** 0.5)
     np.testing.assert_array_equal(one["half-error"].numpy(), 1 - one["accuracy"].numpy())

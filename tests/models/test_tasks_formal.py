@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minigrad.models.tasks import arithmetic, group_words, parity
+from minigrad.models.tasks.expressions import bracketed_values, flat_values
 from minigrad.models.tasks.group_words import elements, letters
+from scipy.stats import chisquare
 
 from minigrad.errors import SettingError
 
@@ -71,14 +73,27 @@ def test_a_modulus_of_one_is_refused():
 
 
 @pytest.mark.parametrize(("task", "chosen"), [(parity, {}), (arithmetic, {}), (arithmetic, {"modulus": 3}), (group_words, {"group": "S3"})])
-def test_guesses_are_right_as_often_as_chance_which_is_a_scaled_accuracy_of_0(task, chosen):
+def test_guesses_are_right_once_in_as_many_as_there_are_answers_which_is_a_scaled_accuracy_of_0(task, chosen):
     _, targets, mask = task.batch(3, 0, 8000, lengths=5, **chosen)
-    guesses = np.random.default_rng(0).integers(0, task.sizes(**chosen)[1], targets.shape)
-    found = task.measures(np.eye(task.sizes(**chosen)[1])[guesses], targets, mask)
+    answers = task.sizes(**chosen)[1]
+    guesses = np.random.default_rng(0).integers(0, answers, targets.shape)
+    found = task.measures(np.eye(answers)[guesses], targets, mask)
     right = found["accuracy"].numpy()
-    assert right.mean() == pytest.approx(task.baselines(**chosen)["chance"], abs=4 * float(right.std()) / 8000**0.5)
+    assert right.mean() == pytest.approx(1 / answers, abs=4 * float(right.std()) / 8000**0.5)
     if "scaled" in found:
         assert found["scaled"].numpy().mean() == pytest.approx(0, abs=4 * float(found["scaled"].numpy().std()) / 8000**0.5)
+
+
+@pytest.mark.parametrize("form", EXPRESSIONS)
+@pytest.mark.parametrize("operations", ["plus-minus-times", "plus-minus"])
+@quick
+@given(seed=seeds, length=st.integers(3, 16), modulus=st.integers(2, 7))
+def test_values_are_as_frequent_as_they_are_computed_to_be_and_the_most_frequent_one_is_chance(form, operations, seed, length, modulus):
+    chosen = {"expressions": form, "operations": operations, "modulus": modulus}
+    _, targets, _ = arithmetic.batch(seed, 0, 500, lengths=length, **chosen)
+    values = {"flat": flat_values, "brackets": bracketed_values}[form](length - 2, modulus, operations == "plus-minus-times")[-1]
+    assert chisquare(np.bincount(targets[-1], minlength=modulus), 500 * values).pvalue > 1e-6
+    assert arithmetic.baselines(lengths=length, **chosen)["chance"] == pytest.approx(values.max())
 
 
 def test_right_answers_are_the_optimum_and_a_scaled_accuracy_of_1():

@@ -56,8 +56,8 @@ class _Made:
 class _Program:
     """What the printers of one program share."""
 
-    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool) -> None:
-        self.functions, self.timed = functions, timed
+    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool, masks: bool) -> None:
+        self.functions, self.timed, self.masks = functions, timed, masks
         self.reads = Counter(r.name for p in phases for r in every(L.Read, p.body))  # how often the program reads each scalar
         self.made: dict[Any, _Made] = {}
         self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
@@ -80,9 +80,9 @@ class _Program:
         return known is not None and self.counts[known[1]] > 1
 
 
-def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False) -> Code:
+def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False, masks: bool = False) -> Code:
     """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`. If it is timed, the code calls
-    `mg_mark`."""
+    `mg_mark`. `masks` tells whether masks of vectors cost little."""
     f = phases[0]
     sizes = {f"%size.{s.name}": SIZE for s in f.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in f.arguments}
@@ -90,7 +90,7 @@ def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, time
     table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     functions = Functions({**pointers, **arena, **table, **sizes, **REGION}, places)
-    program, entries = _Program(functions, phases, timed), Entries(functions, f, through, len(phases))
+    program, entries = _Program(functions, phases, timed, masks), Entries(functions, f, through, len(phases))
     found = tuple(entries.entry(*_Printer(program).body(phase)) for phase in phases)
     return Code(found, tuple(functions.units.values()))
 
@@ -218,7 +218,7 @@ class _Printer(Expressions):
         match stmt:
             case L.For() if _is_simple(stmt):
                 unrolled = self.unrolls and is_unrolled(stmt, self.around)
-                for part in (stmt,) if unrolled else vectors(stmt):
+                for part in (stmt,) if unrolled else vectors(stmt, self.program.masks):
                     self.loop(part, f", !llvm.loop {UNROLLED}" if unrolled else "")
             case L.For():
                 outside, self.around = self.around, stmt

@@ -17,7 +17,7 @@ from ..dtypes import name_of
 from .places import Places
 from .reductions import Nest
 from .scalars import scalar
-from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, sources
+from .schedule import REDUCTIONS, Cluster, Schedule, is_leaf, is_movement, real_axes, schedule, shift_of, sources
 from .state import DTYPES, Build, Inline, Lowering, Note, Part, Range, Unsupported, const, nest
 from .storage import Indices, Stored, extent
 
@@ -265,7 +265,7 @@ class Block:
         self.lowering.clusters.append(f"{', '.join(n.op.name for n in step.nodes)} over {step.domain}")
         targets = {n: self.store(n) for n in step.nodes if n in plan.stored}
         domain = step.domain
-        self.flat = len(domain) > 1 and step.axes is None and self.lowering.rows is None and self.is_flat(step, targets)
+        self.flat = len(domain) > 1 and step.kind is None and self.lowering.rows is None and self.is_flat(step, targets)
         loops, here = self.loops((product(domain),) if self.flat else domain)
         self.here = here
         found = Nest(self, step, loops, here)
@@ -274,8 +274,11 @@ class Block:
             if node.op in REDUCTIONS:
                 found.reduction(node, targets[node])
                 continue
-            name = self.lowering.name("v")
-            found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=Note(node)))
+            name, shift = self.lowering.name("v"), shift_of(node)
+            if shift is None:
+                found.body.append(L.Let(name, self.compute(node, self.full(node, here)), note=Note(node)))
+            else:
+                found.shift(node, shift, name)
             self.lets[node] = name
             if node in targets:
                 place = targets[node].at_flat(here[0]) if self.flat else targets[node].at(self.full(node, here))

@@ -1,12 +1,16 @@
-"""The loop nest of a cluster, with its reductions. A long float32 sum is blocked: each block is summed in float32, and the sums of the
-blocks in float64. So the error does not grow with the number of terms, and vectors stay as wide as without blocks.
+"""The loop nest of a cluster, with its reductions and shifts.
+
+A long float32 sum is blocked: each block is summed in float32, and the sums of the blocks in float64. So the error does not grow with the
+number of terms, and vectors stay as wide as without blocks.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +20,7 @@ from ...graph.types import WIDE, TensorType
 from ...primitives import reduce
 from .. import loop_ir as L
 from ..dtypes import name_of
-from .schedule import Cluster
+from .schedule import Cluster, Shift
 from .state import Note, Range, const, nest
 from .storage import Indices, Stored
 
@@ -48,7 +52,7 @@ class Nest:
     """The loop nest of a cluster, and its statements by the place where they stand.
 
     If the innermost axis is reduced, reductions accumulate in registers, in loops inside those over the results. Else they accumulate in
-    memory, and the innermost loop runs over the results."""
+    memory, and the innermost loop runs over the results. Shifts are along the innermost axis."""
 
     def __init__(self, block: Block, step: Cluster, loops: Sequence[Range], here: Indices):
         axes = step.axes or ()
@@ -64,6 +68,9 @@ class Nest:
         self.closing: list[L.Stmt] = []  # after a block
         self.after: list[L.Stmt] = []
         self.sums: list[tuple[Stored, Stored]] = []
+        self.shifted = 0  # how far all shifts together reach
+        if step.kind == -1:
+            self.loops = self.kept = [*loops[:-1], replace(loops[-1], reverse=True)]
 
     def division(self) -> tuple[L.LoopVar, int] | None:
         """The reduced loop that is divided into blocks, and how many of its positions a block has. None if one block has all terms."""
@@ -118,6 +125,36 @@ class Nest:
         self.closing += [L.Store(total.buffer, total.at(outer), more), L.Store(target.buffer, place, zero)]
         self.sums.append((target, total))
 
+    # ---- one shift
+
+    def shift(self, node: Node, shift: Shift, name: str) -> None:
+        """Add the statements of a shift, whose element is that of its value some iterations before, at first one of the edge."""
+        block, dtype, axis = self.block, str(node.type.dtype), node.attrs["axis"]
+        kept = [L.Read(block.lowering.name("a"), dtype) for _ in range(shift.by)]
+        for k, register in enumerate(kept):
+            at = list(block.full(node, self.here))
+            at[axis] = L.Literal(k if shift.direction > 0 else shift.by - 1 - k)
+            self.before.append(L.Declare(register.name, block.at(shift.edge, tuple(at))))
+        self.body.append(L.Let(name, kept[0], note=Note(node)))
+        self.body += [L.Assign(a.name, b) for a, b in pairwise(kept)]
+        self.body.append(L.Assign(kept[-1].name, block.at(shift.value, block.full(shift.value, self.here))))
+        self.shifted += shift.by
+
+    def run_up(self, loops: Sequence[Range]) -> tuple[L.Stmt, ...]:
+        """The iterations before a part of a loop with shifts. They store nothing, but give the registers their values."""
+        if not self.shifted:
+            return ()
+        part, whole = loops[-1], self.loops[-1]
+        if (part.extent, L.as_index(part.start)) == (whole.extent, L.Literal(0)):
+            return ()
+        if part.reverse:
+            start = part.extent + part.start
+            before = L.minimum(self.shifted, whole.extent - start)
+        else:
+            before = L.minimum(self.shifted, part.start)
+            start = part.start - before
+        return nest([replace(part, extent=before, start=start)], [s for s in self.body if not isinstance(s, L.Store)])
+
     # ---- the whole nest
 
     def emit(self) -> None:
@@ -128,8 +165,8 @@ class Nest:
             self.block.lowering.pool.release(total)
 
     def build(self, loops: Sequence[Range]) -> tuple[L.Stmt, ...]:
-        outside = len(self.kept) if self.in_registers else 0
-        return nest(loops[:outside], [*self.before, *self.blocks(loops[outside:]), *self.after])
+        outside = len(self.kept) - (self.shifted > 0) if self.in_registers else 0
+        return nest(loops[:outside], [*self.before, *self.run_up(loops), *self.blocks(loops[outside:]), *self.after])
 
     def blocks(self, loops: Sequence[Range]) -> tuple[L.Stmt, ...]:
         if self.divided is None:

@@ -1,7 +1,8 @@
 """The schedule of a graph: a list of steps. A step is a cluster (a fused loop nest) or a single operation.
 
-A cluster holds elementwise operations and reductions over one set of axes. Movements (permute, broadcast, slice, flip, and reshapes that
-add or drop axes of length 1) are no steps: they only change the indices at which their argument is read. A value is stored in memory if
+A cluster holds elementwise operations, with reductions over one set of axes or with shifts. A shift has each element of a value at the next
+place: the loop carries it in a register from one iteration to the next. Movements (permute, broadcast, slice, flip, and reshapes that add
+or drop axes of length 1) are no steps: they only change the indices at which their argument is read. A value is stored in memory if
 another step reads it, or if its own step reads it at another index; all other values are in registers.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, takewhile
+from typing import NamedTuple
 
 from ...graph.dims import Dim, Shape
 from ...graph.ir import Graph, Node
@@ -23,15 +25,25 @@ REDUCTIONS = (reduce.sum, reduce.prod, reduce.max, reduce.min)
 MOVEMENTS = frozenset((movement.permute, movement.broadcast, movement.slice, movement.flip, item, alias, detach))  # and some reshapes
 LARGEST = 256  # the largest number of nodes of a cluster
 LARGE = 64  # a cluster of more nodes is divided if it can be without storing more values
+FAR = 4  # a shift is by at most so many places, for each of which there is a register
 
 
 @dataclass(eq=False)
 class Cluster:
-    """One loop nest over a domain, a shape without axes of length 1: elementwise nodes, and reductions over `axes` of the domain."""
+    """One loop nest over a domain, a shape without axes of length 1: elementwise nodes, and reductions over `axes` of the domain or shifts
+    of one direction along its last axis: 1 up, −1 down."""
 
     domain: Shape
-    axes: tuple[int, ...] | None = None
+    kind: tuple[int, ...] | int | None = None  # the axes, or the direction, or None: elementwise nodes alone
     nodes: list[Node] = field(default_factory=list)
+
+    @property
+    def axes(self) -> tuple[int, ...] | None:
+        return self.kind if isinstance(self.kind, tuple) else None
+
+    def admits(self, kind: tuple[int, ...] | int | None, count: int = 1) -> bool:
+        """Whether so many nodes of a kind may join."""
+        return len(self.nodes) + count <= LARGEST and (kind is None or self.kind in (None, kind))
 
 
 @dataclass(eq=False)
@@ -71,14 +83,48 @@ def is_leaf(node: Node) -> bool:
     return node.is_constant or node.op in (index.iota, index.extent)
 
 
+class Shift(NamedTuple):
+    """A concatenation of all but the last elements of a value after an `edge`, or of all but the first ones before it."""
+
+    value: Node
+    edge: Node
+    by: int
+    direction: int  # in which elements move: 1 up, −1 down
+
+
+def shift_of(node: Node) -> Shift | None:
+    """The node as a shift along the last axis of its domain, by a few places."""
+    if node.op is not movement.concat or len(node.args) != 2:
+        return None
+    axis, shape = node.attrs["axis"], node.type.shape
+    for edge, cut, direction in (*node.args, 1), (*node.args[::-1], -1):
+        by = edge.type.shape[axis]
+        if cut.op is movement.slice and not cut.is_constant and isinstance(by, int) and 1 <= by <= FAR and set(cut.attrs["step"]) == {1}:
+            first = 0 if direction > 0 else by
+            if identical((*cut.args[0].type.shape, cut.attrs["start"][axis]), (*shape, first)) and real_axes(shape)[-1:] == (axis,):
+                return Shift(cut.args[0], edge, by, direction)
+    return None
+
+
 def is_pointwise(node: Node) -> bool:
-    return (node.op.elementwise and not is_movement(node)) or node.op is index.one_hot
+    return (node.op.elementwise and not is_movement(node)) or node.op is index.one_hot or shift_of(node) is not None
+
+
+def kind_of(node: Node) -> tuple[int, ...] | int | None:
+    """The kind of a cluster that the node needs."""
+    if node.op in REDUCTIONS:
+        shape = node.args[0].type.shape
+        return tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a]))
+    shift = shift_of(node)
+    return None if shift is None else shift.direction
 
 
 def sources(node: Node) -> Iterator[tuple[Node, bool]]:
-    """The node behind the movements of each argument, and whether it is read at the node's own index (up to axes of length 1)."""
-    for arg in node.args:
-        same = node.op is not index.one_hot
+    """The node behind the movements of each argument, and whether it is read at the node's own index (up to axes of length 1), as the value
+    of a shift is."""
+    shift = shift_of(node)
+    for arg in node.args if shift is None else shift[:2]:
+        same = node.op is not index.one_hot and (shift is None or arg is shift.value)
         while is_movement(arg):
             same = (
                 same
@@ -159,16 +205,16 @@ def _put(steps: list[Step], node: Node, place: dict[Node, int], clusters: dict[H
         return len(steps) - 1
     shape = node.args[0].type.shape if reduction else node.type.shape
     domain = domain_of(shape)
-    axes = tuple(real_axes(shape).index(a) for a in node.attrs["axes"] if not is_one(shape[a])) if reduction else None
+    kind = kind_of(node)
     alike = clusters.setdefault(tuple(n.terms if isinstance(n, Dim) else n for n in domain), [])
     candidates = takewhile(lambda at: at >= earliest, reversed(alike))
     for at in chain((preferred,), candidates) if preferred >= earliest and preferred in alike else candidates:
         step = steps[at]
-        if isinstance(step, Cluster) and len(step.nodes) < LARGEST and (axes is None or step.axes in (None, axes)):
-            step.axes = step.axes if axes is None else axes
+        if isinstance(step, Cluster) and step.admits(kind):
+            step.kind = step.kind if kind is None else kind
             step.nodes.append(node)
             return at
-    steps.append(Cluster(domain, axes, [node]))
+    steps.append(Cluster(domain, kind, [node]))
     alike.append(len(steps) - 1)
     return alike[-1]
 
@@ -188,13 +234,11 @@ def _delay(steps: list[Step], place: dict[Node, int], outputs: Sequence[Node], r
             found = {(place.get(r, at), same) for n in nodes for r, same in readers.get(n, ())}
             goal, same = found.pop() if len(found) == 1 else (at, False)
             later = steps[goal]
-            if (
-                same
-                and isinstance(later, Cluster)
-                and len(later.nodes) + len(nodes) <= LARGEST
-                and not _keeps_more(nodes, place, readers, reads)
-            ):
+            kind = _kind(step, nodes)
+            moves = same and not _keeps_more(nodes, place, readers, reads)
+            if moves and isinstance(later, Cluster) and later.admits(kind, len(nodes)):
                 moved = dict.fromkeys(nodes, goal)
+                later.kind = later.kind if kind is None else kind
                 later.nodes[:0] = nodes
                 step.nodes = [n for n in step.nodes if n not in moved]
                 place |= moved
@@ -216,7 +260,12 @@ def _parts(step: Step, reads: Reads) -> list[Step]:
         if parts[-1] and len(parts[-1]) + len(nodes) > LARGE:
             parts.append([])
         parts[-1] += nodes
-    return [Cluster(step.domain, step.axes if any(n.op in REDUCTIONS for n in nodes) else None, nodes) for nodes in parts]
+    return [Cluster(step.domain, _kind(step, nodes), nodes) for nodes in parts]
+
+
+def _kind(step: Cluster, nodes: Sequence[Node]) -> tuple[int, ...] | int | None:
+    """The kind of some of a cluster's nodes."""
+    return step.kind if any(kind_of(n) is not None for n in nodes) else None
 
 
 def _connected(cluster: Sequence[Node], reads: Reads) -> list[list[Node]]:

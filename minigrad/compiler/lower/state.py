@@ -28,11 +28,12 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a loop: start ≤ var < start + extent."""
+    """The range of a loop: start ≤ var < start + extent, in falling order with `reverse`."""
 
     var: L.LoopVar
     extent: L.Index
     start: L.IndexLike = 0
+    reverse: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,5 +86,5 @@ def nest(loops: Sequence[Range], body: Sequence[L.Stmt]) -> tuple[L.Stmt, ...]:
     """A loop nest around a body. The first loop is the outermost."""
     inner = tuple(body)
     for r in reversed(loops):
-        inner = (L.For(r.var, r.extent, inner, start=r.start),)
+        inner = (L.For(r.var, r.extent, inner, r.reverse, r.start),)
     return inner

@@ -106,3 +106,8 @@ def machine() -> tuple[str, str, str]:
     if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
         llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def has_masks() -> bool:
+    """Whether the processor computes with some elements of a vector as fast as with all: that is so with AVX-512."""
+    return "+avx512vl" in machine()[2].split(",")

@@ -17,8 +17,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 LIMIT = 256 * 2**20
 SHARE = 64  # a process writes LIMIT / SHARE before it looks again what to delete: that takes 0.1 s in a full folder
 MAGIC = b"minigrad object 1\n"
@@ -142,6 +140,8 @@ def _checksum(name: str, data: bytes) -> bytes:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Takes the lock for deleting entries, if no other process holds it; yields whether it does."""
+    from filelock import FileLock, Timeout  # it takes long to import, and few processes come here
+
     try:
         with FileLock(folder / "lock", timeout=0):
             yield True

@@ -21,6 +21,7 @@ from ..llvm.work_board import MOST_THREADS, THREADS, TICKET
 from ..lower.program import Lowered, shared_work
 from .interrupt import LONG, interruptible
 from .kernel import kernels
+from .openmp import OpenMP, current
 from .worker import new_board, submit, threads
 
 THREAD_WORK = 2**22  # multiplications that a thread of a phase must have for one more to be faster, some 50 µs
@@ -101,12 +102,9 @@ class Executable:
 
         No call waits for a worker. Raises a worker's exception if one has ended with it by then."""
         most = min(known.most, threads()) if known.most > 1 else 1
-        if most == 1:
-            for kernel in self.kernels:
-                found = kernel.call(arrays, numbers, arena)
-                if found[0]:
-                    return found
-            return 0, 0
+        team = current.get() if most > 1 else None
+        if most == 1 or (team is not None and team.threads() > 1):
+            return self._in_turn(team, known, most, arrays, numbers, arena)
         boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, known.threads, strict=True) if n > 1}
 
         def help(number: int) -> None:  # a worker may start after the call has returned: its job keeps the arrays alive
@@ -131,6 +129,19 @@ class Executable:
         finally:
             for board in boards.values():
                 board[TICKET] = -1
+
+    def _in_turn(
+        self, team: OpenMP | None, known: Known, most: int, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray
+    ) -> tuple[int, int]:
+        """The same without workers: each phase on a team's threads, or on this one."""
+        for kernel, wanted in zip(self.kernels, known.threads, strict=True):
+            n = 1 if team is None else min(wanted, most, team.threads())
+            found = (
+                kernel.call(arrays, numbers, arena) if team is None or n == 1 else team.call(kernel, arrays, numbers, arena, new_board(n))
+            )
+            if found[0]:
+                return found
+        return 0, 0
 
 
 def _known(lowered: Lowered, numbers: tuple[int, ...]) -> Known:

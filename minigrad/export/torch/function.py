@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from ... import io, tree
 from ...control.call import importable
@@ -21,6 +22,7 @@ from ...transforms.tracing import argument_names
 from ..pair import Pairs, Sized
 from . import transformed
 from .arrays import as_array, as_torch
+from .threads import on_threads_of_torch
 from .transformed import Flat
 
 
@@ -44,6 +46,9 @@ class Function:
 
     @torch.compiler.disable
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if PackedSequence in map(type, (*args, *kwargs.values())):
+            fix = "Give pad_packed_sequence(xs)[0], and a mask of the steps that count where the model takes one"
+            raise dtype_error(self.__name__, "takes no PackedSequence", fix)
         leaves, in_tree = tree.flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         transformed.require_plain(self.__name__, tensors)
@@ -55,7 +60,8 @@ class Function:
         given = self._arrays(leaves, args, kwargs)
         sized, arrays = self.pairs.at(given, literal, in_tree, wanted)
         call = Call(self, sized, arrays, leaves, in_tree, wanted)
-        outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
+        with on_threads_of_torch():
+            outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
         return tree.unflatten(sized.pair.out_tree, outs)
 
     def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
@@ -132,6 +138,7 @@ class Native(torch.autograd.Function):
         return outs
 
     @staticmethod
+    @on_threads_of_torch()
     def backward(ctx: Any, *cts: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         call, (block, *saved) = ctx.call, ctx.saved_tensors
         pair, varying = call.sized.pair, [cts[i] for i in call.sized.pair.varying]
@@ -163,13 +170,15 @@ class Wrapped(torch.nn.Module):
         leaves, self._structure = tree.flatten(model)
         self._names = io.names(self._structure)
         self._function = Function(f)
-        for name, leaf, is_trained in zip(self._names, leaves, tree.trained(self._structure), strict=True):
+        trained = tree.trained(self._structure)
+        self._learned = [t and isinstance(leaf, Tensor) and leaf.type.is_float for t, leaf in zip(trained, leaves, strict=True)]
+        for name, leaf, is_learned in zip(self._names, leaves, self._learned, strict=True):
             *folders, last = name.split(".")
             holder: torch.nn.Module = self
             for folder in folders:  # not by add_module: a part may be called forward
                 holder = holder._modules.setdefault(folder, torch.nn.Module())  # type: ignore[assignment]
             value = as_torch(np.array(leaf))
-            if is_trained and isinstance(leaf, Tensor) and leaf.type.is_float:
+            if is_learned:
                 holder._parameters[last] = torch.nn.Parameter(value)
             else:
                 holder._buffers[last] = value
@@ -180,16 +189,26 @@ class Wrapped(torch.nn.Module):
 
     def _model(self) -> Any:
         """The model with PyTorch's tensors as its leaves."""
-        held = dict([*self.named_parameters(), *self.named_buffers()])
-        return tree.unflatten(self._structure, [held[name] for name in self._names])
+        return tree.unflatten(self._structure, list(map(self._leaf, self._names)))
+
+    def _leaf(self, name: str) -> torch.Tensor:
+        """The tensor of a name: a parameter, a buffer, or what a parametrisation or a mask of pruning makes of them."""
+        *folders, last = name.split(".")
+        holder: torch.nn.Module = self
+        for folder in folders:
+            holder = holder._modules[folder]  # type: ignore[assignment]
+        for own in (holder._parameters, holder._buffers):
+            if (found := own.get(last)) is not None:
+                return found
+        if holder is not self:  # a call of a part, which would run them, never comes
+            for hook in holder._forward_pre_hooks.values():
+                hook(holder, ())
+        return getattr(holder, last)  # type: ignore[no-any-return]
 
     def minigrad(self) -> Any:
         """The minigrad model with a copy of the weights as they are now."""
-
-        def made(t: torch.Tensor) -> Tensor:
-            return (parameter if isinstance(t, torch.nn.Parameter) else tensor)(as_array(t))
-
-        return tree.map(made, self._model())
+        leaves = map(as_array, map(self._leaf, self._names))
+        return tree.unflatten(self._structure, [(parameter if p else tensor)(a) for a, p in zip(leaves, self._learned, strict=True)])
 
 
 def function(f: Callable[..., Any]) -> Function:
@@ -206,11 +225,11 @@ def function(f: Callable[..., Any]) -> Function:
     return Function(f)
 
 
-def _call(model: Any, *args: Any, **kwargs: Any) -> Any:
+def forward(model: Any, *args: Any, **kwargs: Any) -> Any:
     return model(*args, **kwargs)
 
 
-def module(model: Any, f: Callable[..., Any] = _call) -> Wrapped:
+def module(model: Any, f: Callable[..., Any] = forward) -> Wrapped:
     """A minigrad model as a torch.nn.Module, which computes f(model, *args). Its parameters are PyTorch's own, copied from the model: for
     torch.optim, state_dict, clipping and averaging. `.minigrad()` gives the model back with the weights of now."""
     require_callable("mg.export.torch.module", f)

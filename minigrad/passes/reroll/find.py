@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...graph.ir import Graph, Node
+from ...graph.ir import Graph, Node, Signature
 from ...graph.nodes import is_number
 from ...primitives import movement
 
@@ -34,7 +34,7 @@ class Operations:
     def __init__(self, outputs: Iterable[Node], leaves: set[Node], oldest: int, kind: Tokens):
         self.order = _below(outputs, leaves, oldest)
         self.kind = kind
-        self.tokens = np.array([kind[n] for n in self.order], np.int64)
+        self.tokens = np.array([kind[n.signature or n] for n in self.order], np.int64)
         self.moving = np.array([n.op in MOVES for n in self.order], bool)
 
     def __len__(self) -> int:
@@ -42,7 +42,8 @@ class Operations:
 
     @cached_property
     def parts(self) -> np.ndarray:
-        return np.array([self.kind.part(n) if n.op is movement.slice else -1 for n in self.order], np.int64)
+        part = self.kind.parts
+        return np.array([part[n.signature or n] if n.op is movement.slice else -1 for n in self.order], np.int64)
 
     @cached_property
     def first(self) -> np.ndarray:
@@ -66,6 +67,10 @@ class Operations:
     @property
     def args(self) -> np.ndarray:
         return self._places[2]
+
+    def token(self, node: Node) -> int:
+        """The token of an operation, of this graph or not."""
+        return self.kind[node.signature or node]
 
     def at(self, place: int) -> Node:
         return self.order[place] if place >= 0 else self._places[1][-place - 1]
@@ -92,14 +97,27 @@ def _below(outputs: Iterable[Node], leaves: set[Node], oldest: int) -> list[Node
     return found
 
 
-class Tokens(dict[Node, int]):
-    """The token of each operation: a number for its kind, attributes, type and how many arguments it has."""
+class Parts(dict[Signature | Node, int]):
+    """A number for where a slice starts and stops, by its signature."""
 
     def __init__(self) -> None:
         super().__init__()
         self.numbers: dict[Any, int] = {}
 
-    def __missing__(self, node: Node) -> int:
+    def __missing__(self, node: Signature | Node) -> int:
+        found = self[node] = self.numbers.setdefault((node.attrs["start"], node.attrs["stop"]), len(self.numbers))
+        return found
+
+
+class Tokens(dict[Signature | Node, int]):
+    """The token of an operation: a number for its kind, attributes, type and how many arguments it has. By its signature if it has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: dict[Any, int] = {}
+        self.parts = Parts()
+
+    def __missing__(self, node: Signature | Node) -> int:
         attrs, op = node.attrs, node.op
         if not attrs:
             key: Any = (op, node.type, len(node.args))
@@ -110,11 +128,6 @@ class Tokens(dict[Node, int]):
             key = (op, node.type, len(node.args), *(map(self._of_value, values) if op.kind == "control" else values))
         found = self[node] = self.numbers.setdefault(key, len(self.numbers))
         return found
-
-    def part(self, node: Node) -> int:
-        """A number for where a slice starts and stops."""
-        key = node.attrs["start"], node.attrs["stop"]
-        return self.numbers.setdefault(key, len(self.numbers))
 
     def _of_value(self, value: Any) -> Any:
         return self.of_graph(value) if isinstance(value, Graph) else value

@@ -48,7 +48,7 @@ def _first_other(ops: Operations, one: Region, two: Region) -> int:
 
 def _continues(ops: Operations, one: Region, two: Region) -> bool:
     """Whether the steps of both have the same operations."""
-    return sorted(ops.kind[n] for n in one.reference) == sorted(ops.kind[n] for n in two.reference)
+    return sorted(ops.token(n) for n in one.reference) == sorted(ops.token(n) for n in two.reference)
 
 
 def note_refused(ops: Operations, refused: Sequence[tuple[Run, NoLoop]]) -> None:

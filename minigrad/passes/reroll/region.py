@@ -242,10 +242,10 @@ class Region:
         row: dict[int, Node] = {}
         lanes: dict[int, list[int]] = {}
         for j, node in enumerate(self.reference):
-            lanes.setdefault(ops.kind[node], []).append(j)
+            lanes.setdefault(ops.token(node), []).append(j)
         k = 0
         for x in ops.order[self.end : self.end + p]:
-            fitting = (j for j in lanes.get(ops.kind[x], ()) if j >= k and self._alike(ops, j, x))
+            fitting = (j for j in lanes.get(ops.token(x), ()) if j >= k and self._alike(ops, j, x))
             j = next((j for j in fitting if self._fits(j, x, row, carried, elements)), -1)
             if j < 0:
                 continue
@@ -264,7 +264,7 @@ class Region:
     def _alike(self, ops: Operations, k: int, x: Node) -> bool:
         """Whether a node may stand in lane k: it has the same token, and takes the same part if it is a slice that does not move on."""
         node = self.reference[k]
-        if not x.args or x.op is not node.op or ops.kind[x] != ops.kind[node]:
+        if not x.args or x.op is not node.op or ops.token(x) != ops.token(node):
             return False
         return x.op is not movement.slice or k in self.views or same_slice(x.attrs, node.attrs)
 
