@@ -53,14 +53,17 @@ def test_a_part_is_the_same_by_every_kind_of_index(data: Any) -> None:
         bound = st.none() | st.integers(-n - 2, n + 2)
         return st.integers(-n, n - 1) | st.builds(slice, bound, bound)
 
-    x = mg.parameter(X)
-    index: tuple[Any, ...] = tuple(data.draw(entry(n)) for n in X.shape[: data.draw(st.integers(0, 2))])
-    index += data.draw(st.sampled_from([(), (None,), (...,), (..., None)]))
+    def drawn() -> tuple[Any, ...]:
+        some = tuple(data.draw(entry(n)) for n in X.shape[: data.draw(st.integers(0, 2))])
+        return some + data.draw(st.sampled_from([(), (None,), (...,), (..., None)]))
+
+    x, (index, other) = mg.parameter(X), (drawn(), drawn())
     found = x[index]
     general = x[tuple({int: np.int64, slice: lambda e: slice(e.start, e.stop, 1)}.get(type(e), lambda e: e)(e) for e in index)]
     assert bits(found) == bits(X[index])
     assert structure(found.node) == structure(general.node)
-    assert list(map(bits, in_a_trace(lambda x: x[index], X))) == [bits(X[index]), bits(2 * X[index])]
+    expected = [bits(a[i]) for a in (X, 2 * X) for i in (index, other)]
+    assert list(map(bits, in_a_trace(lambda x: (x[index], x[other]), X))) == expected
 
 
 def test_an_integer_out_of_bounds_and_a_float_are_no_index_also_after_an_equal_one() -> None:
