@@ -39,6 +39,11 @@ def structure(node: Node) -> Any:
     return node.op.name, node.attrs, [structure(a) for a in node.args]
 
 
+def in_a_trace(f: Any, *arrays: np.ndarray) -> Any:
+    """f of the arrays, and of their doubles, for which the trace knows what follows from their types."""
+    return run(mg.trace(lambda *xs: (f(*xs), f(*[x * 2 for x in xs])), *arrays), arrays)
+
+
 # ---- operations
 
 
@@ -48,11 +53,17 @@ def test_a_part_is_the_same_by_every_kind_of_index(data: Any) -> None:
         bound = st.none() | st.integers(-n - 2, n + 2)
         return st.integers(-n, n - 1) | st.builds(slice, bound, bound)
 
-    x = mg.parameter(X)
-    index = tuple(data.draw(entry(n)) for n in X.shape[: data.draw(st.integers(0, 2))])
-    found, general = x[index], x[tuple(np.int64(e) if isinstance(e, int) else slice(e.start, e.stop, 1) for e in index)]
+    def drawn() -> tuple[Any, ...]:
+        some = tuple(data.draw(entry(n)) for n in X.shape[: data.draw(st.integers(0, 2))])
+        return some + data.draw(st.sampled_from([(), (None,), (...,), (..., None)]))
+
+    x, (index, other) = mg.parameter(X), (drawn(), drawn())
+    found = x[index]
+    general = x[tuple({int: np.int64, slice: lambda e: slice(e.start, e.stop, 1)}.get(type(e), lambda e: e)(e) for e in index)]
     assert bits(found) == bits(X[index])
     assert structure(found.node) == structure(general.node)
+    expected = [bits(a[i]) for a in (X, 2 * X) for i in (index, other)]
+    assert list(map(bits, in_a_trace(lambda x: (x[index], x[other]), X))) == expected
 
 
 def test_an_integer_out_of_bounds_and_a_float_are_no_index_also_after_an_equal_one() -> None:
@@ -73,6 +84,8 @@ def test_a_number_beside_a_tensor_is_what_numpy_makes_of_it(number: Any, dtype: 
             expected = f(array.astype(common), np.array(number, common))
             np.testing.assert_array_equal(np.signbit(f(mg.tensor(array), number)), np.signbit(expected))
             assert bits(f(mg.tensor(array), number)) == bits(expected)
+            doubled = f(2 * array.astype(common), np.array(number, common))
+            assert list(map(bits, in_a_trace(lambda x, f=f: f(x, number), array))) == [bits(expected), bits(doubled)]
 
 
 def test_a_number_that_does_not_fit_is_refused_also_after_one_that_does() -> None:
@@ -96,6 +109,7 @@ def test_operands_of_every_pair_of_shapes_broadcast_as_in_numpy(x: tuple[int, ..
                 mg.parameter(a) + mg.tensor(b).T
         else:
             assert bits(mg.parameter(a) + mg.tensor(b).T) == bits(expected)
+            assert list(map(bits, in_a_trace(lambda x, y: x + y.T, a, b))) == [bits(expected), bits(2 * a + 2 * b.T)]
 
 
 def test_an_origin_is_that_of_the_time_when_the_node_was_made() -> None:

@@ -316,6 +316,15 @@ def test_the_search_takes_time_in_proportion_to_the_steps() -> None:
     assert many < 4.4 * few
 
 
+def test_a_step_more_is_soon_traced() -> None:
+    def traced(steps: int) -> tuple[int, int]:
+        f, args = over(NETWORKS["gru"](1)[1][0], N, 2, True)(steps)
+        return counting.calls(lambda: mg.trace(f, *args)), len(mg.trace(f, *args).nodes)
+
+    (few, short), (many, long) = traced(4), traced(12)
+    assert many - few < 60 * (long - short)
+
+
 def test_a_search_in_vain_is_cheap_beside_the_trace() -> None:
     f, args = growing_attention(24)
     graph = mg.trace(f, *args)

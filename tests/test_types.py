@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minigrad as mg
 from minigrad.errors import AxisError, ShapeError
-from minigrad.graph.types import broadcast_shapes, normalize_axes, normalize_axis, promote
+from minigrad.graph.types import OWN, broadcast_shapes, normalize_axes, normalize_axis, promote
 from minigrad.testing import dtypes, shapes
 
 
@@ -38,3 +39,12 @@ def test_axes_count_from_either_end(ndim: int, axis: int) -> None:
     else:
         with pytest.raises(AxisError, match=f"axis {axis} out of range"):
             normalize_axis("sum", axis, ndim)
+
+
+@pytest.mark.parametrize("dtype", OWN, ids=str)
+def test_a_tensor_has_the_one_object_of_its_dtype(dtype: np.dtype) -> None:
+    equal = dtype.newbyteorder("=")  # NumPy makes another object
+    array = np.zeros(2, equal)
+    assert array.dtype is not dtype
+    for t in (mg.tensor(array), mg.tensor([0, 1], equal), mg.zeros(2).astype(equal)):
+        assert t.dtype is dtype

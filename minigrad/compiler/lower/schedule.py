@@ -123,8 +123,8 @@ def sources(node: Node) -> Iterator[tuple[Node, bool]]:
     """The node behind the movements of each argument, and whether it is read at the node's own index (up to axes of length 1), as the value
     of a shift is."""
     shift = shift_of(node)
-    for arg in node.args if shift is None else shift[:2]:
-        same = node.op is not index.one_hot and (shift is None or arg is shift.value)
+    alone = ((arg, node.op is not index.one_hot) for arg in node.args)
+    for arg, same in alone if shift is None else ((shift.value, True), (shift.edge, False)):
         while is_movement(arg):
             same = (
                 same
