@@ -102,8 +102,14 @@ class Executable:
 
         No call waits for a worker. Raises a worker's exception if one has ended with it by then."""
         most = min(known.most, threads()) if known.most > 1 else 1
-        team = current.get() if most > 1 else None
-        if most == 1 or (team is not None and team.threads() > 1):
+        if most == 1:
+            for kernel in self.kernels:
+                found = kernel.call(arrays, numbers, arena)
+                if found[0]:
+                    return found
+            return 0, 0
+        team = current.get()
+        if team is not None and team.threads() > 1:
             return self._in_turn(team, known, most, arrays, numbers, arena)
         boards = {kernel: new_board(min(n, most)) for kernel, n in zip(self.kernels, known.threads, strict=True) if n > 1}
 
@@ -131,14 +137,12 @@ class Executable:
                 board[TICKET] = -1
 
     def _in_turn(
-        self, team: OpenMP | None, known: Known, most: int, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray
+        self, team: OpenMP, known: Known, most: int, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray
     ) -> tuple[int, int]:
         """The same without workers: each phase on a team's threads, or on this one."""
         for kernel, wanted in zip(self.kernels, known.threads, strict=True):
-            n = 1 if team is None else min(wanted, most, team.threads())
-            found = (
-                kernel.call(arrays, numbers, arena) if team is None or n == 1 else team.call(kernel, arrays, numbers, arena, new_board(n))
-            )
+            n = min(wanted, most, team.threads())
+            found = kernel.call(arrays, numbers, arena) if n == 1 else team.call(kernel, arrays, numbers, arena, new_board(n))
             if found[0]:
                 return found
         return 0, 0
