@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, cached_property, partial, reduce
+from functools import cache, cached_property, partial
 from itertools import islice
 from operator import attrgetter, itemgetter
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
@@ -29,6 +29,8 @@ from .tree_code import flattener
 Place = tuple[Callable[[Any], Any], ...]
 
 LIMIT = 20_000  # values that a search visits
+
+_LISTS = (list, tuple)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,15 +54,21 @@ class Captured(NamedTuple):
 
     roots: tuple[Root, ...]
     types: tuple[TensorType, ...]
+    holders: tuple[tuple[Place, Any], ...]  # the lists and dicts on the way to what f took, with their keys: f may have gone through them
 
     def read(self, f: Callable[..., Any]) -> list[Tensor] | None:
-        """The tensors that are arguments, as f has them now. None if the program does not fit: a constant or a structure is another one."""
+        """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
+        the keys of a list or dict are others."""
+        if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+            return None
         found: list[Any] = [None] * len(self.types)
         for root in self.roots:
             leaves = _leaves(f, root)
-            if leaves is None or any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+            if leaves is None:
                 return None
-            if any(_content(leaves[i]) != content for i, content in root.contents):
+            if root.constants and any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
+                return None
+            if root.contents and any(_content(leaves[i]) != content for i, content in root.contents):
                 return None
             for i, number in root.arguments:
                 leaf, before = leaves[i], found[number]
@@ -81,25 +89,41 @@ class Captured(NamedTuple):
 
 
 def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
-    """The leaves of what stands at the place, or None if it is gone or has another structure."""
-    try:
-        value = reduce(lambda holder, get: get(holder), root.place, f)
-    except (AttributeError, LookupError, TypeError, ValueError):
-        return None
+    """The leaves of what stands at the place, or None if it is gone or has another structure, or a dict another order."""
+    value = _at(f, root.place)
     if root.structure is tree.LEAF:
         return [value] if isinstance(value, Tensor) else None
     found = root.flatten(value)
     if found is not None:
         return found
     leaves, structure = tree.flatten(value)
-    return leaves if structure == root.structure else None
+    return leaves if structure == root.structure and tree.orders(structure) == tree.orders(root.structure) else None
+
+
+def _at(f: Callable[..., Any], place: Place) -> Any:
+    """What stands at the place; None if nothing does."""
+    value: Any = f
+    try:
+        for get in place:
+            value = get(value)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return value
+
+
+def _keys(holder: Any) -> Any:
+    """The keys of a dict in their order, or the length of a list or tuple; None of anything else."""
+    return tuple(holder) if isinstance(holder, dict) else len(holder) if isinstance(holder, _LISTS) else None
 
 
 def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants: Collection[Node]) -> Captured | None:
     """The places of these nodes; None if f takes nothing from outside. Raises GraphError, which names an argument that is nowhere."""
     numbers = {node: i for i, node in enumerate(arguments)}
-    roots, missing = [], set(arguments)
-    for place, value in reachable(f):
+    roots, missing, holders = [], set(arguments), {}
+    for place, value in reachable(f, also=(dict, *_LISTS)):
+        if isinstance(value, (dict, *_LISTS)) and not is_model(value):
+            holders[place] = _keys(value)
+            continue
         leaves, structure = tree.flatten(value)
         nodes = [leaf.node if isinstance(leaf, Tensor) else leaf for leaf in leaves]
         found = tuple((i, numbers[n]) for i, n in enumerate(nodes) if isinstance(n, Node) and n in numbers)
@@ -111,7 +135,9 @@ def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants:
     if missing:
         problem = f"takes {next(iter(missing))!r} from a place where it can't look at the next call"
         raise GraphError(message(name, problem, "Pass the tensor, or the model that holds it, as an argument"))
-    return Captured(tuple(roots), tuple(n.type for n in arguments)) if roots else None
+    ways = {root.place[:i] for root in roots if root.arguments or root.constants for i in range(len(root.place))}
+    held = tuple((place, keys) for place, keys in holders.items() if place in ways)
+    return Captured(tuple(roots), tuple(n.type for n in arguments), held) if roots else None
 
 
 def _content(leaf: Any) -> Any:
@@ -126,8 +152,9 @@ def is_model(value: Any) -> bool:
 # ---- the search
 
 
-def reachable(f: Any, globals: bool = True) -> Iterator[tuple[Place, Any]]:
-    """The tensors and models that f can reach, each with its place; at several places if there are several ways. Nearest first.
+def reachable(f: Any, globals: bool = True, also: tuple[type, ...] = ()) -> Iterator[tuple[Place, Any]]:
+    """The tensors, models and values of further types that f can reach, each with its place; at several places if there are several ways.
+    Nearest first.
 
     The functions and objects of the engine, of the standard library and of installed packages are entered for what they wrap alone.
     """
@@ -135,7 +162,7 @@ def reachable(f: Any, globals: bool = True) -> Iterator[tuple[Place, Any]]:
     home, left = str(getattr(f, "__module__", "")).split(".")[0], LIMIT
     while queue:
         place, value, names, above = queue.popleft()
-        if isinstance(value, Tensor) or is_model(value):
+        if isinstance(value, (Tensor, *also)) or is_model(value):
             yield place, value
         if isinstance(value, FunctionType):
             names = _names(value.__code__)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import update_wrapper
 from types import MethodType
 from typing import Any
@@ -15,9 +13,11 @@ import numpy as np
 
 from . import tree
 from .captured import Captured, find, is_model
-from .compiler.lower.program import Unsupported, lower
+from .compiler.lower.program import Unsupported, lower, products
 from .compiler.runtime import eager_nodes
+from .compiler.runtime.collector import collecting_later
 from .compiler.runtime.executable import Executable
+from .compiler.runtime.link import foresee
 from .compiler.runtime.objects import RECORDED, TRAINED
 from .compiler.runtime.scaling import Account
 from .control.call import CALL, importable
@@ -251,11 +251,11 @@ def jit(
 
     The lengths of a NumPy array's axes are run-time sizes: the same program runs for another batch size or sequence length. Those of
     tensors (parameters) are literal until one of them changes. The use of a size as a Python number (`range(x.shape[0])`) makes it literal.
-    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, and gradients
-    reach them; a parameter that jit cannot find again there is refused. Other values from outside are constants, read in the first call. A
-    program with an operation that cannot be compiled runs in the interpreter, with one CompileWarning. With `finite`, NaN or infinity in a
-    result raises NonFiniteError, which names the first operation that gave one, its line, scope and step (the interpreter runs the same
-    arguments again to find it).
+    Tensors and models that f takes from outside (its closure, its `self`, its defaults, globals) are read anew at each call, with what was
+    added to lists and dicts that hold them, and gradients reach them; a parameter that jit cannot find again there is refused. Other values
+    from outside are constants, read in the first call. A program with an operation that cannot be compiled runs in the interpreter, with
+    one CompileWarning. With `finite`, NaN or infinity in a result raises NonFiniteError, which names the first operation that gave one, its
+    line, scope and step (the interpreter runs the same arguments again to find it).
 
     Environment variables: MINIGRAD_JIT=0 turns compilation off. MINIGRAD_THREADS is the number of threads that a call may use; without it,
     as many as the process has cores. The results are the same to the last bit. MINIGRAD_CHECK=1 compares the first call for each set of
@@ -305,6 +305,8 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
     """The graph as a program: compiled, or with a CompileWarning one that the interpreter runs."""
     passes: list[str] = [*graph.cache.get("loops", ())]
     with dims.deciding(guards):
+        if not machine_code_is_off():
+            foresee(products(graph))
         optimized = optimize(graph, passes.append)
         if machine_code_is_off():
             return Program(graph, guards, optimized, None, passes, "MINIGRAD_JIT=0", captured)
@@ -314,21 +316,6 @@ def compile_graph(graph: Graph, guards: Guards, captured: Captured | None = None
             what = f"{graph.name} runs in the interpreter: the compiler has no loops for {reason}"
             warnings.warn(what, CompileWarning, stacklevel=4)
             return Program(graph, guards, optimized, None, passes, str(reason), captured)
-
-
-@contextmanager
-def collecting_later() -> Iterator[None]:
-    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            if not gc.get_freeze_count():  # nobody else has frozen objects: all that there are become old ones
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
 
 
 def symbolic(position: int, leaf: Any, array: np.ndarray, known: Sequence[Program]) -> Tensor:

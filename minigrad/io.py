@@ -288,7 +288,8 @@ def _require_tiled(path: Name, header: Header, total: int) -> None:
 
 def _mismatch(have: dict[str, tuple[np.dtype, tuple[int, ...]]], wanted: dict[str, Any]) -> str:
     """A list of all that are missing, unexpected and different; empty if every tensor is there with its type."""
-    want = {n: (np.dtype(v.dtype), tuple(v.shape)) for n, v in wanted.items()}
+    typed = {n: v if hasattr(v, "dtype") else np.asarray(v) for n, v in wanted.items()}
+    want = {n: (np.dtype(v.dtype), tuple(v.shape)) for n, v in typed.items()}
     groups = {
         "missing": [n for n in want if n not in have],
         "unexpected": [n for n in have if n not in want],
@@ -313,7 +314,7 @@ def _data(path: Name, file: Any, header: Header) -> dict[str, np.ndarray]:
 
 def _as(leaf: Any, array: np.ndarray) -> Any:
     if not isinstance(leaf, Tensor):
-        return array.copy()
+        return array.item() if isinstance(leaf, (int, float)) else array.copy()
     return parameter(array, name=leaf.name) if leaf.node.op is PARAMETER else tensor(array, name=leaf.name)
 
 

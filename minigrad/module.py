@@ -60,15 +60,25 @@ class Module:
 
     def __tree_flatten__(self) -> tuple[Sequence[str], list[Any], _Settings]:
         values = self.__dict__
-        parts, settings = values.get("__split__", ((), None))  # known if no attribute was set since
-        if settings is None or not _has_leaves(values, parts, settings.roles):
-            known = values.get("__parts__", ())
-            parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
-            plain = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
-            settings = _Settings(plain, tuple(role for k in parts for role in _roles(self, k)))
-            values["__roles__"] = settings.roles
-            if not settings.mutable:
-                values["__split__"] = parts, settings
+        split = values.get("__split__")  # known if no attribute was set since
+        if split is not None:
+            parts, settings = split
+            children = [values[k] for k in parts]
+            for child in children:
+                if isinstance(child, (list, tuple, dict)):  # its items may be others
+                    is_known = _has_leaves(values, parts, settings.roles)
+                    break
+            else:
+                is_known = True
+            if is_known:
+                return parts, children, settings
+        known = values.get("__parts__", ())
+        parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
+        plain = tuple((k, _as_setting(self, k, v)) for k, v in values.items() if k not in parts and k not in _OWN)
+        settings = _Settings(plain, tuple(role for k in parts for role in _roles(self, k)))
+        values["__roles__"] = settings.roles
+        if not settings.mutable:
+            values["__split__"] = parts, settings
         return parts, [values[k] for k in parts], settings
 
     @classmethod
@@ -148,9 +158,8 @@ def _leaves(value: Any, path: tuple[Any, ...], known: Collection[tuple[Any, ...]
 
 def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:
     """Whether the lists, tuples and dicts among the parts have just the leaves with a role: no item was added or removed in place."""
-    held = [k for k in parts if isinstance(values[k], (list, tuple, dict))]
-    found = [path for k in held for path, _ in _leaves(values[k], (k,))]
-    return not held or (len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found))
+    found = [path for k in parts if isinstance(values[k], (list, tuple, dict)) for path, _ in _leaves(values[k], (k,))]
+    return len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found)
 
 
 def _keep_roles(model: Module, name: str, value: Any) -> None:

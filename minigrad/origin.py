@@ -120,7 +120,7 @@ def here() -> Origin:
 def caller() -> Origin:
     """The innermost line of the user's own code: outside the engine, the models and the drawings."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "minigrad":
+    while frame is not None and (frame.f_globals.get("__name__", "").split(".")[0] == "minigrad" or is_engine(frame.f_code.co_filename)):
         frame = frame.f_back  # type: ignore[assignment]
     return Origin() if frame is None else Origin(frame.f_code, frame.f_lineno)
 

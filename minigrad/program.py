@@ -108,17 +108,22 @@ def numbers_among(leaves: Sequence[Any]) -> tuple[tuple[int, type[Tensor]], ...]
 
 
 class Structure:
-    """The tree of a call's arguments, and which of its leaves are numbers. Raises TypeError if a setting in it is not hashable."""
+    """The tree of a call's arguments with the orders of its dicts, and which of its leaves are numbers. Raises TypeError if a setting in
+    it is not hashable."""
 
     def __init__(self, treedef: tree.TreeDef, numbers: tuple[tuple[int, type[Tensor]], ...]):
         self.treedef, self.numbers = treedef, numbers
+        self.orders = tree.orders(treedef)
         self.hash = hash((treedef, numbers))
 
     def __hash__(self) -> int:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Structure) and (self.treedef, self.numbers) == (other.treedef, other.numbers))
+        return self is other or (isinstance(other, Structure) and self._compared() == other._compared())
+
+    def _compared(self) -> tuple[Any, ...]:
+        return self.treedef, self.numbers, self.orders
 
     def leaves(self, arguments: Any) -> list[Any] | None:
         """The leaves of arguments of this structure; None if it may be another one."""

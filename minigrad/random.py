@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .errors import dtype_error, setting_error
+from .errors import dtype_error, setting_error, shape_error
 from .graph.dims import Shape
 from .graph.types import FLOAT, check_computed, check_dtype
 from .ops.creation import lengths
@@ -37,6 +37,8 @@ def as_key(value: int | Tensor) -> Tensor:
 def _draw(key: Tensor, stream: Any, shape: Any, dtype: Any, domain: int) -> Tensor:
     if not isinstance(key, Tensor):
         raise dtype_error("random", f"takes a key first, got {key!r}", "Make one from a seed with mg.random.key(0)")
+    if key.shape != (2,):
+        raise shape_error("random", f"takes one key, uint64(2), got {key.type}", "Unpack or index the keys of split, or use mg.vmap")
     wanted = lengths("random", shape)
     return _i.random(key, ops.astype(stream, _i.UINT64), shape=wanted, dtype=np.dtype(dtype), domain=domain)
 
@@ -79,7 +81,9 @@ def normal(key: Tensor, shape: Shape = (), dtype: Any = FLOAT) -> Tensor:
 
 
 def bernoulli(key: Tensor, p: float | Tensor = 0.5, shape: Shape = ()) -> Tensor:
-    """True with probability p."""
+    """True with probability p. Raises SettingError for a number that is none."""
+    if isinstance(p, (int, float)) and not 0 <= p <= 1:
+        raise setting_error("random.bernoulli", f"needs a probability from 0 to 1, got {p}")
     return ops.less(uniform(key, shape), p)
 
 

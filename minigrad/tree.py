@@ -117,6 +117,20 @@ class Own(Frozen):
     """The meta of a container that knows nothing of Frozen."""
 
 
+class Keys(Frozen):
+    """The meta of a dict. Its order is kept, and makes no other structure; keys that are no strings are compared with their types."""
+
+    order: tuple[Any, ...]
+
+    def __new__(cls, keys: tuple[Any, ...], order: tuple[Any, ...]) -> Self:
+        made = super().__new__(cls, None if all(type(k) is str for k in keys) else keys)  # a string is equal only to strings
+        made.order = order
+        return made
+
+    def __reduce__(self) -> Any:
+        return type(self), (_ordered(self.order), self.order)
+
+
 class Static:
     """A value as a tree without leaves: part of the structure. Unflattening gives the value itself."""
 
@@ -159,7 +173,7 @@ def _find_container(kind: type) -> _Container | None:
     if kind in (list, tuple):
         return _Container(lambda tree: (tuple(range(len(tree))), tree, None), lambda treedef, children: kind(children))
     if kind is dict:
-        return _Container(_split_dict, lambda treedef, children: dict(zip(treedef.keys, children, strict=True)))
+        return _Container(_split_dict, _join_dict)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
         names = kind._fields
         return _Container(lambda tree: (names, tree, None), lambda treedef, children: kind(*children))
@@ -182,8 +196,12 @@ def _given(meta: Any) -> Any:
 
 def _split_dict(tree: dict[Any, Any]) -> Parts:
     keys = _ordered(tree)
-    meta = None if all(type(k) is str for k in keys) else Frozen(keys)  # strings can be sorted, and are equal only to strings
-    return keys, [tree[k] for k in keys], meta
+    return keys, [tree[k] for k in keys], Keys(keys, tuple(tree))
+
+
+def _join_dict(treedef: TreeDef, children: list[Any]) -> dict[Any, Any]:
+    found = dict(zip(treedef.keys, children, strict=True))
+    return {k: found[k] for k in treedef.meta.order}
 
 
 def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
@@ -194,7 +212,7 @@ def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
 
 
 def _ordered(keys: Any) -> tuple[Any, ...]:
-    """Keys in sorted order, so that dicts with the same keys have the same structure; in their own order if they cannot be compared."""
+    """Keys in the order of their leaves: sorted, so that dicts with the same keys have the same structure; as they come if they cannot."""
     try:
         return tuple(sorted(keys))
     except TypeError:
@@ -294,6 +312,12 @@ def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
         has = f"{_name(treedef)} with {list(treedef.keys)}" if treedef.keys else _name(treedef)
         raise GraphError(message(what, f"{prefix!r} does not fit {has}", "Give an int or None, or a tree of them like the argument"))
     return list(treedef.untied([v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]))
+
+
+def orders(treedef: TreeDef) -> tuple[tuple[Any, ...], ...]:
+    """The order of the keys of each dict. A program is for one order: a function may go through the values of a dict."""
+    own = (treedef.meta.order,) if treedef.kind is dict else ()
+    return (*own, *(order for child in treedef.children for order in orders(child)))
 
 
 def difference(a: TreeDef, b: TreeDef) -> str:

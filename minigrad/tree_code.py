@@ -11,7 +11,7 @@ from .tree import TreeDef
 
 
 def flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
-    """A function that gives the leaves of a tree of this structure, in a new list, and None for a tree of another structure.
+    """A function that gives the leaves of a tree of this structure, in a new list, and None for another structure or order of a dict.
 
     It may also give None for a tree of this structure: where leaves that are no ties stand twice."""
     take = loose_flattener(treedef)
@@ -38,7 +38,6 @@ def loose_flattener(treedef: TreeDef) -> Callable[[Any], list[Any] | None]:
     for start, stop in code.unlike:
         code.line(f"if len({{*map(id, leaves[{start}:{stop}])}}) != {stop - start}: return None")
     code.line("return leaves")
-    code.lines = ["try:", *(f"    {line}" for line in code.lines), "except KeyError:", "    return None"]
     return code.function("value")
 
 
@@ -60,7 +59,7 @@ def _is_tied(treedef: TreeDef) -> bool:
 
 def _flattened(value: Any, treedef: TreeDef) -> list[Any] | None:
     leaves, found = tree.flatten(value)
-    return leaves if found == treedef else None
+    return leaves if found == treedef and tree.orders(found) == tree.orders(treedef) else None
 
 
 def _is_named_tuple(kind: type) -> bool:
@@ -121,8 +120,9 @@ class _Code:
         if treedef.kind in (list, tuple) or _is_named_tuple(treedef.kind):
             self.line(f"if type({value}) is not {kind} or len({value}) != {size}: return None")
             return value if size else ""
-        if treedef.kind is dict and treedef.meta is None:
-            self.line(f"if type({value}) is not {kind} or len({value}) != {size}: return None")
+        if treedef.kind is dict:
+            self.line(f"if type({value}) is not {kind} or (*{value},) != {self.constant(treedef.meta.order)}: return None")
+        if treedef.kind is dict and treedef.meta.value is None:
             get = self.constant(itemgetter(*treedef.keys) if size > 1 else None)
             return f"{get}({value})" if size > 1 else f"({value}[{treedef.keys[0]!r}],)" if size else ""
         self.line(f"if type({value}) is not {kind}: return None")
@@ -145,8 +145,9 @@ class _Code:
         children = [self.put(child) for child in treedef.children]
         name = self.variable()
         if treedef.kind is dict:
-            keys = [repr(k) if type(k) is str else self.constant(k) for k in treedef.keys]
-            made = f"{{{', '.join(f'{k}: {c}' for k, c in zip(keys, children, strict=True))}}}"
+            found = dict(zip(treedef.keys, children, strict=True))
+            keys = [(repr(k) if type(k) is str else self.constant(k), k) for k in treedef.meta.order]
+            made = f"{{{', '.join(f'{text}: {found[k]}' for text, k in keys)}}}"
         elif treedef.kind is tuple:
             made = f"({''.join(f'{c}, ' for c in children)})"
         elif _is_named_tuple(treedef.kind):

@@ -96,6 +96,15 @@ def test_jvp_hvp_jacobian_and_hessian_agree() -> None:
     close(mg.vjp(f, X)[1](v)[0], v @ j.numpy())
 
 
+def test_jacobian_counts_arguments_from_the_end_as_grad_does() -> None:
+    f = lambda *xs: xs[0] * xs[-1] * len(xs)  # noqa: E731
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    for at, expected in ((-1, 2 * x), (1, 2 * x), (-2, 2 * y)):
+        np.testing.assert_array_equal(mg.jacobian(f, at)(x, y).numpy(), np.diag(expected))
+    np.testing.assert_array_equal(mg.hessian(lambda x, y: mg.sum(x * y**2), -1)(x, y).numpy(), np.diag(2 * x))
+    assert mg.grad(lambda x, y: mg.sum(x * y), np.int64(1))(x, y).tolist() == [1, 2]
+
+
 def test_jacobian_of_trees_has_the_output_tree_of_argument_trees() -> None:
     j = mg.jacobian(lambda p: {"y": p["a"] * p["b"], "z": mg.sum(p["a"])})({"a": X, "b": X + 1})
     close(j["y"]["a"], np.diag(X + 1))

@@ -175,6 +175,30 @@ def test_one_tensor_at_two_places_may_become_two() -> None:
     assert count(fast) == 2
 
 
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (lambda w: [w], lambda h, v: h.append(v)),
+        (lambda w: [[w]], lambda h, v: h.append([v])),
+        (lambda w: {"b": w}, lambda h, v: h.update(a=v)),
+        (lambda w: [{"b": w}, [1]], lambda h, v: h[0].update(a=v)),
+        (lambda w: [Scale(w)], lambda h, v: h.append(Scale(v))),
+        (lambda w: [(w,)], lambda h, v: h.__setitem__(0, (*h[0], v))),
+    ],
+)
+def test_what_is_added_to_a_list_or_dict_outside_is_read(make: Any, change: Any) -> None:
+    held, unused = make(mg.parameter(W)), [mg.parameter(W)]
+    fast = mg.jit(lambda x: sum(mg.sum(x * w) for w in tree.leaves(held)) if unused else x)
+    close(fast(X), np.sum(X * W) + np.sum(X) * (len(tree.leaves(held)) - 1))
+    unused.append(mg.parameter(W))
+    fast(X)
+    assert count(fast) == 1
+    before = float(fast(X))
+    change(held, mg.parameter(W + 1))
+    close(fast(X), before + np.sum(X * (W + 1)))
+    assert count(fast) == 2
+
+
 class Shared:
     W = mg.parameter(W)
 

@@ -368,3 +368,9 @@ def test_a_damaged_newest_one_is_passed_over_aloud(tmp_path):
     store.path(1).write_bytes(b"")
     with pytest.raises(CheckpointError, match="step-000000001"):
         store.restore({"a": np.zeros(2, int)})
+
+
+def test_numbers_in_a_tree_are_saved_and_loaded_as_numbers(tmp_path):
+    state = {"w": np.ones(2), "epoch": 3, "best": 2.5, "done": True}
+    found = io.load(io.save(tmp_path / "a", state), state)[0]
+    assert [(type(found[k]), found[k]) for k in state if k != "w"] == [(type(v), v) for k, v in state.items() if k != "w"]

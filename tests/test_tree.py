@@ -70,11 +70,41 @@ def test_keys_that_have_no_order_stay_as_they_come() -> None:
     assert tree.unflatten(treedef, leaves) == given
 
 
-def test_a_compiled_function_sees_keys_that_have_no_order_as_they_come() -> None:
-    values = mg.jit(lambda d: list(d.values()))
-    for d in ({"a": 1.0, 1: 2.0}, {1: 2.0, "a": 1.0}):
-        assert [float(v) for v in values(d)] == list(d.values())
+@pytest.mark.parametrize("keys", [("a", 1), ("b", "a"), (2, 1), (1.5, "z")], ids=str)
+def test_functions_see_the_keys_of_a_dict_as_they_come(keys: Any) -> None:
+    """Also compiled ones, that met the same keys in another order."""
+    value = lambda d: [v * 10**i for i, v in enumerate(d.values())]  # noqa: E731
+    compiled, within, outside = mg.jit(value), mg.jit(lambda d: value(d[0])), {}
+    outer = mg.jit(lambda x: x * mg.stack(value(outside["d"])))
+    for order in (keys, keys[::-1], keys):
+        d = outside["d"] = {k: mg.tensor(1.0 + keys.index(k)) for k in order}
+        expected = [float(v) for v in value(d)]
+        for found in (compiled(d), within((d,)), outer(1.0), mg.jit(compiled)(d), mg.vmap(value)({k: v[None] for k, v in d.items()})):
+            assert [v.item() for v in found] == expected
+        gradient = mg.grad(lambda d: mg.sum(mg.stack(value(d))))(d)
+        assert [v.item() for v in gradient.values()] == [1, 10]
+        assert (
+            list(gradient) == list(compiled(d) and mg.jit(lambda d: d)(d)) == list(mg.scan(lambda c, _: (c, 0), d, length=1)[0]) == [*order]
+        )
     assert tree.flatten({"a": 1.0, 1: 2.0})[1] != tree.flatten({"a": 1.0, True: 2.0})[1]
+
+
+def test_a_model_with_a_dict_of_layers_computes_the_same_after_an_update() -> None:
+    class Layers(mg.Module):
+        def __init__(self) -> None:
+            self.layers = {k: mg.parameter(w) for k, w in (("input", 1.0), ("hidden", 2.0), ("output", 3.0))}
+
+        def __call__(self, x: Any) -> Any:
+            for w in self.layers.values():
+                x = x * w + 1
+            return x
+
+    model, optimizer = Layers(), mg.optim.SGD(0.0)
+    after, _ = optimizer.update(model, mg.grad(lambda m: m(1.0))(model), optimizer.init(model))
+    outside = mg.jit(lambda x: model(x))
+    assert model(1.0).item() == after(1.0).item() == copy.copy(model)(1.0).item() == outside(1.0).item() == 16
+    model.layers = dict(reversed(model.layers.items()))
+    assert model(1.0).item() == outside(1.0).item() == 10
 
 
 def test_dicts_with_the_same_keys_have_the_same_structure() -> None:

@@ -15,7 +15,7 @@ from .. import module
 from ..errors import SettingError
 from ..experiments import EXTENDABLE, MODELS, TASKS, Config, Run
 from ..experiments.config import RENAMED, Setting, model_settings, run_settings, task_of, task_settings
-from ..experiments.loading import absolute, brief, is_target
+from ..experiments.loading import absolute, brief
 from ..experiments.progress import trained
 from ..train import Outcome
 from .shared import app, console, draw_run, last_evaluation, plainly, told
@@ -40,9 +40,7 @@ class Tasks(TyperGroup):
 
     def resolve_command(self, context: Any, args: list[str]) -> Any:
         name = RENAMED.get(args[0], args[0])
-        if name in TASKS or is_target(name):
-            return name, _made(name, _value(args, "--model")), args[1:]
-        return super().resolve_command(context, args)
+        return name, _made(name, _value(args, "--model")), args[1:]
 
 
 def _value(args: list[str], option: str) -> str | None:

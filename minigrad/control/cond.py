@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..errors import GraphError, dtype_error, message
+from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.ir import Graph
 from ..graph.nodes import interning
 from ..graph.types import BOOL, TensorType, unify_types
@@ -76,6 +76,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     given = [argument(leaf) for leaf in leaves]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
+        require_callable("cond", f)
         with interning():
             params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops, tree
-from ..errors import GraphError, message, shape_error
+from ..errors import GraphError, message, require_callable, shape_error
 from ..graph.derived import ceil_divide
 from ..graph.dims import Dim, Extent, identical, typical, unify
 from ..graph.ir import Graph, Node, Operation, ancestors, substitute
@@ -299,6 +299,7 @@ def scan(
 
     Raises GraphError explaining leaf by leaf where the carry changes, ShapeError for sequences of unequal length.
     """
+    require_callable("scan", f)
     if save not in SAVE:
         raise GraphError(message("scan", f"save = {save!r} is unknown", f"Take one of {', '.join(SAVE)}"))
     start, carry_tree = tree.flatten(init)

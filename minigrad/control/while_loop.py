@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
-from ..errors import GraphError, dtype_error, message
+from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.dims import Extent
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -82,6 +82,8 @@ def while_loop(condition: Callable[[Any], Any], step: Callable[[Any], Any], init
     until all elements are done; those that are done keep their carry, but step is computed for them too, and raises if an index in it is
     out of bounds. There is no gradient: GraphError. A loop whose number of steps has a bound is differentiated as mg.scan.
     """
+    require_callable("while_loop", condition)
+    require_callable("while_loop", step)
     leaves, carry_tree = tree.flatten(init)
     start = [tensor(c) for c in leaves]
     with interning():

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from ..errors import AxisError, dtype_error, message, shape_error
+from ..errors import AbstractValueError, AxisError, dtype_error, message, shape_error
 from . import dims
 from .dims import Dim, Extent, Shape, hint, unify
 
@@ -73,7 +73,8 @@ def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> 
         found = None
     if found is not None and is_storable(found):
         return OWN[found.newbyteorder("=")]
-    raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", "Take bool, an integer, float32 or float64")
+    fix = "Give the shape as one tuple" if isinstance(dtype, int) else "Take bool, an integer, float32 or float64"
+    raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", fix)
 
 
 def promote(dtypes: Iterable[np.dtype]) -> np.dtype:
@@ -148,7 +149,9 @@ def whole(what: str, value: Any, role: str = "a length") -> int:
     """The value as an int. Raises DTypeError for anything else, also for a float with an integer value."""
     try:
         return value.__index__()
-    except AttributeError:
+    except AbstractValueError:
+        raise
+    except (AttributeError, TypeError):  # an array has an __index__, which refuses all but one integer
         fix = "Divide with //, or convert with int()" if isinstance(value, float) else ""
         raise dtype_error(what, f"{role} must be an integer, got {value!r}", fix) from None
 

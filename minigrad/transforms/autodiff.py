@@ -126,9 +126,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
     @recorded
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if any(not -len(args) <= i < len(args) for i in positions):
-            problem = f"argnums={argnums}, but there are {len(args)} positional arguments"
-            raise GraphError(message("grad", problem, "It differentiates with respect to those alone"))
+        _require_positions("grad", positions, args)
         if len({i % len(args) for i in positions}) < len(positions):
             raise GraphError(message("grad", f"argnums={argnums} names an argument twice", "Name each once"))
         leaves, fresh = _fresh([args[i] for i in positions])
@@ -145,9 +143,15 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, ha
         loss = require_scalar(result[0] if has_aux else result)
         found = _zero_filled(gradients([loss], [ops.astype(like(loss, 1), cotangent_type(loss.type).dtype)], leaves), leaves)
         grads = tree.unflatten(tree.flatten(fresh)[1], found)
-        return result, grads[0] if isinstance(argnums, int) else tuple(grads)
+        return result, tuple(grads) if isinstance(argnums, (tuple, list)) else grads[0]
 
     return wrapped
+
+
+def _require_positions(what: str, positions: Sequence[int], args: Sequence[Any]) -> None:
+    if any(not -len(args) <= i < len(args) for i in positions):
+        problem = f"argnums={', '.join(map(str, positions))}, but there are {len(args)} positional arguments"
+        raise GraphError(message(what, problem, "It differentiates with respect to those alone"))
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -245,23 +249,30 @@ def hvp(f: Callable[..., Any], args: Sequence[Any], vectors: Sequence[Any]) -> A
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """∂f/∂x, of shape f.shape + x.shape. For trees it has the structure of the output, with that of the argument at each leaf."""
 
+    require_callable("jacobian", f)
+    position = whole("jacobian", argnums, "argnums")
+
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        def of_x(x: Any) -> Any:
-            return f(*args[:argnums], x, *args[argnums + 1 :], **kwargs)
+        _require_positions("jacobian", [position], args)
 
-        out, pull = vjp(of_x, args[argnums])
+        def of_x(x: Any) -> Any:
+            given = list(args)
+            given[position] = x
+            return f(*given, **kwargs)
+
+        out, pull = vjp(of_x, args[position])
         outs, out_tree = tree.flatten(out)
 
-        def row(position: int) -> Any:
-            size = outs[position].size
-            basis = ops.reshape(ops.eye(size, dtype=outs[position].dtype), (size, *outs[position].shape))
+        def row(k: int) -> Any:
+            size = outs[k].size
+            basis = ops.reshape(ops.eye(size, dtype=outs[k].dtype), (size, *outs[k].shape))
 
             def one(ct: Tensor) -> Any:
-                cts = [ct if i == position else like(o, 0) for i, o in enumerate(outs)]
+                cts = [ct if i == k else like(o, 0) for i, o in enumerate(outs)]
                 return pull(tree.unflatten(out_tree, cts))[0]
 
-            return tree.map(lambda g: ops.reshape(g, (*outs[position].shape, *g.shape[1:])), vmap(one)(basis))
+            return tree.map(lambda g: ops.reshape(g, (*outs[k].shape, *g.shape[1:])), vmap(one)(basis))
 
         return tree.unflatten(out_tree, [row(i) for i in range(len(outs))])
 

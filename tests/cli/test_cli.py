@@ -214,6 +214,7 @@ def test_bad_settings_are_refused_before_a_folder_is_made(tmp_path, args, messag
 
 def test_train_without_a_task_says_how_it_is_used():
     assert "Usage: " in CliRunner().invoke(app, ["train"]).output
+    assert "task 'copi' is unknown: take one of copy, repeat-copy" in call("train", "copi", code=1)
 
 
 def test_draw_a_model(tmp_path):

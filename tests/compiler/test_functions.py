@@ -109,6 +109,21 @@ def test_functions_that_are_not_inlined_are_compiled_once(monkeypatch):
     assert sum("double @mg_sin_float64(double %x)" in u.text for u in found) <= 1
 
 
+def test_a_matrix_product_is_compiled_while_its_program_is_lowered(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE", "0")
+    monkeypatch.setattr(assemble, "cores", lambda: 2)
+    monkeypatch.setattr(link, "_begun", {})
+    x = np.arange(6.0).reshape(2, 3)
+    with mock.patch.dict(link._linked, clear=True), compiled() as found:  # as in another process
+        seen: list[str] = []
+        monkeypatch.setattr("minigrad.compiled.lower", lambda graph: seen.extend(link._begun) or lower(graph))
+        y = mg.jit(lambda x: x @ x.T + 0.375)(x)
+    np.testing.assert_array_equal(y.numpy(), x @ x.T + 0.375)
+    assert seen == ["mg_gemm_float64"]
+    assert "mg_gemm_float64" not in [u.name for u in found]
+    assert not link._begun
+
+
 @pytest.mark.parametrize("n", [300, 300 * 70])
 def test_loops_over_arrays_of_other_lengths_are_one_function(n, monkeypatch):
     monkeypatch.setenv("MINIGRAD_CACHE", "0")

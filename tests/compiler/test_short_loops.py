@@ -5,7 +5,7 @@ import pytest
 
 from minigrad.compiler import compile_function, run_python
 from minigrad.compiler import loop_ir as L
-from minigrad.compiler.llvm.short_loops import FEW, vectors
+from minigrad.compiler.llvm.short_loops import FEW, is_unrolled, vectors
 
 MOST = 48
 j = L.LoopVar("j")
@@ -45,18 +45,32 @@ def loop(kind, n, extent=None, start=0, reverse=False):
 def test_loops_fill_vectors_to_the_last_element(kind):
     size = L.Size("n")
     for n, lengths in LENGTHS[kind].items():
-        parts = vectors(loop(kind, n, start=size))
+        parts = vectors(loop(kind, n, start=size), True)
         assert [L.evaluate(p.extent, {}) for p in parts] == lengths
         assert L.evaluate(parts[0].start, {"n": 5}) == 5
         assert L.evaluate(parts[-1].start, {"n": 5}) + lengths[-1] == n + 5
-    assert vectors(loop(kind, 9, extent=size)) == (loop(kind, 9, extent=size),)
+    assert vectors(loop(kind, 9, extent=size), True) == (loop(kind, 9, extent=size),)
 
 
-def test_a_sum_beside_much_work_stays_whole():
-    other = tuple(L.Let(f"v{n}", L.Load(X, j)) for n in range(FEW))
-    whole = L.For(j, 14, (*other, *loop("keeps a sum", 14).body))
-    assert vectors(whole) == (whole,)
-    assert len(vectors(L.For(j, 14, other))) == 3
+def test_much_work_stays_whole_beside_a_sum_and_functions_do_in_a_short_loop_if_there_are_masks():
+    work = tuple(L.Let(f"v{n}", L.Unary("exp", L.Load(X, j))) for n in range(FEW + 1))
+    beside = (*work, *loop("keeps a sum", 7).body)
+
+    def lengths(n, body, masks):
+        return [p.extent for p in vectors(L.For(j, L.Literal(n), body), masks)]
+
+    assert lengths(14, beside, False) == [L.Literal(14)]
+    assert lengths(14, work, True) == [L.Literal(8), L.Literal(4), L.Literal(2)]
+    assert lengths(7, beside, True) == lengths(7, work, True) == [L.Literal(7)]
+    assert lengths(7, beside, False) == [L.Literal(4), L.Literal(2), L.Literal(1)]
+    assert not is_unrolled(L.For(j, 7, beside), None)
+
+
+def test_a_short_loop_whose_iterations_read_each_others_results_is_not_unrolled():
+    i, out = L.LoopVar("i"), L.Buffer("out", "float32", 100)
+    for before, apart in ((i * 7, True), ((i - 1) * 7, False)):
+        inner = L.For(j, 7, (L.Store(out, i * 7 + j, L.Unary("neg", L.Load(out, before + j))),))
+        assert is_unrolled(inner, L.For(i, 10, (inner,), start=1)) == apart
 
 
 @pytest.mark.parametrize(("kind", "reverse"), [*((kind, False) for kind in BODIES), ("keeps the element before", True)])

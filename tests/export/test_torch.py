@@ -251,6 +251,11 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "a parameter from outside": (lambda: mg.export.torch.function(LSTM(3, 4).run)(torch.ones(2, 1, 3)), GraphError, "a module"),
     "a text": (lambda: shared(*arguments(), scale="large"), DTypeError, "cannot read scale, the str 'large'. .* functools.partial"),
+    "a packed sequence": (
+        lambda: shared(torch.nn.utils.rnn.pack_sequence([numbers(4, 3, grad=False)]), *arguments()[1:]),
+        DTypeError,
+        r"takes no PackedSequence. Give pad_packed_sequence\(xs\)\[0\]",
+    ),
     "what is no function": (lambda: mg.export.torch.function(3), DTypeError, "takes a function"),
 }
 

@@ -9,7 +9,6 @@ from typing import Any
 from .. import loop_ir as L
 
 Form = tuple[Any, ...]
-PARTS = (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array, tuple)
 
 
 def form(body: tuple[L.Stmt, ...]) -> tuple[Form, list[str]]:
@@ -33,12 +32,10 @@ def _walk(x: Any, tokens: list[Any], numbers: dict[str, int]) -> None:
         tokens.append(numbers.setdefault(x.name, len(numbers)))
     for other in others:
         value = getattr(x, other)
-        if type(value) is str or type(value) is int:
-            tokens.append(value)
-        elif isinstance(value, PARTS):
+        if isinstance(value, (L.Expr, L.Stmt, L.Index, L.Buffer, L.View, L.Array, tuple)):
             _walk(value, tokens, numbers)
         else:  # the type and the text tell 1, 1.0 and True apart, and 0.0 and -0.0
-            tokens.append((type(value), repr(value)))
+            tokens.append(value if type(value) in (str, int) else (type(value), repr(value)))
 
 
 @functools.cache

@@ -45,17 +45,19 @@ class Code:
 
 @dataclass(frozen=True)
 class _Made:
-    """A function that was made of statements. `used` are the registers that it takes: a prefix and the number of a name, or a register."""
+    """A function that was made of statements. `used` are the registers that it takes: a prefix and the number of a name, or a register. Its
+    result is a code if the statements contain a check, else void."""
 
     name: str
+    result: str
     used: tuple[tuple[str, int] | str, ...]
 
 
 class _Program:
     """What the printers of one program share."""
 
-    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool) -> None:
-        self.functions, self.timed = functions, timed
+    def __init__(self, functions: Functions, phases: Sequence[L.Function], timed: bool, masks: bool) -> None:
+        self.functions, self.timed, self.masks = functions, timed, masks
         self.reads = Counter(r.name for p in phases for r in every(L.Read, p.body))  # how often the program reads each scalar
         self.made: dict[Any, _Made] = {}
         self.forms: dict[int, tuple[L.Stmt, Form, list[str]]] = {}  # by the identity of a statement: it with its length as a size
@@ -78,9 +80,9 @@ class _Program:
         return known is not None and self.counts[known[1]] > 1
 
 
-def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False) -> Code:
+def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, timed: bool = False, masks: bool = False) -> Code:
     """The code of functions that have the same arguments, sizes and locals. `through` is that of `Entries`. If it is timed, the code calls
-    `mg_mark`."""
+    `mg_mark`. `masks` tells whether masks of vectors cost little."""
     f = phases[0]
     sizes = {f"%size.{s.name}": SIZE for s in f.sizes}
     pointers = {f"%ptr.{b.name}": f"ptr noalias align {b.itemsize}" for b in f.arguments}
@@ -88,7 +90,7 @@ def to_llvm(phases: Sequence[L.Function], through: int | None = ARRAY_DATA, time
     table = {"%pointers": "ptr noalias readonly align 8", "%error.slot": "ptr noalias"}
     places = {register: i for i, register in enumerate([*pointers, *arena])}
     functions = Functions({**pointers, **arena, **table, **sizes, **REGION}, places)
-    program, entries = _Program(functions, phases, timed), Entries(functions, f, through, len(phases))
+    program, entries = _Program(functions, phases, timed, masks), Entries(functions, f, through, len(phases))
     found = tuple(entries.entry(*_Printer(program).body(phase)) for phase in phases)
     return Code(found, tuple(functions.units.values()))
 
@@ -179,11 +181,9 @@ class _Printer(Expressions):
         types = self.functions.parameters
         piece, key, names = self.program.form(piece)
         kinds = [types.get(f"%ptr.{n}") or outside.get(f"%outer.{n}", ("", ""))[0] or f"%slot.{n}" in outside for n in names]
-        checked = any(isinstance(s, L.Check | L.Extern) for s in L.walk(piece))
-        result = "i64" if checked else "void"
         made = self.program.made.get((key, *kinds))
         if made is None:
-            made = self.printed(piece, result, outside, given, names)
+            made = self.printed(piece, outside, given, names)
             if "%pointers" not in made.used:  # else its text has the places of its buffers
                 self.program.made[key, *kinds] = made
         used = [r if isinstance(r, str) else f"{r[0]}.{names[r[1]]}" for r in made.used]
@@ -191,17 +191,16 @@ class _Printer(Expressions):
         def call(**values: str) -> str:
             found = ((outside.get(r) or (types.get(r, SIZE), r.removeprefix(f"%size.{LENGTH}")), values.get(r)) for r in used)
             operands = ", ".join(f"{type.split()[0]} {value or register}" for (type, register), value in found)
-            if checked:
-                return self.text.emit(f"call {result} @{made.name}({operands})")
-            self.text.do(f"call {result} @{made.name}({operands})")
+            if made.result != "void":
+                return self.text.emit(f"call {made.result} @{made.name}({operands})")
+            self.text.do(f"call void @{made.name}({operands})")
             return ""
 
         return call
 
-    def printed(
-        self, piece: tuple[L.Stmt, ...], result: str, outside: dict[str, tuple[str, str]], given: Sequence[str], names: list[str]
-    ) -> _Made:
+    def printed(self, piece: tuple[L.Stmt, ...], outside: dict[str, tuple[str, str]], given: Sequence[str], names: list[str]) -> _Made:
         """Defines a function of the statements, whose names these are."""
+        result = "i64" if any(isinstance(s, L.Check | L.Extern) for s in L.walk(piece)) else "void"
         inner = _Printer(self.program)
         inner.loops = {n: f"%outer.{n}" for n in (*self.loops, *given)}
         inner.scalars = {n: f"%outer.{n}" for n in self.scalars}
@@ -213,13 +212,13 @@ class _Printer(Expressions):
         name, used = self.functions.define(result, lines, {r: type for r, (type, _) in outside.items()}, _is_nest(piece), plain)
         numbers = {n: i for i, n in enumerate(names)}
         parts = [(r, *r.split(".", 1)) if "." in r else (r, r, "") for r in used]
-        return _Made(name, tuple((prefix, numbers[n]) if n in numbers and prefix in NAMES else r for r, prefix, n in parts))
+        return _Made(name, result, tuple((prefix, numbers[n]) if n in numbers and prefix in NAMES else r for r, prefix, n in parts))
 
     def stmt(self, stmt: L.Stmt) -> None:
         match stmt:
             case L.For() if _is_simple(stmt):
                 unrolled = self.unrolls and is_unrolled(stmt, self.around)
-                for part in (stmt,) if unrolled else vectors(stmt):
+                for part in (stmt,) if unrolled else vectors(stmt, self.program.masks):
                     self.loop(part, f", !llvm.loop {UNROLLED}" if unrolled else "")
             case L.For():
                 outside, self.around = self.around, stmt
@@ -344,19 +343,22 @@ def _runs_on_all(stmt: L.Stmt) -> bool:
 def _pieces(body: tuple[L.Stmt, ...], is_repeated: Callable[[L.Stmt], bool]) -> Iterator[tuple[tuple[L.Stmt, ...], bool]]:
     """Divides a long block into runs of statements. The flag tells whether a run becomes a function of its own. A loop nest that is
     repeated is a run alone."""
-    run: tuple[L.Stmt, ...] = ()
+    run: list[L.Stmt] = []
+    weight = 0
     for stmt in body:
         inside = isinstance(stmt, L.Let | L.Declare | L.Assign | L.Check) or _has_long(stmt)
         alone = inside or is_repeated(stmt)
-        if run and (alone or _weight((*run, stmt)) > PIECE):
-            yield run, True
-            run = ()
+        more = 0 if alone else _weight((stmt,))
+        if run and (alone or weight + more > PIECE):
+            yield tuple(run), True
+            run, weight = [], 0
         if alone:
             yield (stmt,), not inside
         else:
-            run = (*run, stmt)
+            run.append(stmt)
+            weight += more
     if run:
-        yield run, True
+        yield tuple(run), True
 
 
 def _is_nest(body: tuple[L.Stmt, ...]) -> bool:

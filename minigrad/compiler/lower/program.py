@@ -10,7 +10,8 @@ import numpy as np
 
 from ...graph.dims import TYPICAL, Symbol, symbols
 from ...graph.ir import Graph, Node
-from ...graph.types import TensorType
+from ...graph.types import FLOAT, WIDE, TensorType, is_one
+from ...primitives import linalg
 from .. import loop_ir as L
 from ..dtypes import name_of
 from .block import Block
@@ -85,7 +86,7 @@ class Main(Block):
             return
 
         def part(low: L.Index, high: L.Index) -> Sequence[L.Stmt]:
-            return build([Range(r.var, high - low, low) if r is divided else r for r in loops])
+            return build([Range(r.var, high - low, low, r.reverse) if r is divided else r for r in loops])
 
         self.share(divided.extent, part)
 
@@ -110,6 +111,12 @@ class Main(Block):
         if self.out:
             self.phases.append(self.out)
             self.out = []
+
+
+def products(graph: Graph) -> set[str]:
+    """The functions of matrix products that the loops of a graph will call."""
+    found = (n for n in graph.nodes if n.op is linalg.matmul and not is_one(n.args[0].type.shape[-1]))
+    return {f"mg_gemm_{n.type.dtype}" for n in found if n.type.dtype in (FLOAT, WIDE)}.union(*map(products, graph.bodies))
 
 
 def shared_work(body: tuple[L.Stmt, ...], sizes: Mapping[str, int]) -> int:
@@ -157,7 +164,9 @@ def _derived(graph: Graph) -> Iterator[Symbol]:
     """The derived sizes in a graph and its bodies."""
     for node in graph.nodes:
         types = [node.type] if isinstance(node.type, TensorType) else node.type
-        extents = [n for t in types for n in t.shape] + [n for v in node.attrs.values() for n in (v if isinstance(v, tuple) else (v,))]
+        extents = [n for t in types for n in t.shape]
+        for v in node.attrs.values():
+            extents += v if isinstance(v, tuple) else (v,)
         yield from (s for s in symbols(extents) if s.of)
     for body in graph.bodies:
         yield from _derived(body)

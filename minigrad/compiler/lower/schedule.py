@@ -59,11 +59,11 @@ Reads = Callable[[Node], Sequence[tuple[Node, bool]]]  # `sources`, worked out o
 
 def real_axes(shape: Shape) -> tuple[int, ...]:
     """The axes whose length is not literally 1."""
-    return tuple(a for a, n in enumerate(shape) if not is_one(n))
+    return tuple([a for a, n in enumerate(shape) if isinstance(n, Dim) or n != 1])
 
 
 def domain_of(shape: Shape) -> Shape:
-    return tuple(shape[a] for a in real_axes(shape))
+    return tuple([n for n in shape if isinstance(n, Dim) or n != 1])
 
 
 def only_units_differ(node: Node) -> bool:
@@ -123,8 +123,8 @@ def sources(node: Node) -> Iterator[tuple[Node, bool]]:
     """The node behind the movements of each argument, and whether it is read at the node's own index (up to axes of length 1), as the value
     of a shift is."""
     shift = shift_of(node)
-    for arg in node.args if shift is None else shift[:2]:
-        same = node.op is not index.one_hot and (shift is None or arg is shift.value)
+    alone = ((arg, node.op is not index.one_hot) for arg in node.args)
+    for arg, same in alone if shift is None else ((shift.value, True), (shift.edge, False)):
         while is_movement(arg):
             same = (
                 same

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
@@ -33,6 +33,19 @@ def assemble_all(units: Sequence[Unit]) -> list[bytes]:
             return [jobs[u.name].result() for u in units]
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def begin(unit: Unit) -> Future[bytes] | None:
+    """The object code of a unit to come, on another core; None if there is no other core or thread."""
+    if cores() < 2:
+        return None
+    pool = ThreadPoolExecutor(1, "minigrad compiles")
+    try:
+        return pool.submit(assemble, unit.text, unit.plain)
+    except RuntimeError:
+        return None
+    finally:
+        pool.shutdown(wait=False)
 
 
 def assemble(text: str, plain: bool = False) -> bytes:
@@ -93,3 +106,8 @@ def machine() -> tuple[str, str, str]:
     if sys.platform == "win32":  # LLVM calls it in functions with more than a page on the stack, such as a matrix product's
         llvm.add_symbol("__chkstk", ctypes.cast(ctypes.WinDLL("ntdll")["__chkstk"], ctypes.c_void_p).value or 0)
     return llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+def has_masks() -> bool:
+    """Whether the processor computes with some elements of a vector as fast as with all: that is so with AVX-512."""
+    return "+avx512vl" in machine()[2].split(",")

@@ -12,6 +12,7 @@ from ... import origin
 from ...graph import nodes
 from ...graph.ir import Node, Signature
 from ...graph.nodes import CONSTANT, NO_ATTRS
+from . import loops
 from .builtin import COUNT, TYPE, Body, Builtin, slot
 from .memory import TUPLE_ITEMS
 from .objects import FIELDS, FLAGS, IDS, WRITEABLE
@@ -29,13 +30,14 @@ def maker() -> Callable[..., Node | None]:
     silent.run(np.seterr, all="ignore")
     objects = silent, nodes._frozen, "numpy", IDS, np.ndarray, Node, CONSTANT, (), NO_ATTRS
     places = origin._override, sys._getframe, CALLER, "co_filename", origin._is_engine, origin.scopes, origin.place, CALLER + 1
-    return _MAKE.bound((None, True, False, nodes._signatures, *objects, *places))
+    return _MAKE.bound((None, True, False, nodes._signatures, *objects, *loops.objects(), *places))
 
 
 def _make(body: Body) -> None:
     """(operation, nodes, attributes, signature, whether a history is recorded, value) -> node or None"""
-    none, true, false, signatures, *objects = body.items("%own", 21)
-    silent, frozen, rule_name, ids, array_type, node_type, constant, empty, no_attrs, *places = objects
+    none, true, false, signatures, *objects = body.items("%own", 25)
+    silent, frozen, rule_name, ids, array_type, node_type, constant, empty, no_attrs, *others = objects
+    of_loops, places = others[:4], others[4:]
     op, args, attrs, given, records, known = (body.item("%args", i) for i in range(6))
     count, values, tracked = body.load(args, COUNT, "i64"), body.variable("zeroinitializer", f"[{MOST} x ptr]"), body.variable(false)
     owned = shared, rule, context, result, place, frame, code, node = [body.variable("null") for _ in range(8)]
@@ -59,12 +61,17 @@ def _make(body: Body) -> None:
         body.set(result, known)
     with body.when(body.same(known, none)):
         body.set(rule, body.made("PyObject_GetAttr", ("ptr", op), ("ptr", rule_name)))
+        body.set(result, loops.looped(body, body.get(rule), values, count, attrs, array_type, of_loops))
+        body.do("br label %computed")
+        body.label("general")
         body.set(context, body.made("PyContext_Copy", ("ptr", silent)))
         body.must("PyContext_Enter", ("ptr", body.get(context)))
         operands = ("ptr", body.get(rule)), ("ptr", values), ("i64", count), ("ptr", attrs)
         body.set(result, body.call("ptr", "PyObject_VectorcallDict", *operands))
         body.must("PyContext_Exit", ("ptr", body.get(context)))
         body.go_if(body.same(body.get(result), "null"), "failed")
+        body.do("br label %computed")
+        body.label("computed")
     _freeze(body, result, array_type, frozen)
     _place(body, place, frame, code, none, false, places)
     body.set(node, body.made("PyType_GenericAlloc", ("ptr", node_type), ("i64", "0")))

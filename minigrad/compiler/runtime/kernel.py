@@ -13,6 +13,7 @@ import numpy as np
 from .. import loop_ir as L
 from ..llvm.to_llvm import Code, to_llvm
 from ..verify import verify
+from .assemble import has_masks
 from .link import link
 from .objects import caller
 
@@ -28,7 +29,7 @@ def kernels(functions: Sequence[L.Function], timed: bool = False) -> list[Kernel
         verify(f)
     if not functions:
         return []
-    code = to_llvm(functions, timed=timed)
+    code = to_llvm(functions, timed=timed, masks=has_masks())
     for stmt in (s for f in functions for s in L.walk(f.body) if isinstance(s, L.Extern)):
         llvm.add_symbol(stmt.function.symbol, stmt.function.address)
     addresses = link(code.units)
@@ -74,7 +75,7 @@ class Kernel:
         `pointers` are the arrays' addresses; `sizes` has one more element, for the value of a failed check."""
         import numba
 
-        code = to_llvm([self.function], through=None)
+        code = to_llvm([self.function], through=None, masks=has_masks())
         native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(link(code.units)[code.entries[0]])
 
         @numba.njit(nogil=True)  # type: ignore[untyped-decorator]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, wait
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -17,16 +18,18 @@ from llvmlite.binding import ffi
 
 from ..llvm.functions import OUTSIDE, Unit, outside
 from . import cache
-from .assemble import FLAGS, assemble_all, machine, target_machine
+from .assemble import FLAGS, assemble_all, begin, machine, target_machine
 
 _lock = threading.RLock()
 _engines: list[llvm.ExecutionEngine] = []  # an engine owns its machine code, so all engines are kept for the life of the process
 _linked: dict[str, tuple[int, bytes]] = {}  # the address and the object code of each function of the process
+_begun: dict[str, Future[bytes]] = {}  # functions that another thread compiles already
 
 
 def _hold() -> None:
     """Before a fork: wait until no other thread is in LLVM. The child would never see its locks released, nor its work completed."""
     _lock.acquire()
+    wait(_begun.values())
     ffi.lib._lock.__enter__()
 
 
@@ -37,6 +40,20 @@ def _let_go() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
+
+
+def foresee(names: Iterable[str]) -> None:
+    """Begin to compile functions of `outside` on another core, while a program that will call them is not yet LLVM text."""
+    if not _lock.acquire(blocking=False):  # another thread compiles, on all cores
+        return
+    try:
+        for name in {*names} - _linked.keys() - _begun.keys():
+            unit = outside(name, machine()[2].split(","))
+            job = begin(unit) if cache.load(_key([unit])) is None else None
+            if job is not None:
+                _begun[name] = job
+    finally:
+        _lock.release()
 
 
 def link(units: Sequence[Unit]) -> dict[str, int]:
@@ -63,10 +80,12 @@ def link(units: Sequence[Unit]) -> dict[str, int]:
 
 def _object_code(groups: Sequence[Sequence[Unit]]) -> list[list[bytes]]:
     """The object code of groups of functions. Each group is an entry of the disk cache."""
-    names = [cache.key(*(u.text for u in group), FLAGS, *machine(), *_versions()) for group in groups]
+    names = [_key(group) for group in groups]
     loaded = [cache.load(name) for name in names]
     missing = [u for group, data in zip(groups, loaded, strict=True) if data is None for u in group if u.name not in _linked]
-    made = dict(zip((u.name for u in missing), assemble_all(missing), strict=True))
+    rest = [u for u in missing if u.name not in _begun]
+    made = dict(zip((u.name for u in rest), assemble_all(rest), strict=True))
+    made |= {u.name: _begun.pop(u.name).result() for u in missing if u.name not in made}
     found = []
     for name, group, data in zip(names, groups, loaded, strict=True):
         if data is None:
@@ -76,6 +95,11 @@ def _object_code(groups: Sequence[Sequence[Unit]]) -> list[list[bytes]]:
             codes = _parts(data)
         found.append(codes)
     return found
+
+
+def _key(group: Sequence[Unit]) -> str:
+    """The name of a group of functions in the disk cache."""
+    return cache.key(*(u.text for u in group), FLAGS, *machine(), *_versions())
 
 
 def _parts(data: bytes) -> list[bytes]:

@@ -49,10 +49,19 @@ def _pooled(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         if found is not None:
             return found
     _forget_waiting(size)
-    block = np.empty(size + L.ALIGNMENT, np.uint8)
+    block = _new_block(size)
     found = _on(block, shape, dtype)
     _blocks.setdefault(size, deque()).append(block)
     return found
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array that starts on a cache line, in a block of its own, its base."""
+    return _on(_new_block(math.prod(shape) * dtype.itemsize), shape, dtype)
+
+
+def _new_block(size: int) -> np.ndarray:
+    return np.empty(size + L.ALIGNMENT, np.uint8)
 
 
 def _forget_waiting(size: int) -> None:

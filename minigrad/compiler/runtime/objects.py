@@ -4,6 +4,7 @@ call of a kernel."""
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import weakref
 from collections.abc import Callable, Sequence
@@ -17,15 +18,16 @@ from ...graph.types import TensorType
 from ...tensor import Tensor
 from ..llvm.entry import ARRAY_DATA
 from .builtin import BYTES, COUNT, LIST_ITEMS, TYPE, Body, Builtin, slot
-from .memory import TUPLE_ITEMS, maker
+from .memory import TUPLE_ITEMS, aligned_empty, maker
 
 # Offsets by NumPy's C interface. In an array, the number of axes, the lengths, the strides, the base, the dtype and the flags stand after
 # the data pointer. A dtype begins with the type of its scalars, two letters, and the byte order. There are several objects for one dtype.
-AXES, LENGTHS, DTYPE, FLAGS = ARRAY_DATA + 8, ARRAY_DATA + 16, ARRAY_DATA + 40, ARRAY_DATA + 48
+AXES, LENGTHS, BASE, DTYPE, FLAGS = ARRAY_DATA + 8, ARRAY_DATA + 16, ARRAY_DATA + 32, ARRAY_DATA + 40, ARRAY_DATA + 48
 WEAK_REFERENCES = np.ndarray.__weakrefoffset__
 SCALARS, BYTE_ORDER = ARRAY_DATA, ARRAY_DATA + 10
 ORDERLY, OWNS_DATA, WRITEABLE = 0x101, 0x4, 0x400  # C-contiguous and aligned
 MOST_AXES = 64
+SPARE_AT_MOST = 2**20  # bytes of a call's results, up to which large ones among them are kept to be used again
 
 IDS = new_id.__self__  # type: ignore[attr-defined]  # the iterator that it belongs to
 NODE, GRADIENT = slot(Tensor, "node"), slot(Tensor, "_gradient")
@@ -134,73 +136,86 @@ def _fit(body: Body, array: str, record: str) -> str:
 def allocator(entries: Sequence[Entry], spare: list[Any] | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
     """A function that gives memory for arrays of these shapes and dtypes.
 
-    `spare` has two places for each array: the function keeps its latest small arrays there, and gives the older one again where nobody else
-    holds it and it is as it was made. Without `spare` all are new."""
-    makers = [(maker(*entry), *entry) for entry in entries]
-    at_once = [(make is np.empty and len(shape) <= MOST_AXES, make, shape, dtype) for make, shape, dtype in makers]
-    table = tuple((None if small else make, *entry) for small, make, *entry in at_once)
-    return _ALLOCATE.bound((table, np.ndarray, None, [] if spare is None else spare))
+    `spare` has two places for each array. The function keeps its latest arrays there, but for large ones where they are large together, and
+    gives the older one again where nobody else holds it and it is as it was made. All else is new, or from the pool."""
+    few = sum(math.prod(shape) * dtype.itemsize for shape, dtype in entries) <= SPARE_AT_MOST
+    table = []
+    for shape, dtype in entries:
+        make = maker(shape, dtype)
+        kept = spare is not None and (make is np.empty or few)
+        at_once = make is np.empty and len(shape) <= MOST_AXES
+        table.append((None if at_once else aligned_empty if kept and make is not np.empty else make, shape, dtype, kept))
+    return _ALLOCATE.bound((tuple(table), np.ndarray, None, False, [] if spare is None else spare))
 
 
 def _allocate(body: Body) -> None:
     """() -> arrays. Small ones come from NumPy at once."""
-    entries, array_type, none, spare = body.items("%own", 4)
+    entries, array_type, none, false, spare = body.items("%own", 5)
     count, lengths = body.load(entries, COUNT, "i64"), body.emit(f"alloca [{MOST_AXES} x i64]")
-    keeps, found = body.other(body.load(spare, COUNT, "i64"), "0", "i64"), body.variable("null")
+    found = body.variable("null")
     arrays = _unseen(body, "PyTuple_New", count)
     with body.loop(count) as i:
-        entry = body.item(body.at(entries, TUPLE_ITEMS), i)
-        make, shape, dtype = body.items(entry, 3)
+        make, shape, dtype, kept = body.items(body.item(body.at(entries, TUPLE_ITEMS), i), 4)
+        older, newer = (body.place(body.load(spare, LIST_ITEMS), body.emit(f"add i64 {i}, {n}")) for n in ("0", count))
+        result, keeps, axes = body.place(body.at(arrays, TUPLE_ITEMS), i), body.other(kept, false), body.load(shape, COUNT, "i64")
+        with body.when(keeps):
+            array = body.get(older)
+            _require_spare(body, array, array_type, dtype, shape, axes)
+            body.put(array, result, 0)
+            body.set(older, body.get(newer))
+            body.set(newer, array)
+            body.do("br label %next")
+            body.label("new")
         with body.when(body.same(make, none)):
-            axes = body.load(shape, COUNT, "i64")
             with body.loop(axes, "axis") as k:
-                length = body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(shape, TUPLE_ITEMS), k)))
-                body.set(body.place(lengths, k, "i64"), length, "i64")
-            older, newer = (body.place(body.load(spare, LIST_ITEMS), body.emit(f"add i64 {i}, {n}")) for n in ("0", count))
-            with body.when(keeps):
-                _take_spare(body, body.get(older), dtype, axes, lengths)
-                body.set(found, body.get(older))
-                body.hold(body.get(found))
-                body.set(older, body.get(newer))
-                body.set(newer, body.get(found))
-                body.do("br label %next")
-                body.label("new")
+                body.set(body.place(lengths, k, "i64"), _length(body, shape, k), "i64")
             body.hold(dtype)  # which the function takes
             size = "i32", body.emit(f"trunc i64 {axes} to i32")
             operands = [("ptr", array_type), ("ptr", dtype), size, ("ptr", lengths), ("ptr", "null"), ("ptr", "null"), ("i32", "0")]
             body.set(found, body.made("mg_new_array", *operands, ("ptr", "null")))
-            with body.when(keeps):
-                oldest = body.get(older)
-                body.set(older, body.get(newer))
-                body.put(body.get(found), newer, 0)
-                body.set(body.place(body.at(arrays, TUPLE_ITEMS), i), body.get(found))
-                body.drop(oldest)  # other code may run now
-            body.do("br label %next")
-            body.label("next")
         with body.when(body.other(make, none)):
-            given = body.at(entry, TUPLE_ITEMS + 8)
+            given = body.at(body.item(body.at(entries, TUPLE_ITEMS), i), TUPLE_ITEMS + 8)
             body.set(found, body.made("PyObject_Vectorcall", ("ptr", make), ("ptr", given), ("i64", "2"), ("ptr", "null")))
-        body.set(body.place(body.at(arrays, TUPLE_ITEMS), i), body.get(found))
+        body.set(result, body.get(found))
+        with body.when(keeps):
+            oldest = body.get(older)
+            body.set(older, body.get(newer))
+            body.put(body.get(found), newer, 0)
+            body.drop(oldest)  # other code may run now
+        body.do("br label %next")
+        body.label("next")
     body.give(arrays)
     body.label("failed")
     body.drop(arrays)
     body.give("null")
 
 
-def _take_spare(body: Body, array: str, dtype: str, axes: str, lengths: str) -> None:
-    """The array, or None, becomes writeable. Go to `new` if anybody holds it, or it is not as it was made."""
+def _length(body: Body, shape: str, axis: str) -> str:
+    return body.call("i64", "PyLong_AsLongLong", ("ptr", body.item(body.at(shape, TUPLE_ITEMS), axis)))
 
-    def require(found: str, wanted: str, kind: str = "i64") -> None:
+
+def _require_spare(body: Body, array: str, array_type: str, dtype: str, shape: str, axes: str) -> None:
+    """The array, or None, becomes writeable. Go to `new` if anybody holds it or its memory, or it is not as it was made."""
+
+    def require(found: str, wanted: str, kind: str = "ptr") -> None:
         body.go_if(body.other(found, wanted, kind), "new")
 
-    require(body.get(array, "i32"), "1", "i32")  # references; None has more
-    require(body.load(array, WEAK_REFERENCES), "null", "ptr")
-    require(body.load(array, DTYPE), dtype, "ptr")
-    flags = body.load(array, FLAGS, "i32")
-    require(body.emit(f"and i32 {flags}, {ORDERLY | OWNS_DATA}"), str(ORDERLY | OWNS_DATA), "i32")
-    require(body.emit(f"sext i32 {body.load(array, AXES, 'i32')} to i64"), axes)
+    def require_unheld(array: str) -> None:
+        require(body.get(array, "i32"), "1", "i32")  # references; None has more
+        require(body.load(array, WEAK_REFERENCES), "null")
+
+    require_unheld(array)
+    base, flags = body.load(array, BASE), body.load(array, FLAGS, "i32")
+    with body.when(body.other(base, "null")):
+        require(body.load(base, TYPE), array_type)
+        require_unheld(base)
+    owner = body.emit(f"select i1 {body.same(base, 'null')}, ptr {array}, ptr {base}")
+    require(body.emit(f"and i32 {body.load(owner, FLAGS, 'i32')}, {OWNS_DATA}"), str(OWNS_DATA), "i32")
+    require(body.emit(f"and i32 {flags}, {ORDERLY}"), str(ORDERLY), "i32")
+    require(body.load(array, DTYPE), dtype)
+    require(body.emit(f"sext i32 {body.load(array, AXES, 'i32')} to i64"), axes, "i64")
     with body.loop(axes, "axis") as k:
-        require(*(body.get(body.place(p, k, "i64"), "i64") for p in (body.load(array, LENGTHS), lengths)))
+        require(body.get(body.place(body.load(array, LENGTHS), k, "i64"), "i64"), _length(body, shape, k), "i64")
     body.store(body.emit(f"or i32 {flags}, {WRITEABLE}"), array, FLAGS, "i32")
 
 
@@ -294,8 +309,8 @@ def _check_layout() -> None:
     same = same and (word(dtype + SCALARS).value, ctypes.string_at(dtype + BYTE_ORDER, 1)) == (id(np.float32), b">")
     references, held = half(own).value, [array]
     same = same and (references, half(own).value) == (len(held), 1 + len(held)) and not word(own + WEAK_REFERENCES).value
-    reference = weakref.ref(array)
-    same = same and word(own + WEAK_REFERENCES).value == id(reference)
+    reference, view = weakref.ref(array), array[1:]
+    same = same and (word(own + WEAK_REFERENCES).value, word(id(view) + BASE).value) == (id(reference), own)
     if not same or [word(lengths + 8 * k).value for k in (0, 1)] != [2, 3]:
         raise ImportError("NumPy arrays do not keep their parts where minigrad expects them")
 

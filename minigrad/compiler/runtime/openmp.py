@@ -22,6 +22,7 @@ from .kernel import Kernel
 from .link import link
 from .memory import TUPLE_ITEMS
 
+PROCESS = os.getpid()  # which a forked child is not
 KERNEL, ARRAYS, ARENA, BOARD, CODE, SIZES = range(6)  # the words that describe a call; the sizes end with the value of a failed check
 
 
@@ -33,11 +34,11 @@ class OpenMP:
         self._region = link([_region()])["mg_region"]
         arguments = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint
         self._parallel = ctypes.CFUNCTYPE(None, *arguments)(_address(library.GOMP_parallel))
-        self._threads, self._process = threads, os.getpid()
+        self._threads = threads
 
     def threads(self) -> int:
         """How many there are. In a forked child, where the library would wait for threads that are gone, there is one."""
-        return self._threads() if os.getpid() == self._process else 1
+        return self._threads() if os.getpid() == PROCESS else 1
 
     def call(
         self, kernel: Kernel, arrays: tuple[np.ndarray, ...], sizes: tuple[int, ...], arena: np.ndarray, board: Any

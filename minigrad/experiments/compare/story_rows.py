@@ -54,6 +54,7 @@ REFLECTS = {"negative_eigenvalues": True}
 LEARNED = {"S_0": "learned", "h_0": "learned"}  # from a state of zeros the first symbol would only begin
 ONE_HEAD = {"heads": 1}
 SMALL = {"hidden": 32}
+ALONE = {"convolution": False}  # a step by itself: a convolution mixes its key with those of the three steps before
 VECTORS = {"embedding": 64}  # of symbols, as their authors have them; one-hot inputs move the weights of the inner network too little
 
 
@@ -69,7 +70,7 @@ def _parity() -> Row:
         Entry("S6 [0, 1]", "s6", SMALL, 0.000, False),
         Entry("S6 [−1, 1]", "s6", {**REFLECTS, **SMALL}, 1.000, True),
         Entry("DeltaNet [0, 1]", "deltanet", SMALL, 0.017, False),
-        Entry("DeltaNet [−1, 1]", "deltanet", {**REFLECTS, **SMALL, "embedding": 32}, 1.000, True),
+        Entry("DeltaNet [−1, 1]", "deltanet", {**REFLECTS, **SMALL, **ALONE, "embedding": 32}, 1.000, True),
     )
     settings = {"lengths": (3, 40), "steps": 8000, "evaluate_every": 1000, **LEARNED}
     source = "Grazzi et al. 2024, Table 3, best of 3 seeds; RNN and LSTM: Delétang et al. 2022, Table 2, lengths 41–500, best of 30"
@@ -85,7 +86,7 @@ def _groups() -> Row:
         Entry("DeltaNet [0, 1], swaps", "deltanet", swaps, None, False),
         Entry("DeltaNet [−1, 1], swaps", "deltanet", {**REFLECTS, **swaps}, None, True),
         Entry("DeltaNet [−1, 1], all", "deltanet", {**REFLECTS, **every}, None, False),
-        Entry("DeltaProduct of 2 [−1, 1], all", "deltanet", {**REFLECTS, "product": 2, **every}, None, True),
+        Entry("DeltaProduct of 2 [−1, 1], all", "deltanet", {**REFLECTS, "product": 2, **every, **ALONE, "embedding": 32}, None, True),
         Entry("S6 [−1, 1], swaps", "s6", {**REFLECTS, **swaps}, None, False),
         Entry("S6 [−1, 1], all", "s6", {**REFLECTS, **every}, None, False),
         Entry("mLSTM, all", "mlstm", every, None, False),
@@ -111,8 +112,9 @@ def _reassignment() -> Row:
                 settings["steps"] = 10_000
             bar = max(2 * number, 0.002) if rule == "delta" else 0.002
             entries.append(Entry(f"{name}, {keys} keys", "linear-attention", settings, number, rule == "delta", bar))
-        alone = {"convolution": False, "lr": 5e-3, "steps": 6000}  # a pair by itself: a convolution would mix it with those before
-        entries.append(Entry(f"DeltaNet, {keys} keys", "deltanet", {"keys": keys, **ONE_HEAD, **alone}, None, True))
+        entries.append(
+            Entry(f"DeltaNet, {keys} keys", "deltanet", {"keys": keys, **ONE_HEAD, **ALONE, "lr": 5e-3, "steps": 6000}, None, True)
+        )
         entries.append(Entry(f"LSTM, {keys} keys", "lstm", {"keys": keys}, None, None))
     settings = {"hidden": 64, "batch": 32, "lr": 3e-3, "schedule": "cosine", "steps": 3000, "evaluate_every": 500}
     source = "Schlag et al. 2021, setting 2: best evaluation loss in the logs of their code"
@@ -147,7 +149,7 @@ def _strings() -> Row:
 def _selective() -> Row:
     faster = {**VECTORS, "lr": 5e-3, "steps": 6000}
     entries = (
-        Entry("LSTM", "lstm", faster, None, True),
+        Entry("LSTM", "lstm", {**faster, "steps": 10_000}, None, True),
         Entry("GRU", "gru", faster, None, True),
         Entry("minGRU", "mingru", {"layers": 3, **faster}, 0.995, True),
         Entry("minLSTM", "minlstm", {"layers": 3, **faster}, 0.960, True),
@@ -187,10 +189,9 @@ def _coreference() -> Row:
 
 def _recall() -> Row:
     """DeltaNet with d_k 22 has as large a state as Titans and TTT-Linear, with d_k 64 as TTT-MLP."""
-    by_place = {**VECTORS, "positions": "learned", "warmup": 500, "steps": 10_000}  # it must learn that a value follows its key
     entries = (
         Entry("attention", "attention", {"hidden": 64}, None, True),
-        Entry("transformer", "transformer", {"hidden": 64, "layers": 2, **by_place}, None, True),
+        Entry("transformer", "transformer", {"hidden": 64, "layers": 2}, None, True),
         Entry("Hopfield", "hopfield", {"hidden": 64}, None, True),
         Entry("linear attention, d_k 16", "linear-attention", {"hidden": 16, "convolution": True, **ONE_HEAD}, None, False),
         Entry("linear attention, d_k 64", "linear-attention", {"hidden": 64, "convolution": True, **ONE_HEAD}, None, None),

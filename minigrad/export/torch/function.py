@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from ... import io, tree
 from ...control.call import importable
@@ -45,7 +46,13 @@ class Function:
 
     @torch.compiler.disable
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, in_tree = tree.flatten((args, kwargs))
+        if PackedSequence in map(type, (*args, *kwargs.values())):
+            fix = "Give pad_packed_sequence(xs)[0], and a mask of the steps that count where the model takes one"
+            raise dtype_error(self.__name__, "takes no PackedSequence", fix)
+        return self.of_leaves(*tree.flatten((args, kwargs)))
+
+    def of_leaves(self, leaves: list[Any], in_tree: tree.TreeDef) -> Any:
+        """The results for the leaves of (args, kwargs)."""
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         transformed.require_plain(self.__name__, tensors)
         if transformed.is_transformed(tensors):
@@ -53,14 +60,14 @@ class Function:
         recorded = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         wanted = tuple([recorded and isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in leaves])
         literal = [isinstance(leaf, torch.Tensor) and leaf.requires_grad and leaf.is_leaf for leaf in leaves]
-        given = self._arrays(leaves, args, kwargs)
+        given = self._arrays(leaves, in_tree)
         sized, arrays = self.pairs.at(given, literal, in_tree, wanted)
         call = Call(self, sized, arrays, leaves, in_tree, wanted)
         with on_threads_of_torch():
             outs = Native.apply(call, *tensors) if recorded else map(as_torch, sized.results(arrays)[0])
         return tree.unflatten(sized.pair.out_tree, outs)
 
-    def _arrays(self, leaves: Sequence[Any], args: Any, kwargs: Any) -> list[Any]:
+    def _arrays(self, leaves: Sequence[Any], in_tree: tree.TreeDef) -> list[Any]:
         """The leaves with arrays in the place of PyTorch's tensors. Raises DTypeError, which names the argument, for what is no array."""
         found = list(leaves)
         for i, leaf in enumerate(leaves):
@@ -74,7 +81,7 @@ class Function:
             elif not hasattr(leaf, "__array__") and not isinstance(leaf, (int, float)):
                 what, fix = f"the {type(leaf).__name__} {leaf!r}", "Give what is no array beforehand, by functools.partial"
             if what:
-                name = argument_names(self.pairs.function, args, kwargs)[i]
+                name = argument_names(self.pairs.function, *tree.unflatten(in_tree, leaves))[i]
                 raise dtype_error(self.__name__, f"cannot read {name}, {what}", fix)
         return found
 
@@ -166,6 +173,7 @@ class Wrapped(torch.nn.Module):
         leaves, self._structure = tree.flatten(model)
         self._names = io.names(self._structure)
         self._function = Function(f)
+        self._latest = tree.LEAF, tree.LEAF  # the tree of the latest arguments, and that of these after the model
         trained = tree.trained(self._structure)
         self._learned = [t and isinstance(leaf, Tensor) and leaf.type.is_float for t, leaf in zip(trained, leaves, strict=True)]
         for name, leaf, is_learned in zip(self._names, leaves, self._learned, strict=True):
@@ -181,11 +189,12 @@ class Wrapped(torch.nn.Module):
 
     @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function(self._model(), *args, **kwargs)
-
-    def _model(self) -> Any:
-        """The model with PyTorch's tensors as its leaves."""
-        return tree.unflatten(self._structure, list(map(self._leaf, self._names)))
+        leaves, in_tree = tree.flatten((args, kwargs))
+        known, whole = self._latest
+        if in_tree != known:
+            whole = tree.flatten(((tree.unflatten(self._structure, self._names), *args), kwargs))[1]
+            self._latest = in_tree, whole
+        return self._function.of_leaves([*map(self._leaf, self._names), *leaves], whole)
 
     def _leaf(self, name: str) -> torch.Tensor:
         """The tensor of a name: a parameter, a buffer, or what a parametrisation or a mask of pruning makes of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,12 +16,12 @@ from ...compiler.runtime.openmp import OpenMP, current
 @cache
 def openmp() -> OpenMP | None:
     """PyTorch's OpenMP library; None where it has another kind of threads, or a library without GNU's names."""
-    if not torch.backends.openmp.is_available():
-        return None
-    try:
-        return OpenMP(ctypes.CDLL(torch._C.__file__), torch.get_num_threads)  # its symbols are those of the libraries that it needs
-    except (OSError, AttributeError):
-        return None
+    if torch.backends.openmp.is_available():
+        whole = [None] if sys.platform == "linux" else []  # the process: a library that was loaded before PyTorch is PyTorch's too
+        for library in map(ctypes.CDLL, [*whole, torch._C.__file__]):  # the symbols of what it needs are its own
+            if hasattr(library, "GOMP_parallel") and hasattr(library, "omp_get_thread_num"):
+                return OpenMP(library, torch.get_num_threads)
+    return None
 
 
 @contextmanager
