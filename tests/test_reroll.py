@@ -175,6 +175,26 @@ def test_weights_too_large_to_stack_stay_apart() -> None:
     assert not lengths(keeps_every_bit(f, (large, drawn(0, 2, 96))))
 
 
+def test_elementwise_work_on_separate_arrays_stays_apart() -> None:
+    """An optimiser's: a loop would only copy the arrays to stack them. Steps that follow from each other are a loop all the same."""
+    ws, gs, ms, vs = ([drawn(i + k, N) for i in range(8)] for k in (0, 8, 16, 24))
+
+    def adam(*args: Any) -> Any:
+        found = []
+        for w, g, m, v in zip(*args, strict=True):
+            m, v = 0.9 * m + 0.1 * g, 0.999 * mg.abs(v) + 0.001 * (g * g)
+            found += [w - 0.01 * (m / 0.19) / (mg.sqrt(v / 0.002) + 1e-8), m, v]
+        return found
+
+    def chain(ws: Any, x: Any) -> Any:
+        for w in ws:
+            x = mg.tanh(x * w + 0.5) * 2 - x
+        return x
+
+    assert "concat" not in {n.op.name for n in keeps_every_bit(adam, (ws, gs, ms, vs)).nodes}
+    assert lengths(keeps_every_bit(chain, (ws, gs[0])))
+
+
 def test_a_slice_out_of_step_breaks_the_loop_and_no_value() -> None:
     """Every x but one comes in order."""
 

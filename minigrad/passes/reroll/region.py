@@ -124,6 +124,8 @@ class Region:
         self.derived: dict[int, int] = {}  # a carry that is a movement of another one, made again
         self.before = self.after = 0  # steps that were found at the ends
         self._number(earlier_lanes)
+        if self._is_map():
+            raise NoLoop(self.reference[0], "it is elementwise work on separate arrays, and no step needs another one")
         self._derive()
 
     def _view(self, lane: int) -> View:
@@ -151,6 +153,21 @@ class Region:
                     sequences[key] = len(self.sequences)
                     self.sequences.append(elements)
                 relations[q] = Element(sequences[key])
+
+    def _is_map(self) -> bool:
+        """Whether a loop would only copy arrays to stack them: the work is elementwise, and no carry depends on itself."""
+        if self.views or any(s.view is not None for s in self.sequences):
+            return False
+        if not all(n.op.elementwise or n.op in MOVES for n in self.reference):
+            return False
+        reads: list[set[int]] = []  # the carries on which each lane depends
+        for relations in self.relations:
+            own = {r.number for r in relations if isinstance(r, Carried)}
+            reads.append(own.union(*(reads[r.lane] for r in relations if isinstance(r, Inside))))
+        after = [reads[c.lane] for c in self.carries]
+        for _ in after:
+            after = [found.union(*(after[c] for c in found)) for found in after]
+        return not any(c in found for c, found in enumerate(after))
 
     def _carried(self, k: int, q: int, relation: Earlier, carries: dict[tuple[object, ...], int]) -> Carried | Element:
         back, lane = relation
