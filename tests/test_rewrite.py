@@ -10,6 +10,7 @@ import minigrad as mg
 from minigrad import tree
 from minigrad.control.scan import SCAN
 from minigrad.graph.ir import Graph, check
+from minigrad.passes.columns import by_columns
 from minigrad.passes.hoist import defer, hoist, sink
 from minigrad.passes.loops import drop_unused, merge_loops
 from minigrad.passes.parts import join_parts
@@ -26,11 +27,11 @@ def cleanup(graph: Graph) -> Graph:
     return apply_rules(graph, CLEANUP)
 
 
-PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, join_parts, transpose_products, outer_products]
+PASSES = [cleanup, merge_loops, drop_unused, defer, hoist, sink, join_parts, by_columns, transpose_products, outer_products]
 RNG = np.random.default_rng(0)
 XS = RNG.standard_normal((4, 2, 3))
 MODELS = [m(3, 4, outputs=2, dtype="float64") for m in (RNN, LSTM, GRU)] + [
-    m(3, 2, hidden=4, memory=(5, 3), dtype="float64") for m in (NTM, MANN)
+    m(3, 2, hidden=4, memory=(16, 3), dtype="float64") for m in (NTM, MANN)
 ]
 
 
@@ -195,3 +196,41 @@ def test_a_product_with_one_term_is_elementwise_after_the_sum_over_time_has_left
     assert products(outer_products(sink(graph))) == products(sink(graph))
     outer = outer_products(mg.trace(lambda x, y: mg.sum(x @ y, 0), RNG.standard_normal((2, 3, 1)), RNG.standard_normal((2, 1, 4))))
     assert products(outer) == 0
+
+
+def recalled(M: Any, keys: Any, rows: Any = None) -> Any:
+    """The sum of what a memory holds and of what is read from it, where M holds it before the first step."""
+
+    def step(M: Any, k: Any) -> Any:
+        w = mg.softmax(k @ M.mT)
+        M = M * (1 - w.mT) + w.mT @ mg.sin(k)
+        read = w @ M if rows is None else mg.take(M, rows, 1)
+        return M, mg.sum(read**2, -1) + mg.max(mg.sum(M * M, -1), -1, keepdims=True) * mg.sum(M, (1, 2))[:, None]
+
+    M, found = mg.scan(step, mg.broadcast_to(M, (keys.shape[1], *M.shape)), keys)
+    return mg.sum(found) + mg.sum(mg.sin(M))
+
+
+@pytest.mark.parametrize(("memory", "kept"), [((16, 3), (3, 16)), ((5, 3), (5, 3)), ((32, 16), (32, 16)), ((16, 17), (16, 17))])
+def test_a_loop_keeps_a_matrix_transposed_if_its_columns_fill_vectors_and_its_rows_do_not(memory: Any, kept: Any) -> None:
+    graph, arrays = gradient(recalled, RNG.standard_normal(memory), RNG.standard_normal((4, 2, 1, memory[1])))
+    keeps_its_value(graph, arrays)
+    found = optimize(graph)
+    shapes = {p.type.shape for loop in loops(found) for p in loop.attrs["body"].params if set(memory) <= {*p.type.shape[1:]}}
+    assert shapes == {(2, *kept)}
+    assert (by_columns(graph) is graph) == (memory == kept)
+
+
+def test_a_loop_that_takes_rows_of_its_matrix_keeps_the_rows_together() -> None:
+    graph = mg.trace(lambda M, keys: recalled(M, keys, [0, 5]), RNG.standard_normal((16, 3)), RNG.standard_normal((4, 2, 1, 3)))
+    assert by_columns(graph) is graph
+
+
+def test_matrices_kept_transposed_are_right_at_sizes_that_coincide_with_theirs() -> None:
+    fast, M = mg.jit(mg.value_and_grad(recalled)), mg.parameter(RNG.standard_normal((16, 3)))
+    for steps, batch in ((4, 2), (3, 16), (16, 3), (1, 1)):
+        keys = RNG.standard_normal((steps, batch, 1, 3))
+        for got, want in zip(fast(M, keys), mg.value_and_grad(recalled)(M, keys), strict=True):
+            np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-10, atol=1e-12)
+    (program,) = [p for found in fast.programs.values() for p in found]
+    assert any(p.type.shape[1:] == (3, 16) for loop in loops(program.optimized) for p in loop.attrs["body"].params)

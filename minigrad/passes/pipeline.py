@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..graph.ir import Graph
+from .columns import by_columns
 from .hoist import defer, hoist, sink
 from .loops import drop_unused, merge_loops
 from .parts import join_parts
@@ -18,7 +19,8 @@ def cleanup(graph: Graph) -> Graph:
 
 
 PASSES = (
-    cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, join_parts, transpose_products, outer_products, cleanup
+    cleanup, merge_loops, drop_unused, defer, hoist, sink, drop_unused, cleanup, join_parts, by_columns,
+    transpose_products, outer_products, cleanup,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a loop over time keeps at hand: a transposed matrix is copied before it where many rows and steps will read it."""
+"""What a loop over time keeps at hand: a matrix is copied before it where products of many steps read the copy faster."""
 
 from itertools import product
 
@@ -10,8 +10,8 @@ from shares import shared
 import minigrad as mg
 from minigrad import tree
 from minigrad.compiler.llvm.gemm import DOT_ROWS
-from minigrad.compiler.lower import control
-from minigrad.compiler.lower.control import STEPS
+from minigrad.compiler.lower import copies
+from minigrad.compiler.lower.copies import FEW_ROWS, STEPS
 from minigrad.compiler.lower.program import lower, shared_work
 from minigrad.compiler.to_python import to_python
 
@@ -23,19 +23,36 @@ def source_of(fast):
     return "\n".join(to_python(phase) for phase in lower(fast.graph).phases)
 
 
-@pytest.mark.parametrize(("steps", "batch"), shared(product((1, STEPS, STEPS + 1), (1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40)), of=5))
-def test_a_loop_that_reads_a_matrix_transposed_agrees_with_the_interpreter_on_both_sides_of_the_threshold(batch, steps):
-    model, xs = LSTM(3, 64, key=0, dtype="float64"), np.random.default_rng(0).standard_normal((steps, batch, 3))
+@pytest.mark.parametrize(
+    ("steps", "batch"), shared(product((1, STEPS, STEPS + 1), (1, FEW_ROWS, FEW_ROWS + 1, 2 * DOT_ROWS, 2 * DOT_ROWS + 1, 40)), of=5)
+)
+def test_a_loop_that_copies_its_matrices_agrees_with_the_interpreter_on_both_sides_of_the_thresholds(batch, steps):
+    model, xs = LSTM(3, 65, key=0, dtype="float64"), np.random.default_rng(0).standard_normal((steps, batch, 3))
     for got, want in zip(tree.leaves(mg.jit(gradient)(model, xs)), tree.leaves(gradient(model, xs)), strict=True):
         np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-9, atol=1e-12)
 
 
-def test_a_large_transposed_matrix_of_a_loop_is_copied_and_a_small_one_is_not():
+def test_a_large_matrix_that_a_loop_reads_transposed_or_across_cache_lines_is_copied_and_a_small_one_is_not():
+    """Both loops read the copy whose rows begin on cache lines; the backward one alone reads the transposed one."""
     xs = np.zeros((2, 2, 3))
-    for hidden, copies in ((64, 1), (8, 0)):
+    for hidden, count in ((64, 1), (65, 2), (8, 0)):
         fast = mg.jit(gradient)
         fast(LSTM(3, hidden, key=0, dtype="float64"), xs)
-        assert source_of(fast).count(NOTE) == copies
+        assert source_of(fast).count(NOTE) == count
+
+
+def test_loops_share_no_copy_of_a_matrix_whose_memory_is_used_again():
+    def loss(W, xs):
+        changed = mg.tanh(W)
+        first = mg.scan(lambda h, x: (mg.tanh(x + h @ changed), None), mg.zeros(xs.shape[1:], "float64"), xs)[0]
+        return mg.sum(mg.scan(lambda h, x: (mg.tanh(x + h @ changed), None), first, xs)[0] ** 2)
+
+    rng = np.random.default_rng(0)
+    W, xs = mg.parameter(rng.standard_normal((65, 65)) / 8), rng.standard_normal((STEPS + 1, 1, 65))
+    fast = mg.jit(mg.value_and_grad(loss))
+    for got, want in zip(fast(W, xs), mg.value_and_grad(loss)(W, xs), strict=True):
+        np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-9, atol=1e-12)
+    assert source_of(fast).count(NOTE) == 6  # two of them for each of the two backward loops
 
 
 def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
@@ -50,7 +67,7 @@ def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
 
     with_copy = work()
     assert NOTE in source_of(fast)
-    monkeypatch.setattr(control, "TRANSPOSED_FROM", 2**30)
+    monkeypatch.setattr(copies, "TRANSPOSED_FROM", 2**30)
     assert with_copy == work()
 
 

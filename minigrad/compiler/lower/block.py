@@ -36,6 +36,7 @@ class Block:
         self.lowering, self.graph, self.targets = lowering, graph, targets
         self.values: dict[Node, Any] = {**lowering.constants, **params}
         self.owned: dict[Node, list[Stored]] = {}
+        self.copied: dict[tuple[Stored, L.Expr], Stored] = {}  # the copies that loops made of matrices, and when they did
         self.wholes: dict[Node, Stored] = {}  # the memory of concatenations
         self.replaced: set[Node] = set()  # the params whose memory may be written: carries that a step changes in a few places
         self.renewed: set[Node] = set()  # values stored in the memory of a param, which nothing reads later

@@ -6,22 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from ...control.scan import split
-from ...graph.dims import Dim
+from ...graph.dims import Dim, Extent
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType
 from ...primitives import linalg, movement
 from ...primitives.rows import add_at
 from .. import loop_ir as L
-from ..llvm.gemm import DOT_ROWS
 from .batch import batch_of, row_work
 from .block import Block
+from .copies import Copies
 from .schedule import Cluster, is_movement, is_pointwise, schedule, sources
-from .state import Inline, Note, Rows, nest
+from .state import Inline, Note, Rows
 from .storage import Stored, extent
 
-STEPS = 8  # a loop of more steps copies transposed matrices before it starts
-TRANSPOSED_FROM = 2**12  # a matrix of fewer elements is not copied
 NESTED_WORK = 2**12  # multiplications in a step for one row: a loop of less inside another loop is not shared
 
 
@@ -104,7 +102,7 @@ class Loop:
         inside = block.loop is not None and block.lowering.rows is None and row_work(self.body) >= NESTED_WORK
         self.shared = block.shares or inside
         self.batch = batch_of(node) if self.shared else None
-        self.copied: dict[Stored, Stored] = {}
+        self.matrices = Copies(block, node, self.length)
 
     def lower(self) -> None:
         block = self.block
@@ -136,10 +134,7 @@ class Loop:
             inner.copy(target, self.targets[y].load if y in self.targets else inline(inner, y), Note(y))
         for target, source in self.late:
             inner.copy(target, source.load, "")
-        for view, copy in self.copied.items():
-            loops, here = block.loops(copy.shape)
-            body = [L.Store(copy.buffer, copy.at(here), view.load(here), note="in the order it is read")]
-            block.out.append(L.If(self.pays_to_copy, nest(loops, body)))
+        self.matrices.make()
         loop = L.For(self.t, extent(self.length), tuple(inner.out), reverse=self.reverse, note=Note(self.node))
         if rows is None:
             block.separate(loop)
@@ -185,29 +180,11 @@ class Loop:
         self.block.values[output] = self.block.targets[output]
         return self.block.targets[output]
 
-    @property
-    def pays_to_copy(self) -> L.Expr:
-        """Whether copies of transposed matrices are faster: the condition is that the loop has many rows and steps."""
-        assert self.batch is not None
-        rows, steps = L.FromIndex(extent(Dim.of(self.batch)), "int64"), L.FromIndex(extent(self.length), "int64")
-        return L.Binary("and", L.Compare("gt", rows, L.Const("int64", DOT_ROWS)), L.Compare("gt", steps, L.Const("int64", STEPS)))
-
-    def transposed_copy(self, arg: Node, view: Stored) -> tuple[Stored, L.Expr] | None:
-        """The transposed copy, made before the loop, of a matrix that is the same at each step; and the condition for making it.
-
-        None if the matrix is small, not transposed, or not a constant of the loop."""
-        source = arg
-        while is_movement(source):
-            source = source.args[0]
-        shape = view.shape
-        if self.batch is None or source not in self.params.constants or not all(isinstance(n, int) for n in shape):
-            return None
-        if len(shape) != 2 or view.strides[0] != L.Literal(1) or view.strides[1] == L.Literal(1) or shape[0] * shape[1] < TRANSPOSED_FROM:
-            return None
-        if view not in self.copied:
-            self.copied[view] = self.block.lowering.pool.new(arg.type)
-            self.block.owned.setdefault(self.node, []).append(self.copied[view])
-        return self.copied[view], self.pays_to_copy
+    def copies_of(self, arg: Node, view: Stored, rows: Extent) -> list[tuple[Stored, L.Expr]]:
+        """The copies of a matrix in which a product of so many rows may read it; none if it is not the same at each step."""
+        while is_movement(arg):
+            arg = arg.args[0]
+        return self.matrices.of(view, rows) if arg in self.params.constants else []
 
     def slice_of(self, arg: Node) -> Any:
         whole = self.block.view(arg)

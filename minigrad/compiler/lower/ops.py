@@ -36,7 +36,7 @@ def matmul(block: Block, node: Node) -> None:
     m, n, k = extent(z.shape[-2]), extent(z.shape[-1]), extent(x.shape[-1])
     whole = (L.Literal(0), n)
     loops, batch = block.loops(z.shape[:-2])
-    transposed = block.loop.transposed_copy(node.args[1], y) if block.loop is not None else None
+    copies = block.loop.copies_of(node.args[1], y, z.shape[-2]) if block.loop is not None else []
 
     def product(rows: Span, columns: Span = whole) -> list[L.Stmt]:
         def gemm(y: Stored) -> L.Gemm:
@@ -44,10 +44,10 @@ def matmul(block: Block, node: Node) -> None:
             a, b, c = (L.View(v.buffer, v.at((*batch, *i)), *v.strides[-2:]) for v, i in zip((x, y, z), first, strict=True))
             return L.Gemm(rows[1] - rows[0], columns[1] - columns[0], k, a, b, c, m, n, note=Note(node))
 
-        if transposed is None:
-            return [gemm(y)]
-        copy, pays = transposed
-        return [L.If(pays, (gemm(copy),), (gemm(y),))]
+        found: L.Stmt = gemm(y)
+        for copy, pays in copies:
+            found = L.If(pays, (gemm(copy),), (found,))
+        return [found]
 
     some = block.lowering.rows
     if loops:

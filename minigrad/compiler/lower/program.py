@@ -45,7 +45,7 @@ class Lowered:
 def lower(graph: Graph, name: str = "program", split: bool = True) -> Lowered:
     """Lower a graph. Without `split` no statement is shared between threads. Raises Unsupported for an operation without a rule."""
     lowering = Lowering(LOWER)
-    inputs: list[L.Buffer] = []
+    inputs = lowering.arguments
 
     def argument(node: Node) -> Stored:
         found = _array(f"x{len(inputs)}", node)

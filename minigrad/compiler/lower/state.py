@@ -51,6 +51,7 @@ class Lowering:
 
     rules: Mapping[str, Callable[[Any, Node], None]]  # the lowering rules of operations outside clusters, by name
     pool: Pool = field(default_factory=Pool)
+    arguments: list[L.Buffer] = field(default_factory=list)  # they are only read
     numbers: Iterator[int] = field(default_factory=itertools.count)
     checks: list[tuple[Node, L.Index]] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
