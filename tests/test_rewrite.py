@@ -226,6 +226,12 @@ def test_a_loop_that_takes_rows_of_its_matrix_keeps_the_rows_together() -> None:
     assert by_columns(graph) is graph
 
 
+def test_a_loop_whose_matrices_of_all_steps_are_results_keeps_them_as_they_are() -> None:
+    """To transpose them all takes as long as the loop gains: so in the two programs of a function and its gradient."""
+    graph = mg.trace(lambda M, xs: mg.scan(lambda M, x: (mg.tanh(M * x), M), M, xs), RNG.standard_normal((2, 16, 3)), np.ones(4))
+    assert by_columns(graph) is graph
+
+
 def test_matrices_kept_transposed_are_right_at_sizes_that_coincide_with_theirs() -> None:
     fast, M = mg.jit(mg.value_and_grad(recalled)), mg.parameter(RNG.standard_normal((16, 3)))
     for steps, batch in ((4, 2), (3, 16), (16, 3), (1, 1)):

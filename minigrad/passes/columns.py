@@ -20,7 +20,11 @@ Shapes = set[tuple[Any, ...]]
 
 def by_columns(graph: Graph) -> Graph:
     """Matrices that a loop carries are kept transposed where their rows fill no vectors, but their columns do."""
-    return replace_loops(graph, _by_columns) if any(n.op is SCAN and _shapes(n) for n in graph.nodes) else graph
+    shapes = {shape for n in graph.nodes if n.op is SCAN for shape in _shapes(n)}
+    given = [n.type for n in (*graph.params, *graph.outputs) if isinstance(n.type, TensorType)]
+    if not shapes or any(t.ndim == 4 and t.shape[2:] in shapes for t in given):  # all steps' matrices would be copied: what loops gain
+        return graph
+    return replace_loops(graph, _by_columns)
 
 
 def _shapes(loop: Node) -> Shapes:
