@@ -81,14 +81,12 @@ def _turned(node: Node, args: tuple[Node, ...], shapes: Shapes) -> Node:
 
 def _swap(node: Node) -> Node:
     """The node with its last two axes exchanged."""
-    shape = node.type.shape
-    axes = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
-    if node.op is movement.permute and node.attrs["axes"] == axes:
+    if node.op is movement.permute and node.attrs["axes"] == linalg.swapped(node.type.ndim):
         return node.args[0]
     number = behind_broadcast(node)
     if number is not node and all(map(is_one, number.type.shape)):
         return movement.broadcast(Tensor(number), shape=_swapped_type(node.type).shape).node
-    return movement.permute(Tensor(node), axes=axes).node
+    return linalg.swap(Tensor(node)).node
 
 
 def _swapped_type(t: TensorType) -> TensorType:

@@ -124,7 +124,7 @@ def transpose_products(graph: Graph) -> Graph:
 
     def is_product_read_transposed(node: Node) -> bool:
         found = node.op is movement.permute and node.args[0].op is linalg.matmul and readers[node.args[0]] == 1
-        return found and node.attrs["axes"] == _last_two_swapped(node.type.ndim)
+        return found and node.attrs["axes"] == linalg.swapped(node.type.ndim)
 
     def construct(node: Node, args: tuple[Node, ...]) -> Node:
         if not is_product_read_transposed(node):
@@ -149,7 +149,3 @@ def _outer_product(node: Node, args: Sequence[Tensor]) -> Any:
     if not _has_one_term(node):
         return None
     return elementwise.mul(*(expand(x, node.type.shape) for x in args))
-
-
-def _last_two_swapped(n: int) -> tuple[int, ...]:
-    return (*range(n - 2), n - 1, n - 2)

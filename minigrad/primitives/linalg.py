@@ -17,10 +17,14 @@ from .rules import each, repeat
 BLOCK = 1024  # the number of terms of a block of a long sum
 
 
+def swapped(n: int) -> tuple[int, ...]:
+    """The axes of a tensor with n axes, the last two exchanged."""
+    return (*range(n - 2), n - 1, n - 2)
+
+
 def swap(x: Tensor) -> Tensor:
     """The last two axes exchanged."""
-    n = x.ndim
-    return permute(x, axes=(*range(n - 2), n - 1, n - 2))
+    return permute(x, axes=swapped(x.ndim))
 
 
 def require_inner(x: TensorType, y: TensorType) -> None:

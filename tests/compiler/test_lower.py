@@ -55,6 +55,18 @@ def test_loops_share_no_copy_of_a_matrix_whose_memory_is_used_again():
     assert source_of(fast).count(NOTE) == 6  # two of them for each of the two backward loops
 
 
+@pytest.mark.parametrize("matrix", [lambda xs: mg.broadcast_to(mg.arange(33, dtype="float64"), (33, 33)), lambda xs: xs[:0]])
+def test_a_matrix_that_is_not_stored_before_the_loop_or_has_no_elements_is_not_copied(matrix):
+    def f(xs):
+        W = matrix(xs)
+        return mg.scan(lambda h, x: (mg.tanh(x + h[: W.shape[0]] @ W / 99), None), mg.zeros(xs.shape[1], "float64"), xs)[0]
+
+    xs = np.random.default_rng(0).standard_normal((STEPS + 1, 33))
+    fast = mg.jit(f)
+    np.testing.assert_allclose(fast(xs).numpy(), f(xs).numpy(), rtol=1e-12)
+    assert NOTE not in source_of(fast)
+
+
 def test_a_product_that_reads_a_matrix_or_its_copy_is_counted_once(monkeypatch):
     """What is divided between threads does the one or the other."""
     fast = mg.jit(gradient)

@@ -209,7 +209,8 @@ class Block:
                 continue
             var, rows = self.lowering.loop_var(), self.lowering.rows
             some = axis == 0 and rows is not None and symbol_of(n) == rows.batch
-            made.append(Range(var, rows.high - rows.low, rows.low) if some and rows else Range(var, extent(n)))
+            whole = Range(var, extent(n))
+            made.append(whole.part(rows.low, rows.high - rows.low) if some and rows else whole)
             indices.append(var)
         return made, tuple(indices)
 

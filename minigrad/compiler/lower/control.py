@@ -181,10 +181,11 @@ class Loop:
         return self.block.targets[output]
 
     def copies_of(self, arg: Node, view: Stored, rows: Extent) -> list[tuple[Stored, L.Expr]]:
-        """The copies of a matrix in which a product of so many rows may read it; none if it is not the same at each step."""
+        """The copies of a matrix in which a product of so many rows may read it; none if it is not stored before the loop."""
         while is_movement(arg):
             arg = arg.args[0]
-        return self.matrices.of(view, rows) if arg in self.params.constants else []
+        before = arg in self.params.constants and isinstance(self.params_at[arg], Stored)
+        return self.matrices.of(view, rows) if before else []
 
     def slice_of(self, arg: Node) -> Any:
         whole = self.block.view(arg)

@@ -35,7 +35,7 @@ class Copies:
 
         Many rows read a transposed matrix by rows. Few rows read one whose rows begin on cache lines: a load then touches one line."""
         size = product(view.shape)
-        if len(view.shape) != 2 or not isinstance(size, int):
+        if len(view.shape) != 2 or not isinstance(size, int) or size == 0:  # an empty matrix may have a run-time size
             return []
         found: list[tuple[Stored, L.Expr]] = []
         long = _compared("gt", self.steps, STEPS)

@@ -86,7 +86,7 @@ class Main(Block):
             return
 
         def part(low: L.Index, high: L.Index) -> Sequence[L.Stmt]:
-            return build([Range(r.var, high - low, low, r.reverse) if r is divided else r for r in loops])
+            return build([r.part(low, high - low) if r is divided else r for r in loops])
 
         self.share(divided.extent, part)
 

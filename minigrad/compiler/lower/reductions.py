@@ -129,7 +129,7 @@ class Nest:
 
     def shift(self, node: Node, shift: Shift, name: str) -> None:
         """Add the statements of a shift, whose element is that of its value some iterations before, at first one of the edge."""
-        block, dtype, axis = self.block, str(node.type.dtype), node.attrs["axis"]
+        block, dtype, axis = self.block, name_of(node.type.dtype), node.attrs["axis"]
         kept = [L.Read(block.lowering.name("a"), dtype) for _ in range(shift.by)]
         for k, register in enumerate(kept):
             at = list(block.full(node, self.here))
@@ -153,7 +153,7 @@ class Nest:
         else:
             before = L.minimum(self.shifted, part.start)
             start = part.start - before
-        return nest([replace(part, extent=before, start=start)], [s for s in self.body if not isinstance(s, L.Store)])
+        return nest([part.part(start, before)], [s for s in self.body if not isinstance(s, L.Store)])
 
     # ---- the whole nest
 
@@ -176,7 +176,7 @@ class Nest:
         n, start, number = loops[at].extent, loops[at].start, self.block.lowering.loop_var()
         whole = isinstance(n, L.Literal) and n.value % size == 0
         length = L.Literal(size) if whole else L.minimum(L.Literal(size), n - number * size)
-        inside = [Range(var, length, number * size + start), *loops[at + 1 :]]
+        inside = [loops[at].part(number * size + start, length), *loops[at + 1 :]]
         results = [r for r in loops[at + 1 :] if r.var in {k.var for k in self.kept}]
         block = [*self.opening, *nest(inside, self.body), *nest(results, self.closing)]
         return nest([*loops[:at], Range(number, (n + (size - 1)) // size)], block)

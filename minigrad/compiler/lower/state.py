@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Range:
     extent: L.Index
     start: L.IndexLike = 0
     reverse: bool = False
+
+    def part(self, start: L.IndexLike, extent: L.Index) -> Range:
+        """Some iterations of the loop, in its direction."""
+        return replace(self, start=start, extent=extent)
 
 
 @dataclass(frozen=True)

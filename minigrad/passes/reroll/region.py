@@ -125,7 +125,7 @@ class Region:
         self.before = self.after = 0  # steps that were found at the ends
         self._number(earlier_lanes)
         if self._is_map():
-            raise NoLoop(self.reference[0], "it is elementwise work on separate arrays, and no step needs another one")
+            raise NoLoop(self.reference[0], "it is elementwise work on separate arrays, and nothing accumulates from step to step")
         self._derive()
 
     def _view(self, lane: int) -> View:
