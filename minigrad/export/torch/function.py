@@ -173,7 +173,6 @@ class Wrapped(torch.nn.Module):
         leaves, self._structure = tree.flatten(model)
         self._names = io.names(self._structure)
         self._function = Function(f)
-        self._latest: Any = None, None  # the tree of the latest arguments and the orders of its dicts; the tree of these after the model
         trained = tree.trained(self._structure)
         self._learned = [t and isinstance(leaf, Tensor) and leaf.type.is_float for t, leaf in zip(trained, leaves, strict=True)]
         for name, leaf, is_learned in zip(self._names, leaves, self._learned, strict=True):
@@ -190,11 +189,9 @@ class Wrapped(torch.nn.Module):
     @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        given = in_tree, tree.orders(in_tree)
-        known, whole = self._latest
-        if given != known:
-            whole = tree.flatten(((tree.unflatten(self._structure, self._names), *args), kwargs))[1]
-            self._latest = given, whole
+        positional, named = in_tree.children
+        children = self._structure, *positional.children
+        whole = in_tree._replace(children=(positional._replace(keys=tuple(range(len(children))), children=children), named))
         return self._function.of_leaves([*map(self._leaf, self._names), *leaves], whole)
 
     def _leaf(self, name: str) -> torch.Tensor:
