@@ -191,7 +191,7 @@ class Wrapped(torch.nn.Module):
         leaves, in_tree = tree.flatten((args, kwargs))
         positional, named = in_tree.children
         children = self._structure, *positional.children
-        whole = in_tree._replace(children=(positional._replace(keys=tuple(range(len(children))), children=children), named))
+        whole = tree.TreeDef(tuple, in_tree.keys, (tree.TreeDef(tuple, tuple(range(len(children))), children), named))
         return self._function.of_leaves([*map(self._leaf, self._names), *leaves], whole)
 
     def _leaf(self, name: str) -> torch.Tensor:
