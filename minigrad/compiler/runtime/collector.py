@@ -9,9 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collecting_later() -> Iterator[None]:
-    """No garbage collection inside. Graphs and loops are many objects that stay, and collections would look at all of them again.
-
-    After it they are young objects: old ones, as `gc.freeze` makes them, would be garbage for long once the program is dropped."""
+    """No garbage collection inside. Graphs and loops are many objects, and collections would look at all of them again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
