@@ -178,11 +178,11 @@ class Specialization:
         return accounts(executable, (*arrays, *executable.lowered.constants, *self.memory()), self.numbers, threads)
 
     def allocator(self, count: int | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
-        """Gives memory for the first results, which is never used again."""
+        """Gives memory for the first results, and keeps none of it."""
         return allocator(self.types[:count])
 
     def keep_none(self) -> None:
-        """Let go of the small arrays that later results would use again."""
+        """Let go of the arrays that later results would use again."""
         self.spare[:] = [None] * (2 * len(self.types))  # in place, while another thread may be in a call
 
     def run(self, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

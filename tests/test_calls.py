@@ -290,6 +290,23 @@ def test_a_compiled_function_keeps_no_argument_and_no_result() -> None:
     assert [ref() for ref in alive] == [None] * len(alive)
 
 
+def test_a_compiled_function_that_is_dropped_is_young_garbage() -> None:
+    before = gc.get_threshold()
+    gc.unfreeze()  # as where no tests run
+    gc.collect()
+    gc.set_threshold(0)
+    try:
+        fast = mg.jit(lambda x: x * 2 + 1)
+        fast(np.ones(2, "float32"))
+        dropped = weakref.ref(fast)
+        del fast
+        gc.collect(0)
+        assert dropped() is None
+    finally:
+        gc.set_threshold(*before)
+        gc.freeze()
+
+
 def test_threads_call_one_function_with_different_arguments() -> None:
     fast, wrong = mg.jit(lambda x: tree.map(lambda v: v * 2, x)), []
 

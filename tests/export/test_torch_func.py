@@ -65,3 +65,10 @@ def test_a_transformation_gives_what_it_gives_of_pytorchs(name: str) -> None:
         found, expected = (found,), (expected,)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_a_dict_in_another_order_is_another_argument() -> None:
+    f = mg.export.torch.function(lambda given: mg.sum(next(iter(given.values())) * 2))
+    for given in ({"x": W[0], "y": W[1]}, {"y": W[1], "x": W[0]}):
+        found = func.grad(f)(given)
+        assert [float(found[name].sum()) for name in given] == [6, 0]

@@ -220,3 +220,27 @@ def test_without_pytorch_the_error_says_what_to_install(monkeypatch: pytest.Monk
             load()
     with pytest.raises(AttributeError, match="no attribute 'caffe'"):
         mg.export.__getattr__("caffe")
+
+
+class Difference(mg.Module):
+    """A model that goes through the values of a dict."""
+
+    def __init__(self) -> None:
+        self.w = mg.parameter(np.full(3, 2.0))
+
+    def __call__(self, given: Any) -> Any:
+        x, y = given.values()
+        return self.w * x - y
+
+
+def test_a_dict_in_another_order_is_another_argument() -> None:
+    module, x, y = mg.export.torch.module(Difference()), XS[0, 0], XS[1, 0]
+    for _ in range(2):
+        for given in ({"x": x, "y": y}, {"y": y, "x": x}):
+            first, second = given.values()
+            torch.testing.assert_close(module(given), 2 * first - second)
+
+
+def test_a_packed_sequence_is_refused_by_name(wrapped: Any) -> None:
+    with pytest.raises(MinigradError, match="takes no PackedSequence"):
+        wrapped(torch.nn.utils.rnn.pack_sequence([XS[:, 0]]))

@@ -74,7 +74,8 @@ class Executable:
         """Keep working memory for a later call."""
         self.arenas.setdefault(numbers, []).append(arena)
         if len(self.arenas) > KEPT_ARENAS:
-            self.arenas.pop(next(iter(self.arenas)))
+            oldest, *_ = self.arenas  # at once: another thread may change them
+            self.arenas.pop(oldest, None)
 
     def call(self, arrays: tuple[np.ndarray, ...], numbers: tuple[int, ...], arena: np.ndarray) -> MinigradError | None:
         """Run on the graph's params, constants and outputs. Returns the error of a failed check; no thread writes after the return."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,51 +16,66 @@ from ...graph.types import FLOAT, WIDE
 from ...primitives.elementwise import _sigmoid
 from ..llvm.entry import ARRAY_DATA
 from .builtin import BYTES, TYPE, Body
-from .memory import TUPLE_ITEMS, address
+from .memory import TUPLE_ITEMS
 from .objects import AXES, DTYPE, FLAGS, LENGTHS, ORDERLY
 
 FEW = 512  # elements, from two on: NumPy takes steps of 0 for one
 # Offsets by NumPy's C interface, in a function: the numbers of arguments and results, the loops, what is given to each of them, and how
 # many there are.
 NIN, NOUT, LOOPS, GIVEN, KNOWN = (object.__basicsize__ + n for n in (0, 4, 16, 24, 32))
-# Where the arguments of a loop are: at operands, the result, memory for what is between, and the numbers 0, 1 and −1.
-X, Y, RESULT, A, B, C, ZERO, ONE, MINUS, SLOTS = range(10)
+# Where the arguments of a loop are: operands, the result, memory for what is between, and numbers.
+X, RESULT, BETWEEN, NUMBERS, SLOTS = 0, 2, 3, 8, 11
+MOST_BETWEEN, MOST_NUMBERS = NUMBERS - BETWEEN, SLOTS - NUMBERS
 
-NUMBERS = {d: [np.array(n, d) for n in (0, 1, -1)] for d in (FLOAT, WIDE)}
+Step = tuple[np.ufunc, tuple[Any, ...]]  # a function, its arguments and its result
 
-Step = tuple[np.ufunc, tuple[int, ...]]  # a function, and the places of its arguments and its result
-CHAINS: dict[Any, list[Step]] = {  # of rules in Python
-    _sigmoid: [
-        (np.minimum, (X, ZERO, A)), (np.exp, (A, B)), (np.copysign, (X, MINUS, A)), (np.exp, (A, C)), (np.add, (ONE, C, A)),
-        (np.divide, (B, A, RESULT)),
-    ],
-}  # fmt: skip
+
+class Noted(np.lib.mixins.NDArrayOperatorsMixin):
+    """What stands for an array in a rule, and notes the functions that the rule calls."""
+
+    def __init__(self, dtype: np.dtype, steps: list[Step]):
+        self.dtype, self.steps = dtype, steps
+
+    def __array_ufunc__(self, f: np.ufunc, method: str, *values: Any) -> Noted:
+        made = Noted(self.dtype, self.steps)
+        self.steps.append((f, (*values, made)))
+        return made
 
 
 def objects() -> tuple[Any, ...]:
     """What `looped` takes: the table, dtypes, and memory for what is between loops. No other thread runs Python while it is in use."""
-    return table(), FLOAT, WIDE, np.empty((3, FEW), WIDE)
+    return table(), FLOAT, WIDE, np.empty((MOST_BETWEEN, FEW), WIDE)
 
 
 def table() -> dict[Any, tuple[bytes, bytes]]:
     """For the rule of an operation its loops: words for float32, and for float64."""
     functions = {f for f in vars(np).values() if isinstance(f, np.ufunc) and f.signature is None and f.nout == 1 and f.nin <= 2}
-    chains: dict[Any, list[Step]] = {f: [(f, (X, RESULT) if f.nin == 1 else (X, Y, RESULT))] for f in functions}
-    chains |= CHAINS
-    found = {rule: (_words(steps, FLOAT), _words(steps, WIDE)) for rule, steps in chains.items()}
+    rules: list[Callable[..., Any]] = [*functions, _sigmoid]
+    found = {rule: (_words(rule, FLOAT), _words(rule, WIDE)) for rule in rules}
     return {rule: (x, y) for rule, (x, y) in found.items() if x is not None and y is not None}
 
 
-def _words(steps: Sequence[Step], dtype: np.dtype) -> bytes | None:
-    """The number of operands and of steps, the addresses of the three numbers, then of each step its loop, what is given to it and three
+def _words(rule: Callable[..., Any], dtype: np.dtype) -> bytes | None:
+    """The numbers of operands and of steps, the numbers that the rule takes, then of each step its loop, what is given to it and three
     places. None where there is no such loop."""
-    words = [1 + any(Y in places for _, places in steps), len(steps), *map(address, NUMBERS[dtype])]
-    for f, places in steps:
-        loop = loop_of(f, dtype)
+    steps: list[Step] = []
+    operands = [Noted(dtype, steps) for _ in range(getattr(rule, "nin", 1))]
+    result = rule(*operands)
+    places = {id(x): X + i for i, x in enumerate(operands)} | {id(values[-1]): BETWEEN + i for i, (_, values) in enumerate(steps)}
+    places[id(result)] = RESULT
+    numbers = {id(v): v for _, values in steps for v in values if id(v) not in places}
+    assert result is steps[-1][1][-1], f"{rule} calls more than NumPy's elementwise functions"
+    assert len(steps) <= 1 + MOST_BETWEEN
+    assert len(numbers) <= MOST_NUMBERS
+    places |= {n: NUMBERS + i for i, n in enumerate(numbers)}
+    held = b"".join(np.asarray(n, dtype).tobytes().ljust(8, b"\0") for n in numbers.values()).ljust(8 * MOST_NUMBERS, b"\0")
+    words: list[int] = []
+    for f, values in steps:
+        loop, at = loop_of(f, dtype), [places[id(v)] for v in values]
         if loop is None:
             return None
-        words += [*loop, *places, *places[: 3 - len(places)]]
-    return struct.pack(f"{len(words)}q", *words)
+        words += [*loop, *at, *at[: 3 - len(at)]]
+    return struct.pack("2q", len(operands), len(steps)) + held + struct.pack(f"{len(words)}q", *words)
 
 
 def loop_of(f: np.ufunc, dtype: np.dtype) -> tuple[int, int] | None:
@@ -119,13 +134,13 @@ def looped(body: Body, rule: str, values: str, count: str, attrs: str, array_typ
     operands = [("ptr", array_type), ("ptr", dtype), ("i32", axes), ("ptr", lengths), ("ptr", "null"), ("ptr", "null"), ("i32", "0")]
     made = body.made("mg_new_array", *operands, ("ptr", "null"))
     memory = body.load(between, ARRAY_DATA)
-    places = {RESULT: body.load(made, ARRAY_DATA)} | {s: body.at(memory, WIDE.itemsize * FEW * i) for i, s in enumerate((A, B, C))}
-    for slot, place in (places | {s: body.load(words, BYTES + 8 * (2 + i)) for i, s in enumerate((ZERO, ONE, MINUS))}).items():
+    places = {RESULT: body.load(made, ARRAY_DATA)} | {BETWEEN + i: body.at(memory, WIDE.itemsize * FEW * i) for i in range(MOST_BETWEEN)}
+    for slot, place in (places | {NUMBERS + i: body.at(words, BYTES + 8 * (2 + i)) for i in range(MOST_NUMBERS)}).items():
         body.set(body.place(slots, slot), place)
-    for slot in (X, Y, RESULT, A, B, C):
+    for slot in range(NUMBERS):  # a number has a stride of 0
         body.set(body.place(strides, slot, "i64"), itemsize, "i64")
     with body.loop(word(words, 1), "step") as i:
-        step = body.place(body.at(words, BYTES + 8 * 5), body.emit(f"mul i64 {i}, 5"), "i64")
+        step = body.place(body.at(words, BYTES + 8 * (2 + MOST_NUMBERS)), body.emit(f"mul i64 {i}, 5"), "i64")
         loop, own = body.get(step), body.get(body.place(step, 1))
         for n in range(3):
             of = body.get(body.place(step, 2 + n, "i64"), "i64")

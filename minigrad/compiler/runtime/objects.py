@@ -136,8 +136,9 @@ def _fit(body: Body, array: str, record: str) -> str:
 def allocator(entries: Sequence[Entry], spare: list[Any] | None = None) -> Callable[[], tuple[np.ndarray, ...]]:
     """A function that gives memory for arrays of these shapes and dtypes.
 
-    `spare` has two places for each array. The function keeps its latest arrays there, but for large ones where they are large together, and
-    gives the older one again where nobody else holds it and it is as it was made. All else is new, or from the pool."""
+    `spare` has two places for each array, where the function keeps the latest two; large ones only where all of a call have at most
+    SPARE_AT_MOST bytes. It gives the older one again where nobody else holds it and it is as it was made. All else is new, or from the
+    pool."""
     few = sum(math.prod(shape) * dtype.itemsize for shape, dtype in entries) <= SPARE_AT_MOST
     table = []
     for shape, dtype in entries:

@@ -50,7 +50,8 @@ class OpenMP:
         return call[CODE], call[-1]
 
 
-current: ContextVar[OpenMP | None] = ContextVar("openmp", default=None)  # whose threads do the work, instead of our workers
+# Whose threads do the work, instead of our workers. A long call runs in a thread of its own, which has none.
+current: ContextVar[OpenMP | None] = ContextVar("openmp", default=None)
 
 
 def _address(function: Any) -> int:

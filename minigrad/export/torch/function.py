@@ -46,13 +46,13 @@ class Function:
 
     @torch.compiler.disable
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if PackedSequence in map(type, (*args, *kwargs.values())):
-            fix = "Give pad_packed_sequence(xs)[0], and a mask of the steps that count where the model takes one"
-            raise dtype_error(self.__name__, "takes no PackedSequence", fix)
         return self.of_leaves(*tree.flatten((args, kwargs)))
 
     def of_leaves(self, leaves: list[Any], in_tree: tree.TreeDef) -> Any:
         """The results for the leaves of (args, kwargs)."""
+        if any(argument.kind is PackedSequence for given in in_tree.children for argument in given.children):
+            fix = "Give pad_packed_sequence(xs)[0], and a mask of the steps that count where the model takes one"
+            raise dtype_error(self.__name__, "takes no PackedSequence", fix)
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         transformed.require_plain(self.__name__, tensors)
         if transformed.is_transformed(tensors):
@@ -96,7 +96,7 @@ class Function:
 
     def flat(self, in_tree: tree.TreeDef) -> Function:
         """The function of the leaves of its arguments, for torch.func."""
-        return self._made(("flat", in_tree), lambda: Flat(self.pairs.function, in_tree))
+        return self._made(("flat", in_tree, tree.orders(in_tree)), lambda: Flat(self.pairs.function, in_tree))
 
     def derived(self, rule: Callable[..., Any], places: tuple[int, ...]) -> Function:
         """The gradient or the tangent of a flat function at these places among its leaves."""
@@ -173,7 +173,6 @@ class Wrapped(torch.nn.Module):
         leaves, self._structure = tree.flatten(model)
         self._names = io.names(self._structure)
         self._function = Function(f)
-        self._latest = tree.LEAF, tree.LEAF  # the tree of the latest arguments, and that of these after the model
         trained = tree.trained(self._structure)
         self._learned = [t and isinstance(leaf, Tensor) and leaf.type.is_float for t, leaf in zip(trained, leaves, strict=True)]
         for name, leaf, is_learned in zip(self._names, leaves, self._learned, strict=True):
@@ -190,10 +189,9 @@ class Wrapped(torch.nn.Module):
     @torch.compiler.disable
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
-        known, whole = self._latest
-        if in_tree != known:
-            whole = tree.flatten(((tree.unflatten(self._structure, self._names), *args), kwargs))[1]
-            self._latest = in_tree, whole
+        positional, named = in_tree.children
+        children = self._structure, *positional.children
+        whole = tree.TreeDef(tuple, in_tree.keys, (tree.TreeDef(tuple, tuple(range(len(children))), children), named))
         return self._function.of_leaves([*map(self._leaf, self._names), *leaves], whole)
 
     def _leaf(self, name: str) -> torch.Tensor:
