@@ -59,7 +59,10 @@ class Captured(NamedTuple):
     def read(self, f: Callable[..., Any]) -> list[Tensor] | None:
         """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
         the keys of a list or dict are others."""
-        if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+        try:
+            if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+                return None
+        except ValueError:  # keys that are tensors of several elements, and others than before
             return None
         found: list[Any] = [None] * len(self.types)
         for root in self.roots:
@@ -97,7 +100,7 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
     if found is not None:
         return found
     leaves, structure = tree.flatten(value)
-    return leaves if structure == root.structure and tree.orders(structure) == tree.orders(root.structure) else None
+    return leaves if tree.alike(structure, root.structure) else None
 
 
 def _at(f: Callable[..., Any], place: Place) -> Any:

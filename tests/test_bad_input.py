@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('None', lambda: mg.tensor(None), DTypeError, 'tensor: cannot make a tensor from None. Take bool, an integer, float32 or float64'),
     ('None op', lambda: X + None, DTypeError, 'add: cannot make a tensor from None. Take bool, an integer, float32 or float64'),
     ('dict', lambda: mg.tensor({"a": 1}), DTypeError, 'tensor: cannot make a tensor from a dict (it reads as dtype object). Take its leaves apart with mg.tree.map'),
+    ('ordered dict', lambda: mg.grad(lambda d: d["a"])(OrderedDict(a=1.0)), DTypeError, 'tensor: cannot make a tensor from a OrderedDict (it reads as dtype object). Make it a dict: other mappings are no trees'),
     ('dict op', lambda: X + {"a": 1}, DTypeError, 'add: cannot make a tensor from a dict (it reads as dtype object). Take its leaves apart with mg.tree.map'),
     ('str op', lambda: X + "a", DTypeError, "add: cannot make a tensor from the text 'a'. Take bool, an integer, float32 or float64"),
     ('function op', lambda: X * mg.sin, DTypeError, 'multiply: cannot make a tensor from a function (it reads as dtype object). Take bool, an integer, float32 or float64'),

@@ -96,7 +96,7 @@ class Function:
 
     def flat(self, in_tree: tree.TreeDef) -> Function:
         """The function of the leaves of its arguments, for torch.func."""
-        return self._made(("flat", in_tree), lambda: Flat(self.pairs.function, in_tree))
+        return self._made(("flat", in_tree, tree.orders(in_tree)), lambda: Flat(self.pairs.function, in_tree))
 
     def derived(self, rule: Callable[..., Any], places: tuple[int, ...]) -> Function:
         """The gradient or the tangent of a flat function at these places among its leaves."""
@@ -191,7 +191,7 @@ class Wrapped(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         leaves, in_tree = tree.flatten((args, kwargs))
         known, whole = self._latest
-        if in_tree != known:
+        if not tree.alike(in_tree, known):
             whole = tree.flatten(((tree.unflatten(self._structure, self._names), *args), kwargs))[1]
             self._latest = in_tree, whole
         return self._function.of_leaves([*map(self._leaf, self._names), *leaves], whole)
