@@ -315,7 +315,7 @@ def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
 
 
 def alike(a: TreeDef, b: TreeDef) -> bool:
-    """Whether two structures are equal and their dicts have one order. A program is for one: a function may go through the values of a dict."""
+    """Whether two structures are equal, and their dicts in one order. A program is for one order: a function may go through the values."""
     return a is b or (a == b and orders(a) == orders(b))
 
 
