@@ -29,8 +29,8 @@ from . import dims
 from .dims import Dim, Extent, Shape, hint, unify
 
 DTYPES = tuple(map(np.dtype, ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64"]))
-HALVES = frozenset((np.dtype("float16"), np.dtype(ml_dtypes.bfloat16)))  # for storage: moved, compared and cast, not computed with
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+HALVES = np.dtype("float16"), BFLOAT16  # for storage: moved, compared and cast, not computed with
 # NumPy has several objects of one dtype. Tensors have these, which are told apart by their identity.
 OWN = {d: d for d in (*DTYPES, *HALVES)}
 FLOAT = np.dtype("float32")
