@@ -30,7 +30,7 @@ Place = tuple[Callable[[Any], Any], ...]
 
 LIMIT = 20_000  # values that a search visits
 
-_LISTS = (list, tuple)
+_HOLDERS = (dict, list, tuple)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,10 @@ class Captured(NamedTuple):
     def read(self, f: Callable[..., Any]) -> list[Tensor] | None:
         """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
         the keys of a list or dict are others."""
-        if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+        try:
+            if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+                return None
+        except ValueError:  # keys that are tensors of several elements, and others than before
             return None
         found: list[Any] = [None] * len(self.types)
         for root in self.roots:
@@ -97,7 +100,7 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
     if found is not None:
         return found
     leaves, structure = tree.flatten(value)
-    return leaves if structure == root.structure and tree.orders(structure) == tree.orders(root.structure) else None
+    return leaves if tree.alike(structure, root.structure) else None
 
 
 def _at(f: Callable[..., Any], place: Place) -> Any:
@@ -113,15 +116,15 @@ def _at(f: Callable[..., Any], place: Place) -> Any:
 
 def _keys(holder: Any) -> Any:
     """The keys of a dict in their order, or the length of a list or tuple; None of anything else."""
-    return tuple(holder) if isinstance(holder, dict) else len(holder) if isinstance(holder, _LISTS) else None
+    return tuple(holder) if isinstance(holder, dict) else len(holder) if isinstance(holder, _HOLDERS) else None
 
 
 def find(f: Callable[..., Any], name: str, arguments: Sequence[Node], constants: Collection[Node]) -> Captured | None:
     """The places of these nodes; None if f takes nothing from outside. Raises GraphError, which names an argument that is nowhere."""
     numbers = {node: i for i, node in enumerate(arguments)}
     roots, missing, holders = [], set(arguments), {}
-    for place, value in reachable(f, also=(dict, *_LISTS)):
-        if isinstance(value, (dict, *_LISTS)) and not is_model(value):
+    for place, value in reachable(f, also=_HOLDERS):
+        if isinstance(value, _HOLDERS) and not is_model(value):
             holders[place] = _keys(value)
             continue
         leaves, structure = tree.flatten(value)
@@ -159,10 +162,10 @@ def reachable(f: Any, globals: bool = True, also: tuple[type, ...] = ()) -> Iter
     The functions and objects of the engine, of the standard library and of installed packages are entered for what they wrap alone.
     """
     queue: deque[tuple[Place, Any, frozenset[str], tuple[int, ...]]] = deque([((), f, frozenset(), ())])
-    home, left = str(getattr(f, "__module__", "")).split(".")[0], LIMIT
+    home, left, wanted = str(getattr(f, "__module__", "")).split(".")[0], LIMIT, (Tensor, *also)
     while queue:
         place, value, names, above = queue.popleft()
-        if isinstance(value, (Tensor, *also)) or is_model(value):
+        if isinstance(value, wanted) or is_model(value):
             yield place, value
         if isinstance(value, FunctionType):
             names = _names(value.__code__)

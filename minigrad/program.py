@@ -113,17 +113,15 @@ class Structure:
 
     def __init__(self, treedef: tree.TreeDef, numbers: tuple[tuple[int, type[Tensor]], ...]):
         self.treedef, self.numbers = treedef, numbers
-        self.orders = tree.orders(treedef)
         self.hash = hash((treedef, numbers))
 
     def __hash__(self) -> int:
         return self.hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Structure) and self._compared() == other._compared())
-
-    def _compared(self) -> tuple[Any, ...]:
-        return self.treedef, self.numbers, self.orders
+        if not isinstance(other, Structure):
+            return NotImplemented
+        return self is other or (self.numbers == other.numbers and tree.alike(self.treedef, other.treedef))
 
     def leaves(self, arguments: Any) -> list[Any] | None:
         """The leaves of arguments of this structure; None if it may be another one."""

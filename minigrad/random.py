@@ -82,7 +82,7 @@ def normal(key: Tensor, shape: Shape = (), dtype: Any = FLOAT) -> Tensor:
 
 def bernoulli(key: Tensor, p: float | Tensor = 0.5, shape: Shape = ()) -> Tensor:
     """True with probability p. Raises SettingError for a number that is none."""
-    if isinstance(p, (int, float)) and not 0 <= p <= 1:
+    if isinstance(p, (int, float, np.generic)) and not 0 <= p <= 1:
         raise setting_error("random.bernoulli", f"needs a probability from 0 to 1, got {p}")
     return ops.less(uniform(key, shape), p)
 

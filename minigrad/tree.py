@@ -314,10 +314,20 @@ def spread(what: str, prefix: Any, treedef: TreeDef) -> list[Any]:
     return list(treedef.untied([v for p, child in zip(children, treedef.children, strict=True) for v in spread(what, p, child)]))
 
 
+def alike(a: TreeDef, b: TreeDef) -> bool:
+    """Whether two structures are equal, and their dicts in one order. A program is for one order: a function may go through the values."""
+    return a is b or (a == b and orders(a) == orders(b))
+
+
 def orders(treedef: TreeDef) -> tuple[tuple[Any, ...], ...]:
-    """The order of the keys of each dict. A program is for one order: a function may go through the values of a dict."""
-    own = (treedef.meta.order,) if treedef.kind is dict else ()
-    return (*own, *(order for child in treedef.children for order in orders(child)))
+    """The order of the keys of each dict, which equal structures give in the same order."""
+    found, todo = [], [treedef]
+    while todo:
+        one = todo.pop()
+        if one.kind is dict:
+            found.append(one.meta.order)
+        todo += [child for child in one.children if child.children]
+    return tuple(found)
 
 
 def difference(a: TreeDef, b: TreeDef) -> str:

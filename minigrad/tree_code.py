@@ -59,7 +59,7 @@ def _is_tied(treedef: TreeDef) -> bool:
 
 def _flattened(value: Any, treedef: TreeDef) -> list[Any] | None:
     leaves, found = tree.flatten(value)
-    return leaves if found == treedef and tree.orders(found) == tree.orders(treedef) else None
+    return leaves if tree.alike(found, treedef) else None
 
 
 def _is_named_tuple(kind: type) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('None', lambda: mg.tensor(None), DTypeError, 'tensor: cannot make a tensor from None. Take bool, an integer, float32 or float64'),
     ('None op', lambda: X + None, DTypeError, 'add: cannot make a tensor from None. Take bool, an integer, float32 or float64'),
     ('dict', lambda: mg.tensor({"a": 1}), DTypeError, 'tensor: cannot make a tensor from a dict (it reads as dtype object). Take its leaves apart with mg.tree.map'),
+    ('ordered dict', lambda: mg.grad(lambda d: d["a"])(OrderedDict(a=1.0)), DTypeError, 'tensor: cannot make a tensor from a OrderedDict (it reads as dtype object). Make it a dict: other mappings are no trees'),
     ('dict op', lambda: X + {"a": 1}, DTypeError, 'add: cannot make a tensor from a dict (it reads as dtype object). Take its leaves apart with mg.tree.map'),
     ('str op', lambda: X + "a", DTypeError, "add: cannot make a tensor from the text 'a'. Take bool, an integer, float32 or float64"),
     ('function op', lambda: X * mg.sin, DTypeError, 'multiply: cannot make a tensor from a function (it reads as dtype object). Take bool, an integer, float32 or float64'),
@@ -178,6 +180,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('cond of values', lambda: mg.cond(True, 1.0, 2.0), DTypeError, 'cond: takes a function, got 1.0'),
     ('while swapped', lambda: mg.while_loop(0.0, lambda c: c < 3, lambda c: c + 1), DTypeError, 'while_loop: takes a function, got 0.0'),
     ('zeros of two numbers', lambda: mg.zeros(2, 3), DTypeError, 'zeros: cannot make a tensor from dtype 3. Give the shape as one tuple'),
+    ('zeros of two integers of NumPy', lambda: mg.zeros(np.int64(2), np.int64(3)), DTypeError, 'zeros: cannot make a tensor from dtype 3. Give the shape as one tuple'),
     ('grad no args', lambda: mg.grad(lambda: 1)(), GraphError, 'grad: argnums=0, but there are 0 positional arguments. It differentiates with respect to those alone'),
     ('grad none', lambda: mg.grad(lambda x: None)(X), GraphError, 'grad: the function must return one scalar tensor, got NoneType. With has_aux=True it returns (loss, anything)'),
     ('grad str', lambda: mg.grad(lambda x: mg.sum(x))("a"), DTypeError, "tensor: cannot make a tensor from the text 'a'. Take bool, an integer, float32 or float64"),
@@ -256,6 +259,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('random shape', lambda: mg.random.normal(mg.random.key(0), (-1,)), ShapeError, 'random: lengths must not be negative, got (2, -1)'),
     ('random keys of split', lambda: mg.random.normal(mg.random.split(mg.random.key(0)), (2,)), ShapeError, 'random: takes one key, uint64(2), got uint64(2, 2). Unpack or index the keys of split, or use mg.vmap'),
     ('bernoulli above 1', lambda: mg.random.bernoulli(mg.random.key(0), 2.0), SettingError, 'random.bernoulli: needs a probability from 0 to 1, got 2.0'),
+    ('bernoulli above 1 of NumPy', lambda: mg.random.bernoulli(mg.random.key(0), np.float32(2)), SettingError, 'random.bernoulli: needs a probability from 0 to 1, got 2.0'),
     ('random int key', lambda: mg.random.normal(0, (2,)), DTypeError, 'random: takes a key first, got 0. Make one from a seed with mg.random.key(0)'),
     ('split n', lambda: mg.random.split(mg.random.key(0), -1), ShapeError, 'random: lengths must not be negative, got (-1, 2)'),
     ('tree', lambda: mg.tree.map(lambda a,b: a, {"a":1}, {"b":1}), GraphError, "tree.map: the trees differ in structure: dict with ['a'] against ['b']"),

@@ -101,3 +101,17 @@ def test_a_decorated_function_is_pickled_by_its_name() -> None:
 @mg.jit
 def compiled(x: Any) -> Any:
     return x * 2
+
+
+def test_steps_whose_rules_differ_in_the_order_of_a_dict_or_in_the_kind_of_a_number_are_not_one_step() -> None:
+    f = mg.custom_vjp(lambda d, k: mg.tanh(d["x"] * 2 + d["y"]) + k)
+    f.defvjp(lambda ct, out, d, k: ({"x": ct * next(iter(d.values())), "y": ct * (2 if k is True else 1)}, None))
+
+    def of_steps(x: Any, ys: Any) -> Any:
+        for t in range(24):
+            x = f({"x": x, "y": ys[t]} if t < 8 else {"y": ys[t], "x": x}, True if t < 16 else 1)
+        return mg.sum(x)
+
+    x, ys = np.linspace(-1, 1, 3), np.random.default_rng(0).uniform(1, 2, (24, 3))
+    for found, expected in zip(mg.jit(mg.grad(of_steps, (0, 1)))(x, ys), mg.grad(of_steps, (0, 1))(x, ys), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-9)

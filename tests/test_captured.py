@@ -199,6 +199,16 @@ def test_what_is_added_to_a_list_or_dict_outside_is_read(make: Any, change: Any)
     assert count(fast) == 2
 
 
+def test_tensors_may_be_keys_of_a_dict_outside() -> None:
+    old, new = mg.parameter(W), mg.parameter(W + 1)
+    held = {old: old}
+    fast = mg.jit(lambda x: mg.sum(x * next(iter(held.values()))))
+    close(fast(X), np.sum(X * W))
+    del held[old]
+    held[new] = new
+    close(fast(X), np.sum(X * (W + 1)))
+
+
 class Shared:
     W = mg.parameter(W)
 

@@ -180,6 +180,14 @@ def test_static_arguments_that_the_function_lacks_are_refused(static: Any) -> No
         mg.jit(lambda x, y: x, **static)
 
 
+def test_arguments_by_name_have_their_own_names_in_any_order() -> None:
+    f = lambda y, x: y * x  # noqa: E731
+    for named in ({"x": np.ones(1), "y": np.ones(2)}, {"y": np.ones(2), "x": np.ones(1)}):
+        assert [(p.name, p.type.shape) for p in mg.trace(f, **named).params] == [("x", (1,)), ("y", (2,))]
+        with pytest.raises(DTypeError, match="in x, an argument of"):
+            mg.jit(f)(**(named | {"x": "text"}))
+
+
 @pytest.mark.parametrize("value", [np.ones(2), mg.ones(2), deque([1])])
 def test_a_static_argument_that_is_not_hashable_is_refused_by_name(value: Any) -> None:
     with pytest.raises(DTypeError, match=rf"static argument .* is a {type(value).__name__}, which is not hashable"):

@@ -51,7 +51,7 @@ def compare(
 @plainly
 def story(
     rows: Annotated[str, typer.Option(help="which, as 1-3,8")] = "1-8",
-    models: Annotated[str, typer.Option(help="of these rows with commas; without it all")] = "",
+    models: Annotated[str, typer.Option(help="of these rows, as minigrad train names them, with commas: deltanet; without it all")] = "",
     out: Annotated[Path, typer.Option(help="folder of the runs and of the table; a second call goes on")] = Path("runs/story-table"),
     seeds: Annotated[str, typer.Option(help="first-last, or with commas")] = "0-2",
     quick: Annotated[bool, typer.Option(help="tiny models and tasks, to see that it works")] = False,
@@ -65,7 +65,8 @@ def story(
     of more pairs than a state has room for, 8 what a sparse memory costs.
     """
     table = _imported("story")
-    numbers, chosen = table.rows_of(rows), [m for m in models.split(",") if m]
+    numbers = table.rows_of(rows)
+    chosen = table.models_of(models, numbers)
     runs = {n: table.runs_of(out, n, seeds_of(seeds), chosen, quick) for n in numbers if n != table.SPARSE}
     _train({name: run for each in runs.values() for name, run in each.items()}, out, workers, scheduler)
     sections = {n: table.section(n, runs[n], quick) if n in runs else table.sparse_section(out, quick) for n in numbers}

@@ -128,6 +128,8 @@ class _Rule:
 
     def __init__(self, backward: Callable[..., Any], filled: _Filled, out_tree: tree.TreeDef, captured: int, kinds: Sequence[type[Tensor]]):
         self.backward, self.filled, self.out_tree, self.captured, self.kinds = backward, filled, out_tree, captured, kinds
+        # The backward function may tell 1 from True, and go through dicts.
+        self.exact = tree.exact(filled.leaves), tree.orders(filled.in_tree), tree.orders(out_tree)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Rule) and vars(self) == vars(other)

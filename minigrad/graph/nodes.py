@@ -54,8 +54,8 @@ class Table(dict[Any, Node]):
         self._found: dict[Any, tuple[Any, Sequence[TensorType]]] = {}
         self._types: dict[Any, Any] = {}  # equal types are one object
 
-    def found(self, what: tuple[Any, ...], types: Sequence[TensorType], find: Callable[[], Any]) -> Any:
-        """What `find` gives for these types; `what` tells it apart."""
+    def once(self, what: tuple[Any, ...], types: Sequence[TensorType], find: Callable[[], Any]) -> Any:
+        """What `find` gives for these types, asked once; `what` tells it apart."""
         key = (*what, *map(id, types))
         known = self._found.get(key)
         if known is None:

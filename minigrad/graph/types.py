@@ -68,12 +68,12 @@ def check_dtype(dtype: Any, what: str = "tensor", default: np.dtype = FLOAT) -> 
     if dtype is None:
         return default
     try:
-        found = np.dtype(dtype)
+        found = None if hasattr(type(dtype), "__array__") else np.dtype(dtype)  # of a number or an array np.dtype takes the dtype it has
     except TypeError:
         found = None
     if found is not None and is_storable(found):
         return OWN[found.newbyteorder("=")]
-    fix = "Give the shape as one tuple" if isinstance(dtype, int) else "Take bool, an integer, float32 or float64"
+    fix = "Give the shape as one tuple" if isinstance(dtype, (int, np.integer)) else "Take bool, an integer, float32 or float64"
     raise dtype_error(what, f"cannot make a tensor from dtype {dtype}", fix)
 
 

@@ -149,7 +149,7 @@ def _unreadable(what: str, given: Any, array: np.ndarray) -> DTypeError:
 
 def _remedy(given: Any, dtype: np.dtype) -> str:
     if isinstance(given, dict):
-        return "Take its leaves apart with mg.tree.map"
+        return "Take its leaves apart with mg.tree.map" if type(given) is dict else "Make it a dict: other mappings are no trees"
     if dtype.kind == "c":
         return "Take .real and .imag"
     if dtype.kind == "f":

@@ -60,7 +60,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     given = index if isinstance(index, tuple) else (index,)
     entries, table = plain(given), table_of_trace()
     if entries is not None and table is not None:
-        moves, arrays = table.found((getitem, *entries), (x.node.type,), lambda: _plan(x, given))
+        moves, arrays = table.once((getitem, *entries), (x.node.type,), lambda: _plan(x, given))
     else:
         found = None if entries is None or x.node.value is None else part(x.node, given, entries)
         if found is not None:

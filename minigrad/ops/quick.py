@@ -76,7 +76,7 @@ def _broadcast(table: Table, what: str, a: Node, b: Node) -> Pair:
         shape = s if identical(s, t) else broadcast_shapes(what, s, t)
         return tuple([None if identical(u, shape) else {"shape": shape} for u in (s, t)])
 
-    one, other = table.found((_broadcast,), types, attributes)
+    one, other = table.once((_broadcast,), types, attributes)
     return a if one is None else make(broadcast, (a,), one), b if other is None else make(broadcast, (b,), other)
 
 
@@ -88,7 +88,7 @@ def _repeated(number: float, beside: Node) -> Node | None:
     same = number or str(number)  # 0.0 and −0.0 are equal, their texts are not
     table = table_of_trace()
     if table is not None:
-        return table.found((_repeated, same), (t,), lambda: expand(scalar(number, t.dtype), t.shape).node)
+        return table.once((_repeated, same), (t,), lambda: expand(scalar(number, t.dtype), t.shape).node)
     if beside.value is None:
         return None
     key = same, t

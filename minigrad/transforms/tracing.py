@@ -30,8 +30,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
 
 def argument_names(f: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
-    """A name for each leaf of the arguments: the name of the parameter and the path to the leaf."""
-    given = [*zip(parameter_names(f, len(args)), args, strict=False), *kwargs.items()]
+    """A name for each leaf of (args, kwargs), in whose tree names are sorted: the name of the parameter and the path to the leaf."""
+    given = [*zip(parameter_names(f, len(args)), args, strict=False), *sorted(kwargs.items())]
     return [path for name, arg in given for path in tree.paths(tree.flatten(arg)[1], name)]
 
 

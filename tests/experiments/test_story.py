@@ -73,6 +73,14 @@ def test_numbers_of_rows() -> None:
             story.rows_of(text)
 
 
+def test_names_of_models() -> None:
+    assert story.models_of("lstm,deltanet", [1, 8]) == ["lstm", "deltanet"]
+    assert story.models_of("", [8]) == []
+    for text, rows in (("DeltaNet", [1]), ("mann", [1, 2]), ("sam", [8])):
+        with pytest.raises(SettingError, match=f"model '{text}' is in none of these rows"):
+            story.models_of(text, rows)
+
+
 def trained(folder: Path) -> list[Run]:
     """The runs of a quick row, as a call that trains leaves them."""
     runs = list(story.runs_of(folder, 3, [0], ["lstm"], quick=True).values())

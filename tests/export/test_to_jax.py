@@ -281,3 +281,9 @@ def test_a_file_names_axes_that_exist(tmp_path: Any) -> None:
         save(tmp_path / "f", lambda xs: xs, X, axes={"zs": ("T",)})
     with pytest.raises(errors.SettingError, match="axes names 3 axes of xs, which has 2"):
         save(tmp_path / "f", lambda xs: xs, X, axes={"xs": ("T", "B", "C")})
+
+
+def test_a_file_keeps_the_order_of_dicts(tmp_path: Any) -> None:
+    d = {"b": np.float32(1), "a": np.float32(2)}
+    path = save(tmp_path / "f", lambda d: mg.stack([v * 10**i for i, v in enumerate(d.values())]), d)
+    assert export.deserialize(bytearray(path.read_bytes())).call(d).tolist() == [1, 20]

@@ -58,6 +58,17 @@ def test_each_program_names_its_own_results() -> None:
     assert [names(n) for n in (1, 3, 1)] == [["one"], ["several"], ["one"]]
 
 
+def test_functions_see_the_keys_of_a_dict_as_they_come() -> None:
+    value = lambda d: mg.stack([v * 10**i for i, v in enumerate(d.values())])  # noqa: E731
+    function = mg.export.torch.function(value)
+    module = mg.export.torch.module({"w": mg.parameter(1.0)}, lambda model, d: value(d) * model["w"])
+    for order in ("ba", "ab", "ba"):
+        d = {k: torch.tensor([1.0 + "ab".index(k)]) for k in order}
+        expected = [10**i * v.item() for i, v in enumerate(d.values())]
+        for found in (function(d), module(d), func.vmap(function)(d)):
+            assert found.flatten().tolist() == expected
+
+
 @pytest.mark.parametrize("name", TRANSFORMED)
 def test_a_transformation_gives_what_it_gives_of_pytorchs(name: str) -> None:
     found, expected = (TRANSFORMED[name](f) for f in (ours, theirs))

@@ -41,6 +41,16 @@ def rows_of(text: str) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
+def models_of(text: str, numbers: Iterable[int]) -> list[str]:
+    """'rnn,deltanet' as names of models. Raises SettingError for one that is in none of these rows."""
+    known = {entry.model for n in numbers if n != SPARSE for entry in ROWS[n - 1].entries}
+    found = [name for name in text.split(",") if name]
+    for name in found:
+        if name not in known:
+            raise SettingError(f"model {name!r} is in none of these rows: take one of {', '.join(sorted(known)) or 'other rows'}")
+    return found
+
+
 def folder_of(entry: Entry) -> str:
     """The name as it stands in that of a folder."""
     words = entry.name.replace("−1, 1]", "reflecting").lower()

@@ -55,7 +55,7 @@ LEARNED = {"S_0": "learned", "h_0": "learned"}  # from a state of zeros the firs
 ONE_HEAD = {"heads": 1}
 SMALL = {"hidden": 32}
 ALONE = {"convolution": False}  # a step by itself: a convolution mixes its key with those of the three steps before
-VECTORS = {"embedding": 64}  # of symbols, as their authors have them; one-hot inputs move the weights of the inner network too little
+VECTORS = {"embedding": 64}  # of symbols; one-hot inputs become small numbers, by which what reads them learns slowly
 
 
 def _parity() -> Row:

@@ -62,7 +62,8 @@ def _held(value: Any) -> Any:
 def _unheld(held: Any, treedef: tree.TreeDef) -> Any:
     """The inverse of _held."""
     if treedef.kind is dict:
-        return {key: _unheld(held[key], child) for key, child in zip(treedef.keys, treedef.children, strict=True)}
+        children = dict(zip(treedef.keys, treedef.children, strict=True))
+        return {key: _unheld(held[key], children[key]) for key in treedef.meta.order}
     if treedef.kind in (list, tuple):
         return treedef.kind(map(_unheld, held, treedef.children))
     return held if treedef.kind in (None, type(None)) else tree.unflatten(treedef, [held[name] for name in io.names(treedef)])
