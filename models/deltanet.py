@@ -47,7 +47,7 @@ class DeltaNet(Cell):
     product                DeltaProduct (Siems et al. 2025): so many k, v and β a step, each correcting S after the one before; α once
     negative_eigenvalues   I − β k kᵀ has the eigenvalue 1 − β in [−1, 1], not [0, 1]: a reflection at β = 2. It takes that to tell odd
                            from even, and an S_0 that is learned or a first symbol that only begins (Grazzi et al. 2025, App. A.4.1)
-    convolution            without it a key depends on its step alone, which helps to follow a state: parity is exact at 256 bits after
+    convolution            without it a key depends on one step only, which helps to track a state: parity is exact at 256 bits after
                            1,000 updates (with `--embedding 32`), with the convolution not after 8,000 (examples/results/story-table)
     chunk                  `run` takes so many steps (with `product`, so many corrections) at once, by matrix products (Yang et al. 2024,
                            §3.2); 0: one after the other. Where

@@ -40,12 +40,12 @@ def _by_columns(loop: Node) -> dict[int, Tensor] | None:
     constants = attrs["constants"]
     if not shapes:
         return None
-    turned = [i >= constants and _is_one_of(p, shapes) for i, p in enumerate(body.params)]
-    params = [abstract(_swapped_type(p.type), p.name).node if t else p for p, t in zip(body.params, turned, strict=True)]
-    mapping = {p: _swap(new) if t else p for p, new, t in zip(body.params, params, turned, strict=True)}
-    new = rebuild(body.outputs, mapping, lambda node, args: _turned(node, args, shapes))
+    transposed = [i >= constants and _is_one_of(p, shapes) for i, p in enumerate(body.params)]
+    params = [abstract(_swapped_type(p.type), p.name).node if t else p for p, t in zip(body.params, transposed, strict=True)]
+    mapping = {p: _swap(new) if t else p for p, new, t in zip(body.params, params, transposed, strict=True)}
+    new = rebuild(body.outputs, mapping, lambda node, args: _transposed(node, args, shapes))
     outputs = [_swap(new[o]) if _is_one_of(o, shapes) else new[o] for o in body.outputs]
-    given = [Tensor(_swap(a) if t else a) for a, t in zip(loop.args, turned, strict=True)]
+    given = [Tensor(_swap(a) if t else a) for a, t in zip(loop.args, transposed, strict=True)]
     results = SCAN(*given, **{**attrs, "body": Graph(tuple(params), tuple(outputs), body.name)})
     return {i: Tensor(_swap(r.node)) if _is_one_of(o, shapes) else r for i, (o, r) in enumerate(zip(body.outputs, results, strict=True))}
 
@@ -68,7 +68,7 @@ def _has_rule(node: Node, shapes: Shapes) -> bool:
     return node.op.elementwise or node.op in (*REDUCTIONS, linalg.matmul, movement.permute, movement.broadcast)
 
 
-def _turned(node: Node, args: tuple[Node, ...], shapes: Shapes) -> Node:
+def _transposed(node: Node, args: tuple[Node, ...], shapes: Shapes) -> Node:
     """The node on new arguments, computed from transposed matrices."""
     if node.op in REDUCTIONS and _is_one_of(node.args[0], shapes) and {1, 2} & set(node.attrs["axes"]):
         axes = tuple(sorted({1: 2, 2: 1}.get(a, a) for a in node.attrs["axes"]))
