@@ -193,9 +193,10 @@ def _coreference() -> Row:
 
 def _recall() -> Row:
     """DeltaNet with d_k 22 has as large a state as Titans and TTT-Linear, with d_k 64 as TTT-MLP."""
+    rotary = {"positions": "rotary", "lr": 1e-3, "warmup": 500, "steps": 10_000}
     entries = (
         Entry("attention", "attention", {"hidden": 64}, None, True),
-        Entry("transformer", "transformer", {"hidden": 64, "layers": 2}, None, True),
+        Entry("transformer", "transformer", {"hidden": 64, "layers": 2, **VECTORS, **rotary}, None, True),
         Entry("Hopfield", "hopfield", {"hidden": 64}, None, True),
         Entry("linear attention, d_k 16", "linear-attention", {"hidden": 16, "convolution": True, **ONE_HEAD}, None, False),
         Entry("linear attention, d_k 64", "linear-attention", {"hidden": 64, "convolution": True, **ONE_HEAD}, None, None),
