@@ -59,6 +59,7 @@ OPERANDS = st.tuples(st.sampled_from(sorted(RANK)), dtypes())
 @given(x=OPERANDS, y=OPERANDS)
 @example(x=("scalar", np.dtype("float64")), y=("scalar", np.dtype("float64")))
 @example(x=("scalar", np.dtype("float64")), y=("float", np.dtype("bool")))
+@example(x=("0-d", np.dtype("uint64")), y=("scalar", np.dtype("bool")))
 def test_a_function_of_two_operands_follows_the_rule(x: Any, y: Any) -> None:
     a, b, expected = made(*x), made(*y), ruled([x, y])
     assert mg.where(True, a, b).dtype == expected
