@@ -282,6 +282,14 @@ def test_movement_is_numpys(data: Any, x: mg.Tensor) -> None:
     check_grads(lambda x: mg.roll(mg.pad(mg.permute_dims(x, order), widths), 1, 0) if x.ndim else x, x, order=1)
 
 
+def test_pad_puts_the_zero_that_is_asked_for() -> None:
+    for value in (0, 0.0, -0.0, 2.5):
+        found = mg.pad(np.array([-1.0, 0.0]), (1, 2), value).numpy()
+        expected = np.pad([-1.0, 0.0], (1, 2), constant_values=value)
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 MATMUL = [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
           ((5, 1, 2, 3), (4, 3, 2)),
           ((3,), (5, 3, 2)), ((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 0, 3), (3, 2))]  # fmt: skip

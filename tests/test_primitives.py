@@ -56,6 +56,7 @@ MEANING = {
     "detach": lambda x: x,
     "alias": lambda x: x,
     "cast": lambda x, dtype: x.astype(dtype),
+    "bitcast": lambda x, dtype: np.frombuffer(x.tobytes(), dtype).reshape(x.shape),
     "sum": lambda x, axes: np.add.reduce(x, axes),
     "prod": lambda x, axes: np.multiply.reduce(x, axes),
     "max": lambda x, axes: np.maximum.reduce(x, axes),

@@ -126,6 +126,17 @@ def test_cleanup_is_exact_where_it_says_so() -> None:
     assert [n.op.name for n in graph.nodes] == ["neg"] or not graph.nodes
 
 
+@pytest.mark.parametrize("op", [mg.add, mg.subtract, mg.multiply, mg.divide, mg.pow])
+def test_cleanup_keeps_the_sign_of_zero(op: Any) -> None:
+    x = np.array([0.0, -0.0, 1.5, -2.0, np.inf, -np.inf])
+    for c in np.array([0.0, -0.0, 1.0, -1.0, 2.0]):
+        for f in (lambda x, c=c: op(x, c), lambda x, c=c: op(c, x)):
+            (found,) = interpret.run(cleanup(mg.trace(f, x)), [x])
+            expected = f(mg.tensor(x)).numpy()
+            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 def test_a_running_total_that_is_also_an_output_stays_in_the_loop() -> None:
     def f(w: Any, xs: Any) -> Any:
         def step(total: Any, x: Any) -> Any:

@@ -13,7 +13,7 @@ INTEGERS = SIGNED | UNSIGNED
 NUMBERS = FLOATS | INTEGERS
 HALVES = frozenset({"float16", "bfloat16"})  # are loaded, stored, selected and cast
 BITS = {"float32": 32, "float64": 64, "int32": 32, "int64": 64, "uint8": 8, "uint32": 32, "uint64": 64, "bool": 8}
-BITS |= dict.fromkeys(HALVES, 16)
+BITS |= dict.fromkeys((*HALVES, "uint16"), 16)  # uint16: the bits of a half, as a constant
 
 UNARY = {
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sigmoid", "softplus", "sin", "cos", "erf"), FLOATS),

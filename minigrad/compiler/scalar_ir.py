@@ -102,6 +102,18 @@ class Cast(Expr):
 
 
 @dataclass(frozen=True)
+class Bitcast(Expr):
+    """The bits of x as a number of another dtype of its width."""
+
+    dtype: str
+    x: Expr
+
+    def __post_init__(self) -> None:
+        numbers = {d for d, width in BITS.items() if width == BITS[self.x.dtype]} - {"bool"}
+        require("bitcast", self.dtype, numbers if self.x.dtype != "bool" else {"bool"})
+
+
+@dataclass(frozen=True)
 class Unary(Expr):
     """A function of one operand. `round` rounds half to even. `not` inverts the bits of an integer and the truth of a bool."""
 

@@ -139,6 +139,8 @@ def expression(expr: L.Expr) -> str:
             return f"convert({expression(x)}, {dtype})"
         case L.Cast(dtype, x):
             return f"{_operand(x)}.astype({_name(dtype)})"
+        case L.Bitcast(dtype, x):
+            return f"bits({expression(x)}, {_name(dtype)})"
         case L.Unary(op, x):
             return f"{_PREFIX[op]}{_operand(x)}" if op in _PREFIX else f"{op}({expression(x)})"
         case L.Binary(op, x, y):
@@ -213,11 +215,12 @@ def _sigmoid(x: Any) -> Any:
 
 _NAMESPACE: dict[str, Any] = {
     **{name: np.dtype(name).type for name in ("float16", "bfloat16")},
-    **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint32", "uint64", "bool_")},
+    **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_")},
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "floor", "ceil", "trunc", "abs")},
     **{name: getattr(np, name) for name in ("sign", "maximum", "minimum", "copysign", "arange", "empty", "nan", "inf")},
     "round": np.rint,
     "pow": power,
+    "bits": lambda x, dtype: np.asarray(x).view(dtype)[()],
     "convert": lambda x, dtype: cast(np.asarray(x), np.dtype(dtype))[()],
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-abs(x))),

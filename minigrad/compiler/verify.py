@@ -132,7 +132,7 @@ class _Verifier:
                 self.index(index)
             case L.FromIndex(index):
                 self.index(index)
-            case L.Cast(_, x) | L.Unary(_, x):
+            case L.Cast(_, x) | L.Bitcast(_, x) | L.Unary(_, x):
                 self.expr(x)
             case L.Binary(_, x, y) | L.Compare(_, x, y):
                 self.expr(x)

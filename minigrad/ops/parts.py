@@ -169,7 +169,7 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     def padded(t: Tensor) -> Tensor:
         return _m.pad(t, low=low, high=high, interior=(0,) * t.ndim)
 
-    if not isinstance(value, Tensor) and value == 0:
+    if not isinstance(value, Tensor) and value == 0 and not np.signbit(value):
         return padded(t)
     return where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
 

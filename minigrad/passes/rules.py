@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..control.call import CALL
 from ..control.scan import SCAN, split
 from ..graph.ir import Graph, Node
@@ -39,9 +41,10 @@ def _one_step(loop: Node, index: int) -> Tensor:
 
 
 def filled_with(t: Tensor, value: float) -> bool:
-    """Whether t is this number, or the number broadcast."""
+    """Whether t is this number ≥ 0, or the number broadcast. −0 is not 0."""
     node = behind_broadcast(t.node)
-    return node.is_constant and isinstance(node.type, TensorType) and not node.type.shape and bool(node.value == value)
+    known = node.is_constant and isinstance(node.type, TensorType) and not node.type.shape
+    return known and bool(node.value == value) and not np.signbit(node.value)
 
 
 def identities(node: Node, args: Sequence[Tensor]) -> Any:

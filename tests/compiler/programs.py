@@ -39,6 +39,7 @@ def expressions(draw, dtype, leaves, depth):
         | st.builds(L.Select, condition | both | condition.map(lambda c: L.Unary("not", c)), inner, inner)
         | condition.map(lambda c: L.Cast(dtype, c))
         | inner.map(lambda x: L.Cast(dtype, L.Cast("float64", x)) if dtype in ("int32", "uint8") else x)
+        | inner.map(lambda x: L.Bitcast(dtype, L.Bitcast(f"uint{L.BITS[dtype]}", x)))
     )
 
 

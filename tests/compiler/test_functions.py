@@ -16,6 +16,7 @@ from minigrad.compiler import loop_ir as L
 from minigrad.compiler.llvm import to_llvm
 from minigrad.compiler.llvm.form import form
 from minigrad.compiler.lower.program import lower
+from minigrad.compiler.lower.state import const
 from minigrad.compiler.runtime import assemble, link
 from minigrad.passes.pipeline import optimize
 from minigrad.testing import graphs
@@ -47,6 +48,8 @@ D = [L.Buffer(name, "float64", N) for name in "xyz"]
 def test_the_form_tells_apart_what_computes_something_else(other):
     assert form((other,))[0] != form((add(X, Y, Z),))[0]
     assert form((add(X, Y, Z, 0.0),)) != form((add(X, Y, Z, -0.0),))
+    missing = np.array([0x7FF8 << 48, 0xFFF8 << 48, (0x7FF8 << 48) + 1], "uint64").view("float64")
+    assert len({form((L.Store(D[0], i, const(x, x.dtype)),))[0] for x in missing}) == 3
 
 
 def transformer(layers):

@@ -1,5 +1,6 @@
 """The two printers agree: on random functions exactly, and on every statement by example."""
 
+import itertools
 import threading
 from unittest import mock
 
@@ -101,6 +102,16 @@ def test_casts_between_all_types():
             f = elementwise(L.Cast(target, L.Load(x, i)), x, dtype=target)
             compiled, _, _ = both(f, {"x": values, "out": np.zeros(6, target)}, {"n": 6})
             np.testing.assert_array_equal(compiled["out"], values.astype(target), err_msg=f"{source} to {target}")
+
+
+def test_bits_are_read_as_every_dtype_of_their_width():
+    rng = np.random.default_rng(0)
+    for source, target in itertools.product(L.BITS, L.BITS):
+        if L.BITS[source] == L.BITS[target] and "bool" not in (source, target):
+            values = rng.integers(0, 256, 40 * L.BITS[source] // 8, "uint8").view(source)
+            f = elementwise(L.Bitcast(target, L.Load(L.Buffer("x", source, N), i)), L.Buffer("x", source, N), dtype=target)
+            for found in both(f, {"x": values, "out": np.zeros(40, target)}, {"n": 40})[:2]:
+                assert found["out"].tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("exponent", [-1, 0, 0.5, 1, 2, 3, 4, -2, 1.5])

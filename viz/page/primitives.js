@@ -99,6 +99,8 @@ function saturated(dtype) {  // of floats: the nearest integer towards zero that
   return a => number(Number.isNaN(a) ? 0 : a >= Number(high) ? high : a <= Number(low) ? low : BigInt(Math.trunc(a)));
 }
 
+const bitcast = (y, [{ data: a }]) => y.data.set(new KINDS[y.dtype](a.buffer, a.byteOffset, a.length));
+
 function holding(y, [x], attrs) {
   cast(y, [x], attrs);
   const lost = isFloat(attrs.dtype) ? (a, b) => !Number.isFinite(a) && Number.isFinite(Number(b)) : (a, b) => a != b;
@@ -122,6 +124,6 @@ const ELEMENTWISE = {
   hypot: binary(Math.hypot), atan2: binary(Math.atan2), logaddexp: binary(logaddexp),
   copysign: binary((a, b) => negative(a) === negative(b) ? a : -a), signbit: unary(a => negative(a) ? 1 : 0),
   less: compare((a, b) => a < b), less_equal: compare((a, b) => a <= b), equal: compare((a, b) => a === b), not_equal: compare((a, b) => a !== b),
-  where, cast, fit: holding, detach: copy, alias: copy,
+  where, cast, bitcast, fit: holding, detach: copy, alias: copy,
   and: binary((a, b) => a & b), or: binary((a, b) => a | b), xor: binary((a, b) => a ^ b), not, shl: shifted(true), shr: shifted(false),
 };

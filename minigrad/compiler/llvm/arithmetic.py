@@ -62,6 +62,10 @@ class Arithmetic:
             return emit(f"{'sext' if source in L.SIGNED else 'zext'} {a} {x} to {b}")
         return emit(f"trunc {a} {x} to {b}") if L.BITS[target] < L.BITS[source] else x
 
+    def bitcast(self, x: str, source: str, target: str) -> str:
+        a, b = TYPES[source], TYPES[target]
+        return x if a == b else self.text.emit(f"bitcast {a} {x} to {b}")
+
     def compare(self, op: str, dtype: str, x: str, y: str) -> str:
         if dtype in L.FLOATS:
             return self.text.emit(f"fcmp {'u' if op == 'ne' else 'o'}{op} {TYPES[dtype]} {x}, {y}")

@@ -89,6 +89,8 @@ class Expressions(Arithmetic):
                 return self.convert(self.index(index), "int64", dtype)
             case L.Cast(dtype, x):
                 return self.convert(self.expr(x), x.dtype, dtype)
+            case L.Bitcast(dtype, x):
+                return self.bitcast(self.expr(x), x.dtype, dtype)
             case L.Unary(op, x):
                 return self.unary(op, x.dtype, self.expr(x))
             case L.Binary("pow", x, L.Const(dtype, 2 | 3 | 4 | 0.5 | -1 as exponent)) if dtype in L.FLOATS or exponent > 1:

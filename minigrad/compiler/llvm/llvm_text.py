@@ -17,6 +17,7 @@ TYPES = {
     "int64": "i64",
     "uint64": "i64",
     "uint8": "i8",
+    "uint16": "i16",
     "bool": "i1",
 }
 SUFFIX = {"float": "f32", "double": "f64", "i1": "i1", "i8": "i8", "i16": "i16", "i32": "i32", "i64": "i64"}

@@ -11,7 +11,7 @@ from ...graph.dims import Shape, product, symbol_of
 from ...graph.ir import Graph, Node
 from ...graph.nodes import item
 from ...graph.types import TensorType, is_one
-from ...primitives import elementwise, index, movement
+from ...primitives import bits, elementwise, index, movement
 from .. import loop_ir as L
 from ..dtypes import name_of
 from .places import Places
@@ -330,6 +330,8 @@ class Block:
             return L.Select(*x)
         if op is elementwise.cast:
             return L.Cast(dtype, x[0])
+        if op is bits.bitcast:
+            return L.Bitcast(dtype, x[0])
         found = scalar(op, dtype, x)
         if found is None:
             raise Unsupported(f"{op.name} ({node.origin.describe()})")

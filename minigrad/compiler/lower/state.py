@@ -83,8 +83,13 @@ class Note:
         return text.replace("\n", " ")
 
 
-def const(value: Any, dtype: np.dtype) -> L.Const:
-    return L.Const(name_of(dtype), value.item() if isinstance(value, (np.ndarray, np.generic)) else value)
+def const(value: Any, dtype: np.dtype) -> L.Expr:
+    """A number. NaN is given by its bits: a Python number has neither its sign in print nor all of them."""
+    number = value.item() if isinstance(value, (np.ndarray, np.generic)) else value
+    if number == number:
+        return L.Const(name_of(dtype), number)
+    bits = f"uint{8 * dtype.itemsize}"
+    return L.Bitcast(name_of(dtype), L.Const(bits, int(np.asarray(value, dtype).view(bits))))
 
 
 def nest(loops: Sequence[Range], body: Sequence[L.Stmt]) -> tuple[L.Stmt, ...]:

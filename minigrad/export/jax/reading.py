@@ -10,7 +10,7 @@ import numpy as np
 from jax.lax import RoundingMethod
 
 from ... import ops
-from ...primitives import movement, rounding
+from ...primitives import bits, movement, rounding
 from ...primitives import reduce as reductions
 from ...tensor import Tensor
 
@@ -77,6 +77,11 @@ def round_(x: Tensor, rounding_method: Any) -> Tensor:
 
 def bitwise(on_bits: Callable[..., Tensor], on_bools: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda *args: (on_bools if args[0].dtype.kind == "b" else on_bits)(*args)
+
+
+def bitcast(x: Tensor, new_dtype: Any) -> Tensor:
+    """In JAX its derivative is 0, between floats too."""
+    return bits.bitcast(ops.detach(x), dtype=np.dtype(new_dtype))
 
 
 def shift_right_logical(x: Tensor, y: Tensor) -> Tensor:
@@ -182,6 +187,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "atan": ops.atan,
     "atan2": ops.atan2,
     "atanh": ops.atanh,
+    "bitcast_convert_type": bitcast,
     "ceil": ops.ceil,
     "clamp": clamp,
     "copy": lambda x: x,

@@ -245,6 +245,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "asinh": lax.asinh,
     "atan": lax.atan,
     "atanh": lax.atanh,
+    "bitcast": lambda x, dtype: lax.bitcast_convert_type(x, dtype),
     "cast": cast,
     "ceil": lax.ceil,
     "cos": lax.cos,

@@ -238,7 +238,7 @@ def copysign(w: Writer, node: Node, x: Any, y: str) -> str:
     return w.op("Where", signbit(w, node, y), w.op("Neg", a), a)
 
 
-def nextafter(w: Writer, node: Node, x: str, y: str) -> str:
+def of_bits(w: Writer, node: Node, *args: str, **attrs: Any) -> str:
     raise known_refusal(node)
 
 
@@ -358,7 +358,8 @@ ELEMENTWISE: dict[str, Rule] = {
     "acosh": in_float64(acosh, "Acosh"), "atanh": in_float64(atanh, "Atanh"),
     "exp2": lambda w, node, x: w.op("Pow", number(node, 2), x), "log2": logarithm(2), "log10": logarithm(10),
     "hypot": hypot, "atan2": atan2, "logaddexp": logaddexp,
-    "signbit": signbit, "copysign": copysign, "nextafter": nextafter, "trunc": trunc, "neg": neg, "cast": cast, "fit": fit,
+    "signbit": signbit, "copysign": copysign, "nextafter": of_bits, "bitcast": of_bits, "trunc": trunc, "neg": neg,
+    "cast": cast, "fit": fit,
     "floor_divide": wide(floor_divide), "remainder": wide(remainder), "pow": power,
     "maximum": for_bools(simple("Or"), wide(simple("Max"), "own")),
     "minimum": for_bools(simple("And"), wide(simple("Min"), "own")),

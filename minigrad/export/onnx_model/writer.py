@@ -25,7 +25,7 @@ _UINT64 = Refusal("uint64", "onnxruntime does not compute it in uint64", "Conver
 REFUSALS = {
     "erf": Refusal("float64", "onnxruntime has no erf in float64", "Convert with .astype('float32')"),
     "kernel": Refusal("", "a kernel of the user's (mg.kernel), which ONNX cannot call", "Write it with mg.scan"),
-    "nextafter": Refusal("", "ONNX has no view of the bits of a float", "Leave it out of what is exported"),
+    **dict.fromkeys(("bitcast", "nextafter"), Refusal("", "ONNX has no view of the bits of a number", "Leave it out of what is exported")),
     "pow": Refusal("integers", "onnxruntime computes powers of integers in float64, which is not exact", "Multiply, or convert to a float"),
     **dict.fromkeys(("argmax", "argsort", "floor_divide", "max", "min", "remainder"), _UINT64),
 }
