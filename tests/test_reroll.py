@@ -92,6 +92,24 @@ def test_programs_without_loops_are_left_alone(seed: int) -> None:
     assert not set(lengths(mg.reroll(graph))) - set(lengths(graph))
 
 
+def test_a_graph_that_was_run_has_the_loops_of_one_that_was_not() -> None:
+    rules = [mg.custom_vjp(mg.sin) for _ in range(8)]
+    for k, rule in enumerate(rules):
+        rule.defvjp(lambda ct, _, x, k=k: ct * x * k)
+
+    def f(h: Any) -> Any:
+        for rule in rules:
+            h = mg.scan(lambda c, x, rule=rule: (mg.tanh(rule(c) + x), None), h, h)[0]
+            for k in range(4):
+                h = mg.tanh(h * (k + 2) - k)
+        return h
+
+    fresh, run = (mg.trace(f, np.ones(3)) for _ in range(2))
+    evaluate_graph(run, [np.ones(3)])
+    assert size(mg.reroll(run)) == size(mg.reroll(fresh))
+    assert lengths(mg.reroll(run)) == lengths(fresh)
+
+
 def test_attention_that_grows_is_left_alone() -> None:
     f, args = growing_attention(12)
     found = keeps_every_bit(f, args)

@@ -71,6 +71,10 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     """then(*args) if the condition (one bool) is true, else otherwise(*args). Only the chosen side runs.
 
     Both sides must return the same structure and types, or GraphError is raised. For a choice per element use mg.where.
+
+    Under vmap, if each element has its own condition, both sides run for all elements and results are selected as by mg.where: an index
+    that is out of bounds in the side not taken raises, and a 0·∞ in it makes the gradient of the batch NaN; that of mg.vmap(mg.grad(f))
+    has none.
     """
     leaves, in_tree = tree.flatten(list(args))
     given = [argument(leaf) for leaf in leaves]

@@ -10,14 +10,16 @@ LARGEST = 1024  # elements of a constant that are compared
 RULES = {("call", "rule")}  # attributes that are gradient rules: values do not depend on them
 
 
-def structure(graph: Graph) -> tuple[Any, ...] | None:
-    """A key of the graph: operations, arguments, attributes, types and constants. None for a graph with large constants."""
-    if "structure" not in graph.cache:
-        graph.cache["structure"] = _structure(graph)
-    return graph.cache["structure"]
+def structure(graph: Graph, rules: bool = False) -> tuple[Any, ...] | None:
+    """A key of the graph: operations, arguments, attributes, types and constants, with `rules` also the gradient rules. None for a graph
+    with large constants."""
+    key = "structure", rules
+    if key not in graph.cache:
+        graph.cache[key] = _structure(graph, rules)
+    return graph.cache[key]
 
 
-def _structure(graph: Graph) -> tuple[Any, ...] | None:
+def _structure(graph: Graph, rules: bool) -> tuple[Any, ...] | None:
     place: dict[Node, int] = {p: i for i, p in enumerate(graph.params)}
     found: list[Any] = [*graph.in_types]
     for node in graph.nodes:
@@ -29,9 +31,9 @@ def _structure(graph: Graph) -> tuple[Any, ...] | None:
             continue
         attrs: list[Any] = []
         for name, value in node.attrs.items():
-            if (node.op.name, name) in RULES:
+            if not rules and (node.op.name, name) in RULES:
                 continue
-            inner = structure(value) if isinstance(value, Graph) else str(value) if isinstance(value, float) else value
+            inner = structure(value, rules) if isinstance(value, Graph) else str(value) if isinstance(value, float) else value
             if inner is None and value is not None:
                 return None
             attrs += (name, type(value), inner)

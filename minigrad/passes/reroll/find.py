@@ -15,6 +15,7 @@ import numpy as np
 
 from ...graph.ir import Graph, Node, Signature
 from ...graph.nodes import is_number
+from ...graph.structure import structure
 from ...primitives import movement
 
 LEAST_STEPS = 4
@@ -125,25 +126,14 @@ class Tokens(dict[Signature | Node, int]):
             key = (op, node.type, attrs["step"])
         else:
             values = attrs.values()
-            key = (op, node.type, len(node.args), *(map(self._of_value, values) if op.kind == "control" else values))
+            key = (op, node.type, len(node.args), *(map(_of_value, values) if op.kind == "control" else values))
         found = self[node] = self.numbers.setdefault(key, len(self.numbers))
         return found
 
-    def _of_value(self, value: Any) -> Any:
-        return self.of_graph(value) if isinstance(value, Graph) else value
 
-    def of_graph(self, graph: Graph) -> Any:
-        """A key that two graphs share if they are the same program, whatever their names."""
-        if "structure" not in graph.cache:
-            number = {p: i for i, p in enumerate(graph.params)}
-            lines = []
-            for node in graph.nodes:
-                number[node] = len(number)
-                what = node.value.tobytes() if node.is_constant else tuple((k, self._of_value(v)) for k, v in sorted(node.attrs.items()))
-                op = "constant" if node.is_constant else node.op
-                lines.append((op, node.type, what, () if node.is_constant else tuple(number[a] for a in node.args)))
-            graph.cache["structure"] = graph.in_types, tuple(lines), tuple(number[o] for o in graph.outputs)
-        return graph.cache["structure"]
+def _of_value(value: Any) -> Any:
+    """A key that two bodies share if they are the same program, whatever their names."""
+    return (structure(value, rules=True) or value) if isinstance(value, Graph) else value
 
 
 class Run(NamedTuple):
