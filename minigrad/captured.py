@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import islice
 from operator import attrgetter, itemgetter
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +30,7 @@ Place = tuple[Callable[[Any], Any], ...]
 
 LIMIT = 20_000  # values that a search visits
 
-_HOLDERS = (dict, list, tuple)
+_HOLDERS = (dict, list, tuple, set, frozenset, deque)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Captured(NamedTuple):
 
     roots: tuple[Root, ...]
     types: tuple[TensorType, ...]
-    holders: tuple[tuple[Place, Any], ...]  # the lists and dicts on the way to what f took, with their keys: f may have gone through them
+    holders: tuple[tuple[Place, Any], ...]  # lists, dicts and sets on the way to what f took, with their keys: f may go through them
 
     def read(self, f: Callable[..., Any]) -> list[Tensor] | None:
         """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
@@ -115,7 +115,7 @@ def _at(f: Callable[..., Any], place: Place) -> Any:
 
 
 def _keys(holder: Any) -> Any:
-    """The keys of a dict in their order, or the length of a list or tuple; None of anything else."""
+    """The keys of a dict in their order, or the length of another holder; None of anything else."""
     return tuple(holder) if isinstance(holder, dict) else len(holder) if isinstance(holder, _HOLDERS) else None
 
 
@@ -217,7 +217,11 @@ def _children(value: Any, names: frozenset[str], home: str, globals: bool) -> It
         yield from (((itemgetter(k),), v) for k, v in list(value.items()))
     elif isinstance(value, (list, tuple)):
         yield from (((itemgetter(i),), v) for i, v in enumerate(value))
-    elif hasattr(value, "__dict__") and (callable(value) or _is_entered(type(value).__module__, home)):
+    elif isinstance(value, (set, frozenset, deque)):
+        yield from (((list, itemgetter(i)), v) for i, v in enumerate(list(value)))
+    elif isinstance(value, SimpleNamespace) or (
+        hasattr(value, "__dict__") and (callable(value) or _is_entered(type(value).__module__, home))
+    ):
         yield from _of_object(value)
         yield (attrgetter("__class__"),), type(value)
 
