@@ -111,7 +111,8 @@ class Module:
 
     def __repr__(self) -> str:
         leaves, treedef = tree.flatten(self)
-        shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
+        parts = zip(tree.paths(treedef), leaves, tree.trained(treedef), strict=True)
+        shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}{'' if is_trained else ', not trained'}" for p, v, is_trained in parts]
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:

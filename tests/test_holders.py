@@ -137,3 +137,8 @@ def test_what_is_added_to_a_set_outside_is_read(make: Any) -> None:
     assert float(fast(mg.ones(2))) == 3
     (held.add if make is set else held.append)(mg.parameter(10 * X))
     assert float(fast(mg.ones(2))) == 33
+
+
+def test_the_text_of_a_model_says_what_is_not_trained() -> None:
+    model = Model([mg.tensor(X), mg.parameter(X)])
+    assert repr(model).splitlines()[1:] == ["  held[0]: float64(2), not trained", "  held[1]: float64(2)", "  bias: float64(2)"]
