@@ -163,30 +163,38 @@ class Unchanged:
 
     def __enter__(self) -> None:
         self.token = _began.set(_began.get() or count_nodes())
-        self.before = _near(self.f)
+        self.before = [(place, *tree.flatten(value)) for place, value in reachable(self.f, classes=False, limit=NEAR)]
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         began = _began.get()
         _began.reset(self.token)
-        if kind is not None or not self.before:
-            return
-        for key, (place, node) in _near(self.f).items():
-            old = self.before.get(key, (place, node))[1]
-            if old is not node and (old.value is not None or old.id > began):  # else it was left there when another graph was built
-                problem = f"sets {old.name or _variable(self.f, place)} outside to another tensor, but only once, while the graph is built"
-                fix = "Take what changes as an argument (of a loop: in its carry), and return the next one"
-                raise GraphError(message(self.what, problem, fix))
+        for place, leaves, structure in self.before if kind is None else ():
+            found, now = tree.flatten(_at(self.f, place))
+            pairs = [*zip(leaves, found, strict=True)] if now == structure else _by_path(leaves, structure, found, now)
+            for old, new in pairs:
+                # An old one without a value may have been left there when another graph was built.
+                if (
+                    new is not old
+                    and isinstance(new, Tensor)
+                    and isinstance(old, Tensor)
+                    and new.node is not old.node
+                    and (old.is_concrete or old.node.id > began)
+                ):
+                    problem = (
+                        f"sets {old.name or _variable(self.f, place)} outside to another tensor, but only once, while the graph is built"
+                    )
+                    fix = "Take what changes as an argument (of a loop: in its carry), and return the next one"
+                    raise GraphError(message(self.what, problem, fix))
+
+
+def _by_path(before: Sequence[Any], old: tree.TreeDef, after: Sequence[Any], new: tree.TreeDef) -> list[tuple[Any, Any]]:
+    """The leaves of two trees that stand at the same paths."""
+    found = dict(zip(tree.paths(new), after, strict=True))
+    return [(leaf, found[path]) for path, leaf in zip(tree.paths(old), before, strict=True) if path in found]
 
 
 # The number of nodes that were made when the outermost graph that is being built was begun, else 0.
 _began: ContextVar[int] = ContextVar("began", default=0)
-
-
-def _near(f: Callable[..., Any]) -> dict[Any, tuple[Place, Node]]:
-    """The tensors that f can reach without looking into classes, and their places."""
-    found = reachable(f, classes=False, limit=NEAR)
-    parts = ((place, [value] if isinstance(value, Tensor) else tree.leaves(value)) for place, value in found)
-    return {(repr(place), i): (place, t.node) for place, leaves in parts for i, t in enumerate(leaves) if isinstance(t, Tensor)}
 
 
 def _variable(f: Any, place: Place) -> str:

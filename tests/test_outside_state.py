@@ -142,6 +142,21 @@ def test_what_is_new_or_the_same_and_what_is_a_functions_own_may_be_set(door: st
     DOORS[door](f)
 
 
+@pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
+def test_a_part_that_is_new_in_the_middle_of_a_model_outside_moves_no_other(door: str) -> None:
+    class Two(mg.Module):
+        def __init__(self) -> None:
+            self.first, self.last = Cell(), mg.parameter(np.ones(3))
+
+    model = Two()
+
+    def f(x: Any) -> Any:
+        model.first.seen = 2 * x
+        return x * model.last
+
+    DOORS[door](f)
+
+
 def test_the_copy_that_a_function_is_given_may_be_set_and_returned() -> None:
     def run(cell: Any, x: Any) -> Any:
         return cell(x) + cell(x), cell
