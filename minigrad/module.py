@@ -18,7 +18,8 @@ from .tensor import Tensor, notebook
 
 
 class Module:
-    """A base for models. Attributes that are tensors, Modules, or containers of them are its parts; all others are settings.
+    """A base for models. Attributes that are tensors, Modules, or containers of them (lists, tuples, dicts, dataclasses) are
+    its parts; all others are settings, which may hold no parameters.
 
     A Module is a tree (mg.tree): it can be an argument or result of every transformation, its gradient is a Module of the same class,
     and two Modules have the same structure when their settings are equal, in value and in type. Settings are hashable values, and lists,
@@ -65,7 +66,7 @@ class Module:
             parts, settings = split
             children = [values[k] for k in parts]
             for child in children:
-                if isinstance(child, (list, tuple, dict)):  # its items may be others
+                if _is_container(child):  # its items may be others
                     is_known = _has_leaves(values, parts, settings.roles)
                     break
             else:
@@ -110,7 +111,8 @@ class Module:
 
     def __repr__(self) -> str:
         leaves, treedef = tree.flatten(self)
-        shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}" for p, v in zip(tree.paths(treedef), leaves, strict=True)]
+        parts = zip(tree.paths(treedef), leaves, tree.trained(treedef), strict=True)
+        shapes = [f"  {p.lstrip('.')}: {getattr(v, 'type', v)}{'' if is_trained else ', not trained'}" for p, v, is_trained in parts]
         return f"{type(self).__name__}, {count(self):,} parameters\n" + "\n".join(shapes)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -118,6 +120,8 @@ class Module:
         draw = notebook.get("model")
         return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
+
+_PLAIN = (str, bytes, int, float, complex, type(None), type)  # settings that hold nothing else
 
 # What a model knows of itself: the names of its parts, its ties, whether each leaf is trained, and its parts and settings while no
 # attribute is set. No attribute of a user has such a name.
@@ -157,8 +161,8 @@ def _leaves(value: Any, path: tuple[Any, ...], known: Collection[tuple[Any, ...]
 
 
 def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:
-    """Whether the lists, tuples and dicts among the parts have just the leaves with a role: no item was added or removed in place."""
-    found = [path for k in parts if isinstance(values[k], (list, tuple, dict)) for path, _ in _leaves(values[k], (k,))]
+    """Whether the containers among the parts have just the leaves with a role: no item was added or removed in place."""
+    found = [path for k in parts if _is_container(values[k]) for path, _ in _leaves(values[k], (k,), roles)]
     return len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path in found)
 
 
@@ -203,8 +207,8 @@ class _Settings(tree.Frozen):
 
 
 def _as_setting(model: Module, name: str, value: Any) -> Any:
-    """The value of a setting in the structure of the model. Raises GraphError for a function that keeps tensors of the model."""
-    if not callable(value) or isinstance(value, type):
+    """The value of a setting in the structure of the model. Raises GraphError for one that keeps parameters, or tensors of the model."""
+    if isinstance(value, _PLAIN):
         return value
     compiled = hasattr(value, "bound_to")
     owner = value.owner if compiled else getattr(value, "__self__", None)
@@ -212,10 +216,16 @@ def _as_setting(model: Module, name: str, value: Any) -> Any:
     if path is not None and (compiled or isinstance(value.__func__, FunctionType)):
         return _Method(value.unbound if compiled else value.__func__, path)
     own = {id(model), *(id(part) for _, part in _parts_of(model))}
-    if any(id(found) in own for _, found in reachable(value, globals=False)):
+    kept = [found for _, found in reachable(value, globals=False)]
+    what = f"{type(model).__name__}.{name}"
+    if any(id(found) in own for found in kept):
         problem = "a function that keeps tensors of the model would keep them when the model is copied or updated"
         fix = "Make it a method (with @mg.jit above it), or pass it the model as an argument"
-        raise GraphError(message(f"{type(model).__name__}.{name}", problem, fix))
+        raise GraphError(message(what, problem, fix))
+    for hidden in (part for found in kept for _, part in _parts_of(found) if _is_parameter(part)):
+        problem = f"this {type(value).__name__} holds the parameter {hidden.type} where it would be neither trained nor saved"
+        fix = "Keep it in an attribute, list, tuple, dict, dataclass or Module; what is not to be trained, as mg.detach(...) of it"
+        raise GraphError(message(what, problem, fix))
     return value
 
 
@@ -224,7 +234,7 @@ def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
     if isinstance(value, (Module, Tensor)):
         yield path, value
     held = vars(value) if isinstance(value, Module) else value
-    if isinstance(held, (dict, list, tuple)):
+    if isinstance(held, (dict, list, tuple)) and tree.containers[type(held)] is not None:
         for key, child in held.items() if isinstance(held, dict) else enumerate(held):
             if isinstance(value, Module) and key in _OWN:
                 continue
@@ -234,9 +244,12 @@ def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
 def _is_part(value: Any) -> bool:
     if isinstance(value, (Tensor, Module, np.ndarray)):
         return True
-    if isinstance(value, dict):
-        return any(map(_is_part, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_is_part, value))
+    container = tree.containers[type(value)]
+    return container is not None and any(map(_is_part, container.split(value)[1]))
+
+
+def _is_container(value: Any) -> bool:
+    return not isinstance(value, Module) and tree.containers[type(value)] is not None
 
 
 def count(model: Any) -> int:

@@ -13,7 +13,7 @@ from .errors import AbstractValueError, dtype_error, message, shape_error
 from .graph import dims
 from .graph.dims import Dim
 from .graph.ir import Graph, Node, Operation, rebuild
-from .graph.nodes import CONSTANT, INPUT, PARAMETER, item, known, make, number
+from .graph.nodes import CONSTANT, INPUT, PARAMETER, is_tracing, item, known, make, number
 from .graph.standard import Exchange
 from .graph.types import FLOAT, INT, TensorType, check_dtype
 from .graph.values import HoldsTensors, asarray, require_no_list
@@ -161,7 +161,10 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
     def _number(self, kind: Any) -> Any:
         if self.node.value is None:
-            raise _abstract(self, f"{kind.__name__}() needs its value", "Return it from the function and convert there")
+            fix = "Return it from the function and convert there"
+            if kind is int:
+                fix += "; compile a number of steps with mg.jit(f, static_argnames=...)"
+            raise _abstract(self, f"{kind.__name__}() needs its value", fix)
         if self.node.value.size != 1:
             raise dtype_error(
                 f"{kind.__name__}()", f"only a tensor of one element is a number, got {self.type}", "Use .tolist() or .numpy()"
@@ -288,6 +291,11 @@ class Tensor(Operators, ArrayMethods, Exchange):
 
 
 def _abstract(t: Tensor, problem: str, fix: str) -> AbstractValueError:
+    if not is_tracing():
+        fix = "Return it from the function that made it, or look at it in a function that is not traced"
+        return AbstractValueError(
+            message("abstract tensor", f"{t!r} {problem}: it was kept from a graph that was built, and has none", fix)
+        )
     return AbstractValueError(message("abstract tensor", f"{t!r} {problem}: it has no value while the graph is built", fix))
 
 

@@ -57,7 +57,8 @@ def exact(value: Any) -> Hashable:
     if isinstance(value, dict):
         return (kind, *((exact(k), exact(v)) for k, v in value.items()))
     if isinstance(value, (set, frozenset)):
-        return kind, frozenset(exact(v) for v in value)
+        items = [exact(v) for v in value]
+        return kind, frozenset(items) if all(_is_hashable(i) for i in items) else items
     if isinstance(value, float):
         return kind, float.hex(value)
     if isinstance(value, complex):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('np ufunc', lambda: np.cbrt(X), DTypeError, 'np.cbrt: takes no minigrad tensor here. Use mg.cbrt if there is one, or t.detach().numpy()'),
     ('bool abstract', lambda: mg.trace(lambda x: 1 if x > 0 else 2, mg.zeros(())), AbstractValueError, 'abstract tensor: Tensor(bool(), abstract) has no truth value: it has no value while the graph is built. Choose with mg.where(c, x, y) or mg.cond(c, f, g, *args); compile a flag with mg.jit(f, static_argnames=...)'),
     ('float abstract', lambda: mg.jit(lambda x: float(x))(1.0), AbstractValueError, "abstract tensor: Tensor(float32(), abstract, name='x') float() needs its value: it has no value while the graph is built. Return it from the function and convert there"),
+    ('range abstract', lambda: mg.jit(lambda x, n: sum(x for _ in range(n)))(1.0, 3), AbstractValueError, "abstract tensor: Tensor(int64(), abstract, name='n') int() needs its value: it has no value while the graph is built. Return it from the function and convert there; compile a number of steps with mg.jit(f, static_argnames=...)"),
+    ('plain class', lambda: mg.grad(lambda m: m.w * m.w)(SimpleNamespace(w=mg.parameter(1.0))), DTypeError, 'tensor: cannot make a tensor from a SimpleNamespace (it reads as dtype object). Derive SimpleNamespace from mg.Module, or make it a dataclass: then it is a tree of its tensors'),
     ('np.sin2 abstract', lambda: mg.jit(lambda x: np.median(x))(np.ones(3)), AbstractValueError, "np.median: is not a function of graphs, and needs values. Use functions of mg, or return Tensor(float64(n0_0), abstract, name='x') from the function and call np.median there"),
     ('bool many', lambda: bool(mg.ones(3)), ShapeError, 'bool(): only a tensor of one element is true or false, got float32(3). Use mg.all or mg.any'),
     ('float many', lambda: float(mg.ones(3)), DTypeError, 'float(): only a tensor of one element is a number, got float32(3). Use .tolist() or .numpy()'),
@@ -224,7 +227,7 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('adam lr str', lambda: Adam("fast"), OptimizerError, "lr must be a number, got 'fast'"),
     ('adam beta', lambda: Adam(beta1=1.5), OptimizerError, 'beta1 must be a finite number in [0, 1), got 1.5'),
     ('adam clip', lambda: Adam(clip_norm=0), OptimizerError, 'clip_norm must be a finite number in [4.94066e-324, inf), got 0'),
-    ('adam none', lambda: Adam().init({}), OptimizerError, 'Adam: there are no parameters to train'),
+    ('adam none', lambda: Adam().init({}), OptimizerError, 'Adam: there are no parameters to train. Make what is to be learned with mg.parameter'),
     ('adam int', lambda: Adam().init({"a": mg.tensor([1])}), OptimizerError, "Adam: params['a'] is int64(1); only floats can be trained"),
     ('adam twice', lambda: Adam().init({"a": W, "b": W}), OptimizerError, "Adam: params['b'] and params['a'] are the same tensor; keep it in one place or in a Module"),
     ('adam tree', lambda: Adam().update({"a": W}, {"b": W}, Adam().init({"a": W})), GraphError, "Adam: gradients against parameters: the trees differ in structure: dict with ['a'] against ['b']"),

@@ -324,3 +324,13 @@ def test_names_of_functions_do_not_lie() -> None:
             continue
         assert callable(f)
         assert f.__doc__ or name.endswith("_like"), name
+
+
+def test_stack_and_concat_take_what_a_generator_gives() -> None:
+    w = mg.parameter([1.0, 2.0])
+    for join in (mg.stack, mg.concat):
+        made = join(w * i for i in range(3))
+        np.testing.assert_array_equal(made, join([w * i for i in range(3)]))
+        assert mg.grad(lambda w, join=join: mg.sum(join(w * i for i in range(3))))(w).tolist() == [3, 3]
+        with pytest.raises(mg.errors.ShapeError, match="needs at least one tensor"):
+            join(iter(()))

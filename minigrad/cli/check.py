@@ -43,7 +43,7 @@ def check(
     if report is not None:
         console.print(_table(report.leaves, names))
     if report is None or problem:
-        console.print(problem, markup=False)
+        console.print(problem)
         raise typer.Exit(1)
     at_kinks = f", {report.kinks} of them at kinks or jumps" if report.kinks else ""
     console.print(f"{target}: right in {report.elements:,} elements{at_kinks}, at order {' and '.join('12'[:order])}")

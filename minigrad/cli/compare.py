@@ -44,7 +44,7 @@ def compare(
         console.print(f"Look at: {figures[name].write(out)}")
     rows = study.as_markdown(study.table(runs, figures))
     (out / "table.md").write_text(rows)
-    console.print(f"{rows}Written: {out / 'table.md'}", markup=False)
+    console.print(f"{rows}Written: {out / 'table.md'}")
 
 
 @compare_app.command()
@@ -71,7 +71,7 @@ def story(
     _train({name: run for each in runs.values() for name, run in each.items()}, out, workers, scheduler)
     sections = {n: table.section(n, runs[n], quick) if n in runs else table.sparse_section(out, quick) for n in numbers}
     path = table.write(out, sections)
-    console.print("\n".join(sections.values()), markup=False)
+    console.print("\n".join(sections.values()))
     console.print(f"Written: {path}")
 
 
@@ -102,7 +102,7 @@ def _train(runs: Mapping[str, Run], out: Path, workers: int | None, scheduler: s
     with connected(workers, scheduler) as client, SweepDisplay(console, dict(runs)) as display:
         errors, number = train_all(todo, client, display.event)
     for name, error in errors.items():
-        console.print(f"{name} failed: {error}", markup=False)
+        console.print(f"{name} failed: {error}")
     if number or errors:
         console.print(f"{'Stopped and saved' if number else 'Not all are trained'}: the same command goes on.")
         raise typer.Exit(128 + number if number else 1)

@@ -67,7 +67,7 @@ def draw(
     drawing.save(target) if isinstance(drawing, Drawing) else target.write_bytes(drawing.pipe(target.suffix[1:]))
     console.print(f"Look at: {target}")
     for note in getattr(drawing, "notes", []):
-        console.print(note, markup=False)
+        console.print(note)
 
 
 def _drawing(what: Any, steps: int | None, level: str | None, color: str | None, rolled: bool, backward: bool) -> Any:

@@ -30,7 +30,7 @@ def export(
     model, step = run.restore()
     path = out or run.folder / f"model.{form_of(to).ending}"
     program = write(run.experiment, model, path, to)
-    console.print(f"{path}: {run.config.title} after {step:,} updates, {path.stat().st_size:,} bytes", markup=False)
+    console.print(f"{path}: {run.config.title} after {step:,} updates, {path.stat().st_size:,} bytes")
     rows = compare(run.experiment, model, program)
     table = Table("fresh sequences", "steps", "largest output", "largest difference")
     for row in rows:

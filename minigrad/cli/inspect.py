@@ -32,8 +32,8 @@ def inspect(
         page = page_of(run.experiment, model, step, length)
         path = page.save(out or run.folder / "page.html")
     for note in page.notes:
-        console.print(f"Note: {note}", markup=False)
-    console.print(f"Look at: {path}", markup=False)
+        console.print(f"Note: {note}")
+    console.print(f"Look at: {path}")
     if browser:
         webbrowser.open(path.resolve().as_uri())
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ..errors import MinigradError, SettingError
 from ..experiments import Experiment, Run, span
 from ..experiments.config import run_settings
+from ..experiments.progress import plain_console
 from ..experiments.sample import counted
 from ..train import Metrics
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Train, measure and draw networks that remember.")
-console = Console(highlight=False, soft_wrap=True)
+console = plain_console(soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run", exists=True, file_okay=False)]
 Workers = Annotated[int | None, typer.Option(help="processes of one thread each; as many as there are cores", min=1)]
@@ -46,7 +46,7 @@ def plainly(f: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return f(*args, **kwargs)
         except (MinigradError, OSError) as error:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"minigrad: {error}", markup=False)
+            plain_console(stderr=True, soft_wrap=True).print(f"minigrad: {error}")
             raise typer.Exit(1) from None
 
     return wrapped

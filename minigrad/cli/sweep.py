@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..errors import SettingError
 from ..experiments import TASKS, Run
 from ..experiments.loading import brief
-from ..experiments.progress import SweepDisplay
+from ..experiments.progress import SweepDisplay, plain_console
 from .shared import Scheduler, Workers, app, console, plainly, seeds_of
 
 
@@ -85,10 +84,10 @@ def tell(folder: Path, runs: dict[str, Run], errors: dict[str, str]) -> None:
         beside = [measure.number(base[k]) for k in ("chance", "optimum")]
         table.add_row(g.name, f"{g.learned} of {g.seeds} seeds{failed}", sequences, f"{g.seconds:.0f}", last, *beside)
     with open(folder / "results.txt", "w") as file:
-        for target in (console, Console(file=file, width=160, highlight=False)):
+        for target in (console, plain_console(file=file, width=160)):
             target.print(table)
             for name, error in errors.items():
-                target.print(f"{name} failed: {error}", markup=False)
+                target.print(f"{name} failed: {error}")
     what = {"groups": [dataclasses.asdict(g) for g in found], "errors": errors, "runs": {n: r.config.as_json() for n, r in runs.items()}}
     (folder / "results.json").write_text(json.dumps(what, indent=1) + "\n")
     console.print(f"Written: {folder}/results.txt, {folder}/results.json")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 from typer.core import TyperGroup
 
 from .. import module
@@ -120,8 +122,13 @@ def _resume(task: str, folder: Path, given: dict[str, Any]) -> Run:
         raise SettingError(f"--resume takes the settings of the run; leave out --{', --'.join(fixed).replace('_', '-')}")
     run = Run.open(folder, **given)
     if run.config.task != absolute(task):
-        raise SettingError(f"{folder} is a run on {run.config.task}: minigrad train {run.config.task} --resume {folder}")
+        raise SettingError(f"{folder} is a run on {run.config.task}: {_again(run)}")
     return run
+
+
+def _again(run: Run) -> str:
+    """The command that goes on with a run, for a shell."""
+    return shlex.join(["minigrad", "train", run.config.task, "--resume", str(run.folder)])
 
 
 def _free(config: Config) -> Path:
@@ -133,10 +140,10 @@ def _free(config: Config) -> Path:
 
 def _go(run: Run, pictures: bool, tensorboard: bool) -> None:
     model = run.experiment.model()
-    console.print(f"[bold]{run.config.title}[/]: {module.count(model):,} parameters, in {run.folder}")
+    console.print(Text(run.config.title, "bold") + f": {module.count(model):,} parameters, in {run.folder}")
     outcome = trained(run, console, tensorboard)
     if outcome.reason == "interrupted":
-        console.print(f"Stopped and saved at step {outcome.step:,}. Go on with:\n  minigrad train {run.config.task} --resume {run.folder}")
+        console.print(f"Stopped and saved at step {outcome.step:,}. Go on with:\n  {_again(run)}")
         raise typer.Exit(128 + outcome.signal)
     _tell(run, outcome)
     if pictures:
@@ -147,11 +154,11 @@ def _tell(run: Run, outcome: Outcome) -> None:
     last, c, e = last_evaluation(run), run.config, run.experiment
     how = "Learned" if outcome.reason == "learned" else f"All steps done, {'' if last.get('passed') else 'not '}learned"
     lines = [
-        f"[bold]{how}[/] after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:",
+        Text(how, "bold") + f" after {outcome.step:,} updates, {outcome.step * c.batch:,} sequences, {last['seconds']:.0f} s:",
         f"  as trained: {told(e, last)}",
     ]
     if e.harder is not None:
         lines.append(f"  harder, {c.words(e.harder)}: {told(e, last, '_harder', **e.harder)}")
-    console.print("\n".join(lines))
+    console.print(*lines, sep="\n")
     if outcome.reason == "steps":
-        console.print(f"More: minigrad train {c.task} --resume {run.folder} --steps {2 * outcome.step}")
+        console.print(f"More: {_again(run)} --steps {2 * outcome.step}")

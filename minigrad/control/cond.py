@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import tree
+from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -81,7 +82,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
         require_callable("cond", f)
-        with interning():
+        with Unchanged("cond", f), interning():
             params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "branch"))

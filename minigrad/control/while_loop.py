@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
+from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.dims import Extent
 from ..graph.ir import Graph
@@ -86,7 +87,7 @@ def while_loop(condition: Callable[[Any], Any], step: Callable[[Any], Any], init
     require_callable("while_loop", step)
     leaves, carry_tree = tree.flatten(init)
     start = [tensor(c) for c in leaves]
-    with interning():
+    with Unchanged("while_loop", condition), Unchanged("while_loop", step), interning():
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         given = tree.unflatten(carry_tree, carry)
         going = tensor(condition(given))

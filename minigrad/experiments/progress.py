@@ -18,9 +18,14 @@ from .run import Run
 SMOOTH = 0.98
 
 
+def plain_console(**options: Any) -> Console:
+    """A console that prints text as it is: `[b]` and `:x:` in the name of a folder are no style and no emoji."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
 def trained(run: Run, console: Console | None = None, tensorboard: bool = False) -> Outcome:
     """Train a run, and show how it goes."""
-    with RunDisplay(console or Console(highlight=False, soft_wrap=True), run) as display:
+    with RunDisplay(console or plain_console(soft_wrap=True), run) as display:
         return run.train(display.event, display.step, tensorboard)
 
 

@@ -154,6 +154,11 @@ class Node:
         return f"<{self.name or self.op.name} {self.type}>"
 
 
+def count_nodes() -> int:
+    """A number above the ids of all nodes until now, and below those of the next ones."""
+    return next(_ids)
+
+
 def ancestors(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """The nodes on which outputs depend, in order of creation. The arguments of a node are left out if `stop(node)` is true."""
     seen: dict[Node, None] = {}  # from later to earlier ones, mostly: they are soon sorted

@@ -142,9 +142,13 @@ def _unreadable(what: str, given: Any, array: np.ndarray) -> DTypeError:
     elif given is None or isinstance(given, (complex, float)):
         description = repr(given)
     else:
-        kind = "function" if callable(given) else type(given).__name__
+        kind = "function" if callable(given) and not _holds_arrays(given) else type(given).__name__
         description = f"a {kind} (it reads as dtype {array.dtype})"
     return dtype_error(what, f"cannot make a tensor from {description}", _remedy(given, array.dtype))
+
+
+def _holds_arrays(given: Any) -> bool:
+    return any(hasattr(v, "__array__") for v in getattr(given, "__dict__", {}).values())
 
 
 def _remedy(given: Any, dtype: np.dtype) -> str:
@@ -152,6 +156,8 @@ def _remedy(given: Any, dtype: np.dtype) -> str:
         return "Take its leaves apart with mg.tree.map" if type(given) is dict else "Make it a dict: other mappings are no trees"
     if dtype.kind == "c":
         return "Take .real and .imag"
+    if _holds_arrays(given):
+        return f"Derive {type(given).__name__} from mg.Module, or make it a dataclass: then it is a tree of its tensors"
     if dtype.kind == "f":
         return "Convert with .astype('float32')"
     if dtype.kind in "mM":

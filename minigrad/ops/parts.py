@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,12 @@ from .numbers import operands
 from .shaping import expand_dims, ravel, reshape
 
 
-def concat(tensors: Sequence[Like], axis: int | None = 0) -> Tensor:
+def concat(tensors: Iterable[Like], axis: int | None = 0) -> Tensor:
     """Tensors joined along an axis, promoted to one dtype; with axis=None all their elements as one vector.
 
     Raises ShapeError, which names the tensor that does not fit.
     """
+    tensors = _known(tensors)
     if not len(tensors):
         raise shape_error("concat", "needs at least one tensor")
     if axis is None:
@@ -38,11 +39,17 @@ def concat(tensors: Sequence[Like], axis: int | None = 0) -> Tensor:
 concatenate = concat
 
 
-def stack(tensors: Sequence[Like], axis: int = 0) -> Tensor:
+def stack(tensors: Iterable[Like], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
+    tensors = _known(tensors)
     if not len(tensors):
         raise shape_error("stack", "needs at least one tensor")
     return concat([expand_dims(t, axis) for t in operands("stack", tensors)], axis)
+
+
+def _known(tensors: Iterable[Like]) -> Sequence[Like]:
+    """The tensors; what a generator gives as a list."""
+    return list(tensors) if isinstance(tensors, Iterator) else tensors  # type: ignore[return-value]
 
 
 def stack_nested(what: str, values: Sequence[Any]) -> Tensor:

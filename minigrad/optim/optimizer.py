@@ -179,7 +179,7 @@ def _is_below(path: str, part: str) -> bool:
 
 def _require_trainable(what: str, params: list[Tensor], paths: list[str]) -> None:
     if not params:
-        raise SettingError(f"{what}: there are no parameters to train")
+        raise SettingError(f"{what}: there are no parameters to train. Make what is to be learned with mg.parameter")
     seen: dict[Any, str] = {}
     for path, p in zip(paths, params, strict=True):
         if not p.type.is_float:

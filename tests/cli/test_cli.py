@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -172,6 +173,18 @@ def test_resume_goes_on_and_takes_no_other_settings(trained, tmp_path):
     assert "leave out --batch, --lr" in call("train", "copy", "--resume", folder, "--lr", "0.1", "--batch", "3", code=1)
     assert "no run that can be read" in call("train", "copy", "--resume", tmp_path, code=1)
     assert "holds a run already" in call("train", "copy", "--out", folder, code=1)
+
+
+def test_what_is_printed_has_the_name_of_the_folder_and_a_command_that_a_shell_reads(tmp_path):
+    folder = tmp_path / "lr [b] :x: [/]"
+    printed = call("train", "copy", "--model", "rnn", *TINY, "--steps", "5", "--out", folder, "--no-pictures")
+    assert f"in {folder} " in printed
+    command = shlex.split(printed.partition("More: ")[2])
+    assert f"All steps done, not learned after {command[-1]} updates" in call(*command[1:], "--no-pictures")
+    assert call("info", folder).startswith(f"{folder} ")
+    assert call("eval", folder, "--sequences", "2").startswith(f"{folder} at step ")
+    assert f"minigrad: {folder} holds a run already" in call("train", "copy", "--out", folder, code=1)
+    assert "minigrad: [b].py:X: " in call("train", "copy", "--model", "[b].py:X", code=1)
 
 
 def test_a_run_stops_when_it_has_learned(tmp_path, monkeypatch):

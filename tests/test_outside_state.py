@@ -1,0 +1,181 @@
+"""A function that is called once, to build a graph, may not set tensors outside: the state would stay as it was at each step and call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+X = np.array([1.0, 2.0, 4.0])
+XS = np.stack([X, -X])
+
+state = [mg.zeros(3)]
+alone = mg.zeros(3)
+
+
+class Cell(mg.Module):
+    """A leaky unit that keeps its state, as cells in PyTorch may. All that it computes of the first state is known at once."""
+
+    def __init__(self) -> None:
+        self.h, self.w = mg.zeros(3, dtype="float64"), mg.parameter(np.ones(3))
+
+    def __call__(self, x: Any) -> Any:
+        self.h = 0.5 * self.h + x * self.w
+        return self.h
+
+
+def attribute() -> Any:
+    return Cell()
+
+
+def method() -> Any:
+    return Cell().__call__
+
+
+def closure() -> Any:
+    cell = Cell()
+    return lambda x: cell(x)
+
+
+def counter() -> Any:
+    cell = SimpleNamespace(n=mg.tensor(0.0))
+
+    def f(x: Any) -> Any:
+        cell.n = cell.n + 1
+        return x * cell.n
+
+    return f
+
+
+def key() -> Any:
+    held = {"key": mg.random.as_key(0)}
+
+    def f(x: Any) -> Any:
+        held["key"], now = mg.random.split(held["key"], 2)
+        return x * mg.random.normal(now, (3,), dtype="float64")
+
+    return f
+
+
+def nonlocally() -> Any:
+    h = mg.zeros(3)
+
+    def f(x: Any) -> Any:
+        nonlocal h
+        h = mg.tanh(h + x)
+        return h
+
+    return f
+
+
+def item() -> Any:
+    state[0] = mg.zeros(3)
+
+    def f(x: Any) -> Any:
+        state[0] = mg.tanh(state[0] + x)
+        return state[0]
+
+    return f
+
+
+def globally() -> Any:
+    global alone
+    alone = mg.zeros(3)
+
+    def f(x: Any) -> Any:
+        global alone
+        alone = mg.tanh(alone + x)
+        return alone
+
+    return f
+
+
+FUNCTIONS = {
+    attribute: "h", method: "h", closure: "h", counter: "n", key: "key", nonlocally: "h", item: "state", globally: "alone",
+}  # fmt: skip
+DOORS: dict[str, Callable[[Any], Any]] = {
+    "jit": lambda f: mg.jit(f)(X),
+    "trace": lambda f: mg.trace(f, X),
+    "scan": lambda f: mg.scan(lambda h, x: (h, f(x)), None, XS),
+    "scan in jit": lambda f: mg.jit(lambda xs: mg.scan(lambda h, x: (h, f(x)), None, xs))(XS),
+    "vmap": lambda f: mg.vmap(f)(XS),
+    "cond": lambda f: mg.cond(True, f, lambda x: x, mg.tensor(X)),
+    "checkpoint": lambda f: mg.checkpoint(f)(X),
+    "while_loop": lambda f: mg.while_loop(lambda c: c[1] < 3, lambda c: (f(c[0]), c[1] + 1), (mg.tensor(X), 0)),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("make", FUNCTIONS, ids=lambda f: f.__name__)
+def test_a_state_outside_that_would_stay_as_it_was_is_refused_by_name(make: Callable[[], Any], door: str) -> None:
+    words = rf"sets {FUNCTIONS[make]} outside to another tensor, but only once, while the graph is built\. Take what changes as an argument"
+    with pytest.raises(mg.errors.GraphError, match=words):
+        DOORS[door](make())
+
+
+@pytest.mark.parametrize("make", [f for f in FUNCTIONS if f is not counter], ids=lambda f: f.__name__)
+def test_eagerly_and_in_its_gradient_a_state_outside_changes_as_in_python(make: Callable[[], Any]) -> None:
+    f = make()
+    first, second = f(X), f(X)
+    assert not np.array_equal(first.numpy(), second.numpy())
+    g = make()
+    values = [mg.value_and_grad(lambda x: mg.sum(g(x)))(X)[0] for _ in range(2)]
+    np.testing.assert_allclose(values, [mg.sum(first), mg.sum(second)])
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
+def test_what_is_new_or_the_same_and_what_is_a_functions_own_may_be_set(door: str) -> None:
+    cell, log = SimpleNamespace(w=mg.ones(3)), []
+
+    def f(x: Any) -> Any:
+        mine, cell.w, cell.seen = Cell(), cell.w, 2 * x
+        log.append(x)
+        mine.h = mine(x) + mine(x)
+        return mine.h * cell.w
+
+    DOORS[door](f)
+    DOORS[door](f)
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
+def test_a_part_that_is_new_in_the_middle_of_a_model_outside_moves_no_other(door: str) -> None:
+    class Two(mg.Module):
+        def __init__(self) -> None:
+            self.first, self.last = Cell(), mg.parameter(np.ones(3))
+
+    model = Two()
+
+    def f(x: Any) -> Any:
+        model.first.seen = 2 * x
+        return x * model.last
+
+    DOORS[door](f)
+
+
+def test_the_copy_that_a_function_is_given_may_be_set_and_returned() -> None:
+    def run(cell: Any, x: Any) -> Any:
+        return cell(x) + cell(x), cell
+
+    cell = Cell()
+    for f in (run, mg.jit(run), mg.checkpoint(run)):
+        y, after = f(mg.tree.map(lambda t: t, cell), X)
+        np.testing.assert_allclose(y, 2.5 * X)
+        np.testing.assert_allclose(after.h, 1.5 * X)
+
+    def step(cell: Any, x: Any) -> Any:
+        y = cell(x)
+        return cell, y
+
+    np.testing.assert_allclose(mg.scan(step, cell, XS)[1], [X, -0.5 * X])
+
+
+def test_a_tensor_that_was_kept_from_a_graph_says_so() -> None:
+    kept: list[Any] = []
+    mg.jit(lambda x: kept.append(2 * x) or x)(X)
+    with pytest.raises(mg.errors.AbstractValueError, match=r"it was kept from a graph that was built, and has none\. Return it"):
+        kept[0].numpy()
