@@ -98,6 +98,8 @@ function colour([i, row, argument]) {
 }
 
 function tint(node) {
+  if (node.plate) fillPlate(node);
+  if (node.numbers) writeNumbers(node);
   if (!node.m) return;
   const found = colour(node.m), lines = node.classList.contains('wire');
   node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
@@ -154,8 +156,9 @@ function elbow(x0, y0, x, y1, x1) {
 }
 
 function drawMarks(g, i) {
-  const { shapes, wires, dots, words, frames, names, hides } = shape(i), labels = D.steps[i][4], seen = (x, y) => !hides?.(x, y);
+  const { shapes, wires, dots, words, frames, names, cards, plates, hides } = shape(i), labels = D.steps[i][4], seen = (x, y) => !hides?.(x, y);
   frames.forEach(([x, y, width, height]) => g.append(svg('rect', { class: 'scope', x, y, width, height, rx: 7 })));
+  g.append(...cards.map(card => drawCard(i, card)));
   for (const [line, head, row, argument, look, width] of wires) {
     g.append(mark(svg('path', { class: `wire ${look}`, d: line, 'stroke-width': width }), i, row, argument));
     if (head) g.append(mark(svg('path', { class: `tip ${look}`, d: head }), i, row, argument));
@@ -163,11 +166,12 @@ function drawMarks(g, i) {
   drawScopes(g, i);
   dots.filter(([x, y]) => seen(x, y)).forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
   words.filter(([x, y]) => seen(x, y)).forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, word)));
-  names.forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3 }, word)));
+  g.append(...plates.map(plate => drawPlate(i, plate)));
+  names.forEach(([x, y, word, size, anchor, muted]) => g.append(svg('text', { class: muted ? 'of muted' : 'of', x, y: y + size * 0.35, 'font-size': size, 'text-anchor': anchor }, word)));
   for (const one of shapes) if (one[0] !== -1 && seen(one[1], one[2])) g.append(drawShape(i, one, typeof one[6] === 'number' ? labels[one[6]] : one[6]));
 }
 
-function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label) {
+function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips, numbers], label) {
   const body = round ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: h / 2 })
     : svg('rect', { class: look, x: x - w / 2, y: y - h / 2, width: w, height: h, rx: Math.min(6, h / 3) });
   const all = chips.reduce((sum, [, width]) => sum + width + 4, 0), shared = row < 0;
@@ -175,6 +179,7 @@ function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label
   const [name, , op] = shared ? D.shared[-2 - row].node : template(i).nodes[row];
   const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': named([label, ...chips.map(([text]) => text)].join(' '), `${name}, ${op}`) }, body, words);
   mark(body, i, row, -1, words);
+  if (numbers) words.numbers = [i, row, label, numbers];
   let at = x - all / 2 + wide / 2;
   for (const [text, width, argument] of chips) {
     const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });

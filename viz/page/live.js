@@ -15,6 +15,7 @@ async function openProgram() {
   };
   requireEqual(figures(P, live.base, null), live.recorded);
   live.program = P;
+  recolour();
   return true;
 }
 
@@ -50,7 +51,7 @@ function requireEqual(mine, recorded) {
 function figures(P, now, base) {
   const value = n => base ? difference(now.at(n), base.at(n)) : now.at(n);
   const ct = n => base ? difference(now.of(n), base.of(n)) : now.of(n);
-  const along = edges => normOf(pairs(edges).map(([n, k]) => base ? difference(now.along(n, k), base.along(n, k)) : now.along(n, k)).filter(Boolean));
+  const along = edges => Array.isArray(edges[0]) ? lengthOf(edges.map(along)) : normOf(pairs(edges).map(([n, k]) => base ? difference(now.along(n, k), base.along(n, k)) : now.along(n, k)).filter(Boolean));
   const row = n => [...statistics(value(n)), normOf(ct(n) ? [ct(n)] : [])];
   const templates = D.templates.map(t => ({ numbers: new Float32Array(t.numbers.length), edges: new Float32Array(t.edges.length) }));
   D.steps.forEach(([, , k, member], i) => {

@@ -177,7 +177,7 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
+function repaint() { recolour(); drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
 let firstOpen, firstShut;
