@@ -1,5 +1,5 @@
 // The graph: steps beside each other on one line. y is 0 at the lower border of every box, and negative above it.
-const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45;
+const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45, LEGIBLE = 0.85;
 const X = [];  // left borders of the boxes
 const drawn = new Map();  // step -> its SVG group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
@@ -252,10 +252,11 @@ function zoom(by, x = pane().w / 2, y = pane().h / 2) {
 
 let fitted = false;  // whether the pane had a size then: a page that is not shown yet has none
 
+// The whole graph, where it is readable as a whole; else as much as is, from the step under the cursor on.
 function fit() {
-  const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40;
+  const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40, whole = (w - 40) / right, words = presented() ? 1.25 : LEGIBLE;
   S.own = false;
-  S.k = Math.min(presented() ? 2.5 : 1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, presented() ? 1.25 : 0.5))));
+  S.k = Math.min(presented() ? 2.5 : 1.25, Math.max(0.1, Math.min((h - 16) / high, whole < 0.5 ? words : Math.max(whole, presented() ? 1.25 : 0))));
   S.y = (h - high * S.k) / 2 + (top_ + 30 + 10 * D.buses) * S.k;
   S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
   fitted = w > 0 && h > 0;
