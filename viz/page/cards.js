@@ -4,14 +4,10 @@ const PLATE = 16;  // the most numbers behind a label
 const shownValue = n => live.difference ? difference(live.now.at(n), live.base.at(n)) : live.now.at(n);
 const shownGradient = n => live.difference ? difference(live.now.of(n), live.base.of(n)) : live.now.of(n);
 
-// A function of the place in one member of the batch: the number shown there. A gradient is shown by its size over the whole batch.
-function readerOf(i, row, size, gradient = false, batch = true) {
-  const n = live.program.rows[i][row], found = gradient ? shownGradient(n) : shownValue(n), start = (live.program.example ?? 0) * size;
-  if (!found) return () => -1;
-  const { data } = found, from = size < data.length ? start : 0;
-  if (!gradient || !batch) return k => Number(data[from + k]);
-  return k => { let sum = 0; for (let m = k; m < data.length; m += size) sum += data[m] ** 2; return Math.sqrt(sum); };
-}
+// Of an array of all members of the batch the number at a place of the member that is shown.
+const reader = (array, size) => array ? k => Number(array.data[(size < array.data.length ? (live.program.example ?? 0) * size : 0) + k]) : () => 0;
+// Of a gradient its size there over the whole batch.
+const lengthReader = (array, size) => array ? k => { let sum = 0; for (let m = k; m < array.data.length; m += size) sum += array.data[m] ** 2; return Math.sqrt(sum); } : () => 0;
 
 // The ends of a value's colours: those recorded, or what the changes call for in all steps.
 const scales = new WeakMap();
@@ -44,11 +40,15 @@ function fillPlate(g) {
   const [i, [row, x, y, w, h, scale, top, [size, starts, apart, columns], at, slots]] = g.plate;
   g.replaceChildren(g.firstChild, g.lastChild);
   if (!live.program) return;
-  const gradient = S.mode === 'gradient', read = readerOf(i, row, size, gradient, at === undefined), where = at === undefined ? null : readerOf(i, at, size);
-  const cells = starts.map(start => Array.from({ length: columns }, (_, c) => read(start + c * apart)));
-  const grid = where ? slots.map(slot => [cells.reduce((sum, line, r) => line.reduce((all, v, c) => all + (where(starts[r] + c * apart) === slot ? v : 0), sum), 0)]) : cells;
+  const n = live.program.rows[i][row], gradient = S.mode === 'gradient', none = gradient && (waiting(i) || !shownGradient(n)), places = starts.map(start => Array.from({ length: columns }, (_, c) => start + c * apart));
+  const spread = run => {  // the weights of a few slots over those that are shown
+    const read = reader(gradient ? run.of(n) : run.at(n), size), named = reader(run.at(live.program.rows[i][at]), size);
+    return slots.map(slot => places.flat().reduce((sum, k) => sum + (named(k) === slot ? read(k) : 0), 0));
+  };
+  const read = gradient ? lengthReader(shownGradient(n), size) : reader(shownValue(n), size), before = slots && live.difference ? spread(live.base) : null;
+  const grid = slots ? spread(live.now).map((v, k) => [v - (before?.[k] ?? 0)]) : places.map(line => line.map(read));
   const ends = S.mode === 'kind' ? scaleOf(i, row, scale, top) : null, shades = ends && palette({ low: ends.low, tone: D.scales[scale] && scale !== 'signed' ? scale : 'amount' });
-  const shade = v => ends ? shades[Number.isFinite(v) ? Math.round((Math.min(Math.max(v, ends.low), ends.high) - ends.low) / (ends.high - ends.low) * LEVELS) : BAD_BYTE].slice(0, 3) : gradient && waiting(i) ? rgb(D.none) : decade(Math.abs(v));
+  const shade = v => ends ? shades[Number.isFinite(v) ? Math.round((Math.min(Math.max(v, ends.low), ends.high) - ends.low) / (ends.high - ends.low) * LEVELS) : BAD_BYTE].slice(0, 3) : none ? rgb(D.none) : decade(Math.abs(v));
   const high = Math.min(grid.length, Math.floor(h)), wide = Math.min(grid[0].length, Math.floor(w)), best = new Map(), paths = new Map();
   grid.forEach((line, r) => line.forEach((v, c) => {
     const key = Math.floor(r * high / grid.length) * wide + Math.floor(c * wide / line.length);
@@ -65,7 +65,7 @@ function fillPlate(g) {
 function writeNumbers(words) {
   const [i, row, label, [size, starts, apart, columns]] = words.numbers;
   if (!live.program) return;
-  const read = readerOf(i, row, size), whole = !isFloat(shownValue(live.program.rows[i][row]).dtype ?? 'float64');
+  const array = shownValue(live.program.rows[i][row]), read = reader(array, size), whole = !isFloat(array.dtype ?? 'float64');
   const all = starts.flatMap(start => Array.from({ length: columns }, (_, c) => read(start + c * apart))).slice(0, PLATE);
   words.textContent = [label, ...all.map(v => whole ? String(v) : brief(v))].join(' ');
   words.parentNode.setAttribute('aria-label', named(words.textContent, template(i).nodes[row][0]));

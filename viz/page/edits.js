@@ -56,7 +56,7 @@ function edgeTarget(step, row, argument) {
 
 // The values of a strip, or of the memory. `member`: the one of the batch that is not the first shown.
 function seriesTarget(name, source, column, member) {
-  if (!source || Array.isArray(source) || (source.values[column] ?? null) === null) return null;
+  if (!source || source.at || Array.isArray(source) || (source.values[column] ?? null) === null) return null;
   return { name, column, numbers: source.values, source, member };
 }
 

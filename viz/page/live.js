@@ -67,7 +67,8 @@ function figures(P, now, base) {
       const source = P.strips[s];
       if (!source) return base ? { values: valuesOf(strip).slice().fill(isBytes(strip) ? MISSING : NaN) } : live.recorded?.strips[s] ?? {};
       if (strip.kind === 'gradient') return { values: Float32Array.from(source, parts => lengthOf(parts.map(p => Array.isArray(p) ? along(p) : normOf([ct(p)].filter(Boolean))))) };
-      const found = overTime(source, strip.rows, value);
+      const found = overTime(source, strip.rows, source.at ? n => now.at(n) : value);
+      if (source.at && base) overTime(source, strip.rows, n => base.at(n)).forEach((v, k) => { found[k] -= v; });
       return isBytes(strip) ? asBytes(found, source, strip, live.recorded?.strips[s], base) : { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) };
     }),
     memory: D.memory && asBytes(overTime(P.memory, D.memory.slots * D.memory.width, value), P.memory, D.memory, live.recorded?.memory, base),
@@ -132,6 +133,12 @@ function overTime(source, rows, value) {  // T × rows numbers; NaN where there 
   source.values.forEach((n, t) => {
     if (n === null) return;
     const { data } = value(n), place = placesOf(source, t);
+    if (source.at) {  // weights of a few slots
+      const { data: slots } = value(source.at[t]);
+      found.fill(0, t * rows, (t + 1) * rows);
+      for (let k = 0; k < source.count; k++) found[t * rows + Number(slots[place(k)])] += Number(data[place(k)]);
+      return;
+    }
     for (let r = 0; r < rows; r++) {
       let v = Number(data[place(r * wide)]);
       if (source.width) { v *= v; for (let k = 1; k < wide; k++) v += Number(data[place(r * wide + k)]) ** 2; v = Math.sqrt(v); }

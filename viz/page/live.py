@@ -74,7 +74,9 @@ class _Sources:
         }
 
     def series(self, series: Series | None) -> Any:
-        """{"values": the number of the value in each column, "from": the first place in it, or all places, "width"}."""
+        """{"values": the number of the value in each column, "from": the first place in it, or all places, "width"; of weights of a few
+        slots "at": the numbers of the values that name these, "count": how many they are}.
+        """
         if series is None:
             return None
         values = [None if n is None else self.program.number(n) for n in series.nodes]
@@ -84,7 +86,8 @@ class _Sources:
             places: Any = starts[0] if len(set(starts)) == 1 else starts
         else:
             places = rows.tolist()
-        return {"values": values, "from": places, "width": series.width}
+        at = [None if n is None else self.program.number(n) for n in series.at or ()]
+        return {"values": values, "from": places, "width": series.width, **({"at": at, "count": rows.shape[1]} if at else {})}
 
     def parts(self, parts: Parts) -> list[list[Any]]:
         """For each column what a gradient row adds up: the numbers of values, and lists of edges."""
