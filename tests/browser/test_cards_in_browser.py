@@ -85,3 +85,42 @@ def test_the_page_computes_the_gradients_along_all_lines(browser, name):
     opened(browser, name)
     assert "values cannot be changed" not in browser.text("#notes")
     assert browser.all(".cells path")
+
+
+def test_names_of_lines_between_steps_stand_on_none_other(browser):
+    """Those of a tape run close to each other."""
+    opened(browser, "tape-rnn")
+    boxes = browser.run("return [...document.querySelectorAll('.lane')].map(e => e.getBoundingClientRect().toJSON())")
+    assert len(boxes) > 1
+    for k, a in enumerate(boxes):
+        for b in boxes[:k]:
+            assert a["right"] <= b["left"] or b["right"] <= a["left"] or a["bottom"] <= b["top"] + 1 or b["bottom"] <= a["top"] + 1
+
+
+def test_a_long_page_computes_nothing_until_a_step_is_opened(browser):
+    xs = np.random.default_rng(0).standard_normal((30, 2, 3), dtype="float32")
+    browser.open(viz.page(every, MODELS["mingru"], xs)).settle()
+    assert not browser.all(".cells")
+    browser.click("#open")
+    browser.wait("document.querySelector('.cells path')")
+
+
+def test_weights_of_a_few_slots_are_computed_over_the_slots_that_they_have(browser):
+    """A change that changes nothing leaves them as they were recorded, and differs nowhere."""
+    opened(browser, "sam")
+    names = ["w read 1", "w write 2"]
+    strips = f'return {names}.map(name => document.querySelector(`canvas[aria-label^="${{name}} over"]`).toDataURL())'
+    recorded = browser.run(strips)
+    browser.run("document.querySelector('.node[aria-label^=\"β\"]').dispatchEvent(new MouseEvent('click', { bubbles: true }))")
+    browser.press("e")
+    browser.wait("document.querySelector('#value')")
+    browser.run("document.querySelector('#how').value = 'scale'")
+    browser.one("#value").send_keys("1")
+    browser.click("#apply")
+    assert browser.run("return document.querySelectorAll('#changes li').length") == 1
+    assert browser.run(strips) == recorded
+    browser.click("#difference")
+    browser.run("document.querySelector('#graph').focus()")
+    browser.press("c", "c")
+    shown = plates(browser)
+    assert all(c == [255, 255, 255] for found in shown.values() for colours in found for row in colours for c in row)

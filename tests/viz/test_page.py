@@ -279,6 +279,21 @@ def test_weights_of_a_few_slots_are_shown_over_all_slots_of_the_memory():
         assert known.sum() == 5
 
 
+def test_a_part_of_an_input_and_the_whole_have_a_row_each():
+    def loss(W, xs):
+        def step(h, x):
+            h = mg.tanh(x @ W + h + mg.sum(x[:, :2]))
+            return h, h
+
+        return mg.mean(mg.scan(step, mg.zeros((2, 3)), xs)[1])
+
+    groups = dict(data_of(viz.page(loss, np.eye(3, dtype="float32"), XS))["groups"])
+    rows = {s["label"]: s["rows"] for s in groups["inputs and outputs"]}
+    assert rows["x"] == 3
+    assert rows["x[:,:2]"] == 2
+    assert {"x", "x[:,:2]"} <= {s["label"] for s in groups["gradient"]}
+
+
 def test_the_columns_of_a_transformer_are_its_blocks_and_its_weights_have_one_row_for_all():
     page = viz.page(loss_fn, Transformer(3, 2, 8, 2, 3), XS[:4], panels={"input": XS[:4, 0]})
     assert page.notes == ["input: left out, since there are no steps of time beside which they could stand"]

@@ -135,13 +135,16 @@ function drawStep(i) {
 function drawCorridor(g, i) {
   const t = template(i), { lanes, size: [, h] } = shape(i);
   const gap = i ? X[i] - X[i - 1] - shape(i - 1).size[0] : 0;
-  for (const { lane, k, from, to, turn } of i ? bends(i).found : []) {
+  let above = -Infinity;  // where the last name stands
+  for (const { lane, k, from, to, turn } of i ? bends(i).found.sort((a, b) => a.to - b.to) : []) {
     const x = -gap + 10 + TURN * turn;
     const d = turn ? elbow(-gap, -from, x, -to, 0) : `M${-gap} ${-to}H0`;
     g.append(mark(svg('path', { class: 'wire state', d }), i - 1, template(i - 1).exits[k]));
     const row = template(i - 1).exits[k], name = template(i - 1).nodes[row][0], norm = number(i - 1, row, GRAD);
     const words = S.mode !== 'gradient' ? name : norm > 0 && Number.isFinite(norm) ? Math.log10(norm).toFixed(1).replace('-', '−') : '';
-    if (!turn && words.length < 6) g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
+    if (turn || words.length >= 6 || to - above < 8.5) continue;
+    g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
+    above = to;
   }
   let drops = 0;
   for (const { link: [kind, n], lane } of t.links.map((link, lane) => ({ link, lane })).sort((a, b) => lanes[a.lane] - lanes[b.lane])) {

@@ -103,7 +103,7 @@ def panels(
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
-    outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
+    outer = {"y", *(timeline.items[a].label + timeline.items[a].cut for step in wiring.steps for a in step.inputs)}
     for path in recorded[0]:
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
@@ -191,7 +191,8 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         for index in step.inputs:
             item = timeline.items[index]
             value = item.node.value
-            add(item.label, step.number, item.node, _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None)
+            places = _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None
+            add(item.label + item.cut, step.number, item.node, places)
     for node in ancestors(outputs):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
@@ -309,7 +310,7 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
             if stateful or item.leaf or item.named:
                 add(
                     STATE if stateful else INPUT if item.leaf else NAMED,
-                    text.clean(item.name or item.label, 16),
+                    text.clean((item.name or item.label) + item.cut, 16),
                     step.number,
                     colours.norms.get(index),
                     index,
