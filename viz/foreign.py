@@ -13,12 +13,14 @@ from minigrad.ops.numbers import argument
 
 from .errors import DrawingError
 
-LIBRARIES = {"ClosedJaxpr": "jax", "ExportedProgram": "torch"}  # {the type of a graph: its library}
+LIBRARIES = {"ClosedJaxpr": "jax", "Jaxpr": "jax", "ExportedProgram": "torch"}  # {the type of a graph: its library}
 
 
 def bridge(what: Any) -> Any:
     """The bridge of minigrad.export that reads what is the graph of another library; None for anything else."""
     library = LIBRARIES.get(type(what).__name__)
+    if library == "jax" and not hasattr(what, "consts"):  # before JAX 0.11 a Jaxpr is a part of a ClosedJaxpr
+        return None
     return getattr(mg.export, library) if library and type(what).__module__.partition(".")[0] == library else None
 
 

@@ -101,10 +101,16 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "kinks": (lambda x: jax.nn.relu(x) + jax.nn.relu6(7 * x), np.array([-1.0, 0.0, 2.0])),
     "a rule of its own": (lambda x: straight_through(3 * x) * x, X),
     "powers": (lambda x: (jnp.abs(x) ** 1.7 + x**3 + x**-2, lax.integer_pow(x, 5)), X),
+    "logarithms": (lambda x: (jnp.log2(jnp.abs(x)), jax.grad(lambda x: jnp.sum(jnp.arctanh(jnp.tanh(x))))(x)), X),
+    "rows apart": (lambda x: jnp.unstack(x, axis=1), X),
     "another order": (lambda x: (lax.reshape(x, (6, 2), (1, 0)), jnp.prod(jnp.stack([x, x + 1]), (0, 2))), X),
     "tiles": (lambda x: (jnp.tile(x, (2, 1)), jnp.stack([x, x], 1), jnp.split(x, [1, 3]), jnp.roll(x, 2, 0), jnp.flip(x, 1)), X),
     "types": (lambda x: (x.astype("int32"), x > 0, jnp.isfinite(x).all(), x.argmax(1), x.argmin(), jnp.any(x > 9)), X),
 }  # fmt: skip
+if hasattr(lax, "one_minus_square"):  # from JAX 0.11 on
+    FUNCTIONS["one minus square"] = (lambda x: (lax.one_minus_square(x), lax.one_minus_square(1e-200 * x)), X)
+if hasattr(lax, "polynomial"):  # from JAX 0.12 on
+    FUNCTIONS["polynomial"] = (lambda x, y: (lax.polynomial(x, [1.0, 2.0, y[:, :3]]), lax.polynomial(x, [3.0, 0.5])), X, X + 1)
 WHILE = (lambda n: lax.while_loop(lambda c: c[0] < 100, lambda c: (c[0] * 2, c[1] + 1), (n, 0)), np.array(3))
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
+import children
 import numpy as np
 import pytest
-from children import GUARD
 
 import minigrad as mg
 from minigrad.compiler.llvm.work_board import THREADS
@@ -27,8 +28,8 @@ XS = torch.from_numpy(RNG.standard_normal((7, 17, 20)))
 PLACES = torch.from_numpy(RNG.integers(0, 17, 17))
 
 
-@pytest.fixture(scope="module")
-def f() -> Iterator[Any]:
+@contextmanager
+def shared() -> Iterator[Any]:
     """A loop and a look-up, of which all is shared that can be, however small."""
 
     def loop(w: Any, xs: Any, places: Any) -> Any:
@@ -47,6 +48,12 @@ def f() -> Iterator[Any]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def f() -> Iterator[Any]:
+    with shared() as made:
+        yield made
+
+
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
@@ -57,8 +64,13 @@ def two_threads() -> Iterator[None]:
 
 @pytest.fixture
 def regions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """For each phase that ran on PyTorch's threads, the threads that were to divide it."""
-    found, call = [], OpenMP.call
+    return noting_regions(monkeypatch)
+
+
+def noting_regions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """For each phase that will run on PyTorch's threads, the threads that were to divide it."""
+    found: list[int] = []
+    call = OpenMP.call
 
     def noted(self: OpenMP, kernel: Any, arrays: Any, sizes: Any, arena: Any, board: Any) -> tuple[int, int]:
         found.append(board[THREADS])
@@ -100,15 +112,29 @@ def test_threads_of_python_have_threads_of_their_own(f: Any, regions: list[int])
     assert set(regions) == {2}
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_in_a_forked_child_which_has_none_of_the_threads_it_computes_without_them(f: Any, regions: list[int]) -> None:
-    expected = bits(f)
+FORKS = """
+import sys
+from multiprocessing import get_context
+import pytest, torch
+from children import GUARD
+from test_torch_threads import bits, noting_regions, shared
+
+torch.set_num_threads(2)
+with shared() as f, pytest.MonkeyPatch.context() as patch:
+    regions, expected = noting_regions(patch), bits(f)
+    assert regions
     regions.clear()
-    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(bits(f) != expected or bool(regions)))
+    child = get_context("fork").Process(target=lambda: sys.exit(bits(f) != expected or bool(regions)))
     child.start()
     child.join(GUARD)
     child.kill()  # one that waits for threads that are gone
-    assert child.exitcode == 0
+    sys.exit(child.exitcode)
+"""
+
+
+def test_in_a_forked_child_which_has_none_of_the_threads_it_computes_without_them() -> None:
+    """In a process of its own: PyTorch's autograd refuses a child of one where a backward pass had threads."""
+    children.run(FORKS, PYTHONPATH=os.pathsep.join(sys.path))
 
 
 def test_where_pytorch_has_no_openmp_or_another_one_our_own_workers_help(

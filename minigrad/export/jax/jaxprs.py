@@ -200,7 +200,11 @@ def _checkpoint(*args: Tensor, jaxpr: Any) -> list[Tensor]:
     return checkpoint(lambda *given: read(jaxpr, (), given))(*args)
 
 
-def _scan(*args: Tensor, jaxpr: Any, num_consts: int, num_carry: int, length: int, reverse: bool) -> list[Tensor]:
+def _scan(
+    *args: Tensor, jaxpr: Any, length: int, reverse: bool, num_consts: int = 0, num_carry: int = 0, ft_in: Any = None, ft_out: Any = None
+) -> list[Tensor]:
+    if ft_in is not None:  # from JAX 0.11 on: the trees of the constants, of the carry, and of the sequences
+        num_consts, num_carry, _ = map(len, ft_in.unpack())
     fixed, carry, xs = args[:num_consts], list(args[num_consts : num_consts + num_carry]), list(args[num_consts + num_carry :])
 
     def step(carry: Any, x: Any) -> Any:

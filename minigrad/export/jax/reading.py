@@ -46,6 +46,15 @@ def power(x: Tensor, y: Tensor) -> Tensor:
     return ops.pow(x, ops.astype(y, x.dtype))
 
 
+def one_minus_square(x: Tensor) -> Tensor:
+    """1 − x², to the last digits where |x| is near 1, and with the gradient −2x where it is near 0."""
+    return ops.where(ops.abs(x) < 0.5, 1 - ops.square(x), (1 + x) * (1 - x))
+
+
+def polynomial(x: Tensor, *coefficients: Tensor) -> Tensor:
+    return reduce(lambda found, a: found * x + a, reversed(coefficients))
+
+
 def clamp(low: Tensor, x: Tensor, high: Tensor) -> Tensor:
     return ops.minimum(ops.maximum(x, low), high)
 
@@ -193,6 +202,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "le": ops.less_equal,
     "log": ops.log,
     "log1p": ops.log1p,
+    "log2": ops.log2,
     "logistic": ops.sigmoid,
     "lt": ops.less,
     "max": ops.maximum,
@@ -202,8 +212,10 @@ RULES: dict[str, Callable[..., Any]] = {
     "neg": ops.negative,
     "nextafter": ops.nextafter,
     "not": bitwise(ops.bitwise_invert, ops.logical_not),
+    "one_minus_square": one_minus_square,
     "optimization_barrier": lambda *xs: list(xs),
     "or": bitwise(ops.bitwise_or, ops.logical_or),
+    "polynomial": polynomial,
     "pow": power,
     "rem": rem,
     "rsqrt": lambda x: ops.divide(1, ops.sqrt(x)),
@@ -240,6 +252,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "stack": lambda *xs, axis: ops.stack(list(xs), axis),
     "tile": lambda x, reps: ops.tile(x, tuple(reps)),
     "transpose": lambda x, permutation: ops.permute_dims(x, tuple(permutation)),
+    "unstack": lambda x, axis: list(ops.unstack(x, axis=axis)),
     # reductions, products, sorting
     "argmax": arg(ops.argmax),
     "argmin": arg(ops.argmin),
