@@ -72,8 +72,12 @@ class Colours:
 
     def through(self, values: Sequence[int], parts: Sequence[str], plain: str = style.WIRE) -> str:
         """The colour of a line by which values reach parts of a step."""
+        return self.of(self.norm_through(values, parts)) if self.gradient else plain
+
+    def norm_through(self, values: Sequence[int], parts: Sequence[str]) -> float | None:
+        """The norm of the gradient that comes to values from parts of a step."""
         norms = [self.parts[a, p] for a in values for p in parts if (a, p) in self.parts]
-        return self.of(math.hypot(*norms) if norms else None) if self.gradient else plain
+        return math.hypot(*norms) if norms else None
 
     def exponent(self, item: int, column: int) -> str:
         """The label of a lane: log10 of its norm, or "" where it has none."""

@@ -68,12 +68,17 @@ class Field(NamedTuple):
             return array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
         return array[rows] if self.form == "memory" else np.atleast_2d(array)
 
+    def places(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The places of the numbers that `grid` gives, in a value of this shape."""
+        return self.grid(np.arange(math.prod(shape)).reshape(shape))
+
 
 class FixedHeat(NamedTuple):
     """A heat map at a fixed position of a step.
 
     scale    a key of SCALES, and `top` the number at its end
     frames   (row, colour) of each row with an outline
+    at       of weights of some slots, the item that names these
     """
 
     id: str
@@ -86,12 +91,20 @@ class FixedHeat(NamedTuple):
     scale: str
     top: float
     frames: tuple[tuple[int, str], ...] = ()
+    at: int | None = None
 
 
 def value_of(item: Item) -> np.ndarray | None:
     """The value of an item, None for one without."""
     value = item.node.value
     return shaped(item, value) if isinstance(value, np.ndarray) else None
+
+
+def written(label: str, field: Field, item: Item, most: int = 16) -> str:
+    """The label with the first numbers of a value behind it: β .51 .49."""
+    value = value_of(item)
+    numbers = [] if value is None else field.grid(value).ravel().tolist()[:most]
+    return " ".join([label, *(text.brief(n) if isinstance(n, float) else str(n) for n in numbers)])
 
 
 def shaped(item: Item, array: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from . import style
 from .geometry import Point
-from .heat import FixedHeat
+from .heat import Field, FixedHeat
 
 OUTSIDE = 34.0  # from the box to the inputs below and the outputs above
 Source = tuple[str, int]  # where a value comes from: ("op", i), ("in", k) or ("state", s)
@@ -60,7 +60,7 @@ class Layout:
 
 
 class FixedNode(NamedTuple):
-    """A node at a fixed position; `item` is the operation that it stands for."""
+    """A node at a fixed position; `item` is the operation that it stands for, and `numbers` are those of its value behind the label."""
 
     id: str
     x: float
@@ -72,6 +72,7 @@ class FixedNode(NamedTuple):
     item: int | None = None
     shape: str = "box"
     size: float = 12.0
+    numbers: Field | None = None
 
 
 class FixedEdge(NamedTuple):
@@ -103,7 +104,7 @@ class FixedWord(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """The rectangle behind the parts of a head, from its lower left corner."""
+    """The rectangle behind the parts of a head, or of a card that stands for `item`, from its lower left corner."""
 
     x: float
     y: float
@@ -111,6 +112,7 @@ class Panel(NamedTuple):
     h: float
     fill: str
     stroke: str
+    item: int | None = None
 
 
 @dataclass
@@ -129,3 +131,8 @@ class FixedLayout:
     panels: list[Panel] = field(default_factory=list)
     entry: str = ""
     sources: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
+        """What each line between parts of the step carries, in the order of the lines: (values, parts)."""
+        return [e.into for e in self.edges if e.into is not None]

@@ -48,11 +48,13 @@ class Parts:
         return {p.name for p in sources if p is not None and p is not part}
 
 
-def assign(timeline: Timeline) -> None:
-    """Tell each item of a step of a known family to which part it belongs, and of other steps with a memory likewise."""
+def assign(timeline: Timeline, memories: bool = True) -> None:
+    """Tell each item of a step of a known family to which part it belongs, and with `memories` of other steps with a memory likewise."""
     known = families.of(timeline)
     for number, column in enumerate(timeline.columns):
-        found = of_step(timeline, column.items, known[number]).parts if number in known else parts.parts_of(timeline.items, column.items)[1]
+        found = of_step(timeline, column.items, known[number]).parts if number in known else []
+        if memories and number not in known:
+            found = parts.parts_of(timeline.items, column.items)[1]
         for part in found:
             for index in part.items:
                 timeline.items[index].part = f"{number}.{part.name}"

@@ -72,14 +72,15 @@ def panels_of(trace: Mapping[str, Any], steps: slice | None = None) -> list[Pane
         length = len(array)
         shown = array[steps] if steps else array
         if len(shown):
-            found += _panels(str(name), shown)
+            counts = np.asarray(value).dtype.kind in "iu" and shown.max(initial=0) > 1
+            found += _panels(str(name), shown, counts)
     if not found:
         raise DrawingError("memory: the trace is empty: record arrays with time as first axis, {'w_read': (T, slots), ...}")
     return found
 
 
-def _panels(name: str, array: np.ndarray) -> list[Panel]:
-    kind, label = _kind(name, array), _label(name)
+def _panels(name: str, array: np.ndarray, counts: bool) -> list[Panel]:
+    kind, label = _kind(name, array, counts), _label(name)
     if kind in ("weights", "values") and array.ndim == 3 and array.shape[1] <= 8:
         several = array.shape[1] > 1
         return [_panel(f"{label} {h + 1}" if several else label, kind, array[:, h]) for h in range(array.shape[1])]
@@ -91,7 +92,7 @@ def _panel(label: str, kind: str, array: np.ndarray) -> Panel:
     return Panel(label, kind, array, tone, *ends(kind, array))
 
 
-def _kind(name: str, array: np.ndarray) -> str:
+def _kind(name: str, array: np.ndarray, counts: bool) -> str:
     stem = name.rpartition(".")[2]
     if stem in MEMORY and array.ndim == 3:
         return "memory"
@@ -100,7 +101,7 @@ def _kind(name: str, array: np.ndarray) -> str:
     gate = any(stem == g or stem.startswith(g + "_") for g in GATES)
     if array.ndim == 1 or (gate and array[0].size <= 4):
         return "curves"
-    return "weights" if is_weighting(stem) else "values"
+    return "weights" if is_weighting(stem) and not counts else "values"  # whole numbers, such as those of slots, are no weights
 
 
 def _label(name: str) -> str:

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -161,7 +162,19 @@ def whole_decades(norms: Iterable[float]) -> Scale:
     return float(min(math.floor(found[len(found) // 20]), high - 2)), float(high)
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour, by WCAG."""
+    parts = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in _rgb(colour)))
+    return sum(weight * v for weight, v in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def contrast(a: str, b: str) -> float:
+    """The contrast of two colours, from 1 to 21, by WCAG."""
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@cache
 def ink(fill: str) -> str:
-    """The colour of text that is readable on this fill."""
-    r, g, b = _rgb(fill)
-    return "#FFFFFF" if 0.299 * r + 0.587 * g + 0.114 * b < 118 else TEXT
+    """The colour of text that is readable on this fill: of the usual one, white and black the first with a contrast of 4.5; one has it."""
+    return next(colour for colour in (TEXT, "#FFFFFF", "#000000") if contrast(colour, fill) >= 4.5)

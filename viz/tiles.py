@@ -71,7 +71,8 @@ def _fixed(part: Part, wiring: Wiring, fixed: FixedLayout, box: StepBox, colours
         item = None if m.item is None else wiring.items[m.item]
         title = describe(item, wiring.timeline, colours) if item else ""
         fill, stroke, dashed = (colours.fill(item), colours.stroke(item), colours.dashed(item)) if item else (None, None, False)
-        part.shapes.append(Shape(m.id, m.x, box.height - m.y, m.w, m.h, m.look, m.label, m.shape, (), title, fill, stroke, dashed, m.size))
+        label = heat.written(m.label, m.numbers, item) if item and m.numbers else m.label
+        part.shapes.append(Shape(m.id, m.x, box.height - m.y, m.w, m.h, m.look, label, m.shape, (), title, fill, stroke, dashed, m.size))
     for line in fixed.edges:
         points = line.points
         if line.tail[0] == "x":

@@ -87,7 +87,7 @@ def timeline_of(
         raise SettingError(f"scale={scale!r} must be two norms that rise from above 0, as (1e-8, 1e4)")
     words = captions.checked(show or (), level)
     with _no_collection():
-        looked_at = bool(words) or (level == "cell" and not backward)  # the values are on the picture
+        looked_at = bool(words) or level == "cell"  # the values are on the picture
         unrolling = unroll(what, args, steps, values=color == "grad" or (looked_at and bool(args)))
         unrolling = with_gradients(unrolling) if backward else unrolling
         auto = not (backward or color == "grad" or "grad" in words or isinstance(what, Tensor))

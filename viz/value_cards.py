@@ -11,7 +11,7 @@ import numpy as np
 
 from . import families, style, text
 from .families import Family, Known, family_of
-from .heat import Field, FixedHeat, greatest, value_of
+from .heat import Field, FixedHeat, greatest, value_of, written
 from .layout import FixedWord
 from .leaves import is_element
 from .named_parts import Parts
@@ -47,11 +47,14 @@ class Seen:
     def __init__(self, wiring: Wiring):
         parted = {s.number for s in wiring.steps if any(wiring.items[i].part for i in s.items)}  # others are not to be drawn so
         self.families: Mapping[int, Known] = {n: f for n, f in families.of(wiring.timeline).items() if n in parted}
+        self._named: dict[str, list[Item]] = {}
+        self._widest: dict[tuple[str, str | None], str] = {}
         found: dict[str, list[np.ndarray]] = {}
         used: dict[int, float] = {}
         for step in (s for s in wiring.steps if s.number in self.families):
             for item in (wiring.items[i] for i in step.items):
                 value = value_of(item)
+                self._named.setdefault(item.name or "", []).append(item)
                 if item.named and value is not None and value.dtype.kind in "fiu":
                     found.setdefault(item.name or "", []).append(value)
             for role in ("write", "read"):
@@ -60,6 +63,14 @@ class Seen:
         best = sorted(used, key=lambda slot: -used[slot])
         self.slots = tuple(sorted(best[:ROWS]))
         self.left_out = len(best) - len(self.slots)
+
+    def widest(self, label: str, where: Field, item: Item) -> str:
+        """The label with the numbers of a value, in the step where they are widest."""
+        key = label, item.name
+        if key not in self._widest:
+            every = (written(label, where, i) for i in self._named[item.name or ""])
+            self._widest[key] = max(every, key=lambda words: text.width(words, SIZE + 1))
+        return self._widest[key]
 
     def _use(self, items: Sequence[Item], step: Step, role: str, used: dict[int, float]) -> None:
         for rows, weights in accesses(items, step.items, role):
@@ -78,7 +89,10 @@ def accesses(items: Sequence[Item], members: Sequence[int], role: str) -> list[t
 
 @dataclass
 class Card:
-    """A card: its words and its heat maps, from the lower left corner. `box` is the label of a card that is one box."""
+    """A card: its words and its heat maps, from the lower left corner. `box` is the label of a card that is one box.
+
+    numbers   those that stand behind the label
+    """
 
     w: float
     h: float
@@ -87,6 +101,7 @@ class Card:
     words: list[FixedWord] = field(default_factory=list)
     heats: list[FixedHeat] = field(default_factory=list)
     panel: tuple[str, str] = STATE
+    numbers: Field | None = None
 
 
 class Cards:
@@ -132,7 +147,7 @@ class Cards:
             return self._memory(value, dims)
         few = FEW if item.node.type.dtype.kind == "f" else WHOLE
         if math.prod(dims) <= few and self._plain(value) not in self._family(value).elements:
-            return self._numbers(value, math.prod(dims), look)
+            return self._numbers(value, look)
         return self._strip(value, dims)
 
     # ---- words
@@ -158,14 +173,11 @@ class Cards:
 
     # ---- cards
 
-    def _numbers(self, value: int, count: int, look: str) -> Card:
-        """A box with a few numbers in it."""
-        array, name = value_of(self.items[value]), self._name(value)
-        numbers = [] if array is None else (array[0] if self._lead(value) else array).ravel().tolist()[:ROWS]
-        kind = "state" if value in self.states else look
-        card = _box(" ".join([name, *(text.brief(n) if isinstance(n, float) else str(n) for n in numbers)]), kind)
-        widest = _box(name + (" .00" if self.items[value].node.type.dtype.kind == "f" else " 00") * len(numbers), kind)
-        return Card(max(card.w, widest.w), card.h, card.box, kind)
+    def _numbers(self, value: int, look: str) -> Card:
+        """A box with a few numbers in it, as wide in all steps."""
+        item, name, where = self.items[value], self._name(value), Field("matrix", self._lead(value))
+        card = _box(self.seen.widest(name, where, item), "state" if value in self.states else look)
+        return Card(card.w, card.h, name, card.look, numbers=where)
 
     def _panel(self, value: int) -> tuple[str, str]:
         role = self._role(value)
@@ -237,8 +249,11 @@ class Cards:
         at = value_of(self.items[rows])
         numbers = () if at is None else tuple((at[0] if self._lead(rows) else at).ravel().tolist())
         card.heats.append(
-            FixedHeat(role[0], x, PAD + high / 2, BESIDE, high, weights, Field("sparse", self._lead(weights), shown, at=numbers), role, 1.0)
-        )
+            FixedHeat(
+                role[0], x, PAD + high / 2, BESIDE, high, weights,
+                Field("sparse", self._lead(weights), shown, at=numbers), role, 1.0, at=rows,
+            )
+        )  # fmt: skip
         card.words.append(FixedWord(x, PAD + high + WORDS / 2, role[0], "", SMALL))
 
     def _heat(self, id: str, value: int, x: float, y: float, w: float, h: float, where: Field) -> FixedHeat:

@@ -39,9 +39,15 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
     batch = Cards(wiring, drawn[0], seen, of_step(wiring.timeline, drawn[0].items, seen.families[drawn[0].number])).batch
     if batch is not None and any(i.node.value is not None for i in wiring.items if not i.leaf):
         found.append("values are those of the first member of the batch, gradients those of the whole batch")
-    found += dict.fromkeys(filter(None, (_rows_left_out(wiring.items[i], s, seen) for s in drawn for i in s.items)))
+    found += left_out(wiring, seen)
     before = {wiring.chip(a): None for s in drawn for row in s.chips for _, a in row if not wiring.items[a].leaf}
     return found + ([f"what stands before the steps is read in each step without a line: {', '.join(before)}"] if before else [])
+
+
+def left_out(wiring: Wiring, seen: Seen) -> list[str]:
+    """Sentences about rows of memories that are not shown."""
+    drawn = (s for s in wiring.steps if s.number in seen.families and s.fixed is not None and not s.fixed.entry)
+    return list(dict.fromkeys(filter(None, (_rows_left_out(wiring.items[i], s, seen) for s in drawn for i in s.items))))
 
 
 def _rows_left_out(item: Item, step: Step, seen: Seen) -> str:
@@ -54,7 +60,7 @@ def _rows_left_out(item: Item, step: Step, seen: Seen) -> str:
         return f"of the {shape[-2]} cells the first {ROWS} are shown, from the {family.rows} on"
     if not seen.slots:
         return f"of the {shape[-2]} slots the first {ROWS} are shown"
-    beside = "the weights beside them are those of the first member of the batch, also their gradients"
+    beside = "the weights beside them are those of one member of the batch, also their gradients"
     return (
         f"of the {shape[-2]} slots at most {ROWS} are shown, those with the greatest weights; {seen.left_out} others are in use; {beside}"
     )
@@ -75,10 +81,10 @@ class _ValueCell:
         for n, (part, card, (x, y)) in enumerate(zip(self.parts, cards, layout.centres, strict=True)):
             if card.box:
                 item = part.items[-1] if part.value is None else part.value
-                fixed.nodes.append(FixedNode(f"m{n}", x, y, card.w, card.h, card.look, card.box, item, size=SIZE + 1))
+                fixed.nodes.append(FixedNode(f"m{n}", x, y, card.w, card.h, card.look, card.box, item, size=SIZE + 1, numbers=card.numbers))
                 continue
             left, bottom = x - card.w / 2, y - card.h / 2
-            fixed.panels.append(Panel(left, bottom, card.w, card.h, *card.panel))
+            fixed.panels.append(Panel(left, bottom, card.w, card.h, *card.panel, part.value))
             fixed.words += [w._replace(x=left + w.x, y=bottom + w.y) for w in card.words]
             fixed.heats += [h._replace(id=f"m{n}{h.id}", x=left + h.x, y=bottom + h.y) for h in card.heats]
         for n, found in enumerate(reads):

@@ -53,6 +53,18 @@ def test_four_hundred_steps_open_with_little_work(browser):
     assert browser.text("#now") == "t = 399"
 
 
+def test_a_graph_is_shown_whole_where_that_can_be_read_and_else_as_high_as_the_pane(browser):
+    """Of a long one some steps stand in view, with words of 8 pixels; lines of steps below each other would have no room."""
+    browser.open(viz.page(loss_fn, RNN(3, 4, 2, key=0), sequence(400))).settle()
+    assert 11 * scale(browser) >= 8
+    inside, pane = browser.run("return ['#graph svg > g', '#graph'].map(s => document.querySelector(s).getBoundingClientRect().toJSON())")
+    assert pane["height"] / 2 < inside["height"] <= pane["height"]
+    browser.open(viz.page(loss_fn, RNN(3, 4, 2, key=0), sequence(5))).settle()
+    inside, pane = browser.run("return ['#graph svg > g', '#graph'].map(s => document.querySelector(s).getBoundingClientRect().toJSON())")
+    assert inside["width"] <= pane["width"]
+    assert inside["height"] <= pane["height"]
+
+
 def test_arrows_slider_and_buttons_move_one_cursor(browser, lstm):
     browser.open(lstm)
     assert cursor(browser) == ("t = 0", "0")

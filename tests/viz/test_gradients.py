@@ -136,3 +136,15 @@ def test_runs_beside_each_other_have_one_scale_and_a_fixed_one_where_it_is_given
     single, both = (viz.compare({k: runs[k] for k in names}, color="grad") for names in (["short"], runs))
     assert {w for w in words(single) if w.startswith("10")} != {w for w in words(both) if w.startswith("10")}
     assert {"10⁻⁸", "10⁴"} <= set(words(viz.compare(runs, color="grad", scale=(1e-8, 1e4))))
+
+
+@pytest.mark.parametrize("exponent", np.linspace(-9, 5, 113))
+def test_words_can_be_read_on_every_colour_of_a_gradient(exponent: float) -> None:
+    fill = style.decade_colour(exponent)
+    assert style.contrast(style.ink(fill), fill) >= 4.5
+
+
+def test_contrast_is_that_of_the_guidelines() -> None:
+    assert style.contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert style.contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+    assert style.ink("#FFFFFF") == style.ink("#FFF3C4") == style.TEXT, "kinds keep the usual colour"

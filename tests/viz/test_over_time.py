@@ -151,3 +151,11 @@ def test_the_page_shows_the_panels_of_what_is_recorded() -> None:
             assert (strip["kind"], strip["rows"]) == (p.kind, p.rows.shape[1])
             if p.kind != "curves":
                 assert (strip["tone"], strip["low"], strip["high"]) == (p.tone, pytest.approx(p.low), pytest.approx(p.high))
+
+
+def test_the_numbers_of_slots_are_no_weights_over_slots() -> None:
+    """A SAM names the slots that it used least, a MANN weights them."""
+    (named,) = panels_of({"least": np.array([[3, 7], [4, 8]])})
+    (weights,) = panels_of({"least": np.array([[0.5, 0.5], [1.0, 0.0]])})
+    (chosen,) = panels_of({"w_read": np.array([[0, 1], [1, 0]])})
+    assert [p.kind for p in (named, weights, chosen)] == ["values", "weights", "weights"]

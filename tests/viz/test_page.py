@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, AttentiveLSTM, Stack, Transformer
+from minigrad.models import DNC, GRU, LSTM, MANN, NTM, RNN, SAM, AttentiveLSTM, Stack, Transformer
 
 import minigrad as mg
 from minigrad import viz
@@ -264,6 +264,34 @@ def test_two_members_of_the_batch_stand_below_each_other_on_one_scale():
             np.testing.assert_allclose(values, truth, atol=(strip["high"] - strip["low"]) / 250)
     with pytest.raises(ValueError, match=r"example=\(\) names no member"):
         viz.page(loss_fn, model, XS, example=())
+
+
+def test_weights_of_a_few_slots_are_shown_over_all_slots_of_the_memory():
+    model = SAM(3, 2, hidden=4, memory=(20, 3), heads=2, nearest=3, key=0)
+    strips = {s["label"]: s for _, group in data_of(viz.page(loss_fn, model, XS))["groups"] for s in group}
+    truth = viz.record(loss_fn, model, XS)
+    for label, name, head in (("w read 1", "w_read", 0), ("w read 2", "w_read", 1), ("w write 1", "w_write", 0)):
+        strip = strips[label]
+        shown = np.frombuffer(base64.b64decode(strip["data"]), "u1").reshape(6, 20)
+        known = shown[:, 0] != 254  # the slots that are written first come from no step, and of the last read weights only r is computed
+        values = strip["low"] + shown[known] / 252 * (strip["high"] - strip["low"])
+        np.testing.assert_allclose(values, truth[name][known, head], atol=(strip["high"] - strip["low"]) / 250)
+        assert known.sum() == 5
+
+
+def test_a_part_of_an_input_and_the_whole_have_a_row_each():
+    def loss(W, xs):
+        def step(h, x):
+            h = mg.tanh(x @ W + h + mg.sum(x[:, :2]))
+            return h, h
+
+        return mg.mean(mg.scan(step, mg.zeros((2, 3)), xs)[1])
+
+    groups = dict(data_of(viz.page(loss, np.eye(3, dtype="float32"), XS))["groups"])
+    rows = {s["label"]: s["rows"] for s in groups["inputs and outputs"]}
+    assert rows["x"] == 3
+    assert rows["x[:,:2]"] == 2
+    assert {"x", "x[:,:2]"} <= {s["label"] for s in groups["gradient"]}
 
 
 def test_the_columns_of_a_transformer_are_its_blocks_and_its_weights_have_one_row_for_all():

@@ -180,3 +180,11 @@ def test_a_loop_in_python_has_the_picture_and_a_state_that_begins_in_a_later_ste
     check(scene)
     drawn = [m for p in scene.placed for m in p.part.heats if " · S · " in m.title]
     assert [np.shape(m.fills) for m in drawn] == [(2, 2)] * 2 * 6, "two heads of the first member of the batch"
+
+
+def test_cards_above_the_gradient_graph_have_their_numbers_too() -> None:
+    drawing = viz.unrolled(every, MODELS["mingru"], XS, backward=True)
+    for name in ("z", "h"):
+        shown = heats(drawing.scene, name)
+        assert len(shown) == len(XS)
+        assert all(np.shape(m.fills) == (1, 4) for m in shown)

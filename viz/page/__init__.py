@@ -11,13 +11,14 @@ from typing import Any
 
 from minigrad.errors import SettingError
 
-from .. import gradients, text
+from .. import gradients, named_parts, text, value_cell
 from ..builder import build
 from ..colours import Colours
 from ..errors import DrawingError
 from ..steps import laid_out
 from ..timeline import Timeline, step_key
 from ..unrolling import Unrolling, unroll
+from ..value_cards import Seen
 from ..wiring import Wiring
 from .document import document
 from .graph import graph
@@ -65,8 +66,9 @@ def page(
     Without time, the columns are the numbered blocks of a network, such as those of a transformer, and below stand gradients alone.
 
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
-    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks), "gate" (one box for each source line), "op" (every
-              operation) or "box" (nothing); the default is "cell" for these cells, "op" for other steps of few operations, else "gate"
+    level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks; cells such as a DeltaNet or an S6 by their values, as
+              `unrolled` does), "gate" (one box for each source line), "op" (every operation) or "box" (nothing); the default is "cell"
+              for these cells, "op" for other steps of few operations, else "gate"
     steps     unroll each loop only so far
     panels    {name: array with the steps as first axis}, shown first, such as inputs and targets; left out where there is no time
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
@@ -95,6 +97,8 @@ def page(
     unrolling = unroll(what, args, steps, values=True)
     notes: list[str] = []
     wiring = _wiring(unrolling, level, notes)
+    if any(s.fixed is not None and s.fixed.heats for s in wiring.steps):
+        notes += value_cell.left_out(wiring, Seen(wiring))
     first = unrolling.outputs[0]
     differentiable = first.is_concrete and first.size == 1 and first.type.is_float
     colours = gradients.colours(wiring.timeline, first) if differentiable else Colours()
@@ -134,7 +138,10 @@ def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring
 
 
 def _timeline(unrolling: Unrolling, level: str) -> Timeline:
-    return build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, blocks=True)
+    timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, blocks=True)
+    if level == "cell":
+        named_parts.assign(timeline, memories=False)
+    return timeline
 
 
 __all__ = ["Page", "page"]

@@ -15,8 +15,8 @@ from typing import Any
 from .. import heat, style, text
 
 SCRIPTS = (
-    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "folds.js", "strips.js",
-    "details.js", "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
+    "tools.js", "values.js", "primitives.js", "arrays.js", "evaluate.js", "live.js", "edits.js", "graph.js", "cards.js", "folds.js",
+    "strips.js", "details.js", "entries.js", "loss.js", "pointing.js", "provenance.js", "similar.js", "panes.js", "address.js", "main.js",
 )  # fmt: skip
 _DARK = "#171C21"
 

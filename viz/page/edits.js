@@ -56,7 +56,7 @@ function edgeTarget(step, row, argument) {
 
 // The values of a strip, or of the memory. `member`: the one of the batch that is not the first shown.
 function seriesTarget(name, source, column, member) {
-  if (!source || Array.isArray(source) || (source.values[column] ?? null) === null) return null;
+  if (!source || source.at || Array.isArray(source) || (source.values[column] ?? null) === null) return null;
   return { name, column, numbers: source.values, source, member };
 }
 
@@ -238,6 +238,6 @@ function isChanged([i, row, argument]) {
   if (!live.changes.length) return false;
   const { rows, shared, edges } = live.program;
   if (argument < 0) return isSet(i < 0 ? shared[row] : rows[i][row]);
-  const found = edges[i][template(i).first[row] + argument], [[n, k]] = found.length ? pairs(found) : [[rows[i][row], argument]];
-  return live.changes.some(c => c.cuts?.some(([m, l]) => m === n && l === k));
+  const found = edges[i][template(i).first[row] + argument], all = found.length ? pairs(found.flat()) : [[rows[i][row], argument]];
+  return live.changes.some(c => c.cuts?.some(([m, l]) => all.some(([n, k]) => m === n && l === k)));
 }

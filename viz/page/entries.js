@@ -33,17 +33,11 @@ function matrix(all, shape) {
   const cell = v => {
     const td = el('td', { title: short(v) }, short(Number(v.toPrecision(2)))), colour = shade(v).slice(0, 3);
     td.style.background = css(colour);
-    td.style.color = legible(colour);
+    td.style.color = ink(colour);
     return td;
   };
   return el('table', { class: 'matrix' }, el('tbody', {}, ...Array.from({ length: high }, (_, r) =>
     el('tr', {}, lead.length ? el('th', { scope: 'row' }, index(r)) : null, ...all.slice(r * wide, (r + 1) * wide).map(cell)))));
-}
-
-// Black or white, whichever has more contrast (its luminance, by WCAG).
-function legible(colour) {
-  const [r, g, b] = colour.map(v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? '#000000' : '#FFFFFF';
 }
 
 function map(all, wide, high, index, shade) {

@@ -1,5 +1,5 @@
 // The graph: steps beside each other on one line. y is 0 at the lower border of every box, and negative above it.
-const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45;
+const GAP = 34, TURN = 7, DROP = 9, LEAF = 45, FAR = 0.2, READABLE = 0.45, LEGIBLE = 0.85;
 const X = [];  // left borders of the boxes
 const drawn = new Map();  // step -> its SVG group, for the steps in view
 let sheet, layer, base, top_, right, far = false, frame = 0;
@@ -98,6 +98,8 @@ function colour([i, row, argument]) {
 }
 
 function tint(node) {
+  if (node.plate) fillPlate(node);
+  if (node.numbers) writeNumbers(node);
   if (!node.m) return;
   const found = colour(node.m), lines = node.classList.contains('wire');
   node.style[lines ? 'stroke' : 'fill'] = found ? css(found) : '';
@@ -133,13 +135,16 @@ function drawStep(i) {
 function drawCorridor(g, i) {
   const t = template(i), { lanes, size: [, h] } = shape(i);
   const gap = i ? X[i] - X[i - 1] - shape(i - 1).size[0] : 0;
-  for (const { lane, k, from, to, turn } of i ? bends(i).found : []) {
+  let above = -Infinity;  // where the last name stands
+  for (const { lane, k, from, to, turn } of i ? bends(i).found.sort((a, b) => a.to - b.to) : []) {
     const x = -gap + 10 + TURN * turn;
     const d = turn ? elbow(-gap, -from, x, -to, 0) : `M${-gap} ${-to}H0`;
     g.append(mark(svg('path', { class: 'wire state', d }), i - 1, template(i - 1).exits[k]));
     const row = template(i - 1).exits[k], name = template(i - 1).nodes[row][0], norm = number(i - 1, row, GRAD);
     const words = S.mode !== 'gradient' ? name : norm > 0 && Number.isFinite(norm) ? Math.log10(norm).toFixed(1).replace('-', '−') : '';
-    if (!turn && words.length < 6) g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
+    if (turn || words.length >= 6 || to - above < 8.5) continue;
+    g.append(svg('text', { class: 'lane', x: -gap / 2, y: -to - 4 }, words));
+    above = to;
   }
   let drops = 0;
   for (const { link: [kind, n], lane } of t.links.map((link, lane) => ({ link, lane })).sort((a, b) => lanes[a.lane] - lanes[b.lane])) {
@@ -154,8 +159,9 @@ function elbow(x0, y0, x, y1, x1) {
 }
 
 function drawMarks(g, i) {
-  const { shapes, wires, dots, words, frames, names, hides } = shape(i), labels = D.steps[i][4], seen = (x, y) => !hides?.(x, y);
+  const { shapes, wires, dots, words, frames, names, cards, plates, hides } = shape(i), labels = D.steps[i][4], seen = (x, y) => !hides?.(x, y);
   frames.forEach(([x, y, width, height]) => g.append(svg('rect', { class: 'scope', x, y, width, height, rx: 7 })));
+  g.append(...cards.map(card => drawCard(i, card)));
   for (const [line, head, row, argument, look, width] of wires) {
     g.append(mark(svg('path', { class: `wire ${look}`, d: line, 'stroke-width': width }), i, row, argument));
     if (head) g.append(mark(svg('path', { class: `tip ${look}`, d: head }), i, row, argument));
@@ -163,11 +169,12 @@ function drawMarks(g, i) {
   drawScopes(g, i);
   dots.filter(([x, y]) => seen(x, y)).forEach(([x, y]) => g.append(svg('circle', { class: 'dot', cx: x, cy: y, r: 2 })));
   words.filter(([x, y]) => seen(x, y)).forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3, 'text-anchor': 'middle' }, word)));
-  names.forEach(([x, y, word]) => g.append(svg('text', { class: 'word', x, y: y + 3 }, word)));
+  g.append(...plates.map(plate => drawPlate(i, plate)));
+  names.forEach(([x, y, word, size, anchor, muted]) => g.append(svg('text', { class: muted ? 'of muted' : 'of', x, y: y + size * 0.35, 'font-size': size, 'text-anchor': anchor }, word)));
   for (const one of shapes) if (one[0] !== -1 && seen(one[1], one[2])) g.append(drawShape(i, one, typeof one[6] === 'number' ? labels[one[6]] : one[6]));
 }
 
-function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label) {
+function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips, numbers], label) {
   const body = round ? svg('ellipse', { class: look, cx: x, cy: y, rx: w / 2, ry: h / 2 })
     : svg('rect', { class: look, x: x - w / 2, y: y - h / 2, width: w, height: h, rx: Math.min(6, h / 3) });
   const all = chips.reduce((sum, [, width]) => sum + width + 4, 0), shared = row < 0;
@@ -175,6 +182,7 @@ function drawShape(i, [row, x, y, w, h, look, , round, size, wide, chips], label
   const [name, , op] = shared ? D.shared[-2 - row].node : template(i).nodes[row];
   const node = svg('g', { class: 'node', role: 'button', [shared ? 'data-shared' : 'data-row']: shared ? -2 - row : row, 'aria-label': named([label, ...chips.map(([text]) => text)].join(' '), `${name}, ${op}`) }, body, words);
   mark(body, i, row, -1, words);
+  if (numbers) words.numbers = [i, row, label, numbers];
   let at = x - all / 2 + wide / 2;
   for (const [text, width, argument] of chips) {
     const chip = svg('rect', { class: 'chip', x: at + 4, y: y - size / 2 - 2, width, height: size + 4, rx: 4 });
@@ -247,10 +255,11 @@ function zoom(by, x = pane().w / 2, y = pane().h / 2) {
 
 let fitted = false;  // whether the pane had a size then: a page that is not shown yet has none
 
+// The whole graph, where it is readable as a whole; else as much as is, from the step under the cursor on.
 function fit() {
-  const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40;
+  const { w, h } = pane(), high = top_ + 30 + 10 * D.buses + barY + 40, whole = (w - 40) / right, words = presented() ? 1.25 : LEGIBLE;
   S.own = false;
-  S.k = Math.min(presented() ? 2.5 : 1.25, Math.max(0.1, Math.min((h - 16) / high, Math.max((w - 40) / right, presented() ? 1.25 : 0.5))));
+  S.k = Math.min(presented() ? 2.5 : 1.25, Math.max(0.1, Math.min((h - 16) / high, whole < 0.5 ? words : Math.max(whole, presented() ? 1.25 : 0))));
   S.y = (h - high * S.k) / 2 + (top_ + 30 + 10 * D.buses) * S.k;
   S.x = right * S.k < w ? (w - right * S.k) / 2 : 20;
   fitted = w > 0 && h > 0;

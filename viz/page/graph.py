@@ -7,6 +7,7 @@ lower border of a box, so boxes of any height stand on one line.
 from __future__ import annotations
 
 import linecache
+import math
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import style, svg, text
+from .. import heat, style, svg, text
 from ..cells import one_box
 from ..colours import Colours
 from ..geometry import place
@@ -23,6 +24,7 @@ from ..layout import OUTSIDE
 from ..scene import Part
 from ..tiles import HEAVY, LINE, StepBox, tile
 from ..timeline import BEFORE, Item
+from ..value_cards import STATE
 from ..wiring import SIZE, Step, Wiring
 
 LOW = 260.0  # a closed step has the height of the open one up to here, so that states run straight; else it is compact
@@ -30,6 +32,7 @@ LANE = 24.0  # between two states of a compact step
 DROP = 9  # between two lines that come down from buses
 BLOCK = 4_000_000  # numbers whose statistics are computed at once
 _WIRES = {style.WIRE: "wire", style.STATE: "state"}
+_CARDS = {STATE: "state", **{colours: role for role, colours in style.ROLES.items()}}
 
 # The statistics of a value, in this order. A gradient norm of −1 means no gradient.
 STATISTICS = ("min", "max", "mean", "norm", "bad", "gradient")
@@ -37,9 +40,13 @@ STATISTICS = ("min", "max", "mean", "norm", "bad", "gradient")
 
 @dataclass
 class Places(Colours):
-    """In place of each colour, what the script is to colour: 'item', or 'item argument plain-colour' (argument −1: the value itself)."""
+    """In place of each colour, what the script is to colour: 'item', or 'item argument plain-colour' (argument −1: the value itself).
+
+    A line between parts of the step is 'line number plain-colour'.
+    """
 
     gradient: bool = True
+    lines: int = 0
 
     def fill(self, item: Item) -> str:
         return str(item.index)
@@ -56,10 +63,19 @@ class Places(Colours):
     def value(self, item: int, plain: str = style.STATE) -> str:
         return f"{item} -1 {plain}"
 
+    def through(self, values: Sequence[int], parts: Sequence[str], plain: str = style.WIRE) -> str:
+        self.lines += 1
+        return f"line {self.lines - 1} {plain}"
+
 
 def packed(array: Any, dtype: str = "<f4") -> str:
     """The bytes of an array as base64."""
     return b64encode(np.ascontiguousarray(array, dtype).tobytes()).decode()
+
+
+def lines_of(step: Step) -> list[tuple[tuple[int, ...], tuple[str, ...]]]:
+    """What each line between parts of a step carries: (values, parts). Their numbers stand behind those of all arguments."""
+    return [] if step.fixed is None else step.fixed.lines
 
 
 def slot(wiring: Wiring, a: int) -> str:
@@ -160,7 +176,7 @@ class _Exporter:
             "inputs": len(step.inputs),
             "slots": [slot(self.wiring, a) for a in (*step.items, *step.inputs)],
             "args": args,
-            "first": [0, *np.cumsum(counts).tolist()],
+            "first": [0, *np.cumsum([*counts, len(lines_of(step))]).tolist()],
             "weights": any(self.items[a].leaf for row in step.chips for _, a in row),
         }
 
@@ -216,37 +232,60 @@ class _Exporter:
             shapes.append([-2 - shared, *_short([edge - wide / 2, -spot, wide, 19]), "parameter", label, 0, SIZE, 0, []])
         return {
             "size": _short([width, height]), "lanes": _short(lanes), "shapes": shapes, "wires": wires, "dots": [], "words": [],
-            "frames": [], "names": [], "scopes": [],
+            "frames": [], "names": [], "scopes": [], "cards": [], "plates": [],
             "outputs": [[_short(x), *rise] for (x, _), rise in zip(outputs, rises, strict=True)],
         }  # fmt: skip
 
     def _marks(self, view: dict[str, Any], step: Step, part: Part, height: float) -> None:
         """Add to a view all that stands inside the box."""
         rows = {a: k for k, a in enumerate((*step.items, *step.inputs))}
+        written = {m.id: m for m in step.fixed.nodes if m.numbers is not None} if step.fixed is not None else {}
         for s in part.shapes:
             row = rows.get(int(s.fill), -1) if s.fill else -1
             chips = []
             for label, fill in zip(s.chips, s.chip_fills, strict=True):
                 chips.append([label, _short(svg.chip_width(label, s.size)), int(fill.split()[1])])
             at = _short([s.x, s.y - height, s.w, s.h])
+            node = written.get(s.id)
+            label, numbers = (s.label, []) if node is None else (node.label, [self._places(node.item, node.numbers)])
             view["shapes"].append(
-                [row, *at, s.look, s.label, int(s.shape == "ellipse"), s.size, _short(text.width(s.label, s.size)), chips]
+                [row, *at, s.look, label, int(s.shape == "ellipse"), s.size, _short(text.width(label, s.size)), chips, *numbers]
             )
         for w in part.wires:
             item, position, plain = w.colour.split(" ")
             points = tuple((x, y - height) for x, y in w.points)
             line = svg.path(svg.shortened(points) if w.arrow else points)
             head = svg.arrow(points, w.width) if w.arrow else ""
-            view["wires"].append([line, head, rows.get(int(item), -1), int(position), _WIRES.get(plain, "bus"), w.width])
+            row = len(step.items) if item == "line" else rows.get(int(item), -1)
+            view["wires"].append([line, head, row, int(position), _WIRES.get(plain, "bus"), w.width])
         view["dots"] += [_short([d.x, d.y - height]) for d in part.dots]
         view["words"] += [[*_short([w.x, w.y - height]), w.text] for w in part.words if w.of]
         names = [w for w in part.words if not w.of]  # of outlines
         outlines = [_short([f.x, f.y - height, f.w, f.h]) for f in part.panels]
         if step.fixed is None:
             view["scopes"] += [[*outline, w.text] for outline, w in zip(outlines, names, strict=False)]
-        else:
-            view["frames"] += outlines
-            view["names"] += [[*_short([w.x, w.y - height]), w.text] for w in names]
+            return
+        view["names"] += [[*_short([w.x, w.y - height]), w.text, w.size, w.anchor, int(w.colour == style.MUTED)] for w in names]
+        for panel, outline in zip(step.fixed.panels, outlines, strict=True):
+            if panel.item is None:
+                view["frames"].append(outline)
+            else:
+                view["cards"].append([rows[panel.item], *outline, _CARDS[panel.fill, panel.stroke]])
+        for h in step.fixed.heats:
+            at = _short([h.x - h.w / 2, -h.y - h.h / 2, h.w, h.h])
+            slots = [] if h.at is None else [rows[h.at], list(h.field.slots or ())]
+            where = h.field._replace(form="matrix", slots=None) if slots else h.field
+            view["plates"].append([rows[h.item], *at, h.scale, h.top, self._places(h.item, where), *slots])
+
+    def _places(self, item: int, where: heat.Field) -> list[Any]:
+        """Which numbers of a value are shown: [how many a member of the batch has, the first place of each row, from one to the next in a
+        row, how many these are].
+        """
+        shape = self.items[item].shape or tuple(int(n) for n in self.items[item].node.type.shape)
+        grid = where.places(shape)
+        step = int(grid[0, 1] - grid[0, 0]) if grid.shape[1] > 1 else 1
+        assert (grid == grid[:, :1] + step * np.arange(grid.shape[1])).all()
+        return [math.prod(shape[where.lead :]), grid[:, 0].tolist(), step, grid.shape[1]]
 
     def _width(self, a: int) -> float:
         label = self.wiring.leaf_label(a, "0") if self.items[a].leaf else self.wiring.value_label(a, "0")
@@ -307,6 +346,9 @@ class _Exporter:
         for a in step.items:
             for p in range(len(self.items[a].args)):
                 yield self.colours.edges.get((a, p), -1.0)
+        for values, parts in lines_of(step):
+            norm = self.colours.norm_through(values, parts)
+            yield -1.0 if norm is None else norm
 
 
 def _norm(colours: Colours, a: int) -> float:

@@ -15,6 +15,7 @@ async function openProgram() {
   };
   requireEqual(figures(P, live.base, null), live.recorded);
   live.program = P;
+  recolour();
   return true;
 }
 
@@ -50,7 +51,7 @@ function requireEqual(mine, recorded) {
 function figures(P, now, base) {
   const value = n => base ? difference(now.at(n), base.at(n)) : now.at(n);
   const ct = n => base ? difference(now.of(n), base.of(n)) : now.of(n);
-  const along = edges => normOf(pairs(edges).map(([n, k]) => base ? difference(now.along(n, k), base.along(n, k)) : now.along(n, k)).filter(Boolean));
+  const along = edges => Array.isArray(edges[0]) ? lengthOf(edges.map(along)) : normOf(pairs(edges).map(([n, k]) => base ? difference(now.along(n, k), base.along(n, k)) : now.along(n, k)).filter(Boolean));
   const row = n => [...statistics(value(n)), normOf(ct(n) ? [ct(n)] : [])];
   const templates = D.templates.map(t => ({ numbers: new Float32Array(t.numbers.length), edges: new Float32Array(t.edges.length) }));
   D.steps.forEach(([, , k, member], i) => {
@@ -66,7 +67,8 @@ function figures(P, now, base) {
       const source = P.strips[s];
       if (!source) return base ? { values: valuesOf(strip).slice().fill(isBytes(strip) ? MISSING : NaN) } : live.recorded?.strips[s] ?? {};
       if (strip.kind === 'gradient') return { values: Float32Array.from(source, parts => lengthOf(parts.map(p => Array.isArray(p) ? along(p) : normOf([ct(p)].filter(Boolean))))) };
-      const found = overTime(source, strip.rows, value);
+      const found = overTime(source, strip.rows, source.at ? n => now.at(n) : value);
+      if (source.at && base) overTime(source, strip.rows, n => base.at(n)).forEach((v, k) => { found[k] -= v; });
       return isBytes(strip) ? asBytes(found, source, strip, live.recorded?.strips[s], base) : { values: Float32Array.from(found, v => Number.isFinite(v) || Number.isNaN(v) ? v : Infinity) };
     }),
     memory: D.memory && asBytes(overTime(P.memory, D.memory.slots * D.memory.width, value), P.memory, D.memory, live.recorded?.memory, base),
@@ -131,6 +133,12 @@ function overTime(source, rows, value) {  // T × rows numbers; NaN where there 
   source.values.forEach((n, t) => {
     if (n === null) return;
     const { data } = value(n), place = placesOf(source, t);
+    if (source.at) {  // weights of a few slots
+      const { data: slots } = value(source.at[t]);
+      found.fill(0, t * rows, (t + 1) * rows);
+      for (let k = 0; k < source.count; k++) found[t * rows + Number(slots[place(k)])] += Number(data[place(k)]);
+      return;
+    }
     for (let r = 0; r < rows; r++) {
       let v = Number(data[place(r * wide)]);
       if (source.width) { v *= v; for (let k = 1; k < wide; k++) v += Number(data[place(r * wide + k)]) ** 2; v = Math.sqrt(v); }

@@ -10,7 +10,8 @@ import numpy as np
 from minigrad.graph.ir import Node, ancestors
 
 from ..timeline import Item
-from ..wiring import Wiring
+from ..wiring import Step, Wiring
+from .graph import lines_of
 from .panels import Parts, Series
 from .program import NotComputed, Program, packed
 
@@ -56,19 +57,26 @@ class _Sources:
             raise NotComputed("some of them are gradients")
 
     def steps(self, shared: Sequence[int]) -> dict[str, Any]:
-        """{"rows": the value of each row of each step; "edges": the edges of each argument, [] for that of the operation itself; "shared";
-        "slices": the values that have one axis, of length 1, before those of a step}.
+        """{"rows": the value of each row of each step; "edges": the edges of each argument, [] for that of the operation itself, and for
+        each line between parts those of each value on it; "shared"; "slices": the values that have one axis, of length 1, before those
+        of a step}.
         """
         steps = self.wiring.steps
         return {
             "rows": [[self._number(a) for a in (*s.items, *s.inputs)] for s in steps],
-            "edges": [[self._edges(a, p) for a in s.items for p in range(len(self.items[a].args))] for s in steps],
+            "edges": [
+                [self._edges(a, p) for a in s.items for p in range(len(self.items[a].args))]
+                + [self._line(s, *line) for line in lines_of(s)]
+                for s in steps
+            ],
             "shared": [self._number(a) for a in shared],
             "slices": sorted({self._number(a) for s in steps for a in s.inputs if self.items[a].whole is not None}),
         }
 
     def series(self, series: Series | None) -> Any:
-        """{"values": the number of the value in each column, "from": the first place in it, or all places, "width"}."""
+        """{"values": the number of the value in each column, "from": the first place in it, or all places, "width"; of weights of a few
+        slots "at": the numbers of the values that name these, "count": how many they are}.
+        """
         if series is None:
             return None
         values = [None if n is None else self.program.number(n) for n in series.nodes]
@@ -78,7 +86,8 @@ class _Sources:
             places: Any = starts[0] if len(set(starts)) == 1 else starts
         else:
             places = rows.tolist()
-        return {"values": values, "from": places, "width": series.width}
+        at = [None if n is None else self.program.number(n) for n in series.at or ()]
+        return {"values": values, "from": places, "width": series.width, **({"at": at, "count": rows.shape[1]} if at else {})}
 
     def parts(self, parts: Parts) -> list[list[Any]]:
         """For each column what a gradient row adds up: the numbers of values, and lists of edges."""
@@ -90,6 +99,11 @@ class _Sources:
     def _edges(self, a: int, position: int) -> list[int]:
         edges = self._all_edges(a, position)
         return [] if edges == [self._number(a), position] else edges
+
+    def _line(self, step: Step, values: Sequence[int], parts: Sequence[str]) -> list[list[int]]:
+        """For each value of a line the edges by which it reaches the parts."""
+        readers = [i for i in step.items if self.items[i].part in parts]
+        return [[n for i in readers for p, arg in enumerate(self.items[i].args) if arg == a for n in self._all_edges(i, p)] for a in values]
 
     def _all_edges(self, a: int, position: int) -> list[int]:
         """[node, argument, node, argument, …]"""

@@ -177,7 +177,7 @@ function theme() {
   document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
   repaint();
 }
-function repaint() { drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
+function repaint() { recolour(); drawStrips(); showScales(); showMemory(); markCell(true); if (T) showStretch(); remember(); }
 wanted.addEventListener('change', repaint);
 
 let firstOpen, firstShut;
@@ -196,7 +196,7 @@ function start() {
   if (!D.gradient) $('mode').querySelector('[value=gradient]').disabled = $('back').disabled = true;
   D.notes.forEach(note => $('notes').append(el('p', {}, note)));
   document.body.classList.toggle('still', !T);
-  const low = i => !T || template(i).open.size[1] <= 300;
+  const low = i => !T || (template(i).open.size[1] <= 300 && (T <= 6 || !template(i).open.plates.length));  // of a long graph cards are computed when asked for
   D.steps.forEach(([column], i) => { if (column < 0 && low(i)) S.open.add(i); });
   if (columnStep.every(low)) columnStep.slice(0, T <= 6 ? T : 1).forEach(i => S.open.add(i));
   firstOpen = new Set(S.open);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,28 +39,44 @@ INPUTS, MEMORY, GRADIENT, STATES, HEADS = "inputs and outputs", "memory", "gradi
 class Series:
     """A value over time: the node that has it in each column (None without one), and the places of its numbers in the value of that node.
 
-    `width` is set where each row is the norm of so many numbers.
+    width   set where each row is the norm of so many numbers
+    at      of weights of a few slots of a memory: the nodes whose values, at the same places, name these;  slots    how many the memory has
     """
 
     nodes: list[Node | None]
     places: np.ndarray
     width: int = 0
+    at: list[Node | None] | None = None
+    slots: int = 0
 
     @property
     def present(self) -> np.ndarray:
         return np.array([n is not None for n in self.nodes])
 
     def values(self) -> np.ndarray:
-        """The numbers in float64, the columns first; 0 where there are none."""
-        out = np.zeros(self.places.shape)
+        """The numbers in float64 or int64, the columns first, of weights those of all slots; 0 where there are none."""
+        whole = all(n is None or n.type.dtype.kind in "iu" for n in self.nodes)
+        shape = self.places.shape if self.at is None else (*self.places.shape[:-1], self.slots)
+        out = np.zeros(shape, np.int64 if whole else np.float64)
         for t, node in enumerate(self.nodes):
-            if node is not None:
-                out[t] = np.asarray(node.value).ravel()[self.places[t]]
+            if node is None:
+                continue
+            numbers = np.asarray(node.value).ravel()[self.places[t]]
+            if self.at is None:
+                out[t] = numbers
+            elif (named := self.at[t]) is not None:
+                slots = np.asarray(named.value).ravel()[self.places[t]]
+                np.add.at(out[t], (*np.indices(slots.shape)[:-1], slots), numbers)
         return out
 
     def rows(self, places: np.ndarray, width: int = 0) -> Series:
         """Some of its rows."""
-        return Series(self.nodes, places.astype(np.int64), width)
+        return replace(self, places=places.astype(np.int64), width=width)
+
+    def over(self, named: Series, slots: int) -> Series:
+        """Weights of a few slots, which another value names."""
+        nodes = [n if a is not None else None for n, a in zip(self.nodes, named.nodes, strict=True)]
+        return replace(self, nodes=nodes, at=named.nodes, slots=slots)
 
 
 # What a gradient row adds up in each column: items, for the whole gradient of each, and (item, argument), for what reaches it there.
@@ -87,7 +103,7 @@ def panels(
     if colours.gradient:
         groups[GRADIENT] = _gradients(wiring, colours, notes)
     memory = None
-    outer = {"y", *(timeline.items[a].label for step in wiring.steps for a in step.inputs)}
+    outer = {"y", *(timeline.items[a].label + timeline.items[a].cut for step in wiring.steps for a in step.inputs)}
     for path in recorded[0]:
         stem = path.rsplit(".", 1)[-1]
         if given and stem in outer:
@@ -175,7 +191,8 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
         for index in step.inputs:
             item = timeline.items[index]
             value = item.node.value
-            add(item.label, step.number, item.node, _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None)
+            places = _places(value)[0] if item.whole is not None and isinstance(value, np.ndarray) else None
+            add(item.label + item.cut, step.number, item.node, places)
     for node in ancestors(outputs):
         key = step_key(node)
         if key is None and node.name and "weights" in node.name:
@@ -192,7 +209,20 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
                 add(item.name, item.column, item.node)
     stems = [k.rsplit(".", 1)[-1] for k in found]
     short = {k: k.rsplit(".", 1)[-1] if stems.count(k.rsplit(".", 1)[-1]) == 1 else k for k in found}
-    return {short[k]: series for k, v in found.items() if (series := _stacked(v, timeline.end, example)) is not None}
+    every = {k: series for k, v in found.items() if (series := _stacked(v, timeline.end, example)) is not None}
+    return {short[k]: series for k, series in _over_slots(every).items()}
+
+
+def _over_slots(found: Mapping[str, Series]) -> dict[str, Series]:
+    """The series; of weights of a few rows of the memory M, which the value `rows` beside them names, over all its slots (see `record`)."""
+    slots = next((s.places.shape[-2] for k, s in found.items() if k.rpartition(".")[2] == "M" and s.places.ndim > 2), 0)
+    whole = dict(found)
+    for path, series in found.items():
+        scope, _, stem = path.rpartition(".")
+        named = found.get(f"{scope}.rows" if scope else "rows")
+        if slots and stem.startswith("w_") and named is not None and named.places.shape == series.places.shape:
+            whole[path] = series.over(named, slots)
+    return whole
 
 
 def _places(value: Any) -> np.ndarray:
@@ -280,7 +310,7 @@ def _gradients(wiring: Wiring, colours: Colours, notes: list[str]) -> list[dict[
             if stateful or item.leaf or item.named:
                 add(
                     STATE if stateful else INPUT if item.leaf else NAMED,
-                    text.clean(item.name or item.label, 16),
+                    text.clean((item.name or item.label) + item.cut, 16),
                     step.number,
                     colours.norms.get(index),
                     index,

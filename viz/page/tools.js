@@ -61,7 +61,12 @@ function decade(norm) {
   const [[low, a], [high, b]] = [stops[next - 1], stops[next]];
   return mix(a, b, (e - low) / (high - low));
 }
-const ink = colour => 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 132 ? '#FFFFFF' : '#2F3B45';
+// The colour of text that is readable on another one, as `ink` of style.py.
+const luminance = colour => colour.map(v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4).reduce((sum, v, k) => sum + [0.2126, 0.7152, 0.0722][k] * v, 0);
+const ink = colour => ['#2F3B45', '#FFFFFF', '#000000'].find(text => {
+  const [low, high] = [luminance(rgb(text)), luminance(colour)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05) >= 4.5;
+});
 
 const ground = () => printed ? [255, 255, 255] : rgb(getComputedStyle(document.documentElement).getPropertyValue('--pane').trim());
 const wanted = window.matchMedia('(prefers-color-scheme: dark)');

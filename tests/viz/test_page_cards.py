@@ -1,0 +1,88 @@
+"""On the page an open step of a known family shows its values as cards, with the numbers that they have in drawings."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from minigrad.viz import families, heat, text
+from minigrad.viz.families import Family
+from minigrad.viz.page.graph import graph, lines_of
+
+from minigrad import viz
+from tests.viz.test_page import data_of, floats
+from tests.viz.test_value_cells import MODELS, XS, every, wired
+
+
+@cache
+def exported(name: str) -> Any:
+    """The wiring of a model, its colours, and what the page has of it."""
+    _, colours, wiring = wired(name)
+    return wiring, colours, graph(wiring, colours)
+
+
+def is_of(name: str, family: Family) -> bool:
+    return any(family in known.values() for known in families.of(wired(name)[0]).values())
+
+
+@pytest.mark.parametrize("family", families.FAMILIES, ids=lambda f: f.needs)
+def test_every_family_has_cards_on_the_page(family: Family) -> None:
+    """Every step has them. Some step shows all values by which a family is known, and what it remembers in with its numbers."""
+    name = next(n for n in MODELS if n != "layers" and is_of(n, family))
+    data = data_of(viz.page(every, MODELS[name], XS))
+    shown, numbers = set(), set()
+    for template in (data["templates"][k] for column, _, k, *_ in data["steps"] if column >= 0):
+        view, names = template["open"], [text.plain(node[0].rpartition(".")[2]).rstrip("′") for node in template["nodes"]]
+        cards, plates = ({names[row] for row, *_ in view[kind]} for kind in ("cards", "plates"))
+        assert cards
+        assert cards <= plates
+        shown |= cards | {names[s[0]] for s in view["shapes"] if s[0] >= 0}
+        numbers |= plates
+    assert shown.issuperset(family.needs.split())
+    assert numbers & set((family.memory or family.needs).split())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_numbers_of_cards_are_those_of_the_drawing_in_every_step(name: str) -> None:
+    """Equal steps have one template on the page; each has its own layout in a drawing."""
+    wiring, _, data = exported(name)
+    for step, (_, _, k, *_) in zip(wiring.steps, data["steps"], strict=True):
+        view, items = data["templates"][k]["open"], [wiring.items[i] for i in step.items]
+        fixed = step.fixed
+        heats = [] if fixed is None else fixed.heats
+        for h, (row, x, y, w, _, scale, top, (size, starts, apart, columns), *sparse) in zip(heats, view["plates"], strict=True):
+            value = heat.value_of(items[row])
+            assert value is not None
+            shown = value.ravel()[np.add.outer(starts, apart * np.arange(columns))]
+            if sparse:
+                at, slots = sparse
+                rows = heat.value_of(items[at]).ravel()[np.add.outer(starts, apart * np.arange(columns))]
+                shown = np.array([[shown[rows == slot].sum()] for slot in slots])
+            assert items[row] is wiring.items[h.item]
+            assert size in (value.size, value.size // len(value))
+            np.testing.assert_allclose(shown, h.field.grid(value), rtol=1e-6)
+            np.testing.assert_allclose([x + w / 2, -y - h.h / 2, w], [h.x, h.y, h.w], atol=0.11)
+            assert (scale, top) == (h.scale, h.top)
+        boxes = [] if fixed is None else [m for m in fixed.nodes if m.numbers is not None]
+        for m, (row, x, *_, label, _, _, _, _, (_, starts, _, _)) in zip(boxes, (s for s in view["shapes"] if len(s) > 11), strict=True):
+            assert (items[row], label) == (wiring.items[m.item], m.label)
+            assert abs(x - m.x) < 0.06
+            assert heat.value_of(items[row]).ravel()[starts[0]] == m.numbers.grid(heat.value_of(items[row]))[0, 0]
+
+
+@pytest.mark.parametrize("name", ["sam", "titans", "layers"])
+def test_a_line_between_cards_has_the_gradient_that_passes_along_it(name: str) -> None:
+    """Its number stands behind those of all arguments."""
+    wiring, colours, data = exported(name)
+    for step, (column, _, k, member, _) in zip(wiring.steps, data["steps"], strict=True):
+        if column < 0:
+            continue
+        template = data["templates"][k]
+        norms = floats(template["edges"]).reshape(-1, template["first"][-1])[member]
+        lines = [w for w in template["open"]["wires"] if w[2] == len(step.items) and w[3] >= 0 and lines_of(step)]
+        assert sorted(w[3] for w in lines) == list(range(len(lines_of(step))))
+        for (values, parts), norm in zip(lines_of(step), norms[template["first"][-2] :], strict=True):
+            expected = [colours.parts[a, p] for a in values for p in parts if (a, p) in colours.parts]
+            np.testing.assert_allclose(norm, np.linalg.norm(expected) if expected else -1.0, rtol=1e-5)
