@@ -162,8 +162,8 @@ class Unchanged:
         self.what, self.f = what, f
 
     def __enter__(self) -> None:
-        self.token = _began.set(_began.get() or count_nodes())
         self.before = [(place, *tree.flatten(value)) for place, value in reachable(self.f, classes=False, limit=NEAR)]
+        self.token = _began.set(_began.get() or count_nodes())
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         began = _began.get()
@@ -276,11 +276,11 @@ def _children(value: Any, names: frozenset[str], home: str, globals: bool, class
     elif isinstance(value, partial):
         yield from (((attrgetter(n),), getattr(value, n)) for n in ("func", "args", "keywords"))
     elif isinstance(value, dict):
-        yield from (((itemgetter(k),), v) for k, v in list(value.items()))
-    elif isinstance(value, (list, tuple)):
-        yield from (((itemgetter(i),), v) for i, v in enumerate(value))
-    elif isinstance(value, (set, frozenset, deque)):
-        yield from (((list, itemgetter(i)), v) for i, v in enumerate(list(value)))
+        yield from (((itemgetter(k),), v) for k, v in list(islice(value.items(), LIMIT)))
+    elif isinstance(value, (list, tuple, deque)):
+        yield from (((itemgetter(i),), v) for i, v in enumerate(list(islice(value, LIMIT))))
+    elif isinstance(value, (set, frozenset)):
+        yield from (((list, itemgetter(i)), v) for i, v in enumerate(list(islice(value, LIMIT))))
     elif isinstance(value, SimpleNamespace) or (
         hasattr(value, "__dict__") and (callable(value) or _is_entered(type(value).__module__, home))
     ):

@@ -179,3 +179,23 @@ def test_a_tensor_that_was_kept_from_a_graph_says_so() -> None:
     mg.jit(lambda x: kept.append(2 * x) or x)(X)
     with pytest.raises(mg.errors.AbstractValueError, match=r"it was kept from a graph that was built, and has none\. Return it"):
         kept[0].numpy()
+
+
+def test_a_model_that_cannot_be_taken_apart_leaves_nothing_behind() -> None:
+    class Bad:
+        def __tree_flatten__(self) -> Any:
+            raise ValueError("no tree")
+
+        @classmethod
+        def __tree_unflatten__(cls, *_: Any) -> Any: ...
+
+    bad, cell = Bad(), SimpleNamespace()
+    with pytest.raises(ValueError, match="no tree"):
+        mg.jit(lambda x: x * mg.tensor(bad))(X)
+
+    def f(x: Any) -> Any:
+        cell.seen = 2 * x
+        return x
+
+    mg.jit(f)(X)
+    mg.trace(f, X)
