@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, message, shape_error
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -27,6 +26,7 @@ from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 
 # ---- the primitive
 

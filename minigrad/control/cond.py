@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -21,6 +20,7 @@ from ..transforms.batching import batch_graph, lift
 from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 
 # ---- the primitive
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import GraphError, message, require_callable, shape_error
 from ..graph.derived import ceil_divide
 from ..graph.dims import Dim, Extent, identical, typical, unify
@@ -30,6 +29,7 @@ from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.straight import straight_again
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 from .call import checkpoint as _checkpoint
 from .chunks import chunk_of, detached, starts
 

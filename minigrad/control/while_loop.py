@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.dims import Extent
 from ..graph.ir import Graph
@@ -23,6 +22,7 @@ from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 from .scan import carry_after
 
 # ---- the primitive

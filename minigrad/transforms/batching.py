@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import shape_error
 from ..graph.dims import Extent, unify
 from ..graph.ir import Graph, Node
@@ -16,6 +15,7 @@ from ..graph.types import TensorType, normalize_axis
 from ..ops.numbers import argument, stand_in
 from ..primitives.rules import repeat
 from ..tensor import Tensor, abstract, apply, tensor
+from ..unchanged import Unchanged
 from .tracing import closed, parameter_names
 
 

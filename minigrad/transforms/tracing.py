@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
 from ..graph.nodes import INPUT, Outside, interning, is_number, table_of_trace
 from ..ops.numbers import argument, renewed, stand_in
 from ..primitives import elementwise
 from ..tensor import Tensor, abstract, tensor
+from ..unchanged import Unchanged
 
 # The pass that finds loops in what is being traced. passes.reroll, which imports this file, sets it.
 loop_finder: dict[str, Callable[..., list[Node]]] = {}

@@ -1,0 +1,182 @@
+"""What a function sets outside of itself while a graph is built of it, once for many steps or calls."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import cache, partial
+from itertools import islice
+from operator import is_
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
+from typing import Any
+
+from . import tree
+from .captured import CLOSED, LIMIT, home_of, is_entered, is_model, names_in
+from .errors import GraphError, message
+from .graph.ir import count_nodes
+from .tensor import Tensor
+
+NEAR = 1_000  # holders, and values in each, that the search of every eager loop visits
+
+
+class _Ends(dict[type, bool]):
+    """Whether values of a type hold no others."""
+
+    def __missing__(self, kind: type) -> bool:
+        found = self[kind] = issubclass(kind, (Tensor, *CLOSED))
+        return found
+
+
+_ends = _Ends()
+
+
+class Unchanged:
+    """`with Unchanged(what, f):` stands around the one call of f while a graph is built. Raises GraphError where f sets a tensor outside to
+    another: what Python would do in each call of f is done once, not at each step or call of the graph.
+
+    It looks at variables, attributes and items that f reaches. Items that only move in a list are no state."""
+
+    def __init__(self, what: str, f: Callable[..., Any]):
+        self.what, self.f = what, f
+
+    def __enter__(self) -> None:
+        self.home = home_of(self.f)
+        self.before = _watched(self.f, self.home)
+        self.token = _began.set(_began.get() or count_nodes())
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        began = _began.get()
+        _began.reset(self.token)
+        for holder, names, name, keys, old in self.before if kind is None else ():
+            now_keys, now = _held(holder, names, self.home)
+            if len(now) == len(old) and all(map(is_, old, now)):
+                continue
+            for key, before, after in _by_key(keys, old, now_keys, now) if keys else _by_position(old, now):
+                if _is_state(before, after, began):
+                    variable = key if isinstance(key, str) else name
+                    problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
+                    fix = "Take what changes as an argument (of a loop: in its carry), and return the next one"
+                    raise GraphError(message(self.what, problem, fix))
+
+
+# The number of nodes that were made when the outermost graph that is being built was begun, else 0.
+_began: ContextVar[int] = ContextVar("began", default=0)
+
+
+def _is_state(old: Any, new: Any, began: int) -> bool:
+    """Whether a tensor stands where another one was. One without a value may have been left there when another graph was built."""
+    if not isinstance(old, Tensor) or not isinstance(new, Tensor) or new.node is old.node:
+        return False
+    return old.is_concrete or old.node.id > began
+
+
+def _by_key(keys: Sequence[Any], old: Sequence[Any], now_keys: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+    """(key, value before, value now) of the keys that are still there."""
+    found = dict(zip(now_keys, now, strict=True))
+    return [(key, value, found[key]) for key, value in zip(keys, old, strict=True) if key in found]
+
+
+def _by_position(old: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+    """(None, item before, item now) where an item is gone from a list and one that was not in it stands there."""
+    had, has = Counter(map(id, old)), Counter(map(id, now))
+    return [(None, a, b) for a, b in zip(old, now, strict=False) if has[id(a)] < had[id(a)] and id(b) not in had]
+
+
+# What holds values, the names that it is searched for, its own name, its keys, and the values.
+_Watched = tuple[Any, frozenset[str], str, Sequence[Any], Sequence[Any]]
+
+
+def _watched(f: Any, home: str) -> list[_Watched]:
+    """What f reaches and may change, nearest first, as it is now. Every eager loop asks for it: models are not flattened, a holder is met
+    once, and the search ends after NEAR holders."""
+    queue: deque[tuple[Any, frozenset[str], str]] = deque([(f, frozenset(), "a variable")])
+    found: list[_Watched] = []
+    seen: set[Any] = set()
+    left = LIMIT
+    while queue and left > 0:
+        holder, names, name = queue.popleft()
+        if isinstance(holder, FunctionType):
+            names = names_in(holder.__code__)
+        keys, held = _held(holder, names, home)
+        left -= len(held)
+        if held and not isinstance(holder, (tuple, set, frozenset)):
+            found.append((holder, names, name, keys, held))
+        kinds = [*map(type, held)]
+        for i, child in enumerate(() if all(map(_ends.__getitem__, kinds)) else held):
+            key = keys[i] if keys else None
+            if _ends[kinds[i]] or len(seen) == NEAR or (isinstance(key, str) and key.startswith("__")):
+                continue
+            mark = (id(child), names) if isinstance(child, ModuleType) else id(child)
+            if mark in seen:
+                continue
+            seen.add(mark)
+            queue.append((child, names, key if isinstance(key, str) else name))
+    return found
+
+
+_NOTHING: tuple[Sequence[Any], Sequence[Any]] = (), ()
+
+
+def _held(holder: Any, names: frozenset[str], home: str) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The keys and values of a holder, NEAR of them at most. Those of a list have no keys."""
+    if isinstance(holder, dict):
+        return list(islice(holder, NEAR)), list(islice(holder.values(), NEAR))
+    if isinstance(holder, (list, tuple, deque, set, frozenset)):
+        return (), list(islice(holder, NEAR))
+    if isinstance(holder, FunctionType):
+        found = _variables(holder, names, home)
+    elif isinstance(holder, ModuleType):
+        found = {n: vars(holder)[n] for n in names if n in vars(holder)} if is_entered(holder.__name__, home) else {}
+    elif isinstance(holder, type):
+        if not is_entered(holder.__module__, home):
+            return _NOTHING
+        found = {k: v for k, v in vars(holder).items() if not k.startswith("__") and not isinstance(v, FunctionType)}
+        found["bases"] = holder.__bases__
+    elif isinstance(holder, MethodType):
+        return ("self", "function"), (holder.__self__, holder.__func__)
+    elif isinstance(holder, (staticmethod, classmethod)):
+        return ("function",), (holder.__func__,)
+    elif isinstance(holder, partial):
+        return ("function", "args", "keywords"), (holder.func, holder.args, holder.keywords)
+    elif _is_object(holder, home):
+        return _attributes(holder)
+    else:
+        return _NOTHING
+    return list(found), list(found.values())
+
+
+def _variables(f: FunctionType, names: frozenset[str], home: str) -> dict[str, Any]:
+    """The variables from outside and the default values of a function."""
+    known = f.__globals__ if is_entered(str(f.__globals__.get("__name__")), home) else {}
+    found = {n: known[n] for n in names if n in known}
+    for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+        with suppress(ValueError):  # a variable without a value yet
+            found[name] = cell.cell_contents
+    return found | {str(i): v for i, v in enumerate((f.__defaults__, f.__kwdefaults__, f.__dict__)) if v}
+
+
+def _attributes(value: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The attributes and the class of an object. Of what wraps a function only functions count."""
+    held = getattr(value, "__dict__", {})
+    if "__wrapped__" in held:
+        held = {k.strip("_"): v for k, v in held.items() if callable(v) and not is_model(v)}
+    keys, values = list(islice(held, NEAR)), list(islice(held.values(), NEAR))
+    for name in _slots(type(value)):  # type: ignore[arg-type]  # a class is hashable
+        with suppress(AttributeError):  # an attribute without a value yet
+            values.append(object.__getattribute__(value, name))
+            keys.append(name)
+    return [*keys, "class"], [*values, type(value)]
+
+
+def _is_object(value: Any, home: str) -> bool:
+    """Whether the search looks at its attributes: those of a part of a model, of what is called, and of the user's own objects."""
+    if isinstance(value, SimpleNamespace) or callable(value) or tree.containers[type(value)] is not None:
+        return True
+    return is_entered(type(value).__module__, home)
+
+
+@cache
+def _slots(kind: type) -> tuple[str, ...]:
+    return tuple(name for base in kind.__mro__ for name in base.__dict__.get("__slots__", ()))
