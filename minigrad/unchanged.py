@@ -103,13 +103,10 @@ def _watched(f: Any, home: str) -> list[_Watched]:
         left -= len(held)
         if held and not isinstance(holder, (tuple, set, frozenset)):
             found.append((holder, names, name, keys, held))
-        kinds = [*map(type, held)]
-        for i, child in enumerate(() if all(map(_ends.__getitem__, kinds)) else held):
-            key = keys[i] if keys else None
-            if _ends[kinds[i]] or len(seen) == NEAR or (isinstance(key, str) and key.startswith("__")):
-                continue
+        for i in [i for i, kind in enumerate(map(type, held)) if not _ends[kind]]:
+            child, key = held[i], keys[i] if keys else None
             mark = (id(child), names) if isinstance(child, ModuleType) else id(child)
-            if mark in seen:
+            if mark in seen or len(seen) == NEAR or (isinstance(key, str) and key.startswith("__")):
                 continue
             seen.add(mark)
             queue.append((child, names, key if isinstance(key, str) else name))
