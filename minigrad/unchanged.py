@@ -12,10 +12,13 @@ from operator import is_
 from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from . import tree
 from .captured import CLOSED, LIMIT, home_of, is_entered, is_model, names_in
 from .errors import GraphError, message
 from .graph.ir import count_nodes
+from .graph.nodes import table_of_trace
 from .tensor import Tensor
 
 NEAR = 1_000  # holders, and values in each, that the search of every eager loop visits
@@ -33,10 +36,12 @@ _ends = _Ends()
 
 
 class Unchanged:
-    """`with Unchanged(what, f):` stands around the one call of f while a graph is built. Raises GraphError where f sets a tensor outside to
-    another: what Python would do in each call of f is done once, not at each step or call of the graph.
+    """`with interning(), Unchanged(what, f):` stands around the one call of f while a graph is built. Raises GraphError where f sets a
+    tensor outside to another: what Python would do in each call of f is done once, not at each step or call of the graph.
 
-    It looks at variables, attributes and items that f reaches. Items that only move in a list are no state."""
+    It looks at variables, attributes and items that f reaches. It does not see a number that is counted up, an attribute that was None,
+    what is added to a list, dict or set, an iterator, nor globals that only a method names.
+    """
 
     def __init__(self, what: str, f: Callable[..., Any]):
         self.what, self.f = what, f
@@ -44,32 +49,48 @@ class Unchanged:
     def __enter__(self) -> None:
         self.home = home_of(self.f)
         self.before = _watched(self.f, self.home)
-        self.token = _began.set(_began.get() or count_nodes())
+        self.start, finished = count_nodes(), _finished.get()
+        self.token = _finished.set([(0, self.start)]) if finished is None else None
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        began = _began.get()
-        _began.reset(self.token)
+        finished = _finished.get() or []
+        finished.append((self.start, count_nodes()))
+        if self.token is not None:
+            _finished.reset(self.token)
         for holder, names, name, keys, old in self.before if kind is None else ():
             now_keys, now = _held(holder, names, self.home)
             if len(now) == len(old) and all(map(is_, old, now)):
                 continue
             for key, before, after in _by_key(keys, old, now_keys, now) if keys else _by_position(old, now):
-                if _is_state(before, after, began):
+                if _is_state(before, after, finished):
                     variable = key if isinstance(key, str) else name
                     problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
-                    fix = "Take what changes as an argument (of a loop: in its carry), and return the next one"
-                    raise GraphError(message(self.what, problem, fix))
+                    raise GraphError(message(self.what, problem, f"{_FIX}. {_KEEP if after.is_concrete else _LOOK}"))
 
 
-# The number of nodes that were made when the outermost graph that is being built was begun, else 0.
-_began: ContextVar[int] = ContextVar("began", default=0)
+_FIX = "Take what changes as an argument (of a loop: in its carry), and return the next one"
+_LOOK = "What is only looked at, return as well"
+_KEEP = "What is made anew for another length, keep in a dict, one for each length"
+
+# The ids of the nodes of graphs that are built, as (first, last): of those before the outermost graph that is being built was begun, and of
+# those inside it.
+_finished: ContextVar[list[tuple[int, int]] | None] = ContextVar("finished", default=None)
 
 
-def _is_state(old: Any, new: Any, began: int) -> bool:
-    """Whether a tensor stands where another one was. One without a value may have been left there when another graph was built."""
-    if not isinstance(old, Tensor) or not isinstance(new, Tensor) or new.node is old.node:
+def _is_state(old: Any, new: Any, finished: Sequence[tuple[int, int]]) -> bool:
+    """Whether the function that is traced replaced a value by a tensor. A tensor without a value that was left there when another graph was
+    built is no value, and a tensor with one that was not made in this trace was set by another thread."""
+    if not isinstance(new, Tensor) or (isinstance(old, Tensor) and new.node is old.node):
         return False
-    return old.is_concrete or old.node.id > began
+    if new.is_concrete:
+        table = table_of_trace()
+        return isinstance(old, Tensor) and table is not None and new.node in table.values() and _has_value(old, finished)
+    return isinstance(old, (int, float, complex, np.ndarray, np.generic)) or (isinstance(old, Tensor) and _has_value(old, finished))
+
+
+def _has_value(t: Tensor, finished: Sequence[tuple[int, int]]) -> bool:
+    """Whether the tensor is known, or belongs to a graph that is still being built."""
+    return t.is_concrete or not any(first < t.node.id < last for first, last in finished)
 
 
 def _by_key(keys: Sequence[Any], old: Sequence[Any], now_keys: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:

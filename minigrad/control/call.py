@@ -87,7 +87,7 @@ def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, backward: Ca
     leaves, in_tree = tree.flatten(list(args))
     filled = _Filled(in_tree, tuple(None if _is_array(leaf) else leaf for leaf in leaves), tuple(map(_is_array, leaves)))
     given = [argument(leaf) for leaf in leaves if _is_array(leaf)]
-    with Unchanged(name, f), interning():
+    with interning(), Unchanged(name, f):
         params = [stand_in(t) for t in given]
         outs, out_tree = tree.flatten(f(*filled(params)))
         graph, captured = closed(params, [tensor(o) for o in outs], name)

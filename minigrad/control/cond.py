@@ -82,7 +82,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
         require_callable("cond", f)
-        with Unchanged("cond", f), interning():
+        with interning(), Unchanged("cond", f):
             params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "branch"))

@@ -312,7 +312,7 @@ def scan(
         return scan(detached(f), init, (later, xs), reverse=reverse, checkpoint=checkpoint, save=save)
     if checkpoint:
         return _checkpointed(f, init, xs, steps, reverse, chunk_of(steps, checkpoint), save)
-    with Unchanged("scan", f), interning():
+    with interning(), Unchanged("scan", f):
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
         result = f(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, slices))

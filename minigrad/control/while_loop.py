@@ -87,7 +87,7 @@ def while_loop(condition: Callable[[Any], Any], step: Callable[[Any], Any], init
     require_callable("while_loop", step)
     leaves, carry_tree = tree.flatten(init)
     start = [tensor(c) for c in leaves]
-    with Unchanged("while_loop", condition), Unchanged("while_loop", step), interning():
+    with interning(), Unchanged("while_loop", condition), Unchanged("while_loop", step):
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         given = tree.unflatten(carry_tree, carry)
         going = tensor(condition(given))

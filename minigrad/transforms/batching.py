@@ -36,7 +36,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         for leaf, axis in zip(map(argument, leaves), axes, strict=True):
             given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
         size = _size([t for t, b in zip(given, batched, strict=True) if b])
-        with Unchanged("vmap", f), interning():
+        with interning(), Unchanged("vmap", f):
             params = [abstract(_slice(t)) if b else stand_in(t) for t, b in zip(given, batched, strict=True)]
             positional, named = tree.unflatten(in_tree, params)
             outs, out_tree = tree.flatten(f(*positional, **named))

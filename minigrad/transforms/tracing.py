@@ -91,7 +91,7 @@ def trace_on(
 
     The inputs in `outside` are its last params. With `loops`, steps that a Python loop wrote out are loops again.
     """
-    with Unchanged(name, f), interning(outside):
+    with interning(outside), Unchanged(name, f):
         params = [stand_in(p, n) for p, n in zip(params, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))
