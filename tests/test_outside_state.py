@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable
-from functools import partial
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
@@ -184,119 +182,6 @@ def test_a_tensor_that_was_kept_from_a_graph_says_so() -> None:
         kept[0].numpy()
 
 
-def test_an_object_that_cannot_be_looked_at_leaves_nothing_behind() -> None:
-    class Bad:
-        @property
-        def __dict__(self) -> Any:
-            raise ValueError("no attributes")
-
-    bad, cell = Bad(), SimpleNamespace()
-    with pytest.raises(ValueError, match="no attributes"):
-        mg.vmap(lambda x: (bad, x)[1])(XS)
-
-    def f(x: Any) -> Any:
-        cell.seen = 2 * x
-        return x
-
-    mg.trace(f, X)
-    mg.trace(f, X)
-
-
-def insert(log: Any, x: Any) -> None:
-    log.insert(0, x)
-
-
-def rotate(log: Any, x: Any) -> None:
-    log.append(log.pop(0))
-
-
-def append(log: Any, x: Any) -> None:
-    log.append(x)
-
-
-def add(log: Any, x: Any) -> None:
-    log.add(x)
-
-
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize(
-    ("kind", "change"),
-    [(list, insert), (list, rotate), (list, append), (partial(deque, maxlen=9), append), (set, add)],
-    ids=["insert", "rotate", "append", "bounded", "set"],
-)
-def test_items_that_only_move_are_no_state(kind: Any, change: Any, door: str) -> None:
-    log = kind([mg.zeros(i) for i in range(9)])
-
-    def f(x: Any) -> Any:
-        change(log, x)
-        return 2 * x
-
-    DOORS[door](f)
-
-
-@pytest.mark.parametrize("kind", [list, deque])
-@pytest.mark.parametrize("n", [1, 2, 9])
-def test_an_item_that_is_replaced_is_a_state(kind: Any, n: int) -> None:
-    hs = kind([mg.zeros(3, dtype="float64") for _ in range(n)])
-
-    def f(x: Any) -> Any:
-        hs[n // 2] = 0.5 * hs[n // 2] + x
-        return hs[n // 2]
-
-    with pytest.raises(mg.errors.GraphError, match="sets hs outside"):
-        DOORS["scan"](f)
-
-
-def test_a_state_is_found_on_a_class_in_slots_and_behind_many_numbers() -> None:
-    class Shared:
-        h = mg.zeros(3, dtype="float64")
-
-    class Slots:
-        __slots__ = ("h",)
-
-    class Below(Slots):
-        pass
-
-    numbers = {i: i for i in range(100_000)}
-    slots, below, behind = Slots(), Below(), [numbers, SimpleNamespace(h=mg.zeros(3, dtype="float64"))]
-    slots.h = below.h = mg.zeros(3, dtype="float64")
-    for make in (lambda: Shared, lambda: slots, lambda: below, lambda: behind[1]):
-        holder: Any = make()
-
-        def f(x: Any, holder: Any = holder, numbers: Any = numbers) -> Any:
-            holder.h = 0.5 * holder.h + x
-            return holder.h
-
-        with pytest.raises(mg.errors.GraphError, match="sets h outside"):
-            DOORS["scan"](f)
-
-
-def test_the_look_at_a_dict_puts_nothing_back() -> None:
-    held: Any = defaultdict(list, a=mg.ones(3), b=mg.ones(3))
-    mg.vmap(lambda x: x * held.pop("a"))(XS)
-    assert list(held) == ["b"]
-
-
-@pytest.mark.parametrize("items", [1_000, 100_000])
-def test_the_look_takes_no_longer_for_a_large_dict(items: int) -> None:
-    class Counted(dict[Any, Any]):
-        """A dict that counts how many items are asked for."""
-
-        asked = 0
-
-        def values(self) -> Any:
-            for value in super().values():
-                Counted.asked += 1
-                yield value
-
-        __iter__ = values
-
-    numbers = Counted({i: i for i in range(items)})
-    Counted.asked = 0
-    mg.vmap(lambda x: x * len(numbers))(XS)
-    assert Counted.asked <= 4 * 1_000
-
-
 @pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
 @pytest.mark.parametrize("start", [0, 0.0, np.float64(0), np.zeros(3)], ids=lambda s: type(s).__name__)
 def test_a_state_that_begins_as_a_number_or_an_array_is_refused(start: Any, door: str) -> None:
@@ -409,14 +294,3 @@ def test_what_a_function_makes_anew_belongs_into_a_dict(make: Any) -> None:
     f = mg.jit(each)
     for n in (3, 2, 3):
         np.testing.assert_array_equal(f(X[:n]), each(X[:n]))
-
-
-@pytest.mark.parametrize("kind", [set, frozenset, deque])
-def test_a_state_behind_a_set_or_a_deque_has_its_name(kind: Any) -> None:
-    cells = kind([Cell()])
-
-    def f(x: Any) -> Any:
-        return next(iter(cells))(x)
-
-    with pytest.raises(mg.errors.GraphError, match="sets h outside"):
-        mg.vmap(f)(XS)
