@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from functools import cache, partial
 from itertools import islice
 from operator import is_
-from types import FunctionType, MethodType, ModuleType, SimpleNamespace
-from typing import Any
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Unchanged:
     def __enter__(self) -> None:
         self.home = home_of(self.f)
         self.before = _watched(self.f, self.home)
+        self.compared: set[tuple[int, int]] = set()
         self.start, finished = count_nodes(), _finished.get()
         self.token = _finished.set([(0, self.start)]) if finished is None else None
 
@@ -57,15 +58,24 @@ class Unchanged:
         finished.append((self.start, count_nodes()))
         if self.token is not None:
             _finished.reset(self.token)
-        for holder, names, name, keys, old in self.before if kind is None else ():
-            now_keys, now = _held(holder, names, self.home)
-            if len(now) == len(old) and all(map(is_, old, now)):
-                continue
-            for key, before, after in _by_key(keys, old, now_keys, now) if keys else _by_position(old, now):
-                if _is_state(before, after, finished):
-                    variable = key if isinstance(key, str) else name
-                    problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
-                    raise GraphError(message(self.what, problem, f"{_FIX}. {_KEEP if after.is_concrete else _LOOK}"))
+        for known in self.before.values() if kind is None else ():
+            if not isinstance(known.holder, (tuple, set, frozenset)):  # tuples and what is in them do not change, and sets have no order
+                self._compare(known, known.holder, finished)
+
+    def _compare(self, known: _Known, holder: Any, finished: Sequence[tuple[int, int]]) -> None:
+        """Raises GraphError where a tensor in a holder, or in what stands in its place, is a state."""
+        keys, now = _held(holder, known.names, self.home)
+        if len(now) == len(known.values) and all(map(is_, known.values, now)):
+            return
+        for key, old, new in _by_key(known, keys, now) if known.keys else _by_position(known, now):
+            if _is_state(old, new, finished):
+                variable = key if isinstance(key, str) else known.name
+                problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
+                raise GraphError(message(self.what, problem, f"{_FIX}. {_KEEP if new.is_concrete else _LOOK}"))
+            inside = self.before.get(id(old))
+            if new is not old and inside is not None and not isinstance(new, (set, frozenset)) and (id(old), id(new)) not in self.compared:
+                self.compared.add((id(old), id(new)))
+                self._compare(inside, new, finished)
 
 
 _FIX = "Take what changes as an argument (of a loop: in its carry), and return the next one"
@@ -93,44 +103,51 @@ def _has_value(t: Tensor, finished: Sequence[tuple[int, int]]) -> bool:
     return t.is_concrete or not any(first < t.node.id < last for first, last in finished)
 
 
-def _by_key(keys: Sequence[Any], old: Sequence[Any], now_keys: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+class _Known(NamedTuple):
+    """What holds values, the names that it is searched for, its own name, its keys, and the values."""
+
+    holder: Any
+    names: frozenset[str]
+    name: str
+    keys: Sequence[Any]
+    values: Sequence[Any]
+
+
+def _by_key(known: _Known, keys: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
     """(key, value before, value now) of the keys that are still there."""
-    found = dict(zip(now_keys, now, strict=True))
-    return [(key, value, found[key]) for key, value in zip(keys, old, strict=True) if key in found]
+    found = dict(zip(keys, now, strict=False))
+    return [(key, value, found[key]) for key, value in zip(known.keys, known.values, strict=True) if key in found]
 
 
-def _by_position(old: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+def _by_position(known: _Known, now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
     """(None, item before, item now) where an item is gone from a list and one that was not in it stands there."""
-    had, has = Counter(map(id, old)), Counter(map(id, now))
-    return [(None, a, b) for a, b in zip(old, now, strict=False) if has[id(a)] < had[id(a)] and id(b) not in had]
+    had, has = Counter(map(id, known.values)), Counter(map(id, now))
+    pairs = zip(known.values, now, strict=False)
+    return [(None, old, new) for old, new in pairs if has[id(old)] < had[id(old)] and id(new) not in had]
 
 
-# What holds values, the names that it is searched for, its own name, its keys, and the values.
-_Watched = tuple[Any, frozenset[str], str, Sequence[Any], Sequence[Any]]
-
-
-def _watched(f: Any, home: str) -> list[_Watched]:
-    """What f reaches and may change, nearest first, as it is now. Every eager loop asks for it: models are not flattened, a holder is met
-    once, and the search ends after NEAR holders."""
-    queue: deque[tuple[Any, frozenset[str], str]] = deque([(f, frozenset(), "a variable")])
-    found: list[_Watched] = []
+def _watched(f: Any, home: str) -> dict[Any, _Known]:
+    """What f reaches and may change, nearest first, as it is now, by identity. Every eager loop asks for it: models are not flattened, a
+    holder is met once, and the search ends after NEAR holders."""
+    queue: deque[tuple[Any, Any, frozenset[str], str]] = deque([(None, f, frozenset(), "a variable")])
+    found: dict[Any, _Known] = {}
     seen: set[Any] = set()
     left = LIMIT
     while queue and left > 0:
-        holder, names, name = queue.popleft()
+        mark, holder, names, name = queue.popleft()
         if isinstance(holder, FunctionType):
             names = names_in(holder.__code__)
         keys, held = _held(holder, names, home)
         left -= len(held)
-        if held and not isinstance(holder, (tuple, set, frozenset)):
-            found.append((holder, names, name, keys, held))
+        if held:
+            found[mark] = _Known(holder, names, name, keys, held)
         for i in [i for i, kind in enumerate(map(type, held)) if not _ends[kind]]:
             child, key = held[i], keys[i] if keys else None
             mark = (id(child), names) if isinstance(child, ModuleType) else id(child)
             if mark in seen or len(seen) == NEAR or (isinstance(key, str) and key.startswith("__")):
                 continue
             seen.add(mark)
-            queue.append((child, names, key if isinstance(key, str) else name))
+            queue.append((mark, child, names, key if isinstance(key, str) else name))
     return found
 
 
@@ -172,7 +189,7 @@ def _variables(f: FunctionType, names: frozenset[str], home: str) -> dict[str, A
     for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
         with suppress(ValueError):  # a variable without a value yet
             found[name] = cell.cell_contents
-    return found | {str(i): v for i, v in enumerate((f.__defaults__, f.__kwdefaults__, f.__dict__)) if v}
+    return found | {"a default value": f.__defaults__, "a keyword's default value": f.__kwdefaults__, "an attribute": f.__dict__}
 
 
 def _attributes(value: Any) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -197,4 +214,5 @@ def _is_object(value: Any, home: str) -> bool:
 
 @cache
 def _slots(kind: type) -> tuple[str, ...]:
-    return tuple(name for base in kind.__mro__ for name in base.__dict__.get("__slots__", ()))
+    """The names of its attributes that are in no dict."""
+    return tuple(name for base in kind.__mro__ for name, value in vars(base).items() if isinstance(value, MemberDescriptorType))

@@ -83,6 +83,84 @@ def test_an_item_that_is_replaced_is_a_state(kind: Any, n: int) -> None:
         DOORS["scan"](f)
 
 
+def kept_in(holder: Any) -> Any:
+    """The first tensor in a holder."""
+    while not isinstance(holder, mg.Tensor):
+        holder = next(
+            iter(vars(holder).values() if hasattr(holder, "__dict__") else holder.values() if isinstance(holder, dict) else holder)
+        )
+    return holder
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda h: (h, 2 * h),
+        lambda h: [h],
+        lambda h: deque([h, h]),
+        lambda h: {"h": h},
+        lambda h: SimpleNamespace(h=h),
+        lambda h: [{"a": (h, 1)}, 2],
+        lambda h: mg.tree.map(lambda _: h, Cell()),
+    ],
+    ids=["tuple", "list", "deque", "dict", "object", "nested", "model"],
+)
+def test_a_state_whose_holder_is_replaced_is_refused(make: Any, door: str) -> None:
+    cell = SimpleNamespace(state=make(mg.zeros(3, dtype="float64")))
+
+    def f(x: Any) -> Any:
+        cell.state = make(0.5 * kept_in(cell.state) + x)
+        return kept_in(cell.state)
+
+    with pytest.raises(mg.errors.GraphError, match=r"sets (state|h|a) outside"):
+        DOORS[door](f)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("kind", [tuple, list, set, deque])
+def test_items_that_move_into_another_holder_are_no_state(kind: Any, door: str) -> None:
+    cell = SimpleNamespace(log=kind([mg.zeros(i) for i in range(9)]))
+
+    def f(x: Any) -> Any:
+        cell.log = kind([*list(cell.log)[1:], x])
+        return 2 * x
+
+    DOORS[door](f)
+
+
+def test_holders_that_hold_themselves_are_compared_once() -> None:
+    def ring(h: Any) -> Any:
+        made: Any = SimpleNamespace(h=h)
+        made.next = made
+        return made
+
+    cell = SimpleNamespace(ring=ring(None))
+
+    def f(x: Any) -> Any:
+        cell.ring = ring(x)
+        return x
+
+    mg.vmap(f)(XS)
+    cell.ring = ring(mg.zeros(3))
+    with pytest.raises(mg.errors.GraphError, match="sets h outside"):
+        mg.vmap(f)(XS)
+
+
+@pytest.mark.parametrize("default", [mg.zeros(3), [mg.zeros(3)], {"state": mg.zeros(3)}], ids=["one", "list", "dict"])
+def test_a_state_in_a_default_value_is_refused(default: Any) -> None:
+    def f(x: Any, *, at: Any = default) -> Any:
+        if isinstance(at, mg.Tensor):
+            f.__kwdefaults__["at"] = at + x
+        else:
+            key = next(iter(at)) if isinstance(at, dict) else 0
+            at[key] = at[key] + x
+        return x
+
+    with pytest.raises(mg.errors.GraphError, match=r"sets (at|state) outside"):
+        mg.vmap(f)(XS)
+
+
 def test_a_state_is_found_on_a_class_in_slots_and_behind_many_numbers() -> None:
     class Shared:
         h: Any
@@ -96,9 +174,12 @@ def test_a_state_is_found_on_a_class_in_slots_and_behind_many_numbers() -> None:
     class Below(Slots):
         pass
 
+    class One:
+        __slots__ = "h"
+
     behind = [{i: i for i in range(100_000)}, SimpleNamespace()]
     shared: list[tuple[Any, Any]] = [(Shared, lambda c: c), (Shared(), type), (Sub(), lambda _: Shared)]
-    for holder, get in (*shared, (Slots(), lambda c: c), (Below(), lambda c: c), (behind, lambda b: b[1])):
+    for holder, get in (*shared, (Slots(), lambda c: c), (One(), lambda c: c), (Below(), lambda c: c), (behind, lambda b: b[1])):
         get(holder).h = mg.zeros(3, dtype="float64")
 
         def f(x: Any, holder: Any = holder, get: Any = get) -> Any:
