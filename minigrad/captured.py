@@ -27,6 +27,7 @@ from .tensor import Tensor
 from .tree_code import flattener
 
 Place = tuple[Callable[[Any], Any], ...]
+_Lists = dict[int, tuple[Any, list[Any]]]  # sets, by identity, and their items: a call lists each set once
 
 LIMIT = 20_000  # values that a search visits
 
@@ -60,13 +61,14 @@ class Captured(NamedTuple):
         """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
         the keys of a list or dict are others."""
         try:
-            if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+            if any(_keys(_at(f, place, {})) != keys for place, keys in self.holders):
                 return None
         except ValueError:  # keys that are tensors of several elements, and others than before
             return None
         found: list[Any] = [None] * len(self.types)
+        lists: _Lists = {}
         for root in self.roots:
-            leaves = _leaves(f, root)
+            leaves = _leaves(f, root, lists)
             if leaves is None:
                 return None
             if root.constants and any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
@@ -86,14 +88,14 @@ class Captured(NamedTuple):
         """The tensors that stand now where the program has other constants."""
         found = set()
         for root in self.roots:
-            leaves = _leaves(f, root) or []
+            leaves = _leaves(f, root, {}) or []
             found |= {leaves[i].node for i, kept in root.constants if leaves and getattr(leaves[i], "node", kept) is not kept}
         return found
 
 
-def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
+def _leaves(f: Callable[..., Any], root: Root, lists: _Lists) -> list[Any] | None:
     """The leaves of what stands at the place, or None if it is gone or has another structure, or a dict another order."""
-    value = _at(f, root.place)
+    value = _at(f, root.place, lists)
     if root.structure is tree.LEAF:
         return [value] if isinstance(value, Tensor) else None
     found = root.flatten(value)
@@ -103,15 +105,21 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
     return leaves if tree.alike(structure, root.structure) else None
 
 
-def _at(f: Callable[..., Any], place: Place) -> Any:
+def _at(f: Callable[..., Any], place: Place, lists: _Lists) -> Any:
     """What stands at the place; None if nothing does."""
     value: Any = f
     try:
         for get in place:
-            value = get(value)
+            value = _listed(value, lists) if get is list else get(value)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     return value
+
+
+def _listed(items: Any, lists: _Lists) -> list[Any]:
+    if id(items) not in lists:
+        lists[id(items)] = items, list(items)
+    return lists[id(items)][1]
 
 
 def _keys(holder: Any) -> Any:
