@@ -49,7 +49,6 @@ class Unchanged:
     def __enter__(self) -> None:
         self.home = home_of(self.f)
         self.before = _watched(self.f, self.home)
-        self.compared: set[tuple[int, int]] = set()
         self.start, finished = count_nodes(), _finished.get()
         self.token = _finished.set([(0, self.start)]) if finished is None else None
 
@@ -58,24 +57,28 @@ class Unchanged:
         finished.append((self.start, count_nodes()))
         if self.token is not None:
             _finished.reset(self.token)
-        for known in self.before.values() if kind is None else ():
-            if not isinstance(known.holder, (tuple, set, frozenset)):  # tuples and what is in them do not change, and sets have no order
-                self._compare(known, known.holder, finished)
+        variable, new = ("", None) if kind is not None else self._first_set(finished)
+        if new is not None:
+            problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
+            raise GraphError(message(self.what, problem, f"{_FIX}. {_KEEP if new.is_concrete else _LOOK}"))
 
-    def _compare(self, known: _Known, holder: Any, finished: Sequence[tuple[int, int]]) -> None:
-        """Raises GraphError where a tensor in a holder, or in what stands in its place, is a state."""
-        keys, now = _held(holder, known.names, self.home)
-        if len(now) == len(known.values) and all(map(is_, known.values, now)):
-            return
-        for key, old, new in _by_key(known, keys, now) if known.keys else _by_position(known, now):
-            if _is_state(old, new, finished):
-                variable = key if isinstance(key, str) else known.name
-                problem = f"sets {variable} outside to another tensor, but only once, while the graph is built"
-                raise GraphError(message(self.what, problem, f"{_FIX}. {_KEEP if new.is_concrete else _LOOK}"))
-            inside = self.before.get(id(old))
-            if new is not old and inside is not None and not isinstance(new, (set, frozenset)) and (id(old), id(new)) not in self.compared:
-                self.compared.add((id(old), id(new)))
-                self._compare(inside, new, finished)
+    def _first_set(self, finished: Sequence[tuple[int, int]]) -> tuple[str, Tensor | None]:
+        """A variable that was set to a tensor, and the tensor. What stands in the place of a holder is compared with it."""
+        # Tuples and what is in them do not change, and sets have no order.
+        todo = [(known, known.holder) for known in self.before.values() if not isinstance(known.holder, (tuple, set, frozenset))]
+        met: set[tuple[int, int]] = set()
+        for known, holder in todo:
+            keys, now = _held(holder, known.names, self.home)
+            if len(now) == len(known.values) and all(map(is_, known.values, now)):
+                continue
+            for key, old, new in _by_key(known, keys, now) if known.keys else _by_position(known, now):
+                if _is_state(old, new, finished):
+                    return key if isinstance(key, str) else known.name, new
+                inside, pair = self.before.get(id(old)), (id(old), id(new))
+                if new is not old and inside is not None and pair not in met and not isinstance(new, (set, frozenset)):
+                    met.add(pair)
+                    todo.append((inside, new))
+        return "", None
 
 
 _FIX = "Take what changes as an argument (of a loop: in its carry), and return the next one"
@@ -189,7 +192,8 @@ def _variables(f: FunctionType, names: frozenset[str], home: str) -> dict[str, A
     for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
         with suppress(ValueError):  # a variable without a value yet
             found[name] = cell.cell_contents
-    return found | {"a default value": f.__defaults__, "a keyword's default value": f.__kwdefaults__, "an attribute": f.__dict__}
+    more = ("a default value", f.__defaults__), ("a keyword's default value", f.__kwdefaults__), ("an attribute", f.__dict__)
+    return found | {name: values for name, values in more if values}
 
 
 def _attributes(value: Any) -> tuple[Sequence[Any], Sequence[Any]]:

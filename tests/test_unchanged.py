@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from functools import partial
+from functools import partial, reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,6 +144,20 @@ def test_holders_that_hold_themselves_are_compared_once() -> None:
     mg.vmap(f)(XS)
     cell.ring = ring(mg.zeros(3))
     with pytest.raises(mg.errors.GraphError, match="sets h outside"):
+        mg.vmap(f)(XS)
+
+
+def test_a_deep_holder_that_is_replaced_is_compared_to_its_end() -> None:
+    def nested(h: Any) -> Any:
+        return reduce(lambda held, _: [held], range(900), h)
+
+    cell = SimpleNamespace(state=nested(mg.zeros(3)))
+
+    def f(x: Any) -> Any:
+        cell.state = nested(x)
+        return x
+
+    with pytest.raises(mg.errors.GraphError, match="sets state outside"):
         mg.vmap(f)(XS)
 
 
