@@ -68,10 +68,7 @@ class Unchanged:
         todo = [(known, known.holder) for known in self.before.values() if not isinstance(known.holder, (tuple, set, frozenset))]
         met: set[tuple[int, int]] = set()
         for known, holder in todo:
-            keys, now = _held(holder, known.names, self.home)
-            if len(now) == len(known.values) and all(map(is_, known.values, now)):
-                continue
-            for key, old, new in _by_key(known, keys, now) if known.keys else _by_position(known, now):
+            for key, old, new in _changes(known.held, _held(holder, known.names, self.home)):
                 if _is_state(old, new, finished):
                     return key if isinstance(key, str) else known.name, new
                 inside, pair = self.before.get(id(old)), (id(old), id(new))
@@ -106,46 +103,48 @@ def _has_value(t: Tensor, finished: Sequence[tuple[int, int]]) -> bool:
     return t.is_concrete or not any(first < t.node.id < last for first, last in finished)
 
 
+# What a holder holds: values by key, or a list of values.
+_Held = dict[Any, Any] | list[Any]
+
+
 class _Known(NamedTuple):
-    """What holds values, the names that it is searched for, its own name, its keys, and the values."""
+    """What holds values, the names that it is searched for, its own name, and what it holds."""
 
     holder: Any
     names: frozenset[str]
     name: str
-    keys: Sequence[Any]
-    values: Sequence[Any]
+    held: _Held
 
 
-def _by_key(known: _Known, keys: Sequence[Any], now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
-    """(key, value before, value now) of the keys that are still there."""
-    found = dict(zip(keys, now, strict=False))
-    return [(key, value, found[key]) for key, value in zip(known.keys, known.values, strict=True) if key in found]
-
-
-def _by_position(known: _Known, now: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
-    """(None, item before, item now) where an item is gone from a list and one that was not in it stands there."""
-    had, has = Counter(map(id, known.values)), Counter(map(id, now))
-    pairs = zip(known.values, now, strict=False)
-    return [(None, old, new) for old, new in pairs if has[id(old)] < had[id(old)] and id(new) not in had]
+def _changes(held: _Held, now: _Held) -> list[tuple[Any, Any, Any]]:
+    """(key, value before, value now) of keys that have another value; of a list, where an item is gone and a new one stands there."""
+    if isinstance(held, dict) and isinstance(now, dict):
+        if len(held) == len(now) and all(map(is_, held.values(), now.values())):
+            return []
+        return [(key, old, now[key]) for key, old in held.items() if key in now and now[key] is not old]
+    if isinstance(held, dict) or isinstance(now, dict) or (len(held) == len(now) and all(map(is_, held, now))):
+        return []
+    had, has = Counter(map(id, held)), Counter(map(id, now))
+    return [(None, a, b) for a, b in zip(held, now, strict=False) if has[id(a)] < had[id(a)] and id(b) not in had]
 
 
 def _watched(f: Any, home: str) -> dict[Any, _Known]:
     """What f reaches and may change, nearest first, as it is now, by identity. Every eager loop asks for it: models are not flattened, a
     holder is met once, and the search ends after NEAR holders."""
-    queue: deque[tuple[Any, Any, frozenset[str], str]] = deque([(None, f, frozenset(), "a variable")])
+    queue: deque[tuple[Any, Any, frozenset[str], str]] = deque([(id(f), f, frozenset(), "a variable")])
     found: dict[Any, _Known] = {}
-    seen: set[Any] = set()
+    seen: set[Any] = {id(f)}
     left = LIMIT
     while queue and left > 0:
         mark, holder, names, name = queue.popleft()
         if isinstance(holder, FunctionType):
             names = names_in(holder.__code__)
-        keys, held = _held(holder, names, home)
+        held = _held(holder, names, home)
         left -= len(held)
         if held:
-            found[mark] = _Known(holder, names, name, keys, held)
-        for i in [i for i, kind in enumerate(map(type, held)) if not _ends[kind]]:
-            child, key = held[i], keys[i] if keys else None
+            found[mark] = _Known(holder, names, name, held)
+        items = held.items() if isinstance(held, dict) else ((None, v) for v in held)
+        for key, child in [(k, v) for k, v in items if not _ends[type(v)]]:
             mark = (id(child), names) if isinstance(child, ModuleType) else id(child)
             if mark in seen or len(seen) == NEAR or (isinstance(key, str) and key.startswith("__")):
                 continue
@@ -154,35 +153,26 @@ def _watched(f: Any, home: str) -> dict[Any, _Known]:
     return found
 
 
-_NOTHING: tuple[Sequence[Any], Sequence[Any]] = (), ()
-
-
-def _held(holder: Any, names: frozenset[str], home: str) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The keys and values of a holder, NEAR of them at most. Those of a list have no keys."""
+def _held(holder: Any, names: frozenset[str], home: str) -> _Held:
+    """What a holder holds, NEAR values at most."""
     if isinstance(holder, dict):
-        return list(islice(holder, NEAR)), list(islice(holder.values(), NEAR))
+        return holder.copy() if type(holder) is dict and len(holder) <= NEAR else dict(islice(holder.items(), NEAR))
     if isinstance(holder, (list, tuple, deque, set, frozenset)):
-        return (), list(islice(holder, NEAR))
+        return list(islice(holder, NEAR))
     if isinstance(holder, FunctionType):
-        found = _variables(holder, names, home)
-    elif isinstance(holder, ModuleType):
-        found = {n: vars(holder)[n] for n in names if n in vars(holder)} if is_entered(holder.__name__, home) else {}
-    elif isinstance(holder, type):
+        return _variables(holder, names, home)
+    if isinstance(holder, ModuleType):
+        return {n: vars(holder)[n] for n in names if n in vars(holder)} if is_entered(holder.__name__, home) else {}
+    if isinstance(holder, type):
         if not is_entered(holder.__module__, home):
-            return _NOTHING
+            return {}
         found = {k: v for k, v in vars(holder).items() if not k.startswith("__") and not isinstance(v, FunctionType)}
-        found["bases"] = holder.__bases__
-    elif isinstance(holder, MethodType):
-        return ("self", "function"), (holder.__self__, holder.__func__)
-    elif isinstance(holder, (staticmethod, classmethod)):
-        return ("function",), (holder.__func__,)
-    elif isinstance(holder, partial):
-        return ("function", "args", "keywords"), (holder.func, holder.args, holder.keywords)
-    elif _is_object(holder, home):
-        return _attributes(holder)
-    else:
-        return _NOTHING
-    return list(found), list(found.values())
+        return found | {"bases": holder.__bases__}
+    if isinstance(holder, (MethodType, staticmethod, classmethod)):
+        return {"self": getattr(holder, "__self__", None), "function": holder.__func__}
+    if isinstance(holder, partial):
+        return {"function": holder.func, "args": holder.args, "keywords": holder.keywords}
+    return _attributes(holder) if _is_object(holder, home) else {}
 
 
 def _variables(f: FunctionType, names: frozenset[str], home: str) -> dict[str, Any]:
@@ -196,17 +186,16 @@ def _variables(f: FunctionType, names: frozenset[str], home: str) -> dict[str, A
     return found | {name: values for name, values in more if values}
 
 
-def _attributes(value: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+def _attributes(value: Any) -> dict[str, Any]:
     """The attributes and the class of an object. Of what wraps a function only functions count."""
     held = getattr(value, "__dict__", {})
     if "__wrapped__" in held:
         held = {k.strip("_"): v for k, v in held.items() if callable(v) and not is_model(v)}
-    keys, values = list(islice(held, NEAR)), list(islice(held.values(), NEAR))
+    found = {**held, "class": type(value)}
     for name in _slots(type(value)):  # type: ignore[arg-type]  # a class is hashable
         with suppress(AttributeError):  # an attribute without a value yet
-            values.append(object.__getattribute__(value, name))
-            keys.append(name)
-    return [*keys, "class"], [*values, type(value)]
+            found[name] = object.__getattribute__(value, name)
+    return found
 
 
 def _is_object(value: Any, home: str) -> bool:

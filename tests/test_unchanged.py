@@ -215,11 +215,11 @@ def test_the_look_is_bounded(dicts: int, items: int) -> None:
     asked = 0
 
     class Counted(dict[Any, Any]):
-        def values(self) -> Any:
+        def items(self) -> Any:
             nonlocal asked
-            for value in super().values():
+            for item in super().items():
                 asked += 1
-                yield value
+                yield item
 
     many = [Counted({i: i for i in range(items)}) for _ in range(dicts)]
     mg.vmap(lambda x: x * len(many))(XS)
