@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -212,6 +211,10 @@ def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
     return made
 
 
+def is_dataclass(container: _Container) -> bool:
+    return container.join is _join_dataclass
+
+
 def _ordered(keys: Any) -> tuple[Any, ...]:
     """Keys in the order of their leaves: sorted, so that dicts with the same keys have the same structure; as they come if they cannot."""
     try:
@@ -275,10 +278,10 @@ def _all_paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     return [path for key, child in pairs for path in paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))]
 
 
-def trained(treedef: TreeDef, roles: Mapping[tuple[Any, ...], bool] = MappingProxyType({}), path: tuple[Any, ...] = ()) -> list[bool]:
-    """Whether each leaf is trained: all are, but the buffers of Modules. A Module's meta has `roles`, one for the path of each leaf."""
+def trained(treedef: TreeDef, roles: Mapping[tuple[Any, ...], bool] | None = None, path: tuple[Any, ...] = ()) -> list[bool]:
+    """Whether each leaf is trained: all are, but in a Module only those with the role. Its meta has `roles` by the paths of its leaves."""
     if treedef.kind is None:
-        return [roles.get(path, True)]
+        return [roles is None or roles.get(path, False)]
     if hasattr(treedef.meta, "roles"):
         roles, path = treedef.meta.roles, ()
     pairs = zip(treedef.keys, treedef.children, strict=True)
