@@ -79,7 +79,7 @@ class Module:
         parts = tuple(k for k, v in values.items() if k not in _OWN and (k in known or _is_part(v)))
         leaves = [pair for k in parts for pair in _own_leaves(values[k], (k,))]
         for path, leaf in leaves:
-            if _is_tree(leaf):
+            if tree.containers[type(leaf)] is not None:  # a dataclass
                 _require_no_parameters(self, path[0], leaf, tree.leaves(leaf))
         plain = [(k, v) for k, v in values.items() if k not in parts and k not in _OWN]
         settings = _as_settings(self, plain, _roles(self, leaves), settings.empty if settings is not None else {})
@@ -123,8 +123,6 @@ class Module:
         return {"text/plain": repr(self), **(draw(self) if draw is not None else {})}
 
 
-_PLAIN = {str, bytes, bool, int, float, complex, type(None), type}  # the types of settings that hold nothing else
-
 # What a model knows of itself: the names of its parts, its ties, whether each leaf is trained, and its parts and settings while no
 # attribute is set. No attribute of a user has such a name.
 _OWN = ("__parts__", "__ties__", "__roles__", "__split__")
@@ -143,9 +141,7 @@ def _mark_parameters(children: Sequence[Any], parts: Sequence[str], roles: dict[
 
 
 Role = tuple[tuple[Any, ...], bool]  # the path of a leaf, and whether it is trained
-
-
-Leaf = tuple[tuple[Any, ...], Any]  # with its path
+Leaf = tuple[tuple[Any, ...], Any]  # its path, and its value
 
 
 def _roles(model: Module, leaves: Iterable[Leaf]) -> list[Role]:
@@ -168,8 +164,8 @@ def _own_leaves(value: Any, path: tuple[Any, ...]) -> Iterator[Leaf]:
 def _has_leaves(values: dict[str, Any], parts: Sequence[str], roles: dict[tuple[Any, ...], bool]) -> bool:
     """Whether the containers among the parts have just the leaves with a role, and no dataclasses: no item was added or removed."""
     found = [pair for k in parts if _is_tree(values[k]) for pair in _own_leaves(values[k], (k,))]
-    is_known = len(found) == sum(len(path) > 1 for path in roles) and all(path in roles for path, _ in found)
-    return is_known and not any(_is_tree(leaf) for _, leaf in found)
+    known = (path in roles and tree.containers[type(leaf)] is None for path, leaf in found)
+    return len(found) == sum(len(path) > 1 for path in roles) and all(known)
 
 
 def _keep_roles(model: Module, name: str, value: Any) -> None:
@@ -177,10 +173,8 @@ def _keep_roles(model: Module, name: str, value: Any) -> None:
     leaves = ((path, leaf) for path, leaf in _own_leaves(value, (name,)) if isinstance(leaf, Tensor))
     said = {path for path, leaf in leaves if leaf.node.learned is False or _is_parameter(leaf)}
     others = {path: role for path, role in model.__dict__.get("__roles__", {}).items() if path[0] != name}
-    model.__dict__["__roles__"] = {
-        **others,
-        **{path: role for path, role in _roles(model, _own_leaves(model.__dict__[name], (name,))) if path not in said},
-    }
+    own = _roles(model, _own_leaves(model.__dict__[name], (name,)))
+    model.__dict__["__roles__"] = {**others, **{path: role for path, role in own if path not in said}}
 
 
 def _at(holder: Any, key: Any) -> Any:
@@ -226,7 +220,7 @@ Own = Callable[[], dict[int, tuple[Any, ...]]]  # the paths of the Modules and t
 
 
 def _as_settings(model: Module, values: Sequence[tuple[str, Any]], roles: Sequence[Role], empty: dict[int, Any]) -> _Settings:
-    """The settings in the structure of the model, but for the objects that are known to be empty looked at anew.
+    """The settings in the structure of the model. Those objects that are known to be empty are not searched again.
 
     Raises GraphError for a setting that keeps parameters, or tensors of the model."""
     own = cache(lambda: {id(part): path for path, part in reversed([*_parts_of(model)])})
@@ -263,17 +257,19 @@ def _as_method(value: Any, own: Own) -> _Method | None:
 def _objects(value: Any) -> list[Any]:
     """What may hold tensors in a setting: all but plain values. Lists, tuples, dicts and sets are entered."""
     if not isinstance(value, (list, tuple, dict, set, frozenset)):
-        return [] if type(value) in _PLAIN else [value]
+        return [] if type(value) in tree.PLAIN else [value]
     items = value.values() if isinstance(value, dict) else value
-    return [] if _PLAIN.issuperset(map(type, items)) else [found for item in items for found in _objects(item)]
+    return [] if tree.PLAIN.issuperset(map(type, items)) else [found for item in items for found in _objects(item)]
 
 
 def _may_change(value: Any) -> bool:
-    """Whether it is a dataclass that may get other fields, or holds what may."""
+    """Whether it is a list, dict, set or dataclass that is not frozen, or holds one."""
+    if isinstance(value, tuple):
+        return any(map(_may_change, value))
     if isinstance(value, type) or not dataclasses.is_dataclass(value):
-        return False
-    fields = [getattr(value, f.name, None) for f in dataclasses.fields(value)]
-    return not value.__dataclass_params__.frozen or not _PLAIN.issuperset(map(type, fields))  # type: ignore[union-attr]
+        return isinstance(value, (list, dict, set))
+    is_frozen = value.__dataclass_params__.frozen  # type: ignore[union-attr]
+    return not is_frozen or any(_may_change(getattr(value, f.name, None)) for f in dataclasses.fields(value))
 
 
 def _require_foreign(model: Module, name: str, value: Any, kept: Sequence[Any], own: Own) -> None:
@@ -324,7 +320,9 @@ def _parts_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[An
 
 
 def _is_part(value: Any) -> bool:
-    return isinstance(value, (Tensor, Module, np.ndarray)) or any(map(_is_part, _children(value)[1]))
+    if tree.containers[type(value)] is None:
+        return isinstance(value, (Tensor, np.ndarray))
+    return isinstance(value, Module) or any(map(_is_part, value.values() if type(value) is dict else _children(value)[1]))
 
 
 def _is_tree(value: Any) -> bool:

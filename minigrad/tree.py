@@ -48,9 +48,15 @@ class TreeDef(NamedTuple):
 LEAF = TreeDef(None)
 
 
+_SCALAR = frozenset((str, bytes, bool, int, type(None)))  # types whose values are exact
+PLAIN = _SCALAR | {float, complex, type}  # types whose values hold nothing else
+
+
 def exact(value: Any) -> Hashable:
     """A key that equals another one only if the values and their types are equal: 2, 2.0 and True differ, and so do 0.0 and -0.0."""
     kind = type(value)
+    if kind in _SCALAR:
+        return kind, value
     if isinstance(value, (list, tuple)):
         return (kind, *(exact(v) for v in value))
     if isinstance(value, dict):
@@ -96,6 +102,8 @@ class Frozen(tuple[Any, ...]):
 
 def _copied(value: Any) -> Any:
     """The value with its lists, dicts and sets copied; the value itself if there are none."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, list):
         items = copy.copy(value)
         items[:] = [_copied(v) for v in value]

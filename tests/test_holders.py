@@ -35,7 +35,7 @@ class Several:
 
 @dataclass(frozen=True)
 class Frozen:
-    inner: Plain
+    inner: Any
     size: int = 3
 
 
@@ -153,6 +153,7 @@ LATER = {
     "field": (lambda: Plain(1), lambda h, w: setattr(h, "w", w)),
     "attribute": (lambda: Plain(1), lambda h, w: setattr(h, "other", w)),
     "frozen": (lambda: Frozen(Plain(1)), lambda h, w: setattr(h.inner, "w", w)),
+    "frozen with a list": (lambda: Frozen(([],)), lambda h, w: h.inner[0].append(w)),
     "tuple of dataclasses": (lambda: (Plain(1), 2), lambda h, w: setattr(h[0], "w", w)),
     "list of dataclasses": (lambda: [Several()], lambda h, w: h[0].w.append(w)),
 }
@@ -215,7 +216,7 @@ def test_an_object_without_tensors_is_looked_at_once_until_an_attribute_is_set(m
     monkeypatch.setattr(module, "reachable", lambda value, **how: looked_at.append(value) or captured.reachable(value, **how))
     objects = [Object(i) for i in range(3)]
     model = Model([objects[0], 1, {"a": (objects[1], "b")}])
-    model.sizes, model.more = [1, 2], objects[2]
+    model.sizes, model.more = [1, 2], (objects[2],)
     for _ in range(2):
         again = model
         for _ in range(3):
