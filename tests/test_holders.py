@@ -117,6 +117,8 @@ def test_constants_and_functions_without_tensors_are_settings(kind: str) -> None
     make, get = REFUSED[kind]
     model = Model(make(mg.detach(mg.parameter(X))))
     assert mg.grad(lambda m: mg.sum(get(m.held) * m.bias))(model).bias.tolist() == X.tolist()
+    changed = tree.map(lambda t: 2 * t, model)
+    assert [len(tree.leaves(changed)), changed.held] == [1, model.held]
 
 
 def test_a_parameter_in_a_dataclass_asks_for_a_module() -> None:
