@@ -250,3 +250,22 @@ def test_what_is_added_to_a_set_outside_is_read(make: Any) -> None:
 def test_the_text_of_a_model_says_what_is_not_trained() -> None:
     model = Model([mg.tensor(X), mg.parameter(X)])
     assert repr(model).splitlines()[1:] == ["  held[0]: float64(2), not trained", "  held[1]: float64(2)", "  bias: float64(2)"]
+
+
+@pytest.mark.parametrize(("kind", "times"), [(set, 1), (deque, 0)])
+def test_a_call_lists_the_items_of_a_set_once(kind: Any, times: int) -> None:
+    class Counted(kind):
+        listed = 0
+
+        def __iter__(self) -> Any:
+            type(self).listed += 1
+            return super().__iter__()
+
+        __hash__ = object.__hash__
+
+    held = Counted([mg.parameter(X) for _ in range(20)])
+    f = mg.jit(lambda x: x * sum(mg.sum(w) for w in held))
+    f(X)
+    Counted.listed = 0
+    f(X)
+    assert Counted.listed == times
