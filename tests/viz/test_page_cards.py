@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minigrad.models import DeltaNet, Stack, Titans
 from minigrad.viz import families, heat, text
 from minigrad.viz.families import Family
 from minigrad.viz.page.graph import graph, lines_of
 
 from minigrad import viz
 from tests.viz.test_page import data_of, floats
-from tests.viz.test_value_cells import MODELS, XS, every, wired
+from tests.viz.test_value_cells import MODELS, SMALL, XS, every, wired
 
 
 @cache
@@ -86,3 +87,10 @@ def test_a_line_between_cards_has_the_gradient_that_passes_along_it(name: str) -
         for (values, parts), norm in zip(lines_of(step), norms[template["first"][-2] :], strict=True):
             expected = [colours.parts[a, p] for a in values for p in parts if (a, p) in colours.parts]
             np.testing.assert_allclose(norm, np.linalg.norm(expected) if expected else -1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [[DeltaNet] * 4, [Titans] * 2, [DeltaNet, Titans, DeltaNet]], ids=["deltanet", "titans", "both"])
+def test_all_steps_open_where_one_has_too_many_values_for_a_picture(layers: list[Any]) -> None:
+    data = data_of(viz.page(every, Stack([layer(3, outputs=3, **SMALL) for layer in layers]), XS))
+    for template in (data["templates"][k] for column, _, k, *_ in data["steps"] if column >= 0):
+        assert sum(shape[5] not in ("input", "output", "parameter") for shape in template["open"]["shapes"]) > 1

@@ -68,7 +68,7 @@ def page(
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
     level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks; cells such as a DeltaNet or an S6 by their values, as
               `unrolled` does), "gate" (one box for each source line), "op" (every operation) or "box" (nothing); the default is "cell"
-              for these cells, "op" for other steps of few operations, else "gate"
+              where every step is such a cell, "op" for other steps of few operations, else "gate"
     steps     unroll each loop only so far
     panels    {name: array with the steps as first axis}, shown first, such as inputs and targets; left out where there is no time
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
@@ -127,7 +127,8 @@ def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring
     if level is not None:
         return laid_out(_timeline(unrolling, level), level)
     drawn = laid_out(_timeline(unrolling, "cell"), "cell")
-    if any(s.fixed is not None and not s.fixed.entry for s in drawn.steps):
+    steps = [s for s in drawn.steps if s.label]
+    if steps and all(s.fixed is not None and not s.fixed.entry for s in steps):
         return drawn
     suitable = "op" if max(len(s.items) for s in drawn.steps) <= FEW else "gate"
     try:
