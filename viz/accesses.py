@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -67,3 +68,28 @@ def _shape(item: Item) -> tuple[int, ...]:
 def are_rows(numbers: np.ndarray, slots: int) -> bool:
     """Whether these are numbers of rows of a memory with so many."""
     return numbers.dtype.kind in "iu" and bool(((numbers >= 0) & (numbers < slots)).all())
+
+
+def over_slots(shapes: Mapping[str, tuple[int, ...]], value: Callable[[str], np.ndarray]) -> dict[str, tuple[str, int]]:
+    """The weights of a few rows among values over time, by their paths such as read.w_read: {path: (path of the rows, how many slots)}.
+
+    The rows stand beside the weights. The memory is the value M that shares most scopes with them; of several such ones none is.
+    """
+    found = {}
+    for path, shape in shapes.items():
+        *scope, stem = path.split(".")
+        rows, slots = ".".join([*scope, ROWS]), _slots(shapes, scope)
+        if stem.startswith("w_") and shapes.get(rows) == shape and are_rows(value(rows), slots):
+            found[path] = rows, slots
+    return found
+
+
+def _slots(shapes: Mapping[str, tuple[int, ...]], scope: Sequence[str]) -> int:
+    """How many slots the memory of a scope has; 0 where there is none."""
+    near: dict[int, list[int]] = {}
+    for path, shape in shapes.items():
+        *around, stem = path.split(".")
+        if stem == MEMORY and len(shape) > 2:
+            near.setdefault(sum(takewhile(bool, map(str.__eq__, around, scope))), []).append(shape[-2])
+    found = near[max(near)] if near else []
+    return found[0] if len(found) == 1 else 0

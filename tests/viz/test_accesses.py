@@ -16,6 +16,7 @@ from minigrad.viz.value_cards import SEEN
 
 import minigrad as mg
 from minigrad import viz
+from tests.viz.test_page import data_of
 
 timeline_of = import_module("minigrad.viz.unrolled").timeline_of
 XS = np.random.default_rng(0).standard_normal((3, 2, 3), dtype="float32")
@@ -110,3 +111,64 @@ def test_on_a_card_weights_stand_beside_their_own_memory_and_at_its_slots(sizes:
 @both_ways
 def test_a_page_shows_steps_with_several_memories(sizes: tuple[int, ...], stacked: bool) -> None:
     assert viz.page(loss(sizes, stacked), XS).html
+
+
+# ---- over time
+
+
+def over_time(sizes: tuple[int, ...]) -> Any:
+    """The values of a loop with memories in scopes of their own, and what each has as weights over all slots."""
+
+    def run(xs: Any) -> Any:
+        def one(memories: Any, x: Any) -> Any:
+            after = []
+            for n, M in enumerate(memories):
+                with mg.scope(f"m{n}"):
+                    M, r, _ = access(M, x)
+                    x, after = x + r, [*after, M]
+            return tuple(after), x
+
+        return mg.sum(mg.scan(one, start(sizes), xs)[1])
+
+    return run
+
+
+@pytest.mark.parametrize("sizes", SIZES[1:], ids=str)
+def test_recorded_weights_are_those_over_the_slots_of_the_memory_in_their_scope(sizes: tuple[int, ...]) -> None:
+    recorded, memories = viz.record(over_time(sizes), XS), start(sizes)
+    strips = {s["label"]: s["rows"] for _, group in data_of(viz.page(over_time(sizes), XS))["groups"] for s in group}
+    for t, x in enumerate(XS):
+        memories, _, found = step(memories, mg.tensor(x), stacked=True)
+        for n, (size, one) in enumerate(zip(sizes, found, strict=True)):
+            for role in ("write", "read"):
+                rows, weights = (v.numpy()[0, 0] for v in one[role])
+                shown = recorded[f"m{n}.{role}.w_{role}"][t, 0]
+                np.testing.assert_allclose(shown, [weights[rows == slot].sum() for slot in range(size)], rtol=1e-5)
+                assert strips[f"m{n} {role} w {role}"] == size
+
+
+KINDS = {
+    "floats": lambda n: mg.astype(n, "float32"),
+    "truths": lambda n: n > 0,
+    "beyond the memory": lambda n: n + 2,
+    "below 0": lambda n: n - 1,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_named_rows_that_has_no_numbers_of_rows_leaves_weights_as_they_are(kind: str) -> None:
+    def run(xs: Any) -> Any:
+        def one(M: Any, x: Any) -> Any:
+            with mg.scope("read"):
+                w = mg.softmax(mg.sum(M, -1)[:, :3], -1).named("w_read")
+                rows = KINDS[kind](mg.argsort(w)).named("rows")
+            M = (M + mg.sum(w) * x[:, None]).named("M")
+            accessed = mg.sum(M).named("accessed")
+            return M, mg.sum(w * x) + accessed + mg.sum(mg.astype(rows, "float32"))
+
+        return mg.sum(mg.scan(one, mg.ones((2, 4, 3)), xs)[1])
+
+    strips = {s["label"]: s["rows"] for _, group in data_of(viz.page(run, XS))["groups"] for s in group}
+    assert viz.record(run, XS)["w_read"].shape == (3, 3)
+    assert strips["w read"] == 3
+    assert not any(h.at for s in laid_out(timeline_of(run, (XS,), None, "grad", "cell")[0], "cell").steps if s.fixed for h in s.fixed.heats)

@@ -16,6 +16,7 @@ import numpy as np
 from minigrad.graph.ir import Node, ancestors
 
 from .. import heat, text
+from ..accesses import over_slots
 from ..colours import Colours
 from ..errors import DrawingError
 from ..panels import Panel, panels_of
@@ -214,15 +215,9 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
 
 
 def _over_slots(found: Mapping[str, Series]) -> dict[str, Series]:
-    """The series; of weights of a few rows of the memory M, which the value `rows` beside them names, over all its slots (see `record`)."""
-    slots = next((s.places.shape[-2] for k, s in found.items() if k.rpartition(".")[2] == "M" and s.places.ndim > 2), 0)
-    whole = dict(found)
-    for path, series in found.items():
-        scope, _, stem = path.rpartition(".")
-        named = found.get(f"{scope}.rows" if scope else "rows")
-        if slots and stem.startswith("w_") and named is not None and named.places.shape == series.places.shape:
-            whole[path] = series.over(named, slots)
-    return whole
+    """The series, with weights of some rows of a memory as weights of all its slots."""
+    sparse = over_slots({k: s.places.shape for k, s in found.items()}, lambda path: found[path].values())
+    return {**found, **{path: found[path].over(found[rows], slots) for path, (rows, slots) in sparse.items()}}
 
 
 def _places(value: Any) -> np.ndarray:
