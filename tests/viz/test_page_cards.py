@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from minigrad.viz import families, heat, text
 from minigrad.viz.families import Family
 from minigrad.viz.page.graph import graph, lines_of
 
+import minigrad as mg
 from minigrad import viz
 from tests.viz.test_page import data_of, floats
 from tests.viz.test_value_cells import MODELS, SMALL, XS, every, wired
@@ -94,3 +96,22 @@ def test_all_steps_open_where_one_has_too_many_values_for_a_picture(layers: list
     data = data_of(viz.page(every, Stack([layer(3, outputs=3, **SMALL) for layer in layers]), XS))
     for template in (data["templates"][k] for column, _, k, *_ in data["steps"] if column >= 0):
         assert sum(shape[5] not in ("input", "output", "parameter") for shape in template["open"]["shapes"]) > 1
+
+
+def with_bfloat16(model: Any, xs: Any) -> Any:
+    return every(model, xs) + mg.sum(mg.astype(mg.astype(xs, "bfloat16"), "float32"))
+
+
+def with_gradients(model: Any, xs: Any) -> Any:
+    return mg.sum(mg.grad(lambda xs: every(model, xs))(xs))
+
+
+@pytest.mark.parametrize(("f", "most"), [(with_bfloat16, 9999), (with_gradients, 9999), (every, 10)], ids=["bfloat16", "gradients", "many"])
+def test_a_page_that_cannot_compute_has_cards_only_if_asked(monkeypatch: pytest.MonkeyPatch, f: Any, most: int) -> None:
+    """Their numbers are those that it computes."""
+    monkeypatch.setattr(import_module("minigrad.viz.page.live"), "MOST", most)
+    for level, expected in ((None, False), ("cell", True)):
+        data = data_of(viz.page(f, MODELS["deltanet"], XS, level=level))
+        assert not data["live"]
+        assert any("values cannot be changed" in n for n in data["notes"])
+        assert any(t["open"]["cards"] for t in data["templates"]) is expected
