@@ -15,6 +15,7 @@ from minigrad.viz.page.graph import graph, lines_of
 
 import minigrad as mg
 from minigrad import viz
+from minigrad.errors import SettingError
 from tests.viz.test_page import data_of, floats
 from tests.viz.test_value_cells import MODELS, SMALL, XS, every, wired
 
@@ -115,3 +116,31 @@ def test_a_page_that_cannot_compute_has_cards_only_if_asked(monkeypatch: pytest.
         assert not data["live"]
         assert any("values cannot be changed" in n for n in data["notes"])
         assert any(t["open"]["cards"] for t in data["templates"]) is expected
+
+
+@pytest.mark.parametrize("name", ["deltanet", "mingru"])
+def test_members_of_the_batch_are_counted_from_its_end_too(name: str) -> None:
+    def shown(example: Any) -> Any:
+        return data_of(viz.page(every, MODELS[name], XS, example=example))
+
+    assert shown(-1) == shown(1) != shown(-2) == shown(0)
+    assert shown((0, -1)) == shown((0, 1))
+
+
+@pytest.mark.parametrize("example", [2, -3, (0, 2)])
+def test_a_member_that_the_batch_does_not_have_is_refused(example: Any) -> None:
+    with pytest.raises(SettingError, match="values have 2 members"):
+        viz.page(every, MODELS["deltanet"], XS, example=example)
+
+
+def test_where_values_have_batches_of_several_sizes_no_member_is_counted_from_the_end() -> None:
+    def loss(xs: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            h, k = (h + x).named("h"), mg.tanh(x[:1]).named("k")
+            return h, mg.sum(h) * mg.sum(k)
+
+        return mg.sum(mg.scan(step, mg.zeros((2, 3)), xs)[1])
+
+    assert viz.page(loss, XS, example=0).html
+    with pytest.raises(SettingError, match="values have 1 or 2 members"):
+        viz.page(loss, XS, example=-1)

@@ -23,6 +23,7 @@ from ..wiring import Wiring
 from .document import document
 from .graph import graph
 from .live import live, program_of
+from .panels import members
 from .panels import panels as panels_of
 
 FEW = 16  # the level "op" is chosen for steps of at most so many operations
@@ -88,7 +89,7 @@ def page(
     has a gradient, and none passes back through it. The gradient of what is multiplied is that of the product. "Difference from the
     recording" shows in all panes what the changes did. Where the script cannot compute a graph, the notes say why.
 
-    Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
+    Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level or member of the batch.
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
@@ -101,6 +102,7 @@ def page(
     notes: list[str] = []
     program = program_of(outputs, first.node if differentiable else None, notes)
     wiring = _wiring(unrolling, level, program is not None, notes)
+    examples = members(wiring, examples)
     if any(s.fixed is not None and s.fixed.heats for s in wiring.steps):
         notes += value_cell.left_out(wiring, Seen(wiring))
     colours = gradients.colours(wiring.timeline, first) if differentiable else Colours()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.errors import SettingError
 from minigrad.graph.ir import Node, ancestors
 
 from .. import heat, text
@@ -125,6 +126,27 @@ def panels(
         strip["slot"] = "" if index is None else slot(wiring, index)
         strip["state"] = index is not None and wiring.slot.get(index) in wiring.stateful
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
+
+
+def members(wiring: Wiring, examples: Sequence[int | None]) -> list[int | None]:
+    """These members of the batch, counted from its first one. Raises SettingError for one that it does not have."""
+    lengths = sorted({shape[0] for shape in _shapes(wiring) if len(shape) > 1})
+    found: list[int | None] = []
+    for example in examples:
+        at = example + lengths[0] if example is not None and example < 0 and len(lengths) == 1 else example
+        if at is not None and not 0 <= at < min(lengths, default=at + 1):
+            many = " or ".join(map(str, lengths)) or "an unknown number of"
+            raise SettingError(f"example={example}: values have {many} members of a batch as first axis; None where there is no batch")
+        found.append(at)
+    return found
+
+
+def _shapes(wiring: Wiring) -> Iterator[tuple[int, ...]]:
+    """The shapes of inputs and named values of the steps."""
+    for step in (s for s in wiring.steps if 0 <= s.number < wiring.timeline.end):
+        for item in (wiring.items[a] for a in (*step.inputs, *step.items)):
+            if isinstance(item.node.value, np.ndarray) and (item.leaf or item.named):
+                yield item.node.value.shape[item.whole is not None :]
 
 
 class Row(NamedTuple):
