@@ -12,6 +12,7 @@ from minigrad.graph.ir import Node, ancestors
 from minigrad.passes.specialize import evaluate_graph
 
 from . import foreign, text
+from .accesses import over_slots
 from .errors import DrawingError
 from .loops import with_steps
 from .unrolling import graph_of, is_computed
@@ -70,16 +71,13 @@ def _in_every_step(found: Values, example: int | None) -> dict[str, np.ndarray]:
 
 
 def _over_slots(whole: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The values, with weights of some rows of the memory M, which the value `rows` beside them names, as weights of all its slots."""
-    slots = next((v.shape[-2] for k, v in whole.items() if k.rpartition(".")[2] == "M" and v.ndim > 2), 0)
-    for path, weights in whole.items():
-        scope, _, stem = path.rpartition(".")
-        rows = whole.get(f"{scope}.rows" if scope else "rows")
-        if slots and stem.startswith("w_") and rows is not None and rows.shape == weights.shape:
-            dense = np.zeros((*weights.shape[:-1], slots), weights.dtype)
-            np.add.at(dense, (*np.indices((*weights.shape[:-1], 1))[:-1], rows), weights)
-            whole = {**whole, path: dense}
-    return whole
+    """The values, with weights of some rows of a memory as weights of all its slots."""
+    found = dict(whole)
+    for path, (rows, slots) in over_slots({k: v.shape for k, v in whole.items()}, whole.__getitem__).items():
+        weights = whole[path]
+        found[path] = np.zeros((*weights.shape[:-1], slots), weights.dtype)
+        np.add.at(found[path], (*np.indices((*weights.shape[:-1], 1))[:-1], whole[rows]), weights)
+    return found
 
 
 def _chosen(whole: Mapping[str, np.ndarray], names: Sequence[str] | None) -> dict[str, np.ndarray]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import families, style, text
+from .accesses import accesses
 from .families import Family, Known, family_of
 from .heat import Field, FixedHeat, greatest, value_of, written
 from .layout import FixedWord
 from .leaves import is_element
 from .named_parts import Parts
-from .parts import Part, inner_scope
+from .parts import Part
 from .timeline import Item
 from .wiring import Step, Wiring
 
@@ -41,7 +42,8 @@ class Seen:
     """What the pictures of all steps have in common.
 
     families   of the loops in the steps, by the numbers of these;  scales   of the values with a name
-    slots      of a memory of which a step reads and writes a few: those in use, at most ROWS;  left_out   how many others are in use
+    slots      of each memory, by its slot in the wiring, of which a step reads and writes a few: those in use, at most ROWS
+    left_out   how many others are in use
     """
 
     def __init__(self, wiring: Wiring):
@@ -50,7 +52,7 @@ class Seen:
         self._named: dict[str, list[Item]] = {}
         self._widest: dict[tuple[str, str | None], str] = {}
         found: dict[str, list[np.ndarray]] = {}
-        used: dict[int, float] = {}
+        used: dict[Any, dict[int, float]] = {}
         for step in (s for s in wiring.steps if s.number in self.families):
             for item in (wiring.items[i] for i in step.items):
                 value = value_of(item)
@@ -58,11 +60,11 @@ class Seen:
                 if item.named and value is not None and value.dtype.kind in "fiu":
                     found.setdefault(item.name or "", []).append(value)
             for role in ("write", "read"):
-                self._use(wiring.items, step, role, used)
+                self._use(wiring, step, role, used)
         self.scales = {name: Scale(greatest(arrays), any((a < 0).any() for a in arrays)) for name, arrays in found.items()}
-        best = sorted(used, key=lambda slot: -used[slot])
-        self.slots = tuple(sorted(best[:ROWS]))
-        self.left_out = len(best) - len(self.slots)
+        best = {memory: sorted(weights, key=lambda slot: -weights[slot]) for memory, weights in used.items()}
+        self.slots = {memory: tuple(sorted(slots[:ROWS])) for memory, slots in best.items()}
+        self.left_out = {memory: len(slots[ROWS:]) for memory, slots in best.items()}
 
     def widest(self, label: str, where: Field, item: Item) -> str:
         """The label with the numbers of a value, in the step where they are widest."""
@@ -72,19 +74,14 @@ class Seen:
             self._widest[key] = max(every, key=lambda words: text.width(words, SIZE + 1))
         return self._widest[key]
 
-    def _use(self, items: Sequence[Item], step: Step, role: str, used: dict[int, float]) -> None:
-        for rows, weights in accesses(items, step.items, role):
-            at, w = value_of(items[rows]), value_of(items[weights])
+    def _use(self, wiring: Wiring, step: Step, role: str, used: dict[Any, dict[int, float]]) -> None:
+        for memory, rows, weights in accesses(wiring.items, step.items, role):
+            at, w = value_of(wiring.items[rows]), value_of(wiring.items[weights])
             if at is not None and w is not None:
+                found = used.setdefault(wiring.slot[memory], {})
                 for slot, weight in zip(at[0].ravel().tolist(), w[0].ravel().tolist(), strict=True):
                     if weight >= SEEN:
-                        used[slot] = max(used.get(slot, 0.0), weight)
-
-
-def accesses(items: Sequence[Item], members: Sequence[int], role: str) -> list[tuple[int, int]]:
-    """(rows, weights) of what a step writes or reads: the values named rows and w_write in the scope write, or rows and w_read in read."""
-    found = {text.plain(items[i].name or ""): i for i in members if items[i].named and inner_scope(items[i].node) == role}
-    return [(found["rows"], found[f"w_{role}"])] if found.keys() >= {"rows", f"w_{role}"} else []
+                        found[slot] = max(found.get(slot, 0.0), weight)
 
 
 @dataclass
@@ -108,7 +105,7 @@ class Cards:
     """Makes the cards of a step. `states` are the values that go to the next step."""
 
     def __init__(self, wiring: Wiring, step: Step, seen: Seen, found: Parts):
-        self.items, self.step, self.seen, self.known = wiring.items, step, seen, seen.families[step.number]
+        self.wiring, self.items, self.step, self.seen, self.known = wiring, wiring.items, step, seen, seen.families[step.number]
         ahead = wiring.steps[wiring.position[step.number] + 1 :][:1]
         self.states = set(step.exits) if any(s.label for s in ahead) else set()
         self.batch = self._batch([p.value for p in found.parts if p.value is not None and self.items[p.value].named])
@@ -203,7 +200,7 @@ class Cards:
         """What the cell remembers in: a heat map for each head, or for each stack."""
         *heads, rows, columns = dims
         count, shown = math.prod(heads), self._rows(value, rows)
-        beside = {role: accesses(self.items, self.step.items, role) for role in ("write", "read")}
+        beside = {role: [a for a in accesses(self.items, self.step.items, role) if a.memory == value] for role in ("write", "read")}
         labels = self._labels(value, shown)
         numbers = max([text.width(label, TINY) + 4 for label in labels], default=0.0)
         pitch = min(max(WIDE / len(shown), 6.0 if labels else 0.0), 9.0)
@@ -220,7 +217,7 @@ class Cards:
         for role, found in beside.items():
             if role == "read":
                 x = self._heads(card, value, x, wide, high, count, None if len(shown) == rows else tuple(shown))
-            for rows_, weights in found:
+            for _, rows_, weights in found:
                 self._beside(card, role, rows_, weights, tuple(shown), x + BESIDE / 2, high)
                 x += BESIDE + 3
         return card
@@ -235,8 +232,9 @@ class Cards:
 
     def _rows(self, value: int, count: int) -> Sequence[int]:
         """The rows of a memory that are shown: those in use, or the first ones; all where they have no numbers."""
-        if self._family(value).rows == "slot" and self.seen.slots and count > ROWS:
-            return self.seen.slots
+        used = self.seen.slots.get(self.wiring.slot[value])
+        if self._family(value).rows == "slot" and used and count > ROWS:
+            return used
         return range(min(count, ROWS) if self._family(value).rows else count)
 
     def _labels(self, value: int, shown: Sequence[int]) -> list[str]:

@@ -47,10 +47,10 @@ def notes(wiring: Wiring, seen: Seen) -> list[str]:
 def left_out(wiring: Wiring, seen: Seen) -> list[str]:
     """Sentences about rows of memories that are not shown."""
     drawn = (s for s in wiring.steps if s.number in seen.families and s.fixed is not None and not s.fixed.entry)
-    return list(dict.fromkeys(filter(None, (_rows_left_out(wiring.items[i], s, seen) for s in drawn for i in s.items))))
+    return list(dict.fromkeys(filter(None, (_rows_left_out(wiring, wiring.items[i], s, seen) for s in drawn for i in s.items))))
 
 
-def _rows_left_out(item: Item, step: Step, seen: Seen) -> str:
+def _rows_left_out(wiring: Wiring, item: Item, step: Step, seen: Seen) -> str:
     """A sentence about the rows of a memory that are not shown; "" where all are, or for another value."""
     family = family_of(seen.families[step.number], item)
     shape = item.shape or getattr(item.node.type, "shape", ())
@@ -58,12 +58,12 @@ def _rows_left_out(item: Item, step: Step, seen: Seen) -> str:
         return ""
     if family.rows != "slot":
         return f"of the {shape[-2]} cells the first {ROWS} are shown, from the {family.rows} on"
-    if not seen.slots:
+    memory = wiring.slot[item.index]
+    if not seen.slots.get(memory):
         return f"of the {shape[-2]} slots the first {ROWS} are shown"
     beside = "the weights beside them are those of one member of the batch, also their gradients"
-    return (
-        f"of the {shape[-2]} slots at most {ROWS} are shown, those with the greatest weights; {seen.left_out} others are in use; {beside}"
-    )
+    left_out = seen.left_out[memory]
+    return f"of the {shape[-2]} slots at most {ROWS} are shown, those with the greatest weights; {left_out} others are in use; {beside}"
 
 
 class _ValueCell:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
+from minigrad.models import DeltaNet, Stack, Titans
 from minigrad.viz import families, heat, text
 from minigrad.viz.families import Family
 from minigrad.viz.page.graph import graph, lines_of
 
+import minigrad as mg
 from minigrad import viz
+from minigrad.errors import SettingError
 from tests.viz.test_page import data_of, floats
-from tests.viz.test_value_cells import MODELS, XS, every, wired
+from tests.viz.test_value_cells import MODELS, SMALL, XS, every, wired
 
 
 @cache
@@ -86,3 +90,57 @@ def test_a_line_between_cards_has_the_gradient_that_passes_along_it(name: str) -
         for (values, parts), norm in zip(lines_of(step), norms[template["first"][-2] :], strict=True):
             expected = [colours.parts[a, p] for a in values for p in parts if (a, p) in colours.parts]
             np.testing.assert_allclose(norm, np.linalg.norm(expected) if expected else -1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [[DeltaNet] * 4, [Titans] * 2, [DeltaNet, Titans, DeltaNet]], ids=["deltanet", "titans", "both"])
+def test_all_steps_open_where_one_has_too_many_values_for_a_picture(layers: list[Any]) -> None:
+    data = data_of(viz.page(every, Stack([layer(3, outputs=3, **SMALL) for layer in layers]), XS))
+    for template in (data["templates"][k] for column, _, k, *_ in data["steps"] if column >= 0):
+        assert sum(shape[5] not in ("input", "output", "parameter") for shape in template["open"]["shapes"]) > 1
+
+
+def with_bfloat16(model: Any, xs: Any) -> Any:
+    return every(model, xs) + mg.sum(mg.astype(mg.astype(xs, "bfloat16"), "float32"))
+
+
+def with_gradients(model: Any, xs: Any) -> Any:
+    return mg.sum(mg.grad(lambda xs: every(model, xs))(xs))
+
+
+@pytest.mark.parametrize(("f", "most"), [(with_bfloat16, 9999), (with_gradients, 9999), (every, 10)], ids=["bfloat16", "gradients", "many"])
+def test_a_page_that_cannot_compute_has_cards_only_if_asked(monkeypatch: pytest.MonkeyPatch, f: Any, most: int) -> None:
+    """Their numbers are those that it computes."""
+    monkeypatch.setattr(import_module("minigrad.viz.page.live"), "MOST", most)
+    for level, expected in ((None, False), ("cell", True)):
+        data = data_of(viz.page(f, MODELS["deltanet"], XS, level=level))
+        assert not data["live"]
+        assert any("values cannot be changed" in n for n in data["notes"])
+        assert any(t["open"]["cards"] for t in data["templates"]) is expected
+
+
+@pytest.mark.parametrize("name", ["deltanet", "mingru"])
+def test_members_of_the_batch_are_counted_from_its_end_too(name: str) -> None:
+    def shown(example: Any) -> Any:
+        return data_of(viz.page(every, MODELS[name], XS, example=example))
+
+    assert shown(-1) == shown(1) != shown(-2) == shown(0)
+    assert shown((0, -1)) == shown((0, 1))
+
+
+@pytest.mark.parametrize("example", [2, -3, (0, 2)])
+def test_a_member_that_the_batch_does_not_have_is_refused(example: Any) -> None:
+    with pytest.raises(SettingError, match="values have 2 members"):
+        viz.page(every, MODELS["deltanet"], XS, example=example)
+
+
+def test_where_values_have_batches_of_several_sizes_no_member_is_counted_from_the_end() -> None:
+    def loss(xs: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            h, k = (h + x).named("h"), mg.tanh(x[:1]).named("k")
+            return h, mg.sum(h) * mg.sum(k)
+
+        return mg.sum(mg.scan(step, mg.zeros((2, 3)), xs)[1])
+
+    assert viz.page(loss, XS, example=0).html
+    with pytest.raises(SettingError, match="values have 1 or 2 members"):
+        viz.page(loss, XS, example=-1)

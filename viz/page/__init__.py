@@ -22,7 +22,8 @@ from ..value_cards import Seen
 from ..wiring import Wiring
 from .document import document
 from .graph import graph
-from .live import live
+from .live import live, program_of
+from .panels import members
 from .panels import panels as panels_of
 
 FEW = 16  # the level "op" is chosen for steps of at most so many operations
@@ -68,7 +69,8 @@ def page(
     what      as for `unrolled`: a tensor (or several), a Graph, or a function or model, and its arguments
     level     what an open step shows: "cell" (LSTM, GRU and RNN as in textbooks; cells such as a DeltaNet or an S6 by their values, as
               `unrolled` does), "gate" (one box for each source line), "op" (every operation) or "box" (nothing); the default is "cell"
-              for these cells, "op" for other steps of few operations, else "gate"
+              where every step is such a cell, by its values only if the page computes them, "op" for other steps of few operations, else
+              "gate"
     steps     unroll each loop only so far
     panels    {name: array with the steps as first axis}, shown first, such as inputs and targets; left out where there is no time
     example   the member of the batch whose values are shown: an index into the first axis of values with two or more axes; (0, 1) shows
@@ -87,7 +89,7 @@ def page(
     has a gradient, and none passes back through it. The gradient of what is multiplied is that of the product. "Difference from the
     recording" shows in all panes what the changes did. Where the script cannot compute a graph, the notes say why.
 
-    Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level.
+    Raises DrawingError for something that cannot be drawn or has no values, and SettingError for an unknown level or member of the batch.
     """
     if level not in (None, "op", "gate", "cell", "box"):
         raise SettingError(f"level={level!r} is unknown: take 'op', 'gate', 'cell' or 'box'")
@@ -95,19 +97,20 @@ def page(
     if not examples:
         raise SettingError("example=() names no member of the batch: take an index such as 0, or None where there is no batch")
     unrolling = unroll(what, args, steps, values=True)
+    first, outputs = unrolling.outputs[0], [o.node for o in unrolling.outputs]
+    differentiable = first.is_concrete and first.size == 1 and first.type.is_float
     notes: list[str] = []
-    wiring = _wiring(unrolling, level, notes)
+    program = program_of(outputs, first.node if differentiable else None, notes)
+    wiring = _wiring(unrolling, level, program is not None, notes)
+    examples = members(wiring, examples)
     if any(s.fixed is not None and s.fixed.heats for s in wiring.steps):
         notes += value_cell.left_out(wiring, Seen(wiring))
-    first = unrolling.outputs[0]
-    differentiable = first.is_concrete and first.size == 1 and first.type.is_float
     colours = gradients.colours(wiring.timeline, first) if differentiable else Colours()
     if not differentiable:
         notes.append(f"no gradient: the first result is {first.type}, not a float scalar")
     if len(wiring.items) > BUSY:
         notes.append(f"{len(wiring.items):,} operations; only what is in view is drawn, and open steps in outline when small")
     words = text.clean(title or unrolling.title.strip("<>") or "graph", 80)
-    outputs = [o.node for o in unrolling.outputs]
     data = {
         "title": words,
         "gradient": colours.gradient,
@@ -118,16 +121,17 @@ def page(
         **panels_of(outputs, wiring, colours, panels or {}, examples, notes),
         "notes": notes,
     }
-    data["live"] = live(outputs, first.node if differentiable else None, wiring, data, examples[0], notes)
+    data["live"] = live(program, wiring, data, examples[0])
     return Page(document(data), words, notes)
 
 
-def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring:
-    """The wiring at this level, or at the level that suits the graph best."""
+def _wiring(unrolling: Unrolling, level: str | None, computed: bool, notes: list[str]) -> Wiring:
+    """The wiring at this level, or at the level that suits the graph best. Cards have no numbers where the page does not compute them."""
     if level is not None:
         return laid_out(_timeline(unrolling, level), level)
-    drawn = laid_out(_timeline(unrolling, "cell"), "cell")
-    if any(s.fixed is not None and not s.fixed.entry for s in drawn.steps):
+    drawn = laid_out(_timeline(unrolling, "cell", cards=computed), "cell")
+    steps = [s for s in drawn.steps if s.label]
+    if steps and all(s.fixed is not None and not s.fixed.entry for s in steps):
         return drawn
     suitable = "op" if max(len(s.items) for s in drawn.steps) <= FEW else "gate"
     try:
@@ -137,9 +141,9 @@ def _wiring(unrolling: Unrolling, level: str | None, notes: list[str]) -> Wiring
         return drawn
 
 
-def _timeline(unrolling: Unrolling, level: str) -> Timeline:
+def _timeline(unrolling: Unrolling, level: str, cards: bool = True) -> Timeline:
     timeline = build([o.node for o in unrolling.outputs], unrolling.title, unrolling.leaves, level, blocks=True)
-    if level == "cell":
+    if level == "cell" and cards:
         named_parts.assign(timeline, memories=False)
     return timeline
 

@@ -19,33 +19,42 @@ MOST = 8_000_000  # numbers in all values; the script holds them several times
 WHY = "values cannot be changed on this page"
 
 
-def live(outputs: Sequence[Node], loss: Node | None, wiring: Wiring, shown: dict[str, Any], example: int | None, notes: list[str]) -> str:
-    """The program and the sources of all numbers, packed; "" for what the script cannot compute, and a note says why.
+def program_of(outputs: Sequence[Node], loss: Node | None, notes: list[str]) -> Program | None:
+    """The program of these results; None for what the script cannot compute, and a note says why."""
+    try:
+        _require_computed(ancestors(outputs))
+        return Program(outputs, loss)
+    except NotComputed as reason:
+        notes.append(f"{WHY}: {reason}")
+        return None
+
+
+def live(program: Program | None, wiring: Wiring, shown: dict[str, Any], example: int | None) -> str:
+    """The program and the sources of all numbers, packed; "" without a program.
 
     `shown` are the data of the page. What is read here alone is taken out of them: the "source" of strips, the "item" of shared values.
     """
     strips = [strip.pop("source") for _, group in shown["groups"] for strip in group]
     memory = shown["memory"].pop("source") if shown["memory"] else None
     shared = [s.pop("item") for s in shown["shared"]]
-    try:
-        _require_few(outputs)
-        found = _Sources(Program(outputs, loss), wiring)
-        more = {
-            **found.steps(shared),
-            "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in strips],
-            "memory": found.series(memory),
-            "example": example,
-        }
-        return packed(found.program, more)
-    except NotComputed as reason:
-        notes.append(f"{WHY}: {reason}")
+    if program is None:
         return ""
+    found = _Sources(program, wiring)
+    more = {
+        **found.steps(shared),
+        "strips": [found.parts(s) if isinstance(s, list) else found.series(s) for s in strips],
+        "memory": found.series(memory),
+        "example": example,
+    }
+    return packed(program, more)
 
 
-def _require_few(outputs: Sequence[Node]) -> None:
-    values = [n.value for n in ancestors(outputs) if isinstance(n.value, np.ndarray)]
+def _require_computed(nodes: Sequence[Node]) -> None:
+    values = [n.value for n in nodes if isinstance(n.value, np.ndarray)]
     if (total := sum(v.size for v in values)) > MOST:
         raise NotComputed(f"they are {total / 1e6:.0f} million numbers")
+    if any(n.origin.vjp_of is not None for n in nodes):
+        raise NotComputed("some of them are gradients")
 
 
 class _Sources:
@@ -53,8 +62,6 @@ class _Sources:
 
     def __init__(self, program: Program, wiring: Wiring):
         self.program, self.wiring, self.items = program, wiring, wiring.timeline.items
-        if any(i.node.origin.vjp_of is not None for i in self.items):
-            raise NotComputed("some of them are gradients")
 
     def steps(self, shared: Sequence[int]) -> dict[str, Any]:
         """{"rows": the value of each row of each step; "edges": the edges of each argument, [] for that of the operation itself, and for
@@ -111,4 +118,4 @@ class _Sources:
         return [n for node, p in item.edges[position] for n in (self.program.number(node), p)]
 
 
-__all__ = ["live"]
+__all__ = ["live", "program_of"]

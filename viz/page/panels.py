@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.errors import SettingError
 from minigrad.graph.ir import Node, ancestors
 
 from .. import heat, text
+from ..accesses import over_slots
 from ..colours import Colours
 from ..errors import DrawingError
 from ..panels import Panel, panels_of
@@ -126,6 +128,27 @@ def panels(
     return {"groups": [[name, strips] for name, strips in groups.items() if strips], "memory": memory}
 
 
+def members(wiring: Wiring, examples: Sequence[int | None]) -> list[int | None]:
+    """These members of the batch, counted from its first one. Raises SettingError for one that it does not have."""
+    lengths = sorted({shape[0] for shape in _shapes(wiring) if len(shape) > 1})
+    found: list[int | None] = []
+    for example in examples:
+        at = example + lengths[0] if example is not None and example < 0 and len(lengths) == 1 else example
+        if at is not None and not 0 <= at < min(lengths, default=at + 1):
+            many = " or ".join(map(str, lengths)) or "an unknown number of"
+            raise SettingError(f"example={example}: values have {many} members of a batch as first axis; None where there is no batch")
+        found.append(at)
+    return found
+
+
+def _shapes(wiring: Wiring) -> Iterator[tuple[int, ...]]:
+    """The shapes of inputs and named values of the steps."""
+    for step in (s for s in wiring.steps if 0 <= s.number < wiring.timeline.end):
+        for item in (wiring.items[a] for a in (*step.inputs, *step.items)):
+            if isinstance(item.node.value, np.ndarray) and (item.leaf or item.named):
+                yield item.node.value.shape[item.whole is not None :]
+
+
 class Row(NamedTuple):
     """A panel of one member of the batch, in which columns it has a value, and where the values come from."""
 
@@ -214,15 +237,9 @@ def _recorded(outputs: Sequence[Node], wiring: Wiring, example: int | None) -> d
 
 
 def _over_slots(found: Mapping[str, Series]) -> dict[str, Series]:
-    """The series; of weights of a few rows of the memory M, which the value `rows` beside them names, over all its slots (see `record`)."""
-    slots = next((s.places.shape[-2] for k, s in found.items() if k.rpartition(".")[2] == "M" and s.places.ndim > 2), 0)
-    whole = dict(found)
-    for path, series in found.items():
-        scope, _, stem = path.rpartition(".")
-        named = found.get(f"{scope}.rows" if scope else "rows")
-        if slots and stem.startswith("w_") and named is not None and named.places.shape == series.places.shape:
-            whole[path] = series.over(named, slots)
-    return whole
+    """The series, with weights of some rows of a memory as weights of all its slots."""
+    sparse = over_slots({k: s.places.shape for k, s in found.items()}, lambda path: found[path].values())
+    return {**found, **{path: found[path].over(found[rows], slots) for path, (rows, slots) in sparse.items()}}
 
 
 def _places(value: Any) -> np.ndarray:

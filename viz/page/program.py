@@ -44,6 +44,7 @@ class Program:
         self.signatures: dict[str, int] = {}
         self.pulls: dict[str, int] = {}
         self.leaves: dict[Node, int] = {}
+        self.leaf_types: list[Any] = []
         nodes = ancestors(outputs)
         self.main, self.numbers = self._graph((), nodes, outputs, lambda n: not n.args)
         self.loss = loss
@@ -62,7 +63,7 @@ class Program:
         """
         return {
             "signatures": [json.loads(s) for s in self.signatures],
-            "leaves": [[*_types(n.type), len(_kept(n))] for n in self.leaves],
+            "leaves": [[*type, len(_kept(n))] for n, type in zip(self.leaves, self.leaf_types, strict=True)],
             "graph": self.main,
             "pulls": [json.loads(p) for p in self.pulls],
             "rules": self.rules,
@@ -79,7 +80,9 @@ class Program:
         found = []
         for node in nodes:
             if is_leaf(node):
-                self.leaves.setdefault(node, len(self.leaves))
+                if node not in self.leaves:
+                    self.leaf_types.append(_types(node.type))
+                    self.leaves[node] = len(self.leaves)
                 continue
             here = numbers[node] = len(numbers)
             found.append([self._signature(node), *(here - numbers[a] if a in numbers else -1 - self.leaves[a] for a in node.args)])
