@@ -9,7 +9,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from itertools import islice
@@ -21,16 +20,16 @@ import numpy as np
 
 from . import tree
 from .errors import GraphError, message
-from .graph.ir import Graph, Node, Operation, count_nodes
+from .graph.ir import Graph, Node, Operation
 from .graph.types import TensorType
 from .origin import is_engine
 from .tensor import Tensor
 from .tree_code import flattener
 
 Place = tuple[Callable[[Any], Any], ...]
+_Lists = dict[int, tuple[Any, list[Any]]]  # sets, by identity, and their items: a call lists each set once
 
 LIMIT = 20_000  # values that a search visits
-NEAR = 1_000  # values that a search visits which every eager loop makes
 
 _HOLDERS = (dict, list, tuple, set, frozenset, deque)
 
@@ -62,13 +61,14 @@ class Captured(NamedTuple):
         """The tensors that are arguments, as f has them now. None if the program does not fit: a constant, a structure or
         the keys of a list or dict are others."""
         try:
-            if any(_keys(_at(f, place)) != keys for place, keys in self.holders):
+            if any(_keys(_at(f, place, {})) != keys for place, keys in self.holders):
                 return None
         except ValueError:  # keys that are tensors of several elements, and others than before
             return None
         found: list[Any] = [None] * len(self.types)
+        lists: _Lists = {}
         for root in self.roots:
-            leaves = _leaves(f, root)
+            leaves = _leaves(f, root, lists)
             if leaves is None:
                 return None
             if root.constants and any(getattr(leaves[i], "node", leaves[i]) is not kept for i, kept in root.constants):
@@ -88,14 +88,14 @@ class Captured(NamedTuple):
         """The tensors that stand now where the program has other constants."""
         found = set()
         for root in self.roots:
-            leaves = _leaves(f, root) or []
+            leaves = _leaves(f, root, {}) or []
             found |= {leaves[i].node for i, kept in root.constants if leaves and getattr(leaves[i], "node", kept) is not kept}
         return found
 
 
-def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
+def _leaves(f: Callable[..., Any], root: Root, lists: _Lists) -> list[Any] | None:
     """The leaves of what stands at the place, or None if it is gone or has another structure, or a dict another order."""
-    value = _at(f, root.place)
+    value = _at(f, root.place, lists)
     if root.structure is tree.LEAF:
         return [value] if isinstance(value, Tensor) else None
     found = root.flatten(value)
@@ -105,15 +105,21 @@ def _leaves(f: Callable[..., Any], root: Root) -> list[Any] | None:
     return leaves if tree.alike(structure, root.structure) else None
 
 
-def _at(f: Callable[..., Any], place: Place) -> Any:
+def _at(f: Callable[..., Any], place: Place, lists: _Lists) -> Any:
     """What stands at the place; None if nothing does."""
     value: Any = f
     try:
         for get in place:
-            value = get(value)
+            value = _listed(value, lists) if get is list else get(value)
     except (AttributeError, LookupError, TypeError, ValueError):
         return None
     return value
+
+
+def _listed(items: Any, lists: _Lists) -> list[Any]:
+    if id(items) not in lists:
+        lists[id(items)] = items, list(items)
+    return lists[id(items)][1]
 
 
 def _keys(holder: Any) -> Any:
@@ -154,105 +160,50 @@ def is_model(value: Any) -> bool:
     return hasattr(type(value), "__tree_flatten__")
 
 
-class Unchanged:
-    """`with Unchanged(what, f):` stands around the one call of f while a graph is built. Raises GraphError where f sets a tensor outside to
-    another: what Python would do in each call of f is done once, not at each step or call of the graph."""
-
-    def __init__(self, what: str, f: Callable[..., Any]):
-        self.what, self.f = what, f
-
-    def __enter__(self) -> None:
-        self.token = _began.set(_began.get() or count_nodes())
-        self.before = [(place, *tree.flatten(value)) for place, value in reachable(self.f, classes=False, limit=NEAR)]
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        began = _began.get()
-        _began.reset(self.token)
-        for place, leaves, structure in self.before if kind is None else ():
-            found, now = tree.flatten(_at(self.f, place))
-            pairs = [*zip(leaves, found, strict=True)] if now == structure else _by_path(leaves, structure, found, now)
-            for old, new in pairs:
-                # An old one without a value may have been left there when another graph was built.
-                if (
-                    new is not old
-                    and isinstance(new, Tensor)
-                    and isinstance(old, Tensor)
-                    and new.node is not old.node
-                    and (old.is_concrete or old.node.id > began)
-                ):
-                    problem = (
-                        f"sets {old.name or _variable(self.f, place)} outside to another tensor, but only once, while the graph is built"
-                    )
-                    fix = "Take what changes as an argument (of a loop: in its carry), and return the next one"
-                    raise GraphError(message(self.what, problem, fix))
-
-
-def _by_path(before: Sequence[Any], old: tree.TreeDef, after: Sequence[Any], new: tree.TreeDef) -> list[tuple[Any, Any]]:
-    """The leaves of two trees that stand at the same paths."""
-    found = dict(zip(tree.paths(new), after, strict=True))
-    return [(leaf, found[path]) for path, leaf in zip(tree.paths(old), before, strict=True) if path in found]
-
-
-# The number of nodes that were made when the outermost graph that is being built was begun, else 0.
-_began: ContextVar[int] = ContextVar("began", default=0)
-
-
-def _variable(f: Any, place: Place) -> str:
-    """The name of the variable, attribute or item at a place."""
-    name, cells = "a variable", ()
-    for get in place:
-        key = get.__reduce__()[1][0] if isinstance(get, (attrgetter, itemgetter)) else ""
-        if key == "__closure__":
-            cells = f.__code__.co_freevars
-        elif cells:
-            name, cells = cells[key], ()
-        elif isinstance(key, str) and key != "cell_contents" and not key.startswith("__"):
-            name = key
-        f = get(f)
-    return name
-
-
 # ---- the search
 
 
-def reachable(
-    f: Any, globals: bool = True, classes: bool = True, also: tuple[type, ...] = (), limit: int = LIMIT
-) -> Iterator[tuple[Place, Any]]:
+def reachable(f: Any, globals: bool = True, also: tuple[type, ...] = ()) -> Iterator[tuple[Place, Any]]:
     """The tensors, models and values of further types that f can reach, each with its place; at several places if there are several ways.
     Nearest first.
 
     The functions and objects of the engine, of the standard library and of installed packages are entered for what they wrap alone.
     """
     queue: deque[tuple[Place, Any, frozenset[str], tuple[int, ...]]] = deque([((), f, frozenset(), ())])
-    home, left, wanted = str(getattr(f, "__module__", "")).split(".")[0], limit, (Tensor, *also)
+    home, left, wanted = home_of(f), LIMIT, (Tensor, *also)
     while queue:
         place, value, names, above = queue.popleft()
         if isinstance(value, wanted) or is_model(value):
             yield place, value
         if isinstance(value, FunctionType):
-            names = _names(value.__code__)
+            names = names_in(value.__code__)
         above = (*above, id(value))
-        for way, child in islice(_children(value, names, home, globals, globals and classes), left):
+        for way, child in islice(_children(value, names, home, globals), left):
             left -= 1
-            if id(child) not in above and not isinstance(child, _CLOSED):
+            if id(child) not in above and not isinstance(child, CLOSED):
                 queue.append(((*place, *way), child, names, above))
 
 
 # Types whose values hold no tensors to look for.
-_CLOSED = (
+CLOSED = (
     *(str, bytes, int, float, complex, type(None), BuiltinFunctionType),
     *(np.ndarray, np.generic, np.ufunc, np.dtype, Graph, Node, Operation),
 )
 
 
-def _names(code: CodeType) -> frozenset[str]:
+def home_of(f: Any) -> str:
+    """The package of a function."""
+    return str(getattr(f, "__module__", "")).split(".")[0]
+
+
+def names_in(code: CodeType) -> frozenset[str]:
     """The names of globals and attributes in a function and in the functions inside it."""
-    inner = (_names(c) for c in code.co_consts if isinstance(c, CodeType))
+    inner = (names_in(c) for c in code.co_consts if isinstance(c, CodeType))
     return frozenset(code.co_names).union(*inner)
 
 
 @cache
-def _is_entered(module: str, home: str) -> bool:
+def is_entered(module: str, home: str) -> bool:
     """Whether the search looks at what stands in a module: one of the user."""
     root = module.split(".")[0]
     if root == home and home != "minigrad":
@@ -261,28 +212,28 @@ def _is_entered(module: str, home: str) -> bool:
     return root not in sys.stdlib_module_names and "-packages" not in file and not is_engine(file)
 
 
-def _children(value: Any, names: frozenset[str], home: str, globals: bool, classes: bool) -> Iterator[tuple[Place, Any]]:
+def _children(value: Any, names: frozenset[str], home: str, globals: bool) -> Iterator[tuple[Place, Any]]:
     """What a value holds, and the getters that lead to it."""
     if isinstance(value, FunctionType):
-        yield from _of_function(value, names if globals and _is_entered(str(value.__globals__.get("__name__")), home) else frozenset())
+        yield from _of_function(value, names if globals and is_entered(str(value.__globals__.get("__name__")), home) else frozenset())
     elif isinstance(value, ModuleType):
-        if _is_entered(value.__name__, home):
+        if is_entered(value.__name__, home):
             yield from (((attrgetter(n),), vars(value)[n]) for n in names if n in vars(value))
     elif isinstance(value, type):
-        if classes and _is_entered(value.__module__, home):
+        if globals and is_entered(value.__module__, home):
             yield from _of_class(value)
     elif isinstance(value, (MethodType, staticmethod, classmethod)):
         yield from (((attrgetter(n),), getattr(value, n)) for n in ("__self__", "__func__") if hasattr(value, n))
     elif isinstance(value, partial):
         yield from (((attrgetter(n),), getattr(value, n)) for n in ("func", "args", "keywords"))
     elif isinstance(value, dict):
-        yield from (((itemgetter(k),), v) for k, v in list(value.items()))
-    elif isinstance(value, (list, tuple)):
-        yield from (((itemgetter(i),), v) for i, v in enumerate(value))
-    elif isinstance(value, (set, frozenset, deque)):
-        yield from (((list, itemgetter(i)), v) for i, v in enumerate(list(value)))
+        yield from (((itemgetter(k),), v) for k, v in list(islice(value.items(), LIMIT)))
+    elif isinstance(value, (list, tuple, deque)):
+        yield from (((itemgetter(i),), v) for i, v in enumerate(list(islice(value, LIMIT))))
+    elif isinstance(value, (set, frozenset)):
+        yield from (((list, itemgetter(i)), v) for i, v in enumerate(list(islice(value, LIMIT))))
     elif isinstance(value, SimpleNamespace) or (
-        hasattr(value, "__dict__") and (callable(value) or _is_entered(type(value).__module__, home))
+        hasattr(value, "__dict__") and (callable(value) or is_entered(type(value).__module__, home))
     ):
         yield from _of_object(value)
         yield (attrgetter("__class__"),), type(value)

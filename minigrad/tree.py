@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -49,9 +48,15 @@ class TreeDef(NamedTuple):
 LEAF = TreeDef(None)
 
 
+_SCALAR = frozenset((str, bytes, bool, int, type(None)))  # types whose values are exact
+PLAIN = _SCALAR | {float, complex, type}  # types whose values hold nothing else
+
+
 def exact(value: Any) -> Hashable:
     """A key that equals another one only if the values and their types are equal: 2, 2.0 and True differ, and so do 0.0 and -0.0."""
     kind = type(value)
+    if kind in _SCALAR:
+        return kind, value
     if isinstance(value, (list, tuple)):
         return (kind, *(exact(v) for v in value))
     if isinstance(value, dict):
@@ -97,6 +102,8 @@ class Frozen(tuple[Any, ...]):
 
 def _copied(value: Any) -> Any:
     """The value with its lists, dicts and sets copied; the value itself if there are none."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, list):
         items = copy.copy(value)
         items[:] = [_copied(v) for v in value]
@@ -212,6 +219,10 @@ def _join_dataclass(treedef: TreeDef, children: list[Any]) -> Any:
     return made
 
 
+def is_dataclass(container: _Container) -> bool:
+    return container.join is _join_dataclass
+
+
 def _ordered(keys: Any) -> tuple[Any, ...]:
     """Keys in the order of their leaves: sorted, so that dicts with the same keys have the same structure; as they come if they cannot."""
     try:
@@ -275,10 +286,10 @@ def _all_paths(treedef: TreeDef, prefix: str = "") -> list[str]:
     return [path for key, child in pairs for path in paths(child, prefix + (f"[{key!r}]" if plain else f".{key}"))]
 
 
-def trained(treedef: TreeDef, roles: Mapping[tuple[Any, ...], bool] = MappingProxyType({}), path: tuple[Any, ...] = ()) -> list[bool]:
-    """Whether each leaf is trained: all are, but the buffers of Modules. A Module's meta has `roles`, one for the path of each leaf."""
+def trained(treedef: TreeDef, roles: Mapping[tuple[Any, ...], bool] | None = None, path: tuple[Any, ...] = ()) -> list[bool]:
+    """Whether each leaf is trained: all are, but in a Module only those with the role. Its meta has `roles` by the paths of its leaves."""
     if treedef.kind is None:
-        return [roles.get(path, True)]
+        return [roles is None or roles.get(path, False)]
     if hasattr(treedef.meta, "roles"):
         roles, path = treedef.meta.roles, ()
     pairs = zip(treedef.keys, treedef.children, strict=True)

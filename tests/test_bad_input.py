@@ -86,6 +86,8 @@ BAD: list[tuple[str, Any, type, str]] = [
     ('dtype int too big', lambda: mg.tensor([300], "uint8"), RangeError, 'tensor: 300 does not fit uint8. Give a wider dtype'),
     ('big int', lambda: mg.tensor(2**70), DTypeError, 'tensor: cannot make a tensor from 1180591620717411303424, which no integer dtype holds. Take bool, an integer, float32 or float64'),
     ('big int op', lambda: mg.tensor([1]) + 2**70, RangeError, 'add: 1180591620717411303424 does not fit int64. It holds -9223372036854775808 … 9223372036854775807'),
+    ('infinite int', lambda: mg.full(3, np.inf, dtype='int32'), RangeError, 'full: inf does not fit int32. It holds -2147483648 … 2147483647'),
+    ('nan int', lambda: mg.full(3, np.nan, dtype='int32'), RangeError, 'full: nan does not fit int32. It holds -2147483648 … 2147483647'),
     ('neg uint', lambda: mg.tensor(np.array([1],'uint8')) + -1, RangeError, 'add: -1 does not fit uint8. It holds 0 … 255'),
     ('f64 overflow', lambda: X * 1e300, RangeError, "multiply: 1e+300 does not fit float32. Convert the tensor with .astype('float64')"),
     ('masked', lambda: mg.tensor(np.ma.array([1.,2.], mask=[0,1])), DTypeError, 'tensor: a masked array would lose its mask. Fill it with .filled(0), and pass the mask as weights'),

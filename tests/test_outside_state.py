@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -179,3 +180,117 @@ def test_a_tensor_that_was_kept_from_a_graph_says_so() -> None:
     mg.jit(lambda x: kept.append(2 * x) or x)(X)
     with pytest.raises(mg.errors.AbstractValueError, match=r"it was kept from a graph that was built, and has none\. Return it"):
         kept[0].numpy()
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
+@pytest.mark.parametrize("start", [0, 0.0, np.float64(0), np.zeros(3)], ids=lambda s: type(s).__name__)
+def test_a_state_that_begins_as_a_number_or_an_array_is_refused(start: Any, door: str) -> None:
+    cell, hs = SimpleNamespace(h=start), [start, start]
+
+    def attribute(x: Any) -> Any:
+        cell.h = 0.5 * cell.h + x
+        return cell.h
+
+    def item(x: Any) -> Any:
+        hs[0] = 0.5 * hs[0] + x
+        return hs[0]
+
+    for f, name in ((attribute, "h"), (item, "hs")):
+        with pytest.raises(mg.errors.GraphError, match=rf"sets {name} outside .* What is only looked at, return as well"):
+            DOORS[door](f)
+
+
+class Seen(mg.Module):
+    """A layer that keeps its last result, to be looked at."""
+
+    def __init__(self) -> None:
+        self.w = mg.parameter(np.ones(3))
+
+    def __call__(self, x: Any) -> Any:
+        self.last = mg.tanh(x * self.w)
+        return self.last
+
+
+@pytest.mark.parametrize("door", [d for d in DOORS if d != "while_loop"])
+@pytest.mark.parametrize("around", ["jit", "trace", "vmap"])
+def test_a_last_value_may_be_kept_in_each_of_several_graphs_inside_one(around: str, door: str) -> None:
+    layer = Seen()
+    f = lambda x: layer(x)  # noqa: E731
+
+    def twice(x: Any) -> Any:
+        inside = {
+            "scan": lambda: mg.scan(lambda h, _: (f(h), None), x, None, length=2)[0],
+            "vmap": lambda: mg.vmap(f)(mg.stack([x, x]))[0],
+            "cond": lambda: mg.cond(mg.sum(x) > 0, f, lambda y: 2 * f(y), x),
+            "checkpoint": lambda: mg.checkpoint(f)(x),
+        }.get(door, lambda: f(x))
+        return inside() + inside()
+
+    expected = 2 * {"scan": lambda x: np.tanh(np.tanh(x))}.get(door, np.tanh)(X)
+    for _ in range(2):
+        value = {"jit": lambda: mg.jit(twice)(X), "trace": lambda: mg.trace(twice, X), "vmap": lambda: mg.vmap(twice)(XS)[0]}[around]()
+        if around != "trace":
+            np.testing.assert_allclose(value, expected)
+
+
+def test_a_state_that_goes_from_one_loop_to_the_next_is_refused() -> None:
+    cell = SimpleNamespace(h=None)
+
+    def step(_: Any, x: Any) -> Any:
+        cell.h = x if cell.h is None else 0.5 * cell.h + x
+        return None, cell.h
+
+    with pytest.raises(mg.errors.GraphError):
+        mg.jit(lambda xs: mg.scan(step, None, xs)[1] + mg.scan(step, None, xs)[1])(XS)
+
+
+def test_a_state_of_the_graph_around_a_loop_is_refused_in_the_loop() -> None:
+    cell = SimpleNamespace(h=None)
+
+    def step(_: Any, x: Any) -> Any:
+        cell.h = 0.5 * cell.h + x
+        return None, cell.h
+
+    def f(xs: Any) -> Any:
+        cell.h = xs[0]
+        mg.vmap(lambda x: 2 * x)(xs)
+        return mg.scan(step, None, xs)[1]
+
+    with pytest.raises(mg.errors.GraphError, match="scan: sets h outside"):
+        mg.jit(f)(XS)
+
+
+@pytest.mark.parametrize("new", [mg.parameter, lambda x: mg.parameter(x) * 2, lambda x: mg.tensor(x) + 1, mg.jit(lambda x: 2 * x)])
+@pytest.mark.parametrize("door", DOORS)
+def test_what_another_thread_sets_meanwhile_is_no_state_of_the_function(new: Any, door: str) -> None:
+    held = SimpleNamespace(w=mg.parameter(X))
+
+    def f(x: Any) -> Any:
+        other = Thread(target=lambda: setattr(held, "w", new(X)))
+        other.start()
+        other.join()
+        return x * held.w
+
+    DOORS[door](f)
+
+
+@pytest.mark.parametrize("make", [mg.tensor, mg.parameter, lambda x: mg.tensor(x) + 1])
+def test_what_a_function_makes_anew_belongs_into_a_dict(make: Any) -> None:
+    held = SimpleNamespace(mask=mg.zeros(1))
+    masks: dict[int, Any] = {}
+
+    def one(x: Any) -> Any:
+        if held.mask.shape != x.shape:
+            held.mask = make(np.ones(x.shape))
+        return x * held.mask
+
+    def each(x: Any) -> Any:
+        if len(x) not in masks:
+            masks[len(x)] = make(np.ones(x.shape))
+        return x * masks[len(x)]
+
+    with pytest.raises(mg.errors.GraphError, match=r"sets mask outside .* keep in a dict, one for each length"):
+        mg.jit(one)(X)
+    f = mg.jit(each)
+    for n in (3, 2, 3):
+        np.testing.assert_array_equal(f(X[:n]), each(X[:n]))

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, message, shape_error
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -27,6 +26,7 @@ from ..transforms.batching import lift, vmap
 from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 
 # ---- the primitive
 
@@ -87,7 +87,7 @@ def _as_call(f: Callable[..., Any], args: Sequence[Any], name: str, backward: Ca
     leaves, in_tree = tree.flatten(list(args))
     filled = _Filled(in_tree, tuple(None if _is_array(leaf) else leaf for leaf in leaves), tuple(map(_is_array, leaves)))
     given = [argument(leaf) for leaf in leaves if _is_array(leaf)]
-    with Unchanged(name, f), interning():
+    with interning(), Unchanged(name, f):
         params = [stand_in(t) for t in given]
         outs, out_tree = tree.flatten(f(*filled(params)))
         graph, captured = closed(params, [tensor(o) for o in outs], name)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.ir import Graph
 from ..graph.nodes import interning
@@ -21,6 +20,7 @@ from ..transforms.batching import batch_graph, lift
 from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 
 # ---- the primitive
 
@@ -82,7 +82,7 @@ def cond(condition: Any, then: Callable[..., Any], otherwise: Callable[..., Any]
     graphs, outside, trees = [], [], []
     for f in (then, otherwise):
         require_callable("cond", f)
-        with Unchanged("cond", f), interning():
+        with interning(), Unchanged("cond", f):
             params = [stand_in(t) for t in given]
             outs, out_tree = tree.flatten(f(*tree.unflatten(in_tree, params)))
             graph, captured = closed(params, [tensor(o) for o in outs], getattr(f, "__name__", "branch"))

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import GraphError, message, require_callable, shape_error
 from ..graph.derived import ceil_divide
 from ..graph.dims import Dim, Extent, identical, typical, unify
@@ -30,6 +29,7 @@ from ..transforms.interpret import Run, run
 from ..transforms.reverse import pullback
 from ..transforms.straight import straight_again
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 from .call import checkpoint as _checkpoint
 from .chunks import chunk_of, detached, starts
 
@@ -312,7 +312,7 @@ def scan(
         return scan(detached(f), init, (later, xs), reverse=reverse, checkpoint=checkpoint, save=save)
     if checkpoint:
         return _checkpointed(f, init, xs, steps, reverse, chunk_of(steps, checkpoint), save)
-    with Unchanged("scan", f), interning():
+    with interning(), Unchanged("scan", f):
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         slices = [abstract(TensorType(x.shape[1:], x.dtype), p or "x") for x, p in zip(sequences, tree.paths(xs_tree), strict=True)]
         result = f(tree.unflatten(carry_tree, carry), tree.unflatten(xs_tree, slices))

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable
 from ..graph.dims import Extent
 from ..graph.ir import Graph
@@ -23,6 +22,7 @@ from ..tensor import Primitive, Tensor, abstract, inline, tensor
 from ..transforms.batching import lift
 from ..transforms.interpret import Run, run
 from ..transforms.tracing import closed
+from ..unchanged import Unchanged
 from .scan import carry_after
 
 # ---- the primitive
@@ -87,7 +87,7 @@ def while_loop(condition: Callable[[Any], Any], step: Callable[[Any], Any], init
     require_callable("while_loop", step)
     leaves, carry_tree = tree.flatten(init)
     start = [tensor(c) for c in leaves]
-    with Unchanged("while_loop", condition), Unchanged("while_loop", step), interning():
+    with interning(), Unchanged("while_loop", condition), Unchanged("while_loop", step):
         carry = [abstract(c.type, p or "carry") for c, p in zip(start, tree.paths(carry_tree), strict=True)]
         given = tree.unflatten(carry_tree, carry)
         going = tensor(condition(given))

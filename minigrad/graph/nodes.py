@@ -138,9 +138,12 @@ COMPILED = _leaf("compiled", "constant")  # a result of a compiled function of p
 
 
 def known(op: Operation, array: np.ndarray, name: str | None = None) -> Node:
-    """A constant or a parameter with this value."""
+    """A constant or a parameter with this value. A trace knows its own."""
     type_ = TensorType(array.shape, OWN.get(array.dtype, array.dtype))
-    return Node(op, (), {}, type_, array, name, tracked=op is not CONSTANT)
+    node, table = Node(op, (), {}, type_, array, name, tracked=op is not CONSTANT), table_of_trace()
+    if table is not None:
+        table[node] = node
+    return node
 
 
 def _restored(kind: str, array: np.ndarray, name: str | None) -> Node:

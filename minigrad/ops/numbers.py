@@ -128,7 +128,7 @@ def number(what: str, value: Any, dtype: np.dtype) -> Tensor:
     """A number as a 0-d tensor of this dtype. Raises RangeError for a number that it does not hold."""
     if isinstance(value, (Number, Dim)):
         return converted(value, dtype)
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= int(value) <= np.iinfo(dtype).max:  # np.bool compares with no large integer
+    if dtype.kind in "iu" and not isinstance(value, np.bool_) and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         raise RangeError(message(what, f"{value} does not fit {dtype}", f"It holds {np.iinfo(dtype).min} … {np.iinfo(dtype).max}"))
     if dtype in LARGEST and LARGEST[dtype] < abs(value) < math.inf:
         raise RangeError(message(what, f"{value} does not fit {dtype}", "Convert the tensor with .astype('float64')"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -176,7 +177,7 @@ def pad(x: Like, widths: Any, value: float = 0) -> Tensor:
     def padded(t: Tensor) -> Tensor:
         return _m.pad(t, low=low, high=high, interior=(0,) * t.ndim)
 
-    if not isinstance(value, Tensor) and value == 0 and not np.signbit(value):
+    if not isinstance(value, Tensor) and value == 0 and math.copysign(1, value) > 0:
         return padded(t)
     return where(padded(_expand(scalar(True, BOOL), t.shape)), padded(t), value)
 

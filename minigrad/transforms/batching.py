@@ -7,7 +7,6 @@ from functools import wraps
 from typing import Any
 
 from .. import ops, tree
-from ..captured import Unchanged
 from ..errors import shape_error
 from ..graph.dims import Extent, unify
 from ..graph.ir import Graph, Node
@@ -16,6 +15,7 @@ from ..graph.types import TensorType, normalize_axis
 from ..ops.numbers import argument, stand_in
 from ..primitives.rules import repeat
 from ..tensor import Tensor, abstract, apply, tensor
+from ..unchanged import Unchanged
 from .tracing import closed, parameter_names
 
 
@@ -36,7 +36,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         for leaf, axis in zip(map(argument, leaves), axes, strict=True):
             given.append(leaf if axis is None else ops.moveaxis(leaf, normalize_axis("vmap", axis, leaf.ndim), 0))
         size = _size([t for t, b in zip(given, batched, strict=True) if b])
-        with Unchanged("vmap", f), interning():
+        with interning(), Unchanged("vmap", f):
             params = [abstract(_slice(t)) if b else stand_in(t) for t, b in zip(given, batched, strict=True)]
             positional, named = tree.unflatten(in_tree, params)
             outs, out_tree = tree.flatten(f(*positional, **named))

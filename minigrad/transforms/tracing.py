@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import tree
-from ..captured import Unchanged
 from ..errors import GraphError, dtype_error, message, require_callable, setting_error
 from ..graph.ir import Graph, Node, ancestors, substitute
 from ..graph.nodes import INPUT, Outside, interning, is_number, table_of_trace
 from ..ops.numbers import argument, renewed, stand_in
 from ..primitives import elementwise
 from ..tensor import Tensor, abstract, tensor
+from ..unchanged import Unchanged
 
 # The pass that finds loops in what is being traced. passes.reroll, which imports this file, sets it.
 loop_finder: dict[str, Callable[..., list[Node]]] = {}
@@ -91,7 +91,7 @@ def trace_on(
 
     The inputs in `outside` are its last params. With `loops`, steps that a Python loop wrote out are loops again.
     """
-    with Unchanged(name, f), interning(outside):
+    with interning(outside), Unchanged(name, f):
         params = [stand_in(p, n) for p, n in zip(params, names, strict=True)]
         args, kwargs = tree.unflatten(in_tree, params)
         outs, out_tree = tree.flatten(f(*args, **kwargs))

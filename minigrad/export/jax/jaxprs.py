@@ -265,7 +265,8 @@ OWN_GRADIENT = {"custom_jvp_call", "custom_vjp_call"}
 def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
     """A function with a gradient rule in JAX: its value is read, and so is the gradient that JAX derives from the rule."""
     places = {v: i for i, v in enumerate(eqn.invars) if not isinstance(v, Literal)}  # of each argument, once
-    floats = [i for i in places.values() if args[i].type.is_float]
+    outside = {i for i, t in enumerate(args[: eqn.params["num_consts"]]) if t.node.is_constant}  # arrays that the function closes over
+    floats = [i for i in places.values() if args[i].type.is_float and i not in outside]
     active = [i for i, v in enumerate(eqn.outvars) if not isinstance(v, DropVar) and np.dtype(v.aval.dtype).kind == "f"]
     function = alone(eqn, places, [eqn.outvars[i] for i in active])
 

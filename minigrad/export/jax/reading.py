@@ -48,7 +48,8 @@ def power(x: Tensor, y: Tensor) -> Tensor:
 
 def one_minus_square(x: Tensor) -> Tensor:
     """1 − x², to the last digits where |x| is near 1, and with the gradient −2x where it is near 0."""
-    return ops.where(ops.abs(x) < 0.5, 1 - ops.square(x), (1 + x) * (1 - x))
+    small = ops.abs(x) < 0.5
+    return ops.where(small, 1 - ops.square(ops.where(small, x, 0)), (1 + x) * (1 - x))
 
 
 def polynomial(x: Tensor, *coefficients: Tensor) -> Tensor:
