@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
+from minigrad.models import DeltaNet
 from minigrad.viz import heat, style
+from minigrad.viz.colours import Colours
+from minigrad.viz.steps import laid_out
 from shares import shared
 
 from minigrad import viz
 from tests.viz.test_value_cells import MODELS, XS, every, wired
 
 pytest.importorskip("selenium", reason="needs selenium")
+timeline_of = import_module("minigrad.viz.unrolled").timeline_of
 
 
 def opened(browser, name, **settings):
@@ -124,3 +129,35 @@ def test_weights_of_a_few_slots_are_computed_over_the_slots_that_they_have(brows
     browser.press("c", "c")
     shown = plates(browser)
     assert all(c == [255, 255, 255] for found in shown.values() for colours in found for row in colours for c in row)
+
+
+def test_of_numbers_that_share_a_colour_the_plate_shows_the_one_that_a_drawing_shows(browser):
+    """There are more rows than points of height, and another number of rows becomes one than of columns."""
+    model = DeltaNet(3, outputs=2, hidden=130, heads=1, key=1)
+    timeline, colours = timeline_of(every, (model, XS[:2]), None, "grad", "cell")
+    wiring = laid_out(timeline, "cell")
+    browser.open(viz.page(every, model, XS[:2])).press("a")
+    browser.wait("document.querySelector('.cells path')")
+    for mode in ("gradient", "kind"):
+        joined = 0
+        for i, found in plates(browser).items():
+            for h, colour in zip(wiring.steps[i].fixed.heats if wiring.steps[i].fixed else [], found, strict=True):
+                array = colours.arrays.get(h.item) if mode == "gradient" else heat.value_of(wiring.items[h.item])
+                if array is not None:
+                    whole = h.field.grid(heat.shaped(wiring.items[h.item], array), mode == "gradient")
+                    grid = heat.pooled(whole, h.h, h.w)
+                    joined += grid.size < whole.size
+                    expected = heat.by_gradient(grid, Colours(True)) if mode == "gradient" else heat.by_value(grid, h.scale, h.top)
+                    np.testing.assert_allclose(colour, [[rgb(c) for c in row] for row in expected], atol=1 if mode == "gradient" else 20)
+        assert joined
+        browser.press("c", "c")
+
+
+def test_a_plate_whose_gradient_has_arrived_stays_while_others_arrive(browser):
+    opened(browser, "mingru")
+    browser.press("b")
+    last = "[...document.querySelectorAll('.step')].filter(s => s.querySelector('.cells')).pop()"
+    browser.run(f"window.kept = {last}.querySelectorAll('.cells path')")
+    assert browser.run("return window.kept.length")
+    browser.wait("document.querySelector('#back').getAttribute('aria-pressed') === 'false'")
+    assert browser.run("return [...window.kept].every(p => p.isConnected)")

@@ -35,30 +35,55 @@ function drawPlate(i, plate) {
   return g;
 }
 
-// Colour a plate: its values, or with the colours of gradients or sizes, those of its numbers. Of numbers that become one colour the one farthest from 0 stays.
+// Colour a plate: its values, or with the colours of gradients or sizes, those of its numbers. One that is coloured so already stays.
 function fillPlate(g) {
-  const [i, [row, x, y, w, h, scale, top, [size, starts, apart, columns], at, slots]] = g.plate;
+  const [i, plate] = g.plate, state = [live.now, live.base, live.difference, S.mode, S.mode === 'gradient' && waiting(i), isDark(), printed];
+  if (!live.program || g.state?.every((v, k) => v === state[k])) return;
+  g.state = state;
   g.replaceChildren(g.firstChild, g.lastChild);
-  if (!live.program) return;
-  const n = live.program.rows[i][row], gradient = S.mode === 'gradient', none = gradient && (waiting(i) || !shownGradient(n)), places = starts.map(start => Array.from({ length: columns }, (_, c) => start + c * apart));
-  const spread = run => {  // the weights of a few slots over those that are shown
+  const [, x, y, w, h] = plate, shade = plateShade(i, plate), cells = pooled(plateNumbers(i, plate), h, w), paths = new Map();
+  const high = h / cells.length, wide = w / cells[0].length, outline = `h${wide.toFixed(2)}v${high.toFixed(2)}h${(-wide).toFixed(2)}z`;
+  cells.forEach((line, r) => line.forEach((v, c) => {
+    const colour = css(shade(v));
+    paths.set(colour, `${paths.get(colour) ?? ''}M${(x + c * wide).toFixed(2)} ${(y + r * high).toFixed(2)}${outline}`);
+  }));
+  paths.forEach((d, fill) => g.lastChild.before(svg('path', { d, fill })));
+}
+
+// The numbers of a plate, row by row: of weights of a few slots those of the slots that are shown.
+function plateNumbers(i, [row, , , , , , , [size, starts, apart, columns], at, slots]) {
+  const gradient = S.mode === 'gradient', n = live.program.rows[i][row], places = starts.map(start => Array.from({ length: columns }, (_, c) => start + c * apart));
+  if (!slots) {
+    const read = gradient ? lengthReader(shownGradient(n), size) : reader(shownValue(n), size);
+    return places.map(line => line.map(read));
+  }
+  const spread = run => {
     const read = reader(gradient ? run.of(n) : run.at(n), size), named = reader(run.at(live.program.rows[i][at]), size);
     return slots.map(slot => places.flat().reduce((sum, k) => sum + (named(k) === slot ? read(k) : 0), 0));
   };
-  const read = gradient ? lengthReader(shownGradient(n), size) : reader(shownValue(n), size), before = slots && live.difference ? spread(live.base) : null;
-  const grid = slots ? spread(live.now).map((v, k) => [v - (before?.[k] ?? 0)]) : places.map(line => line.map(read));
-  const ends = S.mode === 'kind' ? scaleOf(i, row, scale, top) : null, shades = ends && palette({ low: ends.low, tone: D.scales[scale] && scale !== 'signed' ? scale : 'amount' });
-  const shade = v => ends ? shades[Number.isFinite(v) ? Math.round((Math.min(Math.max(v, ends.low), ends.high) - ends.low) / (ends.high - ends.low) * LEVELS) : BAD_BYTE].slice(0, 3) : none ? rgb(D.none) : decade(Math.abs(v));
-  const high = Math.min(grid.length, Math.floor(h)), wide = Math.min(grid[0].length, Math.floor(w)), best = new Map(), paths = new Map();
+  const before = live.difference ? spread(live.base) : slots.map(() => 0);
+  return spread(live.now).map((v, k) => [v - before[k]]);
+}
+
+// The colour of a number of a plate.
+function plateShade(i, [row, , , , , scale, top]) {
+  if (S.mode !== 'kind') {
+    const none = S.mode === 'gradient' && (waiting(i) || !shownGradient(live.program.rows[i][row]));
+    return v => none ? rgb(D.none) : decade(Math.abs(v));
+  }
+  const { low, high } = scaleOf(i, row, scale, top), shades = palette({ low, tone: D.scales[scale] && scale !== 'signed' ? scale : 'amount' });
+  return v => shades[Number.isFinite(v) ? Math.round((Math.min(Math.max(v, low), high) - low) / (high - low) * LEVELS) : BAD_BYTE].slice(0, 3);
+}
+
+// At most so many rows and columns, as `pooled` of heat.py: of the numbers that become one, that farthest from zero stays.
+function pooled(grid, rows, columns) {
+  const kept = (size, most) => Math.max(1, Math.min(size, Math.floor(most))), high = kept(grid.length, rows), wide = kept(grid[0].length, columns);
+  const place = (k, kept, size) => Math.floor(((k + 1) * kept - 1) / size), found = Array.from({ length: high }, () => Array(wide).fill(0));
   grid.forEach((line, r) => line.forEach((v, c) => {
-    const key = Math.floor(r * high / grid.length) * wide + Math.floor(c * wide / line.length);
-    if (!best.has(key) || Number.isNaN(v) || Math.abs(v) > Math.abs(best.get(key))) best.set(key, v);
+    const to = found[place(r, high, grid.length)], k = place(c, wide, line.length);
+    if (Number.isNaN(v) || Math.abs(v) > Math.abs(to[k]) || v === Math.abs(to[k])) to[k] = v;
   }));
-  best.forEach((v, key) => {
-    const colour = css(shade(v)), path = `M${(x + key % wide * w / wide).toFixed(2)} ${(y + Math.floor(key / wide) * h / high).toFixed(2)}h${(w / wide).toFixed(2)}v${(h / high).toFixed(2)}h${(-w / wide).toFixed(2)}z`;
-    paths.set(colour, (paths.get(colour) ?? '') + path);
-  });
-  paths.forEach((d, fill) => g.lastChild.before(svg('path', { d, fill })));
+  return found;
 }
 
 // The few numbers of a box, behind its label: β .51 .49.
