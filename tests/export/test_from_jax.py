@@ -208,6 +208,24 @@ def test_the_gradient_of_erf_compiles_in_float32(f: Any) -> None:
     np.testing.assert_allclose(found.numpy(), slope(f)(x), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_gradient_of_what_a_rule_closes_over_is_refused(compiled: bool) -> None:
+    """In JAX too. That of the arguments is the rule's."""
+
+    def f(x: Any, w: Any) -> Any:
+        inner = jax.custom_vjp(lambda x: x @ w)
+        inner.defvjp(lambda x: (x @ W, None), lambda _, ct: (2 * ct @ W.T,))
+        return jnp.sum(inner(x))
+
+    def gradient(place: int) -> Any:
+        found = mg.grad(from_jax(f), place)
+        return (mg.jit(found) if compiled else found)(X, W)
+
+    np.testing.assert_allclose(gradient(0).numpy(), 2 * np.ones_like(X) @ W.T, rtol=1e-12)
+    with pytest.raises(errors.GraphError, match=r"closes over a value whose gradient is asked for(.|\n)* argument of the function"):
+        gradient(1)
+
+
 def test_numpys_integers_among_the_parameters_are_numbers_in_compiled_code() -> None:
     np.testing.assert_array_equal(mg.jit(from_jax(lambda x: jnp.pad(x, 1)))(X).numpy(), np.pad(X, 1))
 

@@ -265,8 +265,9 @@ OWN_GRADIENT = {"custom_jvp_call", "custom_vjp_call"}
 def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
     """A function with a gradient rule in JAX: its value is read, and so is the gradient that JAX derives from the rule."""
     places = {v: i for i, v in enumerate(eqn.invars) if not isinstance(v, Literal)}  # of each argument, once
-    outside = {i for i, t in enumerate(args[: eqn.params["num_consts"]]) if t.node.is_constant}  # arrays that the function closes over
-    floats = [i for i in places.values() if args[i].type.is_float and i not in outside]
+    outside = eqn.params["num_consts"]  # the first arguments are values that the function closes over
+    args = [*map(_without_gradient, args[:outside]), *args[outside:]]
+    floats = [i for i in places.values() if args[i].type.is_float and i >= outside]
     active = [i for i, v in enumerate(eqn.outvars) if not isinstance(v, DropVar) and np.dtype(v.aval.dtype).kind == "f"]
     function = alone(eqn, places, [eqn.outvars[i] for i in active])
 
@@ -289,6 +290,18 @@ def _with_own_gradient(eqn: Any, args: Tensors) -> list[Tensor]:
     own = custom_vjp(value)
     own.defvjp(backward)
     return own(*args)
+
+
+def _without_gradient(t: Tensor) -> Tensor:
+    """A value that a function with a gradient rule closes over. Its gradient is refused, as in JAX: the rule does not give it."""
+
+    def refuse(*_: Any) -> Any:
+        problem = "a function with a gradient rule closes over a value whose gradient is asked for, and the rule does not give it"
+        raise GraphError(message("from_jax", problem, "Make the value an argument of the function"))
+
+    own = custom_vjp(lambda t: t)
+    own.defvjp(refuse)
+    return own(t) if t.type.is_float else t
 
 
 RULES: dict[str, Callable[..., Any]] = {
